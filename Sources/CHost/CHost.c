@@ -1,0 +1,119 @@
+#define _GNU_SOURCE
+#include "CHost.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static inline int result(long value) { return value < 0 ? -errno : (int)value; }
+
+int chost_memory_file(const char *name) { return result(memfd_create(name, MFD_CLOEXEC)); }
+
+int chost_set_file_size(int fd, uint64_t size) { return result(ftruncate(fd, (off_t)size)); }
+
+void *chost_reserve(size_t size, int *error) {
+    void *address = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address == MAP_FAILED) {
+        *error = -errno;
+        return NULL;
+    }
+    return address;
+}
+
+static int map_fixed(void *address, size_t size, int protection, int flags, int fd, uint64_t offset) {
+    void *mapped = mmap(address, size, protection, flags | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset);
+    return mapped == MAP_FAILED ? -errno : 0;
+}
+
+int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
+    return map_fixed(address, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+}
+
+int chost_unmap_file(void *address, size_t size) {
+    return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+int chost_release(void *address, size_t size) { return result(munmap(address, size)); }
+
+int chost_close(int fd) { return result(close(fd)); }
+
+int64_t chost_write(int fd, const void *bytes, size_t count) {
+    ssize_t written = write(fd, bytes, count);
+    return written < 0 ? -errno : written;
+}
+
+int64_t chost_read(int fd, void *bytes, size_t count) {
+    ssize_t taken = read(fd, bytes, count);
+    return taken < 0 ? -errno : taken;
+}
+
+static void ignore(int signal) { (void)signal; }
+
+int chost_install_kick_handler(void) {
+    // Without SA_RESTART, so that a kicked thread comes out of whatever it waits in.
+    struct sigaction action = {.sa_handler = ignore};
+    sigemptyset(&action.sa_mask);
+    return result(sigaction(SIGUSR1, &action, NULL));
+}
+
+int chost_thread_id(void) { return gettid(); }
+
+int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, SIGUSR1)); }
+
+void chost_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
+
+static sigset_t ending_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+int chost_signal_descriptor(bool catches) {
+    sigset_t set;
+    sigemptyset(&set);
+    if (catches) {
+        set = ending_signals();
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+    }
+    return result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+void chost_unblock_signals(void) {
+    sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int chost_take_signal(int fd) {
+    struct signalfd_siginfo info;
+    ssize_t size = read(fd, &info, sizeof info);
+    return size == sizeof info ? (int)info.ssi_signo : -EAGAIN;
+}
+
+int chost_event_descriptor(void) { return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+int chost_post_event(int fd) { return result(eventfd_write(fd, 1)); }
+
+void chost_take_events(int fd) {
+    eventfd_t count;
+    (void)eventfd_read(fd, &count);
+}
+
+int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready) {
+    struct pollfd polled[] = {{.fd = first, .events = POLLIN},
+                              {.fd = second, .events = POLLIN},
+                              {.fd = third, .events = POLLIN}};
+    struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    int count = ppoll(polled, 3, nanoseconds < 0 ? NULL : &time, NULL);
+    if (count < 0 && errno != EINTR)
+        return -errno;
+    // A descriptor that hung up or is broken is ready too: reading from it tells which.
+    *ready = (struct chost_ready){count > 0 && polled[0].revents, count > 0 && polled[1].revents,
+                                  count > 0 && polled[2].revents};
+    return count < 0 ? 0 : count;
+}

@@ -1,0 +1,63 @@
+// What Swift cannot say itself about Linux: a failing call leaves its reason in errno, signal sets and handlers are C
+// structures and functions, and memfd_create and signalfd hide behind feature macros.
+//
+// Every call returns a value that is not negative, or -errno.
+#ifndef CHOST_H
+#define CHOST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// --- memory: anonymous files and mappings ---
+
+/// A new anonymous file of no size, its descriptor closed on exec.
+int chost_memory_file(const char *name);
+int chost_set_file_size(int fd, uint64_t size);
+/// Reserves `size` bytes of address space without memory behind it; its address, or NULL with -errno in `error`.
+void *chost_reserve(size_t size, int *error);
+/// Maps a part of a file over reserved address space: shared, and not accounted for until it is touched.
+int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
+/// Gives back what lies in a part of reserved address space; the reservation stays.
+int chost_unmap_file(void *address, size_t size);
+int chost_release(void *address, size_t size);
+
+// --- files ---
+
+int chost_close(int fd);
+int64_t chost_write(int fd, const void *bytes, size_t count);
+int64_t chost_read(int fd, void *bytes, size_t count);
+
+// --- threads and signals ---
+
+/// Lets SIGUSR1 interrupt system calls and do nothing else.
+int chost_install_kick_handler(void);
+/// The kernel's number of the calling thread.
+int chost_thread_id(void);
+/// Sends SIGUSR1 to a thread of this process.
+int chost_kick(int thread_id);
+void chost_name_thread(pthread_t thread, const char *name);
+
+// --- waiting: for the user's signals, for another thread, for input ---
+
+/// A descriptor that can be read once SIGINT or SIGTERM came, where `catches` blocks both for this thread and those it
+/// starts; otherwise one that never can.
+int chost_signal_descriptor(bool catches);
+/// Lets SIGINT and SIGTERM through again.
+void chost_unblock_signals(void);
+/// The number of the signal that came.
+int chost_take_signal(int fd);
+int chost_event_descriptor(void);
+int chost_post_event(int fd);
+/// Forgets the events posted so far.
+void chost_take_events(int fd);
+
+struct chost_ready {
+    bool first, second, third;
+};
+/// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
+/// Returns how many are ready; 0 where time ran out or a signal came.
+int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready);
+
+#endif

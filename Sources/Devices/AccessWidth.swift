@@ -1,0 +1,19 @@
+/// The width of one access to a port or to device memory, in bytes.
+public enum AccessWidth: Int, Sendable, CaseIterable {
+    case byte = 1
+    case word = 2
+    case doubleword = 4
+    case quadword = 8
+
+    /// What a read of this width gives where nobody answers: every bit set.
+    @inlinable
+    public var allOnes: UInt64 {
+        UInt64.max >> (64 - 8 * UInt64(rawValue))
+    }
+
+    /// The part of `value` that an access of this width carries.
+    @inlinable
+    public func mask(_ value: UInt64) -> UInt64 {
+        value & allOnes
+    }
+}

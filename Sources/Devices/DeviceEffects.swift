@@ -1,0 +1,42 @@
+/// What a device asks of the machine after an access; most ask for nothing.
+public struct DeviceEffects: Equatable, Sendable {
+    /// A byte for the guest's console.
+    public var output: UInt8?
+    /// The status to end the run with.
+    public var exitStatus: UInt32?
+    /// The new level of an interrupt line; nil while it stays as it is.
+    public var line: InterruptLine?
+
+    public init(output: UInt8? = nil, exitStatus: UInt32? = nil, line: InterruptLine? = nil) {
+        self.output = output
+        self.exitStatus = exitStatus
+        self.line = line
+    }
+
+    /// Nothing to do.
+    public static let none = DeviceEffects()
+}
+
+/// The level of one interrupt line.
+public struct InterruptLine: Equatable, Sendable {
+    /// The ISA interrupt number: 4 for COM1.
+    public var irq: UInt8
+    public var isRaised: Bool
+
+    public init(irq: UInt8, isRaised: Bool) {
+        self.irq = irq
+        self.isRaised = isRaised
+    }
+}
+
+/// A device's answer to a read.
+public struct DeviceReply: Equatable, Sendable {
+    /// The value read; bits above the width of the access mean nothing until the bus has masked them.
+    public var value: UInt64
+    public var effects: DeviceEffects
+
+    public init(_ value: UInt64, effects: DeviceEffects = .none) {
+        self.value = value
+        self.effects = effects
+    }
+}

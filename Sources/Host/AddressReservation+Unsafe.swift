@@ -1,0 +1,66 @@
+internal import CHost
+internal import SystemPackage
+
+/// Reserved host address space, into which parts of memory files are mapped; it costs no memory by itself.
+@safe
+public struct AddressReservation: ~Copyable, Sendable {
+    // SAFETY: reserved from init to deinit, `size` bytes long.
+    nonisolated(unsafe) let base: UnsafeMutableRawPointer
+    /// Bytes reserved.
+    public let size: UInt64
+
+    /// Reserves `size` bytes, at least a page.
+    public init(size: UInt64) throws(HostError) {
+        var error: Int32 = 0
+        guard let length = Int(exactly: size), length > 0 else {
+            throw HostError("mmap", "\(size) bytes of address space", errno: .invalidArgument)
+        }
+        // SAFETY: a new reservation, or NULL with `error` set.
+        guard let base = unsafe chost_reserve(length, &error) else {
+            throw HostError("mmap", "\(size) bytes of address space", errno: Errno(rawValue: -error))
+        }
+        unsafe self.base = base
+        self.size = size
+    }
+
+    deinit {
+        // SAFETY: nothing borrows the reservation any more; it fits in an Int since init.
+        _ = unsafe chost_release(base, Int(truncatingIfNeeded: size))
+    }
+
+    /// The host address of the first byte.
+    public var address: UInt64 {
+        UInt64(UInt(bitPattern: unsafe base))
+    }
+
+    /// Maps `size` bytes of `file` from `fileOffset` at `offset`; all three are multiples of the page size.
+    public func map(
+        _ file: borrowing MemoryFile, from fileOffset: UInt64, size: UInt64, at offset: UInt64
+    ) throws(HostError) {
+        let part = range(of: size, at: offset)
+        // SAFETY: the part lies in the reservation.
+        let result = unsafe chost_map_file(base + part.lowerBound, part.count, file.descriptor.number, fileOffset)
+        try check(result, "mmap", "\(size) bytes of \(file.name) at offset \(fileOffset)")
+    }
+
+    /// Takes away what is mapped in `size` bytes at `offset`; the address space stays reserved.
+    public func unmap(size: UInt64, at offset: UInt64) throws(HostError) {
+        let part = range(of: size, at: offset)
+        // SAFETY: the part lies in the reservation.
+        try check(unsafe chost_unmap_file(base + part.lowerBound, part.count), "mmap", "\(size) bytes given back")
+    }
+
+    private func range(of size: UInt64, at offset: UInt64) -> Range<Int> {
+        precondition(offset <= self.size && size <= self.size - offset, "\(size) bytes at \(offset) are not reserved")
+        // Both fit, since the reservation does.
+        return Int(truncatingIfNeeded: offset)..<Int(truncatingIfNeeded: offset + size)
+    }
+}
+
+extension AddressReservation {
+    /// The offset of a host address in the reservation, or nil outside.
+    public func offset(of address: UInt64) -> UInt64? {
+        let offset = address &- self.address
+        return offset < size ? offset : nil
+    }
+}

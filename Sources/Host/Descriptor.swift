@@ -1,0 +1,15 @@
+internal import CHost
+
+/// An open file descriptor and its end.
+struct Descriptor: ~Copyable, Sendable {
+    let number: Int32
+
+    /// Takes over the descriptor that a call returned, or throws the error that it returned instead.
+    init(owning result: Int32, _ call: String, _ subject: @autoclosure () -> String) throws(HostError) {
+        number = try check(result, call, subject())
+    }
+
+    deinit {
+        _ = chost_close(number)
+    }
+}

@@ -1,0 +1,58 @@
+internal import CHost
+internal import SystemPackage
+
+/// Plain reads and writes, which return when a signal comes: the callers decide whether to go on.
+public enum FileBytes {
+    public static let standardInput: Int32 = 0
+    public static let standardOutput: Int32 = 1
+    public static let standardError: Int32 = 2
+
+    /// Writes all of `bytes`, unless `isCancelled` says otherwise when a signal interrupts; whether all were written.
+    @discardableResult
+    public static func write(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }) -> Bool {
+        var written = 0
+        while written < bytes.count {
+            let result = unsafe bytes.withUnsafeBytes { buffer in
+                // SAFETY: the rest of the array, which outlives the call.
+                unsafe chost_write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, buffer.count - written)
+            }
+            if result >= 0 {
+                written += Int(result)
+            } else if result != -interrupted || isCancelled() {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Up to `count` bytes that can be read now; empty at the end of input, and where reading fails.
+    public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: the buffer holds `count` bytes.
+            initialized = max(0, Int(unsafe chost_read(descriptor, buffer.baseAddress, count)))
+        }
+    }
+
+    private static let interrupted: Int64 = 4
+}
+
+extension FileBytes {
+    /// Creates a file, or empties one that is there; the descriptor stays open until the process ends.
+    public static func create(_ path: String) throws(HostError) -> Int32 {
+        do {
+            let options: FileDescriptor.OpenOptions = [.create, .truncate, .closeOnExec]
+            return try FileDescriptor.open(
+                FilePath(path), .writeOnly, options: options, permissions: [.ownerReadWrite, .groupRead, .otherRead]
+            ).rawValue
+        } catch {
+            throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
+        }
+    }
+}
+
+extension HostError {
+    /// Whether a file held more than was wanted of it.
+    public var isFileTooLarge: Bool {
+        errno == .fileTooLarge
+    }
+}

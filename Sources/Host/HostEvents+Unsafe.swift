@@ -1,0 +1,72 @@
+internal import CHost
+internal import Glibc
+
+/// What a monitor's main thread waits for: its user's signals, word from another thread, input, time.
+public struct HostEvents: ~Copyable, Sendable {
+    public enum Event: Equatable, Sendable {
+        /// SIGINT or SIGTERM, by number.
+        case signal(Int32)
+        /// Another thread called `post`.
+        case posted
+        /// Input can be read, or has ended.
+        case input
+        case deadline
+    }
+
+    private let catchesSignals: Bool
+    private let signals: Descriptor
+    private let posts: Descriptor
+
+    /// Takes SIGINT and SIGTERM away from their default actions until the value's end, where `catchesSignals`.
+    ///
+    /// Threads started from this one meanwhile are not interrupted by the two.
+    public init(catchesSignals: Bool) throws(HostError) {
+        let posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "the main thread")
+        signals = try Descriptor(
+            owning: chost_signal_descriptor(catchesSignals), "signalfd", "SIGINT and SIGTERM")
+        self.posts = posts
+        self.catchesSignals = catchesSignals
+    }
+
+    deinit {
+        if catchesSignals {
+            chost_unblock_signals()
+        }
+    }
+
+    /// Wakes the waiting thread, now or when it next waits.
+    public func post() {
+        _ = chost_post_event(posts.number)
+    }
+
+    /// Waits for the first of the events; `input` is a descriptor, or nil where no input is wanted.
+    public func wait(input: Int32?, until deadline: SuspendingClock.Instant?) throws(HostError) -> Event {
+        while true {
+            let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
+            var ready = chost_ready()
+            // SAFETY: the call fills the structure.
+            let count = unsafe chost_wait(signals.number, posts.number, input ?? -1, left?.nanoseconds ?? -1, &ready)
+            try check(count, "ppoll", "the main thread")
+            if ready.first {
+                let signal = chost_take_signal(signals.number)
+                if signal > 0 { return .signal(signal) }
+            }
+            if ready.second {
+                chost_take_events(posts.number)
+                return .posted
+            }
+            if ready.third { return .input }
+            if let deadline, deadline <= .now { return .deadline }
+        }
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, at most what an Int64 holds.
+    public var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return overflow || overflow2 ? .max : sum
+    }
+}

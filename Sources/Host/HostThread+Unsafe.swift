@@ -1,0 +1,63 @@
+internal import CHost
+internal import Glibc
+internal import SystemPackage
+
+/// A POSIX thread, which is to be joined.
+public final class HostThread: Sendable {
+    private let thread: pthread_t
+
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+
+        init(_ run: @escaping @Sendable () -> Void) {
+            self.run = run
+        }
+    }
+
+    /// Starts a thread of this name (15 bytes are kept) that runs `body` and ends.
+    public init(name: String, body: @escaping @Sendable () -> Void) throws(HostError) {
+        var thread = pthread_t()
+        let argument = unsafe Unmanaged.passRetained(Body(body))
+        // SAFETY: the thread takes over the retained body; where none starts, it is released here.
+        let error = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, argument.toOpaque())
+        guard error == 0 else {
+            unsafe argument.release()
+            throw HostError("pthread_create", name, errno: Errno(rawValue: error))
+        }
+        self.thread = thread
+        unsafe chost_name_thread(thread, String(name.prefix(15)))
+    }
+
+    /// Waits for the thread's end; called once.
+    public func join() {
+        let error = pthread_join(thread, nil)
+        precondition(error == 0, "the thread has been joined before")
+    }
+
+    /// The kernel's number of the calling thread.
+    public static var currentID: Int32 {
+        chost_thread_id()
+    }
+
+    /// Interrupts the system call that a thread of this process is in, if any; `allowKicks` comes first.
+    public static func kick(id: Int32) {
+        // Where the thread has ended meanwhile, there is nothing to interrupt.
+        _ = chost_kick(id)
+    }
+
+    /// Processors that the kernel runs threads on.
+    public static var processorCount: Int {
+        sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    }
+
+    /// Prepares this process for `kick`: SIGUSR1 does nothing but interrupt.
+    public static func allowKicks() throws(HostError) {
+        try check(chost_install_kick_handler(), "sigaction", "SIGUSR1")
+    }
+}

@@ -1,0 +1,54 @@
+internal import SystemPackage
+
+/// Figures that the kernel gives as `Name:  123 kB` lines under /proc.
+public struct KernelFigures: Sendable {
+    private let lines: [Substring]
+
+    /// Of this process: VmHWM, RssShmem and others (`/proc/self/status`).
+    public static func ofProcess() throws(HostError) -> KernelFigures {
+        try KernelFigures(path: "/proc/self/status")
+    }
+
+    /// Of the host: MemAvailable, VmallocUsed, Slab and others (`/proc/meminfo`).
+    public static func ofHost() throws(HostError) -> KernelFigures {
+        try KernelFigures(path: "/proc/meminfo")
+    }
+
+    private init(path: String) throws(HostError) {
+        lines = try readTextFile(path).split(separator: "\n")
+    }
+
+    /// The figure in bytes, or nil where the kernel does not give it.
+    public func bytes(_ name: String) -> UInt64? {
+        for line in lines where line.hasPrefix("\(name):") {
+            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+            return words.count == 3 ? UInt64(words[1]).map { $0 * 1024 } : nil
+        }
+        return nil
+    }
+}
+
+/// The contents of a small text file.
+func readTextFile(_ path: String) throws(HostError) -> String {
+    String(decoding: try readFile(path), as: UTF8.self)
+}
+
+/// The bytes of a file, or HostError with the call that failed.
+///
+/// A file of more than `limit` bytes throws EFBIG; the rest of it is not read.
+public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UInt8] {
+    do {
+        let file = try FileDescriptor.open(FilePath(path), .readOnly)
+        return try file.closeAfter {
+            var bytes: [UInt8] = []
+            while true {
+                let chunk = FileBytes.read(upTo: 1 << 16, from: file.rawValue)
+                if chunk.isEmpty { return bytes }
+                bytes += chunk
+                guard bytes.count <= limit else { throw Errno.fileTooLarge }
+            }
+        }
+    } catch {
+        throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
+    }
+}

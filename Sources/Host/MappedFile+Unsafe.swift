@@ -1,0 +1,66 @@
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+/// A memory file that is mapped once, whole, and stays where it is.
+///
+/// All of it may be written by a guest at any time, so there is no view of it: bytes are copied in and out.
+@safe
+public struct MappedFile: ~Copyable, Sendable {
+    public private(set) var file: MemoryFile
+    private let reservation: AddressReservation
+
+    /// Maps a new file that can grow to `capacity` bytes.
+    public init(name: String, capacity: UInt64) throws(HostError) {
+        let reservation = try AddressReservation(size: capacity)
+        let file = try MemoryFile(name: name)
+        try reservation.map(file, from: 0, size: capacity, at: 0)
+        self.reservation = reservation
+        self.file = file
+    }
+
+    /// The host address of the first byte; it does not change.
+    public var address: UInt64 {
+        reservation.address
+    }
+
+    /// Bytes that the file can grow to.
+    public var capacity: UInt64 {
+        reservation.size
+    }
+
+    /// Grows or shrinks the file within its capacity.
+    public mutating func resize(to size: UInt64) throws(HostError) {
+        precondition(size <= capacity, "\(size) bytes, more than the \(capacity) that were reserved")
+        try file.resize(to: size)
+    }
+
+    /// Copies `bytes` into the file at `offset`, where they fit.
+    public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
+        let start = checkedOffset(offset, count: bytes.count)
+        // SAFETY: source and target have been checked; a guest that writes there too gets what it deserves.
+        unsafe bytes.withUnsafeBufferPointer { source in
+            guard let address = source.baseAddress else { return }
+            unsafe memcpy(reservation.base + start, address, source.count)
+        }
+    }
+
+    /// The `count` bytes at `offset`.
+    public func read(count: Int, at offset: UInt64) -> [UInt8] {
+        let start = checkedOffset(offset, count: count)
+        return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: the part of the file has been checked, and the buffer holds `count` bytes.
+            if let address = buffer.baseAddress {
+                unsafe memcpy(address, reservation.base + start, count)
+            }
+            initialized = count
+        }
+    }
+
+    private func checkedOffset(_ offset: UInt64, count: Int) -> Int {
+        precondition(
+            count >= 0 && offset <= file.size && UInt64(count) <= file.size - offset,
+            "\(count) bytes at \(offset) are not in a file of \(file.size)")
+        return Int(truncatingIfNeeded: offset)
+    }
+}

@@ -1,0 +1,37 @@
+public import Memslots
+
+/// What to load for a guest and where to start it: a recipe that refers to the file's bytes and holds none.
+public struct Image: Equatable, Sendable {
+    /// What the file is.
+    public enum Format: Sendable {
+        case flat, elf32, elf64
+    }
+
+    /// In address order; they do not overlap, and there is at least one.
+    public let segments: [Segment]
+    /// Where the guest starts: a physical address, and with it the linear one.
+    public let entry: GuestAddress
+    /// The mode to start in, or nil where the format does not say.
+    public let mode: CPUMode?
+    public let format: Format
+
+    /// Reads `bytes` as what they are: ELF where they begin with its magic number, otherwise a flat binary to load and
+    /// start at `flatLoadAddress`.
+    public static func load(_ bytes: [UInt8], flatLoadAddress: GuestAddress) throws(ImageError) -> Image {
+        if bytes.starts(with: ELFHeader.magic) {
+            try elf(bytes)
+        } else {
+            try flat(byteCount: bytes.count, at: flatLoadAddress)
+        }
+    }
+
+    /// A binary without headers: `byteCount` bytes that are loaded, and started, at `address`.
+    public static func flat(byteCount: Int, at address: GuestAddress) throws(ImageError) -> Image {
+        guard byteCount > 0 else { throw .empty }
+        guard let range = GuestRange(first: address, size: UInt64(byteCount)) else {
+            throw .flatImageWraps(address: address, byteCount: byteCount)
+        }
+        let segment = Segment(range: range, bytes: 0..<byteCount)
+        return Image(segments: [segment], entry: address, mode: nil, format: .flat)
+    }
+}

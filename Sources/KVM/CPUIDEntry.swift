@@ -1,0 +1,41 @@
+/// One leaf of CPUID as a guest sees it (`struct kvm_cpuid_entry2`; SDM volume 2A, CPUID).
+public struct CPUIDEntry: Equatable, Sendable {
+    public var function: UInt32
+    public var index: UInt32
+    /// `KVM_CPUID_FLAG_*`: bit 0 says that `index` counts.
+    public var flags: UInt32
+    public var eax: UInt32
+    public var ebx: UInt32
+    public var ecx: UInt32
+    public var edx: UInt32
+}
+
+extension [CPUIDEntry] {
+    /// The first entry of a leaf.
+    public func leaf(_ function: UInt32) -> CPUIDEntry? {
+        first { $0.function == function }
+    }
+
+    /// Bits of a guest-physical address (MAXPHYADDR, leaf 0x80000008); 36 where the leaf is missing, as the SDM has it.
+    public var physicalAddressBits: Int {
+        leaf(0x8000_0008).map { Int($0.eax & 0xff) } ?? 36
+    }
+
+    /// Whether page tables may map 1 GiB at once (leaf 0x80000001, EDX bit 26).
+    public var hasGigabytePages: Bool {
+        leaf(0x8000_0001).map { $0.edx & (1 << 26) != 0 } ?? false
+    }
+
+    /// The same leaves for the vCPU of this APIC id: leaf 1 (EBX 31-24) and the x2APIC ids of leaves 0xb and 0x1f.
+    public func forAPIC(id: UInt32) -> [CPUIDEntry] {
+        map { entry in
+            var entry = entry
+            switch entry.function {
+            case 1: entry.ebx = entry.ebx & 0x00ff_ffff | id << 24
+            case 0xb, 0x1f: entry.edx = id
+            default: break
+            }
+            return entry
+        }
+    }
+}

@@ -1,0 +1,99 @@
+/// Why a vCPU came back from `KVM_RUN`.
+public enum Exit: Equatable, Sendable {
+    /// IN, OUT, INS or OUTS (`KVM_EXIT_IO`).
+    case port(PortAccess)
+    /// An access to guest-physical memory that no slot holds, or a write to a read-only slot (`KVM_EXIT_MMIO`).
+    case memory(MemoryAccess)
+    /// HLT, without an in-kernel interrupt controller (`KVM_EXIT_HLT`).
+    case halt
+    /// A triple fault (`KVM_EXIT_SHUTDOWN`).
+    case shutdown
+    /// A signal or immediate_exit ended the run (EINTR): an outcome, not an error.
+    case interrupted
+    /// The vCPU could take an interrupt now (`KVM_EXIT_IRQ_WINDOW_OPEN`).
+    case interruptWindow
+    /// The guest asked for a reset or the end (`KVM_EXIT_SYSTEM_EVENT`); the type as KVM numbers it.
+    case systemEvent(UInt32)
+    /// The processor refused the guest's state (`KVM_EXIT_FAIL_ENTRY`); the reason is the hardware's.
+    case entryFailure(UInt64)
+    /// KVM could not go on (`KVM_EXIT_INTERNAL_ERROR`); suberror 1 is an instruction that its emulator does not know.
+    case internalError(UInt32)
+    /// An exit of the processor that KVM does not know (`KVM_EXIT_UNKNOWN`).
+    case unknown(UInt64)
+    /// `KVM_RUN` itself failed, with this errno: EFAULT, where guest memory has no host memory behind it.
+    case failure(Int32)
+    /// Any other exit, by its number in `<linux/kvm.h>`.
+    case unsupported(UInt32)
+}
+
+/// An access to an I/O port; string instructions move several units at once, all through the same port.
+///
+/// The data stays with the vCPU: see `VirtualCPU.portUnit` and `VirtualCPU.setPortUnit`.
+public struct PortAccess: Equatable, Sendable {
+    public var port: UInt16
+    /// Bytes of a unit: 1, 2 or 4.
+    public var size: UInt8
+    public var isOutput: Bool
+    /// Units moved.
+    public var count: UInt32
+
+    public init(port: UInt16, size: UInt8, isOutput: Bool, count: UInt32 = 1) {
+        self.port = port
+        self.size = size
+        self.isOutput = isOutput
+        self.count = count
+    }
+}
+
+/// An access to guest-physical memory that is not backed; what is read is answered by `VirtualCPU.setMemoryValue`.
+public struct MemoryAccess: Equatable, Sendable {
+    public var address: UInt64
+    /// Bytes, 1 to 8; not always a power of two, for KVM splits accesses at page boundaries.
+    public var size: UInt32
+    public var isWrite: Bool
+    /// What is written, little-endian and zero-extended; 0 for reads.
+    public var value: UInt64
+
+    public init(address: UInt64, size: UInt32, isWrite: Bool, value: UInt64 = 0) {
+        self.address = address
+        self.size = size
+        self.isWrite = isWrite
+        self.value = value
+    }
+}
+
+extension Exit: CustomStringConvertible {
+    /// One line for traces and reports.
+    public var description: String {
+        switch self {
+        case .port(let access): "\(access)"
+        case .memory(let access): "\(access)"
+        case .halt: "hlt"
+        case .shutdown: "shutdown"
+        case .interrupted: "interrupted"
+        case .interruptWindow: "interrupt window"
+        case .systemEvent(let type): "system event \(type)"
+        case .entryFailure(let reason): "entry failure 0x\(String(reason, radix: 16))"
+        case .internalError(let suberror): "internal error \(suberror)"
+        case .unknown(let reason): "unknown exit 0x\(String(reason, radix: 16))"
+        case .failure(let errno): "KVM_RUN failed with errno \(errno)"
+        case .unsupported(let reason): "unsupported exit \(reason)"
+        }
+    }
+}
+
+extension PortAccess: CustomStringConvertible {
+    public var description: String {
+        let repeated = count == 1 ? "" : ", \(count) times"
+        return
+            "\(isOutput ? "out" : "in") port 0x\(String(port, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(repeated)"
+    }
+}
+
+extension MemoryAccess: CustomStringConvertible {
+    public var description: String {
+        let data = isWrite ? " <- 0x\(String(value, radix: 16))" : ""
+        return
+            "\(isWrite ? "write" : "read") memory 0x\(String(address, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(data)"
+    }
+}

@@ -1,0 +1,77 @@
+/// The general registers (`struct kvm_regs`).
+public struct GeneralRegisters: Equatable, Sendable {
+    public var rax: UInt64 = 0
+    public var rbx: UInt64 = 0
+    public var rcx: UInt64 = 0
+    public var rdx: UInt64 = 0
+    public var rsi: UInt64 = 0
+    public var rdi: UInt64 = 0
+    public var rsp: UInt64 = 0
+    public var rbp: UInt64 = 0
+    public var r8: UInt64 = 0
+    public var r9: UInt64 = 0
+    public var r10: UInt64 = 0
+    public var r11: UInt64 = 0
+    public var r12: UInt64 = 0
+    public var r13: UInt64 = 0
+    public var r14: UInt64 = 0
+    public var r15: UInt64 = 0
+    public var rip: UInt64 = 0
+    /// Bit 1 is always set (SDM volume 1, 3.4.3).
+    public var rflags: UInt64 = 2
+
+    public init() {}
+}
+
+/// A segment register with its hidden part (`struct kvm_segment`; SDM volume 3A, 3.4.3).
+public struct SegmentRegister: Equatable, Sendable {
+    public var base: UInt64 = 0
+    /// In bytes, whatever the granularity.
+    public var limit: UInt32 = 0
+    public var selector: UInt16 = 0
+    public var type: UInt8 = 0
+    public var isPresent = false
+    public var privilegeLevel: UInt8 = 0
+    /// D/B: 32-bit operands and addresses.
+    public var is32Bit = false
+    /// S: code or data, not a system segment.
+    public var isCodeOrData = false
+    /// L: 64-bit code.
+    public var is64Bit = false
+    /// G: the limit was given in pages.
+    public var hasPageGranularity = false
+
+    public init() {}
+}
+
+/// Where the GDT or IDT lies (`struct kvm_dtable`).
+public struct DescriptorTable: Equatable, Sendable {
+    public var base: UInt64 = 0
+    /// The last byte's offset.
+    public var limit: UInt16 = 0
+
+    public init() {}
+}
+
+/// Segments, tables and control registers (`struct kvm_sregs`).
+public struct SystemRegisters: Equatable, Sendable {
+    public var cs = SegmentRegister()
+    public var ds = SegmentRegister()
+    public var es = SegmentRegister()
+    public var fs = SegmentRegister()
+    public var gs = SegmentRegister()
+    public var ss = SegmentRegister()
+    public var tr = SegmentRegister()
+    public var ldt = SegmentRegister()
+    public var gdt = DescriptorTable()
+    public var idt = DescriptorTable()
+    public var cr0: UInt64 = 0
+    public var cr2: UInt64 = 0
+    public var cr3: UInt64 = 0
+    public var cr4: UInt64 = 0
+    public var cr8: UInt64 = 0
+    public var efer: UInt64 = 0
+    public var apicBase: UInt64 = 0
+
+    public init() {}
+}

@@ -1,0 +1,150 @@
+internal import CKVM
+internal import SystemPackage
+
+/// A virtual CPU: its descriptor, and the structure through which KVM tells of its exits.
+///
+/// One thread runs it. Others may only call `setImmediateExit`.
+@safe
+public struct VirtualCPU: ~Copyable, Sendable {
+    /// The APIC id.
+    public let id: UInt32
+    let descriptor: Descriptor
+    private let runSize: Int
+    // SAFETY: mapped from init to deinit, and `runSize` bytes long; KVM writes to it only within KVM_RUN.
+    private nonisolated(unsafe) let run: UnsafeMutablePointer<kvm_run>
+
+    init(descriptor: consuming Descriptor, id: UInt32, runSize: Int) throws(KVMError) {
+        var error: Int32 = 0
+        // SAFETY: the call maps a new region, or returns NULL and sets `error`.
+        guard let run = unsafe ckvm_map_run(descriptor.number, runSize, &error) else {
+            throw KVMError("mmap", "the run structure of vCPU \(id)", errno: Errno(rawValue: -error))
+        }
+        self.id = id
+        self.descriptor = descriptor
+        self.runSize = runSize
+        unsafe self.run = run
+    }
+
+    deinit {
+        // SAFETY: nothing borrows the mapping any more.
+        unsafe ckvm_unmap_run(run, runSize)
+    }
+
+    /// Runs the guest until it needs the monitor (`KVM_RUN`).
+    @inline(__always)
+    public borrowing func runUntilExit() -> Exit {
+        let result = ckvm_run(descriptor.number)
+        guard result >= 0 else {
+            return -result == KVMErrno.interrupted || -result == KVMErrno.again ? .interrupted : .failure(-result)
+        }
+        // SAFETY: the run structure is mapped, and KVM has filled the member that belongs to its exit reason.
+        switch Int32(truncatingIfNeeded: unsafe ckvm_exit_reason(run)) {
+        case KVM_EXIT_IO:
+            let access = unsafe ckvm_port_access(run)
+            return .port(
+                PortAccess(port: access.port, size: access.size, isOutput: access.is_output, count: access.count))
+        case KVM_EXIT_MMIO:
+            let access = unsafe ckvm_memory_access(run)
+            return .memory(
+                MemoryAccess(
+                    address: access.address, size: access.size, isWrite: access.is_write, value: access.value))
+        case KVM_EXIT_HLT: return .halt
+        case KVM_EXIT_SHUTDOWN: return .shutdown
+        case KVM_EXIT_INTR: return .interrupted
+        case KVM_EXIT_IRQ_WINDOW_OPEN: return .interruptWindow
+        case KVM_EXIT_SYSTEM_EVENT: return .systemEvent(unsafe ckvm_system_event(run))
+        case KVM_EXIT_FAIL_ENTRY: return .entryFailure(unsafe ckvm_entry_failure(run))
+        case KVM_EXIT_INTERNAL_ERROR: return .internalError(unsafe ckvm_internal_error(run))
+        case KVM_EXIT_UNKNOWN: return .unknown(unsafe ckvm_hardware_exit_reason(run))
+        case let reason: return .unsupported(UInt32(bitPattern: reason))
+        }
+    }
+
+    /// Makes the present or the next `runUntilExit` come back at once, while it is set.
+    ///
+    /// Any thread may call it; a vCPU that is in the guest needs a signal as well.
+    public borrowing func setImmediateExit(_ value: Bool) {
+        // SAFETY: an atomic store into the mapped structure.
+        unsafe ckvm_set_immediate_exit(run, value)
+    }
+
+    /// The unit at `index` of the port output that the vCPU has just exited with.
+    @inline(__always)
+    public borrowing func portUnit(at index: UInt32) -> UInt32 {
+        // SAFETY: KVM places `count` units inside the mapping; callers ask for `index` below it.
+        unsafe ckvm_port_load(run, index)
+    }
+
+    /// Answers the unit at `index` of the port input that the vCPU has just exited with.
+    @inline(__always)
+    public borrowing func setPortUnit(_ value: UInt32, at index: UInt32) {
+        // SAFETY: as in `portUnit`.
+        unsafe ckvm_port_store(run, index, value)
+    }
+
+    /// Answers the memory read that the vCPU has just exited with.
+    @inline(__always)
+    public borrowing func setMemoryValue(_ value: UInt64) {
+        // SAFETY: the data of a memory access are eight bytes inside the mapping.
+        unsafe ckvm_memory_store(run, value)
+    }
+
+    /// The bytes of the instruction at which KVM's emulator stopped (`KVM_INTERNAL_ERROR_EMULATION`), where it says.
+    public borrowing func unemulatedInstruction() -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 15)
+        // SAFETY: the call copies at most 15 bytes.
+        let count = unsafe ckvm_emulation_failure(run, &bytes)
+        return Array(bytes.prefix(Int(count)))
+    }
+}
+
+extension VirtualCPU {
+    /// `KVM_GET_REGS`.
+    public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
+        var registers = kvm_regs()
+        // SAFETY: the call fills the structure.
+        _ = try check(unsafe ckvm_get_registers(descriptor.number, &registers), "KVM_GET_REGS", "vCPU \(id)")
+        return GeneralRegisters(registers)
+    }
+
+    /// `KVM_SET_REGS`.
+    public borrowing func setGeneralRegisters(_ registers: GeneralRegisters) throws(KVMError) {
+        var registers = registers.ckvm
+        // SAFETY: the call reads the structure.
+        _ = try check(unsafe ckvm_set_registers(descriptor.number, &registers), "KVM_SET_REGS", "vCPU \(id)")
+    }
+
+    /// `KVM_GET_SREGS`.
+    public borrowing func systemRegisters() throws(KVMError) -> SystemRegisters {
+        var registers = kvm_sregs()
+        // SAFETY: the call fills the structure.
+        _ = try check(unsafe ckvm_get_system_registers(descriptor.number, &registers), "KVM_GET_SREGS", "vCPU \(id)")
+        return SystemRegisters(registers)
+    }
+
+    /// `KVM_SET_SREGS`; drops any interrupt that is pending.
+    public borrowing func setSystemRegisters(_ registers: SystemRegisters) throws(KVMError) {
+        var registers = registers.ckvm
+        // SAFETY: the call reads the structure.
+        _ = try check(unsafe ckvm_set_system_registers(descriptor.number, &registers), "KVM_SET_SREGS", "vCPU \(id)")
+    }
+
+    /// `KVM_SET_CPUID2`, before the vCPU first runs.
+    public borrowing func setCPUID(_ leaves: [CPUIDEntry]) throws(KVMError) {
+        let entries = leaves.map { leaf in
+            kvm_cpuid_entry2(
+                function: leaf.function, index: leaf.index, flags: leaf.flags,
+                eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx, padding: (0, 0, 0))
+        }
+        // SAFETY: the call reads as many entries as it is told there are.
+        _ = try check(
+            unsafe ckvm_set_cpuid(descriptor.number, entries, UInt32(entries.count)), "KVM_SET_CPUID2", "vCPU \(id)")
+    }
+
+    /// The guest-physical address that a linear one stands for now, or nil where it is not mapped (`KVM_TRANSLATE`).
+    public borrowing func physicalAddress(ofLinear address: UInt64) -> UInt64? {
+        var physical: UInt64 = 0
+        // SAFETY: the call writes one number.
+        return unsafe ckvm_translate(descriptor.number, address, &physical) >= 0 ? physical : nil
+    }
+}

@@ -1,0 +1,47 @@
+internal import CKVM
+
+/// A virtual machine: memory slots, interrupt controllers, vCPUs.
+public struct VirtualMachine: ~Copyable, Sendable {
+    let descriptor: Descriptor
+    let runSize: Int
+
+    /// The value of a capability for this machine (`KVM_CHECK_EXTENSION`), 0 where it is missing.
+    public func capability(_ capability: Capability) -> Int {
+        Int(max(0, ckvm_check_extension(descriptor.number, capability.number)))
+    }
+
+    /// A new vCPU; `id` is its APIC id (`KVM_CREATE_VCPU`).
+    public func makeVirtualCPU(id: UInt32) throws(KVMError) -> VirtualCPU {
+        let result = ckvm_create_vcpu(descriptor.number, UInt(id))
+        let cpu = try Descriptor(owning: result, "KVM_CREATE_VCPU", "vCPU \(id)")
+        return try VirtualCPU(descriptor: cpu, id: id, runSize: runSize)
+    }
+
+    /// Two PICs, an IOAPIC, and a local APIC for each vCPU made afterwards (`KVM_CREATE_IRQCHIP`).
+    public func makeInterruptControllers() throws(KVMError) {
+        _ = try check(ckvm_create_irqchip(descriptor.number), "KVM_CREATE_IRQCHIP")
+    }
+
+    /// Gives KVM the four pages that Intel processors may need below 4 GiB for guests in real mode
+    /// (`KVM_SET_IDENTITY_MAP_ADDR` takes the first, `KVM_SET_TSS_ADDR` the other three).
+    public func reserveRealModePages(at address: UInt32) throws(KVMError) {
+        _ = try check(ckvm_set_identity_map_address(descriptor.number, UInt64(address)), "KVM_SET_IDENTITY_MAP_ADDR")
+        _ = try check(ckvm_set_tss_address(descriptor.number, UInt(address) + 0x1000), "KVM_SET_TSS_ADDR")
+    }
+
+    /// Raises or lowers an interrupt line of the in-kernel controllers (`KVM_IRQ_LINE`).
+    public func setInterruptLine(_ irq: UInt32, isRaised: Bool) throws(KVMError) {
+        _ = try check(ckvm_irq_line(descriptor.number, irq, isRaised), "KVM_IRQ_LINE", "IRQ \(irq)")
+    }
+
+    /// Creates, deletes, moves or flags a slot (`KVM_SET_USER_MEMORY_REGION`).
+    ///
+    /// Sizes and addresses are in bytes. Returns 0 or KVM's errno: the rules that it enforces are known elsewhere, and
+    /// refusals are an everyday answer to some callers.
+    @inline(__always)
+    public func setMemoryRegion(
+        slot: UInt32, flags: UInt32, guestAddress: UInt64, size: UInt64, hostAddress: UInt64
+    ) -> Int32 {
+        -ckvm_set_memory_region(descriptor.number, slot, flags, guestAddress, size, hostAddress)
+    }
+}

@@ -1,0 +1,54 @@
+internal import CGuests
+internal import Images
+internal import Memslots
+
+/// A guest that comes with Swiftlet: its image and the machine that it needs.
+public struct BuiltInGuest: Sendable {
+    public let name: String
+    /// What it shows, in a line.
+    public let shows: String
+    /// A flat image, loaded at `MachineConfiguration.defaultLoadAddress`.
+    public let image: [UInt8]
+    public let configuration: MachineConfiguration
+
+    /// All guests, in the order of the list.
+    public static let all: [BuiltInGuest] = {
+        // SAFETY: the table is constant and holds `cguests_count` guests.
+        let table = unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
+        return unsafe table.map { unsafe BuiltInGuest($0) }
+    }()
+
+    /// The guest of this name.
+    public static func named(_ name: String) -> BuiltInGuest? {
+        all.first { $0.name == name }
+    }
+
+    private init(_ guest: cguests_guest) {
+        // SAFETY: names end in a zero byte, and the image lies between its two labels.
+        unsafe name = String(cString: guest.name)
+        unsafe shows = String(cString: guest.shows)
+        let image = unsafe UnsafeBufferPointer(start: guest.start, count: guest.end - guest.start)
+        self.image = unsafe Array(image)
+        let slots = unsafe [guest.slots.0, guest.slots.1].prefix(guest.slot_count)
+        configuration = MachineConfiguration(
+            memory: unsafe guest.memory,
+            mode: unsafe CPUMode(guest.mode),
+            vcpus: unsafe Int(guest.vcpus),
+            interruptController: unsafe guest.irqchip ? .kernel : .none,
+            extraSlots: slots.compactMap { slot in
+                GuestRange(first: GuestAddress(slot.address), size: slot.size).map {
+                    ExtraSlot(range: $0, access: slot.read_only ? .readOnly : .readWrite)
+                }
+            })
+    }
+}
+
+extension CPUMode {
+    fileprivate init(_ mode: cguests_mode) {
+        switch mode {
+        case .real: self = .real
+        case .protected: self = .protected
+        case .long: self = .long
+        }
+    }
+}

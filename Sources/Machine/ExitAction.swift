@@ -1,0 +1,40 @@
+internal import Devices
+internal import KVM
+
+/// What a vCPU thread does after an exit. A function of the exit alone, so that every exit there is can be tried without a
+/// guest.
+enum ExitAction: Equatable {
+    case accessPort(PortAccess, AccessWidth)
+    case accessMemory(MemoryAccess)
+    /// Enter the guest again; the machine may have been stopped meanwhile.
+    case resume
+    case end(Outcome)
+
+    init(for exit: Exit) {
+        switch exit {
+        case .port(let access):
+            if let width = AccessWidth(rawValue: Int(access.size)), width != .quadword {
+                self = .accessPort(access, width)
+            } else {
+                self = .end(.internalError("a port access of \(access.size) bytes"))
+            }
+        case .memory(let access): self = .accessMemory(access)
+        case .halt: self = .end(.halted)
+        case .shutdown: self = .end(.shutdown)
+        case .interrupted, .interruptWindow: self = .resume
+        case .systemEvent(let type): self = .end(.internalError("system event \(type)"))
+        case .entryFailure(let reason):
+            self = .end(.internalError("the processor refused the guest's state, hardware reason 0x\(hex(reason))"))
+        case .internalError(1): self = .end(.internalError("KVM's emulator does not know an instruction"))
+        case .internalError(let suberror): self = .end(.internalError("KVM internal error \(suberror)"))
+        case .unknown(let reason):
+            self = .end(.internalError("an exit that KVM does not know, hardware reason 0x\(hex(reason))"))
+        case .failure(let errno): self = .end(.internalError("KVM_RUN failed with errno \(errno)"))
+        case .unsupported(let reason): self = .end(.internalError("KVM exit \(reason) is not handled here"))
+        }
+    }
+}
+
+private func hex(_ value: UInt64) -> String {
+    String(value, radix: 16)
+}

@@ -1,0 +1,74 @@
+internal import Host
+internal import KVM
+internal import Memslots
+
+/// A guest's memory: how it should look, the slots that make it so, and the host memory behind it.
+struct GuestMemory: ~Copyable {
+    private(set) var space: AddressSpace
+    var installer: KVMSlotInstaller
+    private var allocated: UInt64 = 0
+
+    /// Memory for a new virtual machine, from a file that is still empty.
+    init(
+        vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows, limits: SlotLimits,
+        policy: SlotPolicy, parking: Parking
+    ) {
+        let placement = Placement(backings: [file.address], windows: windows.windows)
+        installer = KVMSlotInstaller(vm: vm, file: file, windows: windows, parking: parking)
+        space = AddressSpace(limits: limits, policy: policy, placement: placement)
+    }
+
+    /// Host memory for a mapping: zero, and not there until it is touched.
+    mutating func allocate(_ size: UInt64) throws(HostError) -> Backing {
+        let backing = Backing(offset: allocated)
+        try installer.file.resize(to: allocated + size)
+        allocated += size
+        return backing
+    }
+
+    /// Takes mappings away and adds others: all of it or nothing.
+    mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws(AddressSpaceError) {
+        try space.change(removing: removing, adding: adding, through: &installer)
+    }
+
+    mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(AddressSpaceError) {
+        try space.setDirtyLogging(logs, in: range, through: &installer)
+    }
+
+    mutating func takeDirtyPages(in range: GuestRange) throws(AddressSpaceError) -> DirtyBitmap {
+        try space.takeDirtyPages(in: range, through: &installer)
+    }
+
+    /// Copies bytes into guest memory, read-only mappings included; false, and nothing copied, where a part is not mapped.
+    func write(_ bytes: [UInt8], at address: GuestAddress) -> Bool {
+        guard !bytes.isEmpty else { return true }
+        guard let parts = parts(of: UInt64(bytes.count), at: address) else { return false }
+        var done = 0
+        for part in parts {
+            installer.file.write(bytes.span.extracting(done..<done + part.count), at: part.offset)
+            done += part.count
+        }
+        return true
+    }
+
+    /// Bytes of guest memory, or nil where a part is not mapped.
+    func read(count: Int, at address: GuestAddress) -> [UInt8]? {
+        guard count > 0 else { return [] }
+        guard let parts = parts(of: UInt64(count), at: address) else { return nil }
+        return parts.flatMap { installer.file.read(count: $0.count, at: $0.offset) }
+    }
+
+    /// The parts of the file behind a piece of guest memory.
+    private func parts(of count: UInt64, at address: GuestAddress) -> [(offset: UInt64, count: Int)]? {
+        guard let range = GuestRange(first: address, size: count) else { return nil }
+        var parts: [(offset: UInt64, count: Int)] = []
+        var next = range.first
+        for mapping in space.mappings(in: range) {
+            guard let part = mapping.range.intersection(range), part.first == next else { return nil }
+            parts.append((mapping.backing.offset + mapping.range.offset(of: part.first), Int(part.size)))
+            guard part.last < range.last, let behind = part.last.advanced(by: 1) else { return parts }
+            next = behind
+        }
+        return nil
+    }
+}

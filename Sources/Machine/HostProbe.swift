@@ -1,0 +1,70 @@
+internal import Host
+internal import Images
+internal import KVM
+internal import Memslots
+
+/// What a host's KVM offers: asked of KVM where it tells, measured where it does not.
+public struct HostProbe: Encodable, Sendable {
+    public enum Execution: String, Encodable, Sendable {
+        /// The processor runs guests.
+        case hardware
+        /// KVM carries out each instruction in its emulator.
+        case emulated
+    }
+
+    public let apiVersion: Int
+    /// `KVM_CAP_NR_MEMSLOTS`.
+    public let slotLimit: Int
+    public let cpus: Int
+    public let physicalAddressBits: Int
+    /// By their names in the KVM API; 0 where one is missing.
+    public let capabilities: [String: Int]
+    public let execution: Execution
+    public let nanosecondsPerInstruction: Double
+    /// A port access: out of the guest, to the monitor and back.
+    public let microsecondsPerExit: Double
+
+    /// The processor takes a nanosecond or a few for an instruction, the emulator more than a thousand.
+    private static let emulatedFromNanoseconds = 200.0
+
+    public init() throws(MachineError) {
+        let system = try reachable(try KVMSystem())
+        apiVersion = Int(KVMSystem.apiVersion)
+        slotLimit = system.capability(.memslots)
+        capabilities = Dictionary(
+            uniqueKeysWithValues: Capability.allCases.map { ($0.name, system.capability($0)) })
+        physicalAddressBits = try kvm(try system.supportedCPUID()).physicalAddressBits
+        cpus = HostThread.processorCount
+        // The difference of two lengths leaves out what a run costs besides.
+        let loop: [UInt8] = [0xe2, 0xfe]  // loop to itself
+        nanosecondsPerInstruction = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9
+        let exit: [UInt8] = [0xe4, 0xe9, 0xe2, 0xfc]  // in al, 0xe9; loop back to it
+        microsecondsPerExit = try Self.seconds(each: exit, counts: (200, 2200)) * 1e6
+        execution = nanosecondsPerInstruction < Self.emulatedFromNanoseconds ? .hardware : .emulated
+    }
+
+    /// Seconds that a real-mode guest takes for one round of a loop, from the median of several runs.
+    private static func seconds(each body: [UInt8], counts: (UInt16, UInt16)) throws(MachineError) -> Double {
+        var differences: [Double] = []
+        for _ in 0..<5 {
+            let short = try seconds(running: body, count: counts.0)
+            let long = try seconds(running: body, count: counts.1)
+            differences.append((long - short) / Double(counts.1 - counts.0))
+        }
+        return max(0, differences.sorted()[2])
+    }
+
+    private static func seconds(running body: [UInt8], count: UInt16) throws(MachineError) -> Double {
+        // mov cx, count; body; xor al, al; out 0xf4, al
+        let bytes = [0xb9, UInt8(count & 0xff), UInt8(count >> 8)] + body + [0x30, 0xc0, 0xe6, 0xf4]
+        let image: Image
+        do {
+            image = try Image.flat(byteCount: bytes.count, at: MachineConfiguration.defaultLoadAddress)
+        } catch {
+            throw .image(error)
+        }
+        let machine = try GuestMachine(
+            MachineConfiguration(mode: .real), image: image, bytes: bytes, consoleOutput: { _, _ in })
+        return Double(try machine.run().duration.nanoseconds) / 1e9
+    }
+}

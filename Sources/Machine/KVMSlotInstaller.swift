@@ -1,0 +1,96 @@
+internal import Host
+internal import KVM
+internal import Memslots
+internal import SystemPackage
+
+/// Puts slots into KVM and pieces into host windows; owns the virtual machine and the memory behind its guest.
+struct KVMSlotInstaller: SlotInstaller, ~Copyable {
+    let vm: VirtualMachine
+    /// All guest memory, mapped once: backing 0.
+    var file: MappedFile
+    let windows: HostWindows
+    /// The vCPUs that have to be out of the guest while slots change, once they run.
+    var vcpus: [VCPU] = []
+    let parking: Parking
+
+    init(vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows, parking: Parking) {
+        self.vm = vm
+        self.file = file
+        self.windows = windows
+        self.parking = parking
+    }
+
+    func park() {
+        parking.park(vcpus)
+    }
+
+    func resume() {
+        parking.resume(vcpus)
+    }
+
+    func set(_ request: SlotRequest) throws(SlotErrno) {
+        let errno = vm.setMemoryRegion(
+            slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
+            hostAddress: request.hostAddress)
+        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+    }
+
+    func place(_ piece: WindowPiece) throws(SlotErrno) {
+        do { try windows.place(piece, of: file.file) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+    }
+
+    func clear(_ piece: WindowPiece) throws(SlotErrno) {
+        do { try windows.clear(piece) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+    }
+
+    func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
+        var bitmap: [UInt64] = []
+        let errno = vm.getDirtyLog(slot: UInt32(slot.id), pages: Int(slot.pages), into: &bitmap)
+        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+        return bitmap
+    }
+}
+
+/// Reserved host address space for each guest aperture, so that neighbours in the guest can be neighbours in the host.
+struct HostWindows: ~Copyable, Sendable {
+    private let low: AddressReservation?
+    private let high: AddressReservation?
+    /// The same as values, for the placement of mappings.
+    let windows: [HostWindow]
+
+    /// No windows: nothing is coalesced.
+    init() {
+        low = nil
+        high = nil
+        windows = []
+    }
+
+    /// Windows for the aperture below 4 GiB and the one above.
+    init(low: GuestRange, high: GuestRange) throws(HostError) {
+        let lowReservation = try AddressReservation(size: low.size)
+        let highReservation = try AddressReservation(size: high.size)
+        windows = [
+            HostWindow(aperture: low, host: lowReservation.address),
+            HostWindow(aperture: high, host: highReservation.address),
+        ]
+        self.low = consume lowReservation
+        self.high = consume highReservation
+    }
+
+    func place(_ piece: WindowPiece, of file: borrowing MemoryFile) throws(HostError) {
+        let offset = piece.backing.offset
+        if let offsetInLow = low?.offset(of: piece.host) {
+            try low?.map(file, from: offset, size: piece.size, at: offsetInLow)
+        } else if let offsetInHigh = high?.offset(of: piece.host) {
+            try high?.map(file, from: offset, size: piece.size, at: offsetInHigh)
+        }
+    }
+
+    func clear(_ piece: WindowPiece) throws(HostError) {
+        if let offsetInLow = low?.offset(of: piece.host) {
+            try low?.unmap(size: piece.size, at: offsetInLow)
+        } else if let offsetInHigh = high?.offset(of: piece.host) {
+            try high?.unmap(size: piece.size, at: offsetInHigh)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+internal import Devices
+internal import Host
+internal import KVM
+internal import Memslots
+
+/// All that the machine lock guards: memory, devices, and how the run is going.
+struct MachineState: ~Copyable {
+    var memory: GuestMemory
+    let interruptController: InterruptController
+    let ports = Bus(name: "ports")
+    let deviceMemory = Bus(name: "memory")
+    let serial = Serial16550()
+    var input = ConsoleInput()
+    var tracer: Tracer?
+
+    var exits = ExitCounts()
+    var outcome: Outcome?
+    var vcpus: [VCPUState] = []
+    /// When the first vCPU first entered the guest.
+    var firstRun = SuspendingClock.now
+
+    static let serialPort: UInt64 = 0x3f8
+    static let debugConsolePort: UInt64 = 0xe9
+    static let exitPort: UInt64 = 0xf4
+
+    init(memory: consuming GuestMemory, interruptController: InterruptController, tracer: Tracer?) throws(MachineError)
+    {
+        self.memory = memory
+        self.interruptController = interruptController
+        self.tracer = tracer
+        let (ports, serial) = (ports, serial)
+        try bus(try ports.attach(serial, at: Self.serialPort, size: Serial16550.size))
+        try bus(try ports.attach(DebugConsole(), at: Self.debugConsolePort, size: DebugConsole.size))
+        try bus(try ports.attach(ExitPort(), at: Self.exitPort, size: ExitPort.size))
+    }
+
+    /// Ends the run, unless it has been ended already.
+    mutating func end(_ outcome: Outcome) {
+        if self.outcome == nil {
+            self.outcome = outcome
+        }
+    }
+}
+
+// MARK: - Exits
+
+extension MachineState {
+    /// Does what an exit asks for. What the guest prints is appended to `output`; an outcome ends the run.
+    mutating func handle(_ exit: Exit, of cpu: borrowing VirtualCPU, output: inout [UInt8]) {
+        count(exit)
+        switch ExitAction(for: exit) {
+        case .accessPort(let access, let width):
+            for unit in 0..<access.count {
+                accessPort(access, width, unit: unit, of: cpu, output: &output)
+            }
+            receiveInput()
+        case .accessMemory(let access):
+            accessMemory(access, of: cpu, output: &output)
+        case .resume:
+            break
+        case .end(let outcome):
+            end(outcome)
+        }
+        if tracer != nil {
+            tracer?.record(exit, of: cpu, at: SuspendingClock.now - firstRun)
+        }
+    }
+
+    private mutating func count(_ exit: Exit) {
+        switch exit {
+        case .port: exits.pio += 1
+        case .memory: exits.mmio += 1
+        case .halt: exits.hlt += 1
+        case .interruptWindow: exits.irqWindow += 1
+        default: exits.other += 1
+        }
+    }
+
+    private mutating func accessPort(
+        _ access: PortAccess, _ width: AccessWidth, unit: UInt32, of cpu: borrowing VirtualCPU, output: inout [UInt8]
+    ) {
+        if access.isOutput {
+            let value = UInt64(cpu.portUnit(at: unit))
+            apply(ports.write(value, at: UInt64(access.port), width: width), output: &output)
+        } else {
+            let reply = ports.read(at: UInt64(access.port), width: width)
+            cpu.setPortUnit(UInt32(truncatingIfNeeded: reply.value), at: unit)
+            apply(reply.effects, output: &output)
+        }
+    }
+
+    private mutating func accessMemory(
+        _ access: MemoryAccess, of cpu: borrowing VirtualCPU, output: inout [UInt8]
+    ) {
+        // KVM cuts accesses at page boundaries; what is left may have an odd size, and is made byte by byte.
+        let width = AccessWidth(rawValue: Int(access.size)) ?? .byte
+        var value: UInt64 = 0
+        for lane in stride(from: 0, to: UInt64(min(access.size, 8)), by: width.rawValue) {
+            let address = access.address &+ lane
+            if access.isWrite {
+                apply(deviceMemory.write(access.value >> (8 * lane), at: address, width: width), output: &output)
+            } else {
+                let reply = deviceMemory.read(at: address, width: width)
+                value |= reply.value << (8 * lane)
+                apply(reply.effects, output: &output)
+            }
+        }
+        if !access.isWrite {
+            cpu.setMemoryValue(value)
+        }
+    }
+
+    private mutating func apply(_ effects: DeviceEffects, output: inout [UInt8]) {
+        if let byte = effects.output {
+            output.append(byte)
+        }
+        if let status = effects.exitStatus {
+            end(.exited(status))
+        }
+        if let line = effects.line, interruptController == .kernel {
+            do {
+                try memory.installer.vm.setInterruptLine(UInt32(line.irq), isRaised: line.isRaised)
+            } catch {
+                end(.internalError("\(error)"))
+            }
+        }
+    }
+
+    /// Gives the serial port as much of the input as it takes.
+    mutating func receiveInput() {
+        while serial.receiveCapacity > 0, let byte = input.next() {
+            var output: [UInt8] = []
+            apply(serial.receive(byte), output: &output)
+        }
+    }
+
+    /// Whether the guest would take input that is not there yet.
+    var wantsInput: Bool {
+        serial.hasBeenPolled && serial.receiveCapacity > 0 && input.isWaiting
+    }
+}
+
+/// What the user has typed and the guest has not yet taken.
+struct ConsoleInput {
+    private var bytes: [UInt8] = []
+    private var taken = 0
+    private var hasEnded = false
+    /// Whether somebody waits for more.
+    var isWatched = false
+
+    /// The end of the input reaches the guest as EOT, as Ctrl-D would on a serial terminal.
+    private static let endOfTransmission: UInt8 = 0x04
+
+    /// Whether all is taken and more may come.
+    var isWaiting: Bool {
+        taken == bytes.count && !hasEnded
+    }
+
+    mutating func next() -> UInt8? {
+        guard taken < bytes.count else { return nil }
+        taken += 1
+        return bytes[taken - 1]
+    }
+
+    /// Adds what was read; nothing at the end of the input.
+    mutating func append(_ read: [UInt8]) {
+        hasEnded = read.isEmpty
+        bytes = hasEnded ? [Self.endOfTransmission] : read
+        taken = 0
+    }
+}

@@ -1,0 +1,201 @@
+internal import Images
+internal import KVM
+internal import Memslots
+
+/// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for those
+/// who write guests.
+struct StartState {
+    /// Bytes that the monitor puts into guest memory before the image.
+    private(set) var bootData: [BootData] = []
+    private(set) var registers = GeneralRegisters()
+    private let mode: CPUMode
+    private let entry: UInt64
+    private var pageTableRoot: UInt64 = 0
+
+    struct BootData {
+        var address: GuestAddress
+        var bytes: [UInt8]
+        /// For people.
+        var what: String
+    }
+
+    /// Addresses that guests can rely on.
+    enum Low {
+        static let gdt: UInt64 = 0x500
+        static let pageTables: UInt64 = 0x1000
+        static let pageTablesEnd: UInt64 = 0xc000
+        static let stackTop: UInt64 = 0x10000
+    }
+
+    private static let codeSelector: UInt16 = 0x08
+    private static let dataSelector: UInt16 = 0x10
+
+    /// Throws where the entry or the RAM cannot be reached in the mode.
+    init(
+        mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool
+    ) throws(MachineError) {
+        self.mode = mode
+        self.entry = entry.rawValue
+        registers.rdi = ram.low >> Page.shift
+        registers.rsi = ram.high >> Page.shift
+        registers.rdx = UInt64(vcpus)
+        switch mode {
+        case .real:
+            guard entry.rawValue % 16 == 0, entry.rawValue < 1 << 20 else {
+                throw .imagePlacement("entry \(entry): in real mode it must be a multiple of 16 below 1M")
+            }
+            registers.rip = 0
+            registers.rsp = 0xfff0
+        case .protected, .long:
+            guard mode == .long || entry.rawValue < 1 << 32 else {
+                throw .imagePlacement("entry \(entry): in protected mode it must be below 4G; long mode reaches it")
+            }
+            registers.rip = entry.rawValue
+            registers.rsp = Low.stackTop
+            bootData.append(BootData(address: GuestAddress(Low.gdt), bytes: gdt, what: "the GDT"))
+        }
+        if mode == .long {
+            let tables = try IdentityMap(ram: ram, hasGigabytePages: hasGigabytePages)
+            bootData += tables.data
+            pageTableRoot = tables.root
+        }
+    }
+
+    /// Changes the system registers of a vCPU that has just been reset.
+    func apply(to system: inout SystemRegisters) {
+        switch mode {
+        case .real:
+            let segment = UInt16(truncatingIfNeeded: entry / 16)
+            system.cs = .realMode(selector: segment, type: 0xb)
+            let data = SegmentRegister.realMode(selector: segment, type: 0x3)
+            (system.ds, system.es, system.ss) = (data, data, data)
+        case .protected, .long:
+            system.cs = .flatCode(selector: Self.codeSelector, is64Bit: mode == .long)
+            let data = SegmentRegister.flatData(selector: Self.dataSelector)
+            (system.ds, system.es, system.fs, system.gs, system.ss) = (data, data, data, data, data)
+            system.tr = .busyTSS
+            system.gdt.base = Low.gdt
+            system.gdt.limit = UInt16(gdt.count - 1)
+            system.idt.base = 0
+            system.idt.limit = 0
+            // PE, MP, ET, NE (SDM volume 3A, 2.5); PG and paging's own bits below.
+            system.cr0 = 0x33
+        }
+        if mode == .long {
+            system.cr3 = pageTableRoot
+            system.cr4 = 1 << 5  // PAE
+            system.cr0 |= 1 << 31  // PG
+            system.efer = 1 << 8 | 1 << 10  // LME, LMA
+        }
+    }
+
+    /// Null, code, data: flat segments of 4 GiB.
+    private var gdt: [UInt8] {
+        let code: UInt64 = mode == .long ? 0x00af_9b00_0000_ffff : 0x00cf_9b00_0000_ffff
+        return littleEndian([0, code, 0x00cf_9300_0000_ffff])
+    }
+}
+
+/// Page tables that map all RAM and the devices' addresses below 4 GiB to themselves.
+private struct IdentityMap {
+    let root = StartState.Low.pageTables
+    private(set) var data: [StartState.BootData] = []
+
+    private static let gigabyte: UInt64 = 1 << 30
+    private static let entries: UInt64 = 512
+    private static let present: UInt64 = 1 << 0
+    private static let writable: UInt64 = 1 << 1
+    private static let isPage: UInt64 = 1 << 7
+
+    /// The most that page-directory-pointer tables in low memory map, 5 TiB: eleven pages less the root.
+    private static let limit = (StartState.Low.pageTablesEnd - StartState.Low.pageTables) / Page.size - 1
+
+    init(ram: RAMLayout, hasGigabytePages: Bool) throws(MachineError) {
+        // A page behind the RAM as well, so that guests can look for its end.
+        let (end, overflow) = max(ram.end, 4 << 30).addingReportingOverflow(Page.size)
+        let gigabytes = (end - 1) / Self.gigabyte + 1
+        let pointerTables = (gigabytes - 1) / Self.entries + 1
+        guard !overflow, pointerTables <= Self.limit else {
+            throw .configuration("\(ram.end) bytes of guest memory: page tables here reach 5T; start in protected mode")
+        }
+        let firstPointerTable = root + Page.size
+        appendTable(
+            at: root, (0..<pointerTables).map { firstPointerTable + $0 * Page.size | Self.present | Self.writable })
+
+        if hasGigabytePages {
+            appendTable(at: firstPointerTable, (0..<gigabytes).map { $0 * Self.gigabyte | Self.page })
+            return
+        }
+        let directories = Self.directories(count: gigabytes, behind: firstPointerTable + pointerTables * Page.size, ram)
+        appendTable(
+            at: firstPointerTable, (0..<gigabytes).map { directories + $0 * Page.size | Self.present | Self.writable })
+        appendTable(
+            at: directories, (0..<gigabytes * Self.entries).map { $0 * (Self.gigabyte / Self.entries) | Self.page })
+    }
+
+    private static let page = present | writable | isPage
+
+    /// Where the page directories lie: in low memory where they fit, else 64 KiB below the end of the RAM below 3 GiB.
+    private static func directories(count: UInt64, behind lowest: UInt64, _ ram: RAMLayout) -> UInt64 {
+        lowest + count * Page.size <= StartState.Low.pageTablesEnd ? lowest : ram.low - 0x10000 - count * Page.size
+    }
+
+    private mutating func appendTable(at address: UInt64, _ entries: [UInt64]) {
+        data.append(
+            StartState.BootData(address: GuestAddress(address), bytes: littleEndian(entries), what: "the page tables"))
+    }
+}
+
+/// 64-bit numbers as they lie in memory.
+func littleEndian(_ numbers: [UInt64]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(numbers.count * 8)
+    for number in numbers {
+        for shift in stride(from: 0, to: 64, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(shift)))
+        }
+    }
+    return bytes
+}
+
+extension SegmentRegister {
+    fileprivate static func realMode(selector: UInt16, type: UInt8) -> SegmentRegister {
+        var segment = SegmentRegister()
+        segment.base = UInt64(selector) * 16
+        segment.limit = 0xffff
+        segment.selector = selector
+        segment.type = type
+        segment.isPresent = true
+        segment.isCodeOrData = true
+        return segment
+    }
+
+    fileprivate static func flatCode(selector: UInt16, is64Bit: Bool) -> SegmentRegister {
+        var segment = flatData(selector: selector)
+        segment.type = 0xb
+        segment.is64Bit = is64Bit
+        segment.is32Bit = !is64Bit
+        return segment
+    }
+
+    fileprivate static func flatData(selector: UInt16) -> SegmentRegister {
+        var segment = SegmentRegister()
+        segment.limit = .max
+        segment.selector = selector
+        segment.type = 0x3
+        segment.isPresent = true
+        segment.isCodeOrData = true
+        segment.is32Bit = true
+        segment.hasPageGranularity = true
+        return segment
+    }
+
+    /// The task register must hold one for processors to enter a guest in protected mode.
+    fileprivate static var busyTSS: SegmentRegister {
+        var segment = SegmentRegister()
+        segment.limit = 0x67
+        segment.type = 0xb
+        segment.isPresent = true
+        return segment
+    }
+}

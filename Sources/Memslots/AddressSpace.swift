@@ -1,0 +1,243 @@
+/// A guest's memory as it should look, and the slots that KVM holds for it.
+///
+/// Whoever wants memory changed says which mappings go and which come. The planner turns the mappings around the change
+/// into slots, the difference to the slots there now becomes edits, and a transaction takes KVM from the one to the other.
+public struct AddressSpace: Sendable {
+    public let policy: SlotPolicy
+    public private(set) var placement: Placement
+    public private(set) var table: MemslotTable
+    var mappings = MappingSet()
+    var dirty = DirtyPages()
+
+    public init(limits: SlotLimits, policy: SlotPolicy, placement: Placement) {
+        self.policy = policy
+        self.placement = placement
+        table = MemslotTable(limits: limits)
+    }
+
+    /// The mapping that holds an address.
+    public func mapping(at address: GuestAddress) -> Mapping? {
+        mappings.record(at: address)?.mapping
+    }
+
+    /// The mappings that overlap a range, by address.
+    public func mappings(in range: GuestRange) -> [Mapping] {
+        var found: [Mapping] = []
+        mappings.forEach(in: range) { found.append($0.mapping) }
+        return found
+    }
+
+    /// What lies at an address, as the slots have it.
+    public mutating func lookup(_ address: GuestAddress) -> MemslotTable.Lookup {
+        table.lookup(address)
+    }
+
+    /// Takes mappings away, by their ranges, and adds others: all of it or, where it throws, nothing.
+    public mutating func change<Installer: SlotInstaller & ~Copyable>(
+        removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
+    ) throws(AddressSpaceError) {
+        let change = try checked(removing: removing, adding: adding)
+        let difference = plan(change)
+        let needed = table.count + difference.growth
+        guard needed <= table.limit else {
+            throw .tooManySlots(needed: needed, limit: table.limit)
+        }
+        try run(steps(of: difference, change), through: &installer)
+        mappings.apply(change)
+    }
+
+    /// Runs a transaction; the mappings still say what was there before it.
+    mutating func run<Installer: SlotInstaller & ~Copyable>(
+        _ steps: [TransactionStep], through installer: inout Installer
+    ) throws(AddressSpaceError) {
+        var transaction = Transaction(steps: steps)
+        var harvest = dirty
+        defer { dirty = harvest }
+        let mappings = mappings
+        do throws(TransactionError) {
+            try transaction.run(on: &table, through: &installer) {
+                (slot: Memslot, installer: inout Installer) throws(SlotErrno) in
+                harvest.insert(try installer.takeDirtyLog(of: slot), of: slot, in: mappings)
+            }
+        } catch {
+            throw .transaction(error)
+        }
+    }
+}
+
+// MARK: - Planning
+
+extension AddressSpace {
+    /// A change that breaks no rule: what goes and what comes, both by address.
+    struct Change: Sendable {
+        var removed: [PlacedMapping]
+        var added: [PlacedMapping]
+        var clears: [WindowPiece]
+        var places: [WindowPiece]
+    }
+
+    /// Checks a change against the rules and the mappings that stay, before anything is asked of KVM.
+    private func checked(
+        removing: [GuestRange], adding: [Mapping]
+    ) throws(AddressSpaceError) -> Change {
+        var change = Change(removed: [], added: [], clears: [], places: [])
+        change.removed.reserveCapacity(removing.count)
+        for range in removing.sortedByAddress(\.first) {
+            guard let record = mappings.record(at: range.first), record.range == range,
+                change.removed.last?.range != range
+            else { throw .notMapped(range) }
+            change.removed.append(record)
+            if let piece = placement.place(record.mapping, policy: policy).piece {
+                change.clears.append(piece)
+            }
+        }
+        change.added.reserveCapacity(adding.count)
+        for mapping in adding.sortedByAddress(\.range.first) {
+            let (host, piece) = placement.place(mapping, policy: policy)
+            let placed = PlacedMapping(mapping: mapping, host: host)
+            try check(placed, behind: change.added.last, leaving: change.removed)
+            change.added.append(placed)
+            if let piece {
+                change.places.append(piece)
+            }
+        }
+        return change
+    }
+
+    private func check(
+        _ placed: PlacedMapping, behind previous: PlacedMapping?, leaving: [PlacedMapping]
+    ) throws(AddressSpaceError) {
+        let request = SlotRequest(
+            slot: 0, flags: placed.flags.rawValue, guestAddress: placed.range.first.rawValue,
+            size: placed.range.size, hostAddress: placed.host)
+        do throws(SlotViolation) {
+            try table.limits.checkShape(of: request)
+            try table.limits.checkReach(of: request)
+        } catch {
+            throw .rule(error, owner: placed.mapping.owner)
+        }
+        if let previous, previous.range.last >= placed.range.first {
+            throw .overlap(placed.mapping, with: previous.mapping)
+        }
+        var inTheWay: Mapping?
+        mappings.forEach(in: placed.range) { other in
+            if inTheWay == nil, !leaving.containsMapping(at: other.range.first) {
+                inTheWay = other.mapping
+            }
+        }
+        if let inTheWay {
+            throw .overlap(placed.mapping, with: inTheWay)
+        }
+    }
+
+    /// The slots around a change as they should be, against those that are there.
+    private func plan(_ change: Change) -> SlotPlanner.Difference {
+        var slots: [Memslot] = []
+        var runs: [SlotPlanner.Run] = []
+        slots.reserveCapacity(change.removed.count)
+        runs.reserveCapacity(change.added.count)
+        var removed = change.removed[...]
+        var added = change.added[...]
+        var changed = ChangedRanges(change)
+        while let first = changed.next() {
+            var region = extended(first)
+            while let next = changed.next(inReachOf: region, policy: policy) {
+                region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
+            }
+            slots.append(contentsOf: table.slots(in: region))
+            mappings.forEach(in: region) { record in
+                while let new = added.first, new.range.first < record.range.first {
+                    SlotPlanner.append(new, to: &runs, policy: policy)
+                    added.removeFirst()
+                }
+                if removed.first?.range == record.range {
+                    removed.removeFirst()
+                } else {
+                    SlotPlanner.append(record, to: &runs, policy: policy)
+                }
+            }
+            while let new = added.first, new.range.first <= region.last {
+                SlotPlanner.append(new, to: &runs, policy: policy)
+                added.removeFirst()
+            }
+        }
+        return SlotPlanner.difference(from: slots, to: runs)
+    }
+
+    /// A range, and around it the slots that it cuts and, where neighbours share slots, those that it touches.
+    func extended(_ range: GuestRange) -> GuestRange {
+        guard policy == .coalesced else { return range }
+        let before = GuestAddress(range.first.rawValue == 0 ? 0 : range.first.rawValue - 1)
+        let behind = range.last.advanced(by: 1) ?? range.last
+        let first = table.slotID(at: before).flatMap { table[$0] }?.range.first ?? range.first
+        let last = table.slotID(at: behind).flatMap { table[$0] }?.range.last ?? range.last
+        return GuestRange(unchecked: min(first, range.first), max(last, range.last))
+    }
+
+    /// The steps in an order in which no state in between breaks a rule: first what goes, then what moves, then what comes.
+    private func steps(of difference: SlotPlanner.Difference, _ change: Change) -> [TransactionStep] {
+        var steps: [TransactionStep] = []
+        steps.reserveCapacity(
+            difference.deletes.count + difference.creates.count + difference.moves.count + difference.flags.count
+                + change.clears.count + change.places.count)
+        for slot in difference.deletes { steps.append(.edit(.delete(slot.id))) }
+        for piece in change.clears { steps.append(.clear(piece)) }
+        for piece in change.places { steps.append(.place(piece)) }
+        for move in difference.moves { steps.append(.edit(.move(move.slot.id, to: move.target.first))) }
+        for run in difference.creates { steps.append(.edit(.create(run.range, host: run.host, flags: run.flags))) }
+        for (slot, flags) in difference.flags { steps.append(.edit(.setFlags(slot.id, flags))) }
+        return steps
+    }
+}
+
+/// The ranges that a change touches, by address.
+private struct ChangedRanges {
+    private var removed: ArraySlice<PlacedMapping>
+    private var added: ArraySlice<PlacedMapping>
+
+    init(_ change: AddressSpace.Change) {
+        removed = change.removed[...]
+        added = change.added[...]
+    }
+
+    private var isRemovalNext: Bool? {
+        guard let gone = removed.first else { return added.isEmpty ? nil : false }
+        guard let new = added.first else { return true }
+        return gone.range.first <= new.range.first
+    }
+
+    mutating func next() -> GuestRange? {
+        isRemovalNext.map { $0 ? removed.removeFirst().range : added.removeFirst().range }
+    }
+
+    /// The next range, if it overlaps the region or, where neighbours share slots, touches it.
+    mutating func next(inReachOf region: GuestRange, policy: SlotPolicy) -> GuestRange? {
+        let upcoming = isRemovalNext.flatMap { $0 ? removed.first?.range : added.first?.range }
+        guard let upcoming else { return nil }
+        let reaches = region.last >= upcoming.first || policy == .coalesced && region.isFollowed(by: upcoming)
+        return reaches ? next() : nil
+    }
+}
+
+extension Array {
+    /// The elements by address; an array that is in order already is not copied.
+    fileprivate func sortedByAddress(_ address: (Element) -> GuestAddress) -> [Element] {
+        for position in indices.dropFirst() where address(self[position]) < address(self[position - 1]) {
+            return sorted { address($0) < address($1) }
+        }
+        return self
+    }
+}
+
+extension [PlacedMapping] {
+    /// Whether a mapping in this list, which comes by address, begins at an address.
+    fileprivate func containsMapping(at address: GuestAddress) -> Bool {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].range.first < address { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low].range.first == address
+    }
+}

@@ -1,0 +1,55 @@
+/// A part of guest-physical address space, and the reserved host address space that mirrors it: what lies side by side
+/// in one can be placed side by side in the other.
+public struct HostWindow: Hashable, Sendable {
+    public let aperture: GuestRange
+    /// The host address that stands for the aperture's first byte.
+    public let host: UInt64
+
+    public init(aperture: GuestRange, host: UInt64) {
+        self.aperture = aperture
+        self.host = host
+    }
+}
+
+/// A piece of a backing that is mapped into a host window.
+public struct WindowPiece: Hashable, Sendable {
+    public let host: UInt64
+    /// In bytes.
+    public let size: UInt64
+    public let backing: Backing
+}
+
+/// How the desired mappings become slots.
+public enum SlotPolicy: String, CaseIterable, Codable, Sendable {
+    /// A slot for each mapping. Its host address is where the backing lies, so that a mapping that moves keeps it.
+    case separate
+    /// Neighbours share a slot: small mappings are placed into host windows, where they are neighbours too.
+    case coalesced
+}
+
+/// Gives mappings their host addresses.
+public struct Placement: Sendable {
+    /// By backing id: the host address at which the whole file is mapped.
+    public var backings: [UInt64]
+    public var windows: [HostWindow]
+
+    /// Mappings of this size or more stay out of windows: a run of huge ones would make each small change in it rebuild
+    /// gigabytes of kernel metadata.
+    public static let windowThreshold: UInt64 = 2 << 20
+
+    public init(backings: [UInt64], windows: [HostWindow] = []) {
+        self.backings = backings
+        self.windows = windows
+    }
+
+    /// The host address of a mapping, and the piece that a window has to hold for it, if any.
+    func place(_ mapping: Mapping, policy: SlotPolicy) -> (host: UInt64, piece: WindowPiece?) {
+        if policy == .coalesced, mapping.range.size < Self.windowThreshold {
+            for window in windows where window.aperture.contains(mapping.range) {
+                let host = window.host &+ window.aperture.offset(of: mapping.range.first)
+                return (host, WindowPiece(host: host, size: mapping.range.size, backing: mapping.backing))
+            }
+        }
+        return (backings[mapping.backing.id] &+ mapping.backing.offset, nil)
+    }
+}

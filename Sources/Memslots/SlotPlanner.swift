@@ -1,0 +1,176 @@
+/// Turns placed mappings into the slots that KVM should hold, and the difference between two states into edits.
+enum SlotPlanner {
+    /// A slot as it should be; it has no id yet.
+    struct Run: Hashable, Sendable {
+        var range: GuestRange
+        var host: UInt64
+        var flags: SlotFlags
+
+        /// What cannot be changed in a slot that is in use.
+        func isSamePlace(as slot: Memslot) -> Bool {
+            range == slot.range && host == slot.host && !readOnlyDiffers(slot)
+        }
+
+        func canTakeOver(_ slot: Memslot) -> Bool {
+            host == slot.host && range.size == slot.range.size && flags == slot.flags
+        }
+
+        private func readOnlyDiffers(_ slot: Memslot) -> Bool {
+            !flags.symmetricDifference(slot.flags).isDisjoint(with: .readOnly)
+        }
+    }
+
+    /// Appends the runs that mappings make, which come by address; under `.separate` each is a run of its own.
+    ///
+    /// Neighbours join where they are contiguous in the guest and in the host and have equal access. A run logs dirty
+    /// pages where one of its mappings does.
+    static func append(_ mapping: PlacedMapping, to runs: inout [Run], policy: SlotPolicy) {
+        let run = Run(range: mapping.range, host: mapping.host, flags: mapping.flags)
+        if policy == .coalesced, let last = runs.last, let joined = join(last, run) {
+            runs[runs.count - 1] = joined
+        } else {
+            runs.append(run)
+        }
+    }
+
+    private static func join(_ left: Run, _ right: Run) -> Run? {
+        guard
+            left.range.isFollowed(by: right.range),
+            left.host &+ left.range.size == right.host,
+            left.flags.contains(.readOnly) == right.flags.contains(.readOnly),
+            right.range.size < Placement.windowThreshold,
+            left.range.pages + right.range.pages <= SlotLimits.maximumPages
+        else { return nil }
+        return Run(
+            range: GuestRange(unchecked: left.range.first, right.range.last), host: left.host,
+            flags: left.flags.union(right.flags))
+    }
+
+    /// The difference between the slots that are there and the runs that should be.
+    struct Difference: Sendable {
+        var deletes: [Memslot] = []
+        var creates: [Run] = []
+        var moves: [Move] = []
+        var flags: [(slot: Memslot, flags: SlotFlags)] = []
+
+        struct Move: Sendable {
+            var slot: Memslot
+            var target: GuestRange
+        }
+
+        /// Slots in use afterwards, less those before.
+        var growth: Int { creates.count - deletes.count }
+    }
+
+    /// Both lists come by address.
+    static func difference(from slots: [Memslot], to runs: [Run]) -> Difference {
+        var difference = Difference()
+        var slot = 0
+        var run = 0
+        while slot < slots.count || run < runs.count {
+            if run == runs.count || slot < slots.count && slots[slot].range.first < runs[run].range.first {
+                difference.deletes.append(slots[slot])
+                slot += 1
+            } else if slot == slots.count || runs[run].range.first < slots[slot].range.first {
+                difference.creates.append(runs[run])
+                run += 1
+            } else {
+                if !runs[run].isSamePlace(as: slots[slot]) {
+                    difference.deletes.append(slots[slot])
+                    difference.creates.append(runs[run])
+                } else if runs[run].flags != slots[slot].flags {
+                    difference.flags.append((slots[slot], runs[run].flags))
+                }
+                slot += 1
+                run += 1
+            }
+        }
+        difference.findMoves()
+        return difference
+    }
+}
+
+extension SlotPlanner.Difference {
+    /// Makes moves of deletes and creates of the same host memory.
+    fileprivate mutating func findMoves() {
+        guard !deletes.isEmpty, !creates.isEmpty else { return }
+        var sources: [UInt64: Int] = [:]
+        for (position, slot) in deletes.enumerated() {
+            sources[slot.host] = position
+        }
+        var moved = Set<Int>()
+        creates.removeAll { run in
+            guard let source = sources[run.host], !moved.contains(source), run.canTakeOver(deletes[source]) else {
+                return false
+            }
+            moved.insert(source)
+            moves.append(Move(slot: deletes[source], target: run.range))
+            return true
+        }
+        guard !moved.isEmpty else { return }
+        deletes = deletes.enumerated().filter { !moved.contains($0.offset) }.map(\.element)
+        orderMoves()
+    }
+
+    /// Puts the moves into an order in which no slot moves onto another one. Where moves wait for each other in a circle,
+    /// one of them becomes a delete and a create.
+    private mutating func orderMoves() {
+        // Waiting for a slot means that its old range overlaps the target. What is not moved is deleted before or not in
+        // the way at all, for the targets are free in the end.
+        let byAddress = moves.indices.sorted { moves[$0].slot.range.first < moves[$1].slot.range.first }
+        var waiters = [[Int]](repeating: [], count: moves.count)
+        var waitsFor = [Int](repeating: 0, count: moves.count)
+        for (move, target) in moves.map(\.target).enumerated() {
+            var next = byAddress.partitionIndex { moves[$0].slot.range.last >= target.first }
+            while next < byAddress.count, moves[byAddress[next]].slot.range.first <= target.last {
+                let blocker = byAddress[next]
+                if blocker != move {
+                    waiters[blocker].append(move)
+                    waitsFor[move] += 1
+                }
+                next += 1
+            }
+        }
+        var ready = moves.indices.filter { waitsFor[$0] == 0 }
+        var waiting = Set(moves.indices).subtracting(ready)
+        var ordered: [Move] = []
+        while true {
+            while let move = ready.popLast() {
+                ordered.append(moves[move])
+                release(waiters[move], &waitsFor, &waiting, &ready)
+            }
+            guard let broken = waiting.min() else { break }
+            waiting.remove(broken)
+            deletes.append(moves[broken].slot)
+            creates.append(
+                SlotPlanner.Run(
+                    range: moves[broken].target, host: moves[broken].slot.host, flags: moves[broken].slot.flags))
+            release(waiters[broken], &waitsFor, &waiting, &ready)
+        }
+        moves = ordered
+    }
+
+    private func release(
+        _ waiters: [Int], _ waitsFor: inout [Int], _ waiting: inout Set<Int>, _ ready: inout [Int]
+    ) {
+        for waiter in waiters {
+            waitsFor[waiter] -= 1
+            if waitsFor[waiter] == 0, waiting.remove(waiter) != nil {
+                ready.append(waiter)
+            }
+        }
+    }
+}
+
+extension [Int] {
+    /// The first position from which on `isAtOrBehind` holds; it holds for a tail of the array.
+    fileprivate func partitionIndex(where isAtOrBehind: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if isAtOrBehind(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

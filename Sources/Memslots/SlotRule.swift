@@ -1,0 +1,146 @@
+/// The rules of KVM_SET_USER_MEMORY_REGION, in the order in which the kernel checks them
+/// (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
+public enum SlotRule: String, CaseIterable, Codable, Sendable {
+    case knownFlags
+    case alignedSize
+    case alignedGuestAddress
+    case alignedHostAddress
+    case accessibleHostRange
+    case addressSpace
+    case slotID
+    case noWrap
+    case pageCount
+    case deleteUsed
+    case noResize
+    case fixedHostAddress
+    case fixedReadOnly
+    case noOverlap
+    case highestGuestAddress
+    /// Not the kernel's: every id is in use, so that there is none to ask for.
+    case freeSlot
+
+    /// The errno with which KVM refuses a request that breaks the rule.
+    public var errno: SlotErrno {
+        self == .noOverlap ? .exists : .invalidArgument
+    }
+
+    /// The rule in words.
+    public var words: String {
+        switch self {
+        case .knownFlags: "flags other than dirty logging (1) and read-only (2) are not known"
+        case .alignedSize: "the size is a multiple of 4096 bytes"
+        case .alignedGuestAddress: "the guest address is a multiple of 4096"
+        case .alignedHostAddress: "the host address is a multiple of 4096"
+        case .accessibleHostRange: "the host range ends within the user half of the address space"
+        case .addressSpace: "there is one address space, number 0"
+        case .slotID: "the slot id is below the limit"
+        case .noWrap: "the guest range ends below 2^64"
+        case .pageCount: "a slot has at most 2^31 - 1 pages"
+        case .deleteUsed: "only a slot in use can be deleted"
+        case .noResize: "a slot keeps its size: delete it and create it anew"
+        case .fixedHostAddress: "a slot keeps its host address: delete it and create it anew"
+        case .fixedReadOnly: "a slot stays read-only or writable: delete it and create it anew"
+        case .noOverlap: "slots do not overlap"
+        case .highestGuestAddress: "a slot ends at or below the highest guest-physical address"
+        case .freeSlot: "no slot id is free"
+        }
+    }
+}
+
+/// An errno, by its number in Linux on x86-64; the ones that slot requests meet have names.
+public struct SlotErrno: RawRepresentable, Error, Hashable, Sendable {
+    public var rawValue: Int32
+
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    public static let interrupted = SlotErrno(rawValue: 4)
+    public static let badDescriptor = SlotErrno(rawValue: 9)
+    public static let again = SlotErrno(rawValue: 11)
+    public static let outOfMemory = SlotErrno(rawValue: 12)
+    public static let badAddress = SlotErrno(rawValue: 14)
+    public static let exists = SlotErrno(rawValue: 17)
+    public static let invalidArgument = SlotErrno(rawValue: 22)
+    public static let noSpace = SlotErrno(rawValue: 28)
+}
+
+extension SlotErrno: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .interrupted: "EINTR"
+        case .badDescriptor: "EBADF"
+        case .again: "EAGAIN"
+        case .outOfMemory: "ENOMEM"
+        case .badAddress: "EFAULT"
+        case .exists: "EEXIST"
+        case .invalidArgument: "EINVAL"
+        case .noSpace: "ENOSPC"
+        default: "errno \(rawValue)"
+        }
+    }
+}
+
+/// A request that breaks a rule.
+public struct SlotViolation: Error, Hashable, Sendable {
+    public let rule: SlotRule
+    public let request: SlotRequest
+    /// The limit that was met, where the rule has one.
+    public let limit: UInt64?
+    /// The slot in the way, where there is one.
+    public let other: Memslot?
+
+    init(_ rule: SlotRule, _ request: SlotRequest, limit: UInt64? = nil, other: Memslot? = nil) {
+        self.rule = rule
+        self.request = request
+        self.limit = limit
+        self.other = other
+    }
+}
+
+extension SlotViolation: CustomStringConvertible {
+    public var description: String {
+        var text = "\(request): \(rule.words)"
+        if let limit {
+            text +=
+                rule == .highestGuestAddress || rule == .accessibleHostRange
+                ? " (\(hexadecimal(limit)))" : " (\(limit))"
+        }
+        if let other {
+            text += "; in the way: \(other)"
+        }
+        return text + " [\(rule.errno)]"
+    }
+}
+
+/// What the rules depend on besides the slots.
+public struct SlotLimits: Hashable, Sendable {
+    /// Ids for users, from 0 on.
+    public var userSlots: Int
+    /// Ids that the monitor keeps for itself, behind the users'.
+    public var privateSlots: Int
+    /// The last guest-physical address that a slot may hold.
+    public var highestGuestAddress: GuestAddress
+    /// The first host address that user space cannot have.
+    public var hostAddressLimit: UInt64
+
+    /// `userSlots` and `privateSlots` together are what KVM offers (`KVM_CAP_NR_MEMSLOTS`), at most 32,768.
+    ///
+    /// Without other word, guest-physical addresses have the 52 bits that x86-64 can give them, and host addresses the
+    /// 47 of four-level paging, less the page that Linux leaves out at the end.
+    public init(
+        userSlots: Int, privateSlots: Int = 0,
+        highestGuestAddress: GuestAddress = GuestAddress((1 << 52) - 1),
+        hostAddressLimit: UInt64 = (1 << 47) - 4096
+    ) {
+        precondition(userSlots >= 0 && privateSlots >= 0 && userSlots + privateSlots <= 1 << 15)
+        precondition(highestGuestAddress.rawValue < 1 << 52)
+        self.userSlots = userSlots
+        self.privateSlots = privateSlots
+        self.highestGuestAddress = highestGuestAddress
+        self.hostAddressLimit = hostAddressLimit
+    }
+
+    /// The most pages that a slot may have (`KVM_MEM_MAX_NR_PAGES`).
+    public static let maximumPages: UInt64 = (1 << 31) - 1
+}

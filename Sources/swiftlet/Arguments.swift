@@ -1,0 +1,66 @@
+public import ArgumentParser
+public import Images
+public import Machine
+
+/// A number of bytes: `4K`, `16M`, `2G`, `1T` in powers of 1024, or plain bytes, also hexadecimal.
+struct ByteSize: ExpressibleByArgument {
+    let bytes: UInt64
+
+    init(bytes: UInt64) {
+        self.bytes = bytes
+    }
+
+    init?(argument: String) {
+        let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
+        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
+        guard let number = parseNumber(unit == nil ? argument[...] : argument.dropLast()) else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (unit ?? 0))
+        guard !overflow else { return nil }
+        self.bytes = bytes
+    }
+
+    var defaultValueDescription: String {
+        let units: [(String, UInt64)] = [("T", 40), ("G", 30), ("M", 20), ("K", 10)]
+        for (name, shift) in units where bytes > 0 && bytes % (1 << shift) == 0 {
+            return "\(bytes >> shift)\(name)"
+        }
+        return "\(bytes)"
+    }
+}
+
+/// A guest-physical address: decimal, or hexadecimal behind `0x`.
+struct Address: ExpressibleByArgument {
+    let value: UInt64
+
+    init?(argument: String) {
+        guard let value = parseNumber(argument[...]) else { return nil }
+        self.value = value
+    }
+}
+
+/// A span of time: `500ms`, `1s`, `2m`, or seconds, also with a fraction.
+struct TimeSpan: ExpressibleByArgument {
+    let duration: Duration
+
+    init?(argument: String) {
+        let units: [(suffix: String, seconds: Double)] = [
+            ("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600),
+        ]
+        let unit = units.first { argument.hasSuffix($0.suffix) }
+        guard
+            let number = Double(argument.dropLast(unit?.suffix.count ?? 0)),
+            number > 0, number.isFinite, number * (unit?.seconds ?? 1) < 1e9
+        else { return nil }
+        duration = .seconds(number * (unit?.seconds ?? 1))
+    }
+}
+
+private func parseNumber(_ text: Substring) -> UInt64? {
+    if text.hasPrefix("0x") || text.hasPrefix("0X") {
+        return UInt64(text.dropFirst(2), radix: 16)
+    }
+    return UInt64(text)
+}
+
+extension CPUMode: ExpressibleByArgument {}
+extension InterruptController: ExpressibleByArgument {}

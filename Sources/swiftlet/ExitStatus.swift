@@ -1,0 +1,33 @@
+import ArgumentParser
+import Host
+import Machine
+
+/// The exit statuses that scripts rely on (`sysexits.h`, where it has one).
+enum ExitStatus {
+    static let usage: Int32 = 64
+    static let badInput: Int32 = 65
+    static let kvmMissing: Int32 = 69
+    static let hostError: Int32 = 70
+}
+
+/// Says on standard error in one line what went wrong, and gives the status to end with.
+func failure(_ message: String, status: Int32) -> ExitCode {
+    FileBytes.write(Array("swiftlet: \(message)\n".utf8), to: FileBytes.standardError)
+    return ExitCode(status)
+}
+
+func failure(_ error: MachineError) -> ExitCode {
+    let status =
+        switch error {
+        case .configuration: ExitStatus.usage
+        case .image, .imagePlacement: ExitStatus.badInput
+        case .noKVM: ExitStatus.kvmMissing
+        case .kvm, .host, .memory, .bus: ExitStatus.hostError
+        }
+    return failure("\(error)", status: status)
+}
+
+/// Writes text to standard output.
+func printOut(_ text: String) {
+    FileBytes.write(Array((text + "\n").utf8), to: FileBytes.standardOutput)
+}

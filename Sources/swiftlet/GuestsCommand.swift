@@ -1,0 +1,18 @@
+import ArgumentParser
+import Images
+import Machine
+
+struct GuestsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "guests",
+        abstract: "List the built-in guests.",
+        discussion: "Example: swiftlet guests"
+    )
+
+    func run() {
+        let rows = BuiltInGuest.all.map { guest in
+            [guest.name, guest.configuration.mode.rawValue, "\(guest.image.count)", guest.shows]
+        }
+        printOut(TextTable(columns: [.left("guest"), .left("mode"), .right("bytes"), .left("shows")], rows: rows).text)
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Host
+import Machine
+
+struct ProbeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe",
+        abstract: "Show what this host's KVM offers, and what it costs.",
+        discussion: """
+            Figures are measured with small guests, which takes some tens of milliseconds.
+
+            Example: swiftlet probe --json
+            """
+    )
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        let probe: HostProbe
+        do throws(MachineError) { probe = try HostProbe() } catch { throw failure(error) }
+        if json {
+            FileBytes.write(try encodeJSON(probe), to: FileBytes.standardOutput)
+            return
+        }
+        var rows = [
+            ["KVM API version", "\(probe.apiVersion)"],
+            ["memory slots", "\(probe.slotLimit)"],
+            ["CPUs", "\(probe.cpus)"],
+            ["guest-physical address", "\(probe.physicalAddressBits) bits"],
+            ["guests run", probe.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"],
+            ["one guest instruction", "\(rounded(probe.nanosecondsPerInstruction)) ns"],
+            ["one port exit", "\(rounded(probe.microsecondsPerExit)) us"],
+        ]
+        rows += probe.capabilities.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
+        printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)
+    }
+
+    private func rounded(_ value: Double) -> Double {
+        (value * 100).rounded() / 100
+    }
+}

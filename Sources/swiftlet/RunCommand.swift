@@ -1,0 +1,164 @@
+import ArgumentParser
+import Host
+import Images
+import Machine
+import Memslots
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Boot a guest.",
+        discussion: """
+            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a flat binary, \
+            or ELF for i386 or x86-64. What the guest prints goes to standard output, what you type to its serial port.
+
+            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
+            fault gives 70, the end of time 124, Ctrl-C 130.
+
+            Examples:
+              swiftlet run
+              swiftlet run echo
+              swiftlet run --mode real --timeout 1s ./boot.bin
+            """
+    )
+
+    @Argument(help: ArgumentHelp("A built-in guest or a file.", valueName: "guest"))
+    var guest = "hello"
+
+    @Option(help: "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 16M for files)")
+    var memory: ByteSize?
+
+    @Option(
+        help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "real|protected|long"))
+    var mode: CPUMode?
+
+    @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
+    var loadAddress: Address?
+
+    @Option(help: ArgumentHelp("vCPUs. (default: what the guest needs, 1 for files)", valueName: "n"))
+    var vcpus: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Interrupt controllers; without them HLT ends the run. (default: what the guest needs, none for files with one vCPU)",
+            valueName: "none|kernel"))
+    var irqchip: InterruptController?
+
+    @Option(help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m.", valueName: "time"))
+    var timeout: TimeSpan?
+
+    @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
+    var trace: String?
+
+    @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
+    var report: String?
+
+    func run() throws {
+        let wish = try guestAndMachine()
+        let trace = try self.trace.map { try output($0) }
+        let result: RunReport
+        do throws(MachineError) {
+            let machine = try GuestMachine(
+                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true
+            ) { bytes, isCancelled in
+                FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled)
+            }
+            result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
+        } catch {
+            throw failure(error)
+        }
+        if !result.outcome.isOrderly {
+            explain(result)
+        }
+        if let report {
+            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
+            FileBytes.write(json, to: try output(report))
+        }
+        throw ExitCode(result.outcome.exitCode)
+    }
+
+    private func explain(_ result: RunReport) {
+        let states = result.vcpus.map { "\n\($0)" }.joined()
+        FileBytes.write(Array("swiftlet: \(guest): \(result.outcome)\(states)\n".utf8), to: FileBytes.standardError)
+    }
+
+    /// A descriptor for a file to be written, or for standard error.
+    private func output(_ path: String) throws -> Int32 {
+        if path == "-" { return FileBytes.standardError }
+        do { return try FileBytes.create(path) } catch { throw failure("\(error)", status: ExitStatus.hostError) }
+    }
+}
+
+// MARK: - What to run
+
+extension RunCommand {
+    struct Wish {
+        var machine: MachineConfiguration
+        var image: Image
+        var bytes: [UInt8]
+    }
+
+    private func guestAndMachine() throws -> Wish {
+        var wish = try guest.contains("/") ? file() : builtIn()
+        if let memory { wish.machine.memory = memory.bytes }
+        if let vcpus { wish.machine.vcpus = vcpus }
+        if let irqchip {
+            wish.machine.interruptController = irqchip
+        } else if wish.machine.vcpus > 1 {
+            wish.machine.interruptController = .kernel
+        }
+        return wish
+    }
+
+    private func builtIn() throws -> Wish {
+        guard let builtIn = BuiltInGuest.named(guest) else {
+            throw failure(
+                "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))",
+                status: ExitStatus.usage)
+        }
+        guard mode == nil, loadAddress == nil else {
+            throw failure(
+                "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode and "
+                    + "--load-address are for flat files", status: ExitStatus.usage)
+        }
+        let image = try image(of: builtIn.image)
+        return Wish(machine: builtIn.configuration, image: image, bytes: builtIn.image)
+    }
+
+    private func file() throws -> Wish {
+        let memory = self.memory?.bytes ?? Self.memoryForFiles
+        let bytes: [UInt8]
+        do {
+            bytes = try readFile(guest, limit: Int(clamping: memory))
+        } catch {
+            throw failure(
+                error.isFileTooLarge
+                    ? "\(guest) is larger than the guest's memory of \(memory) bytes: give it more (--memory)"
+                    : "cannot read the guest: \(error)", status: ExitStatus.badInput)
+        }
+        let image = try image(of: bytes)
+        if image.format != .flat, loadAddress != nil {
+            throw failure(
+                "\(guest) is an ELF file, which says itself where it lies: leave out --load-address",
+                status: ExitStatus.usage)
+        }
+        if let own = image.mode, let mode, own != mode {
+            throw failure(
+                "\(guest) is an ELF file for \(own.rawValue) mode: leave out --mode \(mode.rawValue)",
+                status: ExitStatus.usage)
+        }
+        let machine = MachineConfiguration(memory: memory, mode: image.mode ?? mode ?? .long)
+        return Wish(machine: machine, image: image, bytes: bytes)
+    }
+
+    private static let memoryForFiles: UInt64 = 16 << 20
+
+    private func image(of bytes: [UInt8]) throws -> Image {
+        let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
+        do {
+            return try Image.load(bytes, flatLoadAddress: address)
+        } catch {
+            throw failure("\(guest): \(error)", status: ExitStatus.badInput)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import ArgumentParser
+import Host
+
+@main
+struct SwiftletCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swiftlet",
+        abstract: "A minimal virtual machine monitor for Linux KVM.",
+        discussion: """
+            Boots tiny bare-metal guests, maps their memory as KVM memory slots, and shows what that costs.
+
+            Example: swiftlet run hello
+            """,
+        version: "0.1.0",
+        subcommands: [RunCommand.self, GuestsCommand.self, ProbeCommand.self]
+    )
+
+    /// When the process began: the first thing that is asked for.
+    static let processStart = ProcessClock.start()
+
+    static func main() {
+        _ = processStart
+        main(nil)
+    }
+}

@@ -1,0 +1,13 @@
+// Shows a greeting from 32-bit protected mode, the state in which multiboot kernels start.
+//
+// There is no addressing relative to EIP in this mode, so the text is addressed absolutely: its offset in the image
+// plus the load address. Segments are flat, so that address is the physical one.
+
+#include "guest.h"
+
+begin hello_protected, 32
+    print greeting
+    exit 0
+
+string greeting, "Hello from 32-bit protected mode. This is a bare-metal guest under KVM.\n"
+end hello_protected

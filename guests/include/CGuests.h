@@ -1,0 +1,50 @@
+/// The built-in guests: bare-metal images, each with the machine that it needs.
+///
+/// This module is in C because its guests are in assembly, and data between labels is what both C and Swift can name.
+/// README.md beside this directory describes what a guest finds when it starts.
+
+#ifndef CGUESTS_H
+#define CGUESTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// The processor mode in which a guest starts. (Closed: Swift imports it as an enum with these cases and no others.)
+enum __attribute__((enum_extensibility(closed))) cguests_mode {
+    cguests_mode_real,       ///< 16-bit real mode
+    cguests_mode_protected,  ///< 32-bit protected mode, flat segments, no paging
+    cguests_mode_long,       ///< 64-bit long mode, identity-mapped
+};
+
+/// A memory slot beside the RAM. Each of its pages begins with its own guest address as a 64-bit number.
+struct cguests_slot {
+    uint64_t address;  ///< guest-physical, a multiple of 4 KiB
+    uint64_t size;     ///< bytes, a multiple of 4 KiB
+    bool read_only;    ///< whether a write exits to the monitor, which drops it
+};
+
+enum { cguests_slot_limit = 2 };
+
+/// A built-in guest.
+struct cguests_guest {
+    const char *name;      ///< as the user types it; ends in a zero byte, as `shows` does
+    const char *shows;     ///< one line for a list, at most 60 characters
+    const uint8_t *start;  ///< the first byte of the flat image
+    const uint8_t *end;    ///< the first byte past it
+    enum cguests_mode mode;
+    uint64_t memory;  ///< bytes of RAM, a multiple of 4 KiB
+    uint32_t vcpus;   ///< how many virtual processors, at least 1
+    bool irqchip;     ///< whether it needs the in-kernel interrupt controllers
+    size_t slot_count;
+    struct cguests_slot slots[cguests_slot_limit];  ///< the first `slot_count` of these
+};
+
+/// All built-in guests, in the order in which a list shows them. (A pointer, since Swift imports no array of unknown
+/// length.)
+extern const struct cguests_guest *const cguests_table;
+
+/// How many guests `cguests_table` points to.
+extern const size_t cguests_count;
+
+#endif
