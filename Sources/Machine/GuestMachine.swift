@@ -42,8 +42,9 @@ public final class GuestMachine: Sendable {
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: vm, cpuid: cpuid, start: start)
         let parking = Parking()
         let file = try host(try MappedFile(name: "swiftlet", capacity: configuration.memoryCapacity))
+        let windows = try Self.makeWindows(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         var memory = GuestMemory(
-            vm: vm, file: file, windows: HostWindows(),
+            vm: vm, file: file, windows: windows,
             limits: SlotLimits(userSlots: min(system.capability(.memslots), 1 << 15)), policy: configuration.policy,
             parking: parking)
         memory.installer.vcpus = vcpus
@@ -60,6 +61,14 @@ public final class GuestMachine: Sendable {
 
     /// Four pages in the hole that some Intel processors need for real mode; no device lies there.
     private static let realModePages: UInt32 = 0xfffb_c000
+
+    private static func makeWindows(
+        _ configuration: MachineConfiguration, physicalAddressBits: Int
+    ) throws(MachineError) -> HostWindows {
+        guard configuration.policy == .coalesced else { return HostWindows() }
+        let high = Apertures.high(above: RAMLayout(memory: configuration.memory), addressBits: physicalAddressBits)
+        return try host(try HostWindows(low: Apertures.low, high: high))
+    }
 
     private static func makeVCPUs(
         _ count: Int, of vm: borrowing VirtualMachine, cpuid: [CPUIDEntry], start: StartState
@@ -82,9 +91,9 @@ public final class GuestMachine: Sendable {
 // MARK: - Limits of the host
 
 extension MachineConfiguration {
-    /// Bytes of memory in RAM and extra slots.
+    /// Bytes of memory in all.
     fileprivate var memoryCapacity: UInt64 {
-        extraSlots.map(\.range.size).reduce(memory, +)
+        extraSlots.map(\.range.size).reduce(memory + spareMemory, +)
     }
 
     fileprivate func validate(on system: borrowing KVMSystem, physicalAddressBits: Int) throws(MachineError) {
@@ -110,13 +119,13 @@ extension MachineConfiguration {
 extension GuestMemory {
     /// Maps the RAM and the extra slots.
     fileprivate mutating func populate(_ configuration: MachineConfiguration) throws(MachineError) {
-        let ram = try host(try allocate(configuration.memory))
+        let ram = try allocate(configuration.memory)
         var mappings = RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
         for slot in configuration.extraSlots {
-            let backing = try host(try allocate(slot.range.size))
+            let backing = try allocate(slot.range.size)
             mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
         }
-        do { try change(adding: mappings) } catch { throw .memory(error) }
+        try change(adding: mappings)
         for slot in configuration.extraSlots {
             label(slot.range)
         }

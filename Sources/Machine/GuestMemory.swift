@@ -19,24 +19,41 @@ struct GuestMemory: ~Copyable {
     }
 
     /// Host memory for a mapping: zero, and not there until it is touched.
-    mutating func allocate(_ size: UInt64) throws(HostError) -> Backing {
+    mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
+        let left = installer.file.capacity - allocated
+        guard size <= left else {
+            throw .configuration("\(size) bytes of memory: \(left) are left of what the machine was made with")
+        }
         let backing = Backing(offset: allocated)
-        try installer.file.resize(to: allocated + size)
-        allocated += size
+        let end = allocated + size
+        do { try installer.file.resize(to: end) } catch { throw .host(error) }
+        allocated = end
         return backing
     }
 
     /// Takes mappings away and adds others: all of it or nothing.
-    mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws(AddressSpaceError) {
-        try space.change(removing: removing, adding: adding, through: &installer)
+    mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws(MachineError) {
+        do throws(AddressSpaceError) {
+            try space.change(removing: removing, adding: adding, through: &installer)
+        } catch {
+            throw .memory(error)
+        }
     }
 
-    mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(AddressSpaceError) {
-        try space.setDirtyLogging(logs, in: range, through: &installer)
+    mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(MachineError) {
+        do throws(AddressSpaceError) {
+            try space.setDirtyLogging(logs, in: range, through: &installer)
+        } catch {
+            throw .memory(error)
+        }
     }
 
-    mutating func takeDirtyPages(in range: GuestRange) throws(AddressSpaceError) -> DirtyBitmap {
-        try space.takeDirtyPages(in: range, through: &installer)
+    mutating func takeDirtyPages(in range: GuestRange) throws(MachineError) -> DirtyBitmap {
+        do throws(AddressSpaceError) {
+            return try space.takeDirtyPages(in: range, through: &installer)
+        } catch {
+            throw .memory(error)
+        }
     }
 
     /// Copies bytes into guest memory, read-only mappings included; false, and nothing copied, where a part is not mapped.

@@ -65,16 +65,19 @@ struct HostWindows: ~Copyable, Sendable {
         windows = []
     }
 
-    /// Windows for the aperture below 4 GiB and the one above.
-    init(low: GuestRange, high: GuestRange) throws(HostError) {
+    /// Windows for the aperture below 4 GiB and, where there is one, the one above.
+    init(low: GuestRange, high: GuestRange?) throws(HostError) {
         let lowReservation = try AddressReservation(size: low.size)
-        let highReservation = try AddressReservation(size: high.size)
-        windows = [
-            HostWindow(aperture: low, host: lowReservation.address),
-            HostWindow(aperture: high, host: highReservation.address),
-        ]
+        var windows = [HostWindow(aperture: low, host: lowReservation.address)]
+        var highReservation: AddressReservation?
+        if let high {
+            let reservation = try AddressReservation(size: high.size)
+            windows.append(HostWindow(aperture: high, host: reservation.address))
+            highReservation = consume reservation
+        }
+        self.windows = windows
         self.low = consume lowReservation
-        self.high = consume highReservation
+        self.high = highReservation
     }
 
     func place(_ piece: WindowPiece, of file: borrowing MemoryFile) throws(HostError) {

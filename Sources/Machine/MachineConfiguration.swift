@@ -19,17 +19,21 @@ public struct MachineConfiguration: Sendable {
     public var interruptController: InterruptController
     /// Memory beside the RAM.
     public var extraSlots: [ExtraSlot]
+    /// Bytes of host memory that can be allocated and mapped while the machine is there.
+    public var spareMemory: UInt64
     public var policy: SlotPolicy
 
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,
-        interruptController: InterruptController = .none, extraSlots: [ExtraSlot] = [], policy: SlotPolicy = .separate
+        interruptController: InterruptController = .none, extraSlots: [ExtraSlot] = [], spareMemory: UInt64 = 0,
+        policy: SlotPolicy = .separate
     ) {
         self.memory = memory
         self.mode = mode
         self.vcpus = vcpus
         self.interruptController = interruptController
         self.extraSlots = extraSlots
+        self.spareMemory = spareMemory
         self.policy = policy
     }
 
