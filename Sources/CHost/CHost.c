@@ -66,6 +66,13 @@ int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, SIGUSR
 
 void chost_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
 
+void chost_unblock_kicks(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static sigset_t ending_signals(void) {
     sigset_t set;
     sigemptyset(&set);

@@ -25,18 +25,36 @@ public enum FileBytes {
         return true
     }
 
-    /// Up to `count` bytes that can be read now; empty at the end of input, and where reading fails.
+    /// Up to `count` bytes that can be read now; empty at the end of input, and where a signal or an error came instead.
     public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+        (try? readOrThrow(upTo: count, from: descriptor)) ?? []
+    }
+
+    /// Up to `count` bytes that can be read now; empty at the end of input.
+    static func readOrThrow(upTo count: Int, from descriptor: Int32) throws(Errno) -> [UInt8] {
+        var result: Int64 = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             // SAFETY: the buffer holds `count` bytes.
-            initialized = max(0, Int(unsafe chost_read(descriptor, buffer.baseAddress, count)))
+            result = unsafe chost_read(descriptor, buffer.baseAddress, count)
+            initialized = max(0, Int(result))
         }
+        guard result >= 0 else { throw Errno(rawValue: Int32(-result)) }
+        return bytes
     }
 
     private static let interrupted: Int64 = 4
 }
 
 extension FileBytes {
+    /// Opens a file for reading; the descriptor stays open until the process ends.
+    public static func open(_ path: String) throws(HostError) -> Int32 {
+        do {
+            return try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec).rawValue
+        } catch {
+            throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
+        }
+    }
+
     /// Creates a file, or empties one that is there; the descriptor stays open until the process ends.
     public static func create(_ path: String) throws(HostError) -> Int32 {
         do {

@@ -23,6 +23,8 @@ public final class HostThread: Sendable {
             &thread, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
+                // A thread inherits what its maker blocks, and pools of threads block everything.
+                chost_unblock_kicks()
                 unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, argument.toOpaque())

@@ -33,6 +33,8 @@ int64_t chost_read(int fd, void *bytes, size_t count);
 
 /// Lets SIGUSR1 interrupt system calls and do nothing else.
 int chost_install_kick_handler(void);
+/// Lets SIGUSR1 through to the calling thread, whatever the thread that started it blocks.
+void chost_unblock_kicks(void);
 /// The kernel's number of the calling thread.
 int chost_thread_id(void);
 /// Sends SIGUSR1 to a thread of this process.

@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// The same settings as in the package that is measured.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func swiftlet(_ product: String) -> Target.Dependency {
+    .product(name: product, package: "swiftlet")
+}
+
+let package = Package(
+    name: "swiftlet-benchmarks",
+    dependencies: [
+        .package(name: "swiftlet", path: ".."),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        // What everything is measured against: the bare system calls in plain C, and no library.
+        .target(name: "Floor"),
+        // The least monitor that greets: what `swiftlet run` is measured against. Static, as `swiftlet` is.
+        .executableTarget(
+            name: "floor-monitor", dependencies: ["Floor"],
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+        .executableTarget(
+            name: "swiftlet-bench",
+            dependencies: [
+                "Floor", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"), swiftlet("Images"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+    ]
+)

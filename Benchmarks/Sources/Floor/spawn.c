@@ -1,0 +1,44 @@
+#define _GNU_SOURCE
+#include "Floor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+void floor_spawn(char *const arguments[], struct floor_child *child) {
+    int output[2], report[2];
+    if (pipe2(output, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
+        floor_fail("pipe2");
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, report[1], STDERR_FILENO);
+
+    int64_t start = floor_now();
+    pid_t process;
+    errno = posix_spawn(&process, arguments[0], &actions, NULL, arguments, environ);
+    if (errno)
+        floor_fail(arguments[0]);
+    close(output[1]);
+    close(report[1]);
+    char bytes[4096];
+    if (read(output[0], bytes, 1) < 0)
+        floor_fail("read");
+    child->first_byte = floor_now() - start;
+    while (read(output[0], bytes, sizeof bytes) > 0)
+        ;
+    if (waitpid(process, &child->status, 0) < 0)
+        floor_fail("waitpid");
+    child->end = floor_now() - start;
+
+    ssize_t size = read(report[0], child->report, sizeof child->report - 1);
+    child->report[size > 0 ? size : 0] = 0;
+    close(output[0]);
+    close(report[0]);
+    posix_spawn_file_actions_destroy(&actions);
+}

@@ -1,0 +1,62 @@
+import Foundation
+
+/// The built `swiftlet`, run as a user runs it.
+struct Command {
+    var arguments: [String]
+    var input: String?
+    /// What to do to the process while it runs, for example to interrupt it.
+    var meddle: (@Sendable (Process) -> Void)?
+
+    struct Result {
+        let status: Int32
+        let output: String
+        let errors: String
+    }
+
+    init(_ arguments: String..., input: String? = nil, meddle: (@Sendable (Process) -> Void)? = nil) {
+        self.arguments = arguments
+        self.input = input
+        self.meddle = meddle
+    }
+
+    /// The executable lies beside the bundle of the tests.
+    static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appending(path: "swiftlet")
+
+    func run() throws -> Result {
+        let process = Process()
+        process.executableURL = Self.executable
+        process.arguments = arguments
+        let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
+        process.standardInput = stdin
+        process.standardOutput = stdout
+        process.standardError = stderr
+        try process.run()
+        if let input {
+            stdin.fileHandleForWriting.write(Data(input.utf8))
+        }
+        try stdin.fileHandleForWriting.close()
+        meddle?(process)
+        // What is printed fits into a pipe, so that one can be read after the other.
+        let output = stdout.fileHandleForReading.readDataToEndOfFile()
+        let errors = stderr.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Result(
+            status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
+            output: String(decoding: output, as: UTF8.self), errors: String(decoding: errors, as: UTF8.self))
+    }
+}
+
+/// A file with these bytes for as long as the value lives.
+final class TemporaryFile: Sendable {
+    let path: String
+
+    init(_ bytes: [UInt8]) throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)").path
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import LiveSupport
+import Testing
+
+@Suite("swiftlet run", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct RunLiveTests {
+    @Test("without arguments it greets and succeeds")
+    func greeting() throws {
+        let result = try Command("run").run()
+        #expect(result.status == 0)
+        #expect(result.output.contains("Hello from 64-bit long mode"))
+        #expect(result.errors.isEmpty)
+    }
+
+    @Test(
+        "the guest's value at the exit port is the exit status", arguments: [(UInt8(0), Int32(0)), (7, 7), (255, 255)])
+    func status(value: UInt8, status: Int32) throws {
+        let guest = try TemporaryFile([0xb0, value, 0xe6, 0xf4])  // mov al, value; out 0xf4, al
+        #expect(try Command("run", guest.path).run().status == status)
+    }
+
+    @Test("a triple fault ends with 70, and the registers go to standard error")
+    func tripleFault() throws {
+        let result = try Command("run", "fault").run()
+        #expect(result.status == 70)
+        #expect(result.errors.contains("triple fault"))
+        #expect(result.errors.contains("rip"))
+        #expect(result.errors.contains("0f 0b"))
+    }
+
+    @Test("an endless loop ends with 124 when the time is over")
+    func timeout() throws {
+        let guest = try TemporaryFile([0xeb, 0xfe])
+        let start = Date()
+        let result = try Command("run", "--timeout", "200ms", guest.path).run()
+        #expect(result.status == 124)
+        #expect(Date().timeIntervalSince(start) < 5)
+        #expect(result.errors.contains("eb fe"))
+    }
+
+    @Test("Ctrl-C ends with 130 and a report", arguments: ["none", "kernel"])
+    func interrupt(irqchip: String) throws {
+        // hlt; jmp back; without interrupt controllers, jmp to itself.
+        let guest = try TemporaryFile(irqchip == "kernel" ? [0xf4, 0xeb, 0xfd] : [0xeb, 0xfe])
+        let result = try Command("run", "--irqchip", irqchip, guest.path) { process in
+            Thread.sleep(forTimeInterval: 0.3)
+            process.interrupt()
+        }.run()
+        #expect(result.status == 130)
+        #expect(result.errors.contains("rip"))
+    }
+
+    @Test("what is piped in comes back from the echo guest", arguments: ["echo", "echo-irq"])
+    func echo(name: String) throws {
+        let text = (0..<40).map { "line \($0)" }.joined(separator: "\n")
+        let result = try Command("run", name, input: text).run()
+        #expect(result.status == 0)
+        #expect(result.output == text)
+    }
+
+    @Test("the report has the keys that scripts rely on")
+    func report() throws {
+        let result = try Command("run", "mmio", "--report", "-").run()
+        #expect(result.status == 0)
+        let json = try #require(JSONSerialization.jsonObject(with: Data(result.errors.utf8)) as? [String: Any])
+        #expect(json["guest"] as? String == "mmio")
+        #expect(json["outcome"] as? String == "exited")
+        #expect(json["exitCode"] as? Int == 0)
+        let exits = try #require(json["exits"] as? [String: Int])
+        #expect(Set(exits.keys) == ["pio", "mmio", "hlt", "irqWindow", "other"])
+        #expect(exits["mmio"].map { $0 > 0 } == true)
+        let slots = try #require(json["slots"] as? [String: Int])
+        #expect(slots["count"] == 3)
+        #expect(slots["limit"].map { $0 >= 32 } == true)
+        #expect((json["microsecondsToFirstRun"] as? Int).map { $0 > 0 } == true)
+        #expect((json["wallSeconds"] as? Double).map { $0 > 0 } == true)
+        #expect((json["peakRSSBytes"] as? Int).map { $0 > 0 } == true)
+    }
+
+    @Test("a trace has a line for each exit, with what was moved")
+    func trace() throws {
+        let guest = try TemporaryFile([0xb0, 0x41, 0xe6, 0xe9, 0xb0, 0, 0xe6, 0xf4])
+        let trace = try TemporaryFile([])
+        #expect(try Command("run", "--trace", trace.path, guest.path).run().status == 0)
+        let lines = try String(contentsOfFile: trace.path, encoding: .utf8).split(separator: "\n")
+        #expect(lines.count == 2)
+        #expect(lines[0].contains("vcpu0 out port 0xe9, 1 byte <- 0x41"))
+    }
+
+    @Test("an ELF file for another machine, a truncated one, and one that lies about its size end with 65")
+    func badELF() throws {
+        let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
+        for bytes in [magic, magic + [2, 1, 1], magic + [UInt8](repeating: 0xff, count: 200)] {
+            let file = try TemporaryFile(bytes)
+            let result = try Command("run", file.path).run()
+            #expect(result.status == 65)
+            #expect(result.errors.contains(file.path))
+        }
+    }
+
+    @Test("an image larger than the memory ends with 65 and says what to do")
+    func largeImage() throws {
+        let file = try TemporaryFile([UInt8](repeating: 0x90, count: 1 << 20))
+        let result = try Command("run", "--memory", "512K", file.path).run()
+        #expect(result.status == 65)
+        #expect(result.errors.contains("--memory"))
+    }
+
+    @Test(
+        "memory that no machine has ends with an error, not a crash",
+        arguments: ["0", "1", "4097", "300T", "16000000T"])
+    func impossibleMemory(size: String) throws {
+        let result = try Command("run", "--memory", size).run()
+        #expect([64, 65, 70].contains(result.status))
+        #expect(result.errors.split(separator: "\n").count >= 1)
+    }
+
+    @Test("probe tells what this KVM is")
+    func probe() throws {
+        let result = try Command("probe", "--json").run()
+        #expect(result.status == 0)
+        let json = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+        #expect(json["apiVersion"] as? Int == 12)
+        #expect(["hardware", "emulated"].contains(json["execution"] as? String))
+    }
+}

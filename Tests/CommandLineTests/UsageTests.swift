@@ -1,0 +1,58 @@
+import Testing
+
+@Suite("What the command line says without a guest")
+struct UsageTests {
+    @Test("help shows an example, for every command", arguments: [[], ["run"], ["guests"], ["probe"]])
+    func help(command: [String]) throws {
+        var wish = Command("--help")
+        wish.arguments = command + ["--help"]
+        let result = try wish.run()
+        #expect(result.status == 0)
+        #expect(result.output.contains("Example"))
+    }
+
+    @Test("the list of guests has a line for each, with its mode")
+    func guests() throws {
+        let result = try Command("guests").run()
+        #expect(result.status == 0)
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count >= 8)
+        #expect(lines.contains { $0.hasPrefix("hello-real") && $0.contains("real") })
+    }
+
+    @Test(
+        "wrong usage ends with 64 and a message",
+        arguments: [
+            ["frobnicate"], ["run", "--memory", "12X"], ["run", "--vcpus", "0"], ["run", "--vcpus", "x"],
+            ["run", "--timeout", "-1s"], ["run", "--timeout", "never"], ["run", "--mode", "virtual"],
+            ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
+            ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],
+        ])
+    func wrongUsage(arguments: [String]) throws {
+        var command = Command()
+        command.arguments = arguments
+        let result = try command.run()
+        #expect(result.status == 64)
+        #expect(!result.errors.isEmpty)
+        #expect(result.output.isEmpty)
+    }
+
+    @Test("a guest that is not there, or is empty, ends with 65 and its name")
+    func badFiles() throws {
+        let missing = try Command("run", "/nonexistent/guest").run()
+        #expect(missing.status == 65)
+        #expect(missing.errors.contains("/nonexistent/guest"))
+        let empty = try TemporaryFile([])
+        #expect(try Command("run", empty.path).run().status == 65)
+        #expect(try Command("run", "/").run().status == 65)
+    }
+
+    @Test("errors take one line")
+    func oneLine() throws {
+        for arguments in [["run", "nobody"], ["run", "/nonexistent/guest"]] {
+            var command = Command()
+            command.arguments = arguments
+            #expect(try command.run().errors.split(separator: "\n").count == 1)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Host
+import KVM
+import LiveSupport
+import SystemPackage
+import Testing
+
+@Suite("KVM's handles", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct KVMLiveTests {
+    @Test("a device that is missing, or is not KVM, is named in the error")
+    func badDevices() {
+        let missing = #expect(throws: KVMError.self) { _ = try KVMSystem(device: "/nonexistent/kvm") }
+        #expect(missing?.errno == .noSuchFileOrDirectory)
+        #expect(missing.map { "\($0)".contains("/nonexistent/kvm") } == true)
+        let other = #expect(throws: KVMError.self) { _ = try KVMSystem(device: "/dev/null") }
+        #expect(other?.request == "KVM_GET_API_VERSION")
+    }
+
+    @Test("the capabilities that Swiftlet stands on are there")
+    func capabilities() throws {
+        let system = try KVMSystem()
+        for capability in [Capability.userMemory, .immediateExit, .readOnlyMemory, .memslots] {
+            #expect(system.capability(capability) > 0, "\(capability.name)")
+        }
+    }
+
+    @Test("registers come back as they were set")
+    func registers() throws {
+        let vm = try KVMSystem().makeVirtualMachine()
+        let cpu = try vm.makeVirtualCPU(id: 0)
+        var registers = GeneralRegisters()
+        registers.rax = 0x0123_4567_89ab_cdef
+        registers.r15 = .max
+        registers.rip = 0x1234
+        try cpu.setGeneralRegisters(registers)
+        #expect(try cpu.generalRegisters() == registers)
+        var system = try cpu.systemRegisters()
+        system.cs.base = 0x10000
+        system.cs.selector = 0x1000
+        try cpu.setSystemRegisters(system)
+        let read = try cpu.systemRegisters()
+        #expect(read.cs.base == 0x10000 && read.cs.selector == 0x1000)
+    }
+
+    @Test("the same vCPU id twice is refused with the request and the id")
+    func duplicateVCPU() throws {
+        let vm = try KVMSystem().makeVirtualMachine()
+        let cpu = try vm.makeVirtualCPU(id: 3)
+        let error = #expect(throws: KVMError.self) { _ = try vm.makeVirtualCPU(id: 3) }
+        #expect(error.map { "\($0)".contains("KVM_CREATE_VCPU (vCPU 3)") } == true)
+        #expect(cpu.id == 3)
+    }
+
+    @Test("immediate_exit makes KVM_RUN come back at once")
+    func immediateExit() throws {
+        let vm = try KVMSystem().makeVirtualMachine()
+        let cpu = try vm.makeVirtualCPU(id: 0)
+        cpu.setImmediateExit(true)
+        #expect(cpu.runUntilExit() == .interrupted)
+        #expect(cpu.runUntilExit() == .interrupted)
+    }
+
+    @Test("a slot request that KVM refuses gives its errno")
+    func refusedSlot() throws {
+        let vm = try KVMSystem().makeVirtualMachine()
+        #expect(vm.setMemoryRegion(slot: 0, flags: 0, guestAddress: 0, size: 0, hostAddress: 0) == 22)
+    }
+
+    @Test("supported CPUID has the leaves that start state and reports use, and APIC ids are put in")
+    func cpuid() throws {
+        let leaves = try KVMSystem().supportedCPUID()
+        #expect((36...52).contains(leaves.physicalAddressBits))
+        let third = leaves.forAPIC(id: 3)
+        #expect(third.leaf(1).map { $0.ebx >> 24 } == 3)
+        #expect(third.count == leaves.count)
+    }
+
+    @Test("descriptors are closed again: 1500 machines leave none open")
+    func noLeaks() throws {
+        // Far more than a process may have open (ulimit -n is usually 1024).
+        let system = try KVMSystem()
+        for _ in 0..<1500 {
+            let vm = try system.makeVirtualMachine()
+            #expect(throws: KVMError.self) { _ = try vm.makeVirtualCPU(id: .max) }
+        }
+    }
+}
