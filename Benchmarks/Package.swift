@@ -24,6 +24,7 @@ let package = Package(
     targets: [
         // What everything is measured against: the bare system calls in plain C, and no library.
         .target(name: "Floor"),
+        .target(name: "CountedMalloc"),
         // The least monitor that greets: what `swiftlet run` is measured against. Static, as `swiftlet` is.
         .executableTarget(
             name: "floor-monitor", dependencies: ["Floor"],
@@ -31,7 +32,7 @@ let package = Package(
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [
-                "Floor", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"), swiftlet("Images"),
+                "Floor", "CountedMalloc", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"), swiftlet("Images"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

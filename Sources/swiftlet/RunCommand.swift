@@ -29,7 +29,7 @@ struct RunCommand: ParsableCommand {
     var memory: ByteSize?
 
     @Option(
-        help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "real|protected|long"))
+        help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "mode"))
     var mode: CPUMode?
 
     @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
@@ -41,7 +41,7 @@ struct RunCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Interrupt controllers; without them HLT ends the run. (default: what the guest needs, none for files with one vCPU)",
-            valueName: "none|kernel"))
+            valueName: "controller"))
     var irqchip: InterruptController?
 
     @Option(help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m.", valueName: "time"))

@@ -34,7 +34,9 @@ struct StartStateTests {
         #expect(state.bootData.isEmpty)
     }
 
-    @Test("an entry that real mode cannot reach is refused", arguments: [0x10008, 1 << 20, 0xffff_ffff_ffff_fff0] as [UInt64])
+    @Test(
+        "an entry out of the reach of real mode is refused",
+        arguments: [0x10008, 1 << 20, 0xffff_ffff_ffff_fff0] as [UInt64])
     func realModeEntry(entry: UInt64) {
         #expect(throws: MachineError.self) { try start(.real, entry: entry) }
     }

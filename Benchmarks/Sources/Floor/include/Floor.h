@@ -73,9 +73,6 @@ uint64_t floor_window_file_address(const struct floor_window *window);
 void floor_window_map(const struct floor_window *window, uint64_t host, uint64_t file_offset, uint64_t size);
 void floor_window_unmap(const struct floor_window *window, uint64_t host, uint64_t size);
 
-/// Calls of malloc, calloc and realloc by this thread so far.
-uint64_t floor_allocations(void);
-
 // --- processes (spawn.c) ---
 
 struct floor_child {

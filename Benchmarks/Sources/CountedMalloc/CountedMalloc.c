@@ -1,25 +1,27 @@
 // The allocator of glibc behind functions that count. They take the place of its own in the whole program.
-#include "Floor.h"
+#include "CountedMalloc.h"
+
+#include <stddef.h>
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 
-static __thread uint64_t allocations;
+static __thread uint64_t mallocs;
 
-uint64_t floor_allocations(void) { return allocations; }
+uint64_t counted_mallocs(void) { return mallocs; }
 
 void *malloc(size_t size) {
-    allocations++;
+    mallocs++;
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    allocations++;
+    mallocs++;
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    allocations++;
+    mallocs++;
     return __libc_realloc(memory, size);
 }

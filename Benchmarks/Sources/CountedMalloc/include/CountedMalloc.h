@@ -1,0 +1,9 @@
+#ifndef COUNTED_MALLOC_H
+#define COUNTED_MALLOC_H
+
+#include <stdint.h>
+
+/// Calls of malloc, calloc and realloc by this thread so far.
+uint64_t counted_mallocs(void);
+
+#endif

@@ -1,0 +1,61 @@
+/// What a benchmark needs: how long it may take, and where its results go.
+struct Bench {
+    let name: String
+    let options: Options
+    var results: Results
+
+    struct Options {
+        /// Rounds are multiplied by this.
+        var effort: Double
+        /// Exits on each side, in all.
+        var exits: Int
+        /// The `swiftlet` and `floor-monitor` executables.
+        var swiftlet: String
+        var floorMonitor: String
+    }
+
+    /// The number of rounds, at least three.
+    func rounds(_ usual: Int) -> Int {
+        max(3, Int(Double(usual) * options.effort))
+    }
+
+    /// Does a task in two ways in turns, and who comes first in turns too; the first round is not counted.
+    ///
+    /// Each closure does all phases of the task once and returns the seconds of each.
+    mutating func compare(
+        _ phases: [Phase], with baselineName: String = "C", rounds: Int, baseline: () throws -> [Double],
+        swiftlet: () throws -> [Double]
+    ) rethrows {
+        var baselineTimes: [[Double]] = []
+        var swiftletTimes: [[Double]] = []
+        for round in 0...rounds {
+            let baselineFirst = round % 2 == 0
+            let early = try baselineFirst ? baseline() : swiftlet()
+            let late = try baselineFirst ? swiftlet() : baseline()
+            if round > 0 {
+                baselineTimes.append(baselineFirst ? early : late)
+                swiftletTimes.append(baselineFirst ? late : early)
+            }
+        }
+        for (number, phase) in phases.enumerated() {
+            let floor = baselineTimes.map { $0[number] }
+            let ours = swiftletTimes.map { $0[number] }
+            let (floorQuartiles, ourQuartiles) = (Quartiles(floor), Quartiles(ours))
+            results.add(
+                Comparison(
+                    benchmark: name, task: phase.name, baseline: baselineName, operations: phase.operations,
+                    rounds: rounds, baselineSeconds: floorQuartiles / Double(phase.operations),
+                    swiftletSeconds: ourQuartiles / Double(phase.operations),
+                    ratio: Quartiles(zip(ours, floor).map { $0 / $1 }),
+                    ratioOfMinima: ourQuartiles.minimum / floorQuartiles.minimum, target: phase.target))
+        }
+    }
+
+    /// A part of a task that is timed by itself.
+    struct Phase {
+        var name: String
+        /// How many times the operation is done in it.
+        var operations: Int
+        var target: Double?
+    }
+}

@@ -1,0 +1,148 @@
+internal import Floor
+
+/// A virtual machine in plain C.
+final class FloorMachine: @unchecked Sendable {
+    // SAFETY: there from init to deinit; its functions are called by one thread at a time, except for `poke`, which is atomic.
+    private let vm: OpaquePointer
+
+    init(code: [UInt8], spareMemory: UInt64 = 0) {
+        // SAFETY: the code lives through the call; a failure ends the process.
+        unsafe vm = floor_vm_create(code, code.count, spareMemory)
+    }
+
+    deinit {
+        // SAFETY: nobody uses it any more.
+        unsafe floor_vm_destroy(vm)
+    }
+
+    func set(_ slots: [floor_slot]) {
+        // SAFETY: the array is as long as it says.
+        unsafe floor_set_slots(vm, slots, slots.count)
+    }
+
+    func delete(_ slots: [floor_slot]) {
+        // SAFETY: the array is as long as it says.
+        unsafe floor_delete_slots(vm, slots, slots.count)
+    }
+
+    /// Runs the guest to its end; the number of exits.
+    func run() -> UInt64 {
+        // SAFETY: the time of the first run is not asked for.
+        unsafe floor_vm_run(vm, nil)
+    }
+
+    /// Runs the guest in a thread; `join` comes before the end.
+    func start() {
+        // SAFETY: joined before deinit.
+        unsafe floor_vm_start(vm)
+    }
+
+    func join() {
+        // SAFETY: the thread was started.
+        unsafe floor_vm_join(vm)
+    }
+
+    func poke(_ value: UInt8, at address: UInt64) {
+        // SAFETY: callers stay in the RAM.
+        unsafe floor_vm_poke(vm, address, value)
+    }
+}
+
+/// A sorted array of slots in plain C.
+final class FloorTable {
+    private let table: OpaquePointer
+
+    /// `slots` come by address.
+    init(_ slots: [floor_slot]) {
+        // SAFETY: the array is as long as it says, and is copied.
+        unsafe table = floor_table_create(slots, slots.count)
+    }
+
+    deinit {
+        // SAFETY: nobody uses it any more.
+        unsafe floor_table_destroy(table)
+    }
+
+    func sumOfIDs(at addresses: [UInt64], hole: UInt64) -> UInt64 {
+        // SAFETY: the array is as long as it says.
+        unsafe floor_sum_ids(table, addresses, addresses.count, hole)
+    }
+
+    func sumOfFinds(at addresses: [UInt64]) -> UInt64 {
+        // SAFETY: the array is as long as it says.
+        unsafe floor_sum_finds(table, addresses, addresses.count)
+    }
+}
+
+/// Reserved host address space and a memory file, in plain C.
+final class FloorWindow {
+    private let window: OpaquePointer
+
+    init(size: UInt64, fileSize: UInt64) {
+        // SAFETY: a failure ends the process.
+        unsafe window = floor_window_create(size, fileSize)
+    }
+
+    deinit {
+        // SAFETY: nobody uses it any more.
+        unsafe floor_window_destroy(window)
+    }
+
+    var address: UInt64 {
+        // SAFETY: the window is there.
+        unsafe floor_window_address(window)
+    }
+
+    var fileAddress: UInt64 {
+        // SAFETY: the window is there.
+        unsafe floor_window_file_address(window)
+    }
+
+    func map(host: UInt64, fileOffset: UInt64, size: UInt64) {
+        // SAFETY: pieces lie in the window, as the planner makes them.
+        unsafe floor_window_map(window, host, fileOffset, size)
+    }
+
+    func unmap(host: UInt64, size: UInt64) {
+        // SAFETY: as above.
+        unsafe floor_window_unmap(window, host, size)
+    }
+}
+
+/// A process that has run to its end.
+struct ChildProcess {
+    /// Seconds from before its start.
+    let firstByte: Double
+    let end: Double
+    /// What it wrote to standard error.
+    let report: String
+    let hasSucceeded: Bool
+
+    init(_ arguments: [String]) {
+        var child = floor_child()
+        // SAFETY: the C strings and the array, which ends in NULL, live through the call.
+        var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        unsafe floor_spawn(&pointers, &child)
+        for unsafe pointer in unsafe pointers { unsafe free(pointer) }
+        firstByte = Double(child.first_byte) / 1e9
+        end = Double(child.end) / 1e9
+        hasSucceeded = child.status == 0
+        // SAFETY: the report ends in a zero byte.
+        report = unsafe withUnsafeBytes(of: &child.report) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
+
+/// Writes to standard output at once.
+func printOut(_ text: String) {
+    var text = text
+    // SAFETY: the bytes live through the call.
+    text.withUTF8 { bytes in _ = unsafe write(1, bytes.baseAddress, bytes.count) }
+}
+
+/// The release of the kernel.
+func kernelRelease() -> String {
+    var name = utsname()
+    unsafe uname(&name)
+    // SAFETY: the release ends in a zero byte.
+    return unsafe withUnsafeBytes(of: &name.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}

@@ -1,0 +1,129 @@
+/// A task done in two ways, in turns.
+struct Comparison: Encodable {
+    let benchmark: String
+    let task: String
+    /// What Swiftlet is held against.
+    let baseline: String
+    /// Each round does the task this many times on each side.
+    let operations: Int
+    let rounds: Int
+    /// Seconds for one operation.
+    let baselineSeconds: Quartiles
+    let swiftletSeconds: Quartiles
+    /// Swiftlet's time divided by the baseline's in the same round.
+    let ratio: Quartiles
+    /// The fastest round of Swiftlet divided by the fastest round of the baseline: what is left where noise only adds.
+    let ratioOfMinima: Double
+    /// The ratio to stay at or below, where there is one.
+    let target: Double?
+}
+
+/// A figure that is not a time, or not a comparison.
+struct Figure: Encodable {
+    let benchmark: String
+    let what: String
+    let values: [Value]
+
+    struct Value: Encodable {
+        let name: String
+        let value: Double
+    }
+
+    init(_ benchmark: String, _ what: String, _ values: KeyValuePairs<String, Double>) {
+        self.benchmark = benchmark
+        self.what = what
+        self.values = values.map { Value(name: $0.key, value: $0.value) }
+    }
+}
+
+/// Collects results and shows them as they come.
+struct Results: Encodable {
+    var host: String
+    var date: String
+    private(set) var comparisons: [Comparison] = []
+    private(set) var figures: [Figure] = []
+    private let isShown: Bool
+
+    private enum CodingKeys: CodingKey {
+        case host, date, comparisons, figures
+    }
+
+    init(host: String, date: String, isShown: Bool) {
+        self.host = host
+        self.date = date
+        self.isShown = isShown
+        show("\(host)\n\(date)")
+    }
+
+    private func show(_ text: String) {
+        if isShown {
+            printOut(text + "\n")
+        }
+    }
+
+    mutating func begin(_ benchmark: String, _ about: String) {
+        show("\n\(benchmark): \(about)")
+        shownHeader = false
+    }
+
+    private var shownHeader = false
+
+    mutating func add(_ figure: Figure) {
+        figures.append(figure)
+        let values = figure.values.map { "\($0.name) \(decimal($0.value))" }
+        show("  \(figure.what): \(values.joined(separator: ", "))")
+    }
+
+    mutating func add(_ comparison: Comparison) {
+        comparisons.append(comparison)
+        if !shownHeader {
+            show(
+                line([
+                    "task", "baseline", "rounds", "baseline", "swiftlet", "ratio", "[quartiles]", "minima", "target",
+                ]))
+            shownHeader = true
+        }
+        let ratio = comparison.ratio
+        show(
+            line([
+                comparison.task, comparison.baseline, "\(comparison.rounds)",
+                time(comparison.baselineSeconds.median), time(comparison.swiftletSeconds.median), decimal(ratio.median),
+                "[\(decimal(ratio.lower)), \(decimal(ratio.upper))]", decimal(comparison.ratioOfMinima),
+                comparison.target.map { (ratio.median <= $0 ? "" : "above ") + decimal($0) } ?? "-",
+            ]))
+    }
+
+    private func line(_ cells: [String]) -> String {
+        let widths = [-40, -12, 7, 11, 11, 8, 18, 8, 12]
+        return "  "
+            + zip(cells, widths).map { cell, width in
+                let padding = String(repeating: " ", count: max(0, abs(width) - cell.count))
+                return width < 0 ? cell + padding : padding + cell
+            }.joined(separator: " ")
+    }
+}
+
+/// Three significant digits, as far as they lie behind the point.
+func decimal(_ value: Double) -> String {
+    guard value.isFinite else { return "\(value)" }
+    var digits = 3
+    var bound = 1.0
+    while digits > 0, abs(value) >= bound {
+        bound *= 10
+        digits -= 1
+    }
+    var scale = 1.0
+    for _ in 0..<digits { scale *= 10 }
+    let scaled = (value * scale).rounded()
+    guard digits > 0, abs(scaled) < 1e15 else { return "\(Int64(scaled))" }
+    let whole = String(Int64(abs(scaled)))
+    let padded = String(repeating: "0", count: max(0, digits + 1 - whole.count)) + whole
+    return (scaled < 0 ? "-" : "") + padded.dropLast(digits) + "." + padded.suffix(digits)
+}
+
+/// A time in the unit in which it reads best.
+func time(_ seconds: Double) -> String {
+    if seconds < 1e-6 { return decimal(seconds * 1e9) + " ns" }
+    if seconds < 1e-3 { return decimal(seconds * 1e6) + " us" }
+    return seconds < 1 ? decimal(seconds * 1e3) + " ms" : decimal(seconds) + " s"
+}
