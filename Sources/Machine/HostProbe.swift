@@ -68,3 +68,25 @@ public struct HostProbe: Encodable, Sendable {
         return Double(try machine.run().duration.nanoseconds) / 1e9
     }
 }
+
+extension HostProbe {
+    /// The last guest-physical address that a slot may hold, tried with a machine that is thrown away.
+    ///
+    /// With nested paging that is what the processor's physical addresses reach (CPUID 0x80000008), with shadow paging the
+    /// 52 bits that x86-64 can have.
+    public static func highestGuestAddress() throws(MachineError) -> UInt64 {
+        try highestGuestAddress(of: try reachable(try KVMSystem()))
+    }
+
+    static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
+        let vm = try kvm(try system.makeVirtualMachine())
+        let page = try host(try MappedFile(name: "probe", capacity: Page.size))
+        for bits in stride(from: UInt64(52), through: 32, by: -1) {
+            let last = (1 << bits) - Page.size
+            let errno = vm.setMemoryRegion(
+                slot: 0, flags: 0, guestAddress: last, size: Page.size, hostAddress: page.address)
+            if errno == 0 { return (1 << bits) - 1 }
+        }
+        throw .configuration("KVM accepts no slot at the end of any address space from 52 bits down to 32")
+    }
+}

@@ -206,6 +206,7 @@ extension AddressIndex {
         firsts.remove(at: chunk)
         slabs.remove(at: chunk)
         counts.remove(at: chunk)
+        shrinkDirectory()
         let lastSlab = UInt32(firsts.count)
         if slab != lastSlab, let moved = slabs.firstIndex(of: lastSlab) {
             moveEntries(
@@ -214,6 +215,14 @@ extension AddressIndex {
             slabs[moved] = slab
         }
         resizeEntries(to: firsts.count * Self.chunkCapacity)
+    }
+
+    /// Gives back room in the directory once three quarters of it are spare.
+    private mutating func shrinkDirectory() {
+        guard firsts.capacity > 4 * max(firsts.count, 2) else { return }
+        firsts.trim()
+        slabs.trim()
+        counts.trim()
     }
 
     private mutating func shrinkFirstSlab() {
@@ -240,5 +249,15 @@ extension AddressIndex {
 
     private mutating func moveEntries(from source: Int, to target: Int, count: Int) {
         entries.moveElements(from: source, to: target, count: count)
+    }
+}
+
+extension Array {
+    /// Gives back spare capacity.
+    fileprivate mutating func trim() {
+        var trimmed: [Element] = []
+        trimmed.reserveCapacity(count)
+        trimmed.append(contentsOf: self)
+        self = trimmed
     }
 }

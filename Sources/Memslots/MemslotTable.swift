@@ -240,15 +240,17 @@ extension MemslotTable {
         resize(to: min(capacity, limit))
     }
 
-    /// Halves while the ids in use fill less than seven sixteenths: the sixteenth between keeps a table whose size swings
-    /// by a few slots from being copied back and forth.
+    /// Halves, down to powers of two whatever the limit is, while the ids in use fill at most seven eighths of the half:
+    /// the eighth between keeps a table whose size swings by a few slots from being copied back and forth.
     private mutating func shrink() {
         while highestUsed >= 0, freeIDs.isFree(highestUsed) {
             highestUsed -= 1
         }
         var capacity = slots.count
-        while capacity > Self.smallestCapacity, highestUsed + 1 <= capacity * 7 / 16 {
-            capacity /= 2
+        while capacity > Self.smallestCapacity {
+            let half = 1 << (Int.bitWidth - 1 - (capacity - 1).leadingZeroBitCount)
+            guard highestUsed + 1 <= half * 7 / 8 else { break }
+            capacity = half
         }
         if capacity < slots.count {
             resize(to: highestUsed < 0 ? 0 : capacity)
