@@ -17,7 +17,14 @@ public struct HostError: Error, Equatable, Sendable {
 
 extension HostError: CustomStringConvertible {
     public var description: String {
-        "\(call) (\(subject)): \(errno) [errno \(errno.rawValue)]"
+        "\(call) (\(subject)): \(errno) [errno \(errno.rawValue)]\(advice)"
+    }
+}
+
+extension HostError {
+    private var advice: String {
+        call == "mmap" && errno == .noMemory
+            ? "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings" : ""
     }
 }
 

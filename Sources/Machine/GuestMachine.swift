@@ -125,9 +125,23 @@ extension GuestMemory {
             let backing = try allocate(slot.range.size)
             mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
         }
+        if !configuration.mayExhaustHost {
+            try Self.checkFootprint(of: mappings)
+        }
         try change(adding: mappings)
         for slot in configuration.extraSlots {
             label(slot.range)
+        }
+    }
+
+    /// Refuses mappings for whose slots the kernel would need more than half of the memory that the host has available.
+    private static func checkFootprint(of mappings: [Mapping]) throws(MachineError) {
+        let needed = mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: .shadow) }
+        // Asking takes a file to be read, and small machines need not ask.
+        guard needed > 64 << 20 else { return }
+        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
+        guard needed <= available / 2 else {
+            throw .hostMemory(needed: needed, available: available)
         }
     }
 

@@ -23,6 +23,7 @@ public struct HostProbe: Encodable, Sendable {
     public let nanosecondsPerInstruction: Double
     /// A port access: out of the guest, to the monitor and back.
     public let microsecondsPerExit: Double
+    public let slotCosts: SlotCosts
 
     /// The processor takes a nanosecond or a few for an instruction, the emulator more than a thousand.
     private static let emulatedFromNanoseconds = 200.0
@@ -40,6 +41,7 @@ public struct HostProbe: Encodable, Sendable {
         nanosecondsPerInstruction = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9
         let exit: [UInt8] = [0xe4, 0xe9, 0xe2, 0xfc]  // in al, 0xe9; loop back to it
         microsecondsPerExit = try Self.seconds(each: exit, counts: (200, 2200)) * 1e6
+        slotCosts = try SlotCosts()
         execution = nanosecondsPerInstruction < Self.emulatedFromNanoseconds ? .hardware : .emulated
     }
 
@@ -57,15 +59,20 @@ public struct HostProbe: Encodable, Sendable {
     private static func seconds(running body: [UInt8], count: UInt16) throws(MachineError) -> Double {
         // mov cx, count; body; xor al, al; out 0xf4, al
         let bytes = [0xb9, UInt8(count & 0xff), UInt8(count >> 8)] + body + [0x30, 0xc0, 0xe6, 0xf4]
+        let machine = try machine(running: bytes, MachineConfiguration(mode: .real))
+        return Double(try machine.run().duration.nanoseconds) / 1e9
+    }
+
+    static func machine(
+        running bytes: [UInt8], _ configuration: MachineConfiguration
+    ) throws(MachineError) -> GuestMachine {
         let image: Image
         do {
             image = try Image.flat(byteCount: bytes.count, at: MachineConfiguration.defaultLoadAddress)
         } catch {
             throw .image(error)
         }
-        let machine = try GuestMachine(
-            MachineConfiguration(mode: .real), image: image, bytes: bytes, consoleOutput: { _, _ in })
-        return Double(try machine.run().duration.nanoseconds) / 1e9
+        return try GuestMachine(configuration, image: image, bytes: bytes, consoleOutput: { _, _ in })
     }
 }
 

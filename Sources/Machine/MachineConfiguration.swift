@@ -22,6 +22,8 @@ public struct MachineConfiguration: Sendable {
     /// Bytes of host memory that can be allocated and mapped while the machine is there.
     public var spareMemory: UInt64
     public var policy: SlotPolicy
+    /// Whether the kernel's own memory for the slots may take more than half of what the host has available.
+    public var mayExhaustHost = false
 
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,

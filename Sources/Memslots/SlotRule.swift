@@ -2,17 +2,17 @@
 /// (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
 public enum SlotRule: String, CaseIterable, Codable, Sendable {
     case knownFlags
+    case slotID
     case alignedSize
     case alignedGuestAddress
     case alignedHostAddress
     case accessibleHostRange
     case addressSpace
-    case slotID
     case noWrap
     case pageCount
     case deleteUsed
-    case noResize
     case fixedHostAddress
+    case noResize
     case fixedReadOnly
     case noOverlap
     case highestGuestAddress

@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import Images
 public import Machine
+public import Memslots
 
 /// A number of bytes: `4K`, `16M`, `2G`, `1T` in powers of 1024, or plain bytes, also hexadecimal.
 struct ByteSize: ExpressibleByArgument {
@@ -63,4 +64,5 @@ private func parseNumber(_ text: Substring) -> UInt64? {
 }
 
 extension CPUMode: ExpressibleByArgument {}
+extension SlotPolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}

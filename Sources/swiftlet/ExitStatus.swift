@@ -22,7 +22,7 @@ func failure(_ error: MachineError) -> ExitCode {
         case .configuration: ExitStatus.usage
         case .image, .imagePlacement: ExitStatus.badInput
         case .noKVM: ExitStatus.kvmMissing
-        case .kvm, .host, .memory, .bus: ExitStatus.hostError
+        case .kvm, .host, .memory, .bus, .hostMemory: ExitStatus.hostError
         }
     return failure("\(error)", status: status)
 }

@@ -31,6 +31,11 @@ struct ProbeCommand: ParsableCommand {
             ["guests run", probe.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"],
             ["one guest instruction", "\(rounded(probe.nanosecondsPerInstruction)) ns"],
             ["one port exit", "\(rounded(probe.microsecondsPerExit)) us"],
+            ["create a slot of a page", "\(rounded(probe.slotCosts.createMicroseconds)) us"],
+            ["move it", "\(rounded(probe.slotCosts.moveMicroseconds)) us"],
+            ["change its flags", "\(rounded(probe.slotCosts.flagsMicroseconds)) us"],
+            ["delete it", "\(rounded(probe.slotCosts.deleteMicroseconds)) us"],
+            ["kernel memory it takes", probe.slotCosts.kernelBytes.map { "\($0) bytes" } ?? "not measured"],
         ]
         rows += probe.capabilities.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
         printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)

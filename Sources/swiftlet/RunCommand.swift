@@ -44,6 +44,12 @@ struct RunCommand: ParsableCommand {
             valueName: "controller"))
     var irqchip: InterruptController?
 
+    @Option(help: ArgumentHelp("How memory becomes slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @Flag(help: "Start even if the memory slots take more than half of the host's available memory in the kernel.")
+    var force = false
+
     @Option(help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m.", valueName: "time"))
     var timeout: TimeSpan?
 
@@ -102,6 +108,8 @@ extension RunCommand {
         var wish = try guest.contains("/") ? file() : builtIn()
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
+        wish.machine.policy = slots
+        wish.machine.mayExhaustHost = force
         if let irqchip {
             wish.machine.interruptController = irqchip
         } else if wish.machine.vcpus > 1 {
