@@ -45,7 +45,10 @@ public final class GuestMachine: Sendable {
         let windows = try Self.makeWindows(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         var memory = GuestMemory(
             vm: vm, file: file, windows: windows,
-            limits: SlotLimits(userSlots: min(system.capability(.memslots), 1 << 15)), policy: configuration.policy,
+            limits: SlotLimits(
+                userSlots: min(system.capability(.memslots), 1 << 15),
+                highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1)),
+            policy: configuration.policy,
             parking: parking)
         memory.installer.vcpus = vcpus
         try memory.populate(configuration)

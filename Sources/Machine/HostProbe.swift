@@ -38,7 +38,11 @@ public struct HostProbe: Encodable, Sendable {
         cpus = HostThread.processorCount
         // The difference of two lengths leaves out what a run costs besides.
         let loop: [UInt8] = [0xe2, 0xfe]  // loop to itself
-        nanosecondsPerInstruction = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9
+        var nanoseconds = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9
+        if nanoseconds < Self.emulatedFromNanoseconds {
+            nanoseconds = try Self.seconds(each: loop, counts: (1000, 65000)) * 1e9
+        }
+        nanosecondsPerInstruction = nanoseconds
         let exit: [UInt8] = [0xe4, 0xe9, 0xe2, 0xfc]  // in al, 0xe9; loop back to it
         microsecondsPerExit = try Self.seconds(each: exit, counts: (200, 2200)) * 1e6
         slotCosts = try SlotCosts()

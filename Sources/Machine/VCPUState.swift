@@ -35,8 +35,16 @@ extension VCPUState: CustomStringConvertible {
         if !unemulated.isEmpty {
             lines.append("  KVM's emulator stopped at: \(bytes(unemulated)); KVM on hardware would have run it")
         }
+        if isReset {
+            lines.append("  this is the state after a reset: KVM on AMD resets a vCPU that has met a triple fault")
+        }
         lines.append("  last device access: \(lastAccess ?? "none")")
         return lines.joined(separator: "\n")
+    }
+
+    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts.
+    private var isReset: Bool {
+        system.cs.selector == 0xf000 && registers.rip == 0xfff0
     }
 
     private var modeName: String {

@@ -94,7 +94,7 @@ extension AddressSpace {
         change.added.reserveCapacity(adding.count)
         for mapping in adding.sortedByAddress(\.range.first) {
             let (host, piece) = placement.place(mapping, policy: policy)
-            let placed = PlacedMapping(mapping: mapping, host: host)
+            let placed = PlacedMapping(mapping: mapping, host: host, isInWindow: piece != nil)
             try check(placed, behind: change.added.last, leaving: change.removed)
             change.added.append(placed)
             if let piece {

@@ -37,6 +37,8 @@ public struct Mapping: Hashable, Sendable {
 struct PlacedMapping: Hashable, Sendable {
     var mapping: Mapping
     var host: UInt64
+    /// Whether it lies in a host window.
+    var isInWindow = false
     /// Whether the pages that the guest writes are wanted.
     var logsDirtyPages = false
 

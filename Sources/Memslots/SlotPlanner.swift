@@ -5,6 +5,8 @@ enum SlotPlanner {
         var range: GuestRange
         var host: UInt64
         var flags: SlotFlags
+        /// Whether it lies in a host window, where it may have neighbours.
+        var isInWindow = false
 
         /// What cannot be changed in a slot that is in use.
         func isSamePlace(as slot: Memslot) -> Bool {
@@ -22,10 +24,11 @@ enum SlotPlanner {
 
     /// Appends the runs that mappings make, which come by address; under `.separate` each is a run of its own.
     ///
-    /// Neighbours join where they are contiguous in the guest and in the host and have equal access. A run logs dirty
+    /// Neighbours in a window join where they are contiguous in the guest and in the host and have equal access. A run logs dirty
     /// pages where one of its mappings does.
     static func append(_ mapping: PlacedMapping, to runs: inout [Run], policy: SlotPolicy) {
-        let run = Run(range: mapping.range, host: mapping.host, flags: mapping.flags)
+        let run = Run(
+            range: mapping.range, host: mapping.host, flags: mapping.flags, isInWindow: mapping.isInWindow)
         if policy == .coalesced, let last = runs.last, let joined = join(last, run) {
             runs[runs.count - 1] = joined
         } else {
@@ -35,15 +38,15 @@ enum SlotPlanner {
 
     private static func join(_ left: Run, _ right: Run) -> Run? {
         guard
+            left.isInWindow, right.isInWindow,
             left.range.isFollowed(by: right.range),
             left.host &+ left.range.size == right.host,
             left.flags.contains(.readOnly) == right.flags.contains(.readOnly),
-            right.range.size < Placement.windowThreshold,
             left.range.pages + right.range.pages <= SlotLimits.maximumPages
         else { return nil }
         return Run(
             range: GuestRange(unchecked: left.range.first, right.range.last), host: left.host,
-            flags: left.flags.union(right.flags))
+            flags: left.flags.union(right.flags), isInWindow: true)
     }
 
     /// The difference between the slots that are there and the runs that should be.

@@ -14,6 +14,8 @@ struct SlotRulesLiveTests {
         let vm: VirtualMachine
         let memory: MappedFile
         var table: MemslotTable
+        /// The first address space that KVM does not have; with one for system management mode that is 2.
+        let noAddressSpace: UInt32
         var accepted = 0
 
         init() throws {
@@ -24,6 +26,7 @@ struct SlotRulesLiveTests {
             table = MemslotTable(
                 limits: SlotLimits(
                     userSlots: vm.capability(.memslots), highestGuestAddress: GuestAddress(highest)))
+            noAddressSpace = UInt32(max(1, vm.capability(.multipleAddressSpaces)))
             self.vm = vm
             self.memory = memory
         }
@@ -66,7 +69,8 @@ struct SlotRulesLiveTests {
             request(3, at: 0x50_0000, host: end),
             request(3, at: 0x50_0000, host: 1 << 63), request(3, at: 0x50_0000, host: .max - 0xfff),
             request(limit, host: host), request(limit + 5, host: host), request(0xffff, host: host),
-            request(limit - 1, at: 0x60_0000, host: host), request(1 << 16 | 3, at: 0x50_0000, host: host),
+            request(limit - 1, at: 0x60_0000, host: host),
+            request(pair.noAddressSpace << 16 | 3, at: 0x50_0000, host: host),
             request(3, at: .max - 0xfff, size: 0x1000, host: host),
             request(3, at: .max - 0xfff, size: 0x2000, host: host),
             request(3, size: 1 << 43, host: 0), request(3, at: 1 << 44, size: (1 << 43) - 0x1000, host: host),
@@ -96,7 +100,9 @@ struct SlotRulesLiveTests {
         var random = SplitMix64(seed: seed)
         var pair = try Pair()
         for _ in 0..<20_000 {
-            if let difference = pair.compare(randomRequest(&random, host: pair.memory.address)) {
+            if let difference = pair.compare(
+                randomRequest(&random, host: pair.memory.address, noAddressSpace: pair.noAddressSpace))
+            {
                 Issue.record("seed \(seed): \(difference)")
                 return
             }
@@ -106,14 +112,16 @@ struct SlotRulesLiveTests {
     }
 
     /// A few ids and a few pages, so that requests get into each other's way, and now and then something impossible.
-    private func randomRequest(_ random: inout SplitMix64, host: UInt64) -> SlotRequest {
+    private func randomRequest(
+        _ random: inout SplitMix64, host: UInt64, noAddressSpace: UInt32
+    ) -> SlotRequest {
         var request = SlotRequest(
             slot: UInt32.random(in: 0..<12, using: &random), flags: UInt32.random(in: 0..<4, using: &random),
             guestAddress: UInt64.random(in: 0..<24, using: &random) << 12,
             size: UInt64.random(in: 0..<4, using: &random) << 12,
             hostAddress: host + UInt64.random(in: 0..<3, using: &random) << 20)
         switch Int.random(in: 0..<40, using: &random) {
-        case 0: request.slot |= 1 << 16
+        case 0: request.slot |= noAddressSpace << 16
         case 1: request.flags |= 1 << UInt32.random(in: 2..<32, using: &random)
         case 2: request.guestAddress |= UInt64.random(in: 1..<4096, using: &random)
         case 3: request.size |= UInt64.random(in: 1..<4096, using: &random)
@@ -121,7 +129,7 @@ struct SlotRulesLiveTests {
         case 5: request.guestAddress = .max << UInt64.random(in: 12..<64, using: &random)
         case 6: request.size = .max << UInt64.random(in: 12..<64, using: &random)
         case 7: request.hostAddress = .max << UInt64.random(in: 12..<64, using: &random)
-        case 8: request.slot = .random(in: 0...(.max), using: &random)
+        case 8: request.slot = .random(in: noAddressSpace << 16...(.max), using: &random)
         default: break
         }
         return request
