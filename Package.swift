@@ -40,6 +40,8 @@ let package = Package(
         .library(name: "Memslots", targets: ["Memslots"]),
         .library(name: "Devices", targets: ["Devices"]),
         .library(name: "Images", targets: ["Images"]),
+        .library(name: "PCI", targets: ["PCI"]),
+        .library(name: "Layouts", targets: ["Layouts"]),
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
     ],
@@ -52,6 +54,8 @@ let package = Package(
         library("Memslots"),
         library("Devices", ["Memslots"]),
         library("Images", ["Memslots"]),
+        library("PCI", ["Memslots", "Devices"]),
+        library("Layouts", ["PCI"]),
 
         // The kernel: KVM, and the rest of the host.
         .target(name: "CKVM", cSettings: cSettings),
@@ -62,10 +66,10 @@ let package = Package(
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
-        library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "CGuests", system]),
+        library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "CGuests", system]),
         .executableTarget(
             name: "swiftlet",
-            dependencies: ["Machine", "Host", "Images", "Memslots", argumentParser],
+            dependencies: ["Machine", "Host", "Images", "Memslots", "PCI", "Layouts", argumentParser],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
@@ -73,12 +77,14 @@ let package = Package(
         tests("MemslotsTests", ["Memslots"]),
         tests("DevicesTests", ["Devices"]),
         tests("ImagesTests", ["Images", "Memslots"]),
+        tests("PCITests", ["PCI", "Memslots", "Devices"]),
+        tests("LayoutsTests", ["Layouts", "PCI"]),
         tests("HostTests", ["Host"]),
 
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
         tests("KVMTests", ["KVM", "Host", "LiveSupport", system]),
-        tests("MachineTests", ["Machine", "KVM", "Host", "Memslots", "Devices", "Images", "LiveSupport"]),
+        tests("MachineTests", ["Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "LiveSupport"]),
         tests("CommandLineTests", ["swiftlet", "LiveSupport"]),
     ]
 )

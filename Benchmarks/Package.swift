@@ -22,13 +22,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
-        // What everything is measured against: the bare system calls in plain C, and no library.
+        // What everything is measured against: the bare system calls in plain C, and no library. Sources/floor-monitor is not
+        // a target: scripts/bench compiles it with clang, for SwiftPM would link Swift's runtime into it.
         .target(name: "Floor"),
         .target(name: "CountedMalloc"),
-        // The least monitor that greets: what `swiftlet run` is measured against. Static, as `swiftlet` is.
-        .executableTarget(
-            name: "floor-monitor", dependencies: ["Floor"],
-            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [

@@ -56,6 +56,11 @@ int ckvm_irq_line(int vm, uint32_t irq, bool raised) {
     return result(ioctl(vm, KVM_IRQ_LINE, &level));
 }
 
+int ckvm_signal_msi(int vm, uint64_t address, uint32_t data) {
+    struct kvm_msi message = {.address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
+    return result(ioctl(vm, KVM_SIGNAL_MSI, &message));
+}
+
 int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest_address, uint64_t size,
                            uint64_t host_address) {
     struct kvm_userspace_memory_region region = {

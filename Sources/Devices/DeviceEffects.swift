@@ -4,12 +4,17 @@ public struct DeviceEffects: Equatable, Sendable {
     public var output: UInt8?
     /// The status to end the run with.
     public var exitStatus: UInt32?
+    /// The phase that the guest begins.
+    public var phase: UInt8?
     /// The new level of an interrupt line; nil while it stays as it is.
     public var line: InterruptLine?
 
-    public init(output: UInt8? = nil, exitStatus: UInt32? = nil, line: InterruptLine? = nil) {
+    public init(
+        output: UInt8? = nil, exitStatus: UInt32? = nil, phase: UInt8? = nil, line: InterruptLine? = nil
+    ) {
         self.output = output
         self.exitStatus = exitStatus
+        self.phase = phase
         self.line = line
     }
 

@@ -34,6 +34,12 @@ public struct VirtualMachine: ~Copyable, Sendable {
         _ = try check(ckvm_irq_line(descriptor.number, irq, isRaised), "KVM_IRQ_LINE", "IRQ \(irq)")
     }
 
+    /// Sends a message-signalled interrupt (`KVM_SIGNAL_MSI`); a guest may have named a destination that does not exist, so
+    /// whether somebody took it is not an error.
+    public func signalMSI(address: UInt64, data: UInt32) throws(KVMError) {
+        _ = try check(ckvm_signal_msi(descriptor.number, address, data), "KVM_SIGNAL_MSI", "data \(data)")
+    }
+
     /// Creates, deletes, moves or flags a slot (`KVM_SET_USER_MEMORY_REGION`).
     ///
     /// Sizes and addresses are in bytes. Returns 0 or KVM's errno: the rules that it enforces are known elsewhere, and

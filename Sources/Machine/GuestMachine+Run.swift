@@ -25,7 +25,7 @@ extension GuestMachine {
                 unclaimedAccesses: state.ports.unclaimedReads &+ state.ports.unclaimedWrites
                     &+ state.deviceMemory.unclaimedReads &+ state.deviceMemory.unclaimedWrites,
                 slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit,
-                firstRun: state.firstRun, duration: end - state.firstRun, vcpus: state.vcpus)
+                phases: state.phases, firstRun: state.firstRun, duration: end - state.firstRun, vcpus: state.vcpus)
         }
     }
 

@@ -16,6 +16,8 @@ public final class GuestMachine: Sendable {
     let parking: Parking
     let events: HostEvents
     let consoleOutput: ConsoleOutput
+    /// How long it took to take KVM from no slot to those of the start.
+    public let mappingTime: Duration
 
     /// Makes the machine and loads `image`, whose segments refer to `bytes`.
     ///
@@ -41,8 +43,11 @@ public final class GuestMachine: Sendable {
             vcpus: configuration.vcpus, hasGigabytePages: cpuid.hasGigabytePages)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: vm, cpuid: cpuid, start: start)
         let parking = Parking()
-        let file = try host(try MappedFile(name: "swiftlet", capacity: configuration.memoryCapacity))
-        let windows = try Self.makeWindows(configuration, physicalAddressBits: cpuid.physicalAddressBits)
+        let layout = MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
+        var pci = try layout.makePCIDevices()
+        let capacity = try layout.memoryCapacity(with: pci)
+        let file = try host(try MappedFile(name: "swiftlet", capacity: capacity))
+        let windows = try layout.makeWindows()
         var memory = GuestMemory(
             vm: vm, file: file, windows: windows,
             limits: SlotLimits(
@@ -51,11 +56,12 @@ public final class GuestMachine: Sendable {
             policy: configuration.policy,
             parking: parking)
         memory.installer.vcpus = vcpus
-        try memory.populate(configuration)
-        try memory.load(image, bytes: bytes, with: start.bootData)
+        mappingTime = try memory.populate(configuration, &pci)
+        try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         let tracer = trace.map { Tracer(descriptor: $0) }
         state = Mutex(
-            try MachineState(memory: memory, interruptController: configuration.interruptController, tracer: tracer))
+            try MachineState(
+                memory: memory, pci: pci, interruptController: configuration.interruptController, tracer: tracer))
         self.vcpus = vcpus
         self.parking = parking
         self.events = events
@@ -64,14 +70,6 @@ public final class GuestMachine: Sendable {
 
     /// Four pages in the hole that some Intel processors need for real mode; no device lies there.
     private static let realModePages: UInt32 = 0xfffb_c000
-
-    private static func makeWindows(
-        _ configuration: MachineConfiguration, physicalAddressBits: Int
-    ) throws(MachineError) -> HostWindows {
-        guard configuration.policy == .coalesced else { return HostWindows() }
-        let high = Apertures.high(above: RAMLayout(memory: configuration.memory), addressBits: physicalAddressBits)
-        return try host(try HostWindows(low: Apertures.low, high: high))
-    }
 
     private static func makeVCPUs(
         _ count: Int, of vm: borrowing VirtualMachine, cpuid: [CPUIDEntry], start: StartState
@@ -94,11 +92,6 @@ public final class GuestMachine: Sendable {
 // MARK: - Limits of the host
 
 extension MachineConfiguration {
-    /// Bytes of memory in all.
-    fileprivate var memoryCapacity: UInt64 {
-        extraSlots.map(\.range.size).reduce(memory + spareMemory, +)
-    }
-
     fileprivate func validate(on system: borrowing KVMSystem, physicalAddressBits: Int) throws(MachineError) {
         let most = system.capability(.maximumVCPUs)
         guard vcpus <= most else {
@@ -114,80 +107,5 @@ extension MachineConfiguration {
             throw .configuration(
                 "extra memory at \(slot.range): guest-physical addresses have \(physicalAddressBits) bits here")
         }
-    }
-}
-
-// MARK: - Memory
-
-extension GuestMemory {
-    /// Maps the RAM and the extra slots.
-    fileprivate mutating func populate(_ configuration: MachineConfiguration) throws(MachineError) {
-        let ram = try allocate(configuration.memory)
-        var mappings = RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
-        for slot in configuration.extraSlots {
-            let backing = try allocate(slot.range.size)
-            mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
-        }
-        if !configuration.mayExhaustHost {
-            try Self.checkFootprint(of: mappings)
-        }
-        try change(adding: mappings)
-        for slot in configuration.extraSlots {
-            label(slot.range)
-        }
-    }
-
-    /// Refuses mappings for whose slots the kernel would need more than half of the memory that the host has available.
-    private static func checkFootprint(of mappings: [Mapping]) throws(MachineError) {
-        let needed = mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: .shadow) }
-        // Asking takes a file to be read, and small machines need not ask.
-        guard needed > 64 << 20 else { return }
-        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
-        guard needed <= available / 2 else {
-            throw .hostMemory(needed: needed, available: available)
-        }
-    }
-
-    /// Lets each page of a range begin with its own guest address.
-    private func label(_ range: GuestRange) {
-        for page in 0..<range.pages {
-            guard let address = range.first.advanced(by: page << Page.shift) else { return }
-            _ = write(littleEndian([address.rawValue]), at: address)
-        }
-    }
-
-    /// Copies the boot data and the image into guest memory.
-    fileprivate func load(
-        _ image: Image, bytes: [UInt8], with bootData: [StartState.BootData]
-    ) throws(MachineError) {
-        for data in bootData {
-            let range = GuestRange(first: data.address, size: UInt64(data.bytes.count))
-            for segment in image.segments where range?.overlaps(segment.range) == true {
-                throw .imagePlacement(
-                    "the image at \(segment.range) lies over \(data.what) at \(data.address): load it elsewhere "
-                        + "(--load-address), from \(hexadecimal(StartState.Low.stackTop)) on")
-            }
-            guard write(data.bytes, at: data.address) else {
-                throw .configuration("the memory is too small: \(data.what) at \(data.address) is outside it")
-            }
-        }
-        for segment in image.segments {
-            guard isRAM(segment.range), write(Array(bytes[segment.bytes]), at: segment.range.first) else {
-                throw .imagePlacement(
-                    "the image needs memory at \(segment.range), where the guest has none: give it more memory (--memory) or load "
-                        + "it lower (--load-address)")
-            }
-        }
-    }
-
-    /// Whether all of a range is mapped, also the part that stays zero.
-    private func isRAM(_ range: GuestRange) -> Bool {
-        var next = range.first
-        for mapping in space.mappings(in: range) {
-            guard mapping.range.contains(next) else { return false }
-            guard mapping.range.last < range.last, let behind = mapping.range.last.advanced(by: 1) else { return true }
-            next = behind
-        }
-        return false
     }
 }

@@ -67,8 +67,10 @@ public struct HostProbe: Encodable, Sendable {
         return Double(try machine.run().duration.nanoseconds) / 1e9
     }
 
+    /// A machine with a flat image at the usual place.
     static func machine(
-        running bytes: [UInt8], _ configuration: MachineConfiguration
+        running bytes: [UInt8], _ configuration: MachineConfiguration, catchesSignals: Bool = false,
+        consoleOutput: @escaping GuestMachine.ConsoleOutput = { _, _ in }
     ) throws(MachineError) -> GuestMachine {
         let image: Image
         do {
@@ -76,7 +78,8 @@ public struct HostProbe: Encodable, Sendable {
         } catch {
             throw .image(error)
         }
-        return try GuestMachine(configuration, image: image, bytes: bytes, consoleOutput: { _, _ in })
+        return try GuestMachine(
+            configuration, image: image, bytes: bytes, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
     }
 }
 

@@ -1,5 +1,6 @@
 public import Images
 public import Memslots
+public import PCI
 
 /// Which interrupt controllers a machine has.
 public enum InterruptController: String, CaseIterable, Sendable {
@@ -19,6 +20,10 @@ public struct MachineConfiguration: Sendable {
     public var interruptController: InterruptController
     /// Memory beside the RAM.
     public var extraSlots: [ExtraSlot]
+    /// PCI functions; they get addresses in the apertures, and their decode is on at boot.
+    public var functions: [FunctionAddress: FunctionDescription] = [:]
+    /// What becomes of a function's memory while its decode is off.
+    public var decode = DecodePolicy.strict
     /// Bytes of host memory that can be allocated and mapped while the machine is there.
     public var spareMemory: UInt64
     public var policy: SlotPolicy

@@ -18,6 +18,7 @@ public enum MachineError: Error {
     case host(HostError)
     case memory(AddressSpaceError)
     case bus(BusError)
+    case pci(PCIError)
     /// The slots would take more than half of the memory that the host has available, in bytes.
     case hostMemory(needed: UInt64, available: UInt64)
 }
@@ -32,6 +33,7 @@ extension MachineError: CustomStringConvertible {
         case .host(let error): "\(error)"
         case .memory(let error): "\(error)"
         case .bus(let error): "\(error)"
+        case .pci(let error): "\(error)"
         case .hostMemory(let needed, let available):
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available: give the guest less memory, or insist (--force)"

@@ -2,6 +2,7 @@ internal import Devices
 internal import Host
 internal import KVM
 internal import Memslots
+internal import PCI
 
 /// All that the machine lock guards: memory, devices, and how the run is going.
 struct MachineState: ~Copyable {
@@ -10,28 +11,35 @@ struct MachineState: ~Copyable {
     let ports = Bus(name: "ports")
     let deviceMemory = Bus(name: "memory")
     let serial = Serial16550()
+    var pci: PCIDevices?
     var input = ConsoleInput()
     var tracer: Tracer?
 
     var exits = ExitCounts()
     var outcome: Outcome?
     var vcpus: [VCPUState] = []
+    /// The phases that the guest has begun, with the edits and the time until then.
+    var phases: [PhaseMark] = []
     /// When the first vCPU first entered the guest.
     var firstRun = SuspendingClock.now
 
     static let serialPort: UInt64 = 0x3f8
     static let debugConsolePort: UInt64 = 0xe9
     static let exitPort: UInt64 = 0xf4
+    static let phasePort: UInt64 = 0xe0
 
-    init(memory: consuming GuestMemory, interruptController: InterruptController, tracer: Tracer?) throws(MachineError)
-    {
+    init(
+        memory: consuming GuestMemory, pci: PCIDevices?, interruptController: InterruptController, tracer: Tracer?
+    ) throws(MachineError) {
         self.memory = memory
+        self.pci = pci
         self.interruptController = interruptController
         self.tracer = tracer
         let (ports, serial) = (ports, serial)
         try bus(try ports.attach(serial, at: Self.serialPort, size: Serial16550.size))
         try bus(try ports.attach(DebugConsole(), at: Self.debugConsolePort, size: DebugConsole.size))
         try bus(try ports.attach(ExitPort(), at: Self.exitPort, size: ExitPort.size))
+        try bus(try ports.attach(PhasePort(), at: Self.phasePort, size: PhasePort.size))
     }
 
     /// Ends the run, unless it has been ended already.
@@ -79,13 +87,22 @@ extension MachineState {
     private mutating func accessPort(
         _ access: PortAccess, _ width: AccessWidth, unit: UInt32, of cpu: borrowing VirtualCPU, output: inout [UInt8]
     ) {
-        if access.isOutput {
-            let value = UInt64(cpu.portUnit(at: unit))
-            apply(ports.write(value, at: UInt64(access.port), width: width), output: &output)
+        let port = UInt64(access.port)
+        let value = access.isOutput ? UInt64(cpu.portUnit(at: unit)) : nil
+        let read: UInt64
+        if let effects = pci?.accessPort(port, width: width, writing: value) {
+            apply(effects)
+            read = effects.value
+        } else if let value {
+            apply(ports.write(value, at: port, width: width), output: &output)
+            return
         } else {
-            let reply = ports.read(at: UInt64(access.port), width: width)
-            cpu.setPortUnit(UInt32(truncatingIfNeeded: reply.value), at: unit)
+            let reply = ports.read(at: port, width: width)
             apply(reply.effects, output: &output)
+            read = reply.value
+        }
+        if !access.isOutput {
+            cpu.setPortUnit(UInt32(truncatingIfNeeded: read), at: unit)
         }
     }
 
@@ -97,8 +114,12 @@ extension MachineState {
         var value: UInt64 = 0
         for lane in stride(from: 0, to: UInt64(min(access.size, 8)), by: width.rawValue) {
             let address = access.address &+ lane
-            if access.isWrite {
-                apply(deviceMemory.write(access.value >> (8 * lane), at: address, width: width), output: &output)
+            let written = access.isWrite ? width.mask(access.value >> (8 * lane)) : nil
+            if let effects = pci?.accessMemory(GuestAddress(address), width: width, writing: written) {
+                apply(effects)
+                value |= effects.value << (8 * lane)
+            } else if let written {
+                apply(deviceMemory.write(written, at: address, width: width), output: &output)
             } else {
                 let reply = deviceMemory.read(at: address, width: width)
                 value |= reply.value << (8 * lane)
@@ -117,12 +138,32 @@ extension MachineState {
         if let status = effects.exitStatus {
             end(.exited(status))
         }
+        if let phase = effects.phase {
+            phases.append(
+                PhaseMark(phase: phase, edits: memory.space.table.edits, time: SuspendingClock.now - firstRun))
+        }
         if let line = effects.line, interruptController == .kernel {
             do {
                 try memory.installer.vm.setInterruptLine(UInt32(line.irq), isRaised: line.isRaised)
             } catch {
                 end(.internalError("\(error)"))
             }
+        }
+    }
+
+    /// Sends messages, and lets memory follow what a function decodes. A change that cannot be is undone and ends the run.
+    private mutating func apply(_ effects: PCIEffects) {
+        do {
+            if interruptController == .kernel {
+                for message in effects.messages {
+                    try kvm(try memory.installer.vm.signalMSI(address: message.address, data: message.data))
+                }
+            }
+            if let changed = effects.changed, let update = pci?.update(changed) {
+                try memory.change(removing: update.removing, adding: update.adding)
+            }
+        } catch {
+            end(.internalError("what the guest wrote to a PCI function cannot be: \(error)"))
         }
     }
 

@@ -1,3 +1,5 @@
+public import Memslots
+
 /// How a run ended.
 public enum Outcome: Equatable, Sendable {
     /// The guest wrote this to the exit port.
@@ -69,6 +71,16 @@ public struct ExitCounts: Codable, Equatable, Sendable {
     public var other = 0
 }
 
+/// The beginning of a phase of the guest's work.
+public struct PhaseMark: Hashable, Sendable {
+    /// The number that the guest gave it.
+    public let phase: UInt8
+    /// Edits of slots until then.
+    public let edits: EditCounts
+    /// Since the first vCPU first entered KVM_RUN.
+    public let time: Duration
+}
+
 /// What a run was like.
 public struct RunReport: Sendable {
     public let outcome: Outcome
@@ -78,6 +90,8 @@ public struct RunReport: Sendable {
     public let slotCount: Int
     public let slotCapacity: Int
     public let slotLimit: Int
+    /// The phases that the guest has begun.
+    public let phases: [PhaseMark]
     /// When the first vCPU first entered KVM_RUN.
     public let firstRun: SuspendingClock.Instant
     /// From there to the end.

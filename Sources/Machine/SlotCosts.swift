@@ -46,7 +46,7 @@ public struct SlotCosts: Encodable, Sendable {
 
     /// Every other page, so that no two slots touch; rows lie 16 MiB apart.
     private static func range(_ page: UInt64, row: UInt64) -> GuestRange {
-        let first = Apertures.low.first.rawValue + row << 24 + page << 13
+        let first = MemoryMap.lowAperture.first.rawValue + row << 24 + page << 13
         guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
             preconditionFailure("\(first) lies below 4 GiB")
         }

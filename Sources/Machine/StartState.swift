@@ -11,6 +11,8 @@ struct StartState {
     private let mode: CPUMode
     private let entry: UInt64
     private var pageTableRoot: UInt64 = 0
+    /// The end of what the page tables map; 0 without paging.
+    private(set) var mappedEnd: UInt64 = 0
 
     struct BootData {
         var address: GuestAddress
@@ -23,7 +25,9 @@ struct StartState {
     enum Low {
         static let gdt: UInt64 = 0x500
         static let pageTables: UInt64 = 0x1000
-        static let pageTablesEnd: UInt64 = 0xc000
+        static let pageTablesEnd: UInt64 = 0x9000
+        /// What a machine with PCI functions tells its guest.
+        static let parameters: UInt64 = 0x9000
         static let stackTop: UInt64 = 0x10000
     }
 
@@ -58,6 +62,7 @@ struct StartState {
             let tables = try IdentityMap(ram: ram, hasGigabytePages: hasGigabytePages)
             bootData += tables.data
             pageTableRoot = tables.root
+            mappedEnd = tables.end
         }
     }
 
@@ -99,6 +104,8 @@ struct StartState {
 /// Page tables that map all RAM and the devices' addresses below 4 GiB to themselves.
 private struct IdentityMap {
     let root = StartState.Low.pageTables
+    /// The address behind the last one that is mapped.
+    let end: UInt64
     private(set) var data: [StartState.BootData] = []
 
     private static let gigabyte: UInt64 = 1 << 30
@@ -107,7 +114,7 @@ private struct IdentityMap {
     private static let writable: UInt64 = 1 << 1
     private static let isPage: UInt64 = 1 << 7
 
-    /// The most that page-directory-pointer tables in low memory map, 5 TiB: eleven pages less the root.
+    /// Page-directory-pointer tables for which there is room in low memory, behind the root; each maps 512 GiB.
     private static let limit = (StartState.Low.pageTablesEnd - StartState.Low.pageTables) / Page.size - 1
 
     init(ram: RAMLayout, hasGigabytePages: Bool) throws(MachineError) {
@@ -116,8 +123,11 @@ private struct IdentityMap {
         let gigabytes = (end - 1) / Self.gigabyte + 1
         let pointerTables = (gigabytes - 1) / Self.entries + 1
         guard !overflow, pointerTables <= Self.limit else {
-            throw .configuration("\(ram.end) bytes of guest memory: page tables here reach 5T; start in protected mode")
+            throw .configuration(
+                "guest memory that ends at \(hexadecimal(ram.end)): page tables in low memory map at most "
+                    + "\(Self.limit * Self.entries)G; give the guest less, or start in protected mode")
         }
+        self.end = gigabytes * Self.gigabyte
         let firstPointerTable = root + Page.size
         appendTable(
             at: root, (0..<pointerTables).map { firstPointerTable + $0 * Page.size | Self.present | Self.writable })

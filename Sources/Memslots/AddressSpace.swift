@@ -113,6 +113,10 @@ extension AddressSpace {
         do throws(SlotViolation) {
             try table.limits.checkShape(of: request)
             try table.limits.checkReach(of: request)
+            // In a window it is the piece that could not be mapped.
+            guard placed.mapping.backing.offset % Page.size == 0 else {
+                throw SlotViolation(.alignedHostAddress, request)
+            }
         } catch {
             throw .rule(error, owner: placed.mapping.owner)
         }

@@ -18,8 +18,13 @@ public struct MemslotTable: Sendable {
     public private(set) var count = 0
     /// Private slots in use.
     public private(set) var privateCount = 0
+    /// Changes so far, by their kind.
+    public private(set) var edits = EditCounts()
+
     /// The number of changes so far.
-    public private(set) var generation: UInt64 = 0
+    public var generation: UInt64 {
+        edits.total
+    }
 
     static let smallestCapacity = 8
 
@@ -174,16 +179,21 @@ extension MemslotTable {
     public mutating func apply(_ change: SlotChange) {
         switch change {
         case .none: return
-        case .create(let slot): add(slot)
-        case .delete(let slot): remove(slot)
+        case .create(let slot):
+            edits.created += 1
+            add(slot)
+        case .delete(let slot):
+            edits.deleted += 1
+            remove(slot)
         case .move(let from, let to):
+            edits.moved += 1
             index.remove(AddressIndex.Entry(frame: from.range.first.frame, payload: Int(from.id)))
             index.insert(AddressIndex.Entry(frame: to.range.first.frame, payload: Int(to.id)))
             store(PackedSlot(to), at: to.id)
         case .setFlags(_, let to):
+            edits.flagged += 1
             store(PackedSlot(to), at: to.id)
         }
-        generation += 1
         lastHit = nil
         lastHole = nil
     }

@@ -97,15 +97,16 @@ extension SlotPlanner.Difference {
     /// Makes moves of deletes and creates of the same host memory.
     fileprivate mutating func findMoves() {
         guard !deletes.isEmpty, !creates.isEmpty else { return }
-        var sources: [UInt64: Int] = [:]
+        // Several slots may show the same host memory.
+        var sources: [UInt64: [Int]] = [:]
         for (position, slot) in deletes.enumerated() {
-            sources[slot.host] = position
+            sources[slot.host, default: []].append(position)
         }
         var moved = Set<Int>()
         creates.removeAll { run in
-            guard let source = sources[run.host], !moved.contains(source), run.canTakeOver(deletes[source]) else {
-                return false
-            }
+            guard let number = sources[run.host]?.firstIndex(where: { run.canTakeOver(deletes[$0]) }),
+                let source = sources[run.host]?.remove(at: number)
+            else { return false }
             moved.insert(source)
             moves.append(Move(slot: deletes[source], target: run.range))
             return true
@@ -122,6 +123,7 @@ extension SlotPlanner.Difference {
         // the way at all, for the targets are free in the end.
         let byAddress = moves.indices.sorted { moves[$0].slot.range.first < moves[$1].slot.range.first }
         var waiters = [[Int]](repeating: [], count: moves.count)
+        var blockers = waiters
         var waitsFor = [Int](repeating: 0, count: moves.count)
         for (move, target) in moves.map(\.target).enumerated() {
             var next = byAddress.partitionIndex { moves[$0].slot.range.last >= target.first }
@@ -129,6 +131,7 @@ extension SlotPlanner.Difference {
                 let blocker = byAddress[next]
                 if blocker != move {
                     waiters[blocker].append(move)
+                    blockers[move].append(blocker)
                     waitsFor[move] += 1
                 }
                 next += 1
@@ -142,7 +145,12 @@ extension SlotPlanner.Difference {
                 ordered.append(moves[move])
                 release(waiters[move], &waitsFor, &waiting, &ready)
             }
-            guard let broken = waiting.min() else { break }
+            guard var broken = waiting.min() else { break }
+            // Who waits, waits for one that waits: the way there leads into a circle.
+            var passed = Set<Int>()
+            while passed.insert(broken).inserted, let next = blockers[broken].first(where: waiting.contains) {
+                broken = next
+            }
             waiting.remove(broken)
             deletes.append(moves[broken].slot)
             creates.append(

@@ -104,8 +104,10 @@ struct Transaction: ~Copyable {
         _ change: SlotChange, on table: inout MemslotTable, through installer: inout Installer
     ) throws(SlotErrno) {
         guard let request = change.inverse.request else { return }
-        // A slot that is stuck may be in the way of one that comes back.
-        do { _ = try table.change(for: request) } catch { throw error.rule.errno }
+        // A slot that is stuck may be in the way of one that comes back, or have its id: then KVM would move it instead.
+        let possible: SlotChange
+        do { possible = try table.change(for: request) } catch { throw error.rule.errno }
+        guard possible == change.inverse else { throw .exists }
         try installer.set(request)
         table.apply(change.inverse)
     }

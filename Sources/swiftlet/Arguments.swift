@@ -2,6 +2,7 @@ public import ArgumentParser
 public import Images
 public import Machine
 public import Memslots
+public import PCI
 
 /// A number of bytes: `4K`, `16M`, `2G`, `1T` in powers of 1024, or plain bytes, also hexadecimal.
 struct ByteSize: ExpressibleByArgument {
@@ -65,4 +66,5 @@ private func parseNumber(_ text: Substring) -> UInt64? {
 
 extension CPUMode: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}
+extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}

@@ -20,7 +20,7 @@ func failure(_ error: MachineError) -> ExitCode {
     let status =
         switch error {
         case .configuration: ExitStatus.usage
-        case .image, .imagePlacement: ExitStatus.badInput
+        case .image, .imagePlacement, .pci: ExitStatus.badInput
         case .noKVM: ExitStatus.kvmMissing
         case .kvm, .host, .memory, .bus, .hostMemory: ExitStatus.hostError
         }

@@ -12,7 +12,7 @@ struct SwiftletCommand: ParsableCommand {
             Example: swiftlet run hello
             """,
         version: "0.1.0",
-        subcommands: [RunCommand.self, GuestsCommand.self, ProbeCommand.self]
+        subcommands: [RunCommand.self, GuestsCommand.self, LayoutCommand.self, ProbeCommand.self]
     )
 
     /// When the process began: the first thing that is asked for.

@@ -30,7 +30,7 @@ import Testing
         var request = SlotRequest(
             slot: pick(Array(ids.prefix(isOdd ? ids.count : 12)), bits),
             flags: UInt32(bits >> 8 & (isOdd ? 7 : 3)),
-            guestAddress: (bits >> 12 & 63) << 12, size: (1 + (bits >> 18 & 3)) << 12,
+            guestAddress: (bits >> 12 & 63) << 12, size: ((bits >> 18 & 7) % 5) << 12,
             hostAddress: (bits >> 20 & 15) << 16)
         if let slot = model.slots[SlotID(truncatingIfNeeded: request.slot)], bits >> 24 & 3 != 0 {
             let target = request.guestAddress

@@ -99,7 +99,7 @@ import Testing
 
     @Test func slotMayHave2To31Minus1Pages() throws {
         // It reaches 2^43, far beyond this table's 2^40.
-        #expect(try Self.violation(size: ((1 << 31) - 1) << 12)?.rule == .highestGuestAddress)
+        #expect(try Self.violation(guest: 1 << 20, size: ((1 << 31) - 1) << 12)?.rule == .highestGuestAddress)
         var table = MemslotTable(limits: SlotLimits(userSlots: 1))
         try table.create(.frames(0, (1 << 31) - 1))
         #expect(table[0]?.pages == (1 << 31) - 1)

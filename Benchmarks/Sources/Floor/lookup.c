@@ -37,8 +37,10 @@ static inline size_t count_at_most(const struct floor_table *table, uint64_t add
     size_t length = table->count;
     while (length > 1) {
         size_t half = length / 2;
-        // As a product, for compilers make a branch of a choice.
-        base += (base[half - 1] <= address) * half;
+        size_t mask = -(size_t)(base[half - 1] <= address);
+        // What the compiler does not see it cannot turn back into a branch, which it does with a choice or a product.
+        __asm__("" : "+r"(mask));
+        base += half & mask;
         length -= half;
     }
     return (size_t)(base - table->starts) + (*base <= address);

@@ -19,11 +19,15 @@ _Noreturn void floor_fail(const char *what) {
     exit(70);
 }
 
-int64_t floor_now(void) {
+static int64_t nanoseconds(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
+
+int64_t floor_now(void) { return nanoseconds(CLOCK_MONOTONIC); }
+
+int64_t floor_processor_time(void) { return nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
 
 static int check(int result, const char *what) {
     if (result < 0)

@@ -21,13 +21,13 @@ struct Bench {
 
     /// Does a task in two ways in turns, and who comes first in turns too; the first round is not counted.
     ///
-    /// Each closure does all phases of the task once and returns the seconds of each.
+    /// Each closure does all phases of the task once and returns what each took.
     mutating func compare(
-        _ phases: [Phase], with baselineName: String = "C", rounds: Int, baseline: () throws -> [Double],
-        swiftlet: () throws -> [Double]
+        _ phases: [Phase], with baselineName: String = "C", rounds: Int, baseline: () throws -> [Elapsed],
+        swiftlet: () throws -> [Elapsed]
     ) rethrows {
-        var baselineTimes: [[Double]] = []
-        var swiftletTimes: [[Double]] = []
+        var baselineTimes: [[Elapsed]] = []
+        var swiftletTimes: [[Elapsed]] = []
         for round in 0...rounds {
             let baselineFirst = round % 2 == 0
             let early = try baselineFirst ? baseline() : swiftlet()
@@ -38,16 +38,11 @@ struct Bench {
             }
         }
         for (number, phase) in phases.enumerated() {
-            let floor = baselineTimes.map { $0[number] }
-            let ours = swiftletTimes.map { $0[number] }
-            let (floorQuartiles, ourQuartiles) = (Quartiles(floor), Quartiles(ours))
             results.add(
                 Comparison(
                     benchmark: name, task: phase.name, baseline: baselineName, operations: phase.operations,
-                    rounds: rounds, baselineSeconds: floorQuartiles / Double(phase.operations),
-                    swiftletSeconds: ourQuartiles / Double(phase.operations),
-                    ratio: Quartiles(zip(ours, floor).map { $0 / $1 }),
-                    ratioOfMinima: ourQuartiles.minimum / floorQuartiles.minimum, target: phase.target))
+                    target: phase.target, baselineTimes: baselineTimes.map { $0[number] },
+                    swiftletTimes: swiftletTimes.map { $0[number] }))
         }
     }
 

@@ -1,8 +1,9 @@
 internal import Floor
 
 /// A virtual machine in plain C.
-final class FloorMachine: @unchecked Sendable {
-    // SAFETY: there from init to deinit; its functions are called by one thread at a time, except for `poke`, which is atomic.
+@safe
+final class FloorMachine {
+    // SAFETY: there from init to deinit.
     private let vm: OpaquePointer
 
     init(code: [UInt8], spareMemory: UInt64 = 0) {
@@ -49,6 +50,7 @@ final class FloorMachine: @unchecked Sendable {
 }
 
 /// A sorted array of slots in plain C.
+@safe
 final class FloorTable {
     private let table: OpaquePointer
 
@@ -75,6 +77,7 @@ final class FloorTable {
 }
 
 /// Reserved host address space and a memory file, in plain C.
+@safe
 final class FloorWindow {
     private let window: OpaquePointer
 
@@ -107,42 +110,4 @@ final class FloorWindow {
         // SAFETY: as above.
         unsafe floor_window_unmap(window, host, size)
     }
-}
-
-/// A process that has run to its end.
-struct ChildProcess {
-    /// Seconds from before its start.
-    let firstByte: Double
-    let end: Double
-    /// What it wrote to standard error.
-    let report: String
-    let hasSucceeded: Bool
-
-    init(_ arguments: [String]) {
-        var child = floor_child()
-        // SAFETY: the C strings and the array, which ends in NULL, live through the call.
-        var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        unsafe floor_spawn(&pointers, &child)
-        for unsafe pointer in unsafe pointers { unsafe free(pointer) }
-        firstByte = Double(child.first_byte) / 1e9
-        end = Double(child.end) / 1e9
-        hasSucceeded = child.status == 0
-        // SAFETY: the report ends in a zero byte.
-        report = unsafe withUnsafeBytes(of: &child.report) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    }
-}
-
-/// Writes to standard output at once.
-func printOut(_ text: String) {
-    var text = text
-    // SAFETY: the bytes live through the call.
-    text.withUTF8 { bytes in _ = unsafe write(1, bytes.baseAddress, bytes.count) }
-}
-
-/// The release of the kernel.
-func kernelRelease() -> String {
-    var name = utsname()
-    unsafe uname(&name)
-    // SAFETY: the release ends in a zero byte.
-    return unsafe withUnsafeBytes(of: &name.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
 }

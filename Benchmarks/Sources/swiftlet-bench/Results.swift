@@ -12,10 +12,34 @@ struct Comparison: Encodable {
     let swiftletSeconds: Quartiles
     /// Swiftlet's time divided by the baseline's in the same round.
     let ratio: Quartiles
+    /// The same of processor times.
+    let processorRatio: Quartiles?
     /// The fastest round of Swiftlet divided by the fastest round of the baseline: what is left where noise only adds.
     let ratioOfMinima: Double
     /// The ratio to stay at or below, where there is one.
     let target: Double?
+
+    init(
+        benchmark: String, task: String, baseline: String, operations: Int, target: Double?,
+        baselineTimes: [Elapsed], swiftletTimes: [Elapsed]
+    ) {
+        self.benchmark = benchmark
+        self.task = task
+        self.baseline = baseline
+        self.operations = operations
+        self.target = target
+        rounds = baselineTimes.count
+        let pairs = zip(swiftletTimes, baselineTimes)
+        baselineSeconds = Quartiles(baselineTimes.map { $0.wall / Double(operations) })
+        swiftletSeconds = Quartiles(swiftletTimes.map { $0.wall / Double(operations) })
+        ratio = Quartiles(pairs.map { $0.wall / $1.wall })
+        ratioOfMinima = swiftletSeconds.minimum / baselineSeconds.minimum
+        let processor = pairs.compactMap { ours, floor -> Double? in
+            guard let ours = ours.processor, let floor = floor.processor, floor > 0 else { return nil }
+            return ours / floor
+        }
+        processorRatio = processor.isEmpty ? nil : Quartiles(processor)
+    }
 }
 
 /// A figure that is not a time, or not a comparison.
@@ -79,22 +103,26 @@ struct Results: Encodable {
         if !shownHeader {
             show(
                 line([
-                    "task", "baseline", "rounds", "baseline", "swiftlet", "ratio", "[quartiles]", "minima", "target",
+                    "task", "baseline", "rounds", "baseline", "swiftlet", "ratio", "[quartiles]", "minima",
+                    "processor", "[quartiles]", "target",
                 ]))
             shownHeader = true
         }
         let ratio = comparison.ratio
+        let processor = comparison.processorRatio
         show(
             line([
                 comparison.task, comparison.baseline, "\(comparison.rounds)",
                 time(comparison.baselineSeconds.median), time(comparison.swiftletSeconds.median), decimal(ratio.median),
                 "[\(decimal(ratio.lower)), \(decimal(ratio.upper))]", decimal(comparison.ratioOfMinima),
+                processor.map { decimal($0.median) } ?? "-",
+                processor.map { "[\(decimal($0.lower)), \(decimal($0.upper))]" } ?? "-",
                 comparison.target.map { (ratio.median <= $0 ? "" : "above ") + decimal($0) } ?? "-",
             ]))
     }
 
     private func line(_ cells: [String]) -> String {
-        let widths = [-40, -12, 7, 11, 11, 8, 18, 8, 12]
+        let widths = [-50, -12, 7, 10, 10, 7, 16, 7, 9, 16, 11]
         return "  "
             + zip(cells, widths).map { cell, width in
                 let padding = String(repeating: " ", count: max(0, abs(width) - cell.count))

@@ -1,3 +1,5 @@
+import Floor
+
 /// The middle of repeated measurements and how far they spread.
 struct Quartiles: Encodable {
     let minimum: Double
@@ -20,19 +22,6 @@ struct Quartiles: Encodable {
         median = quantile(0.5)
         upper = quantile(0.75)
     }
-
-    static func / (values: Quartiles, divisor: Double) -> Quartiles {
-        Quartiles(
-            minimum: values.minimum / divisor, lower: values.lower / divisor, median: values.median / divisor,
-            upper: values.upper / divisor)
-    }
-
-    private init(minimum: Double, lower: Double, median: Double, upper: Double) {
-        self.minimum = minimum
-        self.lower = lower
-        self.median = median
-        self.upper = upper
-    }
 }
 
 /// Random numbers that are the same in each run (Steele, Lea, Flood 2014).
@@ -52,9 +41,31 @@ struct SplitMix64: RandomNumberGenerator {
     }
 }
 
-/// Seconds that `body` takes.
-func seconds(_ body: () throws -> Void) rethrows -> Double {
-    let start = ContinuousClock.now
+/// What something takes, in seconds.
+struct Elapsed {
+    var wall = 0.0
+    /// Processor time of this process. It leaves out what other processes take, and so spreads less where there are some;
+    /// nil where others share the work.
+    var processor: Double?
+
+    static func + (left: Elapsed, right: Elapsed) -> Elapsed {
+        var sum = Elapsed(wall: left.wall + right.wall)
+        if let one = left.processor, let other = right.processor { sum.processor = one + other }
+        return sum
+    }
+}
+
+/// What `body` takes.
+func elapsed(_ body: () throws -> Void) rethrows -> Elapsed {
+    let processor = floor_processor_time()
+    let wall = floor_now()
     try body()
-    return (ContinuousClock.now - start) / .seconds(1)
+    let wallEnd = floor_now()
+    return Elapsed(
+        wall: Double(wallEnd - wall) / 1e9, processor: Double(floor_processor_time() - processor) / 1e9)
+}
+
+extension Elapsed {
+    /// The same without the processor time, where other threads or processes take part.
+    var wallOnly: Elapsed { Elapsed(wall: wall) }
 }

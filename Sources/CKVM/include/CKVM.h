@@ -49,6 +49,8 @@ int ckvm_create_irqchip(int vm);
 int ckvm_set_tss_address(int vm, unsigned long address);
 int ckvm_set_identity_map_address(int vm, uint64_t address);
 int ckvm_irq_line(int vm, uint32_t irq, bool raised);
+/// KVM_SIGNAL_MSI: positive where a vCPU took the message, 0 where the guest blocked it.
+int ckvm_signal_msi(int vm, uint64_t address, uint32_t data);
 int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest_address, uint64_t size,
                            uint64_t host_address);
 /// `bitmap` holds a bit a page of the slot, rounded up to 64 bits.

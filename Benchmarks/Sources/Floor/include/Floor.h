@@ -89,6 +89,9 @@ void floor_spawn(char *const arguments[], struct floor_child *child);
 /// Nanoseconds of CLOCK_MONOTONIC.
 int64_t floor_now(void);
 
+/// Nanoseconds that this process has had a processor, in user space and in the kernel.
+int64_t floor_processor_time(void);
+
 /// Ends the process with a message that names errno.
 _Noreturn void floor_fail(const char *what);
 

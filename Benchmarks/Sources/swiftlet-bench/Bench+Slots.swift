@@ -1,0 +1,81 @@
+import CountedMalloc
+import Machine
+import Memslots
+
+extension Bench {
+    /// Many slots made, flagged, moved and deleted in one transaction each, against a loop of
+    /// KVM_SET_USER_MEMORY_REGION; then one slot a transaction.
+    mutating func slots() throws {
+        results.begin(name, "one-page slots at scattered addresses; C: a loop of KVM_SET_USER_MEMORY_REGION")
+        for (count, rounds) in [(2048, rounds(30)), (32763, rounds(6))] {
+            for order in ScatteredPages.Order.allCases {
+                try slots(count, order, rounds: rounds)
+            }
+            try slotsOneByOne(count, rounds: rounds)
+        }
+    }
+
+    private mutating func slots(_ count: Int, _ order: ScatteredPages.Order, rounds: Int) throws {
+        let size = UInt64(count) * Page.size
+        let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
+        let floor = FloorMachine(code: [0xf4], spareMemory: size)
+        let pages = ScatteredPages(count: count, order: order, backingOffset: backing.offset)
+        let movedSlots = pages.slots.moved
+        let movedMappings = pages.mappings.moved
+        let (ranges, movedRanges) = (pages.ranges, movedMappings.map(\.range))
+        let (logging, silent) = (pages.slots.with(flags: 1), pages.slots)
+        let phases = ["create", "log dirty pages", "end logging", "move", "delete"].map { task in
+            Phase(name: "\(count) slots, \(order.rawValue): \(task)", operations: count, target: 1.10)
+        }
+        try compare(
+            phases, rounds: rounds,
+            baseline: {
+                [
+                    elapsed { floor.set(pages.slots) },
+                    elapsed { floor.set(logging) },
+                    elapsed { floor.set(silent) },
+                    elapsed { floor.set(movedSlots) },
+                    elapsed { floor.delete(movedSlots) },
+                ]
+            },
+            swiftlet: {
+                [
+                    try elapsed { try machine.changeMemory(adding: pages.mappings) },
+                    try elapsed { try machine.setDirtyLogging(true, in: ScatteredPages.area) },
+                    try elapsed { try machine.setDirtyLogging(false, in: ScatteredPages.area) },
+                    try elapsed { try machine.changeMemory(removing: ranges, adding: movedMappings) },
+                    try elapsed { try machine.changeMemory(removing: movedRanges) },
+                ]
+            })
+    }
+
+    private mutating func slotsOneByOne(_ count: Int, rounds: Int) throws {
+        let size = UInt64(count) * Page.size
+        let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
+        let floor = FloorMachine(code: [0xf4], spareMemory: size)
+        let pages = ScatteredPages(count: count, order: .random, backingOffset: backing.offset)
+        let ranges = pages.ranges
+        var mallocs: [UInt64] = [0, 0]
+        try compare(
+            ["create", "delete"].map { task in
+                Phase(name: "\(count) transactions, random: \(task)", operations: count, target: 1.10)
+            }, rounds: rounds,
+            baseline: { [elapsed { floor.set(pages.slots) }, elapsed { floor.delete(pages.slots) }] },
+            swiftlet: {
+                let start = counted_mallocs()
+                let create = try elapsed {
+                    for mapping in pages.mappings { try machine.changeMemory(adding: [mapping]) }
+                }
+                let middle = counted_mallocs()
+                let delete = try elapsed {
+                    for range in ranges { try machine.changeMemory(removing: [range]) }
+                }
+                mallocs = [middle - start, counted_mallocs() - middle]
+                return [create, delete]
+            })
+        results.add(
+            Figure(
+                name, "allocations in a transaction of one slot among up to \(count)",
+                ["create": Double(mallocs[0]) / Double(count), "delete": Double(mallocs[1]) / Double(count)]))
+    }
+}

@@ -1,0 +1,56 @@
+import FoundationEssentials
+
+extension Bench {
+    /// `swiftlet run` against the least monitor in C, as processes.
+    mutating func start() throws {
+        results.begin(name, "processes from before their start, until the guest has said its greeting and exited")
+        for guest in ["hello-real", "hello"] {
+            try start(guest)
+        }
+    }
+
+    private mutating func start(_ guest: String) throws {
+        var reports: [String: [StartReport]] = [:]
+        func run(_ arguments: [String]) throws -> [Elapsed] {
+            let child = ChildProcess(arguments)
+            guard child.hasSucceeded else { throw BenchError("\(arguments[0]) failed: \(child.report)") }
+            let report = try JSONDecoder().decode(StartReport.self, from: Data(child.report.utf8))
+            reports[arguments[0], default: []].append(report)
+            return [Elapsed(wall: child.firstByte), Elapsed(wall: child.end)]
+        }
+        let (swiftlet, floor) = (options.swiftlet, options.floorMonitor)
+        try compare(
+            [
+                Phase(name: "\(guest): to the first byte", operations: 1),
+                Phase(name: "\(guest): to the end", operations: 1),
+            ], rounds: rounds(200), baseline: { try run([floor]) },
+            swiftlet: { try run([swiftlet, "run", guest, "--report", "-"]) })
+        for (monitor, path) in [("C", floor), ("swiftlet", swiftlet)] {
+            let reports = reports[path] ?? []
+            let first = Quartiles(reports.map(\.microsecondsToFirstRun))
+            results.add(
+                Figure(
+                    name, "\(guest), \(monitor) by its own account",
+                    [
+                        "us to first KVM_RUN": first.median, "lower quartile": first.lower,
+                        "upper quartile": first.upper, "minimum": first.minimum,
+                        "peak KiB": Quartiles(reports.map(\.peakRSSBytes)).median / 1024,
+                    ]))
+        }
+    }
+}
+
+/// What both monitors report.
+private struct StartReport: Decodable {
+    let microsecondsToFirstRun: Double
+    let peakRSSBytes: Double
+}
+
+/// Why a benchmark could not be run.
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

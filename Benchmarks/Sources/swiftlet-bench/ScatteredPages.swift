@@ -1,0 +1,110 @@
+import Floor
+import Images
+import Machine
+import Memslots
+
+/// One-page slots at random guest addresses above 4 GiB, for the C floor and for Swiftlet.
+struct ScatteredPages {
+    enum Order: String, CaseIterable {
+        case byAddress = "by address"
+        case random = "random order"
+    }
+
+    /// In the order in which they are given to either side.
+    let slots: [floor_slot]
+    let mappings: [Mapping]
+
+    var count: Int { slots.count }
+    var ranges: [GuestRange] { mappings.map(\.range) }
+
+    /// All lie in here, with at least a free page behind each: moving by a page makes none overlap.
+    static let area = range(4 << 30, size: 1 << 40)
+    private static let stride: UInt64 = 4
+
+    /// `backingOffset` is where the machine's spare memory begins in its file. Ids start behind the one of the RAM.
+    init(count: Int, order: Order = .byAddress, backingOffset: UInt64 = 0, firstID: Int = 1, seed: UInt64 = 1) {
+        var random = SplitMix64(seed: seed)
+        let places = Self.area.size / Page.size / Self.stride
+        var chosen = Set<UInt64>()
+        while chosen.count < count {
+            chosen.insert(UInt64.random(in: 0..<places, using: &random))
+        }
+        var addresses = chosen.sorted().map { Self.area.first.rawValue + $0 * Self.stride * Page.size }
+        if order == .random {
+            addresses.shuffle(using: &random)
+        }
+        slots = addresses.enumerated().map { number, address in
+            floor_slot(
+                id: UInt32(firstID + number), flags: 0, guest: address, size: Page.size, offset: UInt64(number) * Page.size)
+        }
+        mappings = slots.map { slot in
+            Mapping(
+                range: Self.range(slot.guest, size: slot.size), backing: Backing(offset: backingOffset + slot.offset),
+                owner: "00:04.0 BAR 2")
+        }
+    }
+
+    static func range(_ first: UInt64, size: UInt64) -> GuestRange {
+        guard let range = GuestRange(first: GuestAddress(first), size: size) else {
+            preconditionFailure("\(size) bytes at \(first)")
+        }
+        return range
+    }
+}
+
+extension [floor_slot] {
+    /// The same slots a page further up.
+    var moved: [floor_slot] {
+        map { slot in
+            var slot = slot
+            slot.guest += Page.size
+            return slot
+        }
+    }
+
+    func with(flags: UInt32) -> [floor_slot] {
+        map { slot in
+            var slot = slot
+            slot.flags = flags
+            return slot
+        }
+    }
+}
+
+extension [Mapping] {
+    /// The same mappings a page further up.
+    var moved: [Mapping] {
+        map { mapping in
+            var mapping = mapping
+            mapping.range = ScatteredPages.range(mapping.range.first.rawValue + Page.size, size: mapping.range.size)
+            return mapping
+        }
+    }
+}
+
+extension GuestMachine {
+    /// A machine in real mode with 2 MiB of RAM, and spare memory that is already allocated from `backing` on.
+    static func forBenchmark(
+        code: [UInt8] = [0xf4], spareMemory: UInt64 = 0, policy: SlotPolicy = .separate
+    ) throws -> (machine: GuestMachine, backing: Backing) {
+        let image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
+        let machine = try GuestMachine(
+            MachineConfiguration(mode: .real, spareMemory: spareMemory, policy: policy), image: image, bytes: code,
+            consoleOutput: { _, _ in })
+        let backing = spareMemory == 0 ? Backing(offset: 0) : try machine.allocate(spareMemory)
+        return (machine, backing)
+    }
+}
+
+/// Guests of a few bytes, in 16-bit real mode, loaded and started at 0x10000.
+enum TinyGuest {
+    /// So many reads of a port: `mov ecx, count; 1: in al, 0xe9; loop 1b (by ecx); mov al, 0; out 0xf4, al`.
+    static func portReads(_ count: Int) -> [UInt8] {
+        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
+        return [0x66, 0xb9] + bytes + [0xe4, 0xe9, 0x67, 0xe2, 0xfb, 0xb0, 0x00, 0xe6, 0xf4]
+    }
+
+    /// Spins until the byte at `stopFlag` is set: `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out 0xf4, al`.
+    static let spinner: [UInt8] = [0x80, 0x3e, 0x00, 0x01, 0x00, 0x74, 0xf9, 0xb0, 0x00, 0xe6, 0xf4]
+    static let stopFlag: UInt64 = 0x10100
+}

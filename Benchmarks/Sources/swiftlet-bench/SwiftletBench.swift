@@ -1,0 +1,85 @@
+import ArgumentParser
+import FoundationEssentials
+import Machine
+
+@main
+struct SwiftletBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swiftlet-bench",
+        abstract: "Measure Swiftlet against plain C.",
+        discussion: """
+            Each task is done in C and by Swiftlet in turns; only ratios count, for machines differ and others use them. \
+            Times are medians; the ratio is that of a round, with its quartiles; `minima` is the ratio of the fastest rounds, `processor` that of \
+            processor times, which other processes disturb less. \
+            Without names all benchmarks are run.
+            """)
+
+    enum Name: String, CaseIterable, ExpressibleByArgument {
+        case exits, slots, edits, coalesced, toggle, lookup, parked, start, footprint, memory
+    }
+
+    @Argument(help: "What to measure.")
+    var names: [Name] = []
+
+    @Flag(help: "Print one JSON object, at the end.")
+    var json = false
+
+    @Option(help: "More or fewer rounds: 0.2 for a look, 3 for a quiet hour.")
+    var effort = 1.0
+
+    @Option(help: "Exits on each side in `exits`.")
+    var exits = 250_000
+
+    @Option(help: ArgumentHelp("The executable for `start`.", valueName: "path"))
+    var swiftlet = ".build/release/swiftlet"
+
+    @Option(help: ArgumentHelp("The least monitor in C, for `start`.", valueName: "path"))
+    var floorMonitor = "Benchmarks/.build/release/floor-monitor"
+
+    func run() throws {
+        let options = Bench.Options(effort: effort, exits: exits, swiftlet: swiftlet, floorMonitor: floorMonitor)
+        var results = Results(
+            host: try Self.host(), date: Date.now.formatted(.iso8601), isShown: !json)
+        for name in names.isEmpty ? Name.allCases : names {
+            var bench = Bench(name: name.rawValue, options: options, results: results)
+            try bench.run(name)
+            results = bench.results
+        }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            encoder.nonConformingFloatEncodingStrategy = .convertToString(
+                positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+            printOut(String(decoding: try encoder.encode(results), as: UTF8.self) + "\n")
+        }
+    }
+
+    /// Which KVM this is, and on what.
+    private static func host() throws -> String {
+        let release = String(decoding: try Data(contentsOf: URL(filePath: "/proc/sys/kernel/osrelease")), as: UTF8.self)
+        let probe = try HostProbe()
+        let modules = ["kvm_intel", "kvm_amd", "kvm_pvm"].filter {
+            FileManager.default.fileExists(atPath: "/sys/module/\($0)")
+        }
+        let execution = probe.execution == .emulated ? "KVM's instruction emulator" : "hardware"
+        return "\(modules.joined(separator: ", ")): guests run in \(execution); Linux \(release.dropLast()), "
+            + "\(probe.cpus) CPUs"
+    }
+}
+
+extension Bench {
+    mutating func run(_ name: SwiftletBench.Name) throws {
+        switch name {
+        case .exits: try exits()
+        case .slots: try slots()
+        case .edits: try edits()
+        case .coalesced: try coalesced()
+        case .toggle: try toggle()
+        case .lookup: try lookup()
+        case .parked: try parked()
+        case .start: try start()
+        case .footprint: try footprint()
+        case .memory: try memory()
+        }
+    }
+}

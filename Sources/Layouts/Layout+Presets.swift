@@ -1,0 +1,80 @@
+internal import PCI
+
+extension Layout {
+    /// A layout that comes with Swiftlet.
+    public struct Preset: Sendable {
+        public let name: String
+        /// What it shows, in a line.
+        public let shows: String
+        public let make: @Sendable () -> Layout
+    }
+
+    /// All presets, in the order of the list.
+    public static let presets: [Preset] = [
+        Preset(name: "one", shows: "one function with one BAR of a page") {
+            Layout(name: "one", count: 1, of: onePage, first: 4 << 3)
+        },
+        Preset(name: "typical-16", shows: "16 devices of 4 slots: what 64 slots were to carry in 2012") {
+            Layout(name: "typical-16", count: 16, of: typical, step: 8)
+        },
+        Preset(name: "typical-32", shows: "32 devices of 4 slots: what 128 slots were to carry in 2012") {
+            Layout(name: "typical-32", count: 32, of: typical, step: 8)
+        },
+        Preset(
+            name: "full-bus", shows: "32 devices of 8 functions with 6 BARs, a ROM and a split MSI-X BAR: 2048 slots"
+        ) {
+            Layout(name: "full-bus", count: 256, of: full)
+        },
+        Preset(name: "past-the-limit", shows: "16 full buses: 32768 slots, four more than KVM has") {
+            Layout(name: "past-the-limit", count: 16 * 256, of: full)
+        },
+        Preset(name: "hgx-8", shows: "eight GPUs with BARs of 16 MiB, 256 GiB and 32 MiB") {
+            Layout(name: "hgx-8", count: 8, of: gpu, step: 8)
+        },
+    ]
+
+    /// The preset of this name.
+    public static func preset(_ name: String) -> Layout? {
+        presets.first { $0.name == name }?.make()
+    }
+
+    private static let page: UInt64 = 4096
+
+    private static let onePage = FunctionDescription(
+        vendorID: 0x1af4, deviceID: 0x0001, bars: [0: BARDescription(kind: .memory32, size: page)])
+
+    /// Registers, a BAR that its MSI-X page splits in two, and a ROM: a network card as it is often met.
+    private static let typical = FunctionDescription(
+        vendorID: 0x1af4, deviceID: 0x0002, classCode: 0x020000,
+        bars: [
+            0: BARDescription(kind: .memory32, size: 128 << 10),
+            2: BARDescription(kind: .memory64, size: 4 * page, isPrefetchable: true),
+        ],
+        romSize: 64 << 10,
+        msix: MSIXDescription(
+            vectors: 5, table: BARLocation(bar: 2, offset: page), pendingBits: BARLocation(bar: 2, offset: page + 0x800)
+        ),
+        doorbell: BARLocation(bar: 2, offset: page + 0x808))
+
+    /// As much as a function can have: table, pending bits and doorbell share the second page of the last BAR.
+    private static let full = FunctionDescription(
+        vendorID: 0x1af4, deviceID: 0x0008,
+        bars: Dictionary(
+            uniqueKeysWithValues: (0..<6).map { ($0, BARDescription(kind: .memory32, size: $0 < 5 ? page : 4 * page)) }),
+        romSize: page,
+        msix: MSIXDescription(
+            vectors: 1, table: BARLocation(bar: 5, offset: page), pendingBits: BARLocation(bar: 5, offset: page + 0x10)),
+        doorbell: BARLocation(bar: 5, offset: page + 0x18))
+
+    private static let gpu = FunctionDescription(
+        vendorID: 0x1af4, deviceID: 0x0100, classCode: 0x030200,
+        bars: [
+            0: BARDescription(kind: .memory64, size: 16 << 20, isPrefetchable: true),
+            2: BARDescription(kind: .memory64, size: 256 << 30, isPrefetchable: true),
+            4: BARDescription(kind: .memory64, size: 32 << 20, isPrefetchable: true),
+        ],
+        msix: MSIXDescription(
+            vectors: 9, table: BARLocation(bar: 0, offset: 0xb9_0000),
+            pendingBits: BARLocation(bar: 0, offset: 0xba_0000)),
+        doorbell: BARLocation(bar: 0, offset: 0xba_0008))
+}

@@ -1,0 +1,57 @@
+public import PCI
+
+/// A described set of PCI functions: the machine that somebody wants to see before they own it.
+public struct Layout: Hashable, Sendable {
+    public struct Function: Hashable, Sendable {
+        public let address: FunctionAddress
+        public let description: FunctionDescription
+    }
+
+    public let name: String
+    /// By address; no two share one.
+    public let functions: [Function]
+
+    /// The number of buses that the functions take, counted from bus 0.
+    public var buses: Int {
+        functions.last.map { Int($0.address.bus) + 1 } ?? 0
+    }
+
+    /// Functions at the addresses from `first` on, eight a device and 32 devices a bus.
+    init(name: String, count: Int, of description: FunctionDescription, first: UInt16 = 0, step: Int = 1) {
+        self.name = name
+        functions = (0..<count).map { number in
+            Function(
+                address: FunctionAddress(requesterID: first + UInt16(number * step)), description: description)
+        }
+    }
+
+    init(name: String, functions: [Function]) throws(LayoutError) {
+        let sorted = functions.sorted { $0.address < $1.address }
+        for (left, right) in zip(sorted, sorted.dropFirst()) where left.address == right.address {
+            throw .sharedAddress(left.address)
+        }
+        self.name = name
+        self.functions = sorted
+    }
+}
+
+/// Why a layout is none.
+public enum LayoutError: Error, Hashable, Sendable {
+    /// Two functions are at the same address.
+    case sharedAddress(FunctionAddress)
+    /// A key of a layout file has a value that cannot be; the text says what can.
+    case badValue(key: String, value: String, expected: String)
+    /// A repeated function would pass the last address, ff:1f.7.
+    case tooManyFunctions(first: FunctionAddress, count: Int)
+}
+
+extension LayoutError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .sharedAddress(let address): "two functions are at \(address): give each an address of its own (`at`)"
+        case .badValue(let key, let value, let expected): "\(key): `\(value)` is not \(expected)"
+        case .tooManyFunctions(let first, let count):
+            "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
+        }
+    }
+}

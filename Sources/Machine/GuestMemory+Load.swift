@@ -1,0 +1,100 @@
+internal import Host
+internal import Images
+internal import Memslots
+internal import PCI
+
+extension GuestMemory {
+    /// Maps the RAM, the extra slots and what PCI functions decode, in one transaction; how long that took.
+    mutating func populate(
+        _ configuration: MachineConfiguration, _ pci: inout PCIDevices?
+    ) throws(MachineError) -> Duration {
+        let ram = try allocate(configuration.memory)
+        var mappings = RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
+        for slot in configuration.extraSlots {
+            let backing = try allocate(slot.range.size)
+            mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
+        }
+        mappings += try allocateFunctions(&pci)
+        if !configuration.mayExhaustHost {
+            try Self.checkFootprint(of: mappings)
+        }
+        let start = SuspendingClock.now
+        try change(adding: mappings)
+        let time = SuspendingClock.now - start
+        for slot in configuration.extraSlots {
+            label(slot.range)
+        }
+        sign(mappings)
+        return time
+    }
+
+    /// Gives the BARs and ROMs of functions their host memory; the mappings of what they decode.
+    private mutating func allocateFunctions(_ pci: inout PCIDevices?) throws(MachineError) -> [Mapping] {
+        for (owner, size) in pci?.backedRegisters ?? [] {
+            let backing = try allocate(size)
+            pci?.setBacking(backing, of: owner)
+        }
+        return pci?.allMappings() ?? []
+    }
+
+    /// Lets every ROM begin with the signature by which software knows one (PCI 3.0, 6.3.1.1).
+    private func sign(_ mappings: [Mapping]) {
+        for mapping in mappings where mapping.access == .readOnly && mapping.owner.hasSuffix("ROM") {
+            _ = write([0x55, 0xaa], at: mapping.range.first)
+        }
+    }
+
+    /// Refuses mappings for whose slots the kernel would need more than half of the memory that the host has available.
+    private static func checkFootprint(of mappings: [Mapping]) throws(MachineError) {
+        let needed = mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: .shadow) }
+        // Asking takes a file to be read, and small machines need not ask.
+        guard needed > 64 << 20 else { return }
+        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
+        guard needed <= available / 2 else {
+            throw .hostMemory(needed: needed, available: available)
+        }
+    }
+
+    /// Lets each page of a range begin with its own guest address.
+    private func label(_ range: GuestRange) {
+        for page in 0..<range.pages {
+            guard let address = range.first.advanced(by: page << Page.shift) else { return }
+            _ = write(littleEndian([address.rawValue]), at: address)
+        }
+    }
+
+    /// Copies the boot data and the image into guest memory.
+    func load(
+        _ image: Image, bytes: [UInt8], with bootData: [StartState.BootData]
+    ) throws(MachineError) {
+        for data in bootData {
+            let range = GuestRange(first: data.address, size: UInt64(data.bytes.count))
+            for segment in image.segments where range?.overlaps(segment.range) == true {
+                throw .imagePlacement(
+                    "the image at \(segment.range) lies over \(data.what) at \(data.address): load it elsewhere "
+                        + "(--load-address), from \(hexadecimal(StartState.Low.stackTop)) on")
+            }
+            guard write(data.bytes, at: data.address) else {
+                throw .configuration("the memory is too small: \(data.what) at \(data.address) is outside it")
+            }
+        }
+        for segment in image.segments {
+            guard isRAM(segment.range), write(Array(bytes[segment.bytes]), at: segment.range.first) else {
+                throw .imagePlacement(
+                    "the image needs memory at \(segment.range), where the guest has none: give it more memory (--memory) or load "
+                        + "it lower (--load-address)")
+            }
+        }
+    }
+
+    /// Whether all of a range is mapped, also the part that stays zero.
+    private func isRAM(_ range: GuestRange) -> Bool {
+        var next = range.first
+        for mapping in space.mappings(in: range) {
+            guard mapping.range.contains(next) else { return false }
+            guard mapping.range.last < range.last, let behind = mapping.range.last.advanced(by: 1) else { return true }
+            next = behind
+        }
+        return false
+    }
+}

@@ -1,0 +1,71 @@
+internal import Images
+internal import Memslots
+internal import PCI
+
+/// Where everything in a machine lies, as its configuration and the host's addresses have it.
+struct MachineLayout {
+    private let configuration: MachineConfiguration
+    private let ram: RAMLayout
+    private let highAperture: GuestRange?
+
+    init(_ configuration: MachineConfiguration, physicalAddressBits: Int) {
+        self.configuration = configuration
+        ram = RAMLayout(memory: configuration.memory)
+        highAperture = MemoryMap.highAperture(above: ram, addressBits: physicalAddressBits)
+    }
+
+    /// Reserved host address space that mirrors the apertures, where neighbours share slots.
+    func makeWindows() throws(MachineError) -> HostWindows {
+        guard configuration.policy == .coalesced else { return HostWindows() }
+        return try host(try HostWindows(low: MemoryMap.lowAperture, high: highAperture))
+    }
+
+    /// The functions with their addresses, or nil where there are none.
+    func makePCIDevices() throws(MachineError) -> PCIDevices? {
+        guard !configuration.functions.isEmpty else { return nil }
+        let extra = configuration.extraSlots.map(\.range)
+        let reserved = ram.mappings(offset: 0).map(\.range) + extra + [MemoryMap.ecam, MemoryMap.interruptControllers]
+        do throws(PCIError) {
+            return try PCIDevices(
+                configuration.functions, decode: configuration.decode,
+                apertures: Apertures(low: MemoryMap.lowAperture, high: highAperture), reserved: reserved)
+        } catch {
+            throw .pci(error)
+        }
+    }
+
+    /// Bytes of host memory that the machine can use in all.
+    func memoryCapacity(with pci: PCIDevices?) throws(MachineError) -> UInt64 {
+        let parts =
+            [configuration.memory, configuration.spareMemory] + configuration.extraSlots.map(\.range.size)
+            + (pci?.backedRegisters.map(\.size) ?? [])
+        var sum: UInt64 = 0
+        for part in parts {
+            let (next, overflow) = sum.addingReportingOverflow(part)
+            guard !overflow else { throw .configuration("more than 2^64 bytes of memory in RAM and BARs") }
+            sum = next
+        }
+        return sum
+    }
+
+    /// What a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.
+    func parameters(mappedEnd: UInt64) -> [StartState.BootData] {
+        guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
+        // The upper halves of the apertures: there functions can be moved without meeting where they were.
+        let low = Self.upperHalf(of: MemoryMap.lowAperture)
+        let high = highAperture.map(Self.upperHalf)
+        let words = [
+            MemoryMap.ecam.first.rawValue, UInt64(last.bus) + 1, low.lowerBound, low.upperBound,
+            high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd,
+        ]
+        return [
+            StartState.BootData(
+                address: GuestAddress(StartState.Low.parameters), bytes: littleEndian(words), what: "the parameters")
+        ]
+    }
+
+    private static func upperHalf(of range: GuestRange) -> Range<UInt64> {
+        let half = range.size / 2 / Page.size * Page.size
+        return range.first.rawValue + half..<range.first.rawValue + range.size
+    }
+}

@@ -1,0 +1,138 @@
+internal import Devices
+internal import Memslots
+public import PCI
+
+/// The PCI functions of a machine: their registers, what they decode, and the host memory behind their BARs.
+struct PCIDevices {
+    private(set) var root = RootComplex()
+    private(set) var decoded: DecodedMemory
+    private var backings: [BAROwner: Backing] = [:]
+
+    /// Functions with addresses in the apertures, their decode on; nothing is mapped yet.
+    init(
+        _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, apertures: Apertures,
+        reserved: [GuestRange]
+    ) throws(PCIError) {
+        decoded = DecodedMemory(reserved: reserved, policy: decode)
+        do throws(DescriptionError) {
+            for (address, description) in functions {
+                try root.insert(description, at: address)
+            }
+        } catch {
+            throw .description(error)
+        }
+        do throws(AssignmentError) {
+            root.place(try AddressAssigner(apertures).assign(functions), enabling: true)
+        } catch {
+            throw .assignment(error)
+        }
+    }
+
+    /// What has host memory behind it: BARs of a page or more, and ROMs.
+    var backedRegisters: [(owner: BAROwner, size: UInt64)] {
+        root.addresses.flatMap { address -> [(owner: BAROwner, size: UInt64)] in
+            guard let description = root[address]?.description else { return [] }
+            return description.registers.compactMap { register in
+                guard let size = description.size(of: register), size >= Page.size else { return nil }
+                return (BAROwner(function: address, register: register), size)
+            }
+        }
+    }
+
+    mutating func setBacking(_ backing: Backing, of owner: BAROwner) {
+        backings[owner] = backing
+    }
+
+    /// The mappings of all functions as they are now.
+    mutating func allMappings() -> [Mapping] {
+        root.addresses.flatMap { address in
+            root[address].map { mappings(of: decoded.update($0).added) } ?? []
+        }
+    }
+
+    /// What has to change in memory after a function's registers have.
+    mutating func update(_ address: FunctionAddress) -> (removing: [GuestRange], adding: [Mapping]) {
+        guard let function = root[address] else { return ([], []) }
+        let change = decoded.update(function)
+        return (
+            change.removed.filter { $0.kind == .mapped }.map(\.range), mappings(of: change.added)
+        )
+    }
+
+    private func mappings(of regions: [DecodedRegion]) -> [Mapping] {
+        regions.compactMap { region in
+            guard region.kind == .mapped, let backing = backings[region.owner] else { return nil }
+            return Mapping(
+                range: region.range, backing: Backing(id: backing.id, offset: backing.offset + region.offset),
+                access: region.access, owner: "\(region.owner)")
+        }
+    }
+}
+
+// MARK: - Accesses
+
+/// What an access to a function has led to.
+struct PCIEffects {
+    /// What was read; all ones where nobody answered.
+    var value: UInt64 = 0
+    /// A function whose memory has to be looked at again.
+    var changed: FunctionAddress?
+    var messages: [MSIMessage] = []
+
+    init(value: UInt64 = 0) {
+        self.value = value
+    }
+
+    init(_ write: ConfigWrite?) {
+        guard let write else { return }
+        messages = write.change.messages
+        changed = write.change.affectsDecodedMemory ? write.function : nil
+    }
+}
+
+extension PCIDevices {
+    /// An access to a port, or nil where the port is none of theirs.
+    mutating func accessPort(
+        _ port: UInt64, width: AccessWidth, writing value: UInt64?
+    ) -> PCIEffects? {
+        guard RootComplex.configPorts.contains(port) else { return nil }
+        let offset = port - RootComplex.configPorts.lowerBound
+        if let value {
+            return PCIEffects(root.writePort(value, at: offset, width: width))
+        }
+        return PCIEffects(value: root.readPort(at: offset, width: width))
+    }
+
+    /// An access to memory that is not mapped, or nil where no function answers.
+    mutating func accessMemory(
+        _ address: GuestAddress, width: AccessWidth, writing value: UInt64?
+    ) -> PCIEffects? {
+        if MemoryMap.ecam.contains(address) {
+            let offset = MemoryMap.ecam.offset(of: address)
+            if let value {
+                return PCIEffects(root.writeECAM(value, at: offset, width: width))
+            }
+            return PCIEffects(value: root.readECAM(at: offset, width: width))
+        }
+        guard let place = decoded.trapped(at: address, width: width) else { return nil }
+        guard let value else { return PCIEffects(value: root.readTrapped(place, width: width)) }
+        var effects = PCIEffects()
+        effects.messages = root.writeTrapped(value, place, width: width)
+        return effects
+    }
+}
+
+/// Why functions cannot be put into a machine.
+public enum PCIError: Error {
+    case description(DescriptionError)
+    case assignment(AssignmentError)
+}
+
+extension PCIError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .description(let error): "\(error)"
+        case .assignment(let error): "\(error)"
+        }
+    }
+}

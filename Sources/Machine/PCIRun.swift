@@ -1,0 +1,173 @@
+internal import Host
+internal import Images
+internal import KVM
+public import Memslots
+public import PCI
+internal import Synchronization
+
+/// A run of the built-in PCI guest on a machine with functions: it finds, sizes, places and exercises all of them.
+public struct PCIRun: Sendable {
+    /// A mapping and the slot that it is in, at boot.
+    public struct Row: Sendable {
+        public let mapping: Mapping
+        public let slot: SlotID
+    }
+
+    public struct SlotCounts: Encodable, Sendable {
+        public let ram: Int
+        public let bars: Int
+        public let roms: Int
+        public let total: Int
+        public let limit: Int
+    }
+
+    /// What the guest says of its work, by the names that it prints.
+    public struct GuestWord: Encodable, Sendable {
+        public let functions: Int
+        public let bars: Int
+        public let bytesChecked: Int
+        public let mismatches: Int
+        public let interrupts: Int
+    }
+
+    public let rows: [Row]
+    /// Pieces of BARs and ROMs that are trapped.
+    public let trapped: [DecodedRegion]
+    public let slots: SlotCounts
+    /// Edits until the guest began, in its sizing phase, and in its placement phase.
+    public let buildEdits: EditCounts
+    public let sizingEdits: EditCounts
+    public let placementEdits: EditCounts
+    /// Making the machine; the transaction with all slots in it; the guest.
+    public let buildTime: Duration
+    public let slotTime: Duration
+    public let guestTime: Duration
+    /// Bytes that the slots take in the kernel, as predicted for the MMU that this KVM uses, and as VmallocUsed grew.
+    public let predictedKernelBytes: UInt64
+    public let measuredKernelBytes: UInt64
+    public let outcome: Outcome
+    public let guest: GuestWord?
+    public let vcpus: [VCPUState]
+
+    /// The phases that the guest marks.
+    private enum Phase {
+        static let sizing: UInt8 = 2
+        static let placement: UInt8 = 3
+        static let exercise: UInt8 = 4
+    }
+
+    /// Makes the machine, runs the guest, and asks both what they saw.
+    public init(
+        _ functions: [FunctionAddress: FunctionDescription], policy: SlotPolicy, decode: DecodePolicy, vcpus: Int,
+        mayExhaustHost: Bool, timeout: Duration? = nil
+    ) throws(MachineError) {
+        guard let builtIn = BuiltInGuest.named("pci") else { preconditionFailure("the PCI guest is built in") }
+        var configuration = builtIn.configuration
+        configuration.functions = functions
+        configuration.policy = policy
+        configuration.decode = decode
+        configuration.vcpus = vcpus
+        configuration.mayExhaustHost = mayExhaustHost
+        let output = Output()
+        let memoryBefore = try Self.vmallocUsed()
+        let start = SuspendingClock.now
+        let machine = try HostProbe.machine(
+            running: builtIn.image, configuration, catchesSignals: true, consoleOutput: output.append)
+        buildTime = SuspendingClock.now - start
+        slotTime = machine.mappingTime
+        let memoryAfter = try Self.vmallocUsed()
+        measuredKernelBytes = memoryAfter - min(memoryBefore, memoryAfter)
+
+        let table = machine.slots
+        (rows, trapped) = machine.describeMemory()
+        slots = SlotCounts(rows, limit: table.limit)
+        predictedKernelBytes = Footprint.kernelBytes(of: table, mmu: .shadow)
+        buildEdits = table.edits
+
+        let report = try machine.run(timeout: timeout)
+        outcome = report.outcome
+        guestTime = report.duration
+        self.vcpus = report.vcpus
+        let marks = Dictionary(report.phases.map { ($0.phase, $0.edits) }, uniquingKeysWith: { first, _ in first })
+        sizingEdits = Self.edits(from: marks[Phase.sizing], to: marks[Phase.placement])
+        placementEdits = Self.edits(from: marks[Phase.placement], to: marks[Phase.exercise])
+        guest = GuestWord(output.text)
+    }
+
+    /// Whether the guest found every function, and all it wrote was there.
+    public func isOK(functions: Int, interrupts: Int) -> Bool {
+        guard outcome == .exited(0), let guest else { return false }
+        return guest.functions == functions && guest.mismatches == 0 && guest.interrupts == interrupts
+    }
+
+    private static func edits(from first: EditCounts?, to last: EditCounts?) -> EditCounts {
+        guard let first, let last else { return EditCounts() }
+        return last - first
+    }
+
+    private static func vmallocUsed() throws(MachineError) -> UInt64 {
+        try host(try KernelFigures.ofHost()).bytes("VmallocUsed") ?? 0
+    }
+
+    private final class Output: Sendable {
+        private let bytes = Mutex<[UInt8]>([])
+
+        @Sendable func append(_ more: [UInt8], isCancelled: () -> Bool) {
+            bytes.withLock { $0 += more }
+        }
+
+        var text: String {
+            String(decoding: bytes.withLock { $0 }, as: UTF8.self)
+        }
+    }
+}
+
+extension PCIRun.GuestWord {
+    /// Reads lines of a name and a number; nil where one that is needed is missing.
+    init?(_ text: String) {
+        var numbers: [Substring: Int] = [:]
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, let number = Int(words[1]) {
+                numbers[words[0]] = number
+            }
+        }
+        guard
+            let functions = numbers["functions"], let bars = numbers["bars"], let bytes = numbers["bytesChecked"],
+            let mismatches = numbers["mismatches"], let interrupts = numbers["interrupts"]
+        else { return nil }
+        self.init(
+            functions: functions, bars: bars, bytesChecked: bytes, mismatches: mismatches, interrupts: interrupts)
+    }
+}
+
+extension PCIRun.SlotCounts {
+    /// A slot that mappings share counts once, as that of its first mapping.
+    fileprivate init(_ rows: [PCIRun.Row], limit: Int) {
+        var seen = Set<SlotID>()
+        var (ram, bars, roms) = (0, 0, 0)
+        for row in rows where seen.insert(row.slot).inserted {
+            if row.mapping.owner == "RAM" {
+                ram += 1
+            } else if row.mapping.owner.hasSuffix("ROM") {
+                roms += 1
+            } else {
+                bars += 1
+            }
+        }
+        self.init(ram: ram, bars: bars, roms: roms, total: seen.count, limit: limit)
+    }
+}
+
+extension GuestMachine {
+    /// All mappings with their slots, and what is trapped, by address.
+    fileprivate func describeMemory() -> (rows: [PCIRun.Row], trapped: [DecodedRegion]) {
+        state.withLock { state in
+            let space = state.memory.space
+            let rows = space.mappings(in: .everything).compactMap { mapping in
+                space.table.slotID(at: mapping.range.first).map { PCIRun.Row(mapping: mapping, slot: $0) }
+            }
+            return (rows, state.pci?.decoded.regions.filter { $0.kind == .trapped } ?? [])
+        }
+    }
+}

@@ -1,0 +1,35 @@
+public import Memslots
+
+/// A piece of a BAR or ROM, where the guest finds it.
+public struct DecodedRegion: Hashable, Sendable {
+    /// The last address that x86-64 page tables can reach: physical addresses have at most 52 bits.
+    public static let highestAddress = GuestAddress(1 << 52 - 1)
+
+    public let owner: BAROwner
+    /// The index of the piece in its BAR.
+    public let piece: Int
+    public let range: GuestRange
+    public let kind: BARPiece.Kind
+    /// ROMs are read-only.
+    public let access: Access
+    /// Where the piece begins in its BAR, in bytes: with the owner, what backs it.
+    public let offset: UInt64
+
+    init(owner: BAROwner, piece: Int, range: GuestRange, of barPiece: BARPiece) {
+        self.owner = owner
+        self.piece = piece
+        self.range = range
+        kind = barPiece.kind
+        access = owner.register == .rom ? .readOnly : .readWrite
+        offset = barPiece.offsets.lowerBound
+    }
+
+    /// In bytes.
+    public var size: UInt64 { range.size }
+}
+
+extension DecodedRegion: CustomStringConvertible {
+    public var description: String {
+        "\(owner) at \(range), \(kind.rawValue)"
+    }
+}

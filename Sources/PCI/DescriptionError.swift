@@ -1,0 +1,63 @@
+import Memslots
+
+/// Why no function can be as it is described.
+public enum DescriptionError: Error, Hashable, Sendable {
+    /// What may lie in a BAR beside plain memory.
+    public enum Part: String, Sendable {
+        case table = "MSI-X table"
+        case pendingBits = "MSI-X pending bits"
+        case doorbell
+    }
+
+    case classCode(UInt32)
+    case barNumber(Int)
+    case sizeNotPowerOfTwo(BaseAddressRegister, size: UInt64)
+    case tooSmall(BaseAddressRegister, size: UInt64, minimum: UInt64)
+    case tooLarge(BaseAddressRegister, size: UInt64, maximum: UInt64)
+    case noUpperHalf(bar: Int)
+    case upperHalfTaken(bar: Int)
+    case registersOutside(bar: Int, Range<UInt64>, size: UInt64)
+    case vectors(Int)
+    case noSuchBAR(Part, bar: Int)
+    case notMemory(Part, bar: Int)
+    case misaligned(Part, BARLocation)
+    case outside(Part, BARLocation, length: UInt64, size: UInt64)
+    case above4GiB(Part, BARLocation)
+    case overlap(Part, Part, bar: Int)
+    case addressTaken(FunctionAddress)
+}
+
+extension DescriptionError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .classCode(let code): "class code \(hexadecimal(UInt64(code))): it has 24 bits"
+        case .barNumber(let number): "BAR \(number): a function has BARs 0 to 5"
+        case .sizeNotPowerOfTwo(let register, let size): "\(register): \(bytes(size)) is not a power of two"
+        case .tooSmall(let register, let size, let minimum):
+            "\(register): \(bytes(size)), the least is \(bytes(minimum))"
+        case .tooLarge(let register, let size, let maximum):
+            "\(register): \(bytes(size)), the most is \(bytes(maximum))"
+        case .noUpperHalf(let bar): "BAR \(bar): a 64-bit BAR takes two places, and there is no BAR \(bar + 1)"
+        case .upperHalfTaken(let bar): "BAR \(bar + 1): the upper half of the 64-bit BAR \(bar) is there"
+        case .registersOutside(let bar, let range, let size):
+            "BAR \(bar): registers at \(offsets(range)) are empty or outside its \(bytes(size))"
+        case .vectors(let count): "MSI-X: \(count) vectors, a function has 1 to 2048"
+        case .noSuchBAR(let part, let bar): "\(part.rawValue): there is no BAR \(bar)"
+        case .notMemory(let part, let bar): "\(part.rawValue): BAR \(bar) is not memory"
+        case .misaligned(let part, let place): "\(part.rawValue): \(text(place)) is not a multiple of 8"
+        case .outside(let part, let place, let length, let size):
+            "\(part.rawValue): \(bytes(length)) at \(text(place)) pass its size of \(bytes(size))"
+        case .above4GiB(let part, let place): "\(part.rawValue): \(text(place)), the register for it has 32 bits"
+        case .overlap(let part, let other, let bar): "BAR \(bar): \(part.rawValue) and \(other.rawValue) overlap"
+        case .addressTaken(let address): "\(address): there is a function already"
+        }
+    }
+
+    private func bytes(_ size: UInt64) -> String { "\(hexadecimal(size)) bytes" }
+
+    private func offsets(_ range: Range<UInt64>) -> String {
+        "\(hexadecimal(range.lowerBound))..<\(hexadecimal(range.upperBound))"
+    }
+
+    private func text(_ place: BARLocation) -> String { "BAR \(place.bar), offset \(hexadecimal(place.offset))" }
+}

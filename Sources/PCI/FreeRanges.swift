@@ -1,0 +1,38 @@
+/// The free parts of an aperture, from which naturally aligned blocks are taken, lowest first.
+struct FreeRanges {
+    /// Both ends included; in order.
+    private var ranges: [ClosedRange<UInt64>]
+
+    init(_ range: ClosedRange<UInt64>) {
+        ranges = [range]
+    }
+
+    /// Takes the lowest free block of `size` bytes, a power of two, at a multiple of its size.
+    mutating func take(_ size: UInt64) -> UInt64? {
+        for index in ranges.indices {
+            let range = ranges[index]
+            let (sum, wraps) = range.lowerBound.addingReportingOverflow(size - 1)
+            let base = sum & ~(size - 1)
+            guard !wraps, base <= range.upperBound, range.upperBound - base >= size - 1 else { continue }
+            let last = base + (size - 1)
+
+            var rest: [ClosedRange<UInt64>] = []
+            if base > range.lowerBound {
+                rest.append(range.lowerBound...base - 1)
+            }
+            if last < range.upperBound {
+                rest.append(last + 1...range.upperBound)
+            }
+            ranges.replaceSubrange(index...index, with: rest)
+            return base
+        }
+        return nil
+    }
+
+    /// Gives up all below `address`.
+    mutating func drop(below address: UInt64) {
+        ranges = ranges.compactMap { range in
+            range.upperBound < address ? nil : max(range.lowerBound, address)...range.upperBound
+        }
+    }
+}

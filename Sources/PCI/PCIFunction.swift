@@ -1,0 +1,139 @@
+public import Devices
+import Memslots
+
+/// A PCI function: its description, its configuration space and the state of its MSI-X.
+///
+/// It changes nothing outside itself: what a write means comes back as data.
+public struct PCIFunction: Sendable {
+    public let address: FunctionAddress
+    public let description: FunctionDescription
+    public private(set) var config: ConfigSpace
+    var msix: MSIXTable?
+    /// The function's memory, in order of precedence.
+    private let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
+
+    /// The function after reset: addresses zero, decode off.
+    public init(_ description: FunctionDescription, at address: FunctionAddress) throws(DescriptionError) {
+        try description.validate()
+        self.address = address
+        self.description = description
+        config = ConfigSpace(description)
+        msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
+        memory = description.registers.compactMap { register in
+            let pieces = description.pieces(of: register)
+            return pieces.isEmpty ? nil : (register, description.size(of: register) ?? 0, pieces)
+        }
+    }
+
+    /// Puts the function into the state after reset. Under lazy decode, `DecodedMemory.remove` it as well.
+    public mutating func reset() {
+        let isMultifunction = config.isMultifunction
+        config = ConfigSpace(description)
+        config.isMultifunction = isMultifunction
+        msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
+    }
+
+    // MARK: Decode
+
+    public var decodesMemory: Bool { command & CommandBits.memory != 0 }
+    public var decodesPorts: Bool { command & CommandBits.ports != 0 }
+    public var isBusMaster: Bool { command & CommandBits.busMaster != 0 }
+    public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigSpace.romEnable != 0 }
+
+    /// Set by the bus that holds the function (PCI 3.0, 6.2.1).
+    var isMultifunction: Bool {
+        get { config.isMultifunction }
+        set { config.isMultifunction = newValue }
+    }
+
+    /// Whether the function answers at the address in `register`.
+    public func isDecoded(_ register: BaseAddressRegister) -> Bool {
+        switch register {
+        case .bar(let number): description.bars[number]?.kind == .io ? decodesPorts : decodesMemory
+        case .rom: decodesMemory && isROMEnabled
+        }
+    }
+
+    /// The address in `register`, without its flag bits; zero where there is no such register.
+    public func base(of register: BaseAddressRegister) -> UInt64 {
+        let low = UInt64(config[register: register.offset])
+        guard case .bar(let number) = register else { return low & ~0x7ff }
+        switch description.bars[number]?.kind {
+        case nil: return 0
+        case .io: return low & ~3
+        case .memory32: return low & ~0xf
+        case .memory64: return UInt64(config[register: register.offset + 4]) << 32 | low & ~0xf
+        }
+    }
+
+    /// Writes `base` into `register` as software does; bits below its size fall away.
+    public mutating func setBase(of register: BaseAddressRegister, to base: UInt64) {
+        guard description.size(of: register) != nil else { return }
+        let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigSpace.romEnable) : 0
+        config.write(base & ~UInt64(ConfigSpace.romEnable) | romEnable, at: register.offset, width: .doubleword)
+        if case .bar(let number) = register, description.bars[number]?.kind == .memory64 {
+            config.write(base >> 32, at: register.offset + 4, width: .doubleword)
+        }
+    }
+
+    /// Switches on what lets the function answer at `register`.
+    mutating func enableDecode(of register: BaseAddressRegister) {
+        guard description.size(of: register) != nil else { return }
+        if register == .rom {
+            config.write(
+                UInt64(config[register: ConfigOffset.rom] | ConfigSpace.romEnable), at: ConfigOffset.rom,
+                width: .doubleword)
+        }
+        var isPort = false
+        if case .bar(let number) = register {
+            isPort = description.bars[number]?.kind == .io
+        }
+        config.write(
+            UInt64(command | (isPort ? CommandBits.ports : CommandBits.memory)), at: ConfigOffset.commandAndStatus,
+            width: .doubleword)
+    }
+
+    /// Where the pieces of BARs and ROM lie now. A BAR whose range passes `DecodedRegion.highestAddress` has none.
+    public var decodedRegions: [DecodedRegion] {
+        guard decodesMemory else { return [] }
+        var regions: [DecodedRegion] = []
+        for (register, size, pieces) in memory where isDecoded(register) {
+            let base = GuestAddress(base(of: register))
+            guard let whole = GuestRange(first: base, size: size), whole.last <= DecodedRegion.highestAddress else {
+                continue
+            }
+            let owner = BAROwner(function: address, register: register)
+            for (index, piece) in pieces.enumerated() {
+                guard let first = base.advanced(by: piece.offsets.lowerBound),
+                    let range = GuestRange(first: first, size: piece.size)
+                else { continue }
+                regions.append(DecodedRegion(owner: owner, piece: index, range: range, of: piece))
+            }
+        }
+        return regions
+    }
+
+    /// The memory registers that are decoded, each by its bit.
+    var decodedRegisterBits: UInt8 {
+        memory.reduce(0) { bits, entry in isDecoded(entry.register) ? bits | entry.register.bit : bits }
+    }
+
+    // MARK: Configuration
+
+    /// Reads configuration space; see `ConfigSpace.read`.
+    public func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        config.read(at: offset, width: width)
+    }
+
+    /// Writes configuration space and says what that changed.
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigChange {
+        let before = config[register: offset]
+        config.write(value, at: offset, width: width)
+        let changed = before ^ config[register: offset]
+        return changed == 0 ? ConfigChange() : self.change(at: offset & ~3, changed)
+    }
+
+    private var command: UInt32 {
+        config[register: ConfigOffset.commandAndStatus]
+    }
+}

@@ -1,0 +1,98 @@
+import Memslots
+
+/// Disjoint regions by address, in chunks, so that a change costs no more among many regions than among few.
+struct RegionIndex: Sendable {
+    private static let largestChunk = 128
+
+    /// In address order, none of them empty.
+    private var chunks: [[DecodedRegion]] = []
+
+    var regions: [DecodedRegion] {
+        chunks.flatMap { $0 }
+    }
+
+    /// The region that holds `address`.
+    func region(at address: GuestAddress) -> DecodedRegion? {
+        guard let place = firstPlace(endingAtOrAbove: address) else { return nil }
+        let region = chunks[place.chunk][place.index]
+        return region.range.contains(address) ? region : nil
+    }
+
+    /// Whether `isExempt` holds for every region that overlaps `range`.
+    func isFree(_ range: GuestRange, except isExempt: (DecodedRegion) -> Bool = { _ in false }) -> Bool {
+        guard var place = firstPlace(endingAtOrAbove: range.first) else { return true }
+        while place.chunk < chunks.count {
+            let region = chunks[place.chunk][place.index]
+            guard region.range.first <= range.last else { return true }
+            guard isExempt(region) else { return false }
+            place.index += 1
+            if place.index == chunks[place.chunk].count {
+                place = (place.chunk + 1, 0)
+            }
+        }
+        return true
+    }
+
+    /// Adds `region`, whose range must be free.
+    mutating func insert(_ region: DecodedRegion) {
+        guard let place = firstPlace(endingAtOrAbove: region.range.first) else {
+            return append(region)
+        }
+        chunks[place.chunk].insert(region, at: place.index)
+        splitIfLarge(place.chunk)
+    }
+
+    /// Removes `region`, which must be there.
+    mutating func remove(_ region: DecodedRegion) {
+        guard let place = firstPlace(endingAtOrAbove: region.range.first) else {
+            preconditionFailure("\(region) is not in the index")
+        }
+        let removed = chunks[place.chunk].remove(at: place.index)
+        precondition(removed == region, "\(removed) stands where \(region) should")
+        if chunks[place.chunk].isEmpty {
+            chunks.remove(at: place.chunk)
+        }
+    }
+
+    private mutating func append(_ region: DecodedRegion) {
+        if chunks.isEmpty {
+            chunks.append([region])
+        } else {
+            chunks[chunks.count - 1].append(region)
+            splitIfLarge(chunks.count - 1)
+        }
+    }
+
+    private mutating func splitIfLarge(_ chunk: Int) {
+        let count = chunks[chunk].count
+        guard count > Self.largestChunk else { return }
+        let upper = Array(chunks[chunk][(count / 2)...])
+        chunks[chunk].removeLast(upper.count)
+        chunks.insert(upper, at: chunk + 1)
+    }
+
+    /// The first region that does not end below `address`; nil where all do.
+    private func firstPlace(endingAtOrAbove address: GuestAddress) -> (chunk: Int, index: Int)? {
+        let chunk = Self.firstIndex(in: chunks.count) { chunk in
+            chunks[chunk][chunks[chunk].count - 1].range.last >= address
+        }
+        guard chunk < chunks.count else { return nil }
+        let index = Self.firstIndex(in: chunks[chunk].count) { chunks[chunk][$0].range.last >= address }
+        return (chunk, index)
+    }
+
+    /// The first of `count` indices for which `holds`, which holds for all behind it; `count` where there is none.
+    private static func firstIndex(in count: Int, where holds: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if holds(middle) {
+                high = middle
+            } else {
+                low = middle + 1
+            }
+        }
+        return low
+    }
+}

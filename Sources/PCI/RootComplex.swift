@@ -1,0 +1,152 @@
+public import Devices
+
+/// The functions of a machine, on buses side by side, and the ways by which software finds them.
+///
+/// There are no bridges: each bus is a root bus. An absent function reads as all ones and drops writes.
+public struct RootComplex: Sendable {
+    private var functions: [FunctionAddress: PCIFunction] = [:]
+    /// CONFIG_ADDRESS at port 0xcf8 (PCI 3.0, 3.2.2.3.2).
+    private var configAddress: UInt32 = 0
+
+    public init() {}
+
+    /// Where there are functions, in order.
+    public var addresses: [FunctionAddress] {
+        functions.keys.sorted()
+    }
+
+    public subscript(address: FunctionAddress) -> PCIFunction? {
+        functions[address]
+    }
+
+    // MARK: Functions
+
+    /// Puts a function on the bus.
+    public mutating func insert(
+        _ description: FunctionDescription, at address: FunctionAddress
+    ) throws(DescriptionError) {
+        guard functions[address] == nil else { throw .addressTaken(address) }
+        functions[address] = try PCIFunction(description, at: address)
+        updateMultifunction(around: address)
+    }
+
+    /// Takes a function off the bus; false where there is none.
+    @discardableResult
+    public mutating func remove(_ address: FunctionAddress) -> Bool {
+        guard functions.removeValue(forKey: address) != nil else { return false }
+        updateMultifunction(around: address)
+        return true
+    }
+
+    /// Resets a function; nothing where there is none.
+    public mutating func reset(_ address: FunctionAddress) {
+        functions[address]?.reset()
+    }
+
+    /// A device is multifunction when it has any function but 0 (PCI 3.0, 6.2.1).
+    private mutating func updateMultifunction(around address: FunctionAddress) {
+        let siblings = (0..<8).compactMap {
+            FunctionAddress(bus: address.bus, device: address.device, function: $0)
+        }
+        let isMultifunction = siblings.contains { $0.function != 0 && functions[$0] != nil }
+        for sibling in siblings {
+            functions[sibling]?.isMultifunction = isMultifunction
+        }
+    }
+
+    // MARK: Addresses
+
+    /// Writes addresses into the registers, and switches on memory, port and ROM decode of these functions if `enabling`.
+    public mutating func place(_ assignments: [AddressAssignment], enabling: Bool) {
+        for assignment in assignments {
+            let owner = assignment.owner
+            functions[owner.function]?.setBase(of: owner.register, to: assignment.base)
+        }
+        guard enabling else { return }
+        for owner in assignments.map(\.owner) {
+            functions[owner.function]?.enableDecode(of: owner.register)
+        }
+    }
+
+    // MARK: Configuration by ports
+
+    /// The ports of configuration mechanism #1 (PCI 3.0, 3.2.2.3.2): the address at 0xcf8, the data at 0xcfc.
+    public static let configPorts: ClosedRange<UInt64> = 0xcf8...0xcff
+
+    /// Reads `offset` bytes from port 0xcf8.
+    public func readPort(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        if offset == 0, width == .doubleword { return UInt64(configAddress) }
+        guard let (address, register) = portTarget(offset) else { return width.allOnes }
+        return read(address, at: register, width: width)
+    }
+
+    /// Writes `offset` bytes from port 0xcf8; gives what that changed in which function.
+    public mutating func writePort(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite? {
+        if offset == 0, width == .doubleword {
+            configAddress = UInt32(truncatingIfNeeded: value)
+            return nil
+        }
+        guard let (address, register) = portTarget(offset) else { return nil }
+        return write(value, address, at: register, width: width)
+    }
+
+    /// What the data port at `offset` stands for, or nil where that is none or CONFIG_ADDRESS is not enabled.
+    private func portTarget(_ offset: UInt64) -> (FunctionAddress, UInt64)? {
+        guard (4...7).contains(offset), configAddress >> 31 != 0 else { return nil }
+        let address = FunctionAddress(requesterID: UInt16(truncatingIfNeeded: configAddress >> 8))
+        return (address, UInt64(configAddress & 0xfc) | offset & 3)
+    }
+
+    // MARK: Configuration by memory
+
+    /// Bytes of the memory-mapped configuration space of 256 buses (PCIe, 7.2.2).
+    public static let ecamSize: UInt64 = 256 << 20
+
+    /// Reads at bus << 20 | device << 15 | function << 12 | register.
+    public func readECAM(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        guard offset < Self.ecamSize else { return width.allOnes }
+        return read(Self.ecamTarget(offset), at: offset & 0xfff, width: width)
+    }
+
+    /// Writes at bus << 20 | device << 15 | function << 12 | register; gives what that changed in which function.
+    public mutating func writeECAM(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite? {
+        guard offset < Self.ecamSize else { return nil }
+        return write(value, Self.ecamTarget(offset), at: offset & 0xfff, width: width)
+    }
+
+    private static func ecamTarget(_ offset: UInt64) -> FunctionAddress {
+        FunctionAddress(requesterID: UInt16(truncatingIfNeeded: offset >> 12))
+    }
+
+    // MARK: Functions' own
+
+    private func read(_ address: FunctionAddress, at offset: UInt64, width: AccessWidth) -> UInt64 {
+        functions[address]?.read(at: offset, width: width) ?? width.allOnes
+    }
+
+    private mutating func write(
+        _ value: UInt64, _ address: FunctionAddress, at offset: UInt64, width: AccessWidth
+    ) -> ConfigWrite? {
+        guard let change = functions[address]?.write(value, at: offset, width: width), !change.isEmpty else {
+            return nil
+        }
+        return ConfigWrite(function: address, change: change)
+    }
+
+    /// Reads trapped memory that `DecodedMemory.trapped` found.
+    public func readTrapped(_ place: TrappedPlace, width: AccessWidth) -> UInt64 {
+        functions[place.owner.function]?.readTrapped(place.owner.register, at: place.offset, width: width)
+            ?? width.allOnes
+    }
+
+    /// Writes trapped memory that `DecodedMemory.trapped` found; gives the messages that this sends.
+    public mutating func writeTrapped(_ value: UInt64, _ place: TrappedPlace, width: AccessWidth) -> [MSIMessage] {
+        functions[place.owner.function]?.writeTrapped(value, place.owner.register, at: place.offset, width: width)
+            ?? []
+    }
+
+    /// Raises an MSI-X vector of a function; see `PCIFunction.raise`.
+    public mutating func raise(vector: UInt64, of address: FunctionAddress) -> MSIMessage? {
+        functions[address]?.raise(vector: vector)
+    }
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Host
+import Layouts
+import Machine
+import Memslots
+import PCI
+
+struct LayoutCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "layout",
+        abstract: "Build a machine with assigned-device BARs, and let a guest exercise them.",
+        discussion: """
+            LAYOUT is a preset (--list shows them) or a layout file in JSON, named with a slash or a dot in it. The guest \
+            finds every function, sizes and places every BAR, writes and reads back each that is mapped, and takes an \
+            interrupt of each function that has MSI-X.
+
+            Examples:
+              swiftlet layout full-bus
+              swiftlet layout full-bus --slots coalesced --json
+              swiftlet layout ./mine.json
+            """
+    )
+
+    @Argument(help: ArgumentHelp("A preset or a layout file.", valueName: "layout"))
+    var layout: String?
+
+    @Flag(help: "List the presets.")
+    var list = false
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @Option(help: ArgumentHelp("What becomes of a BAR's slots while decode is off.", valueName: "policy"))
+    var decode = DecodePolicy.strict
+
+    @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
+    var vcpus = 1
+
+    @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
+    var force = false
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard list || layout != nil else {
+            throw ValidationError("Name a layout: `swiftlet layout --list` shows the presets.")
+        }
+    }
+
+    func run() throws {
+        if list {
+            let rows = Layout.presets.map { [$0.name, "\($0.make().functions.count)", $0.shows] }
+            printOut(TextTable(columns: [.left("layout"), .right("functions"), .left("shows")], rows: rows).text)
+            return
+        }
+        let layout = try LayoutArgument(name: layout ?? "").load()
+        let functions = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, $0.description) })
+        let result: PCIRun
+        do throws(MachineError) {
+            result = try PCIRun(
+                functions, policy: slots, decode: decode, vcpus: vcpus, mayExhaustHost: force)
+        } catch {
+            throw failure(error)
+        }
+        let report = LayoutReport(layout, policy: slots, result)
+        if json {
+            FileBytes.write(try encodeJSON(report), to: FileBytes.standardOutput)
+        } else {
+            printOut(LayoutText(report, result).text)
+        }
+        if !result.outcome.isOrderly {
+            let states = result.vcpus.map { "\n\($0)" }.joined()
+            _ = failure("\(result.outcome)\(states)", status: 0)
+            throw ExitCode(result.outcome.exitCode)
+        }
+        if !report.ok {
+            throw failure("the check of \(layout.name) failed; see the guest's figures above", status: 1)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import PCI
+import Testing
+
+@testable import Layouts
+
+@Suite("Layouts: presets and files")
+struct LayoutTests {
+    @Test("every preset has valid functions at addresses of their own", arguments: Layout.presets.map(\.name))
+    func presets(name: String) throws {
+        let layout = try #require(Layout.preset(name))
+        #expect(layout.name == name)
+        #expect(Set(layout.functions.map(\.address)).count == layout.functions.count)
+        for function in layout.functions {
+            try function.description.validate()
+        }
+    }
+
+    @Test(
+        "presets are as large as they say",
+        arguments: [
+            ("one", 1, 1), ("typical-16", 16, 1), ("typical-32", 32, 1), ("full-bus", 256, 1),
+            ("past-the-limit", 4096, 16), ("hgx-8", 8, 1),
+        ])
+    func sizes(name: String, functions: Int, buses: Int) throws {
+        let layout = try #require(Layout.preset(name))
+        #expect(layout.functions.count == functions)
+        #expect(layout.buses == buses)
+    }
+
+    @Test(
+        "mapped pieces are what the discussion of 2012 counted",
+        arguments: [
+            ("one", 1), ("typical-16", 64), ("typical-32", 128), ("full-bus", 2048), ("past-the-limit", 32768),
+            ("hgx-8", 32),
+        ])
+    func mappedPieces(name: String, slots: Int) throws {
+        let layout = try #require(Layout.preset(name))
+        let pieces = layout.functions.reduce(0) { sum, function in
+            sum
+                + function.description.registers.reduce(0) { sum, register in
+                    sum + function.description.pieces(of: register).filter { $0.kind == .mapped }.count
+                }
+        }
+        #expect(pieces == slots)
+    }
+
+    @Test("a file with every key is read, repeated functions take the addresses behind the first")
+    func file() throws {
+        let layout = try read(
+            """
+            {"name": "mine", "functions": [
+              {"at": "00:02.0", "repeat": 9, "vendor": "0x8086", "device": 4096, "class": "0x020000", "rom": "64K",
+               "bars": [{"bar": 0, "kind": "memory32", "size": "16K", "registers": [{"offset": 0, "size": 4096}]},
+                        {"bar": 2, "kind": "memory64", "size": "1G", "prefetchable": true}],
+               "msix": {"vectors": 4, "table": {"bar": 0, "offset": "0x2000"}, "pendingBits": {"bar": 0, "offset": "0x2800"}},
+               "doorbell": {"bar": 0, "offset": "0x2808"}}]}
+            """)
+        #expect(layout.functions.count == 9)
+        #expect(layout.functions.map(\.address).last == FunctionAddress(bus: 0, device: 3, function: 0))
+        let function = try #require(layout.functions.first?.description)
+        #expect(function.vendorID == 0x8086 && function.deviceID == 0x1000 && function.romSize == 65536)
+        #expect(function.bars[0]?.registers == [0..<4096])
+        #expect(function.bars[2]?.isPrefetchable == true && function.bars[2]?.size == 1 << 30)
+        #expect(function.msix?.vectors == 4 && function.doorbell?.offset == 0x2808)
+    }
+
+    @Test(
+        "what cannot be is refused with the key and the value",
+        arguments: [
+            (#"{"at": "00:20.0"}"#, "functions[0].at"), (#"{"at": "x"}"#, "functions[0].at"),
+            (#"{"at": "00:01.0", "repeat": 0}"#, "repeat"), (#"{"at": "ff:1f.7", "repeat": 2}"#, "ff:1f.7"),
+            (#"{"at": "00:01.0", "repeat": 9223372036854775807}"#, "9223372036854775807"),
+            (#"{"at": "00:01.0", "vendor": 65536}"#, "functions[0].vendor"),
+            (#"{"at": "00:01.0", "class": "0x1000000"}"#, "functions[0].class"),
+            (
+                #"{"at": "00:01.0", "bars": [{"bar": 0, "kind": "io", "size": 4}, {"bar": 0, "kind": "io", "size": 4}]}"#,
+                "bars[1].bar"
+            ),
+            (
+                #"{"at": "00:01.0", "bars": [{"bar": 0, "kind": "memory32", "size": 4096, "registers": [{"offset": 1, "size": 4096}]}]}"#,
+                "bars[0].registers[0]"
+            ),
+        ])
+    func badValues(function: String, words: String) {
+        let error = #expect(throws: LayoutError.self) {
+            _ = try read(#"{"name": "bad", "functions": [\#(function)]}"#)
+        }
+        #expect(error.map { "\($0)".contains(words) } == true)
+    }
+
+    @Test("two functions at one address are refused")
+    func sharedAddress() {
+        let error = #expect(throws: LayoutError.self) {
+            _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "repeat": 3}, {"at": "00:01.2"}]}"#)
+        }
+        #expect(error.map { "\($0)".contains("00:01.2") } == true)
+    }
+
+    @Test("numbers that are none are refused", arguments: ["4Q", "", "K", "0x", "-1", "99999999999T"])
+    func badNumbers(text: String) {
+        #expect(throws: DecodingError.self) {
+            _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "rom": "\#(text)"}]}"#)
+        }
+    }
+
+    private func read(_ json: String) throws -> Layout {
+        try Layout(JSONDecoder().decode(LayoutFile.self, from: Data(json.utf8)))
+    }
+}

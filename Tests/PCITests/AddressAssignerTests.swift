@@ -1,0 +1,158 @@
+import Memslots
+import PCI
+import Testing
+
+@Suite struct AddressAssignerTests {
+    private static func apertures(high: UInt64? = nil) throws -> Apertures {
+        Apertures(
+            low: try range(0xc000_0000, 0x3e00_0000), high: try high.map { try range(0x10_0000_0000, $0) })
+    }
+
+    private static func root(_ functions: [FunctionAddress: FunctionDescription]) throws -> RootComplex {
+        var root = RootComplex()
+        for (address, description) in functions {
+            try root.insert(description, at: address)
+        }
+        return root
+    }
+
+    /// Neighbours joined.
+    private static func runs(_ ranges: [GuestRange]) -> [GuestRange] {
+        var runs: [GuestRange] = []
+        for range in ranges.sorted(by: { $0.first < $1.first }) {
+            if let last = runs.last, last.isFollowed(by: range),
+                let joined = GuestRange(first: last.first, last: range.last)
+            {
+                runs[runs.count - 1] = joined
+            } else {
+                runs.append(range)
+            }
+        }
+        return runs
+    }
+
+    @Test func largestComesFirst() throws {
+        let assigned = try AddressAssigner(Self.apertures()).assign([.at(1): .full, .at(2): .plain])
+        let bases = Dictionary(uniqueKeysWithValues: assigned.map { ("\($0.owner)", $0.base) })
+        #expect(bases["00:01.0 BAR 5"] == 0xc000_0000)
+        #expect(bases["00:02.0 BAR 0"] == 0xc000_4000)
+        #expect(bases["00:01.0 BAR 0"] == 0xc000_8000)
+        #expect(bases["00:01.0 BAR 4"] == 0xc000_c000)
+        #expect(bases["00:01.0 ROM"] == 0xc000_d000)
+        #expect(assigned.map(\.owner) == assigned.map(\.owner).sorted())
+    }
+
+    /// What a full bus costs when neighbours share a slot: its holes, and no more.
+    @Test(arguments: [0, 0x1000, 0x3000] as [UInt64])
+    func fullBusIs257RunsAndOneOfROMs(shift: UInt64) throws {
+        let functions = Dictionary(
+            uniqueKeysWithValues: (0..<256).map { (FunctionAddress(requesterID: $0), FunctionDescription.full) })
+        let apertures = Apertures(low: try range(0xc000_0000 + shift, 0x1000_0000))
+        var root = try Self.root(functions)
+        root.place(try AddressAssigner(apertures).assign(functions), enabling: true)
+
+        var memory = DecodedMemory()
+        for address in root.addresses {
+            _ = memory.update(try #require(root[address]))
+        }
+        let mapped = memory.regions.filter { $0.kind == .mapped }
+        #expect(memory.hiddenCount == 0 && mapped.count == 256 * 8)
+        #expect(Self.runs(mapped.filter { $0.access == .readWrite }.map(\.range)).count == 257)
+        #expect(Self.runs(mapped.filter { $0.access == .readOnly }.map(\.range)).count == 1)
+    }
+
+    @Test func wideBARsGoHighAndLowWhereThereIsNoRoom() throws {
+        let wide = FunctionDescription.plain.with { $0.bars[0] = BARDescription(kind: .memory64, size: 1 << 24) }
+        let functions = [try FunctionAddress.at(1): wide, try .at(2): wide]
+        func bases(_ high: UInt64?) throws -> [UInt64] {
+            try AddressAssigner(Self.apertures(high: high)).assign(functions).map(\.base)
+        }
+        #expect(try bases(nil) == [0xc000_0000, 0xc100_0000])
+        #expect(try bases(1 << 24) == [0x10_0000_0000, 0xc000_0000])
+        #expect(try bases(1 << 30) == [0x10_0000_0000, 0x10_0100_0000])
+    }
+
+    @Test func portsHaveAnApertureOfTheirOwn() throws {
+        let assigned = try AddressAssigner(Self.apertures()).assign([.at(1): .rich, .at(2): .rich])
+        #expect(assigned.filter { $0.owner.register == .bar(2) }.map(\.base) == [0xc000, 0xc020])
+    }
+
+    @Test func overflowNamesTheApertureAndTheSizes() throws {
+        let big = FunctionDescription.plain.with {
+            $0.bars[0]?.size = 0x2000_0000
+            $0.romSize = 0x1000
+        }
+        let functions = [try FunctionAddress.at(1): big, try .at(2): big]
+        let error = #expect(throws: AssignmentError.self) {
+            try AddressAssigner(Self.apertures()).assign(functions)
+        }
+        #expect(
+            error.map { "\($0)" }
+                == "00:02.0 BAR 0: no room for 0x20000000 bytes in the low aperture, which has 0x3e000000 bytes "
+                + "for 0x40002000; choose a larger one or fewer BARs")
+        let high = Apertures(low: try range(0xf000_0000, 0x2000_0000))
+        #expect(throws: AssignmentError.lowApertureAbove4GiB(high.low)) { try AddressAssigner(high).assign([:]) }
+    }
+
+    @Test func placingEnablesWhatIsThere() throws {
+        let functions = [try FunctionAddress.at(1): FunctionDescription.rich, try .at(2): .plain]
+        var root = try Self.root(functions)
+        let assigned = try AddressAssigner(Self.apertures()).assign(functions)
+        root.place(assigned, enabling: false)
+        #expect(try root[.at(1)]?.decodedRegions.isEmpty == true)
+        root.place(assigned, enabling: true)
+        let rich = try #require(try root[.at(1)])
+        #expect(rich.isROMEnabled && rich.decodesMemory && rich.decodesPorts && !rich.isBusMaster)
+        #expect(try root[.at(2)]?.decodesPorts == false)
+        for assignment in assigned {
+            #expect(root[assignment.owner.function]?.base(of: assignment.owner.register) == assignment.base)
+        }
+    }
+
+    @Test(arguments: propertySeeds)
+    func randomLayoutsAreAlignedDisjointAndInside(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        for _ in 0..<200 {
+            let functions = Self.randomFunctions(&random)
+            let start = UInt64.random(in: 0x8000_0...0xc000_0, using: &random) << 12
+            let apertures = Apertures(
+                low: try #require(GuestRange(first: GuestAddress(start), last: GuestAddress(0xfebf_ffff))),
+                high: random.next() % 2 == 0 ? nil : try range(1 << 40, 1 << 30))
+            guard let assigned = try? AddressAssigner(apertures).assign(functions) else { continue }
+            #expect(try AddressAssigner(apertures).assign(functions) == assigned)
+
+            var ranges: [GuestRange] = []
+            var lastBAR: UInt64 = 0
+            for assignment in assigned {
+                #expect(assignment.base % assignment.size == 0)
+                let range = try range(assignment.base, assignment.size)
+                #expect(apertures.low.contains(range) || apertures.high?.contains(range) ?? false)
+                ranges.append(range)
+                if assignment.owner.register != .rom, apertures.low.contains(range) {
+                    lastBAR = max(lastBAR, range.last.rawValue)
+                }
+            }
+            for assignment in assigned where assignment.owner.register == .rom {
+                #expect(assignment.base > lastBAR)
+            }
+            ranges.sort { $0.first < $1.first }
+            #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.last < $1.first }, "seed \(seed)")
+            #expect(assigned.count == functions.values.reduce(0) { $0 + $1.registers.count })
+        }
+    }
+
+    private static func randomFunctions(_ random: inout SplitMix64) -> [FunctionAddress: FunctionDescription] {
+        var functions: [FunctionAddress: FunctionDescription] = [:]
+        for _ in 0..<Int.random(in: 0...40, using: &random) {
+            var bars: [Int: BARDescription] = [:]
+            for number in [0, 2, 4] where random.next() % 3 != 0 {
+                let kind: BARDescription.Kind = random.next() % 2 == 0 ? .memory32 : .memory64
+                bars[number] = BARDescription(kind: kind, size: 1 << UInt64.random(in: 4...26, using: &random))
+            }
+            let romSize: UInt64? = random.next() % 2 == 0 ? nil : 1 << UInt64.random(in: 11...20, using: &random)
+            functions[FunctionAddress(requesterID: UInt16.random(in: 0...999, using: &random))] =
+                FunctionDescription(vendorID: 1, deviceID: 2, bars: bars, romSize: romSize)
+        }
+        return functions
+    }
+}

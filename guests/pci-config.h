@@ -1,0 +1,139 @@
+// How `pci` finds functions and sizes them, by configuration space. This is code: include it inside the image, after the
+// end of the program.
+
+// Finds all functions and makes a record of each.
+//
+//   out  r15  the end of the records
+find_functions:
+    mov r15d, RECORDS
+    mov rdi, [PARAMETER_ECAM]
+    mov rsi, [PARAMETER_BUSES]
+    shl rsi, 20
+    add rsi, rdi  // the end of the ECAM
+1:  cmp rdi, rsi
+    jae 5f
+    mov eax, [rdi + VENDOR_DEVICE]
+    cmp ax, 0xffff
+    je 2f
+    call make_record
+    test edi, FUNCTION
+    jnz 4f
+    test byte ptr [rdi + HEADER_TYPE], MULTIPLE_FUNCTIONS
+    jnz 4f
+    jmp 3f
+2:  test edi, FUNCTION
+    jnz 4f
+3:  add rdi, NEXT_DEVICE  // without a function 0 there are no others, and with it only where it says so
+    jmp 1b
+4:  add rdi, NEXT_FUNCTION
+    jmp 1b
+5:  ret
+
+// Makes the record of the function whose configuration space is at rdi and begins with eax; r15 moves on. The ports
+// must show the same function.
+make_record:
+    mov r8d, eax
+    mov ecx, edi
+    sub ecx, [PARAMETER_ECAM]
+    mov [r15 + RECORD_ECAM], ecx
+    mov eax, ecx
+    shr eax, 4  // bus, device and function begin at bit 8 here
+    or eax, 0x80000000
+    mov dx, CONFIG_ADDRESS
+    out dx, eax
+    mov dx, CONFIG_DATA
+    in eax, dx
+    cmp eax, r8d
+    je 1f
+    inc qword ptr [rip + mismatches_count]
+1:  inc qword ptr [rip + functions_count]
+
+    // Capabilities are a list: each begins with what it is and where the next one lies, 0 for nowhere.
+    test byte ptr [rdi + STATUS], HAS_CAPABILITIES
+    jz 4f
+    movzx ecx, byte ptr [rdi + CAPABILITIES]
+    mov edx, 48  // more do not fit: a longer list is a circle
+2:  and ecx, 0xfc
+    jz 4f
+    movzx eax, word ptr [rdi + rcx]
+    cmp al, MSIX
+    je 3f
+    movzx ecx, ah
+    dec edx
+    jnz 2b
+    jmp 4f
+3:  mov [r15 + RECORD_MSIX], cx
+    movzx eax, word ptr [rdi + rcx + MSIX_CONTROL]
+    and eax, MSIX_LAST_VECTOR
+    mov [r15 + RECORD_LAST_VECTOR], ax
+    mov eax, [rdi + rcx + MSIX_TABLE]
+    mov [r15 + RECORD_TABLE], eax
+    mov eax, [rdi + rcx + MSIX_PBA]
+    mov [r15 + RECORD_PBA], eax
+4:  add r15, RECORD_SIZE
+    ret
+
+// Sizes the BARs and the ROM of function rbx (6.2.5.1, 6.2.5.2): of an address that is a multiple of its size, only the
+// bits from the size upwards can be set. So all are set, and the lowest that stays set is the size. As long as that
+// goes on, the registers hold no addresses to answer at, and decode is off.
+size_function:
+    movzx r12d, word ptr [rdi + COMMAND]
+    mov eax, r12d
+    and eax, ~(IO_DECODE | MEMORY_DECODE)
+    mov [rdi + COMMAND], ax
+
+    mov ecx, BAR0
+1:  lea r8, [THIS_BAR]
+    mov edx, -1
+    call probe
+    test edx, edx
+    jz 3f  // no BAR; a pair has at least its flags in its first half
+    inc qword ptr [rip + bars_count]
+    mov r9d, eax
+    mov r10d, edx
+    and r10d, ~IO_FLAGS
+    test al, IS_IO
+    jnz 2f
+    and r10d, ~MEMORY_FLAGS
+    test al, IS_64BIT
+    jz 2f
+    add ecx, 4
+    mov edx, -1
+    call probe
+    shl rax, 32
+    or r9, rax
+    shl rdx, 32
+    or r10, rdx
+2:  call record_size
+3:  add ecx, 4
+    cmp ecx, BARS_END
+    jb 1b
+
+    mov ecx, ROM
+    lea r8, [rbx + RECORD_ROM]
+    mov edx, ~ROM_FLAGS
+    call probe
+    mov r9d, eax
+    mov r10d, edx
+    and r10d, ~ROM_FLAGS
+    call record_size
+
+    mov [rdi + COMMAND], r12w
+    ret
+
+// Returns what the register at rdi + rcx holds, in eax, and what it keeps of edx, in edx.
+probe:
+    mov eax, [rdi + rcx]
+    mov [rdi + rcx], edx
+    mov edx, [rdi + rcx]
+    mov [rdi + rcx], eax
+    ret
+
+// Records at r8 the register r9 and the size: the lowest bit of r10.
+record_size:
+    mov [r8], r9
+    mov rax, r10
+    neg rax
+    and rax, r10
+    mov [r8 + BAR_SIZE], rax
+    ret

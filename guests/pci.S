@@ -1,0 +1,266 @@
+// Plays firmware and driver for emulated PCI devices: finds all functions, sizes their BARs and ROMs, places them anew,
+// writes and checks the memory behind them, and has each function with MSI-X interrupt once. Then it says what it saw.
+//
+// It knows type-0 functions, no bridges. README.md describes what the monitor tells it and what it answers.
+
+#include "guest.h"
+#include "pci.h"
+
+// The parameters: 64-bit numbers that the monitor puts here.
+#define PARAMETER_ECAM 0x9000  // the address of configuration space, inside what is mapped
+#define PARAMETER_BUSES 0x9008  // how many buses it covers
+#define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
+#define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
+#define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
+#define END 8  // from the start
+
+#define PHASE_PORT 0xe0
+
+#define VECTOR 0x20  // the first that is not reserved for exceptions
+#define PATIENCE 1000  // how often to look for an interrupt that does not come
+
+// Tells the monitor that phase NUMBER begins.
+.macro phase number
+    mov al, \number
+    out PHASE_PORT, al
+.endm
+
+// Calls ROUTINE for each function: rbx is its record, rdi its configuration space. ROUTINE keeps rbx, rbp and r15.
+.macro each_function routine
+    lea rbp, [rip + \routine]
+    call for_each_function
+.endm
+
+// Prints a line: NAME and its count.
+.macro report name
+    print \name
+    mov rax, [rip + \name\()_count]
+    call decimal
+.endm
+
+begin pci, 64
+    phase 1  // walk
+    call find_functions
+    phase 2  // sizing
+    each_function size_function
+    phase 3  // placement
+    each_function place_function
+    phase 4  // exercise: nothing is checked until all is written, so that two BARs in one place show
+    call open_window
+    each_function write_function
+    each_function check_function
+    each_function check_rom
+    phase 5  // interrupts
+    lidt [rip + idt_register]
+    mov eax, APIC
+    mov dword ptr [rax + APIC_SPURIOUS_VECTOR], 0x1ff  // enabled
+    each_function interrupt_function
+    phase 6  // report
+    report functions
+    report bars
+    report bytes
+    report mismatches
+    report interrupts
+    cmp qword ptr [rip + mismatches_count], 0
+    setne bl
+    exit bl
+
+for_each_function:
+    mov ebx, RECORDS
+1:  cmp rbx, r15
+    je 2f
+    mov edi, [rbx + RECORD_ECAM]
+    add rdi, [PARAMETER_ECAM]
+    call rbp
+    add rbx, RECORD_SIZE
+    jmp 1b
+2:  ret
+
+// Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays where
+// it is. 64-bit BARs go to the high region, or the low one if the high one is full.
+place_function:
+    movzx r12d, word ptr [rdi + COMMAND]
+    mov eax, r12d
+    and eax, ~MEMORY_DECODE
+    mov [rdi + COMMAND], ax
+
+    mov ecx, BAR0
+1:  mov rdx, [THIS_BAR + BAR_SIZE]
+    test rdx, rdx
+    jz 4f
+    mov r8, [THIS_BAR]
+    test r8b, IS_IO
+    jnz 4f
+    test r8b, IS_64BIT
+    jz 2f
+    mov r9d, PARAMETER_HIGH
+    call allocate
+    jnc 3f
+2:  mov r9d, PARAMETER_LOW
+    call allocate
+    jc 4f
+3:  and r8d, MEMORY_FLAGS
+    or rax, r8
+    mov [THIS_BAR], rax
+    mov [rdi + rcx], eax
+    test al, IS_64BIT
+    jz 4f
+    shr rax, 32
+    mov [rdi + rcx + 4], eax
+4:  add ecx, 4
+    cmp ecx, BARS_END
+    jb 1b
+
+    // ROMs go to the end of the low region, from the top down. All are then side by side, and so are the BARs.
+    mov rdx, [rbx + RECORD_ROM + BAR_SIZE]
+    test rdx, rdx
+    jz 5f
+    mov rax, [PARAMETER_LOW + END]
+    sub rax, rdx
+    jb 5f
+    neg rdx
+    and rax, rdx
+    cmp rax, [PARAMETER_LOW]
+    jb 5f
+    mov [PARAMETER_LOW + END], rax
+    or eax, ROM_ENABLE
+    mov [rbx + RECORD_ROM], rax
+    mov [rdi + ROM], eax
+
+5:  or r12d, MEMORY_DECODE | BUS_MASTER
+    mov [rdi + COMMAND], r12w
+    ret
+
+// Takes rdx bytes, a power of two, at a multiple of it from the region at r9, and returns their address in rax; with the
+// carry flag set, if they do not fit. Clobbers r10 and r11.
+allocate:
+    mov rax, [r9]
+    lea r10, [rdx - 1]
+    add rax, r10
+    jc 1f
+    not r10
+    and rax, r10
+    mov r10, rax
+    add r10, rdx
+    jc 1f
+    mov r11, [r9 + END]
+    cmp r11, r10
+    jc 1f
+    mov [r9], r10
+1:  ret
+
+// Has function rbx interrupt with vector 0, if it has MSI-X and a doorbell, and counts. An interrupt that does not come
+// is waited for, but not forever.
+interrupt_function:
+    movzx r12d, word ptr [rbx + RECORD_MSIX]
+    test r12d, r12d
+    jz 4f
+    call locate_doorbell
+    jnc 4f
+    mov r10, rax
+    mov edx, [rbx + RECORD_PBA]
+    call bar_address
+    add r10, rax  // the doorbell
+    mov edx, [rbx + RECORD_TABLE]
+    call bar_address
+    mov r11, rax
+    mov eax, [rbx + RECORD_TABLE]
+    and eax, ~BIR
+    add r11, rax  // the table
+
+    // The first vector: address, data (fixed delivery to the processor with APIC number 0), and unmasked.
+    mov rax, r11
+    call reach
+    mov dword ptr [rax], APIC
+    mov dword ptr [rax + 4], 0
+    mov dword ptr [rax + 8], VECTOR
+    mov dword ptr [rax + 12], 0
+    add rdi, r12
+    movzx r13d, word ptr [rdi + MSIX_CONTROL]
+    mov eax, r13d
+    or eax, MSIX_ENABLE
+    and eax, ~MSIX_FUNCTION_MASK
+    mov [rdi + MSIX_CONTROL], ax
+
+    mov r12, [rip + interrupts_count]
+    mov ecx, PATIENCE
+    mov rax, r10
+    call reach
+    mov r8d, APIC  // for the handler
+    sti  // now, so that the interrupt can come as soon as KVM is back from the doorbell
+    mov dword ptr [rax], 0
+3:  pause
+    cmp r12, [rip + interrupts_count]
+    loope 3b
+    cli
+
+    mov rax, r11
+    call reach
+    mov dword ptr [rax + 12], 1  // masked
+    mov [rdi + MSIX_CONTROL], r13w
+4:  ret
+
+// Returns in rax the address of the BAR of function rbx whose number is in the lowest bits of edx. Clobbers rdx.
+bar_address:
+    and edx, BIR
+    shl edx, 4
+    mov rax, [rbx + rdx + RECORD_BARS]
+    and rax, ~MEMORY_FLAGS
+    ret
+
+handler:  // r8 is the local APIC where interrupts are on
+    inc qword ptr [rip + interrupts_count]
+    mov dword ptr [r8 + APIC_END_OF_INTERRUPT], 0
+    iretq
+
+#include "pci-config.h"
+#include "pci-memory.h"
+
+// Prints rax and ends the line. Clobbers rax, rcx, rdx, rsi.
+decimal:
+    lea rsi, [rip + digits_end]
+    mov ecx, 10
+1:  xor edx, edx
+    div rcx
+    add dl, '0'
+    dec rsi
+    mov [rsi], dl
+    test rax, rax
+    jnz 1b
+    lea rcx, [rip + digits_end + 1]
+    sub ecx, esi
+    mov dx, SERIAL_DATA
+    rep outsb
+    ret
+
+    .skip 20  // the digits of 2^64
+digits_end:
+    .ascii "\n"
+string functions,  "functions "
+string bars,       "bars "
+string bytes,      "bytesChecked "
+string mismatches, "mismatches "
+string interrupts, "interrupts "
+
+    .balign 16
+functions_count:
+    .quad 0
+bars_count:
+    .quad 0
+bytes_count:
+    .quad 0
+mismatches_count:
+    .quad 0
+interrupts_count:
+    .quad 0
+
+    // The IDT: all gates are absent but the last one.
+    .set handler_address, LOAD_ADDRESS + handler - start
+idt:
+    .skip VECTOR * 16
+    .short handler_address & 0xffff, CODE_SELECTOR, 0x8e00, handler_address >> 16  // an interrupt gate, present
+    .quad 0
+idt_register:
+    .short idt_register - idt - 1  // the limit is the last byte's offset
+    .quad LOAD_ADDRESS + idt - start
+end pci

@@ -1,0 +1,59 @@
+// The numbers of PCI that `pci` uses, and what it remembers of each function. Sections named here are of the PCI Local
+// Bus Specification 3.0.
+
+// Configuration space (6.1). A function's 4 KiB of it lie in the ECAM at its bus, device and function, shifted left by
+// 20, 15 and 12.
+#define VENDOR_DEVICE 0x00
+#define COMMAND 0x04
+#define STATUS 0x06
+#define HEADER_TYPE 0x0e
+#define BAR0 0x10
+#define BARS_END 0x28
+#define ROM 0x30
+#define CAPABILITIES 0x34
+
+#define IO_DECODE 0x01  // in COMMAND
+#define MEMORY_DECODE 0x02
+#define BUS_MASTER 0x04
+#define HAS_CAPABILITIES 0x10  // in STATUS
+#define MULTIPLE_FUNCTIONS 0x80  // in HEADER_TYPE
+#define FUNCTION 0x7000  // in an ECAM address
+#define NEXT_FUNCTION 0x1000
+#define NEXT_DEVICE 0x8000
+
+#define IS_IO 0x01  // in a BAR
+#define IS_64BIT 0x04
+#define IO_FLAGS 0x03
+#define MEMORY_FLAGS 0x0f
+#define ROM_ENABLE 0x01  // in ROM
+#define ROM_FLAGS 0x7ff
+#define ROM_SIGNATURE 0xaa55  // what a ROM begins with (6.3.1)
+
+// The MSI-X capability (6.8.2).
+#define MSIX 0x11
+#define MSIX_CONTROL 2
+#define MSIX_TABLE 4
+#define MSIX_PBA 8
+#define MSIX_ENABLE 0x8000  // in MSIX_CONTROL
+#define MSIX_FUNCTION_MASK 0x4000
+#define MSIX_LAST_VECTOR 0x07ff
+#define BIR 7  // in MSIX_TABLE and MSIX_PBA: the number of the BAR that the rest is an offset in
+
+#define CONFIG_ADDRESS 0xcf8  // the older way to configuration space, through two ports (3.2.2.3.2)
+#define CONFIG_DATA 0xcfc
+
+// What the guest remembers of a function: 128 bytes, so that 65,536 functions fit 8 MiB.
+#define RECORDS 0x400000
+#define RECORD_SIZE 0x80
+#define RECORD_ECAM 0x00  // 32 bits: where its configuration space lies in the ECAM
+#define RECORD_MSIX 0x04  // 16 bits: where in that its MSIX capability lies, 0 without one
+#define RECORD_LAST_VECTOR 0x06  // 16 bits
+#define RECORD_TABLE 0x08  // 32 bits, as in the capability
+#define RECORD_PBA 0x0c
+#define RECORD_BARS 0x10  // for each BAR: the register or pair of registers, flags and all, in 64 bits,
+#define BAR_SIZE 8  // and behind it the size, 0 where there is no BAR; so also for the second half of a pair
+#define RECORD_ROM 0x70  // the same for the ROM
+
+// The part of record rbx for the BAR whose register is rcx, an offset in configuration space: registers are 4 bytes
+// apart, these parts 16.
+#define THIS_BAR rbx + 4 * rcx + RECORD_BARS - 4 * BAR0
