@@ -18,6 +18,7 @@ DECLARE(echo_irq);
 DECLARE(memory);
 DECLARE(mmio);
 DECLARE(smp);
+DECLARE(pci);
 DECLARE(fault);
 
 static const struct cguests_guest table[] = {
@@ -93,6 +94,15 @@ static const struct cguests_guest table[] = {
         .irqchip = true,
     },
     {
+        .name = "pci",
+        .shows = "PCI functions found, sized, placed and put to use",
+        IMAGE(pci),
+        .mode = cguests_mode_long,
+        .memory = MIB(16),
+        .vcpus = 1,
+        .irqchip = true,
+    },
+    {
         .name = "fault",
         .shows = "a triple fault, on purpose",
         IMAGE(fault),
@@ -105,6 +115,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 9, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 10, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");

@@ -1,5 +1,5 @@
-// How `pci` finds functions and sizes them, by configuration space. This is code: include it inside the image, after the
-// end of the program.
+// How `pci` finds functions and sizes them, by configuration space. This is code: include it inside the image, after
+// the end of the program.
 
 // Finds all functions and makes a record of each.
 //

@@ -42,7 +42,8 @@ in_window:
     .quad 0  // the page that is in the window; never page 0, which is mapped
 
 // Write the first, the middle and the last page of each mapped piece of each BAR of function rbx, and check them. What
-// is written is the page's address, with the BAR's number in the lowest bits and the function's in the highest 16.
+// is written is the page's address, with the BAR's number in the lowest bits and, in the highest 16, the function's
+// bus, device and function number.
 write_function:
     lea rdi, [rip + write_page]
     jmp each_bar
@@ -56,7 +57,7 @@ each_bar:
 1:  mov r12, [THIS_BAR]
     mov rax, [THIS_BAR + BAR_SIZE]
     cmp rax, PAGE
-    jb 5f  // no BAR, or one whose page may belong to others, too
+    jb 5f  // no BAR, or one that shares its page with others and has no memory behind it
     test r12b, IS_IO
     jnz 5f
     and r12, ~MEMORY_FLAGS
@@ -123,8 +124,9 @@ each_bar:
     jb 1b
     ret
 
-// Calls rdi for the first, the last and the middle page of the piece of BAR r12 from offset rsi up to rdx; of fewer than
-// three pages, for each once. In the middle of an even number of pages is the lower one. Clobbers rax, rdx and r14.
+// Calls rdi for the first, the last and the middle page of the piece of the BAR at r12 from offset rsi up to rdx; of
+// fewer than three pages, for each once. In the middle of an even number of pages is the lower of two. Clobbers rax,
+// rdx and r14.
 touch_piece:
     cmp rsi, rdx
     jae 1f
@@ -163,8 +165,10 @@ check_page:
     inc qword ptr [rip + mismatches_count]
 1:  ret
 
-// Checks how the ROM of function rbx begins, if it has one that is enabled.
+// Checks how the ROM of function rbx begins, if it has one that is enabled and of at least a page.
 check_rom:
+    cmp qword ptr [rbx + RECORD_ROM + BAR_SIZE], PAGE
+    jb 1f
     mov rax, [rbx + RECORD_ROM]
     test al, ROM_ENABLE
     jz 1f

@@ -76,8 +76,8 @@ for_each_function:
     jmp 1b
 2:  ret
 
-// Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays where
-// it is. 64-bit BARs go to the high region, or the low one if the high one is full.
+// Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays
+// where it is. 64-bit BARs go to the high region, or the low one if the high one is full.
 place_function:
     movzx r12d, word ptr [rdi + COMMAND]
     mov eax, r12d
@@ -131,8 +131,8 @@ place_function:
     mov [rdi + COMMAND], r12w
     ret
 
-// Takes rdx bytes, a power of two, at a multiple of it from the region at r9, and returns their address in rax; with the
-// carry flag set, if they do not fit. Clobbers r10 and r11.
+// Takes rdx bytes, a power of two, at a multiple of it from the region at r9, and returns their address in rax. The
+// carry flag is set if they do not fit. Clobbers r10 and r11.
 allocate:
     mov rax, [r9]
     lea r10, [rdx - 1]

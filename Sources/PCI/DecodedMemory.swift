@@ -101,7 +101,7 @@ public struct DecodedMemory: Sendable {
         }
         let change = Self.difference(old, new)
         for region in change.added {
-            guard index.isFree(region.range, except: change.removed.contains) else { return nil }
+            guard index.isFree(region.range, except: { $0.owner.function == function }) else { return nil }
         }
         for region in change.removed {
             index.remove(region)

@@ -14,9 +14,10 @@ import Testing
 
         init(policy: SlotPolicy) {
             world = World(policy: policy)
+            // Those of three pages leave no gap in the backing before the next.
             unmapped = (0..<12).map { number in
                 Mapping(
-                    range: .frames(0, 1 + UInt64(number) % 3), backing: Backing(offset: UInt64(number) << 20),
+                    range: .frames(0, 2 + UInt64(number) % 2), backing: Backing(offset: UInt64(number) * 3 << 12),
                     access: number % 5 == 0 ? .readOnly : .readWrite, owner: "\(number)")
             }
         }

@@ -28,8 +28,8 @@ import Testing
         var table = MemslotTable(limits: SlotLimits(userSlots: 8192))
         for frame in 0..<8192 { try table.create(.frames(UInt64(frame))) }
         for id in (0..<8192).shuffled(using: &random) where id != 8191 { try table.delete(SlotID(id)) }
-        // The last id holds the array by id; what else there is belongs to one slot.
-        #expect(table.byteSize <= 8192 * 16 + 8192 / 8 + 1024)
+        // The last id holds the array by id, which malloc may round up to pages; what else there is belongs to one slot.
+        #expect(table.byteSize <= 8192 * 16 + 4096 + 8192 / 8 + 1024)
         try table.delete(8191)
         #expect(table.byteSize <= 1024)
     }

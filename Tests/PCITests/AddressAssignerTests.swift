@@ -42,6 +42,15 @@ import Testing
         #expect(assigned.map(\.owner) == assigned.map(\.owner).sorted())
     }
 
+    @Test func smallBARsFillTheGapBeforeALargeOne() throws {
+        let apertures = Apertures(low: try range(0xc000_2000, 0x10_0000))
+        let assigned = try AddressAssigner(apertures).assign([.at(1): .full])
+        #expect(
+            assigned.map(\.base) == [
+                0xc000_2000, 0xc000_3000, 0xc000_8000, 0xc000_9000, 0xc000_a000, 0xc000_4000, 0xc000_b000,
+            ])
+    }
+
     /// What a full bus costs when neighbours share a slot: its holes, and no more.
     @Test(arguments: [0, 0x1000, 0x3000] as [UInt64])
     func fullBusIs257RunsAndOneOfROMs(shift: UInt64) throws {

@@ -1,0 +1,211 @@
+/// SVG as it is drawn, in pixels: shapes are painted by classes, texts say their size and fit into a width.
+struct SVGCanvas {
+    static let width = 1280
+
+    /// Hues for functions, which those who see fewer colours tell apart too (after Paul Tol); neighbours differ in lightness.
+    static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
+
+    enum Anchor: String {
+        case start, middle, end
+    }
+
+    private var elements: [String] = []
+
+    // MARK: - Shapes
+
+    mutating func rect(
+        _ x: Int, _ y: Int, _ width: Int, _ height: Int, style: String, radius: Int = 0, tooltip: String? = nil
+    ) {
+        let rounding = radius > 0 ? " rx=\"\(radius)\"" : ""
+        let start = "<rect class=\"\(style)\" x=\"\(x)\" y=\"\(y)\" width=\"\(width)\" height=\"\(height)\"\(rounding)"
+        elements.append(start + (tooltip.map { "><title>\(Self.escaped($0))</title></rect>" } ?? "/>"))
+    }
+
+    mutating func path(_ path: String, style: String) {
+        guard !path.isEmpty else { return }
+        elements.append("<path class=\"\(style)\" d=\"\(path)\"/>")
+    }
+
+    /// A line of text; what does not fit ends in an ellipsis.
+    mutating func text(
+        _ string: String, x: Int, y: Int, size: Int, style: String = "", anchor: Anchor = .start, within width: Int
+    ) {
+        let most = Self.characters(of: size, style: style, within: width)
+        let line = string.count > most ? string.prefix(max(0, most - 1)) + "…" : string[...]
+        let style = style.isEmpty ? "" : " class=\"\(style)\""
+        let anchoring = anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\""
+        elements.append(
+            "<text\(style) x=\"\(x)\" y=\"\(y)\" font-size=\"\(size)\"\(anchoring)>\(Self.escaped(line))</text>")
+    }
+
+    /// Begins a group with a tooltip, up to `close()`.
+    mutating func open(tooltip: String) {
+        elements.append("<g><title>\(Self.escaped(tooltip))</title>")
+    }
+
+    mutating func close() {
+        elements.append("</g>")
+    }
+
+    /// Keeps a place behind all that follows, for a frame whose height is not known yet.
+    mutating func reserve() -> Int {
+        elements.append("")
+        return elements.count - 1
+    }
+
+    mutating func frame(_ place: Int, _ x: Int, _ y: Int, _ width: Int, _ height: Int) {
+        rect(x, y, width, height, style: "p", radius: 8)
+        elements[place] = elements.removeLast()
+    }
+
+    /// Two strokes that say: addresses are left out here; 10 wide, 13 high.
+    static func breakMark(x: Int, y: Int) -> String {
+        "M\(x) \(y + 13)l5 -13M\(x + 5) \(y + 13)l5 -13"
+    }
+
+    // MARK: - Text
+
+    /// An estimate of its width: no common font is wider on average.
+    static func textWidth(_ string: String, size: Int) -> Int {
+        (string.count * size * 6 + 9) / 10
+    }
+
+    private static func characters(of size: Int, style: String, within width: Int) -> Int {
+        width * 100 / (size * (style == "h" ? 68 : 60))
+    }
+
+    /// Lines of words.
+    static func wrapped(_ string: String, size: Int, within width: Int) -> [String] {
+        let most = characters(of: size, style: "h", within: width)
+        return string.split(separator: " ").reduce(into: []) { lines, word in
+            if let last = lines.last, last.count + 1 + word.count <= most {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+    }
+
+    /// Text as XML has it; control characters, which XML does not have at all, become spaces.
+    static func escaped(_ text: some StringProtocol) -> String {
+        text.unicodeScalars.reduce(into: "") { escaped, scalar in
+            switch scalar {
+            case "<": escaped += "&lt;"
+            case ">": escaped += "&gt;"
+            case "&": escaped += "&amp;"
+            case "\"": escaped += "&quot;"
+            case "\n": escaped += "\n"
+            case "\u{0}"..<" ", "\u{fffe}", "\u{ffff}": escaped += " "
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+    }
+
+    // MARK: - Document
+
+    func document(title: String, height: Int) -> String {
+        let size = "width=\"\(Self.width)\" height=\"\(height)\" viewBox=\"0 0 \(Self.width) \(height)\""
+        return """
+            <svg xmlns="http://www.w3.org/2000/svg" \(size)>
+            <title>\(Self.escaped(title))</title>
+            <style>
+            \(Self.styles)
+            </style>
+            <defs>
+            \(Self.patterns)
+            </defs>
+            <rect width="100%" height="100%" fill="#ffffff"/>
+            \(elements.joined(separator: "\n"))
+            </svg>
+
+            """
+    }
+
+    private static var styles: String {
+        let fixed = """
+            text{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;fill:#1f2933}
+            text.h{font-weight:bold}
+            text.m{font-family:"DejaVu Sans Mono",Menlo,Consolas,monospace}
+            text.q{fill:#52606d}
+            path{fill:none}
+            .p{fill:#f7f9fb;stroke:#cbd2d9}
+            .v{fill:#ffffff;stroke:#cbd2d9}
+            .l{stroke:#e4e7eb}
+            .s{stroke:#1f2933;stroke-width:3}
+            .k{stroke:#7b8794;stroke-width:1.2}
+            .d{stroke-dasharray:2 4}
+            .ram{fill:#8794a3}
+            .x{fill:#3e4c59}
+            """
+        let hued = hues.enumerated().map { hue, color in
+            """
+            .b\(hue){fill:\(color)}
+            .o\(hue){fill:url(#o\(hue));stroke:\(color)}
+            .t\(hue){fill:url(#t\(hue));stroke:\(color);stroke-dasharray:2 2}
+            """
+        }
+        return ([fixed] + hued + ["rect.n{stroke:none}"]).joined(separator: "\n")
+    }
+
+    /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.
+    private static var patterns: String {
+        hues.enumerated().map { hue, color in
+            """
+            <pattern id="o\(hue)" width="4" height="5" patternUnits="userSpaceOnUse"><rect width="4" height="5" \
+            fill="#ffffff"/><rect width="4" height="3" fill="\(color)"/></pattern>
+            <pattern id="t\(hue)" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" \
+            fill="#ffffff"/><path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
+            """
+        }.joined(separator: "\n")
+    }
+}
+
+// MARK: - Figures
+
+func hex(_ address: UInt64) -> String {
+    "0x" + String(address, radix: 16)
+}
+
+func rangeText(_ first: UInt64, _ last: UInt64) -> String {
+    "\(hex(first)) – \(hex(last))"
+}
+
+func counted(_ count: Int, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
+}
+
+/// Bytes between two addresses, both included; all 2^64 of them count as one less.
+func byteCount(_ first: UInt64, _ last: UInt64) -> UInt64 {
+    guard first <= last else { return 0 }
+    let (size, overflow) = (last - first).addingReportingOverflow(1)
+    return overflow ? .max : size
+}
+
+/// The addresses between two pieces; nil where there are none.
+func gap(after last: UInt64, before first: UInt64) -> (first: UInt64, last: UInt64)? {
+    first > last && first - last > 1 ? (last + 1, first - 1) : nil
+}
+
+/// How often 1 was doubled, at least, to make this.
+func doublings(_ size: UInt64) -> Int {
+    size == 0 ? 0 : 63 - size.leadingZeroBitCount
+}
+
+/// `16 KiB`, `748 MiB`, `1.5 GiB`: one decimal where it is not whole.
+func sizeText(_ size: UInt64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    var (value, unit) = (Double(size), 0)
+    // A tenth below 1024 would be rounded up to it.
+    while value >= 1023.95, unit + 1 < units.count { (value, unit) = (value / 1024, unit + 1) }
+    return "\(decimalText(value)) \(units[unit])"
+}
+
+func percentText(_ part: UInt64, of whole: UInt64) -> String {
+    let percent = whole == 0 ? 0 : Double(part) / Double(whole) * 100
+    return percent > 0 && percent < 0.1 ? "below 0.1 %" : "\(decimalText(percent)) %"
+}
+
+private func decimalText(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+}
