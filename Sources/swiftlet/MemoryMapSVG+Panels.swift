@@ -16,42 +16,75 @@ extension MemoryMapSVG {
         static let slot = 1060
     }
 
+    /// An area with all that is in it, in a frame.
     func drawPanel(_ panel: Panel, on canvas: inout SVGCanvas, at top: Int) -> Int {
-        let frame = canvas.reserve()
+        var content = SVGCanvas()
         let slots = Set(panel.pieces.compactMap(\.slot)).count
-        canvas.text(panel.area.name, x: Self.left, y: top + 25, size: 14, style: "h", within: 340)
-        canvas.text(
-            rangeText(panel.area.first, panel.area.last), x: 430, y: top + 25, size: 12, style: "m q", within: 290)
-        let facts = [useText(panel), counted(panel.pieces.count, "piece"), counted(slots, "slot")]
-        canvas.text(
-            facts.joined(separator: "  ·  "), x: Self.right, y: top + 25, size: 12, style: "q", anchor: .end, within: 480)
-        drawStrip(panel, on: &canvas, x: Self.left, y: top + 36, width: Self.right - Self.left, height: 10)
+        content.text(panel.area.name, x: Self.left, y: top + 25, size: 14, style: "h", within: 340)
+        content.text(
+            Figures.range(panel.area.span), x: 430, y: top + 25, size: 12, style: "m q", within: 290)
+        let facts = [useText(panel), Figures.count(panel.pieces.count, "piece"), Figures.count(slots, "slot")]
+        content.text(
+            facts.joined(separator: "  ·  "), x: Self.right, y: top + 25, size: 12, style: "q", anchor: .end,
+            within: 480)
+        drawStrip(panel, on: &content, x: Self.left, y: top + 36, width: Self.right - Self.left, height: 10)
 
         var y = top + 56
-        if panel.isNamed, let first = panel.pieces.first, first.first > panel.area.first {
-            y = drawGap(panel.area.first, first.first - 1, on: &canvas, at: y)
+        if let first = panel.pieces.first, first.first > panel.area.first {
+            y = drawGap(AddressSpan(first: panel.area.first, last: first.first - 1), on: &content, at: y)
         }
-        y = panel.pieces.count <= Self.mostRows
-            ? drawRows(panel.pieces, on: &canvas, at: y) : drawGrid(panel.pieces, on: &canvas, at: y)
-        if let last = panel.pieces.map(\.last).max(), let hole = gap(after: last, before: panel.area.last),
-            panel.isNamed
-        {
-            y = drawGap(hole.first, panel.area.last, on: &canvas, at: y)
+        y =
+            panel.pieces.count <= Self.mostRows
+            ? drawRows(panel.pieces, on: &content, at: y) : drawGrid(panel.pieces, on: &content, at: y)
+        if let last = panel.pieces.map(\.last).max(), last < panel.area.last {
+            y = drawGap(AddressSpan(first: last + 1, last: panel.area.last), on: &content, at: y)
         }
-        let bottom = y + 10
-        canvas.frame(frame, Self.margin, top, Self.contentWidth, bottom - top)
-        return bottom + 18
+        canvas.rect(Self.margin, top, Self.contentWidth, y + 10 - top, style: "p", radius: 8)
+        canvas.append(content)
+        return y + 28
     }
 
     /// Addresses where nothing is, as a line of their own.
-    private func drawGap(_ first: UInt64, _ last: UInt64, on canvas: inout SVGCanvas, at y: Int) -> Int {
+    private func drawGap(_ gap: AddressSpan, on canvas: inout SVGCanvas, at y: Int) -> Int {
         canvas.path(SVGCanvas.breakMark(x: Column.bar, y: y + 3), style: "k")
         canvas.path("M\(Column.bar + 16) \(y + 10)h\(Column.barWidth - 16)", style: "k d")
         canvas.text("unmapped", x: Column.owner, y: y + 14, size: 11, style: "q", within: 220)
-        canvas.text(rangeText(first, last), x: Column.range, y: y + 14, size: 11, style: "m q", within: 340)
-        canvas.text(
-            sizeText(byteCount(first, last)), x: Column.size, y: y + 14, size: 11, style: "q", anchor: .end, within: 90)
+        canvas.text(Figures.range(gap), x: Column.range, y: y + 14, size: 11, style: "m q", within: 340)
+        canvas.text(Figures.size(gap.size), x: Column.size, y: y + 14, size: 11, style: "q", anchor: .end, within: 90)
         return y + 20
+    }
+
+    // MARK: - How full an area is
+
+    /// The area from its first to its last address, to scale; the smallest piece is still a pixel.
+    func drawStrip(_ panel: Panel, on canvas: inout SVGCanvas, x: Int, y: Int, width: Int, height: Int) {
+        canvas.rect(x, y, width, height, style: "v")
+        let scale = Double(width) / Double(panel.area.span.size)
+        func pixel(_ address: UInt64) -> Int {
+            min(width - 1, max(0, Int(Double(min(address, panel.area.last) &- panel.area.first) * scale)))
+        }
+        var columns = [String?](repeating: nil, count: width)
+        for piece in panel.pieces {
+            let (left, right) = (pixel(piece.first), pixel(max(piece.first, piece.last)))
+            let style = style(of: piece)
+            for column in left...max(left, right) where columns[column] == nil || piece.kind != .trapped {
+                columns[column] = style
+            }
+        }
+        var start = 0
+        for column in 1...width where column == width || columns[column] != columns[start] {
+            if let style = columns[start] {
+                canvas.rect(x + start, y, column - start, height, style: style + " n")
+            }
+            start = column
+        }
+    }
+
+    /// How much of an area is used.
+    func useText(_ panel: Panel) -> String {
+        let size = panel.area.span.size
+        guard panel.isNamed else { return Figures.size(panel.used) }
+        return "\(Figures.size(panel.used)) of \(Figures.size(size)), \(Figures.percent(panel.used, of: size))"
     }
 
     // MARK: - Few pieces: a row each
@@ -61,16 +94,16 @@ extension MemoryMapSVG {
         var slotTop = top
         for (index, piece) in pieces.enumerated() {
             let before = index > 0 ? pieces[index - 1] : nil
-            if let before, let hole = gap(after: before.last, before: piece.first) {
-                y = drawGap(hole.first, hole.last, on: &canvas, at: y)
+            if let before, let hole = before.span.gap(before: piece.span) {
+                y = drawGap(hole, on: &canvas, at: y)
             } else if let before, before.function != piece.function {
                 canvas.path("M\(Column.owner) \(y)H\(Self.right)", style: "l")
             }
             drawRow(piece, on: &canvas, at: y)
-            if before.map({ !isJoined($0, piece) }) ?? true { slotTop = y }
+            if !isJoined(before, piece) { slotTop = y }
             y += 22
             let after = index + 1 < pieces.count ? pieces[index + 1] : nil
-            if let slot = piece.slot, after.map({ !isJoined(piece, $0) }) ?? true {
+            if let slot = piece.slot, !isJoined(piece, after) {
                 drawSlot(slot, from: slotTop, to: y, on: &canvas)
             }
         }
@@ -79,25 +112,23 @@ extension MemoryMapSVG {
 
     /// The longest bar is the largest piece of the drawing; each halving shortens it by as much.
     private func drawRow(_ piece: MapPiece, on canvas: inout SVGCanvas, at y: Int) {
-        let size = byteCount(piece.first, piece.last)
-        let largest = pieces.map { byteCount($0.first, $0.last) }.max() ?? size
-        let steps = max(8, doublings(largest))
-        let length = max(16, Column.barWidth * (doublings(size) + 1) / (steps + 1))
-        canvas.open(tooltip: tooltip(piece))
+        let size = piece.span.size
+        let steps = max(8, Figures.doublings(largest) + 1)
+        let length = max(16, Column.barWidth * (Figures.doublings(size) + 1) / steps)
         canvas.rect(Column.bar, y + 4, length, 14, style: style(of: piece))
         canvas.text(piece.owner, x: Column.owner, y: y + 15, size: 12, within: 230)
-        canvas.text(
-            rangeText(piece.first, piece.last), x: Column.range, y: y + 15, size: 12, style: "m", within: 340)
-        canvas.text(sizeText(size), x: Column.size, y: y + 15, size: 12, anchor: .end, within: 90)
+        canvas.text(Figures.range(piece.span), x: Column.range, y: y + 15, size: 12, style: "m", within: 340)
+        canvas.text(Figures.size(size), x: Column.size, y: y + 15, size: 12, anchor: .end, within: 90)
         if piece.slot == nil {
             canvas.text("no slot", x: Column.slot, y: y + 15, size: 12, style: "q", within: 150)
         }
-        canvas.close()
+        canvas.rect(Self.left, y, Self.right - Self.left, 22, style: "z", tooltip: tooltip(piece))
     }
 
     /// A slot along all rows that it holds, on both sides.
     private func drawSlot(_ slot: Int, from top: Int, to bottom: Int, on canvas: inout SVGCanvas) {
-        canvas.path("M\(Column.spine) \(top + 4)V\(bottom - 4)M\(Column.slot - 14) \(top + 4)V\(bottom - 4)", style: "s")
+        canvas.path(
+            "M\(Column.spine) \(top + 4)V\(bottom - 4)M\(Column.slot - 14) \(top + 4)V\(bottom - 4)", style: "s")
         canvas.text("slot \(slot)", x: Column.slot, y: (top + bottom) / 2 + 4, size: 12, within: 150)
     }
 
@@ -106,12 +137,6 @@ extension MemoryMapSVG {
     private static let cellsPerRow = 64
     private static let pitch = 14
     private static let firstCell = left + 120
-
-    /// A place in the grid: a piece, or addresses where nothing is.
-    private enum Cell {
-        case piece(MapPiece)
-        case gap(first: UInt64, last: UInt64)
-    }
 
     /// Bands of cells in the order of addresses; a band begins where the functions begin anew.
     private func drawGrid(_ pieces: [MapPiece], on canvas: inout SVGCanvas, at top: Int) -> Int {
@@ -134,21 +159,21 @@ extension MemoryMapSVG {
         return y
     }
 
-    private func drawBand(_ band: [MapPiece], after previous: MapPiece?, on canvas: inout SVGCanvas, at top: Int) -> Int {
+    private func drawBand(_ band: [MapPiece], after previous: MapPiece?, on canvas: inout SVGCanvas, at top: Int) -> Int
+    {
         canvas.text(bandText(band), x: Self.firstCell, y: top + 13, size: 11, style: "q", within: 890)
-        var cells: [Cell] = []
+        // A nil is a break: addresses where nothing is.
+        var cells: [MapPiece?] = []
         var before = previous
         for piece in band {
-            if let before, let hole = gap(after: before.last, before: piece.first) {
-                cells.append(.gap(first: hole.first, last: hole.last))
-            }
-            cells.append(.piece(piece))
+            if before?.span.gap(before: piece.span) != nil { cells.append(nil) }
+            cells.append(piece)
             before = piece
         }
         var y = top + 20
         for start in stride(from: 0, to: cells.count, by: Self.cellsPerRow) {
             let end = min(cells.count, start + Self.cellsPerRow)
-            drawCells(cells[start..<end], of: cells, on: &canvas, at: y)
+            drawCells(start..<end, of: cells, on: &canvas, at: y)
             y += 24
         }
         return y + 4
@@ -160,73 +185,61 @@ extension MemoryMapSVG {
         let functions = Set(band.compactMap(\.function)).count
         var facts: [String] = []
         if let first = registers.first, let last = registers.last {
-            facts = [first == last ? "\(first)" : "\(first) to \(last)", "of " + counted(functions, "function")]
+            facts = [first == last ? "\(first)" : "\(first) to \(last)", "of " + Figures.count(functions, "function")]
         }
-        let size = band.reduce(0) { $0 &+ byteCount($1.first, $1.last) }
-        return facts.joined(separator: " ") + (facts.isEmpty ? "" : "  ·  ") + counted(band.count, "piece")
-            + "  ·  " + sizeText(size)
+        let size = band.reduce(0) { $0 &+ $1.span.size }
+        return facts.joined(separator: " ") + (facts.isEmpty ? "" : "  ·  ") + Figures.count(band.count, "piece")
+            + "  ·  " + Figures.size(size)
     }
 
-    private func drawCells(_ row: ArraySlice<Cell>, of cells: [Cell], on canvas: inout SVGCanvas, at y: Int) {
-        var slotMarks = ""
-        var breaks = ""
-        var names: [Substring] = []
-        for (column, index) in row.indices.enumerated() {
-            let x = Self.firstCell + column * Self.pitch
-            guard case .piece(let piece) = row[index] else {
+    /// A row of cells: slots as lines below them, the first address before them, their functions behind.
+    private func drawCells(_ row: Range<Int>, of cells: [MapPiece?], on canvas: inout SVGCanvas, at y: Int) {
+        var (slots, breaks) = ("", "")
+        for index in row {
+            let x = Self.firstCell + (index - row.lowerBound) * Self.pitch
+            guard let piece = cells[index] else {
                 breaks += SVGCanvas.breakMark(x: x + 1, y: y + 1)
                 continue
             }
-            let before = index > 0 ? self.piece(cells[index - 1]) : nil
-            let after = index + 1 < cells.count ? self.piece(cells[index + 1]) : nil
+            let before = index > 0 ? cells[index - 1] : nil
+            let after = index + 1 < cells.count ? cells[index + 1] : nil
             // Pieces of one function stand closer together than functions.
-            let inset = before.map { $0.function == piece.function } ?? false ? 0 : 2
+            let inset = before?.function == piece.function ? 0 : 2
             canvas.rect(x + inset, y, Self.pitch - 1 - inset, 15, style: style(of: piece), tooltip: tooltip(piece))
-            names += piece.function.map { [$0] } ?? []
             guard piece.slot != nil else { continue }
-            let start = before.map { isJoined($0, piece) } ?? false ? x - (column == 0 ? 6 : 0) : x + 2
-            let end = after.map { isJoined(piece, $0) } ?? false ? x + Self.pitch + (column == 63 ? 6 : 0) : x + 12
-            slotMarks += "M\(start) \(y + 18)H\(end)"
+            // A slot that goes on in the next row stands out at the end of this one.
+            let (isFirst, isLast) = (index == row.lowerBound, index + 1 == row.upperBound)
+            let start = isJoined(before, piece) ? x - (isFirst ? 6 : 0) : x + 2
+            let end = isJoined(piece, after) ? x + Self.pitch + (isLast ? 6 : 0) : x + 12
+            slots += "M\(start) \(y + 18)H\(end)"
         }
-        canvas.path(slotMarks, style: "s")
+        canvas.path(slots, style: "s")
         canvas.path(breaks, style: "k")
-        drawMargins(row, names: names, on: &canvas, at: y)
-    }
-
-    /// The first address of a row before it, its functions behind it.
-    private func drawMargins(_ row: ArraySlice<Cell>, names: [Substring], on canvas: inout SVGCanvas, at y: Int) {
-        let address: UInt64? =
-            switch row.first {
-            case .piece(let piece): piece.first
-            case .gap(let first, _): first
-            case nil: nil
-            }
-        if let address {
-            canvas.text(
-                hex(address), x: Self.firstCell - 10, y: y + 12, size: 10, style: "m q", anchor: .end, within: 110)
-        }
+        let pieces = cells[row].compactMap(\.self)
+        guard let first = pieces.first else { return }
+        canvas.text(
+            Figures.hex(first.first), x: Self.firstCell - 10, y: y + 12, size: 10, style: "m q", anchor: .end,
+            within: 110)
+        let names = pieces.compactMap(\.function)
         if let first = names.first, let last = names.last {
             canvas.text(
-                first == last ? "\(first)" : "\(first) – \(last)", x: Self.firstCell + 64 * Self.pitch + 12, y: y + 12,
-                size: 10, style: "m q", within: 150)
+                first == last ? String(first) : "\(first) – \(last)",
+                x: Self.firstCell + Self.cellsPerRow * Self.pitch + 12, y: y + 12, size: 10, style: "m q", within: 150)
         }
-    }
-
-    private func piece(_ cell: Cell) -> MapPiece? {
-        if case .piece(let piece) = cell { piece } else { nil }
     }
 
     // MARK: - Pieces
 
     /// Whether two neighbours are in one slot.
-    private func isJoined(_ left: MapPiece, _ right: MapPiece) -> Bool {
-        left.slot != nil && left.slot == right.slot && gap(after: left.last, before: right.first) == nil
+    private func isJoined(_ left: MapPiece?, _ right: MapPiece?) -> Bool {
+        guard let left, let right else { return false }
+        return left.slot != nil && left.slot == right.slot && left.span.gap(before: right.span) == nil
     }
 
     private func tooltip(_ piece: MapPiece) -> String {
-        let size = sizeText(byteCount(piece.first, piece.last))
+        let size = Figures.size(piece.span.size)
         let kind = piece.kind == .trapped ? ", trapped" : ""
         let slot = piece.slot.map { "slot \($0)" } ?? "no slot"
-        return "\(piece.owner)\(kind)\n\(rangeText(piece.first, piece.last))\n\(size), \(slot)"
+        return "\(piece.owner)\(kind)\n\(Figures.range(piece.span))\n\(size), \(slot)"
     }
 }

@@ -1,3 +1,21 @@
+/// Guest-physical addresses from a first to a last one.
+struct AddressSpan: Hashable, Sendable {
+    var first: UInt64
+    var last: UInt64
+
+    /// Bytes; all 2^64 of them count as one less.
+    var size: UInt64 {
+        guard first <= last else { return 0 }
+        let (size, overflow) = (last - first).addingReportingOverflow(1)
+        return overflow ? .max : size
+    }
+
+    /// The addresses between this one and one behind it; nil where there are none.
+    func gap(before next: AddressSpan) -> AddressSpan? {
+        next.first > last && next.first - last > 1 ? AddressSpan(first: last + 1, last: next.first - 1) : nil
+    }
+}
+
 /// A piece of guest-physical memory on the map: RAM, or a part of a BAR or ROM that is handled in one way.
 struct MapPiece: Hashable, Sendable {
     enum Kind: Sendable {
@@ -20,6 +38,8 @@ struct MapPiece: Hashable, Sendable {
     /// The memory slot that it is in; nil where it is in none.
     var slot: Int?
 
+    var span: AddressSpan { AddressSpan(first: first, last: last) }
+
     /// What has a hue of its own: the function; nil for RAM and extra memory.
     var function: Substring? {
         switch kind {
@@ -38,17 +58,21 @@ struct MapArea: Hashable, Sendable {
     /// First and last address.
     var first: UInt64
     var last: UInt64
+
+    var span: AddressSpan { AddressSpan(first: first, last: last) }
 }
 
 /// A drawing of guest-physical memory: all areas side by side, and below them a panel for each that holds anything.
 ///
-/// The same areas and pieces give the same text. Areas do not overlap; a piece belongs to the area of its first address.
+/// Areas do not overlap, nor do pieces; a piece belongs to the area of its first address. Equal maps give equal text.
 struct MemoryMapSVG {
     let title: String
     let areas: [MapArea]
     let pieces: [MapPiece]
     /// Functions in order; their places in it choose their hues.
     private let functions: [Substring: Int]
+    /// Bytes of the largest piece.
+    let largest: UInt64
 
     /// An area and what is in it, by address.
     struct Panel {
@@ -59,7 +83,7 @@ struct MemoryMapSVG {
 
         /// Bytes, the trapped ones included.
         var used: UInt64 {
-            pieces.reduce(0) { $0 &+ byteCount($1.first, $1.last) }
+            pieces.reduce(0) { $0 &+ $1.span.size }
         }
     }
 
@@ -69,6 +93,7 @@ struct MemoryMapSVG {
         self.pieces = pieces.sorted { ($0.first, $0.last, $0.owner) < ($1.first, $1.last, $1.owner) }
         let names = Set(pieces.compactMap(\.function)).sorted()
         functions = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+        largest = pieces.map(\.span.size).max() ?? 0
     }
 
     static let margin = 36
@@ -77,9 +102,9 @@ struct MemoryMapSVG {
     /// The whole document.
     var text: String {
         var canvas = SVGCanvas()
-        var y = drawHeader(on: &canvas)
-        y = drawLegend(on: &canvas, at: y)
         let panels = panels
+        var y = drawHeader(on: &canvas)
+        y = drawLegend(panels, on: &canvas, at: y)
         y = drawOverview(panels.filter(\.isNamed), on: &canvas, at: y)
         for panel in panels where !panel.pieces.isEmpty {
             y = drawPanel(panel, on: &canvas, at: y)
@@ -123,19 +148,19 @@ struct MemoryMapSVG {
 
     private func drawHeader(on canvas: inout SVGCanvas) -> Int {
         canvas.text(title, x: Self.margin, y: 46, size: 22, style: "h", within: Self.contentWidth)
-        let ram = pieces.filter { $0.kind == .ram }.reduce(0) { $0 &+ byteCount($1.first, $1.last) }
+        let ram = pieces.filter { $0.kind == .ram }.reduce(0) { $0 &+ $1.span.size }
         let trapped = pieces.count { $0.kind == .trapped }
-        var facts = [ram == 0 ? "no RAM" : "\(sizeText(ram)) of RAM"]
-        if !functions.isEmpty { facts.append(counted(functions.count, "function")) }
-        facts.append(counted(pieces.count, "piece") + (trapped > 0 ? ", \(trapped) of them trapped" : ""))
-        facts.append(counted(Set(pieces.compactMap(\.slot)).count, "memory slot"))
+        var facts = [ram == 0 ? "no RAM" : "\(Figures.size(ram)) of RAM"]
+        if !functions.isEmpty { facts.append(Figures.count(functions.count, "function")) }
+        facts.append(Figures.count(pieces.count, "piece") + (trapped > 0 ? ", \(trapped) of them trapped" : ""))
+        facts.append(Figures.count(Set(pieces.compactMap(\.slot)).count, "memory slot"))
         canvas.text(
             facts.joined(separator: "  ·  "), x: Self.margin, y: 70, size: 13, style: "q", within: Self.contentWidth)
         return 90
     }
 
     /// Explains what occurs in this drawing.
-    private func drawLegend(on canvas: inout SVGCanvas, at top: Int) -> Int {
+    private func drawLegend(_ panels: [Panel], on canvas: inout SVGCanvas, at top: Int) -> Int {
         let kinds = Set(pieces.map(\.kind))
         var items: [(styles: [String], text: String)] = []
         if kinds.contains(.ram) { items.append((["ram"], "RAM")) }
@@ -148,6 +173,9 @@ struct MemoryMapSVG {
         if kinds.contains(.extra) { items.append((["x"], "other memory")) }
         if pieces.contains(where: { $0.slot != nil }) { items.append((["s"], "one memory slot")) }
         items.append((["k"], "unmapped"))
+        if panels.contains(where: { (2...Self.mostRows).contains($0.pieces.count) }) {
+            items.append(([], "a doubling lengthens a bar by a step"))
+        }
 
         var (x, y) = (Self.margin, top)
         for item in items {
@@ -172,79 +200,44 @@ struct MemoryMapSVG {
 
     // MARK: - Overview
 
-    private static let blockWidth = 164
     private static let gapWidth = 60
 
     /// All areas by address as equal blocks, each with a strip to scale; a break mark where addresses lie between two.
     private func drawOverview(_ panels: [Panel], on canvas: inout SVGCanvas, at top: Int) -> Int {
         guard !panels.isEmpty else { return top }
+        let holes = zip(panels, panels.dropFirst()).map { $0.area.span.gap(before: $1.area.span) }
+        let gaps = holes.count { $0 != nil } * Self.gapWidth
+        let width = min(300, max(192, (Self.contentWidth + 8 - gaps) / panels.count - 8))
         var (x, y) = (Self.margin, top)
-        var previous: UInt64?
-        for panel in panels {
-            let hole = previous.flatMap { gap(after: $0, before: panel.area.first) }
+        for (panel, hole) in zip(panels, [nil] + holes) {
             let before = hole == nil ? 0 : Self.gapWidth
-            if x + before + Self.blockWidth > Self.margin + Self.contentWidth {
+            if x + before + width > Self.margin + Self.contentWidth {
                 (x, y) = (Self.margin, y + 136)
             }
             if let hole {
-                let size = sizeText(byteCount(hole.first, hole.last))
-                canvas.path(SVGCanvas.breakMark(x: x + 24, y: y + 28), style: "k")
+                canvas.path(SVGCanvas.breakMark(x: x + 21, y: y + 28), style: "k")
                 canvas.text(
-                    size, x: x + Self.gapWidth / 2 - 4, y: y + 60, size: 10, style: "q", anchor: .middle,
+                    Figures.size(hole.size), x: x + 26, y: y + 60, size: 10, style: "q", anchor: .middle,
                     within: Self.gapWidth - 8)
-                x += Self.gapWidth
             }
-            drawBlock(panel, on: &canvas, x: x, y: y)
-            x += Self.blockWidth + 8
-            previous = panel.area.last
+            drawBlock(panel, width: width, on: &canvas, x: x + before, y: y)
+            x += before + width + 8
         }
         return y + 140
     }
 
-    private func drawBlock(_ panel: Panel, on canvas: inout SVGCanvas, x: Int, y: Int) {
-        let (area, inner) = (panel.area, Self.blockWidth - 20)
-        canvas.rect(x, y, Self.blockWidth, 88, style: "p", radius: 6)
-        let lines = SVGCanvas.wrapped(area.name, size: 12, within: inner)
-        for (index, line) in lines.prefix(2).enumerated() {
+    private func drawBlock(_ panel: Panel, width: Int, on canvas: inout SVGCanvas, x: Int, y: Int) {
+        let (area, inner) = (panel.area, width - 20)
+        canvas.rect(x, y, width, 88, style: "p", radius: 6)
+        for (index, line) in SVGCanvas.inTwoLines(area.name, size: 12, within: inner).enumerated() {
             canvas.text(line, x: x + 10, y: y + 20 + 15 * index, size: 12, style: "h", within: inner)
         }
         drawStrip(panel, on: &canvas, x: x + 10, y: y + 46, width: inner, height: 16)
-        let use = panel.pieces.isEmpty ? "\(sizeText(byteCount(area.first, area.last))), no memory" : useText(panel)
+        let use = panel.pieces.isEmpty ? "\(Figures.size(area.span.size)), no memory" : useText(panel)
         canvas.text(use, x: x + 10, y: y + 78, size: 10, style: "q", within: inner)
-        canvas.path("M\(x) \(y + 94)v8M\(x + Self.blockWidth) \(y + 94)v21", style: "k")
-        canvas.text(hex(area.first), x: x + 5, y: y + 102, size: 10, style: "m q", within: inner)
+        canvas.path("M\(x) \(y + 94)v8M\(x + width) \(y + 94)v21", style: "k")
+        canvas.text(Figures.hex(area.first), x: x + 5, y: y + 102, size: 10, style: "m q", within: inner)
         canvas.text(
-            hex(area.last), x: x + Self.blockWidth - 5, y: y + 115, size: 10, style: "m q", anchor: .end,
-            within: inner)
-    }
-
-    /// The area from its first to its last address, to scale; the smallest piece is still a pixel.
-    func drawStrip(_ panel: Panel, on canvas: inout SVGCanvas, x: Int, y: Int, width: Int, height: Int) {
-        canvas.rect(x, y, width, height, style: "v")
-        let scale = Double(width) / Double(byteCount(panel.area.first, panel.area.last))
-        func pixel(_ address: UInt64) -> Int {
-            min(width - 1, max(0, Int(Double(min(address, panel.area.last) &- panel.area.first) * scale)))
-        }
-        var columns = [String?](repeating: nil, count: width)
-        for piece in panel.pieces {
-            let (left, right) = (pixel(piece.first), pixel(max(piece.first, piece.last)))
-            for column in left...max(left, right) where columns[column] == nil || piece.kind != .trapped {
-                columns[column] = style(of: piece)
-            }
-        }
-        var start = 0
-        for column in 1...width where column == width || columns[column] != columns[start] {
-            if let style = columns[start] {
-                canvas.rect(x + start, y, column - start, height, style: style + " n")
-            }
-            start = column
-        }
-    }
-
-    /// How much of an area is used.
-    func useText(_ panel: Panel) -> String {
-        let size = byteCount(panel.area.first, panel.area.last)
-        guard panel.isNamed else { return sizeText(panel.used) }
-        return "\(sizeText(panel.used)) of \(sizeText(size)), \(percentText(panel.used, of: size))"
+            Figures.hex(area.last), x: x + width - 5, y: y + 115, size: 10, style: "m q", anchor: .end, within: inner)
     }
 }

@@ -38,24 +38,9 @@ struct SVGCanvas {
             "<text\(style) x=\"\(x)\" y=\"\(y)\" font-size=\"\(size)\"\(anchoring)>\(Self.escaped(line))</text>")
     }
 
-    /// Begins a group with a tooltip, up to `close()`.
-    mutating func open(tooltip: String) {
-        elements.append("<g><title>\(Self.escaped(tooltip))</title>")
-    }
-
-    mutating func close() {
-        elements.append("</g>")
-    }
-
-    /// Keeps a place behind all that follows, for a frame whose height is not known yet.
-    mutating func reserve() -> Int {
-        elements.append("")
-        return elements.count - 1
-    }
-
-    mutating func frame(_ place: Int, _ x: Int, _ y: Int, _ width: Int, _ height: Int) {
-        rect(x, y, width, height, style: "p", radius: 8)
-        elements[place] = elements.removeLast()
+    /// Draws all of another canvas over this one.
+    mutating func append(_ canvas: SVGCanvas) {
+        elements += canvas.elements
     }
 
     /// Two strokes that say: addresses are left out here; 10 wide, 13 high.
@@ -74,16 +59,11 @@ struct SVGCanvas {
         width * 100 / (size * (style == "h" ? 68 : 60))
     }
 
-    /// Lines of words.
-    static func wrapped(_ string: String, size: Int, within width: Int) -> [String] {
+    /// As many words as fit into a first line, and the rest.
+    static func inTwoLines(_ string: String, size: Int, within width: Int) -> [String] {
         let most = characters(of: size, style: "h", within: width)
-        return string.split(separator: " ").reduce(into: []) { lines, word in
-            if let last = lines.last, last.count + 1 + word.count <= most {
-                lines[lines.count - 1] = last + " " + word
-            } else {
-                lines.append(String(word))
-            }
-        }
+        guard string.count > most, let space = string.prefix(most + 1).lastIndex(of: " ") else { return [string] }
+        return [String(string[..<space]), String(string[string.index(after: space)...])]
     }
 
     /// Text as XML has it; control characters, which XML does not have at all, become spaces.
@@ -136,6 +116,7 @@ struct SVGCanvas {
             .d{stroke-dasharray:2 4}
             .ram{fill:#8794a3}
             .x{fill:#3e4c59}
+            .z{fill-opacity:0}
             """
         let hued = hues.enumerated().map { hue, color in
             """
@@ -151,8 +132,8 @@ struct SVGCanvas {
     private static var patterns: String {
         hues.enumerated().map { hue, color in
             """
-            <pattern id="o\(hue)" width="4" height="5" patternUnits="userSpaceOnUse"><rect width="4" height="5" \
-            fill="#ffffff"/><rect width="4" height="3" fill="\(color)"/></pattern>
+            <pattern id="o\(hue)" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" \
+            fill="#ffffff"/><rect width="4" height="2.5" fill="\(color)"/></pattern>
             <pattern id="t\(hue)" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" \
             fill="#ffffff"/><path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
             """
@@ -160,52 +141,41 @@ struct SVGCanvas {
     }
 }
 
-// MARK: - Figures
+/// Numbers as people read them.
+enum Figures {
+    static func hex(_ address: UInt64) -> String {
+        "0x" + String(address, radix: 16)
+    }
 
-func hex(_ address: UInt64) -> String {
-    "0x" + String(address, radix: 16)
-}
+    static func range(_ span: AddressSpan) -> String {
+        "\(hex(span.first)) – \(hex(span.last))"
+    }
 
-func rangeText(_ first: UInt64, _ last: UInt64) -> String {
-    "\(hex(first)) – \(hex(last))"
-}
+    static func count(_ count: Int, _ noun: String) -> String {
+        "\(count) \(noun)\(count == 1 ? "" : "s")"
+    }
 
-func counted(_ count: Int, _ noun: String) -> String {
-    "\(count) \(noun)\(count == 1 ? "" : "s")"
-}
+    /// `16 KiB`, `748 MiB`, `1.5 GiB`: one decimal where it is not whole.
+    static func size(_ size: UInt64) -> String {
+        let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        var (value, unit) = (Double(size), 0)
+        // What is less than a tenth below 1024 would be rounded up to it.
+        while value >= 1023.95, unit + 1 < units.count { (value, unit) = (value / 1024, unit + 1) }
+        return "\(decimal(value)) \(units[unit])"
+    }
 
-/// Bytes between two addresses, both included; all 2^64 of them count as one less.
-func byteCount(_ first: UInt64, _ last: UInt64) -> UInt64 {
-    guard first <= last else { return 0 }
-    let (size, overflow) = (last - first).addingReportingOverflow(1)
-    return overflow ? .max : size
-}
+    static func percent(_ part: UInt64, of whole: UInt64) -> String {
+        let percent = whole == 0 ? 0 : Double(part) / Double(whole) * 100
+        return percent > 0 && percent < 0.1 ? "< 0.1 %" : "\(decimal(percent)) %"
+    }
 
-/// The addresses between two pieces; nil where there are none.
-func gap(after last: UInt64, before first: UInt64) -> (first: UInt64, last: UInt64)? {
-    first > last && first - last > 1 ? (last + 1, first - 1) : nil
-}
+    /// How often 1 has to be doubled to come near to a size, from below.
+    static func doublings(_ size: UInt64) -> Int {
+        max(0, 63 - size.leadingZeroBitCount)
+    }
 
-/// How often 1 was doubled, at least, to make this.
-func doublings(_ size: UInt64) -> Int {
-    size == 0 ? 0 : 63 - size.leadingZeroBitCount
-}
-
-/// `16 KiB`, `748 MiB`, `1.5 GiB`: one decimal where it is not whole.
-func sizeText(_ size: UInt64) -> String {
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-    var (value, unit) = (Double(size), 0)
-    // A tenth below 1024 would be rounded up to it.
-    while value >= 1023.95, unit + 1 < units.count { (value, unit) = (value / 1024, unit + 1) }
-    return "\(decimalText(value)) \(units[unit])"
-}
-
-func percentText(_ part: UInt64, of whole: UInt64) -> String {
-    let percent = whole == 0 ? 0 : Double(part) / Double(whole) * 100
-    return percent > 0 && percent < 0.1 ? "below 0.1 %" : "\(decimalText(percent)) %"
-}
-
-private func decimalText(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    private static func decimal(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    }
 }

@@ -1,0 +1,110 @@
+import Foundation
+import LiveSupport
+import Testing
+
+@Suite("swiftlet layout", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct LayoutLiveTests {
+    @Test("a full bus has 2048 slots, and the guest finds nothing wrong with it", arguments: ["strict", "lazy"])
+    func fullBus(decode: String) throws {
+        let json = try report("full-bus", "--decode", decode)
+        #expect(json["ok"] as? Bool == true)
+        #expect(json["functions"] as? Int == 256)
+        #expect(try numbers("slots", of: json) == ["ram": 1, "bars": 1792, "roms": 256, "total": 2049, "limit": 32764])
+        #expect(try numbers("pieces", of: json) == ["mapped": 2048, "trapped": 256])
+        let guest = try numbers("guest", of: json)
+        #expect(guest["functions"] == 256 && guest["bars"] == 1536)
+        #expect(guest["mismatches"] == 0 && guest["interrupts"] == 256)
+        #expect(guest["bytesChecked"].map { $0 > 10_000 } == true)
+        let sizing = try edits("sizing", of: json)
+        #expect(sizing == (decode == "lazy" ? 0 : 4096))
+    }
+
+    @Test("the same bus coalesced needs 258 slots, for the holes in its BARs split them into 257 runs")
+    func coalesced() throws {
+        let json = try report("full-bus", "--slots", "coalesced")
+        #expect(json["ok"] as? Bool == true)
+        let slots = try numbers("slots", of: json)
+        #expect(slots["bars"] == 257 && slots["roms"] == 1)
+        #expect(try numbers("guest", of: json)["mismatches"] == 0)
+    }
+
+    @Test(
+        "every small preset is right under every policy", arguments: ["one", "typical-16", "typical-32"],
+        ["separate", "coalesced"])
+    func presets(name: String, policy: String) throws {
+        #expect(try report(name, "--slots", policy, "--decode", "lazy")["ok"] as? Bool == true)
+        #expect(try report(name, "--slots", policy)["ok"] as? Bool == true)
+    }
+
+    @Test("more slots than KVM has are refused with the numbers, before any is made")
+    func pastTheLimit() throws {
+        let result = try Command("layout", "past-the-limit").run()
+        #expect(result.status == 70)
+        #expect(result.output.isEmpty)
+        #expect(result.errors.contains("32769 memory slots") && result.errors.contains("32764"))
+    }
+
+    @Test("a layout file is built like a preset")
+    func layoutFile() throws {
+        let file = try TemporaryFile(
+            Array(
+                #"""
+                {"name": "mine", "functions": [{"at": "01:02.0", "repeat": 3, "rom": "8K",
+                  "bars": [{"bar": 0, "kind": "memory64", "size": "32K"}, {"bar": 4, "kind": "memory32", "size": "4K"}]}]}
+                """#.utf8))
+        let json = try report(file.path)
+        #expect(json["layout"] as? String == "mine")
+        #expect(json["ok"] as? Bool == true)
+        #expect(try numbers("slots", of: json)["total"] == 10)
+    }
+
+    @Test(
+        "a layout that is none ends with 64 or 65 and names the key",
+        arguments: [
+            (#"{"name": "x"}"#, "functions"), (#"{"name": "x", "functions": [{"at": 7}]}"#, "functions[0].at"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": "5000"}]}"#, "ROM"),
+            ("not json", "the file"), ("", "the file"),
+        ])
+    func badFiles(text: String, words: String) throws {
+        let file = try TemporaryFile(Array(text.utf8))
+        let result = try Command("layout", file.path).run()
+        #expect(result.status == 65)
+        #expect(result.errors.contains(words))
+        #expect(result.errors.split(separator: "\n").count == 1)
+    }
+
+    @Test("the list names the presets, and an unknown one ends with 64")
+    func list() throws {
+        let result = try Command("layout", "--list").run()
+        #expect(result.status == 0)
+        #expect(result.output.contains("full-bus") && result.output.contains("hgx-8"))
+        #expect(try Command("layout", "full-buss").run().status == 64)
+        #expect(try Command("layout").run().status == 64)
+    }
+
+    @Test("without --json there is a row for each mapping, and the totals")
+    func table() throws {
+        let result = try Command("layout", "one").run()
+        #expect(result.status == 0)
+        #expect(result.output.contains("00:04.0 BAR 0"))
+        #expect(result.output.split(separator: "\n").last?.contains("yes") == true)
+    }
+
+    private func report(_ arguments: String...) throws -> [String: Any] {
+        var command = Command()
+        command.arguments = ["layout", "--json"] + arguments
+        let result = try command.run()
+        #expect(result.status == 0, "\(result.errors)")
+        return try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+    }
+
+    private func numbers(_ key: String, of json: [String: Any]) throws -> [String: Int] {
+        try #require(json[key] as? [String: Int])
+    }
+
+    /// All edits of a phase together.
+    private func edits(_ phase: String, of json: [String: Any]) throws -> Int {
+        let edits = try #require(json["edits"] as? [String: [String: Int]])
+        return try #require(edits[phase]).values.reduce(0, +)
+    }
+}
