@@ -11,6 +11,11 @@ public struct Layout: Hashable, Sendable {
     /// By address; no two share one.
     public let functions: [Function]
 
+    /// The functions by their addresses.
+    public var byAddress: [FunctionAddress: FunctionDescription] {
+        Dictionary(uniqueKeysWithValues: functions.map { ($0.address, $0.description) })
+    }
+
     /// The number of buses that the functions take, counted from bus 0.
     public var buses: Int {
         functions.last.map { Int($0.address.bus) + 1 } ?? 0

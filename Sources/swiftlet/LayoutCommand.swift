@@ -55,11 +55,10 @@ struct LayoutCommand: ParsableCommand {
             return
         }
         let layout = try LayoutArgument(name: layout ?? "").load()
-        let functions = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, $0.description) })
         let result: PCIRun
         do throws(MachineError) {
             result = try PCIRun(
-                functions, policy: slots, decode: decode, vcpus: vcpus, mayExhaustHost: force)
+                layout.byAddress, policy: slots, decode: decode, vcpus: vcpus, mayExhaustHost: force)
         } catch {
             throw failure(error)
         }

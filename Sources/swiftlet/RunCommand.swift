@@ -1,8 +1,10 @@
 import ArgumentParser
 import Host
 import Images
+import Layouts
 import Machine
 import Memslots
+import PCI
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -43,6 +45,12 @@ struct RunCommand: ParsableCommand {
             "Interrupt controllers; without them HLT ends the run. (default: what the guest needs, none for files with one vCPU)",
             valueName: "controller"))
     var irqchip: InterruptController?
+
+    @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
+    var layout: String?
+
+    @Option(help: ArgumentHelp("What becomes of a BAR's slots while decode is off.", valueName: "policy"))
+    var decode = DecodePolicy.strict
 
     @Option(help: ArgumentHelp("How memory becomes slots: one each, or shared by neighbours.", valueName: "policy"))
     var slots = SlotPolicy.separate
@@ -109,6 +117,10 @@ extension RunCommand {
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
         wish.machine.policy = slots
+        wish.machine.decode = decode
+        if let layout {
+            wish.machine.functions = try LayoutArgument(name: layout).load().byAddress
+        }
         wish.machine.mayExhaustHost = force
         if let irqchip {
             wish.machine.interruptController = irqchip
