@@ -1,7 +1,8 @@
 extension AddressSpace {
     /// Starts or ends the logging of dirty pages for the mappings that overlap `range`.
     ///
-    /// A slot logs while one of its mappings does. What was logged of a mapping is forgotten when its logging ends.
+    /// A slot logs while one of its mappings does. What is mapped there goes on logging when it is mapped elsewhere; what was
+    /// logged of it is forgotten when its logging ends.
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -11,17 +12,26 @@ extension AddressSpace {
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             changed.forEach(in: slot.range) { flags.formUnion($0.flags) }
+            var isChanged = false
+            mappings.forEach(in: slot.range) {
+                if $0.logsDirtyPages != logs, $0.range.overlaps(range) { isChanged = true }
+            }
+            if isChanged, slot.flags.contains(.logDirtyPages) {
+                // What was written so far belongs to the mappings that have logged so far.
+                steps.append(.takeDirtyLog(slot))
+            }
             if flags != slot.flags {
                 steps.append(.edit(.setFlags(slot.id, flags)))
             }
         }
         try run(steps, through: &installer)
         mappings = changed
-        if !logs {
-            mappings.forEach(in: range) { record in
-                for page in 0..<record.range.pages {
-                    _ = dirty.remove(page: record.mapping.backing.page + page, of: record.mapping.backing.id)
-                }
+        mappings.forEach(in: range) { record in
+            if logs {
+                loggedBackings.insert(record.mapping.backing)
+            } else {
+                loggedBackings.remove(record.mapping.backing)
+                dirty.forget(record.mapping)
             }
         }
     }
@@ -68,6 +78,16 @@ extension DirtyPages {
                     insert(page: record.mapping.backing.page + (page - firstPage), of: record.mapping.backing.id)
                 }
             }
+        }
+    }
+}
+
+extension DirtyPages {
+    /// Forgets all pages of a mapping.
+    fileprivate mutating func forget(_ mapping: Mapping) {
+        guard !isEmpty else { return }
+        for page in 0..<mapping.range.pages {
+            _ = remove(page: mapping.backing.page + page, of: mapping.backing.id)
         }
     }
 }

@@ -8,6 +8,10 @@ public struct AddressSpace: Sendable {
     public private(set) var table: MemslotTable
     var mappings = MappingSet()
     var dirty = DirtyPages()
+    /// What logs dirty pages, wherever it is mapped: a BAR keeps its logging while it moves or its decode is off.
+    var loggedBackings = Set<Backing>()
+    /// Whether a failed undo has left other slots than the mappings ask for; the next change looks at all of them.
+    private var isOutOfStep = false
 
     public init(limits: SlotLimits, policy: SlotPolicy, placement: Placement) {
         self.policy = policy
@@ -37,13 +41,20 @@ public struct AddressSpace: Sendable {
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
         let change = try checked(removing: removing, adding: adding)
-        let difference = plan(change)
+        let (slots, runs) = plan(change)
+        let difference = SlotPlanner.difference(from: slots, to: runs)
         let needed = table.count + difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
-        try run(steps(of: difference, change), through: &installer)
+        var steps = steps(of: difference, change)
+        if !steps.isEmpty {
+            let logging = slots.filter { $0.flags.contains(.logDirtyPages) }
+            steps.insert(contentsOf: logging.map(TransactionStep.takeDirtyLog), at: 0)
+        }
+        try run(steps, through: &installer)
         mappings.apply(change)
+        isOutOfStep = false
     }
 
     /// Runs a transaction; the mappings still say what was there before it.
@@ -51,8 +62,10 @@ public struct AddressSpace: Sendable {
         _ steps: [TransactionStep], through installer: inout Installer
     ) throws(AddressSpaceError) {
         var transaction = Transaction(steps: steps)
-        var harvest = dirty
-        defer { dirty = harvest }
+        // Taken out for the time being, so that it is not copied.
+        var harvest = DirtyPages()
+        swap(&harvest, &dirty)
+        defer { swap(&harvest, &dirty) }
         let mappings = mappings
         do throws(TransactionError) {
             try transaction.run(on: &table, through: &installer) {
@@ -60,6 +73,7 @@ public struct AddressSpace: Sendable {
                 harvest.insert(try installer.takeDirtyLog(of: slot), of: slot, in: mappings)
             }
         } catch {
+            isOutOfStep = isOutOfStep || !error.stuck.isEmpty
             throw .transaction(error)
         }
     }
@@ -94,7 +108,9 @@ extension AddressSpace {
         change.added.reserveCapacity(adding.count)
         for mapping in adding.sortedByAddress(\.range.first) {
             let (host, piece) = placement.place(mapping, policy: policy)
-            let placed = PlacedMapping(mapping: mapping, host: host, isInWindow: piece != nil)
+            let placed = PlacedMapping(
+                mapping: mapping, host: host, isInWindow: piece != nil,
+                logsDirtyPages: !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing))
             try check(placed, behind: change.added.last, leaving: change.removed)
             change.added.append(placed)
             if let piece {
@@ -134,8 +150,8 @@ extension AddressSpace {
         }
     }
 
-    /// The slots around a change as they should be, against those that are there.
-    private func plan(_ change: Change) -> SlotPlanner.Difference {
+    /// The slots around a change that are there, and those that should be.
+    private func plan(_ change: Change) -> (slots: [Memslot], runs: [SlotPlanner.Run]) {
         var slots: [Memslot] = []
         var runs: [SlotPlanner.Run] = []
         slots.reserveCapacity(change.removed.count)
@@ -165,11 +181,12 @@ extension AddressSpace {
                 added.removeFirst()
             }
         }
-        return SlotPlanner.difference(from: slots, to: runs)
+        return (slots, runs)
     }
 
     /// A range, and around it the slots that it cuts and, where neighbours share slots, those that it touches.
     func extended(_ range: GuestRange) -> GuestRange {
+        if isOutOfStep { return .everything }
         guard policy == .coalesced else { return range }
         let before = GuestAddress(range.first.rawValue == 0 ? 0 : range.first.rawValue - 1)
         let behind = range.last.advanced(by: 1) ?? range.last

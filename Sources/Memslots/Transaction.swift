@@ -1,5 +1,7 @@
 /// A step of a transaction.
 public enum TransactionStep: Hashable, Sendable {
+    /// Takes a slot's dirty log, before the slot or what lies in it changes.
+    case takeDirtyLog(Memslot)
     case edit(SlotEdit)
     case place(WindowPiece)
     case clear(WindowPiece)
@@ -14,6 +16,7 @@ struct Transaction: ~Copyable {
     private var applied: [Applied] = []
 
     private enum Applied {
+        case nothing
         case slot(SlotChange)
         case placed(WindowPiece)
         case cleared(WindowPiece)
@@ -24,18 +27,18 @@ struct Transaction: ~Copyable {
         applied.reserveCapacity(steps.count)
     }
 
-    /// Applies all steps, the vCPUs parked meanwhile. `willLose` is called with each logging slot before a change takes its
-    /// dirty bitmap away.
+    /// Applies all steps, the vCPUs parked meanwhile. `keepDirtyLog` takes the dirty log of a slot to where it outlasts the
+    /// slot: that is not undone.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer,
-        willLose: (Memslot, inout Installer) throws(SlotErrno) -> Void
+        keepDirtyLog: (Memslot, inout Installer) throws(SlotErrno) -> Void
     ) throws(TransactionError) {
         guard !steps.isEmpty else { return }
         installer.park()
         defer { installer.resume() }
         for step in steps {
             do throws(TransactionError.Cause) {
-                applied.append(try Self.apply(step, to: &table, through: &installer, willLose: willLose))
+                applied.append(try Self.apply(step, to: &table, through: &installer, keepDirtyLog: keepDirtyLog))
             } catch {
                 let stuck = undo(on: &table, through: &installer)
                 throw TransactionError(
@@ -46,9 +49,12 @@ struct Transaction: ~Copyable {
 
     private static func apply<Installer: SlotInstaller & ~Copyable>(
         _ step: TransactionStep, to table: inout MemslotTable, through installer: inout Installer,
-        willLose: (Memslot, inout Installer) throws(SlotErrno) -> Void
+        keepDirtyLog: (Memslot, inout Installer) throws(SlotErrno) -> Void
     ) throws(TransactionError.Cause) -> Applied {
         switch step {
+        case .takeDirtyLog(let slot):
+            do { try keepDirtyLog(slot, &installer) } catch { throw .kernel(error) }
+            return .nothing
         case .edit(let edit):
             let change: SlotChange
             do throws(SlotViolation) {
@@ -57,12 +63,6 @@ struct Transaction: ~Copyable {
                 throw .rule(error)
             }
             do throws(SlotErrno) {
-                switch change {
-                case .delete(let slot) where slot.flags.contains(.logDirtyPages): try willLose(slot, &installer)
-                case .move(let slot, _) where slot.flags.contains(.logDirtyPages): try willLose(slot, &installer)
-                case .setFlags(let slot, _) where slot.flags.contains(.logDirtyPages): try willLose(slot, &installer)
-                default: break
-                }
                 if let request = change.request {
                     try installer.set(request)
                 }
@@ -88,6 +88,7 @@ struct Transaction: ~Copyable {
         for step in applied.reversed() {
             do throws(SlotErrno) {
                 switch step {
+                case .nothing: break
                 case .slot(let change):
                     try Self.undo(change, on: &table, through: &installer)
                 case .placed(let piece): try installer.clear(piece)
@@ -119,7 +120,7 @@ struct Transaction: ~Copyable {
         case .slot(.move(let from, let to)): "slot \(to.id) is at \(to.range), not back at \(from.range)"
         case .slot(.setFlags(let from, let to)):
             "slot \(to.id) has the flags \(to.flags.rawValue), not \(from.flags.rawValue)"
-        case .slot(.none): "nothing changed"
+        case .nothing, .slot(.none): "nothing changed"
         case .placed(let piece): "\(piece.size) bytes at host \(hexadecimal(piece.host)) are still mapped"
         case .cleared(let piece): "\(piece.size) bytes at host \(hexadecimal(piece.host)) are no longer mapped"
         }
@@ -166,14 +167,23 @@ extension TransactionError: CustomStringConvertible {
     private var causeDescription: String {
         switch cause {
         case .rule(let violation): "\(violation)"
+        case .kernel(let errno) where isWindowStep: "mmap failed with \(errno); perhaps vm.max_map_count is reached"
         case .kernel(let errno):
             "the kernel refused with \(errno), though no rule known here is broken; on some processors KVM keeps slots of "
                 + "its own, and its memory may have run out"
         }
     }
 
+    private var isWindowStep: Bool {
+        switch step {
+        case .place, .clear: true
+        case .edit, .takeDirtyLog: false
+        }
+    }
+
     private var stepDescription: String {
         switch step {
+        case .takeDirtyLog(let slot): "take the dirty pages of \(slot)"
         case .edit(.create(let range, let host, _)): "create a slot at \(range) with host \(hexadecimal(host))"
         case .edit(.delete(let id)): "delete slot \(id)"
         case .edit(.move(let id, let target)): "move slot \(id) to \(target)"

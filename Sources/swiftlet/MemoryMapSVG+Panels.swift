@@ -59,9 +59,10 @@ extension MemoryMapSVG {
     /// The area from its first to its last address, to scale; the smallest piece is still a pixel.
     func drawStrip(_ panel: Panel, on canvas: inout SVGCanvas, x: Int, y: Int, width: Int, height: Int) {
         canvas.rect(x, y, width, height, style: "v")
-        let scale = Double(width) / Double(panel.area.span.size)
+        let scale = Double(width) / Double(max(1, panel.area.span.size))
         func pixel(_ address: UInt64) -> Int {
-            min(width - 1, max(0, Int(Double(min(address, panel.area.last) &- panel.area.first) * scale)))
+            let offset = max(address, panel.area.first) - panel.area.first
+            return Int(min(Double(width - 1), Double(offset) * scale))
         }
         var columns = [String?](repeating: nil, count: width)
         for piece in panel.pieces {
@@ -140,43 +141,30 @@ extension MemoryMapSVG {
 
     /// Bands of cells in the order of addresses; a band begins where the functions begin anew.
     private func drawGrid(_ pieces: [MapPiece], on canvas: inout SVGCanvas, at top: Int) -> Int {
-        var bands: [[MapPiece]] = []
-        for piece in pieces {
-            if let last = bands.last?.last, (last.function ?? "") <= (piece.function ?? "") {
-                bands[bands.count - 1].append(piece)
-            } else {
-                bands.append([piece])
-            }
-        }
-        // Where addresses do not follow the functions at all, bands say nothing.
-        if bands.count * 8 > pieces.count { bands = [pieces] }
-        var y = top
-        var previous: MapPiece?
-        for band in bands {
-            y = drawBand(band, after: previous, on: &canvas, at: y)
-            previous = band.last
-        }
-        return y
-    }
-
-    private func drawBand(_ band: [MapPiece], after previous: MapPiece?, on canvas: inout SVGCanvas, at top: Int) -> Int
-    {
-        canvas.text(bandText(band), x: Self.firstCell, y: top + 13, size: 11, style: "q", within: 890)
         // A nil is a break: addresses where nothing is.
         var cells: [MapPiece?] = []
-        var before = previous
-        for piece in band {
+        var starts = [0]
+        var before: MapPiece?
+        for piece in pieces {
             if before?.span.gap(before: piece.span) != nil { cells.append(nil) }
+            if let before, before.function ?? "" > piece.function ?? "" { starts.append(cells.count) }
             cells.append(piece)
             before = piece
         }
-        var y = top + 20
-        for start in stride(from: 0, to: cells.count, by: Self.cellsPerRow) {
-            let end = min(cells.count, start + Self.cellsPerRow)
-            drawCells(start..<end, of: cells, on: &canvas, at: y)
-            y += 24
+        // Where addresses do not follow the functions at all, bands say nothing.
+        if starts.count * 8 > pieces.count { starts = [0] }
+        var y = top
+        for (start, end) in zip(starts, starts.dropFirst() + [cells.count]) {
+            let text = bandText(cells[start..<end].compactMap(\.self))
+            canvas.text(text, x: Self.firstCell, y: y + 13, size: 11, style: "q", within: 890)
+            y += 20
+            for row in stride(from: start, to: end, by: Self.cellsPerRow) {
+                drawCells(row..<min(end, row + Self.cellsPerRow), of: cells, on: &canvas, at: y)
+                y += 24
+            }
+            y += 4
         }
-        return y + 4
+        return y
     }
 
     /// What the pieces of a band have in common.
@@ -185,11 +173,12 @@ extension MemoryMapSVG {
         let functions = Set(band.compactMap(\.function)).count
         var facts: [String] = []
         if let first = registers.first, let last = registers.last {
-            facts = [first == last ? "\(first)" : "\(first) to \(last)", "of " + Figures.count(functions, "function")]
+            let names = registers.count > 2 ? "\(first) to \(last)" : registers.joined(separator: " and ")
+            facts = ["\(names) of \(Figures.count(functions, "function"))"]
         }
         let size = band.reduce(0) { $0 &+ $1.span.size }
-        return facts.joined(separator: " ") + (facts.isEmpty ? "" : "  ·  ") + Figures.count(band.count, "piece")
-            + "  ·  " + Figures.size(size)
+        facts += [Figures.count(band.count, "piece"), Figures.size(size)]
+        return facts.joined(separator: "  ·  ")
     }
 
     /// A row of cells: slots as lines below them, the first address before them, their functions behind.
@@ -209,9 +198,9 @@ extension MemoryMapSVG {
             guard piece.slot != nil else { continue }
             // A slot that goes on in the next row stands out at the end of this one.
             let (isFirst, isLast) = (index == row.lowerBound, index + 1 == row.upperBound)
-            let start = isJoined(before, piece) ? x - (isFirst ? 6 : 0) : x + 2
-            let end = isJoined(piece, after) ? x + Self.pitch + (isLast ? 6 : 0) : x + 12
-            slots += "M\(start) \(y + 18)H\(end)"
+            let (joinsBefore, joinsAfter) = (isJoined(before, piece), isJoined(piece, after))
+            if isFirst || !joinsBefore { slots += "M\(joinsBefore ? x - 6 : x + 2) \(y + 18)" }
+            if isLast || !joinsAfter { slots += "H\(joinsAfter ? x + Self.pitch + 6 : x + 12)" }
         }
         canvas.path(slots, style: "s")
         canvas.path(breaks, style: "k")

@@ -174,7 +174,7 @@ struct MemoryMapSVG {
         if pieces.contains(where: { $0.slot != nil }) { items.append((["s"], "one memory slot")) }
         items.append((["k"], "unmapped"))
         if panels.contains(where: { (2...Self.mostRows).contains($0.pieces.count) }) {
-            items.append(([], "a doubling lengthens a bar by a step"))
+            items.append(([], "each doubling of size makes a bar a step longer"))
         }
 
         var (x, y) = (Self.margin, top)

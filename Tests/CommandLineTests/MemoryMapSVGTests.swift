@@ -1,0 +1,300 @@
+import Testing
+
+@testable import swiftlet
+
+@Suite("The drawing of guest memory")
+struct MemoryMapSVGTests {
+    @Test("is well-formed, and small enough to open", arguments: MapSample.all)
+    func wellFormed(sample: MapSample) throws {
+        let elements = try SVGElement.all(in: sample.drawing)
+        #expect(elements.first?.name == "svg")
+        #expect(sample.drawing.utf8.count < 600_000)
+    }
+
+    @Test("tells owner, range, size and slot of every piece in one tooltip", arguments: MapSample.all)
+    func tooltips(sample: MapSample) throws {
+        let titles = try SVGElement.all(in: sample.drawing).filter { $0.name == "title" }.map(\.text)
+        let expected = sample.pieces.map { piece in
+            let range = "0x\(String(piece.first, radix: 16)) – 0x\(String(piece.last, radix: 16))"
+            let trapped = piece.kind == .trapped ? ", trapped" : ""
+            let size = Figures.size(piece.last - piece.first + 1)
+            return "\(piece.owner)\(trapped)\n\(range)\n\(size), \(piece.slot.map { "slot \($0)" } ?? "no slot")"
+        }
+        #expect(titles.first == sample.name)
+        #expect(titles.dropFirst().sorted() == expected.sorted())
+    }
+
+    @Test("keeps every text and every shape on the canvas", arguments: MapSample.all)
+    func insideCanvas(sample: MapSample) throws {
+        let elements = try SVGElement.all(in: sample.drawing)
+        let canvas = try #require(elements.first.flatMap { Box(shape: $0) })
+        for element in elements where element.name == "text" || element.attributes["x"] != nil {
+            let box = try #require(element.name == "text" ? Box(text: element) : Box(shape: element))
+            #expect(canvas.contains(box), "\(element)")
+        }
+    }
+
+    @Test("has no text over another", arguments: MapSample.all)
+    func noOverlap(sample: MapSample) throws {
+        let texts = try SVGElement.all(in: sample.drawing).filter { $0.name == "text" }
+        let boxes = try texts.map { try #require(Box(text: $0)) }
+        for (index, box) in boxes.enumerated() {
+            let other = boxes[(index + 1)...].firstIndex { $0.overlaps(box) }
+            #expect(other == nil, "\(texts[index]) and \(other.map { "\(texts[$0])" } ?? "")")
+        }
+    }
+
+    @Test("is the same for the same map, in whatever order it comes", arguments: MapSample.all)
+    func deterministic(sample: MapSample) {
+        let other = MemoryMapSVG(title: sample.name, areas: sample.areas.reversed(), pieces: sample.pieces.reversed())
+        #expect(other.text == sample.drawing)
+    }
+
+    @Test("escapes names")
+    func escapes() {
+        let drawing = MapSample.odd.drawing
+        #expect(drawing.contains(">RAM &lt;&amp;&quot;&gt;</text>"))
+        #expect(!drawing.contains("<&"))
+        #expect(SVGCanvas.escaped("a\u{0}b\u{1b}c") == "a b c")
+    }
+
+    @Test("names a slot once, however many neighbours are in it")
+    func joinedRows() throws {
+        var sample = MapSample(name: "joined")
+        for index in 0..<3 as Range<UInt64> {
+            sample.add(.bar, "00:00.0 BAR \(index)", at: MapSample.low + index << 12, size: 4096, joining: true)
+        }
+        sample.add(.bar, "00:00.0 BAR 3", at: MapSample.low + 3 << 12, size: 4096)
+        let texts = try SVGElement.all(in: sample.drawing).filter { $0.name == "text" }.map(\.text)
+        #expect(texts.filter { $0.hasPrefix("slot ") } == ["slot 0", "slot 1"])
+    }
+
+    @Test("draws one line along neighbours in one slot, not across a trapped page")
+    func joinedCells() throws {
+        func lines(_ sample: MapSample) throws -> Int {
+            try SVGElement.all(in: sample.drawing).filter { $0.attributes["class"] == "s" }
+                .compactMap { $0.attributes["d"] }.joined().count { $0 == "M" }
+        }
+        #expect(try lines(.fullBus(isCoalesced: false)) == 2048 + 1)
+        // 257 slots of BARs and one of ROMs; some go on in further rows, of which there are 36.
+        #expect((258 + 1...258 + 36).contains(try lines(.fullBus(isCoalesced: true))))
+    }
+
+    @Test("shows what kind a piece is by its pattern, and neighbours by different hues")
+    func kinds() throws {
+        let classes = try SVGElement.all(in: MapSample.fullBus(isCoalesced: false).drawing)
+            .filter { $0.attributes["height"] == "15" }.compactMap { $0.attributes["class"] }
+        #expect(classes.count == 2304)
+        #expect(classes.prefix(6) == ["b0", "t0", "b0", "b1", "t1", "b1"])
+        #expect(classes.suffix(2) == ["o2", "o3"])
+    }
+
+    @Test("says sizes and shares as people do")
+    func figures() {
+        #expect(Figures.size(8) == "8 bytes")
+        #expect(Figures.size(4096) == "4 KiB")
+        #expect(Figures.size(3 << 29) == "1.5 GiB")
+        #expect(Figures.size((1 << 30) - 1) == "1 GiB")
+        #expect(Figures.size(.max) == "16 EiB")
+        #expect(Figures.percent(1, of: 1 << 20) == "< 0.1 %")
+        #expect(Figures.percent(1, of: 2) == "50 %")
+        #expect(AddressSpan(first: 0, last: .max).size == .max)
+    }
+}
+
+/// Where something is drawn.
+private struct Box {
+    var left, top, right, bottom: Double
+
+    /// As wide as its characters, 0.6 em each.
+    init?(text element: SVGElement) {
+        guard let x = element.number("x"), let y = element.number("y"), let size = element.number("font-size") else {
+            return nil
+        }
+        let width = 0.6 * size * Double(element.text.count)
+        let shift: Double = ["middle": 0.5, "end": 1.0][element.attributes["text-anchor"] ?? "start"] ?? 0
+        (left, right) = (x - shift * width, x - shift * width + width)
+        (top, bottom) = (y - 0.8 * size, y + 0.2 * size)
+    }
+
+    init?(shape element: SVGElement) {
+        guard let width = element.number("width"), let height = element.number("height") else { return nil }
+        (left, top) = (element.number("x") ?? 0, element.number("y") ?? 0)
+        (right, bottom) = (left + width, top + height)
+    }
+
+    func contains(_ other: Box) -> Bool {
+        left <= other.left && other.right <= right && top <= other.top && other.bottom <= bottom
+    }
+
+    func overlaps(_ other: Box) -> Bool {
+        left < other.right && other.left < right && top < other.bottom && other.top < bottom
+    }
+}
+
+/// An element of a drawing, with the text right in it.
+private struct SVGElement {
+    var name: String
+    var attributes: [String: String] = [:]
+    var text = ""
+
+    func number(_ attribute: String) -> Double? { attributes[attribute].flatMap(Double.init) }
+
+    struct Malformed: Error {
+        var near: String
+    }
+
+    /// All elements in the order of their beginnings; throws where tags do not balance, an attribute is not quoted or
+    /// something is not escaped.
+    static func all(in document: String) throws -> [SVGElement] {
+        var elements: [SVGElement] = []
+        var open: [Int] = []
+        var rest = Substring(document)
+        while let start = rest.firstIndex(of: "<"), let end = rest[start...].firstIndex(of: ">") {
+            let malformed = Malformed(near: String(rest[start...].prefix(80)))
+            let text = try unescaped(rest[..<start])
+            if let current = open.last { elements[current].text += text }
+            var tag = rest[rest.index(after: start)..<end]
+            rest = rest[rest.index(after: end)...]
+            if tag.first == "/" {
+                guard let current = open.popLast(), elements[current].name == tag.dropFirst() else { throw malformed }
+                continue
+            }
+            guard !open.isEmpty || elements.isEmpty, !tag.contains("<") else { throw malformed }
+            let isEmpty = tag.last == "/"
+            if isEmpty { tag.removeLast() } else { open.append(elements.count) }
+            elements.append(SVGElement(name: String(tag.prefix { $0 != " " })))
+            // Names and values by turns.
+            let parts = tag.drop { $0 != " " }.split(separator: "\"", omittingEmptySubsequences: false)
+            guard parts.count % 2 == 1, parts.last == "" else { throw malformed }
+            for index in stride(from: 0, to: parts.count - 1, by: 2) {
+                let (name, value) = (parts[index], parts[index + 1])
+                guard name.first == " ", name.last == "=" else { throw malformed }
+                elements[elements.count - 1].attributes[String(name.dropFirst().dropLast())] = try unescaped(value)
+            }
+        }
+        guard open.isEmpty, !elements.isEmpty, rest == "\n" else { throw Malformed(near: "the end") }
+        return elements
+    }
+
+    private static func unescaped(_ text: Substring) throws -> String {
+        let entities: [Substring: Character] = ["lt": "<", "gt": ">", "amp": "&", "quot": "\""]
+        var parts = text.split(separator: "&", omittingEmptySubsequences: false)[...]
+        var result = String(parts.removeFirst())
+        for part in parts {
+            guard let end = part.firstIndex(of: ";"), let character = entities[part[..<end]] else {
+                throw Malformed(near: String(part.prefix(20)))
+            }
+            result.append(character)
+            result += part[part.index(after: end)...]
+        }
+        return result
+    }
+}
+
+/// A machine's memory, as it may come.
+struct MapSample: CustomTestStringConvertible, Sendable {
+    var name: String
+    var areas = Self.areas
+    var pieces: [MapPiece] = []
+
+    var testDescription: String { name }
+    var drawing: String { MemoryMapSVG(title: name, areas: areas, pieces: pieces).text }
+
+    static let low: UInt64 = 0xd000_0000
+    static let gibibyte: UInt64 = 1 << 30
+    static let areas = [
+        MapArea(name: "RAM below 3 GiB", first: 0, last: 0xbfff_ffff),
+        MapArea(name: "configuration space (ECAM)", first: 0xc000_0000, last: 0xcfff_ffff),
+        MapArea(name: "low aperture", first: low, last: 0xfebf_ffff),
+        MapArea(name: "interrupt controllers", first: 0xfec0_0000, last: 0xffff_ffff),
+        MapArea(name: "RAM above 4 GiB", first: 4 * gibibyte, last: 65 * gibibyte - 1),
+        MapArea(name: "high aperture", first: 80 * gibibyte, last: (1 << 46) - 1),
+    ]
+
+    /// Adds a piece in a slot of its own, or in that of the piece before.
+    mutating func add(_ kind: MapPiece.Kind, _ owner: String, at first: UInt64, size: UInt64, joining: Bool = false) {
+        let before = pieces.last
+        var slot = kind == .trapped ? nil : (pieces.last { $0.slot != nil }?.slot ?? -1) + 1
+        if joining, let before, before.kind == kind, before.last &+ 1 == first { slot = before.slot }
+        pieces.append(MapPiece(kind: kind, first: first, last: first + (size - 1), owner: owner, slot: slot))
+    }
+
+    static let all = [
+        few, typical, fullBus(isCoalesced: false), fullBus(isCoalesced: true), accelerators, odd,
+        MapSample(name: "RAM only", pieces: Array(few.pieces.prefix(1))), MapSample(name: "nothing", areas: []),
+    ]
+
+    static let few: MapSample = {
+        var sample = MapSample(name: "four pieces")
+        sample.add(.ram, "RAM", at: 0, size: 128 << 20)
+        sample.add(.bar, "00:04.0 BAR 0", at: low, size: 65536)
+        sample.add(.bar, "00:04.0 BAR 1", at: low + 65536, size: 4096)
+        sample.add(.bar, "00:05.0 BAR 0", at: 0xe000_0000, size: 16 << 20)
+        return sample
+    }()
+
+    /// 16 devices of four pieces, with addresses between them.
+    static let typical: MapSample = {
+        var sample = MapSample(name: "16 devices")
+        for device in 0..<16 as Range<UInt64> {
+            let (name, base) = (function(Int(device) * 8), low + device << 20)
+            sample.add(.bar, "\(name) BAR 0", at: base, size: 4096)
+            sample.add(.trapped, "\(name) BAR 0", at: base + 4096, size: 4096)
+            sample.add(.bar, "\(name) BAR 0", at: base + 8192, size: 8192)
+            sample.add(.rom, "\(name) ROM", at: base + 65536, size: 65536)
+        }
+        return sample
+    }()
+
+    /// 256 functions of five BARs of a page, one of four pages in three pieces, and a ROM.
+    static func fullBus(isCoalesced: Bool) -> MapSample {
+        var sample = MapSample(name: isCoalesced ? "full bus, coalesced" : "full bus")
+        var next = low
+        func add(_ kind: MapPiece.Kind, _ function: Int, _ register: String, pages: UInt64) {
+            let owner = "\(Self.function(function)) \(register)"
+            sample.add(kind, owner, at: next, size: pages << 12, joining: isCoalesced)
+            next += pages << 12
+        }
+        for function in 0..<256 {
+            add(.bar, function, "BAR 5", pages: 1)
+            add(.trapped, function, "BAR 5", pages: 1)
+            add(.bar, function, "BAR 5", pages: 2)
+        }
+        for index in 0..<1280 { add(.bar, index / 5, "BAR \(index % 5)", pages: 1) }
+        for function in 0..<256 { add(.rom, function, "ROM", pages: 1) }
+        return sample
+    }
+
+    static let accelerators: MapSample = {
+        var sample = MapSample(name: "eight accelerators")
+        sample.add(.ram, "RAM", at: 0, size: 3 * gibibyte)
+        sample.add(.ram, "RAM", at: 4 * gibibyte, size: 61 * gibibyte)
+        for index in 0..<8 as Range<UInt64> {
+            let name = function(Int(index) * 8)
+            sample.add(.bar, "\(name) BAR 0", at: 80 * gibibyte + index << 24, size: 16 << 20)
+            sample.add(.bar, "\(name) BAR 4", at: 81 * gibibyte + index << 25, size: 32 << 20)
+            sample.add(.bar, "\(name) BAR 2", at: (index + 1) << 38, size: 256 * gibibyte)
+        }
+        return sample
+    }()
+
+    /// Names to escape and to shorten, and addresses at the ends of everything.
+    static let odd: MapSample = {
+        let areas = [
+            MapArea(name: "an <&\"> area", first: 0, last: 0xfffff),
+            MapArea(name: String(repeating: "long name ", count: 20), first: 2 << 20, last: .max - 8192),
+        ]
+        var sample = MapSample(name: "<&\"> \(String(repeating: "wide", count: 50))", areas: areas)
+        sample.add(.ram, "RAM <&\">", at: 0, size: 640 << 10)
+        sample.add(.extra, String(repeating: "<&\">", count: 50), at: 16 << 20, size: 4096)
+        sample.add(.trapped, "00:01.0 BAR 0", at: 9 << 56, size: 8)
+        sample.add(.extra, "the last page", at: .max - 4095, size: 4096)
+        return sample
+    }()
+
+    private static func function(_ number: Int) -> String {
+        let device = String(number >> 3, radix: 16)
+        return "00:\(device.count < 2 ? "0" : "")\(device).\(number & 7)"
+    }
+}

@@ -99,9 +99,6 @@ import Testing
                 let again = Self.error(of: change, in: &world)
                 try ensure(again == nil, "\(again.map { "\($0)" } ?? "") after \(error)")
                 try ensure(world.slots == world.kvm.kvm.byAddress)
-                if policy == .coalesced {
-                    try world.change(removing: world.mapped.map(\.range), adding: world.mapped)
-                }
                 try ensure(world.stateProblem == nil, "\(world.stateProblem ?? "") after \(error)")
             }
         }
@@ -110,23 +107,24 @@ import Testing
     /// A slot that could not be deleted again has the id and the host memory of the one that should come back: KVM would
     /// take its creation for a move.
     @Test func stuckSlotIsNotTakenForTheOneThatComesBack() throws {
-        var world = World(policy: .separate)
-        var mapping = Mapping(range: .frames(8), backing: Backing(offset: 0), owner: "a")
-        try world.change(adding: [mapping])
-        try world.setDirtyLogging(true, in: mapping.range)
-        mapping.range = .frames(9)
-        let other = Mapping(range: .frames(20), backing: Backing(offset: 0x1000), owner: "b")
-        // Log, delete, create, create; then the undoing of the first create fails as well.
-        world.kvm.startCounting(failing: [3: .outOfMemory, 4: .outOfMemory])
-        let error = #expect(throws: AddressSpaceError.self) {
-            try world.change(removing: [.frames(8)], adding: [mapping, other])
+        let limits = SlotLimits(userSlots: 8)
+        var table = MemslotTable(limits: limits)
+        var kvm = FakeKVM(limits: limits, placement: Placement(backings: [0x1000_0000]))
+        let old = SlotEdit.create(.frames(8), host: 0x1000_0000, flags: .logDirtyPages)
+        var first = Transaction(steps: [.edit(old)])
+        try first.run(on: &table, through: &kvm) { _, _ throws(SlotErrno) in }
+
+        // Delete, create, create; then the undoing of the first create fails as well.
+        kvm.startCounting(failing: [2: .outOfMemory, 3: .outOfMemory])
+        var second = Transaction(steps: [
+            .edit(.delete(0)), .edit(.create(.frames(9), host: 0x1000_0000, flags: [])),
+            .edit(.create(.frames(20), host: 0x1000_1000, flags: [])),
+        ])
+        let error = #expect(throws: TransactionError.self) {
+            try second.run(on: &table, through: &kvm) { _, _ throws(SlotErrno) in }
         }
-        guard case .transaction(let transaction) = error else {
-            Issue.record("\(error as Any)")
-            return
-        }
-        #expect(transaction.stuck.count == 2, "\(transaction)")
-        #expect(world.slots.map(\.range) == [.frames(9)] && world.slots == world.kvm.kvm.byAddress)
+        #expect(error?.stuck.count == 2)
+        #expect(table.all.map(\.range) == [.frames(9)] && Array(table.all) == kvm.kvm.byAddress)
     }
 
     /// Fails a call of the change, and then each call of undoing it.
