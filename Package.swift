@@ -74,17 +74,25 @@ let package = Package(
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
 
-        tests("MemslotsTests", ["Memslots"]),
-        tests("DevicesTests", ["Devices"]),
-        tests("ImagesTests", ["Images", "Memslots"]),
-        tests("PCITests", ["PCI", "Memslots", "Devices"]),
+        tests("MemslotsTests", ["PropertySupport", "Memslots"]),
+        tests("DevicesTests", ["PropertySupport", "Devices"]),
+        tests("ImagesTests", ["PropertySupport", "Images", "Memslots"]),
+        tests("PCITests", ["PropertySupport", "PCI", "Memslots", "Devices"]),
         tests("LayoutsTests", ["Layouts", "PCI"]),
         tests("HostTests", ["Host"]),
+
+        // Random numbers that a seed tells.
+        .target(name: "PropertySupport", path: "Tests/PropertySupport", swiftSettings: settings),
 
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
         tests("KVMTests", ["KVM", "Host", "LiveSupport", system]),
-        tests("MachineTests", ["Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "LiveSupport"]),
+        tests(
+            "MachineTests",
+            [
+                "PropertySupport", "Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts",
+                "LiveSupport",
+            ]),
         tests("CommandLineTests", ["swiftlet", "LiveSupport"]),
     ]
 )

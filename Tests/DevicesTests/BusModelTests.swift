@@ -1,4 +1,5 @@
 import Devices
+import PropertySupport
 import Testing
 
 /// The bus against the plainest model of one: a list of ranges that is walked from the start.

@@ -1,4 +1,5 @@
 import Devices
+import PropertySupport
 import Testing
 
 /// Random guests and hosts: nothing traps, and the line is where the registers say it is.

@@ -1,5 +1,6 @@
 import Images
 import Memslots
+import PropertySupport
 import Testing
 
 /// Mutations of good files: none traps, and whatever is accepted can be loaded.

@@ -2,6 +2,7 @@ import Host
 import KVM
 import LiveSupport
 import Memslots
+import PropertySupport
 import Testing
 
 @testable import Machine

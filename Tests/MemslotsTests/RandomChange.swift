@@ -1,3 +1,5 @@
+import PropertySupport
+
 @testable import Memslots
 
 /// A random change of a world: some mappings go, some come, some come back elsewhere or otherwise.

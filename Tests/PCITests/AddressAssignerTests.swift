@@ -1,5 +1,6 @@
 import Memslots
 import PCI
+import PropertySupport
 import Testing
 
 @Suite struct AddressAssignerTests {

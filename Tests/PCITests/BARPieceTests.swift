@@ -1,4 +1,5 @@
 import PCI
+import PropertySupport
 import Testing
 
 @Suite struct BARPieceTests {

@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PropertySupport
 import Testing
 
 @Suite struct DecodedMemoryTests {

@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PropertySupport
 import Testing
 
 /// A guest that writes at random: nothing traps, and decoded memory is what the model says.

@@ -1,4 +1,5 @@
 import Memslots
+import PropertySupport
 import Testing
 
 @testable import PCI

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+static int64_t nanoseconds(struct timeval time) { return time.tv_sec * 1000000000LL + time.tv_usec * 1000LL; }
 
 void floor_spawn(char *const arguments[], struct floor_child *child) {
     int output[2], report[2];
@@ -32,9 +35,11 @@ void floor_spawn(char *const arguments[], struct floor_child *child) {
     child->first_byte = floor_now() - start;
     while (read(output[0], bytes, sizeof bytes) > 0)
         ;
-    if (waitpid(process, &child->status, 0) < 0)
-        floor_fail("waitpid");
+    struct rusage usage;
+    if (wait4(process, &child->status, 0, &usage) < 0)
+        floor_fail("wait4");
     child->end = floor_now() - start;
+    child->processor = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
 
     ssize_t size = read(report[0], child->report, sizeof child->report - 1);
     child->report[size > 0 ? size : 0] = 0;

@@ -16,7 +16,7 @@ extension Bench {
             guard child.hasSucceeded else { throw BenchError("\(arguments[0]) failed: \(child.report)") }
             let report = try JSONDecoder().decode(StartReport.self, from: Data(child.report.utf8))
             reports[arguments[0], default: []].append(report)
-            return [Elapsed(wall: child.firstByte), Elapsed(wall: child.end)]
+            return [Elapsed(wall: child.firstByte), Elapsed(wall: child.end, processor: child.processor)]
         }
         let (swiftlet, floor) = (options.swiftlet, options.floorMonitor)
         try compare(

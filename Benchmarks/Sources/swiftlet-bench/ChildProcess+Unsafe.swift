@@ -7,6 +7,8 @@ struct ChildProcess {
     let firstByte: Double
     /// Seconds from before its start to its end.
     let end: Double
+    /// Seconds of processor time that it took.
+    let processor: Double
     /// What it wrote to standard error.
     let report: String
     let hasSucceeded: Bool
@@ -22,6 +24,7 @@ struct ChildProcess {
         }
         firstByte = Double(child.first_byte) / 1e9
         end = Double(child.end) / 1e9
+        processor = Double(child.processor) / 1e9
         hasSucceeded = child.status == 0
         // SAFETY: the report ends in a zero byte.
         report = unsafe withUnsafeBytes(of: &child.report) { bytes in

@@ -78,6 +78,8 @@ void floor_window_unmap(const struct floor_window *window, uint64_t host, uint64
 struct floor_child {
     /// Nanoseconds from before the start of the process to its first byte on standard output, and to its end.
     int64_t first_byte, end;
+    /// Nanoseconds of processor time that it took.
+    int64_t processor;
     int status;
     /// What it wrote to standard error, ends in a zero byte.
     char report[4096];

@@ -1,12 +1,12 @@
 /// The generator of Steele, Lea and Flood's "Fast Splittable Pseudorandom Number Generators": a seed tells it all.
-struct SplitMix64: RandomNumberGenerator {
+public struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -18,4 +18,4 @@ struct SplitMix64: RandomNumberGenerator {
 /// The seeds of a property test, one that never changes and a new one each time.
 ///
 /// A failure names its seed.
-let propertySeeds: [UInt64] = [1, .random(in: .min ... .max)]
+public let propertySeeds: [UInt64] = [1, .random(in: .min ... .max)]
