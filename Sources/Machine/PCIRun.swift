@@ -47,6 +47,8 @@ public struct PCIRun: Sendable {
     public let measuredKernelBytes: UInt64
     public let outcome: Outcome
     public let guest: GuestWord?
+    /// Pages in which the monitor did not find what the guest should have written.
+    public let hostMismatches: Int
     public let vcpus: [VCPUState]
 
     /// The phases that the guest marks.
@@ -92,12 +94,14 @@ public struct PCIRun: Sendable {
         sizingEdits = Self.edits(from: marks[Phase.sizing], to: marks[Phase.placement])
         placementEdits = Self.edits(from: marks[Phase.placement], to: marks[Phase.exercise])
         guest = GuestWord(output.text)
+        hostMismatches = outcome == .exited(0) ? machine.countWrongPages() : 0
     }
 
     /// Whether the guest found every function, and all it wrote was there.
     public func isOK(functions: Int, interrupts: Int) -> Bool {
         guard outcome == .exited(0), let guest else { return false }
         return guest.functions == functions && guest.mismatches == 0 && guest.interrupts == interrupts
+            && hostMismatches == 0
     }
 
     private static func edits(from first: EditCounts?, to last: EditCounts?) -> EditCounts {
@@ -160,6 +164,27 @@ extension PCIRun.SlotCounts {
 }
 
 extension GuestMachine {
+    /// Looks at the pages of mapped BARs that the guest has written, where the BARs are now, through the monitor's own
+    /// mapping. `guests/README.md` has the pattern.
+    fileprivate func countWrongPages() -> Int {
+        state.withLock { state in
+            guard let regions = state.pci?.decoded.regions else { return 0 }
+            var wrong = 0
+            for region in regions where region.kind == .mapped && region.access == .readWrite {
+                guard case .bar(let number) = region.owner.register else { continue }
+                let pages = region.range.pages
+                for page in [0, (pages - 1) / 2, pages - 1] {
+                    let address = region.range.first.rawValue + page << Page.shift
+                    let pattern = address &+ UInt64(number) &+ UInt64(region.owner.function.requesterID) << 48
+                    if state.memory.read(count: 8, at: GuestAddress(address)) != littleEndian([pattern]) {
+                        wrong += 1
+                    }
+                }
+            }
+            return wrong
+        }
+    }
+
     /// All mappings with their slots, and what is trapped, by address.
     fileprivate func describeMemory() -> (rows: [PCIRun.Row], trapped: [DecodedRegion]) {
         state.withLock { state in

@@ -36,6 +36,8 @@ struct LayoutReport: Encodable {
     let seconds: Seconds
     let kernelBytes: KernelBytes
     let guest: PCIRun.GuestWord?
+    /// Pages in which the monitor did not find what the guest wrote.
+    let hostMismatches: Int
     let ok: Bool
 
     init(_ layout: Layout, policy: SlotPolicy, _ run: PCIRun) {
@@ -50,6 +52,7 @@ struct LayoutReport: Encodable {
             build: Self.seconds(run.buildTime), slots: Self.seconds(run.slotTime), guest: Self.seconds(run.guestTime))
         kernelBytes = KernelBytes(predicted: run.predictedKernelBytes, measured: run.measuredKernelBytes)
         guest = run.guest
+        hostMismatches = run.hostMismatches
         ok = run.isOK(
             functions: layout.functions.count,
             interrupts: layout.functions.filter { $0.description.msix != nil && $0.description.doorbell != nil }.count)

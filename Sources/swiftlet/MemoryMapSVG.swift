@@ -174,7 +174,7 @@ struct MemoryMapSVG {
         if pieces.contains(where: { $0.slot != nil }) { items.append((["s"], "one memory slot")) }
         items.append((["k"], "unmapped"))
         if panels.contains(where: { (2...Self.mostRows).contains($0.pieces.count) }) {
-            items.append(([], "each doubling of size makes a bar a step longer"))
+            items.append(([], "bars grow with each doubling"))
         }
 
         var (x, y) = (Self.margin, top)

@@ -32,7 +32,7 @@ struct LayoutTests {
         "mapped pieces are what the discussion of 2012 counted",
         arguments: [
             ("one", 1), ("typical-16", 64), ("typical-32", 128), ("full-bus", 2048), ("past-the-limit", 32768),
-            ("hgx-8", 32),
+            ("hgx-8", 40),
         ])
     func mappedPieces(name: String, slots: Int) throws {
         let layout = try #require(Layout.preset(name))
