@@ -16,6 +16,7 @@ public final class GuestMachine: Sendable {
     let parking: Parking
     let events: HostEvents
     let consoleOutput: ConsoleOutput
+    let layout: MachineLayout
     /// How long it took to take KVM from no slot to those of the start.
     public let mappingTime: Duration
 
@@ -66,6 +67,7 @@ public final class GuestMachine: Sendable {
         self.parking = parking
         self.events = events
         self.consoleOutput = consoleOutput
+        self.layout = layout
     }
 
     /// Four pages in the hole that some Intel processors need for real mode; no device lies there.

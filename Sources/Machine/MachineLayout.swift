@@ -6,12 +6,16 @@ internal import PCI
 struct MachineLayout {
     private let configuration: MachineConfiguration
     private let ram: RAMLayout
-    private let highAperture: GuestRange?
+    let highAperture: GuestRange?
 
     init(_ configuration: MachineConfiguration, physicalAddressBits: Int) {
         self.configuration = configuration
         ram = RAMLayout(memory: configuration.memory)
         highAperture = MemoryMap.highAperture(above: ram, addressBits: physicalAddressBits)
+    }
+
+    var hasFunctions: Bool {
+        !configuration.functions.isEmpty
     }
 
     /// Reserved host address space that mirrors the apertures, where neighbours share slots.

@@ -7,12 +7,6 @@ internal import Synchronization
 
 /// A run of the built-in PCI guest on a machine with functions: it finds, sizes, places and exercises all of them.
 public struct PCIRun: Sendable {
-    /// A mapping and the slot that it is in, at boot.
-    public struct Row: Sendable {
-        public let mapping: Mapping
-        public let slot: SlotID
-    }
-
     public struct SlotCounts: Encodable, Sendable {
         public let ram: Int
         public let bars: Int
@@ -30,9 +24,8 @@ public struct PCIRun: Sendable {
         public let interrupts: Int
     }
 
-    public let rows: [Row]
-    /// Pieces of BARs and ROMs that are trapped.
-    public let trapped: [DecodedRegion]
+    /// At boot.
+    public let memory: MemoryDescription
     public let slots: SlotCounts
     /// Edits until the guest began, in its sizing phase, and in its placement phase.
     public let buildEdits: EditCounts
@@ -81,8 +74,8 @@ public struct PCIRun: Sendable {
         measuredKernelBytes = memoryAfter - min(memoryBefore, memoryAfter)
 
         let table = machine.slots
-        (rows, trapped) = machine.describeMemory()
-        slots = SlotCounts(rows, limit: table.limit)
+        memory = machine.memory
+        slots = SlotCounts(memory.rows, limit: table.limit)
         predictedKernelBytes = Footprint.kernelBytes(of: table, mmu: .shadow)
         buildEdits = table.edits
 
@@ -147,7 +140,7 @@ extension PCIRun.GuestWord {
 
 extension PCIRun.SlotCounts {
     /// A slot that mappings share counts once, as that of its first mapping.
-    fileprivate init(_ rows: [PCIRun.Row], limit: Int) {
+    fileprivate init(_ rows: [MemoryDescription.Row], limit: Int) {
         var seen = Set<SlotID>()
         var (ram, bars, roms) = (0, 0, 0)
         for row in rows where seen.insert(row.slot).inserted {
@@ -182,17 +175,6 @@ extension GuestMachine {
                 }
             }
             return wrong
-        }
-    }
-
-    /// All mappings with their slots, and what is trapped, by address.
-    fileprivate func describeMemory() -> (rows: [PCIRun.Row], trapped: [DecodedRegion]) {
-        state.withLock { state in
-            let space = state.memory.space
-            let rows = space.mappings(in: .everything).compactMap { mapping in
-                space.table.slotID(at: mapping.range.first).map { PCIRun.Row(mapping: mapping, slot: $0) }
-            }
-            return (rows, state.pci?.decoded.regions.filter { $0.kind == .trapped } ?? [])
         }
     }
 }

@@ -39,6 +39,9 @@ struct LayoutCommand: ParsableCommand {
     @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
     var force = false
 
+    @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
+    var map: String?
+
     @Flag(help: "Print one JSON object.")
     var json = false
 
@@ -61,6 +64,9 @@ struct LayoutCommand: ParsableCommand {
                 layout.byAddress, policy: slots, decode: decode, vcpus: vcpus, mayExhaustHost: force)
         } catch {
             throw failure(error)
+        }
+        if let map {
+            try MapFile.write(result.memory, title: "\(layout.name), \(slots.rawValue)", to: map)
         }
         let report = LayoutReport(layout, policy: slots, result)
         if json {

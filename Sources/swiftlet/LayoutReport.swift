@@ -45,7 +45,8 @@ struct LayoutReport: Encodable {
         self.policy = policy
         functions = layout.functions.count
         pieces = Pieces(
-            mapped: run.rows.filter { $0.mapping.owner != "RAM" }.count, trapped: run.trapped.count)
+            mapped: run.memory.rows.filter { $0.mapping.owner != "RAM" }.count,
+            trapped: run.memory.trapped.count)
         slots = run.slots
         edits = Edits(build: run.buildEdits, sizing: run.sizingEdits, placement: run.placementEdits)
         seconds = Seconds(
@@ -69,7 +70,7 @@ struct LayoutText {
     let text: String
 
     init(_ report: LayoutReport, _ run: PCIRun) {
-        let rows = run.rows.map { row in
+        let rows = run.memory.rows.map { row in
             [
                 row.mapping.owner, "\(row.mapping.range)", Self.size(row.mapping.range.size), "\(row.slot)",
                 row.mapping.access.rawValue,

@@ -64,19 +64,30 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
+    @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
+    var map: String?
+
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
     var report: String?
 
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try output($0) }
-        let result: RunReport
+        let machine: GuestMachine
         do throws(MachineError) {
-            let machine = try GuestMachine(
+            machine = try GuestMachine(
                 wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true
             ) { bytes, isCancelled in
                 FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled)
             }
+        } catch {
+            throw failure(error)
+        }
+        if let map {
+            try MapFile.write(machine.memory, title: guest, to: map)
+        }
+        let result: RunReport
+        do throws(MachineError) {
             result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
         } catch {
             throw failure(error)

@@ -82,6 +82,16 @@ struct LayoutLiveTests {
         #expect(try Command("layout").run().status == 64)
     }
 
+    @Test("the map has every piece, with its slot")
+    func map() throws {
+        let file = try TemporaryFile([])
+        #expect(try Command("layout", "typical-16", "--map", file.path).run().status == 0)
+        let svg = try String(contentsOfFile: file.path, encoding: .utf8)
+        #expect(svg.hasPrefix("<svg"))
+        // RAM, 64 mapped pieces and 16 trapped ones.
+        #expect(svg.components(separatedBy: "<title>").count - 1 == 81)
+    }
+
     @Test("without --json there is a row for each mapping, and the totals")
     func table() throws {
         let result = try Command("layout", "one").run()
