@@ -88,8 +88,8 @@ struct LayoutLiveTests {
         #expect(try Command("layout", "typical-16", "--map", file.path).run().status == 0)
         let svg = try String(contentsOfFile: file.path, encoding: .utf8)
         #expect(svg.hasPrefix("<svg"))
-        // RAM, 64 mapped pieces and 16 trapped ones.
-        #expect(svg.components(separatedBy: "<title>").count - 1 == 81)
+        // The drawing itself, RAM, 64 mapped pieces and 16 trapped ones.
+        #expect(svg.components(separatedBy: "<title>").count - 1 == 82)
     }
 
     @Test("without --json there is a row for each mapping, and the totals")
