@@ -29,7 +29,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [
-                "Floor", "CountedMalloc", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"), swiftlet("Images"),
+                "Floor", "CountedMalloc", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
+                swiftlet("Images"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline int result(long value) { return value < 0 ? -errno : (int)value; }
@@ -64,6 +65,15 @@ int chost_thread_id(void) { return gettid(); }
 
 int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, SIGUSR1)); }
 
+int chost_join(pthread_t thread, int64_t nanoseconds) {
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    int64_t sum = end.tv_nsec + nanoseconds % 1000000000;
+    end.tv_sec += nanoseconds / 1000000000 + sum / 1000000000;
+    end.tv_nsec = sum % 1000000000;
+    return -pthread_timedjoin_np(thread, NULL, &end);
+}
+
 void chost_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
 
 void chost_unblock_kicks(void) {
@@ -84,11 +94,12 @@ static sigset_t ending_signals(void) {
 int chost_signal_descriptor(bool catches) {
     sigset_t set;
     sigemptyset(&set);
-    if (catches) {
+    if (catches)
         set = ending_signals();
+    int fd = result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (fd >= 0)
         pthread_sigmask(SIG_BLOCK, &set, NULL);
-    }
-    return result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    return fd;
 }
 
 void chost_unblock_signals(void) {

@@ -12,22 +12,28 @@ public enum FileBytes {
     public static func write(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }) -> Bool {
         var written = 0
         while written < bytes.count {
+            if isCancelled() { return false }
             let result = unsafe bytes.withUnsafeBytes { buffer in
                 // SAFETY: the rest of the array, which outlives the call.
                 unsafe chost_write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, buffer.count - written)
             }
             if result >= 0 {
                 written += Int(result)
-            } else if result != -interrupted || isCancelled() {
+            } else if result != -interrupted {
                 return false
             }
         }
         return true
     }
 
-    /// Up to `count` bytes that can be read now; empty at the end of input, and where a signal or an error came instead.
-    public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8] {
-        (try? readOrThrow(upTo: count, from: descriptor)) ?? []
+    /// Up to `count` bytes that can be read now, and none at the end of input; nil where a signal came or there is nothing
+    /// yet. An input that cannot be read is at its end.
+    public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8]? {
+        do throws(Errno) {
+            return try readOrThrow(upTo: count, from: descriptor)
+        } catch {
+            return error == .interrupted || error == .resourceTemporarilyUnavailable ? nil : []
+        }
     }
 
     /// Up to `count` bytes that can be read now; empty at the end of input.

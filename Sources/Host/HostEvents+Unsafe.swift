@@ -29,6 +29,11 @@ public struct HostEvents: ~Copyable, Sendable {
     }
 
     deinit {
+        releaseSignals()
+    }
+
+    /// Gives SIGINT and SIGTERM back their default actions.
+    public func releaseSignals() {
         if catchesSignals {
             chost_unblock_signals()
         }
@@ -51,12 +56,12 @@ public struct HostEvents: ~Copyable, Sendable {
                 let signal = chost_take_signal(signals.number)
                 if signal > 0 { return .signal(signal) }
             }
+            if let deadline, deadline <= .now { return .deadline }
             if ready.second {
                 chost_take_events(posts.number)
                 return .posted
             }
             if ready.third { return .input }
-            if let deadline, deadline <= .now { return .deadline }
         }
     }
 }

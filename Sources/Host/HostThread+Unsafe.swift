@@ -36,6 +36,11 @@ public final class HostThread: Sendable {
         unsafe chost_name_thread(thread, String(name.prefix(15)))
     }
 
+    /// Waits for the thread's end, for this long; whether it came. After it has, the thread is joined.
+    public func join(within time: Duration) -> Bool {
+        chost_join(thread, time.nanoseconds) == 0
+    }
+
     /// Waits for the thread's end; called once.
     public func join() {
         let error = pthread_join(thread, nil)

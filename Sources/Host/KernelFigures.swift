@@ -37,8 +37,10 @@ func readTextFile(_ path: String) throws(HostError) -> String {
 ///
 /// A file of more than `limit` bytes throws EFBIG; the rest of it is not read.
 public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UInt8] {
+    var call = "open"
     do {
         let file = try FileDescriptor.open(FilePath(path), .readOnly)
+        call = "read"
         return try file.closeAfter {
             var bytes: [UInt8] = []
             while true {
@@ -49,6 +51,6 @@ public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UI
             }
         }
     } catch {
-        throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
+        throw HostError(call, path, errno: (error as? Errno) ?? .ioError)
     }
 }

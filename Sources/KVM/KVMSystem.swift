@@ -42,6 +42,7 @@ public struct KVMSystem: ~Copyable, Sendable {
 
 /// The errnos that the code here tells apart.
 enum KVMErrno {
+    static let notPermitted: Int32 = 1
     static let interrupted: Int32 = 4
     static let again: Int32 = 11
 }

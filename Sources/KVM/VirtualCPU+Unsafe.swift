@@ -71,7 +71,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
     /// The unit at `index` of the port output that the vCPU has just exited with.
     @inline(__always)
     public borrowing func portUnit(at index: UInt32) -> UInt32 {
-        // SAFETY: KVM places `count` units inside the mapping; callers ask for `index` below it.
+        // SAFETY: KVM places `count` units inside the mapping, and the call looks at no others.
         unsafe ckvm_port_load(run, index)
     }
 
@@ -85,7 +85,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
     /// Answers the memory read that the vCPU has just exited with.
     @inline(__always)
     public borrowing func setMemoryValue(_ value: UInt64) {
-        // SAFETY: the data of a memory access are eight bytes inside the mapping.
+        // SAFETY: the data of a memory access are eight bytes inside the mapping; at other exits nothing is stored.
         unsafe ckvm_memory_store(run, value)
     }
 

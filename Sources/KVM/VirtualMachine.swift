@@ -37,7 +37,9 @@ public struct VirtualMachine: ~Copyable, Sendable {
     /// Sends a message-signalled interrupt (`KVM_SIGNAL_MSI`); a guest may have named a destination that does not exist, so
     /// whether somebody took it is not an error.
     public func signalMSI(address: UInt64, data: UInt32) throws(KVMError) {
-        _ = try check(ckvm_signal_msi(descriptor.number, address, data), "KVM_SIGNAL_MSI", "data \(data)")
+        let result = ckvm_signal_msi(descriptor.number, address, data)
+        guard result != -KVMErrno.notPermitted else { return }
+        _ = try check(result, "KVM_SIGNAL_MSI", "data \(data)")
     }
 
     /// Creates, deletes, moves or flags a slot (`KVM_SET_USER_MEMORY_REGION`).

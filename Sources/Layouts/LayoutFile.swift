@@ -17,6 +17,8 @@ public struct LayoutFile: Codable, Hashable, Sendable {
         public var `class`: Number?
         public var bars: [BAR]?
         public var rom: Number?
+        /// Vectors of MSI.
+        public var msi: Int?
         public var msix: MSIX?
         public var doorbell: Location?
     }
@@ -97,7 +99,8 @@ extension Layout {
             guard count > 0 else {
                 throw .badValue(key: "\(key).repeat", value: "\(count)", expected: "a count of at least 1")
             }
-            guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16 else {
+            // Checked here, so that a short file does not fill the memory.
+            guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, functions.count + count <= 1 << 16 else {
                 throw .tooManyFunctions(first: first, count: count)
             }
             let description = try entry.description(key: key)
@@ -127,6 +130,7 @@ extension LayoutFile.Function {
             }
             description.bars[bar.bar] = try bar.description(key: "\(key).bars[\(number)]")
         }
+        description.msiVectors = msi
         description.msix = msix.map { msix in
             MSIXDescription(
                 vectors: msix.vectors, table: msix.table.location, pendingBits: msix.pendingBits.location)
@@ -174,7 +178,7 @@ extension FunctionAddress {
     public init?(text: String) {
         let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "." }
         guard
-            parts.count == 3, parts.allSatisfy({ (1...2).contains($0.count) }),
+            parts.count == 3, parts.allSatisfy({ (1...2).contains($0.count) && $0.allSatisfy(\.isHexDigit) }),
             let bus = UInt8(parts[0], radix: 16), let device = UInt8(parts[1], radix: 16),
             let function = UInt8(parts[2], radix: 16)
         else { return nil }

@@ -9,16 +9,21 @@ extension GuestMachine {
     ///
     /// `input` is a descriptor from which the guest's serial port is fed, once the guest looks for input.
     public func run(timeout: Duration? = nil, input: Int32? = nil) throws(MachineError) -> RunReport {
+        if input == nil {
+            state.withLock { $0.input.end() }
+        }
         let threads = try startThreads()
         let start = SuspendingClock.now
         waitForEnd(until: timeout.map { start + $0 }, input: input)
-        parking.stop(vcpus)
-        for thread in threads {
-            thread.join()
-        }
+        end(threads)
         let end = SuspendingClock.now
+        // From here on a signal ends the process: what is left to be written may wait for a reader that is gone.
+        events.releaseSignals()
+        let (trace, lines) = state.withLock { ($0.tracer, $0.tracer?.take() ?? []) }
+        if let trace {
+            FileBytes.write(lines, to: trace.descriptor)
+        }
         return state.withLock { state in
-            state.tracer?.flush()
             let table = state.memory.space.table
             return RunReport(
                 outcome: state.outcome ?? .halted, exits: state.exits,
@@ -37,13 +42,21 @@ extension GuestMachine {
                 threads.append(try HostThread(name: "vcpu\(vcpu.cpu.id)") { self.runVCPU(vcpu) })
             }
         } catch {
-            parking.stop(vcpus)
-            for thread in threads {
-                thread.join()
-            }
+            end(threads)
             throw .host(error)
         }
         return threads
+    }
+
+    /// Calls all vCPUs out for good and waits for their threads.
+    private func end(_ threads: [HostThread]) {
+        parking.stop(vcpus)
+        for (thread, vcpu) in zip(threads, vcpus) {
+            // A kick that comes just before a thread begins to wait, to write to a full pipe say, is lost.
+            while !thread.join(within: .milliseconds(20)) {
+                vcpu.interrupt()
+            }
+        }
     }
 
     /// The main thread's part: time, signals, and input for the guest.
@@ -60,7 +73,7 @@ extension GuestMachine {
                 case .deadline: end(.timeout)
                 case .posted: break
                 case .input:
-                    let bytes = FileBytes.read(upTo: 256, from: input ?? FileBytes.standardInput)
+                    guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }
                     state.withLock { state in
                         state.input.append(bytes)
                         state.receiveInput()
@@ -113,9 +126,15 @@ extension GuestMachine {
 
     /// Handles an exit under the lock, prints outside it; whether the vCPU goes on.
     private func handle(_ exit: Exit, of vcpu: VCPU, output: inout [UInt8]) -> Bool {
-        let (hasEnded, needsInput) = state.withLock { state in
+        let (hasEnded, needsInput, trace, lines) = state.withLock { state in
             state.handle(exit, of: vcpu.cpu, output: &output)
-            return (state.outcome != nil, !state.input.isWatched && state.wantsInput)
+            return (
+                state.outcome != nil, !state.input.isWatched && state.wantsInput, state.tracer?.descriptor,
+                state.tracer?.takeIfEnough() ?? []
+            )
+        }
+        if let trace, !lines.isEmpty {
+            FileBytes.write(lines, to: trace) { parking.hasStopped }
         }
         if !output.isEmpty {
             consoleOutput(output) { parking.hasStopped }

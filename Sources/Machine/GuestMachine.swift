@@ -30,7 +30,6 @@ public final class GuestMachine: Sendable {
     ) throws(MachineError) {
         try configuration.validate()
         let system = try reachable(try KVMSystem())
-        let events = try host(try HostEvents(catchesSignals: catchesSignals))
         let cpuid = try kvm(try system.supportedCPUID())
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
@@ -65,7 +64,8 @@ public final class GuestMachine: Sendable {
                 memory: memory, pci: pci, interruptController: configuration.interruptController, tracer: tracer))
         self.vcpus = vcpus
         self.parking = parking
-        self.events = events
+        // Last: until the guest runs, signals end the process as they always do.
+        self.events = try host(try HostEvents(catchesSignals: catchesSignals))
         self.consoleOutput = consoleOutput
         self.layout = layout
     }

@@ -24,15 +24,27 @@ struct GuestMemory: ~Copyable {
         guard size <= left else {
             throw .configuration("\(size) bytes of memory: \(left) are left of what the machine was made with")
         }
+        if installer.file.file.size < installer.file.capacity {
+            // Pages take memory once they are touched, so the file has its full size from the first allocation on.
+            try grow()
+        }
         let backing = Backing(offset: allocated)
-        let end = allocated + size
-        do { try installer.file.resize(to: end) } catch { throw .host(error) }
-        allocated = end
+        allocated += size
         return backing
     }
 
-    /// Takes mappings away and adds others: all of it or nothing.
+    private mutating func grow() throws(MachineError) {
+        do { try installer.file.resize(to: installer.file.capacity) } catch { throw .host(error) }
+    }
+
+    /// Takes mappings away and adds others: all of it or nothing. What is mapped has been allocated.
     mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws(MachineError) {
+        for mapping in adding {
+            // Anything else would give the guest memory of this process.
+            precondition(
+                mapping.backing.id == 0 && mapping.range.size <= allocated
+                    && mapping.backing.offset <= allocated - mapping.range.size, "\(mapping.owner) was not allocated")
+        }
         do throws(AddressSpaceError) {
             try space.change(removing: removing, adding: adding, through: &installer)
         } catch {
@@ -58,11 +70,15 @@ struct GuestMemory: ~Copyable {
 
     /// Copies bytes into guest memory, read-only mappings included; false, and nothing copied, where a part is not mapped.
     func write(_ bytes: [UInt8], at address: GuestAddress) -> Bool {
+        write(bytes.span, at: address)
+    }
+
+    func write(_ bytes: Span<UInt8>, at address: GuestAddress) -> Bool {
         guard !bytes.isEmpty else { return true }
         guard let parts = parts(of: UInt64(bytes.count), at: address) else { return false }
         var done = 0
         for part in parts {
-            installer.file.write(bytes.span.extracting(done..<done + part.count), at: part.offset)
+            installer.file.write(bytes.extracting(done..<done + part.count), at: part.offset)
             done += part.count
         }
         return true

@@ -69,7 +69,7 @@ extension MachineConfiguration {
             throw .configuration("a memory of \(memory) bytes: it must be a multiple of the page size, 4096")
         }
         guard vcpus > 0 else {
-            throw .configuration("0 vCPUs: a machine needs at least one")
+            throw .configuration("\(vcpus) vCPUs: a machine needs at least one")
         }
         guard vcpus == 1 || interruptController == .kernel else {
             throw .configuration(

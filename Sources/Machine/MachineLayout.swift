@@ -7,10 +7,15 @@ struct MachineLayout {
     private let configuration: MachineConfiguration
     private let ram: RAMLayout
     let highAperture: GuestRange?
+    /// What no processor here can address.
+    private let beyond: GuestRange?
 
     init(_ configuration: MachineConfiguration, physicalAddressBits: Int) {
         self.configuration = configuration
         ram = RAMLayout(memory: configuration.memory)
+        beyond =
+            physicalAddressBits < 64
+            ? GuestRange(first: GuestAddress(1 << UInt64(physicalAddressBits)), last: GuestAddress(.max)) : nil
         highAperture = MemoryMap.highAperture(above: ram, addressBits: physicalAddressBits)
     }
 
@@ -28,7 +33,9 @@ struct MachineLayout {
     func makePCIDevices() throws(MachineError) -> PCIDevices? {
         guard !configuration.functions.isEmpty else { return nil }
         let extra = configuration.extraSlots.map(\.range)
-        let reserved = ram.mappings(offset: 0).map(\.range) + extra + [MemoryMap.ecam, MemoryMap.interruptControllers]
+        let reserved =
+            ram.mappings(offset: 0).map(\.range) + extra + [MemoryMap.ecam, MemoryMap.interruptControllers]
+            + (beyond.map { [$0] } ?? [])
         do throws(PCIError) {
             return try PCIDevices(
                 configuration.functions, decode: configuration.decode,

@@ -203,6 +203,11 @@ struct ConsoleInput {
         return bytes[taken - 1]
     }
 
+    /// Says that there is no input at all: the guest does not even get to know of an end.
+    mutating func end() {
+        hasEnded = true
+    }
+
     /// Adds what was read; nothing at the end of the input.
     mutating func append(_ read: [UInt8]) {
         hasEnded = read.isEmpty

@@ -45,9 +45,13 @@ struct PCIDevices {
 
     /// The mappings of all functions as they are now.
     mutating func allMappings() -> [Mapping] {
-        root.addresses.flatMap { address in
-            root[address].map { mappings(of: decoded.update($0).added) } ?? []
+        // The regions first: a call of `mappings` holds a copy of all this, and each update would copy it in turn.
+        var regions: [DecodedRegion] = []
+        for address in root.addresses {
+            guard let function = root[address] else { continue }
+            regions += decoded.update(function).added
         }
+        return mappings(of: regions)
     }
 
     /// What has to change in memory after a function's registers have.
@@ -95,12 +99,23 @@ extension PCIDevices {
     mutating func accessPort(
         _ port: UInt64, width: AccessWidth, writing value: UInt64?
     ) -> PCIEffects? {
-        guard RootComplex.configPorts.contains(port) else { return nil }
+        guard RootComplex.configPorts.contains(port) else {
+            return accessPortBAR(port, width: width, writing: value)
+        }
         let offset = port - RootComplex.configPorts.lowerBound
         if let value {
             return PCIEffects(root.writePort(value, at: offset, width: width))
         }
         return PCIEffects(value: root.readPort(at: offset, width: width))
+    }
+
+    /// An access to an I/O BAR that is decoded, or nil where the port is in none. The ports below 0x1000 are the board's own: a
+    /// BAR that the guest moves there hides no console.
+    private mutating func accessPortBAR(
+        _ port: UInt64, width: AccessWidth, writing value: UInt64?
+    ) -> PCIEffects? {
+        guard port >= 0x1000, let place = root.trappedPort(port, width: width) else { return nil }
+        return access(place, width: width, writing: value)
     }
 
     /// An access to memory that is not mapped, or nil where no function answers.
@@ -115,6 +130,12 @@ extension PCIDevices {
             return PCIEffects(value: root.readECAM(at: offset, width: width))
         }
         guard let place = decoded.trapped(at: address, width: width) else { return nil }
+        return access(place, width: width, writing: value)
+    }
+
+    private mutating func access(
+        _ place: TrappedPlace, width: AccessWidth, writing value: UInt64?
+    ) -> PCIEffects {
         guard let value else { return PCIEffects(value: root.readTrapped(place, width: width)) }
         var effects = PCIEffects()
         effects.messages = root.writeTrapped(value, place, width: width)

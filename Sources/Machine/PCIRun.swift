@@ -22,6 +22,9 @@ public struct PCIRun: Sendable {
         public let bytesChecked: Int
         public let mismatches: Int
         public let interrupts: Int
+
+        /// Of a guest that has said nothing.
+        public static let none = GuestWord(functions: 0, bars: 0, bytesChecked: 0, mismatches: 0, interrupts: 0)
     }
 
     /// At boot.

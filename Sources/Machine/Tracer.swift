@@ -1,16 +1,18 @@
 internal import Host
 internal import KVM
 
-/// Writes a line for each exit: microseconds since the first run, vCPU, what it was.
+/// Makes a line of each exit: microseconds since the first run, vCPU, what it was.
+///
+/// It is asked under the machine lock, and whoever takes the lines writes them without: a reader of the trace that is slow
+/// must not hold up the machine.
 struct Tracer: Sendable {
-    private let descriptor: Int32
-    private var buffer: [UInt8] = []
+    let descriptor: Int32
+    private var lines: [UInt8] = []
 
-    private static let bufferSize = 1 << 16
+    private static let enough = 1 << 16
 
     init(descriptor: Int32) {
         self.descriptor = descriptor
-        buffer.reserveCapacity(Self.bufferSize)
     }
 
     mutating func record(_ exit: Exit, of cpu: borrowing VirtualCPU, at time: Duration) {
@@ -19,14 +21,16 @@ struct Tracer: Sendable {
         if case .port(let access) = exit {
             line += (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
         }
-        buffer += Array((line + "\n").utf8)
-        if buffer.count >= Self.bufferSize {
-            flush()
-        }
+        lines += Array((line + "\n").utf8)
     }
 
-    mutating func flush() {
-        FileBytes.write(buffer, to: descriptor)
-        buffer.removeAll(keepingCapacity: true)
+    /// The lines so far, once they are worth a write.
+    mutating func takeIfEnough() -> [UInt8] {
+        lines.count >= Self.enough ? take() : []
+    }
+
+    mutating func take() -> [UInt8] {
+        defer { lines = [] }
+        return lines
     }
 }

@@ -10,13 +10,17 @@ extension Span<UInt64> {
         var base = start
         var length = count
         while length > 1 {
-            let half = length / 2
+            let half = length >> 1
             // SAFETY: base + half is below start + count, which has been checked.
-            base += unsafe self[unchecked: base + half - 1] <= key ? half : 0
-            length -= half
+            let element = unsafe self[unchecked: base &+ half &- 1]
+            // The sign of the difference is 63 as a shift, which leaves nothing of a half. Compilers leave that alone; a
+            // choice, or a mask, they make a branch.
+            let isAbove = Int64(bitPattern: key &- element) >> 63
+            base &+= half &>> Int(truncatingIfNeeded: isAbove)
+            length &-= half
         }
         // SAFETY: as above.
-        return base - start + (unsafe self[unchecked: base] <= key ? 1 : 0)
+        return base &- start &+ (unsafe self[unchecked: base] <= key ? 1 : 0)
     }
 }
 

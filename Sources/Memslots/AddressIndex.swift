@@ -4,13 +4,14 @@
 /// in chunks of at most 128: small enough to insert into at once, large enough that their directory stays in the cache.
 /// All chunks share one array, so that a look-up touches no reference counts.
 struct AddressIndex: Sendable {
-    /// An entry: the frame in the upper 40 bits, so that entries sort by it, and the payload in the lower 24.
+    /// An entry: the frame in bits 62-23, so that entries sort by it, and the payload below. The sign bit stays
+    /// clear, for the search takes the sign of differences.
     struct Entry: Hashable, Comparable, Sendable {
         let bits: UInt64
 
-        static let payloadBits: UInt64 = 24
+        static let payloadBits: UInt64 = 23
         static let maximumFrame: UInt64 = (1 << 40) - 1
-        static let maximumPayload = (1 << 24) - 1
+        static let maximumPayload = (1 << 23) - 1
 
         @inline(__always)
         init(bits: UInt64) {
@@ -54,10 +55,10 @@ struct AddressIndex: Sendable {
     func position(atOrBelow frame: UInt64) -> Position? {
         // The largest entry that this frame could have; a frame that no entry can have lies above all of them.
         let key = min(frame, Entry.maximumFrame) << Entry.payloadBits | UInt64(Entry.maximumPayload)
-        let chunk = firsts.span.countAtMost(key, from: 0, count: firsts.count) - 1
+        let chunk = firsts.span.countAtMost(key, from: 0, count: firsts.count) &- 1
         guard chunk >= 0 else { return nil }
         let start = Int(slabs[chunk]) * Self.chunkCapacity
-        let offset = entries.span.countAtMost(key, from: start, count: Int(counts[chunk])) - 1
+        let offset = entries.span.countAtMost(key, from: start, count: Int(counts[chunk])) &- 1
         return Position(chunk: chunk, offset: offset)
     }
 

@@ -6,15 +6,14 @@ extension AddressSpace {
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var changed = mappings
-        changed.setLogging(logs, in: range)
         var steps: [TransactionStep] = []
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
-            changed.forEach(in: slot.range) { flags.formUnion($0.flags) }
             var isChanged = false
-            mappings.forEach(in: slot.range) {
-                if $0.logsDirtyPages != logs, $0.range.overlaps(range) { isChanged = true }
+            mappings.forEach(in: slot.range) { record in
+                let isAsked = record.range.overlaps(range)
+                if isAsked, record.logsDirtyPages != logs { isChanged = true }
+                if isAsked ? logs : record.logsDirtyPages { flags.insert(.logDirtyPages) }
             }
             if isChanged, slot.flags.contains(.logDirtyPages) {
                 // What was written so far belongs to the mappings that have logged so far.
@@ -25,7 +24,7 @@ extension AddressSpace {
             }
         }
         try run(steps, through: &installer)
-        mappings = changed
+        mappings.setLogging(logs, in: range)
         mappings.forEach(in: range) { record in
             if logs {
                 loggedBackings.insert(record.mapping.backing)

@@ -156,6 +156,16 @@ extension AddressSpace {
         var runs: [SlotPlanner.Run] = []
         slots.reserveCapacity(change.removed.count)
         runs.reserveCapacity(change.added.count)
+        if policy == .separate, !isOutOfStep {
+            // Each mapping is a slot by itself: nothing around a change takes part in it.
+            for record in change.removed {
+                if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { slots.append(slot) }
+            }
+            for record in change.added {
+                runs.append(SlotPlanner.Run(range: record.range, host: record.host, flags: record.flags))
+            }
+            return (slots, runs)
+        }
         var removed = change.removed[...]
         var added = change.added[...]
         var changed = ChangedRanges(change)

@@ -95,10 +95,17 @@ struct PackedSlot: Equatable, Sendable {
 
     @inline(__always)
     func slot(id: SlotID) -> Memslot? {
-        let first = GuestAddress(frame << Page.shift)
-        guard let range = GuestRange(first: first, size: pages << Page.shift) else { return nil }
+        pages == 0 ? nil : used(id: id)
+    }
+
+    /// The slot, where it is known to be in use. It ends below 2^53.
+    @inline(__always)
+    func used(id: SlotID) -> Memslot {
+        let first = frame << Page.shift
+        let last = first &+ (pages << Page.shift) &- 1
         return Memslot(
-            id: id, range: range, host: host & ~(Page.size - 1),
+            id: id, range: GuestRange(unchecked: GuestAddress(first), GuestAddress(last)),
+            host: host & ~(Page.size - 1),
             flags: SlotFlags(rawValue: UInt32(truncatingIfNeeded: host >> 8 & 0xf)))
     }
 }

@@ -96,19 +96,21 @@ extension MemslotTable {
 
     /// What lies at `address`.
     public func find(_ address: GuestAddress) -> Lookup {
-        let below = index.position(atOrBelow: address.frame)
-        var holeStart = GuestAddress(0)
-        if let below {
-            let id = SlotID(truncatingIfNeeded: index[below].payload)
-            if let slot = self[id] {
-                if slot.range.contains(address) { return .slot(slot) }
-                holeStart = slot.range.last.advanced(by: 1) ?? holeStart
-            }
+        guard let below = index.position(atOrBelow: address.frame) else {
+            return .hole(GuestRange(unchecked: GuestAddress(0), holeEnd(before: index.first)))
         }
-        let above = below.map { index.position(after: $0) } ?? index.first
-        // Slots lie on page boundaries above 0, so the one above leaves room for an address below it.
-        let holeEnd = above.map { GuestAddress(index[$0].frame << Page.shift &- 1) } ?? GuestAddress(.max)
-        return .hole(GuestRange(unchecked: holeStart, holeEnd))
+        let id = SlotID(truncatingIfNeeded: index[below].payload)
+        let slot = packed(id)
+        if slot.contains(frame: address.frame) { return .slot(slot.used(id: id)) }
+        // Slots lie below 2^52.
+        let holeStart = GuestAddress((slot.frame &+ slot.pages) << Page.shift)
+        return .hole(GuestRange(unchecked: holeStart, holeEnd(before: index.position(after: below))))
+    }
+
+    /// Slots lie on page boundaries above 0, so there is room for an address below one.
+    @inline(__always)
+    private func holeEnd(before above: AddressIndex.Position?) -> GuestAddress {
+        above.map { GuestAddress(index[$0].frame << Page.shift &- 1) } ?? GuestAddress(.max)
     }
 
     /// Whether some slot holds `address`, and which: the id, or nil.

@@ -7,6 +7,7 @@ public struct ConfigChange: Hashable, Sendable {
     /// The registers whose address changed.
     public var moved: [BaseAddressRegister] = []
     public var romEnable: Bool?
+    public var msiEnable: Bool?
     public var msixEnable: Bool?
     public var msixFunctionMask: Bool?
     /// Messages of pending vectors that may go now.

@@ -8,8 +8,15 @@ enum ConfigOffset {
     static let rom: UInt64 = 0x30
     static let capabilities: UInt64 = 0x34
     static let interrupt: UInt64 = 0x3c
-    /// The MSI-X capability, the only one (6.8.2).
+    /// The MSI-X capability, first of the list where it is there (6.8.2).
     static let msix: UInt64 = 0x40
+    /// The MSI capability (6.8.1), with 64 address bits and masks.
+    static let msi: UInt64 = 0x50
+    static let msiAddress = msi + 4
+    static let msiUpperAddress = msi + 8
+    static let msiData = msi + 12
+    static let msiMask = msi + 16
+    static let msiPending = msi + 20
 }
 
 /// Bits of the command register (PCI 3.0, 6.2.2).
@@ -18,6 +25,20 @@ enum CommandBits {
     static let memory: UInt32 = 1 << 1
     static let busMaster: UInt32 = 1 << 2
     static let interruptDisable: UInt32 = 1 << 10
+}
+
+/// Bits of the MSI capability's first register; message control is its upper half (PCI 3.0, 6.8.1.3).
+enum MSIControlBits {
+    static let enable: UInt32 = 1 << 16
+    /// Multiple message enable: the logarithm of the number of vectors that software allocated.
+    static let allocated: UInt32 = 7 << 20
+    /// 64 address bits, and a mask bit for each vector.
+    static let features: UInt32 = 1 << 23 | 1 << 24
+
+    /// Multiple message capable: the logarithm of the number of vectors.
+    static func capable(of vectors: Int) -> UInt32 {
+        UInt32(truncatingIfNeeded: vectors.trailingZeroBitCount) << 17
+    }
 }
 
 /// Bits of the MSI-X capability's first register; message control is its upper half (PCI 3.0, 6.8.2.3).
@@ -33,9 +54,11 @@ extension ConfigSpace {
     /// The header of a function after reset.
     init(_ description: FunctionDescription) {
         define(UInt32(description.deviceID) << 16 | UInt32(description.vendorID), at: ConfigOffset.identity)
-        let hasCapabilities: UInt32 = description.msix == nil ? 0 : 1 << 20
+        let firstCapability =
+            description.msix != nil ? ConfigOffset.msix : description.msiVectors != nil ? ConfigOffset.msi : 0
+        define(UInt32(firstCapability), at: ConfigOffset.capabilities)
         define(
-            hasCapabilities,
+            firstCapability == 0 ? 0 : 1 << 20,
             writable: CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable,
             at: ConfigOffset.commandAndStatus)
         define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
@@ -49,7 +72,10 @@ extension ConfigSpace {
             define(0, writable: UInt32(truncatingIfNeeded: 0 &- size) | Self.romEnable, at: ConfigOffset.rom)
         }
         if let msix = description.msix {
-            define(msix)
+            define(msix, next: description.msiVectors == nil ? 0 : ConfigOffset.msi)
+        }
+        if let vectors = description.msiVectors {
+            defineMSI(vectors)
         }
     }
 
@@ -68,17 +94,27 @@ extension ConfigSpace {
         }
     }
 
-    private mutating func define(_ msix: MSIXDescription) {
+    private mutating func define(_ msix: MSIXDescription, next: UInt64) {
         func place(_ location: BARLocation) -> UInt32 {
             UInt32(truncatingIfNeeded: location.offset) | UInt32(truncatingIfNeeded: location.bar)
         }
-        define(UInt32(ConfigOffset.msix), at: ConfigOffset.capabilities)
         define(
-            UInt32(truncatingIfNeeded: msix.vectors - 1) << 16 | 0x11,
+            UInt32(truncatingIfNeeded: msix.vectors - 1) << 16 | UInt32(next) << 8 | 0x11,
             writable: MSIXControlBits.functionMask | MSIXControlBits.enable,
             at: ConfigOffset.msix)
         define(place(msix.table), at: ConfigOffset.msix + 4)
         define(place(msix.pendingBits), at: ConfigOffset.msix + 8)
+    }
+
+    private mutating func defineMSI(_ vectors: Int) {
+        define(
+            MSIControlBits.features | MSIControlBits.capable(of: vectors) | 0x05,
+            writable: MSIControlBits.allocated | MSIControlBits.enable, at: ConfigOffset.msi)
+        // The low two address bits are zero (6.8.1.4).
+        define(0, writable: ~3, at: ConfigOffset.msiAddress)
+        define(0, writable: .max, at: ConfigOffset.msiUpperAddress)
+        define(0, writable: 0xffff, at: ConfigOffset.msiData)
+        define(0, writable: .max >> UInt32(truncatingIfNeeded: 32 - vectors), at: ConfigOffset.msiMask)
     }
 
     /// Whether the device has more than one function (PCI 3.0, 6.2.1).

@@ -17,6 +17,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case noUpperHalf(bar: Int)
     case upperHalfTaken(bar: Int)
     case registersOutside(bar: Int, Range<UInt64>, size: UInt64)
+    case msiVectors(Int)
     case vectors(Int)
     case noSuchBAR(Part, bar: Int)
     case notMemory(Part, bar: Int)
@@ -41,6 +42,7 @@ extension DescriptionError: CustomStringConvertible {
         case .upperHalfTaken(let bar): "BAR \(bar + 1): the upper half of the 64-bit BAR \(bar) is there"
         case .registersOutside(let bar, let range, let size):
             "BAR \(bar): registers at \(offsets(range)) are empty or outside its \(bytes(size))"
+        case .msiVectors(let count): "MSI: \(count) vectors, a function has 1, 2, 4, 8, 16 or 32"
         case .vectors(let count): "MSI-X: \(count) vectors, a function has 1 to 2048"
         case .noSuchBAR(let part, let bar): "\(part.rawValue): there is no BAR \(bar)"
         case .notMemory(let part, let bar): "\(part.rawValue): BAR \(bar) is not memory"

@@ -1,4 +1,4 @@
-/// What a function is made of, before it has any state: identity, BARs, ROM, MSI-X.
+/// What a function is made of, before it has any state: identity, BARs, ROM, MSI and MSI-X.
 public struct FunctionDescription: Hashable, Sendable {
     public var vendorID: UInt16
     public var deviceID: UInt16
@@ -9,14 +9,16 @@ public struct FunctionDescription: Hashable, Sendable {
     public var bars: [Int: BARDescription]
     /// Bytes of the expansion ROM, a power of two of at least 2 KiB; nil without one.
     public var romSize: UInt64?
+    /// Vectors of MSI (PCI 3.0, 6.8.1): 1, 2, 4, 8, 16 or 32; nil without it.
+    public var msiVectors: Int?
     public var msix: MSIXDescription?
     /// Where the guest writes a vector's number in order to have it raised.
     public var doorbell: BARLocation?
 
     public init(
         vendorID: UInt16, deviceID: UInt16, classCode: UInt32 = 0xff0000, revision: UInt8 = 0,
-        bars: [Int: BARDescription] = [:], romSize: UInt64? = nil, msix: MSIXDescription? = nil,
-        doorbell: BARLocation? = nil
+        bars: [Int: BARDescription] = [:], romSize: UInt64? = nil, msiVectors: Int? = nil,
+        msix: MSIXDescription? = nil, doorbell: BARLocation? = nil
     ) {
         self.vendorID = vendorID
         self.deviceID = deviceID
@@ -24,6 +26,7 @@ public struct FunctionDescription: Hashable, Sendable {
         self.revision = revision
         self.bars = bars
         self.romSize = romSize
+        self.msiVectors = msiVectors
         self.msix = msix
         self.doorbell = doorbell
     }

@@ -17,6 +17,12 @@ extension PCIFunction {
             change.romEnable = isEnableChanged ? isROMEnabled : nil
             change.moved = isMoved ? [.rom] : []
             change.affectsDecodedMemory = decodesMemory && (isEnableChanged || isROMEnabled)
+        case ConfigOffset.msi where description.msiVectors != nil:
+            change.msiEnable = changed & MSIControlBits.enable == 0 ? nil : isMSIEnabled
+            dropUnallocatedMSI()
+            change.messages = takePendingMessages()
+        case ConfigOffset.msiMask where description.msiVectors != nil:
+            change.messages = takePendingMessages()
         case ConfigOffset.msix where description.msix != nil:
             change.msixEnable = changed & MSIXControlBits.enable == 0 ? nil : isMSIXEnabled
             change.msixFunctionMask = changed & MSIXControlBits.functionMask == 0 ? nil : isMSIXFunctionMasked

@@ -1,34 +1,6 @@
 public import Devices
 
 extension PCIFunction {
-    /// MSI-X enable (PCI 3.0, 6.8.2.3).
-    public var isMSIXEnabled: Bool {
-        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.enable != 0
-    }
-
-    /// Whether all vectors are masked at once (PCI 3.0, 6.8.2.3).
-    public var isMSIXFunctionMasked: Bool {
-        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.functionMask != 0
-    }
-
-    /// A message is a write of the function's own, so it takes bus master (PCI 3.0, 6.2.2).
-    private var sendsMessages: Bool {
-        isMSIXEnabled && !isMSIXFunctionMasked && isBusMaster
-    }
-
-    mutating func takePendingMessages() -> [MSIMessage] {
-        let isOpen = sendsMessages
-        return msix?.takePending(isOpen: isOpen) ?? []
-    }
-
-    /// Raises an MSI-X vector: the message to send now, or nil where the vector is masked and pends. A vector that does not
-    /// exist is ignored, and so is any while MSI-X is off.
-    public mutating func raise(vector: UInt64) -> MSIMessage? {
-        guard isMSIXEnabled else { return nil }
-        let isOpen = sendsMessages
-        return msix?.raise(vector, isOpen: isOpen)
-    }
-
     /// Reads a trapped place. Registers that are nothing in particular read as zero, unlike an address where nobody is.
     public func readTrapped(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let part = part(of: register, touchedAt: offset, width) else { return 0 }
@@ -51,7 +23,7 @@ extension PCIFunction {
         }
         switch part.name {
         case .table:
-            let isOpen = sendsMessages
+            let isOpen = sendsByMSIX
             return msix?.writeTable(value, at: offset, width: width, isOpen: isOpen) ?? []
         case .doorbell where offset == 0:
             return raise(vector: width.mask(value)).map { [$0] } ?? []

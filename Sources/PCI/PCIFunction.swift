@@ -1,16 +1,18 @@
 public import Devices
 import Memslots
 
-/// A PCI function: its description, its configuration space and the state of its MSI-X.
+/// A PCI function: its description, its configuration space and the state of its interrupts.
 ///
 /// It changes nothing outside itself: what a write means comes back as data.
 public struct PCIFunction: Sendable {
     public let address: FunctionAddress
     public let description: FunctionDescription
-    public private(set) var config: ConfigSpace
+    public internal(set) var config: ConfigSpace
     var msix: MSIXTable?
     /// The function's memory, in order of precedence.
     private let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
+    /// The function's I/O BARs, in order of precedence.
+    private let ports: [(register: BaseAddressRegister, size: UInt64)]
 
     /// The function after reset: addresses zero, decode off.
     public init(_ description: FunctionDescription, at address: FunctionAddress) throws(DescriptionError) {
@@ -23,6 +25,8 @@ public struct PCIFunction: Sendable {
             let pieces = description.pieces(of: register)
             return pieces.isEmpty ? nil : (register, description.size(of: register) ?? 0, pieces)
         }
+        ports = description.bars.filter { $0.value.kind == .io }.sorted { $0.key < $1.key }
+            .map { (.bar($0.key), $0.value.size) }
     }
 
     /// Puts the function into the state after reset. Under lazy decode, `DecodedMemory.remove` it as well.
@@ -111,6 +115,16 @@ public struct PCIFunction: Sendable {
             }
         }
         return regions
+    }
+
+    /// Where the I/O BARs lie now, in order of precedence.
+    var decodedPorts: [DecodedPorts.Region] {
+        guard decodesPorts else { return [] }
+        return ports.map { register, size in
+            let base = base(of: register)
+            return DecodedPorts.Region(
+                owner: BAROwner(function: address, register: register), ports: base..<base &+ size)
+        }
     }
 
     /// The memory registers that are decoded, each by its bit.

@@ -7,6 +7,7 @@ public struct RootComplex: Sendable {
     private var functions: [FunctionAddress: PCIFunction] = [:]
     /// CONFIG_ADDRESS at port 0xcf8 (PCI 3.0, 3.2.2.3.2).
     private var configAddress: UInt32 = 0
+    private var ports = DecodedPorts()
 
     public init() {}
 
@@ -34,6 +35,7 @@ public struct RootComplex: Sendable {
     @discardableResult
     public mutating func remove(_ address: FunctionAddress) -> Bool {
         guard functions.removeValue(forKey: address) != nil else { return false }
+        ports.remove(address)
         updateMultifunction(around: address)
         return true
     }
@@ -41,6 +43,7 @@ public struct RootComplex: Sendable {
     /// Resets a function; nothing where there is none.
     public mutating func reset(_ address: FunctionAddress) {
         functions[address]?.reset()
+        ports.remove(address)
     }
 
     /// A device is multifunction when it has any function but 0 (PCI 3.0, 6.2.1).
@@ -62,9 +65,11 @@ public struct RootComplex: Sendable {
             let owner = assignment.owner
             functions[owner.function]?.setBase(of: owner.register, to: assignment.base)
         }
-        guard enabling else { return }
         for owner in assignments.map(\.owner) {
-            functions[owner.function]?.enableDecode(of: owner.register)
+            if enabling {
+                functions[owner.function]?.enableDecode(of: owner.register)
+            }
+            updatePorts(of: owner.function)
         }
     }
 
@@ -130,22 +135,37 @@ public struct RootComplex: Sendable {
         guard let change = functions[address]?.write(value, at: offset, width: width), !change.isEmpty else {
             return nil
         }
+        if change.portDecode != nil || !change.moved.isEmpty {
+            updatePorts(of: address)
+        }
         return ConfigWrite(function: address, change: change)
     }
 
-    /// Reads trapped memory that `DecodedMemory.trapped` found.
+    private mutating func updatePorts(of address: FunctionAddress) {
+        if let function = functions[address] {
+            ports.update(function)
+        }
+    }
+
+    /// Which function's I/O BAR holds a port; nil where the ports of the access are not all in one that is decoded. The lower
+    /// function wins.
+    public func trappedPort(_ port: UInt64, width: AccessWidth) -> TrappedPlace? {
+        ports.trapped(at: port, width: width)
+    }
+
+    /// Reads the place that `DecodedMemory.trapped` or `trappedPort` found.
     public func readTrapped(_ place: TrappedPlace, width: AccessWidth) -> UInt64 {
         functions[place.owner.function]?.readTrapped(place.owner.register, at: place.offset, width: width)
             ?? width.allOnes
     }
 
-    /// Writes trapped memory that `DecodedMemory.trapped` found; gives the messages that this sends.
+    /// Writes the place that `DecodedMemory.trapped` or `trappedPort` found; gives the messages that this sends.
     public mutating func writeTrapped(_ value: UInt64, _ place: TrappedPlace, width: AccessWidth) -> [MSIMessage] {
         functions[place.owner.function]?.writeTrapped(value, place.owner.register, at: place.offset, width: width)
             ?? []
     }
 
-    /// Raises an MSI-X vector of a function; see `PCIFunction.raise`.
+    /// Raises a vector of a function; see `PCIFunction.raise`.
     public mutating func raise(vector: UInt64, of address: FunctionAddress) -> MSIMessage? {
         functions[address]?.raise(vector: vector)
     }

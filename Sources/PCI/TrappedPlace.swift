@@ -1,4 +1,4 @@
-/// A place in the trapped memory of a function.
+/// A place in the trapped memory or the ports of a function.
 public struct TrappedPlace: Hashable, Sendable {
     public let owner: BAROwner
     /// In bytes from the beginning of the BAR.

@@ -27,7 +27,15 @@ func failure(_ error: MachineError) -> ExitCode {
     return failure("\(error)", status: status)
 }
 
-/// Writes text to standard output.
-func printOut(_ text: String) {
-    FileBytes.write(Array((text + "\n").utf8), to: FileBytes.standardOutput)
+/// Writes bytes, to standard output unless told otherwise; what cannot be written is an error, for a script would take less
+/// for all.
+func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) throws {
+    guard FileBytes.write(bytes, to: descriptor) else {
+        throw failure("the output could not be written: is the disk full?", status: ExitStatus.hostError)
+    }
+}
+
+/// Writes text to standard output, and a line end.
+func printOut(_ text: String) throws {
+    try emit(Array((text + "\n").utf8))
 }

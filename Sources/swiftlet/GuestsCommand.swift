@@ -9,10 +9,11 @@ struct GuestsCommand: ParsableCommand {
         discussion: "Example: swiftlet guests"
     )
 
-    func run() {
+    func run() throws {
         let rows = BuiltInGuest.all.map { guest in
             [guest.name, guest.configuration.mode.rawValue, "\(guest.image.count)", guest.shows]
         }
-        printOut(TextTable(columns: [.left("guest"), .left("mode"), .right("bytes"), .left("shows")], rows: rows).text)
+        try printOut(
+            TextTable(columns: [.left("guest"), .left("mode"), .right("bytes"), .left("shows")], rows: rows).text)
     }
 }

@@ -54,7 +54,7 @@ struct LayoutCommand: ParsableCommand {
     func run() throws {
         if list {
             let rows = Layout.presets.map { [$0.name, "\($0.make().functions.count)", $0.shows] }
-            printOut(TextTable(columns: [.left("layout"), .right("functions"), .left("shows")], rows: rows).text)
+            try printOut(TextTable(columns: [.left("layout"), .right("functions"), .left("shows")], rows: rows).text)
             return
         }
         let layout = try LayoutArgument(name: layout ?? "").load()
@@ -70,9 +70,9 @@ struct LayoutCommand: ParsableCommand {
         }
         let report = LayoutReport(layout, policy: slots, result)
         if json {
-            FileBytes.write(try encodeJSON(report), to: FileBytes.standardOutput)
+            try emit(try encodeJSON(report))
         } else {
-            printOut(LayoutText(report, result).text)
+            try printOut(LayoutText(report, result).text)
         }
         if !result.outcome.isOrderly {
             let states = result.vcpus.map { "\n\($0)" }.joined()

@@ -35,7 +35,8 @@ struct LayoutReport: Encodable {
     let edits: Edits
     let seconds: Seconds
     let kernelBytes: KernelBytes
-    let guest: PCIRun.GuestWord?
+    /// All 0 where the guest did not come to say anything.
+    let guest: PCIRun.GuestWord
     /// Pages in which the monitor did not find what the guest wrote.
     let hostMismatches: Int
     let ok: Bool
@@ -52,7 +53,7 @@ struct LayoutReport: Encodable {
         seconds = Seconds(
             build: Self.seconds(run.buildTime), slots: Self.seconds(run.slotTime), guest: Self.seconds(run.guestTime))
         kernelBytes = KernelBytes(predicted: run.predictedKernelBytes, measured: run.measuredKernelBytes)
-        guest = run.guest
+        guest = run.guest ?? .none
         hostMismatches = run.hostMismatches
         ok = run.isOK(
             functions: layout.functions.count,
@@ -99,7 +100,8 @@ struct LayoutText {
             ["edits while sizing", Self.edits(report.edits.sizing)],
             ["edits while placing", Self.edits(report.edits.placement)],
         ]
-        if let guest = report.guest {
+        if run.guest != nil {
+            let guest = report.guest
             totals.append([
                 "guest",
                 "\(guest.functions) functions, \(guest.bars) BARs, \(guest.bytesChecked) bytes checked, "

@@ -20,11 +20,11 @@ enum MapFile {
             MapArea(name: area.name, first: area.range.first.rawValue, last: area.range.last.rawValue)
         }
         let svg = MemoryMapSVG(title: title, areas: areas, pieces: mapped + trapped).text
-        do throws(HostError) {
-            FileBytes.write(Array(svg.utf8), to: try FileBytes.create(path))
-        } catch {
+        let descriptor: Int32
+        do { descriptor = try FileBytes.create(path) } catch {
             throw failure("\(error)", status: ExitStatus.hostError)
         }
+        try emit(Array(svg.utf8), to: descriptor)
     }
 
     private static func kind(of mapping: Mapping) -> MapPiece.Kind {

@@ -20,7 +20,7 @@ struct ProbeCommand: ParsableCommand {
         let probe: HostProbe
         do throws(MachineError) { probe = try HostProbe() } catch { throw failure(error) }
         if json {
-            FileBytes.write(try encodeJSON(probe), to: FileBytes.standardOutput)
+            try emit(try encodeJSON(probe))
             return
         }
         var rows = [
@@ -38,7 +38,7 @@ struct ProbeCommand: ParsableCommand {
             ["kernel memory it takes", probe.slotCosts.kernelBytes.map { "\($0) bytes" } ?? "not measured"],
         ]
         rows += probe.capabilities.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
-        printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)
+        try printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)
     }
 
     private func rounded(_ value: Double) -> Double {

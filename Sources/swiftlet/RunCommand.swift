@@ -5,6 +5,7 @@ import Layouts
 import Machine
 import Memslots
 import PCI
+import Synchronization
 
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -73,13 +74,13 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try output($0) }
+        let reportFile = try self.report.map { try output($0) }
+        let console = Console()
         let machine: GuestMachine
         do throws(MachineError) {
             machine = try GuestMachine(
-                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true
-            ) { bytes, isCancelled in
-                FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled)
-            }
+                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true,
+                consoleOutput: console.write)
         } catch {
             throw failure(error)
         }
@@ -95,9 +96,12 @@ struct RunCommand: ParsableCommand {
         if !result.outcome.isOrderly {
             explain(result)
         }
-        if let report {
+        if let reportFile {
             let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
-            FileBytes.write(json, to: try output(report))
+            try emit(json, to: reportFile)
+        }
+        if result.outcome.isOrderly, console.hasLostBytes {
+            throw failure("some of what the guest printed could not be written", status: ExitStatus.hostError)
         }
         throw ExitCode(result.outcome.exitCode)
     }
@@ -111,6 +115,21 @@ struct RunCommand: ParsableCommand {
     private func output(_ path: String) throws -> Int32 {
         if path == "-" { return FileBytes.standardError }
         do { return try FileBytes.create(path) } catch { throw failure("\(error)", status: ExitStatus.hostError) }
+    }
+}
+
+/// The guest's console on standard output, and whether all of it got there.
+private final class Console: Sendable {
+    private let lost = Atomic(false)
+
+    @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
+        if !FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled), !isCancelled() {
+            lost.store(true, ordering: .relaxed)
+        }
+    }
+
+    var hasLostBytes: Bool {
+        lost.load(ordering: .relaxed)
     }
 }
 
@@ -158,6 +177,9 @@ extension RunCommand {
 
     private func file() throws -> Wish {
         let memory = self.memory?.bytes ?? Self.memoryForFiles
+        guard memory > 0 else {
+            throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", status: ExitStatus.usage)
+        }
         let bytes: [UInt8]
         do {
             bytes = try readFile(guest, limit: Int(clamping: memory))

@@ -53,7 +53,7 @@ struct LayoutTests {
               {"at": "00:02.0", "repeat": 9, "vendor": "0x8086", "device": 4096, "class": "0x020000", "rom": "64K",
                "bars": [{"bar": 0, "kind": "memory32", "size": "16K", "registers": [{"offset": 0, "size": 4096}]},
                         {"bar": 2, "kind": "memory64", "size": "1G", "prefetchable": true}],
-               "msix": {"vectors": 4, "table": {"bar": 0, "offset": "0x2000"}, "pendingBits": {"bar": 0, "offset": "0x2800"}},
+               "msi": 8, "msix": {"vectors": 4, "table": {"bar": 0, "offset": "0x2000"}, "pendingBits": {"bar": 0, "offset": "0x2800"}},
                "doorbell": {"bar": 0, "offset": "0x2808"}}]}
             """)
         #expect(layout.functions.count == 9)
@@ -62,6 +62,7 @@ struct LayoutTests {
         #expect(function.vendorID == 0x8086 && function.deviceID == 0x1000 && function.romSize == 65536)
         #expect(function.bars[0]?.registers == [0..<4096])
         #expect(function.bars[2]?.isPrefetchable == true && function.bars[2]?.size == 1 << 30)
+        #expect(function.msiVectors == 8)
         #expect(function.msix?.vectors == 4 && function.doorbell?.offset == 0x2808)
     }
 

@@ -67,13 +67,23 @@ import Testing
         #expect(function.read(at: 0x04, width: .word) == 0)
     }
 
+    /// Zero says that there are no extended capabilities (PCIe, 7.9.1).
     @Test mutating func extendedSpaceIsEmpty() {
-        #expect(read(0x100) == 0)
-        #expect(read(0xffc) == 0)
-        write(0xffff_ffff, at: 0x100)
-        #expect(read(0x100) == 0)
-        #expect(read(0x1000) == 0xffff_ffff)
-        #expect(function.read(at: .max, width: .byte) == 0xff)
+        for width in [AccessWidth.byte, .word, .doubleword] {
+            for offset in stride(from: UInt64(0x100), to: 0x1000, by: width.rawValue) {
+                #expect(function.write(.max, at: offset, width: width).isEmpty)
+                #expect(function.read(at: offset, width: width) == 0)
+            }
+        }
+        #expect(function.write(.max, at: 0x100, width: .quadword).isEmpty)
+        #expect(function.read(at: 0x100, width: .quadword) == .max)
+        #expect(function.read(at: 0x101, width: .word) == 0xffff)
+        #expect(function.read(at: 0xffe, width: .doubleword) == 0xffff_ffff)
+        for width in AccessWidth.allCases {
+            #expect(function.write(.max, at: 0x1000, width: width).isEmpty)
+            #expect(function.read(at: 0x1000, width: width) == width.allOnes)
+            #expect(function.read(at: .max, width: width) == width.allOnes)
+        }
     }
 
     @Test func capabilityListHoldsMSIX() {

@@ -65,6 +65,16 @@ import Testing
         #expect(Self.error(of: description) == .vectors(vectors))
     }
 
+    @Test func msiHasAPowerOfTwoUpTo32() {
+        for vectors in [1, 2, 4, 8, 16, 32] {
+            #expect(Self.error(of: .plain.with { $0.msiVectors = vectors }) == nil)
+        }
+        for vectors in [0, -1, 3, 31, 33, 64, .max, .min] {
+            #expect(Self.error(of: .plain.with { $0.msiVectors = vectors }) == .msiVectors(vectors))
+        }
+        #expect("\(DescriptionError.msiVectors(3))" == "MSI: 3 vectors, a function has 1, 2, 4, 8, 16 or 32")
+    }
+
     @Test func partsLieAlignedInAMemoryBAR() {
         func error(_ bar: Int, _ offset: UInt64) -> DescriptionError? {
             Self.error(of: .rich.with { $0.doorbell = BARLocation(bar: bar, offset: offset) })

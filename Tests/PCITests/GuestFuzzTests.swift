@@ -8,7 +8,7 @@ import Testing
 @Suite struct GuestFuzzTests {
     @Test(arguments: propertySeeds)
     func strictDecodeFollowsTheModel(seed: UInt64) throws {
-        try run(seed, .strict, steps: 300_000)
+        try run(seed, .strict, steps: 500_000)
     }
 
     /// The model of lazy decode has to take every step, and is slow.
@@ -53,7 +53,8 @@ private struct Guest {
     var trapped = 0
 
     private static let descriptions: [(UInt16, FunctionDescription)] = [
-        (0x08, .plain), (0x20, .rich), (0x21, .full), (0x118, .rich.with { $0.romSize = 2048 }),
+        (0x08, .plain.with { $0.msiVectors = 4 }), (0x20, .rich), (0x21, .full),
+        (0x118, .rich.with { $0.romSize = 2048 }),
     ]
 
     init(seed: UInt64, policy: DecodePolicy) throws {
@@ -80,7 +81,7 @@ private struct Guest {
     private mutating func config(byPort: Bool) -> Bool {
         let id = Self.descriptions.randomElement(using: &random)?.0 ?? 0
         // Mostly the registers that matter.
-        var register: UInt64 = random.next() % 8 == 0 ? random.next() % 0x1000 : 4 + random.next() % 16 * 4
+        var register: UInt64 = random.next() % 8 == 0 ? random.next() % 0x1000 : 4 + random.next() % 25 * 4
         if random.next() % 8 == 0 { register ^= random.next() % 4 }
         let width: AccessWidth =
             random.next() % 4 == 0 ? AccessWidth.allCases.randomElement(using: &random) ?? .byte : .doubleword
@@ -114,6 +115,8 @@ private struct Guest {
         case 0x04: return random.next() % 4 == 0 ? random.next() % 8 : 7
         case 0x14: return random.next() % 2
         case 0x40: return random.next() & 0xc000_0000
+        case 0x50: return random.next() & 0x71_0000
+        case 0x60: return random.next() % 16
         // Few addresses, so that BARs meet.
         default: return 0xe000_0000 | random.next() % 256 << 12 | random.next() % 2
         }

@@ -31,7 +31,9 @@ extension Bench {
                 let floor = FloorMachine(code: TinyGuest.spinner, spareMemory: size)
                 floor.start()
                 Self.settle()
-                let times = [elapsed { floor.set(fewPages.slots) }.wallOnly, elapsed { floor.delete(fewPages.slots) }.wallOnly]
+                let times = [
+                    elapsed { floor.set(fewPages.slots) }.wallOnly, elapsed { floor.delete(fewPages.slots) }.wallOnly,
+                ]
                 floor.poke(1, at: TinyGuest.stopFlag)
                 floor.join()
                 return times

@@ -35,7 +35,8 @@ struct ScatteredPages {
         }
         slots = addresses.enumerated().map { number, address in
             floor_slot(
-                id: UInt32(firstID + number), flags: 0, guest: address, size: Page.size, offset: UInt64(number) * Page.size)
+                id: UInt32(firstID + number), flags: 0, guest: address, size: Page.size,
+                offset: UInt64(number) * Page.size)
         }
         mappings = slots.map { slot in
             Mapping(

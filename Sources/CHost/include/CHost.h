@@ -39,12 +39,14 @@ void chost_unblock_kicks(void);
 int chost_thread_id(void);
 /// Sends SIGUSR1 to a thread of this process.
 int chost_kick(int thread_id);
+/// Joins a thread that ends within this time; -ETIMEDOUT where it does not.
+int chost_join(pthread_t thread, int64_t nanoseconds);
 void chost_name_thread(pthread_t thread, const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---
 
 /// A descriptor that can be read once SIGINT or SIGTERM came, where `catches` blocks both for this thread and those it
-/// starts; otherwise one that never can.
+/// starts; otherwise one that never can. Where the call fails, nothing is blocked.
 int chost_signal_descriptor(bool catches);
 /// Lets SIGINT and SIGTERM through again.
 void chost_unblock_signals(void);

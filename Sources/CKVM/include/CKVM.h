@@ -95,8 +95,11 @@ static inline struct ckvm_port_access ckvm_port_access(const struct kvm_run *run
     };
 }
 
-/// The `index`th unit of a port access: string instructions move several at one exit.
+/// The `index`th unit of a port access: string instructions move several at one exit. There is nothing at other exits, where
+/// other members of the union lie in the same place, and nothing behind the last unit.
 static inline uint32_t ckvm_port_load(const struct kvm_run *run, uint32_t index) {
+    if (run->exit_reason != KVM_EXIT_IO || index >= run->io.count)
+        return 0;
     uint32_t value = 0;
     const char *unit = (const char *)run + run->io.data_offset + (size_t)index * run->io.size;
     __builtin_memcpy(&value, unit, run->io.size <= sizeof value ? run->io.size : sizeof value);
@@ -104,6 +107,8 @@ static inline uint32_t ckvm_port_load(const struct kvm_run *run, uint32_t index)
 }
 
 static inline void ckvm_port_store(struct kvm_run *run, uint32_t index, uint32_t value) {
+    if (run->exit_reason != KVM_EXIT_IO || index >= run->io.count)
+        return;
     char *unit = (char *)run + run->io.data_offset + (size_t)index * run->io.size;
     __builtin_memcpy(unit, &value, run->io.size <= sizeof value ? run->io.size : sizeof value);
 }
@@ -127,6 +132,8 @@ static inline struct ckvm_memory_access ckvm_memory_access(const struct kvm_run 
 }
 
 static inline void ckvm_memory_store(struct kvm_run *run, uint64_t value) {
+    if (run->exit_reason != KVM_EXIT_MMIO)
+        return;
     __builtin_memcpy(run->mmio.data, &value, sizeof value);
 }
 

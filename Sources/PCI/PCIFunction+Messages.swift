@@ -1,0 +1,82 @@
+extension PCIFunction {
+    /// MSI enable (PCI 3.0, 6.8.1.3).
+    public var isMSIEnabled: Bool {
+        description.msiVectors != nil && config[register: ConfigOffset.msi] & MSIControlBits.enable != 0
+    }
+
+    /// MSI-X enable (PCI 3.0, 6.8.2.3).
+    public var isMSIXEnabled: Bool {
+        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.enable != 0
+    }
+
+    /// Whether all vectors of MSI-X are masked at once (PCI 3.0, 6.8.2.3).
+    public var isMSIXFunctionMasked: Bool {
+        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.functionMask != 0
+    }
+
+    /// Raises a vector by MSI-X where that is enabled, else by MSI where that is: the message to send now, or nil where the
+    /// vector is masked and pends. A vector that does not exist or that software has not allocated is ignored, and so is any
+    /// while both are off.
+    public mutating func raise(vector: UInt64) -> MSIMessage? {
+        if isMSIXEnabled {
+            let isOpen = sendsByMSIX
+            return msix?.raise(vector, isOpen: isOpen)
+        }
+        guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
+        let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
+        guard sendsByMSI, config[register: ConfigOffset.msiMask] & bit == 0 else {
+            config.set(config[register: ConfigOffset.msiPending] | bit, at: ConfigOffset.msiPending)
+            return nil
+        }
+        return msiMessage(UInt32(truncatingIfNeeded: vector))
+    }
+
+    /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
+    mutating func takePendingMessages() -> [MSIMessage] {
+        let isOpen = sendsByMSIX
+        return (msix?.takePending(isOpen: isOpen) ?? []) + takePendingMSI()
+    }
+
+    /// A message is a write of the function's own, so it takes bus master (PCI 3.0, 6.2.2).
+    var sendsByMSIX: Bool {
+        isMSIXEnabled && !isMSIXFunctionMasked && isBusMaster
+    }
+
+    // MARK: MSI, whose state is all in configuration space
+
+    /// Software must not enable both (PCI 3.0, 6.8); where it does, MSI-X has it.
+    private var sendsByMSI: Bool {
+        isMSIEnabled && !isMSIXEnabled && isBusMaster
+    }
+
+    /// The vectors that software allocated, no more than there are (PCI 3.0, 6.8.1.3).
+    private var allocatedMSIVectors: UInt64 {
+        let logarithm = (config[register: ConfigOffset.msi] & MSIControlBits.allocated) >> 20
+        return min(1 << UInt64(logarithm), UInt64(description.msiVectors ?? 0))
+    }
+
+    /// The vector's number takes the place of the low data bits (PCI 3.0, 6.8.1.6).
+    private func msiMessage(_ vector: UInt32) -> MSIMessage {
+        let numberBits = UInt32(truncatingIfNeeded: allocatedMSIVectors &- 1)
+        return MSIMessage(
+            address: UInt64(config[register: ConfigOffset.msiUpperAddress]) << 32
+                | UInt64(config[register: ConfigOffset.msiAddress]),
+            data: config[register: ConfigOffset.msiData] & ~numberBits | vector)
+    }
+
+    private mutating func takePendingMSI() -> [MSIMessage] {
+        guard sendsByMSI else { return [] }
+        let pending = config[register: ConfigOffset.msiPending]
+        let sent = pending & ~config[register: ConfigOffset.msiMask]
+        guard sent != 0 else { return [] }
+        config.set(pending & ~sent, at: ConfigOffset.msiPending)
+        return (0..<32).filter { sent >> $0 & 1 != 0 }.map(msiMessage)
+    }
+
+    /// Vectors pend while MSI is enabled and they are allocated.
+    mutating func dropUnallocatedMSI() {
+        let pending = config[register: ConfigOffset.msiPending]
+        let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
+        config.set(isMSIEnabled ? pending & allocated : 0, at: ConfigOffset.msiPending)
+    }
+}
