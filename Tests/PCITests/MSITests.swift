@@ -134,11 +134,11 @@ import Testing
 
     @Test mutating func nothingPendsThatIsOffOrNotAllocated() {
         write(0b1111, 0x60)
-        for vector in [1, 3] as [UInt64] {
+        for vector in [0, 1, 3] as [UInt64] {
             #expect(function.raise(vector: vector) == nil)
         }
         enable(allocating: 1)
-        #expect(read(0x64) == 0b0010)
+        #expect(read(0x64) == 0b0011)
         write(0, 0x50)
         #expect(read(0x64) == 0)
         #expect(function.raise(vector: 0) == nil)
