@@ -46,9 +46,12 @@ extension GuestMemory {
 
     /// Refuses mappings for whose slots the kernel would need more than half of the memory that the host has available.
     private static func checkFootprint(of mappings: [Mapping]) throws(MachineError) {
-        let needed = mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: .shadow) }
-        // Asking takes a file to be read, and small machines need not ask.
-        guard needed > 64 << 20 else { return }
+        func kernelBytes(_ mmu: Footprint.MMU) -> UInt64 {
+            mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: mmu) }
+        }
+        // Asking the host takes files to be read, and small machines need not ask: shadow paging is the costlier one.
+        guard kernelBytes(.shadow) > 64 << 20 else { return }
+        let needed = kernelBytes(.ofHost)
         let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
         guard needed <= available / 2 else {
             throw .hostMemory(needed: needed, available: available)
@@ -75,7 +78,8 @@ extension GuestMemory {
                         + "(--load-address), from \(hexadecimal(StartState.Low.stackTop)) on")
             }
             guard write(data.bytes, at: data.address) else {
-                throw .configuration("the memory is too small: \(data.what) at \(data.address) is outside it")
+                throw .configuration(
+                    "the memory is too small to hold \(data.what) at \(data.address): give the guest more (--memory)")
             }
         }
         for segment in image.segments {

@@ -1,7 +1,7 @@
 internal import Host
 internal import Images
 internal import KVM
-internal import Memslots
+public import Memslots
 
 /// What a host's KVM offers: asked of KVM where it tells, measured where it does not.
 public struct HostProbe: Encodable, Sendable {
@@ -24,6 +24,7 @@ public struct HostProbe: Encodable, Sendable {
     /// A port access: out of the guest, to the monitor and back.
     public let microsecondsPerExit: Double
     public let slotCosts: SlotCosts
+    public let mmu: Footprint.MMU
 
     /// The processor takes a nanosecond or a few for an instruction, the emulator more than a thousand.
     private static let emulatedFromNanoseconds = 200.0
@@ -46,6 +47,7 @@ public struct HostProbe: Encodable, Sendable {
         let exit: [UInt8] = [0xe4, 0xe9, 0xe2, 0xfc]  // in al, 0xe9; loop back to it
         microsecondsPerExit = try Self.seconds(each: exit, counts: (200, 2200)) * 1e6
         slotCosts = try SlotCosts()
+        mmu = .ofHost
         execution = nanosecondsPerInstruction < Self.emulatedFromNanoseconds ? .hardware : .emulated
     }
 

@@ -79,7 +79,7 @@ public struct PCIRun: Sendable {
         let table = machine.slots
         memory = machine.memory
         slots = SlotCounts(memory.rows, limit: table.limit)
-        predictedKernelBytes = Footprint.kernelBytes(of: table, mmu: .shadow)
+        predictedKernelBytes = Footprint.kernelBytes(of: table, mmu: .ofHost)
         buildEdits = table.edits
 
         let report = try machine.run(timeout: timeout)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Host
 import Machine
+import Memslots
 
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,6 +30,7 @@ struct ProbeCommand: ParsableCommand {
             ["CPUs", "\(probe.cpus)"],
             ["guest-physical address", "\(probe.physicalAddressBits) bits"],
             ["guests run", probe.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"],
+            ["KVM translates by", probe.mmu == .tdp ? "two-dimensional paging" : "shadow page tables"],
             ["one guest instruction", "\(rounded(probe.nanosecondsPerInstruction)) ns"],
             ["one port exit", "\(rounded(probe.microsecondsPerExit)) us"],
             ["create a slot of a page", "\(rounded(probe.slotCosts.createMicroseconds)) us"],
