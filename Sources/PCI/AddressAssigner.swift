@@ -25,8 +25,12 @@ public struct AddressAssigner: Sendable {
             for request in requests.memory64 {
                 if let base = space.take(request.size) {
                     placed.append(request.placed(at: base))
-                } else {
+                } else if request.size <= apertures.low.size {
                     low.append(request)
+                } else {
+                    throw .noSpace(
+                        owner: request.owner, size: request.size, aperture: "high",
+                        asked: Self.total(requests.memory64), available: high.size)
                 }
             }
         } else {

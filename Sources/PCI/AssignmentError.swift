@@ -14,7 +14,10 @@ extension AssignmentError: CustomStringConvertible {
             "low aperture \(range): 32-bit BARs reach 0xffffffff, choose one below"
         case .noSpace(let owner, let size, let aperture, let asked, let available):
             "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
-                + "\(hexadecimal(available)) bytes for \(hexadecimal(asked)); choose a larger one or fewer BARs"
+                + "\(hexadecimal(available)) bytes for \(hexadecimal(asked)): "
+                + (aperture == "high"
+                    ? "it ends at the highest guest-physical address that the processor has"
+                    : "use fewer or smaller BARs")
         }
     }
 }

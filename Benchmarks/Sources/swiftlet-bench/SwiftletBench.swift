@@ -15,7 +15,7 @@ struct SwiftletBench: ParsableCommand {
             """)
 
     enum Name: String, CaseIterable, ExpressibleByArgument {
-        case exits, slots, edits, coalesced, toggle, lookup, parked, start, footprint, memory
+        case exits, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, footprint, memory
     }
 
     @Argument(help: "What to measure.")
@@ -74,6 +74,7 @@ extension Bench {
         case .slots: try slots()
         case .edits: try edits()
         case .coalesced: try coalesced()
+        case .fullBus: try fullBus()
         case .toggle: try toggle()
         case .lookup: try lookup()
         case .parked: try parked()
