@@ -85,8 +85,8 @@ extension GuestMemory {
         for segment in image.segments {
             guard isRAM(segment.range), write(bytes.span.extracting(segment.bytes), at: segment.range.first) else {
                 throw .imagePlacement(
-                    "the image needs memory at \(segment.range), where the guest has none: give it more memory (--memory) or load "
-                        + "it lower (--load-address)")
+                    "the image needs memory at \(segment.range), where the guest has none: give it more memory (--memory), or load or "
+                        + "link it lower")
             }
         }
     }

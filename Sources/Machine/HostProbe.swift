@@ -17,6 +17,8 @@ public struct HostProbe: Encodable, Sendable {
     public let slotLimit: Int
     public let cpus: Int
     public let physicalAddressBits: Int
+    /// The last guest-physical address that KVM lets a slot hold, in hexadecimal.
+    public let highestSlotAddress: String
     /// By their names in the KVM API; 0 where one is missing.
     public let capabilities: [String: Int]
     public let execution: Execution
@@ -37,6 +39,7 @@ public struct HostProbe: Encodable, Sendable {
             uniqueKeysWithValues: Capability.allCases.map { ($0.name, system.capability($0)) })
         physicalAddressBits = try kvm(try system.supportedCPUID()).physicalAddressBits
         cpus = HostThread.processorCount
+        highestSlotAddress = hexadecimal(try Self.highestGuestAddress(of: system))
         // The difference of two lengths leaves out what a run costs besides.
         let loop: [UInt8] = [0xe2, 0xfe]  // loop to itself
         var nanoseconds = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9

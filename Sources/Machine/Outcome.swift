@@ -56,7 +56,7 @@ extension Outcome: CustomStringConvertible {
         case .halted: "the guest halted"
         case .shutdown: "triple fault"
         case .internalError(let text): text
-        case .timeout: "the time was over"
+        case .timeout: "the time limit was reached"
         case .interrupted(let signal): "interrupted by signal \(signal)"
         }
     }

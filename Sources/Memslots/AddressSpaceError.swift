@@ -25,7 +25,7 @@ extension AddressSpaceError: CustomStringConvertible {
             "\(owner): \(violation)"
         case .tooManySlots(let needed, let limit):
             "\(needed) memory slots are needed, but KVM has \(limit) (KVM_CAP_NR_MEMSLOTS): map less, or let neighbours "
-                + "share slots"
+                + "share slots (--slots coalesced)"
         case .transaction(let error):
             "\(error)"
         case .dirtyLog(let slot, let errno):

@@ -16,7 +16,7 @@ extension AssignmentError: CustomStringConvertible {
             "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
                 + "\(hexadecimal(available)) bytes for \(hexadecimal(asked)): "
                 + (aperture == "high"
-                    ? "it ends at the highest guest-physical address that the processor has"
+                    ? "it ends at the highest guest-physical address, or 16T above its start"
                     : "use fewer or smaller BARs")
         }
     }

@@ -25,11 +25,15 @@ struct LayoutArgument {
             throw failure("cannot read the layout: \(error)", status: ExitStatus.badInput)
         }
         do {
-            let layout = try Layout(JSONDecoder().decode(LayoutFile.self, from: Data(bytes)))
+            let layout = try Layout(JSONDecoder().decode(CheckedLayoutFile.self, from: Data(bytes)).file)
             for function in layout.functions {
-                try function.description.validate()
+                do { try function.description.validate() } catch {
+                    throw failure("\(name): \(function.address): \(error)", status: ExitStatus.badInput)
+                }
             }
             return layout
+        } catch let error as ExitCode {
+            throw error
         } catch {
             throw failure("\(name): \(Self.describe(error))", status: ExitStatus.badInput)
         }
@@ -40,6 +44,7 @@ struct LayoutArgument {
         case DecodingError.keyNotFound(let key, let context): "\(path(context, key)) is missing"
         case DecodingError.typeMismatch(_, let context): "\(path(context)): \(context.debugDescription)"
         case DecodingError.valueNotFound(_, let context): "\(path(context)) has no value"
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
         case DecodingError.dataCorrupted(let context): "\(path(context)): \(context.debugDescription)"
         default: "\(error)"
         }

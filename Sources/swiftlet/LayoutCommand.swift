@@ -12,7 +12,7 @@ struct LayoutCommand: ParsableCommand {
         discussion: """
             LAYOUT is a preset (--list shows them) or a layout file in JSON, named with a slash or a dot in it. The guest \
             finds every function, sizes and places every BAR, writes and reads back each that is mapped, and takes an \
-            interrupt of each function that has MSI-X.
+            interrupt of each function that has MSI-X. The exit status is 1 if anything is not as it should be.
 
             Examples:
               swiftlet layout full-bus

@@ -6,6 +6,9 @@ import PCI
 /// Draws a machine's memory into a file.
 enum MapFile {
     static func write(_ memory: MemoryDescription, title: String, to path: String) throws {
+        guard path != "-" else {
+            throw failure("--map needs the name of a file, such as memory.svg", status: ExitStatus.usage)
+        }
         let mapped = memory.rows.map { row in
             MapPiece(
                 kind: kind(of: row.mapping), first: row.mapping.range.first.rawValue,
@@ -22,7 +25,7 @@ enum MapFile {
         let svg = MemoryMapSVG(title: title, areas: areas, pieces: mapped + trapped).text
         let descriptor: Int32
         do { descriptor = try FileBytes.create(path) } catch {
-            throw failure("\(error)", status: ExitStatus.hostError)
+            throw failure("cannot write the map: \(error)", status: ExitStatus.hostError)
         }
         try emit(Array(svg.utf8), to: descriptor)
     }

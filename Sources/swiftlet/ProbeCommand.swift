@@ -29,6 +29,7 @@ struct ProbeCommand: ParsableCommand {
             ["memory slots", "\(probe.slotLimit)"],
             ["CPUs", "\(probe.cpus)"],
             ["guest-physical address", "\(probe.physicalAddressBits) bits"],
+            ["slots end at or below", probe.highestSlotAddress],
             ["guests run", probe.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"],
             ["KVM translates by", probe.mmu == .tdp ? "two-dimensional paging" : "shadow page tables"],
             ["one guest instruction", "\(rounded(probe.nanosecondsPerInstruction)) ns"],
@@ -37,7 +38,7 @@ struct ProbeCommand: ParsableCommand {
             ["move it", "\(rounded(probe.slotCosts.moveMicroseconds)) us"],
             ["change its flags", "\(rounded(probe.slotCosts.flagsMicroseconds)) us"],
             ["delete it", "\(rounded(probe.slotCosts.deleteMicroseconds)) us"],
-            ["kernel memory it takes", probe.slotCosts.kernelBytes.map { "\($0) bytes" } ?? "not measured"],
+            ["kernel memory of a slot", probe.slotCosts.kernelBytes.map { "\($0) bytes" } ?? "not measured"],
         ]
         rows += probe.capabilities.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
         try printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)

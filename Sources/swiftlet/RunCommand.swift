@@ -16,7 +16,7 @@ struct RunCommand: ParsableCommand {
             or ELF for i386 or x86-64. What the guest prints goes to standard output, what you type to its serial port.
 
             The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
-            fault gives 70, the end of time 124, Ctrl-C 130.
+            fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65.
 
             Examples:
               swiftlet run
@@ -50,16 +50,18 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
 
-    @Option(help: ArgumentHelp("What becomes of a BAR's slots while decode is off.", valueName: "policy"))
+    @Option(
+        help: ArgumentHelp("With --layout: what becomes of a BAR's slots while decode is off.", valueName: "policy"))
     var decode = DecodePolicy.strict
 
-    @Option(help: ArgumentHelp("How memory becomes slots: one each, or shared by neighbours.", valueName: "policy"))
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
     var slots = SlotPolicy.separate
 
     @Flag(help: "Start even if the memory slots take more than half of the host's available memory in the kernel.")
     var force = false
 
-    @Option(help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m; seconds without a unit.", valueName: "time"))
     var timeout: TimeSpan?
 
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
@@ -114,7 +116,9 @@ struct RunCommand: ParsableCommand {
     /// A descriptor for a file to be written, or for standard error.
     private func output(_ path: String) throws -> Int32 {
         if path == "-" { return FileBytes.standardError }
-        do { return try FileBytes.create(path) } catch { throw failure("\(error)", status: ExitStatus.hostError) }
+        do { return try FileBytes.create(path) } catch {
+            throw failure("cannot write: \(error)", status: ExitStatus.hostError)
+        }
     }
 }
 

@@ -62,8 +62,8 @@ struct LayoutLiveTests {
         "a layout that is none ends with 64 or 65 and names the key",
         arguments: [
             (#"{"name": "x"}"#, "functions"), (#"{"name": "x", "functions": [{"at": 7}]}"#, "functions[0].at"),
-            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": "5000"}]}"#, "ROM"),
-            ("not json", "the file"), ("", "the file"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": "5000"}]}"#, "00:01.0: ROM"),
+            ("not json", "not valid JSON"), ("", "not valid JSON"),
         ])
     func badFiles(text: String, words: String) throws {
         let file = try TemporaryFile(Array(text.utf8))

@@ -90,6 +90,18 @@ struct LayoutTests {
         #expect(error.map { "\($0)".contains(words) } == true)
     }
 
+    @Test(
+        "a key that does not exist is refused, at any depth",
+        arguments: [
+            #"{"name": "x", "functions": [], "colour": 1}"#,
+            #"{"name": "x", "functions": [{"at": "00:01.0", "rmo": "4K"}]}"#,
+            #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"bar": 0, "kind": "io", "size": 4, "sise": 4}]}]}"#,
+        ])
+    func unknownKeys(json: String) {
+        let error = #expect(throws: DecodingError.self) { _ = try read(json) }
+        #expect(error.map { "\($0)".contains("no such key") } == true)
+    }
+
     @Test("two functions at one address are refused")
     func sharedAddress() {
         let error = #expect(throws: LayoutError.self) {
@@ -106,6 +118,6 @@ struct LayoutTests {
     }
 
     private func read(_ json: String) throws -> Layout {
-        try Layout(JSONDecoder().decode(LayoutFile.self, from: Data(json.utf8)))
+        try Layout(JSONDecoder().decode(CheckedLayoutFile.self, from: Data(json.utf8)).file)
     }
 }
