@@ -70,6 +70,21 @@ public final class GuestMachine: Sendable {
         self.layout = layout
     }
 
+    /// Makes the machine with a flat image at the usual place.
+    convenience init(
+        _ configuration: MachineConfiguration, flat code: [UInt8], catchesSignals: Bool = false,
+        consoleOutput: @escaping ConsoleOutput = { _, _ in }
+    ) throws(MachineError) {
+        let image: Image
+        do {
+            image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
+        } catch {
+            throw .image(error)
+        }
+        try self.init(
+            configuration, image: image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
+    }
+
     /// Four pages in the hole that some Intel processors need for real mode; no device lies there.
     private static let realModePages: UInt32 = 0xfffb_c000
 

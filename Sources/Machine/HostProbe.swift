@@ -68,23 +68,8 @@ public struct HostProbe: Encodable, Sendable {
     private static func seconds(running body: [UInt8], count: UInt16) throws(MachineError) -> Double {
         // mov cx, count; body; xor al, al; out 0xf4, al
         let bytes = [0xb9, UInt8(count & 0xff), UInt8(count >> 8)] + body + [0x30, 0xc0, 0xe6, 0xf4]
-        let machine = try machine(running: bytes, MachineConfiguration(mode: .real))
+        let machine = try GuestMachine(MachineConfiguration(mode: .real), flat: bytes)
         return Double(try machine.run().duration.nanoseconds) / 1e9
-    }
-
-    /// A machine with a flat image at the usual place.
-    static func machine(
-        running bytes: [UInt8], _ configuration: MachineConfiguration, catchesSignals: Bool = false,
-        consoleOutput: @escaping GuestMachine.ConsoleOutput = { _, _ in }
-    ) throws(MachineError) -> GuestMachine {
-        let image: Image
-        do {
-            image = try Image.flat(byteCount: bytes.count, at: MachineConfiguration.defaultLoadAddress)
-        } catch {
-            throw .image(error)
-        }
-        return try GuestMachine(
-            configuration, image: image, bytes: bytes, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
     }
 }
 
@@ -93,10 +78,6 @@ extension HostProbe {
     ///
     /// With nested paging that is what the processor's physical addresses reach (CPUID 0x80000008), with shadow paging the
     /// 52 bits that x86-64 can have.
-    public static func highestGuestAddress() throws(MachineError) -> UInt64 {
-        try highestGuestAddress(of: try reachable(try KVMSystem()))
-    }
-
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
         let page = try host(try MappedFile(name: "probe", capacity: Page.size))

@@ -69,8 +69,8 @@ public struct PCIRun: Sendable {
         let output = Output()
         let memoryBefore = try Self.vmallocUsed()
         let start = SuspendingClock.now
-        let machine = try HostProbe.machine(
-            running: builtIn.image, configuration, catchesSignals: true, consoleOutput: output.append)
+        let machine = try GuestMachine(
+            configuration, flat: builtIn.image, catchesSignals: true, consoleOutput: output.append)
         buildTime = SuspendingClock.now - start
         slotTime = machine.mappingTime
         let memoryAfter = try Self.vmallocUsed()

@@ -17,8 +17,8 @@ public struct SlotCosts: Encodable, Sendable {
 
     init() throws(MachineError) {
         let code: [UInt8] = [0xf4]  // hlt; it never runs
-        let machine = try HostProbe.machine(
-            running: code, MachineConfiguration(mode: .real, spareMemory: UInt64(Self.count) * Page.size))
+        let machine = try GuestMachine(
+            MachineConfiguration(mode: .real, spareMemory: UInt64(Self.count) * Page.size), flat: code)
         var mappings: [Mapping] = []
         for page in 0..<UInt64(Self.count) {
             mappings.append(

@@ -171,33 +171,32 @@ extension AddressSpace {
         var changed = ChangedRanges(change)
         while let first = changed.next() {
             var region = extended(first)
-            while let next = changed.next(inReachOf: region, policy: policy) {
+            while let next = changed.next(inReachOf: region) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
             }
             slots.append(contentsOf: table.slots(in: region))
             mappings.forEach(in: region) { record in
                 while let new = added.first, new.range.first < record.range.first {
-                    SlotPlanner.append(new, to: &runs, policy: policy)
+                    SlotPlanner.append(new, to: &runs)
                     added.removeFirst()
                 }
                 if removed.first?.range == record.range {
                     removed.removeFirst()
                 } else {
-                    SlotPlanner.append(record, to: &runs, policy: policy)
+                    SlotPlanner.append(record, to: &runs)
                 }
             }
             while let new = added.first, new.range.first <= region.last {
-                SlotPlanner.append(new, to: &runs, policy: policy)
+                SlotPlanner.append(new, to: &runs)
                 added.removeFirst()
             }
         }
         return (slots, runs)
     }
 
-    /// A range, and around it the slots that it cuts and, where neighbours share slots, those that it touches.
-    func extended(_ range: GuestRange) -> GuestRange {
+    /// A range, and around it the slots that it cuts or touches: neighbours may share slots.
+    private func extended(_ range: GuestRange) -> GuestRange {
         if isOutOfStep { return .everything }
-        guard policy == .coalesced else { return range }
         let before = GuestAddress(range.first.rawValue == 0 ? 0 : range.first.rawValue - 1)
         let behind = range.last.advanced(by: 1) ?? range.last
         let first = table.slotID(at: before).flatMap { table[$0] }?.range.first ?? range.first
@@ -241,11 +240,11 @@ private struct ChangedRanges {
         isRemovalNext.map { $0 ? removed.removeFirst().range : added.removeFirst().range }
     }
 
-    /// The next range, if it overlaps the region or, where neighbours share slots, touches it.
-    mutating func next(inReachOf region: GuestRange, policy: SlotPolicy) -> GuestRange? {
+    /// The next range, if it overlaps the region or touches it.
+    mutating func next(inReachOf region: GuestRange) -> GuestRange? {
         let upcoming = isRemovalNext.flatMap { $0 ? removed.first?.range : added.first?.range }
         guard let upcoming else { return nil }
-        let reaches = region.last >= upcoming.first || policy == .coalesced && region.isFollowed(by: upcoming)
+        let reaches = region.last >= upcoming.first || region.isFollowed(by: upcoming)
         return reaches ? next() : nil
     }
 }

@@ -22,14 +22,14 @@ enum SlotPlanner {
         }
     }
 
-    /// Appends the runs that mappings make, which come by address; under `.separate` each is a run of its own.
+    /// Appends the runs that mappings make, which come by address; outside the windows each is a run of its own.
     ///
     /// Neighbours in a window join where they are contiguous in the guest and in the host and have equal access. A run logs dirty
     /// pages where one of its mappings does.
-    static func append(_ mapping: PlacedMapping, to runs: inout [Run], policy: SlotPolicy) {
+    static func append(_ mapping: PlacedMapping, to runs: inout [Run]) {
         let run = Run(
             range: mapping.range, host: mapping.host, flags: mapping.flags, isInWindow: mapping.isInWindow)
-        if policy == .coalesced, let last = runs.last, let joined = join(last, run) {
+        if let last = runs.last, let joined = join(last, run) {
             runs[runs.count - 1] = joined
         } else {
             runs.append(run)

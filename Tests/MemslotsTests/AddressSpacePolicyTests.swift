@@ -93,8 +93,8 @@ import Testing
         let huge = Mapping(range: .frames(0, (1 << 31) - 2), backing: Backing(offset: 0), owner: "huge")
         let next = PlacedMapping(mapping: Self.mapping((1 << 31) - 2, pages), host: huge.range.size, isInWindow: true)
         var runs: [SlotPlanner.Run] = []
-        SlotPlanner.append(PlacedMapping(mapping: huge, host: 0, isInWindow: true), to: &runs, policy: .coalesced)
-        SlotPlanner.append(next, to: &runs, policy: .coalesced)
+        SlotPlanner.append(PlacedMapping(mapping: huge, host: 0, isInWindow: true), to: &runs)
+        SlotPlanner.append(next, to: &runs)
         #expect(runs.count == count)
     }
 
