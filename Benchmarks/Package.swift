@@ -30,7 +30,7 @@ let package = Package(
             name: "swiftlet-bench",
             dependencies: [
                 "Floor", "CountedMalloc", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
-                swiftlet("Images"), swiftlet("Layouts"),
+                swiftlet("Images"), swiftlet("Layouts"), swiftlet("SeededRandom"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

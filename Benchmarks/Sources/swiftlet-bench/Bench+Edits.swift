@@ -1,5 +1,6 @@
 import CountedMalloc
 import Memslots
+import SeededRandom
 
 extension Bench {
     /// What Swiftlet itself adds to a change: transactions whose slots go to an installer that does nothing.

@@ -1,6 +1,7 @@
 import CountedMalloc
 import Floor
 import Memslots
+import SeededRandom
 
 extension Bench {
     /// Random addresses, half in slots and half in holes, looked up in a table.

@@ -1,5 +1,6 @@
 import Machine
 import Memslots
+import SeededRandom
 
 extension Bench {
     /// A function's decode goes off and on: eight slots are deleted, and then created again.

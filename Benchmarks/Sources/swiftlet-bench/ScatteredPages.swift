@@ -2,6 +2,7 @@ import Floor
 import Images
 import Machine
 import Memslots
+import SeededRandom
 
 /// One-page slots at random guest addresses above 4 GiB, for the C floor and for Swiftlet.
 struct ScatteredPages {

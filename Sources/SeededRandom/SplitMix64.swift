@@ -14,8 +14,3 @@ public struct SplitMix64: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 }
-
-/// The seeds of a property test, one that never changes and a new one each time.
-///
-/// A failure names its seed.
-public let propertySeeds: [UInt64] = [1, .random(in: .min ... .max)]
