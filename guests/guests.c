@@ -19,6 +19,7 @@ DECLARE(memory);
 DECLARE(mmio);
 DECLARE(smp);
 DECLARE(pci);
+DECLARE(watch);
 DECLARE(fault);
 
 static const struct cguests_guest table[] = {
@@ -103,6 +104,14 @@ static const struct cguests_guest table[] = {
         .irqchip = true,
     },
     {
+        .name = "watch",
+        .shows = "places in memory that never show anything wrong while slots come and go",
+        IMAGE(watch),
+        .mode = cguests_mode_long,
+        .memory = MIB(4),
+        .vcpus = 1,
+    },
+    {
         .name = "fault",
         .shows = "a triple fault, on purpose",
         IMAGE(fault),
@@ -115,6 +124,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 10, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 11, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");

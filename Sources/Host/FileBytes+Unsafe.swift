@@ -1,4 +1,5 @@
 internal import CHost
+internal import Glibc
 internal import SystemPackage
 
 /// Plain reads and writes, which return when a signal comes: the callers decide whether to go on.
@@ -6,6 +7,11 @@ public enum FileBytes {
     public static let standardInput: Int32 = 0
     public static let standardOutput: Int32 = 1
     public static let standardError: Int32 = 2
+
+    /// Whether a descriptor is a terminal, before which somebody may sit.
+    public static func isTerminal(_ descriptor: Int32) -> Bool {
+        isatty(descriptor) == 1
+    }
 
     /// Writes all of `bytes`, unless `isCancelled` says otherwise when a signal interrupts; whether all were written.
     @discardableResult

@@ -52,6 +52,11 @@ public final class HostThread: Sendable {
         chost_thread_id()
     }
 
+    /// Holds the calling thread for so long, or until a signal comes.
+    public static func sleep(for time: Duration) {
+        usleep(UInt32(clamping: time.nanoseconds / 1000))
+    }
+
     /// Interrupts the system call that a thread of this process is in, if any; `allowKicks` comes first.
     public static func kick(id: Int32) {
         // Where the thread has ended meanwhile, there is nothing to interrupt.

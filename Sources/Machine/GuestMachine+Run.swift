@@ -89,6 +89,12 @@ extension GuestMachine {
         state.withLock { $0.end(outcome) }
     }
 
+    /// Ends the run from another thread, as the end of its time would.
+    public func stop() {
+        end(.timeout)
+        events.post()
+    }
+
     // MARK: vCPU threads
 
     /// A vCPU's thread: run, handle, run again.

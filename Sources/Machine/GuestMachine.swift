@@ -71,7 +71,7 @@ public final class GuestMachine: Sendable {
     }
 
     /// Makes the machine with a flat image at the usual place.
-    convenience init(
+    public convenience init(
         _ configuration: MachineConfiguration, flat code: [UInt8], catchesSignals: Bool = false,
         consoleOutput: @escaping ConsoleOutput = { _, _ in }
     ) throws(MachineError) {

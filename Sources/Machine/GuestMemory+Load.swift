@@ -16,7 +16,9 @@ extension GuestMemory {
         }
         mappings += try allocateFunctions(&pci)
         if !configuration.mayExhaustHost {
-            try Self.checkFootprint(of: mappings)
+            try Footprint.checkHostMemory { mmu in
+                mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: mmu) }
+            }
         }
         let start = SuspendingClock.now
         try change(adding: mappings)
@@ -41,20 +43,6 @@ extension GuestMemory {
     private func sign(_ mappings: [Mapping]) {
         for mapping in mappings where mapping.access == .readOnly && mapping.owner.hasSuffix("ROM") {
             _ = write([0x55, 0xaa], at: mapping.range.first)
-        }
-    }
-
-    /// Refuses mappings for whose slots the kernel would need more than half of the memory that the host has available.
-    private static func checkFootprint(of mappings: [Mapping]) throws(MachineError) {
-        func kernelBytes(_ mmu: Footprint.MMU) -> UInt64 {
-            mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: mmu) }
-        }
-        // Asking the host takes files to be read, and small machines need not ask: shadow paging is the costlier one.
-        guard kernelBytes(.shadow) > 64 << 20 else { return }
-        let needed = kernelBytes(.ofHost)
-        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
-        guard needed <= available / 2 else {
-            throw .hostMemory(needed: needed, available: available)
         }
     }
 

@@ -12,6 +12,8 @@ struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     /// The vCPUs that have to be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
     let parking: Parking
+    /// Whether the vCPUs are parked at all.
+    var parksVCPUs = true
 
     init(vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows, parking: Parking) {
         self.vm = vm
@@ -21,11 +23,11 @@ struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     func park() {
-        parking.park(vcpus)
+        if parksVCPUs { parking.park(vcpus) }
     }
 
     func resume() {
-        parking.resume(vcpus)
+        if parksVCPUs { parking.resume(vcpus) }
     }
 
     func set(_ request: SlotRequest) throws(SlotErrno) {

@@ -19,6 +19,10 @@ struct MachineLayout {
         highAperture = MemoryMap.highAperture(above: ram, addressBits: physicalAddressBits)
     }
 
+    var policy: SlotPolicy {
+        configuration.policy
+    }
+
     var hasFunctions: Bool {
         !configuration.functions.isEmpty
     }

@@ -154,16 +154,21 @@ extension MachineState {
     /// Sends messages, and lets memory follow what a function decodes. A change that cannot be is undone and ends the run.
     private mutating func apply(_ effects: PCIEffects) {
         do {
-            if interruptController == .kernel {
-                for message in effects.messages {
-                    try kvm(try memory.installer.vm.signalMSI(address: message.address, data: message.data))
-                }
-            }
-            if let changed = effects.changed, let update = pci?.update(changed) {
-                try memory.change(removing: update.removing, adding: update.adding)
-            }
+            try carryOut(effects)
         } catch {
             end(.internalError("what the guest wrote to a PCI function cannot be: \(error)"))
+        }
+    }
+
+    /// The same; a change that cannot be is undone and thrown.
+    mutating func carryOut(_ effects: PCIEffects) throws(MachineError) {
+        if interruptController == .kernel {
+            for message in effects.messages {
+                try kvm(try memory.installer.vm.signalMSI(address: message.address, data: message.data))
+            }
+        }
+        if let changed = effects.changed, let update = pci?.update(changed) {
+            try memory.change(removing: update.removing, adding: update.adding)
         }
     }
 

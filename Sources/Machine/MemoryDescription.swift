@@ -18,10 +18,15 @@ public struct MemoryDescription: Sendable {
 
     /// By address.
     public let rows: [Row]
-    /// Pieces of BARs and ROMs whose accesses exit to the monitor, by address.
-    public let trapped: [DecodedRegion]
+    /// What functions decode, by address.
+    public let decoded: [DecodedRegion]
     /// By address.
     public let areas: [Area]
+
+    /// Pieces of BARs and ROMs whose accesses exit to the monitor, by address.
+    public var trapped: [DecodedRegion] {
+        decoded.filter { $0.kind == .trapped }
+    }
 }
 
 extension GuestMachine {
@@ -35,8 +40,7 @@ extension GuestMachine {
                 }
             }
             return MemoryDescription(
-                rows: rows, trapped: state.pci?.decoded.regions.filter { $0.kind == .trapped } ?? [],
-                areas: layout.areas)
+                rows: rows, decoded: state.pci?.decoded.regions ?? [], areas: layout.areas)
         }
     }
 }

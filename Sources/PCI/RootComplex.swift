@@ -119,6 +119,11 @@ public struct RootComplex: Sendable {
         return write(value, Self.ecamTarget(offset), at: offset & 0xfff, width: width)
     }
 
+    /// Where a register of a function lies in it.
+    public static func ecamOffset(of address: FunctionAddress, register: UInt64) -> UInt64 {
+        UInt64(address.requesterID) << 12 | register & 0xfff
+    }
+
     private static func ecamTarget(_ offset: UInt64) -> FunctionAddress {
         FunctionAddress(requesterID: UInt16(truncatingIfNeeded: offset >> 12))
     }

@@ -146,33 +146,3 @@ struct MemoryLiveTests {
         return page
     }
 }
-
-/// A machine that runs in a thread of its own.
-final class RunningMachine: Sendable {
-    private let thread: HostThread
-    private let result: Box
-
-    private final class Box: Sendable {
-        let value = Mutex<Result<RunReport, MachineError>?>(nil)
-    }
-
-    init(_ machine: GuestMachine) throws {
-        let box = Box()
-        result = box
-        thread = try HostThread(name: "machine") {
-            let result: Result<RunReport, MachineError>
-            do throws(MachineError) {
-                result = .success(try machine.run(timeout: .seconds(60)))
-            } catch {
-                result = .failure(error)
-            }
-            box.value.withLock { $0 = result }
-        }
-    }
-
-    /// Waits for the end of the run; called once.
-    func report() throws -> RunReport {
-        thread.join()
-        return try #require(result.value.withLock { $0 }).get()
-    }
-}

@@ -1,0 +1,28 @@
+internal import Host
+public import Memslots
+
+extension Footprint.MMU {
+    /// How this host's KVM translates guest addresses: two-dimensional paging where the module for the processor says that it
+    /// uses it, shadow page tables otherwise.
+    public static var ofHost: Footprint.MMU {
+        let parameters = ["/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt"]
+        let isTwoDimensional = parameters.contains { path in
+            let value = (try? readFile(path, limit: 16))?.first
+            return value == UInt8(ascii: "Y") || value == UInt8(ascii: "1")
+        }
+        return isTwoDimensional ? .tdp : .shadow
+    }
+}
+
+extension Footprint {
+    /// Refuses slots for which the kernel would need more than half of the memory that the host has available.
+    public static func checkHostMemory(for kernelBytes: (MMU) -> UInt64) throws(MachineError) {
+        // Asking the host takes files to be read, and small machines need not ask: shadow paging is the costlier one.
+        guard kernelBytes(.shadow) > 64 << 20 else { return }
+        let needed = kernelBytes(.ofHost)
+        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
+        guard needed <= available / 2 else {
+            throw .hostMemory(needed: needed, available: available)
+        }
+    }
+}
