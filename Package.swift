@@ -44,6 +44,8 @@ let package = Package(
         .library(name: "Layouts", targets: ["Layouts"]),
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
+        .library(name: "SeededRandom", targets: ["SeededRandom"]),
+        .library(name: "Stress", targets: ["Stress"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -56,6 +58,7 @@ let package = Package(
         library("Images", ["Memslots"]),
         library("PCI", ["Memslots", "Devices"]),
         library("Layouts", ["PCI"]),
+        library("SeededRandom"),
 
         // The kernel: KVM, and the rest of the host.
         .target(name: "CKVM", cSettings: cSettings),
@@ -67,9 +70,10 @@ let package = Package(
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
         library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "CGuests", system]),
+        library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
-            dependencies: ["Machine", "Host", "Images", "Memslots", "PCI", "Layouts", argumentParser],
+            dependencies: ["Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", argumentParser],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
@@ -81,8 +85,10 @@ let package = Package(
         tests("LayoutsTests", ["Layouts", "PCI"]),
         tests("HostTests", ["Host"]),
 
-        // Random numbers that a seed tells.
-        .target(name: "PropertySupport", path: "Tests/PropertySupport", swiftSettings: settings),
+        // The seeds of property tests.
+        .target(
+            name: "PropertySupport", dependencies: ["SeededRandom"], path: "Tests/PropertySupport",
+            swiftSettings: settings),
 
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),

@@ -12,7 +12,9 @@ struct SwiftletCommand: ParsableCommand {
             Example: swiftlet run hello
             """,
         version: "0.1.0",
-        subcommands: [RunCommand.self, GuestsCommand.self, LayoutCommand.self, ProbeCommand.self]
+        subcommands: [
+            RunCommand.self, GuestsCommand.self, LayoutCommand.self, StressCommand.self, ProbeCommand.self,
+        ]
     )
 
     /// When the process began: the first thing that is asked for.

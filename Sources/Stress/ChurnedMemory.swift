@@ -1,0 +1,153 @@
+internal import Machine
+internal import Memslots
+internal import SeededRandom
+
+/// Pages side by side, of which half are mapped at any time, and the changes that are made to them.
+struct ChurnedMemory {
+    private struct Content {
+        /// The number of the page of memory that is mapped.
+        var page: Int
+        var access: Access
+    }
+
+    let machine: GuestMachine
+    private let backings: [Backing]
+    /// By place; nil where nothing is mapped.
+    private var contents: [Content?]
+    /// Pages that are mapped nowhere.
+    private var idle: [Int] = []
+    private var logs: [Bool]
+    private var watched: WatchedPlaces
+    /// By place: its number among the watched ones.
+    private let numbers: [Int?]
+    private var random: SplitMix64
+
+    /// More places than these are not watched: the guest would take too long to come back to one.
+    private static let mostWatched = 256
+
+    /// Maps `slots` pages, each in a slot of its own, with as many free places between them.
+    init(slots: Int, _ machine: GuestMachine, vcpus: Int, seed: UInt64) throws(MachineError) {
+        let limit = machine.slots.limit - machine.slots.count
+        guard (2...limit).contains(slots) else {
+            throw .configuration("\(slots) slots: beside the guest's RAM there can be 2 to \(limit)")
+        }
+        self.machine = machine
+        random = SplitMix64(seed: seed)
+        var backings: [Backing] = []
+        for _ in 0..<slots { backings.append(try machine.allocate(Page.size)) }
+        self.backings = backings
+        contents = (0..<2 * slots).map { $0 % 2 == 0 ? Content(page: $0 / 2, access: .readWrite) : nil }
+        logs = Array(repeating: false, count: slots)
+        try machine.changeMemory(
+            adding: backings.enumerated().map { page, backing in
+                Mapping(range: Self.range(2 * page), backing: backing, owner: Self.owner(page))
+            })
+        var watched = WatchedPlaces(machine, vcpus: vcpus)
+        let step = max(1, 2 * slots / Self.mostWatched)
+        var numbers: [Int?] = []
+        for (place, content) in contents.enumerated() {
+            if let content {
+                _ = machine.write(Label(number: content.page).bytes, at: Self.range(place).first)
+            }
+            numbers.append(place % step == 0 ? watched.add(Self.range(place).first, showing: Self.sight(content)) : nil)
+        }
+        self.watched = watched
+        self.numbers = numbers
+    }
+
+    func end() { watched.end() }
+
+    var findings: GuestFindings { watched.findings }
+
+    // MARK: Changes
+
+    /// Makes a random change; what it was, whether the vCPUs were parked, and how long it took.
+    mutating func change() throws(MachineError) -> (ChurnRun.Kind, isParked: Bool, Duration) {
+        let place = Int.random(in: contents.indices, using: &random)
+        let isParked = Bool.random(using: &random)
+        guard let content = contents[place] else {
+            if let page = idle.popLast() {
+                let content = Content(page: page, access: .readWrite)
+                return (.create, isParked, try put([(place, content)], isParked))
+            }
+            return try move(to: place, isParked)
+        }
+        switch Int.random(in: 0..<5, using: &random) {
+        case 0:
+            idle.append(content.page)
+            return (.delete, isParked, try put([(place, nil)], isParked))
+        case 1 where !idle.isEmpty:
+            let index = Int.random(in: idle.indices, using: &random)
+            let new = Content(page: idle[index], access: .readWrite)
+            idle[index] = content.page
+            return (.replace, isParked, try put([(place, new)], isParked))
+        case 2:
+            var new = content
+            new.access = content.access == .readOnly ? .readWrite : .readOnly
+            return (.access, isParked, try put([(place, new)], isParked))
+        case 3:
+            logs[content.page].toggle()
+            let time = try measure { () throws(MachineError) in
+                try machine.setDirtyLogging(logs[content.page], in: Self.range(place), parked: isParked)
+            }
+            return (.flags, isParked, time)
+        default:
+            return try move(from: place, isParked)
+        }
+    }
+
+    /// Moves a mapping to a place that is free.
+    private mutating func move(
+        from: Int? = nil, to: Int? = nil, _ isParked: Bool
+    ) throws(MachineError) -> (ChurnRun.Kind, isParked: Bool, Duration) {
+        // Half of the places, more or less, are free.
+        func find(mapped: Bool) -> Int {
+            while true {
+                let place = Int.random(in: contents.indices, using: &random)
+                if (contents[place] != nil) == mapped { return place }
+            }
+        }
+        let from = from ?? find(mapped: true)
+        let to = to ?? find(mapped: false)
+        return (.move, isParked, try put([(from, nil), (to, contents[from])], isParked))
+    }
+
+    /// Puts other contents into places, in one transaction, and tells the guest.
+    private mutating func put(
+        _ changes: [(place: Int, content: Content?)], _ isParked: Bool
+    ) throws(MachineError) -> Duration {
+        let removing = changes.filter { contents[$0.place] != nil }.map { Self.range($0.place) }
+        let adding = changes.compactMap { place, content in
+            content.map {
+                Mapping(
+                    range: Self.range(place), backing: backings[$0.page], access: $0.access, owner: Self.owner($0.page))
+            }
+        }
+        let numbers = changes.map { self.numbers[$0.place] }
+        for case let number? in numbers { watched.announce(number) }
+        let time = try measure { () throws(MachineError) in
+            try machine.changeMemory(removing: removing, adding: adding, parked: isParked)
+        }
+        for (change, number) in zip(changes, numbers) {
+            contents[change.place] = change.content
+            if let number { watched.show(Self.sight(change.content), at: number) }
+        }
+        return time
+    }
+
+    // MARK: Places and pages
+
+    private static func range(_ place: Int) -> GuestRange {
+        let first = MemoryMap.lowAperture.first.rawValue + UInt64(place) << Page.shift
+        guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
+            preconditionFailure("place \(place) lies below 4 GiB")
+        }
+        return range
+    }
+
+    private static func owner(_ page: Int) -> String { "churned page \(page)" }
+
+    private static func sight(_ content: Content?) -> WatchedPlaces.Sight {
+        content.map { .memory(Label(number: $0.page).word, $0.access) } ?? .absent
+    }
+}

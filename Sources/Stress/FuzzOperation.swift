@@ -1,0 +1,73 @@
+public import Memslots
+
+/// One thing that the fuzzer does.
+public enum FuzzOperation: Hashable, Sendable {
+    /// Asks KVM for a change.
+    case request(FuzzRequest)
+    /// Lets the guest read the first word of a page.
+    case look(GuestAddress)
+}
+
+/// A request whose host address does not depend on where a process happens to have its memory.
+public struct FuzzRequest: Hashable, Sendable {
+    public enum Host: Hashable, Sendable {
+        /// So many bytes behind the start of the machine's memory.
+        case memory(UInt64)
+        case absolute(UInt64)
+    }
+
+    public var slot: UInt32
+    public var flags: UInt32
+    public var guestAddress: UInt64
+    public var size: UInt64
+    public var host: Host
+
+    public init(slot: UInt32, flags: UInt32 = 0, guestAddress: UInt64, size: UInt64, host: Host) {
+        self.slot = slot
+        self.flags = flags
+        self.guestAddress = guestAddress
+        self.size = size
+        self.host = host
+    }
+
+    /// The request of a slot that lies in memory at `base`.
+    init(holding slot: Memslot, base: UInt64) {
+        self.init(
+            slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
+            size: slot.range.size, host: .memory(slot.host &- base))
+    }
+
+    /// What KVM is asked, where the machine's memory lies at `base`.
+    func request(base: UInt64) -> SlotRequest {
+        let address =
+            switch host {
+            case .memory(let offset): base &+ offset
+            case .absolute(let address): address
+            }
+        return SlotRequest(
+            slot: slot, flags: flags, guestAddress: guestAddress, size: size, hostAddress: address)
+    }
+}
+
+extension FuzzOperation: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .request(let request): "\(request)"
+        case .look(let address): "read at \(address)"
+        }
+    }
+}
+
+extension FuzzRequest: CustomStringConvertible {
+    public var description: String {
+        let place =
+            switch host {
+            case .memory(let offset): "memory + \(hexadecimal(offset))"
+            case .absolute(let address): hexadecimal(address)
+            }
+        let space = slot >> 16 == 0 ? "" : " of address space \(slot >> 16)"
+        return
+            "slot \(slot & 0xffff)\(space), guest \(hexadecimal(guestAddress)), size \(hexadecimal(size)), host \(place), "
+            + "flags \(flags)"
+    }
+}

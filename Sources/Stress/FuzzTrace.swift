@@ -1,0 +1,97 @@
+internal import Memslots
+
+/// What led to a divergence, as small as it could be made: a file to do it again, or to send to somebody.
+public struct FuzzTrace: Sendable {
+    /// Of the run that found it.
+    public let seed: UInt64
+    /// What was predicted and what was seen, in words.
+    public let divergence: String
+    public let operations: [FuzzOperation]
+
+    public init(seed: UInt64, divergence: String, operations: [FuzzOperation]) {
+        self.seed = seed
+        self.divergence = divergence
+        self.operations = operations
+    }
+}
+
+extension FuzzTrace: Codable {
+    private enum Key: String, CodingKey {
+        case format, seed, divergence, operations
+    }
+
+    private static let format = "swiftlet fuzz trace 1"
+
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        try object.encode(Self.format, forKey: .format)
+        try object.encode(seed, forKey: .seed)
+        try object.encode(divergence, forKey: .divergence)
+        try object.encode(operations, forKey: .operations)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let object = try decoder.container(keyedBy: Key.self)
+        guard try object.decode(String.self, forKey: .format) == Self.format else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .format, in: object, debugDescription: "only `\(Self.format)` is known here")
+        }
+        seed = try object.decode(UInt64.self, forKey: .seed)
+        divergence = try object.decodeIfPresent(String.self, forKey: .divergence) ?? ""
+        operations = try object.decode([FuzzOperation].self, forKey: .operations)
+    }
+}
+
+/// `{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x2000", "memoryOffset": "0x0"}` or, for a host address that is
+/// not in the machine's memory, `hostAddress` in the place of `memoryOffset`; `{"read": "0x1000"}`.
+extension FuzzOperation: Codable {
+    private enum Key: String, CodingKey {
+        case slot, flags, guestAddress, size, memoryOffset, hostAddress, read
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .look(let address):
+            try object.encode(hexadecimal(address.rawValue), forKey: .read)
+        case .request(let request):
+            try object.encode(request.slot, forKey: .slot)
+            try object.encode(request.flags, forKey: .flags)
+            try object.encode(hexadecimal(request.guestAddress), forKey: .guestAddress)
+            try object.encode(hexadecimal(request.size), forKey: .size)
+            switch request.host {
+            case .memory(let offset): try object.encode(hexadecimal(offset), forKey: .memoryOffset)
+            case .absolute(let address): try object.encode(hexadecimal(address), forKey: .hostAddress)
+            }
+        }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let object = try decoder.container(keyedBy: Key.self)
+        func number(_ key: Key) throws -> UInt64 {
+            let text = try object.decode(String.self, forKey: key)
+            guard text.hasPrefix("0x"), let number = UInt64(text.dropFirst(2), radix: 16) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: object, debugDescription: "`\(text)` is no hexadecimal number, such as \"0x1000\"")
+            }
+            return number
+        }
+        if object.contains(.read) {
+            let address = try number(.read)
+            guard FuzzOperation.canLook(at: address) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .read, in: object,
+                    debugDescription: "the guest reads whole words below its code at 0xfffff000")
+            }
+            self = .look(GuestAddress(address))
+            return
+        }
+        self = .request(
+            FuzzRequest(
+                slot: try object.decode(UInt32.self, forKey: .slot),
+                flags: try object.decode(UInt32.self, forKey: .flags),
+                guestAddress: try number(.guestAddress), size: try number(.size),
+                host: object.contains(.hostAddress)
+                    ? .absolute(try number(.hostAddress)) : .memory(try number(.memoryOffset))))
+    }
+}

@@ -1,0 +1,157 @@
+internal import Machine
+internal import Memslots
+internal import SeededRandom
+
+/// Random operations, valid and invalid: a few ids and a few pages, so that they get into each other's way.
+struct RandomOperations {
+    private var random: SplitMix64
+    private let base: UInt64
+    private let limits: SlotLimits
+    private let missingAddressSpace: UInt32
+
+    private static let ids: UInt32 = 24
+    /// Where slots lie: at the bottom, in the hole for devices, on both sides of 4 GiB, and (0) at the end of the address
+    /// space.
+    private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0x1_0000_0000, 0]
+    private static let pagesOfRegion: UInt64 = 24
+
+    init(seed: UInt64, base: UInt64, limits: SlotLimits, missingAddressSpace: UInt32) {
+        random = SplitMix64(seed: seed)
+        self.base = base
+        self.limits = limits
+        self.missingAddressSpace = missingAddressSpace
+    }
+
+    /// The next operation on the slots of `table`.
+    mutating func next(on table: MemslotTable) -> FuzzOperation {
+        switch number(100) {
+        case 0..<2: return .look(GuestAddress(page(below: 3)))
+        case 2..<40: return .request(anything())
+        case 40..<50: return .request(broken(anything()))
+        default: break
+        }
+        // Half of the time, a slot that is there.
+        let id = SlotID(number(UInt64(Self.ids)))
+        guard let slot = table[id] else { return .request(anything(id: UInt32(id))) }
+        let request = FuzzRequest(holding: slot, base: base)
+        switch number(50) {
+        case 0..<18: return .request(deleted(request))
+        case 18..<30: return .request(moved(request))
+        case 30..<36: return .request(flagged(request))
+        case 36..<38: return .request(request)
+        case 38..<44: return .request(altered(request))
+        case 44..<48: return .request(neighbour(of: slot))
+        default: return .request(broken(request))
+        }
+    }
+
+    // MARK: Kinds
+
+    private mutating func anything(id: UInt32? = nil) -> FuzzRequest {
+        FuzzRequest(
+            slot: id ?? UInt32(number(UInt64(Self.ids))), flags: UInt32(number(4)),
+            guestAddress: page(below: UInt64(Self.regions.count)), size: number(5) << Page.shift, host: memory())
+    }
+
+    private mutating func deleted(_ request: FuzzRequest) -> FuzzRequest {
+        var request = request
+        request.size = 0
+        // A delete looks at no address, but they have to be aligned.
+        if number(2) == 0 { request.guestAddress = page(below: UInt64(Self.regions.count)) }
+        return request
+    }
+
+    /// Elsewhere, or over its own place.
+    private mutating func moved(_ request: FuzzRequest) -> FuzzRequest {
+        var request = request
+        request.guestAddress =
+            number(3) == 0
+            ? request.guestAddress &+ (number(5) << Page.shift) &- 2 << Page.shift
+            : page(below: UInt64(Self.regions.count))
+        return request
+    }
+
+    private mutating func flagged(_ request: FuzzRequest) -> FuzzRequest {
+        var request = request
+        request.flags ^= SlotFlags.logDirtyPages.rawValue
+        return request
+    }
+
+    /// What a slot keeps until it is deleted, changed: size, host address, read-only.
+    private mutating func altered(_ request: FuzzRequest) -> FuzzRequest {
+        var request = request
+        switch number(3) {
+        case 0: request.size &+= (number(2) == 0 ? 1 : .max) << Page.shift
+        case 1: request.host = memory()
+        default: request.flags ^= SlotFlags.readOnly.rawValue
+        }
+        return request
+    }
+
+    /// A slot that touches another one, or overlaps it by a page.
+    private mutating func neighbour(of slot: Memslot) -> FuzzRequest {
+        var request = anything()
+        request.size = (1 + number(3)) << Page.shift
+        let overlap = number(2) << Page.shift
+        request.guestAddress =
+            number(2) == 0
+            ? slot.range.last.rawValue &+ 1 &- overlap : slot.range.first.rawValue &- request.size &+ overlap
+        return request
+    }
+
+    /// A request with something impossible in it.
+    private mutating func broken(_ request: FuzzRequest) -> FuzzRequest {
+        var request = request
+        let end = limits.hostAddressLimit
+        switch number(14) {
+        case 0: request.flags |= 1 << UInt32(2 + number(30))
+        case 1: request.slot = id(outside: UInt32(limits.userSlots + limits.privateSlots))
+        case 2: request.slot |= (missingAddressSpace + UInt32(number(3))) << 16
+        case 3: request.size |= 1 + number(4095)
+        case 4: request.guestAddress |= 1 + number(4095)
+        case 5: request.host = .memory(number(FuzzMemory.size) | 1)
+        case 6: request.host = .absolute(end &- (number(3) << Page.shift))
+        case 7: request.host = .absolute(.max << (12 + number(52)))
+        case 8: request.size = .max << (12 + number(52))
+        case 9: request.guestAddress = .max << (12 + number(52))
+        case 10:
+            request.guestAddress = 0 &- ((1 + number(4)) << Page.shift)
+            request.size = number(6) << Page.shift
+        case 11:
+            // More pages than a slot may have, where all else is right.
+            request = FuzzRequest(
+                slot: request.slot, guestAddress: 1 << 44, size: (SlotLimits.maximumPages + 1) << Page.shift,
+                host: .absolute(0))
+        case 12:
+            request.guestAddress = limits.highestGuestAddress.rawValue &+ 1 &- (number(3) << Page.shift)
+            request.size = (1 + number(3)) << Page.shift
+        default:
+            request.slot = UInt32(number(UInt64(Self.ids)))
+            request.size = 0
+        }
+        return request
+    }
+
+    // MARK: Numbers
+
+    private mutating func number(_ limit: UInt64) -> UInt64 {
+        UInt64.random(in: 0..<limit, using: &random)
+    }
+
+    /// A page in one of the first regions.
+    private mutating func page(below regions: UInt64) -> UInt64 {
+        let region = Int(number(regions))
+        let pages = Self.pagesOfRegion << Page.shift
+        let start = region == 4 ? limits.highestGuestAddress.rawValue &+ 1 &- pages : Self.regions[region]
+        return start &+ number(Self.pagesOfRegion) << Page.shift
+    }
+
+    private mutating func memory() -> FuzzRequest.Host {
+        .memory(number(FuzzMemory.pages - 4) << Page.shift)
+    }
+
+    /// KVM cuts an id to 16 bits.
+    private mutating func id(outside limit: UInt32) -> UInt32 {
+        limit + UInt32(number(2) == 0 ? number(4) : number(UInt64(0x1_0000 - limit)))
+    }
+}

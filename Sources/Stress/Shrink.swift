@@ -1,0 +1,49 @@
+/// Makes a list that fails smaller, as long as it fails: first by leaving out ever shorter stretches (Zeller and Hildebrandt's
+/// delta debugging), then by taking a simpler element for each. `simpler` gives an element's variants, the simplest first.
+func shrink<Element>(
+    _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws -> Bool
+) throws -> [Element] {
+    var list = try leaveOut(of: list, fails: fails)
+    var isSimpler = true
+    while isSimpler {
+        isSimpler = false
+        for index in list.indices {
+            for candidate in simpler(list[index]) {
+                var variant = list
+                variant[index] = candidate
+                guard try fails(variant) else { continue }
+                list = variant
+                isSimpler = true
+                break
+            }
+        }
+        if isSimpler {
+            list = try leaveOut(of: list, fails: fails)
+        }
+    }
+    return list
+}
+
+private func leaveOut<Element>(of list: [Element], fails: ([Element]) throws -> Bool) throws -> [Element] {
+    var list = list
+    var length = max(1, list.count / 2)
+    while true {
+        var start = 0
+        var isShorter = false
+        while start < list.count {
+            var shorter = list
+            shorter.removeSubrange(start..<min(start + length, list.count))
+            if try fails(shorter) {
+                list = shorter
+                isShorter = true
+            } else {
+                start += length
+            }
+        }
+        if length > 1 {
+            length = (length + 1) / 2
+        } else if !isShorter {
+            return list
+        }
+    }
+}

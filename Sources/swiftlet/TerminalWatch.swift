@@ -1,0 +1,58 @@
+import Host
+import Stress
+
+/// Watches a long test for somebody at a terminal: a line of progress on standard error, and Ctrl-C.
+///
+/// SIGINT and SIGTERM end the test instead of the process while the value lives.
+final class TerminalWatch {
+    private let events: HostEvents
+    private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)
+    private var width = 0
+
+    init() throws(HostError) {
+        events = try HostEvents(catchesSignals: true)
+    }
+
+    /// Shows how far a test is; whether it is to go on.
+    func goesOn(_ progress: Observer.Progress) -> Bool {
+        if isTerminal {
+            show(Self.line(progress))
+        }
+        if case .signal? = try? events.wait(input: nil, until: .now) { return false }
+        return true
+    }
+
+    /// Removes the line.
+    func clear() {
+        if width > 0 {
+            show("")
+            FileBytes.write(Array("\r".utf8), to: FileBytes.standardError)
+            width = 0
+        }
+    }
+
+    private func show(_ line: String) {
+        let padding = String(repeating: " ", count: max(0, width - line.count))
+        FileBytes.write(Array("\r\(line)\(padding)".utf8), to: FileBytes.standardError)
+        width = line.count
+    }
+
+    /// `adding slots: 12000 of 32764, 37 %, 5200/s, 4 s left`
+    static func line(_ progress: Observer.Progress) -> String {
+        let seconds = progress.elapsed.inSeconds
+        var parts = [progress.total.map { "\(progress.done) of \($0)" } ?? "\(progress.done)"]
+        if let total = progress.total, total > 0 {
+            parts.append("\(progress.done * 100 / total) %")
+        }
+        guard seconds > 0, progress.done > 0 else { return "\(progress.phase): \(parts.joined(separator: ", "))" }
+        let rate = Double(progress.done) / seconds
+        parts.append("\(Int(rate.rounded()))/s")
+        var left: [Double] = []
+        if let total = progress.total { left.append(Double(total - progress.done) / rate) }
+        if let limit = progress.limit { left.append(limit.inSeconds - seconds) }
+        if let left = left.min() {
+            parts.append("\(Int(max(0, left).rounded(.up))) s left")
+        }
+        return "\(progress.phase): \(parts.joined(separator: ", "))"
+    }
+}
