@@ -99,6 +99,9 @@ let package = Package(
                 "PropertySupport", "Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts",
                 "LiveSupport",
             ]),
+        tests(
+            "StressTests",
+            ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
         tests("CommandLineTests", ["swiftlet", "LiveSupport"]),
     ]
 )

@@ -26,7 +26,8 @@ struct RandomOperations {
     mutating func next(on table: MemslotTable) -> FuzzOperation {
         switch number(100) {
         case 0..<2: return .look(GuestAddress(page(below: 3)))
-        case 2..<40: return .request(anything())
+        case 2..<6: return .request(anything())
+        case 6..<40: return .request(anything(id: unusedID(in: table)))
         case 40..<50: return .request(broken(anything()))
         default: break
         }
@@ -136,6 +137,13 @@ struct RandomOperations {
 
     private mutating func number(_ limit: UInt64) -> UInt64 {
         UInt64.random(in: 0..<limit, using: &random)
+    }
+
+    /// An id that is not in use, if one is easily found.
+    private mutating func unusedID(in table: MemslotTable) -> UInt32 {
+        var id = UInt32(number(UInt64(Self.ids)))
+        for _ in 0..<4 where table[SlotID(id)] != nil { id = (id + 7) % Self.ids }
+        return id
     }
 
     /// A page in one of the first regions.

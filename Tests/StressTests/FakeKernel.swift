@@ -1,0 +1,65 @@
+import Machine
+import Memslots
+
+@testable import Stress
+
+/// A kernel with a known fault, and else the naive one: a dictionary of slots.
+struct FakeKernel: FuzzTarget {
+    enum Fault: CaseIterable {
+        /// After a move, the guest still sees memory where the slot was.
+        case movedSlotStays
+        /// A deleted slot goes on being seen.
+        case deletedSlotStays
+        /// Slots that touch another are refused.
+        case touchingSlotsOverlap
+        /// A change of flags is accepted and makes the slot show its second page first.
+        case flagsMoveHost
+    }
+
+    let limits = SlotLimits(userSlots: 40)
+    let missingAddressSpace: UInt32 = 1
+    let memoryBase: UInt64 = 0x7000_0000_0000
+    let codeSlot: SlotRequest? = nil
+    let fault: Fault?
+    private var table = MemslotTable(limits: SlotLimits(userSlots: 40))
+    private var stale: [Memslot] = []
+    private var shifted = Set<SlotID>()
+
+    init(_ fault: Fault?) {
+        self.fault = fault
+    }
+
+    mutating func set(_ request: SlotRequest) throws(SlotErrno) {
+        let change: SlotChange
+        do { change = try table.change(for: request) } catch { throw error.rule.errno }
+        switch change {
+        case .create(let slot):
+            if fault == .touchingSlotsOverlap, touches(slot) { throw .exists }
+            stale.removeAll { $0.range.overlaps(slot.range) }
+        case .move(let from, _):
+            if fault == .movedSlotStays { stale.append(from) }
+        case .delete(let slot):
+            if fault == .deletedSlotStays { stale.append(slot) }
+            shifted.remove(slot.id)
+        case .setFlags(_, let slot):
+            if fault == .flagsMoveHost { shifted.insert(slot.id) }
+        case .none: break
+        }
+        table.apply(change)
+    }
+
+    func look(at address: GuestAddress) throws(MachineError) -> BareMachine.Sight {
+        let slot =
+            if case .slot(let slot) = table.find(address) { slot as Memslot? } else {
+                stale.last { $0.range.contains(address) }
+            }
+        guard let slot else { return .hole }
+        let shift = shifted.contains(slot.id) ? Page.size : 0
+        let offset = slot.host - memoryBase + slot.range.offset(of: address) + shift
+        return .word(offset % Page.size == 0 ? Label(number: Int(offset / Page.size)).word : 0)
+    }
+
+    private func touches(_ slot: Memslot) -> Bool {
+        table.all.contains { $0.range.isFollowed(by: slot.range) || slot.range.isFollowed(by: $0.range) }
+    }
+}

@@ -1,0 +1,72 @@
+import LiveSupport
+import Machine
+import Memslots
+import PropertySupport
+import Testing
+
+@testable import Stress
+
+/// The rules, whole and broken on purpose, against the KVM of this host.
+@Suite("Fuzzing KVM", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct FuzzLiveTests {
+    private func run(
+        seed: UInt64, operations: Int, predict: @escaping SlotVerdict.Predict = SlotVerdict.init
+    ) throws -> FuzzRun {
+        var observer = Observer.none
+        return try FuzzRun(
+            seed: seed, operations: operations, observer: &observer, predict: predict,
+            makeTarget: BareMachine.forFuzzing)
+    }
+
+    @Test("KVM answers as the rules predict, and the guest sees what the slots show", arguments: propertySeeds)
+    func noDivergence(seed: UInt64) throws {
+        let run = try run(seed: seed, operations: 20_000)
+        #expect(run.isOK, "seed \(seed): \(run.trace.map { "\($0)" } ?? "")")
+        #expect(run.looks > 200)
+    }
+
+    @Test(
+        "a rule that is left out is found within 10,000 operations and shrunk to five or fewer",
+        arguments: Set(SlotRule.allCases).subtracting([.freeSlot]))
+    func missingRule(_ rule: SlotRule) throws {
+        let seed = UInt64.random(in: .min ... .max)
+        let run = try run(seed: seed, operations: 10_000) { table, request in
+            let verdict = SlotVerdict(of: table, on: request)
+            return verdict == .refused(rule) ? .accepted(.none) : verdict
+        }
+        let trace = try #require(run.trace, "seed \(seed)")
+        #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
+        #expect(trace.divergence.contains("predicted: accepted"))
+        #expect(try FuzzRun(replaying: trace).isOK, "the rules as they are explain it")
+    }
+
+    /// What the rules could wrongly refuse.
+    enum Excess: CaseIterable {
+        case touching, moveOverItself, flags, sameAgain, lastPage, anyDirtyLogging
+
+        func refuses(_ change: SlotChange, _ table: MemslotTable) -> Bool {
+            switch (self, change) {
+            case (.touching, .create(let slot)):
+                table.all.contains { $0.range.isFollowed(by: slot.range) || slot.range.isFollowed(by: $0.range) }
+            case (.moveOverItself, .move(let from, let to)): from.range.overlaps(to.range)
+            case (.flags, .setFlags), (.sameAgain, .none): true
+            case (.lastPage, .create(let slot)): slot.range.last == table.limits.highestGuestAddress
+            case (.anyDirtyLogging, .create(let slot)): slot.flags == .all
+            default: false
+            }
+        }
+    }
+
+    @Test("a rule that goes too far is found as well", arguments: Excess.allCases)
+    func excess(_ excess: Excess) throws {
+        let seed = UInt64.random(in: .min ... .max)
+        let run = try run(seed: seed, operations: 10_000) { table, request in
+            let verdict = SlotVerdict(of: table, on: request)
+            guard case .accepted(let change) = verdict, excess.refuses(change, table) else { return verdict }
+            return .refused(.noOverlap)
+        }
+        let trace = try #require(run.trace, "seed \(seed)")
+        #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
+        #expect(trace.divergence.contains("KVM: accepted"))
+    }
+}
