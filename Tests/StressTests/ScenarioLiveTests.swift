@@ -1,0 +1,140 @@
+import Layouts
+import LiveSupport
+import Machine
+import Memslots
+import PCI
+import Testing
+
+@testable import Stress
+
+@Suite("Stress scenarios", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct ScenarioLiveTests {
+    /// Lets a scenario be told so often before it is interrupted.
+    private static func observer(interruptedAfter count: Int) -> Observer {
+        var told = 0
+        return Observer { _ in
+            told += 1
+            return told <= count
+        }
+    }
+
+    // MARK: Fill
+
+    @Test("KVM's limit is reached, and one more is refused as predicted")
+    func fillToTheLimit() throws {
+        var observer = Observer.none
+        let run = try FillRun(observer: &observer)
+        #expect(run.isOK && run.created == run.limit && run.limit >= 509)
+        #expect(run.refusal?.isAsPredicted == true && run.refusal?.rule == .slotID)
+        #expect(run.adds.count == run.created && run.deletes.count == run.created)
+        #expect(run.tableBytes <= 64 * run.created)
+    }
+
+    @Test("fewer slots are no failure, and none or too many are refused")
+    func fillSome() throws {
+        var observer = Observer.none
+        let run = try FillRun(slots: 100, observer: &observer)
+        #expect(run.isOK && run.created == 100 && run.refusal == nil)
+        for slots in [0, -1, 32_765, .max] {
+            #expect(throws: MachineError.self) { try FillRun(slots: slots, observer: &observer) }
+        }
+    }
+
+    @Test("an interrupted fill says what it reached")
+    func interruptedFill() throws {
+        var observer = Self.observer(interruptedAfter: 0)
+        let run = try FillRun(observer: &observer)
+        #expect(run.isInterrupted && !run.isOK && run.created == 0)
+    }
+
+    // MARK: Churn
+
+    @Test("the guest never sees wrong bytes", arguments: [1, 2], [2, 40])
+    func churn(vcpus: Int, slots: Int) throws {
+        let seed = UInt64.random(in: .min ... .max)
+        var observer = Observer.none
+        let run = try ChurnRun(
+            slots: slots, vcpus: vcpus, seed: seed, operations: 400, limit: nil, observer: &observer)
+        #expect(run.isOK, "seed \(seed): \(run.guest), \(run.outcome)")
+        #expect(run.operations == 400 && run.parked.all.count + run.unparked.all.count == 400)
+        #expect(run.parked.all.count > 100 && run.unparked.all.count > 100)
+    }
+
+    @Test("slots that there are not are refused, and so is no time at all for one slot")
+    func churnOfWrongSize() throws {
+        var observer = Observer.none
+        for slots in [0, 1, 40_000] {
+            #expect(throws: MachineError.self) {
+                try ChurnRun(slots: slots, vcpus: 1, seed: 1, operations: 1, limit: nil, observer: &observer)
+            }
+        }
+    }
+
+    // MARK: Toggle
+
+    @Test("decode goes off and on in all four ways, and what traps goes on trapping", arguments: ["one", "typical-16"])
+    func toggle(name: String) throws {
+        var observer = Observer.none
+        let layout = try #require(Layout.preset(name))
+        let run = try ToggleRun(layout.byAddress, operations: 40, observer: &observer)
+        #expect(run.isOK && run.parts.count == 4)
+        for part in run.parts {
+            #expect(part.toggles == 40 && part.guest.checks > 0 && part.latencies.count == 40)
+            #expect((part.edits.total == 0) == (part.decode == .lazy), "\(part.policy) \(part.decode)")
+            #expect(part.edits.created == part.edits.deleted || part.policy == .coalesced)
+        }
+        #expect(run.generationWraps == 0)
+    }
+
+    // MARK: The guest that watches
+
+    /// A page that the guest watches, and what it is told of it.
+    private func findings(
+        mapping access: Access?, telling sight: WatchedPlaces.Sight, vcpus: Int
+    ) throws -> GuestFindings {
+        var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
+        configuration.spareMemory = 4096
+        let machine = try GuestMachine(configuration, flat: image)
+        let page = try #require(GuestRange(first: MemoryMap.lowAperture.first, size: 4096))
+        if let access {
+            try machine.changeMemory(
+                adding: [Mapping(range: page, backing: try machine.allocate(4096), access: access, owner: "page")])
+            #expect(machine.write(Label(number: 7).bytes, at: page.first))
+        }
+        var watched = WatchedPlaces(machine, vcpus: vcpus)
+        watched.add(page.first, showing: sight)
+        let running = try RunningMachine(machine)
+        let deadline = SuspendingClock.now + .seconds(20)
+        while watched.findings.rounds < 2, .now < deadline, !running.hasEnded {}
+        watched.end()
+        #expect(try running.report(within: .seconds(20)).outcome == .exited(0))
+        return watched.findings
+    }
+
+    @Test("the guest agrees with what is so", arguments: [1, 3])
+    func truths(vcpus: Int) throws {
+        let truths: [(Access?, WatchedPlaces.Sight)] = [
+            (nil, .absent), (.readWrite, .memory(Label(number: 7).word, .readWrite)),
+            (.readOnly, .memory(Label(number: 7).word, .readOnly)), (nil, .register(.max)),
+        ]
+        for (access, sight) in truths {
+            let findings = try findings(mapping: access, telling: sight, vcpus: vcpus)
+            #expect(findings.errors == 0 && findings.checks > 0, "\(sight): \(findings)")
+        }
+    }
+
+    @Test("each of its processors notices what is not so", arguments: [1, 3])
+    func lies(vcpus: Int) throws {
+        let lies: [(Access?, WatchedPlaces.Sight)] = [
+            (nil, .memory(Label(number: 7).word, .readWrite)), (.readWrite, .absent), (.readOnly, .absent),
+            (.readWrite, .memory(Label(number: 8).word, .readWrite)),
+            (.readWrite, .memory(Label(number: 7).word, .readOnly)),
+            (.readOnly, .memory(Label(number: 7).word, .readWrite)), (.readWrite, .register(1)),
+        ]
+        for (access, sight) in lies {
+            let findings = try findings(mapping: access, telling: sight, vcpus: vcpus)
+            #expect(findings.errors >= UInt64(2 * vcpus), "\(sight): \(findings)")
+            #expect(findings.firstError?.contains("0xd0000000") == true)
+        }
+    }
+}
