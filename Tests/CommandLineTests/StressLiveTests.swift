@@ -63,7 +63,8 @@ struct StressLiveTests {
                 Array(#"{"format": "swiftlet fuzz trace 1", "seed": 3, "operations": [\#(operations)]}"#.utf8))
         }
         let fine = try trace(
-            #"{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x1000", "memoryOffset": "0x2000"}, {"read": "0x1000"}"#)
+            #"{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x1000", "memoryOffset": "0x2000"}, {"read": "0x1000"}"#
+        )
         #expect(try Command("stress", "fuzz", "--replay", fine.path).run().status == 0)
         let absent = try Command("stress", "fuzz", "--replay", "/nowhere.json").run()
         #expect(absent.status == 65 && absent.errors.contains("/nowhere.json"))

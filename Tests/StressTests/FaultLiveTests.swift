@@ -60,7 +60,8 @@ struct FaultLiveTests {
 
     private static func mapping(_ place: Int, page: Int, _ access: Access = .readWrite) throws -> Mapping {
         Mapping(
-            range: try range(place), backing: Backing(offset: UInt64(page) << 12), access: access, owner: "page \(page)")
+            range: try range(place), backing: Backing(offset: UInt64(page) << 12), access: access, owner: "page \(page)"
+        )
     }
 
     /// What the guest sees in each place.
@@ -85,9 +86,12 @@ struct FaultLiveTests {
         var faults = 0
         for _ in 0..<30 {
             let places = Set((0..<4).map { _ in Int.random(in: 0..<2 * Self.pages, using: &random) })
-            let idle = (0..<Self.pages).filter { page in !contents.contains { $0.value == page && !places.contains($0.key) } }
+            let idle = (0..<Self.pages).filter { page in
+                !contents.contains { $0.value == page && !places.contains($0.key) }
+            }
             let new = Dictionary(
-                uniqueKeysWithValues: zip(places.filter { _ in Bool.random(using: &random) }, idle.shuffled(using: &random)))
+                uniqueKeysWithValues: zip(
+                    places.filter { _ in Bool.random(using: &random) }, idle.shuffled(using: &random)))
             let removing = try places.filter { contents[$0] != nil }.map(Self.range)
             let adding = try new.map { try Self.mapping($0.key, page: $0.value) }
             if let place = contents.keys.sorted().randomElement(using: &random) {

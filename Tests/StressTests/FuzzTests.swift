@@ -22,7 +22,9 @@ import Testing
         #expect(run.accepted > 2000 && run.looks > 100)
     }
 
-    @Test("each fault is found and shrunk, and its trace shows it again", arguments: FakeKernel.Fault.allCases, propertySeeds)
+    @Test(
+        "each fault is found and shrunk, and its trace shows it again", arguments: FakeKernel.Fault.allCases,
+        propertySeeds)
     func fault(_ fault: FakeKernel.Fault, seed: UInt64) throws {
         let trace = try #require(try run(seed: seed, fault).trace, "seed \(seed)")
         #expect(trace.operations.count <= 4, "seed \(seed): \(trace.operations)")

@@ -9,7 +9,8 @@ import Testing
         var random = SplitMix64(seed: seed)
         for _ in 0..<50 {
             let list = Array(0..<Int.random(in: 1..<400, using: &random))
-            let needles = Set((0..<Int.random(in: 1..<6, using: &random)).compactMap { _ in list.randomElement(using: &random) })
+            let needles = Set(
+                (0..<Int.random(in: 1..<6, using: &random)).compactMap { _ in list.randomElement(using: &random) })
             var tries = 0
             let smallest = try shrink(list, simpler: { _ in [] }) { candidate in
                 tries += 1
