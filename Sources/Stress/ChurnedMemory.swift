@@ -66,26 +66,27 @@ struct ChurnedMemory {
         let place = Int.random(in: contents.indices, using: &random)
         let isParked = Bool.random(using: &random)
         guard let content = contents[place] else {
-            if let page = idle.popLast() {
+            if Bool.random(using: &random), let page = idle.popLast() {
                 let content = Content(page: page, access: .readWrite)
                 return (.create, isParked, try put([(place, content)], isParked))
             }
             return try move(to: place, isParked)
         }
-        switch Int.random(in: 0..<5, using: &random) {
-        case 0:
+        // Of these, as many deletes as it takes for a page or two to be idle when one is to be created.
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0..<2:
             idle.append(content.page)
             return (.delete, isParked, try put([(place, nil)], isParked))
-        case 1 where !idle.isEmpty:
+        case 2 where !idle.isEmpty:
             let index = Int.random(in: idle.indices, using: &random)
             let new = Content(page: idle[index], access: .readWrite)
             idle[index] = content.page
             return (.replace, isParked, try put([(place, new)], isParked))
-        case 2:
+        case 3:
             var new = content
             new.access = content.access == .readOnly ? .readWrite : .readOnly
             return (.access, isParked, try put([(place, new)], isParked))
-        case 3:
+        case 4:
             logs[content.page].toggle()
             let time = try measure { () throws(MachineError) in
                 try machine.setDirtyLogging(logs[content.page], in: Self.range(place), parked: isParked)
@@ -96,11 +97,14 @@ struct ChurnedMemory {
         }
     }
 
-    /// Moves a mapping to a place that is free.
+    /// Moves a mapping to a place that is free; where nothing is mapped, creates it there.
     private mutating func move(
         from: Int? = nil, to: Int? = nil, _ isParked: Bool
     ) throws(MachineError) -> (ChurnRun.Kind, isParked: Bool, Duration) {
-        // Half of the places, more or less, are free.
+        if let to, idle.count == backings.count, let page = idle.popLast() {
+            return (.create, isParked, try put([(to, Content(page: page, access: .readWrite))], isParked))
+        }
+        // Half of the places or more are free, and something is mapped.
         func find(mapped: Bool) -> Int {
             while true {
                 let place = Int.random(in: contents.indices, using: &random)
