@@ -6,7 +6,7 @@ extension AddressSpace {
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var steps: [TransactionStep] = []
+        var transaction = Transaction()
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             var isChanged = false
@@ -17,13 +17,13 @@ extension AddressSpace {
             }
             if isChanged, slot.flags.contains(.logDirtyPages) {
                 // What was written so far belongs to the mappings that have logged so far.
-                steps.append(.takeDirtyLog(slot))
+                transaction.steps.append(.takeDirtyLog(slot))
             }
             if flags != slot.flags {
-                steps.append(.edit(.setFlags(slot.id, flags)))
+                transaction.steps.append(.edit(.setFlags(slot.id, flags)))
             }
         }
-        try run(steps, through: &installer)
+        try run(&transaction, through: &installer)
         mappings.setLogging(logs, in: range)
         mappings.forEach(in: range) { record in
             if logs {

@@ -12,6 +12,7 @@ public struct AddressSpace: Sendable {
     var loggedBackings = Set<Backing>()
     /// Whether a failed undo has left other slots than the mappings ask for; the next change looks at all of them.
     private var isOutOfStep = false
+    private var lists = ChangeLists()
 
     public init(limits: SlotLimits, policy: SlotPolicy, placement: Placement) {
         self.policy = policy
@@ -40,28 +41,30 @@ public struct AddressSpace: Sendable {
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
-        let change = try checked(removing: removing, adding: adding)
-        let (slots, runs) = plan(change)
-        let difference = SlotPlanner.difference(from: slots, to: runs)
-        let needed = table.count + difference.growth
+        // Taken out for the time being, so that nothing is copied.
+        var lists = ChangeLists()
+        swap(&lists, &self.lists)
+        defer {
+            lists.empty()
+            swap(&lists, &self.lists)
+        }
+        try check(removing: removing, adding: adding, into: &lists.change)
+        plan(lists.change, into: &lists)
+        lists.difference.find(from: lists.slots, to: lists.runs)
+        let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
-        var steps = steps(of: difference, change)
-        if !steps.isEmpty {
-            let logging = slots.filter { $0.flags.contains(.logDirtyPages) }
-            steps.insert(contentsOf: logging.map(TransactionStep.takeDirtyLog), at: 0)
-        }
-        try run(steps, through: &installer)
-        mappings.apply(change)
+        lists.appendSteps()
+        try run(&lists.transaction, through: &installer)
+        mappings.apply(lists.change)
         isOutOfStep = false
     }
 
     /// Runs a transaction; the mappings still say what was there before it.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
-        _ steps: [TransactionStep], through installer: inout Installer
+        _ transaction: inout Transaction, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var transaction = Transaction(steps: steps)
         // Taken out for the time being, so that it is not copied.
         var harvest = DirtyPages()
         swap(&harvest, &dirty)
@@ -82,19 +85,10 @@ public struct AddressSpace: Sendable {
 // MARK: - Planning
 
 extension AddressSpace {
-    /// A change that breaks no rule: what goes and what comes, both by address.
-    struct Change: Sendable {
-        var removed: [PlacedMapping]
-        var added: [PlacedMapping]
-        var clears: [WindowPiece]
-        var places: [WindowPiece]
-    }
-
     /// Checks a change against the rules and the mappings that stay, before anything is asked of KVM.
-    private func checked(
-        removing: [GuestRange], adding: [Mapping]
-    ) throws(AddressSpaceError) -> Change {
-        var change = Change(removed: [], added: [], clears: [], places: [])
+    private func check(
+        removing: [GuestRange], adding: [Mapping], into change: inout ChangeLists.Change
+    ) throws(AddressSpaceError) {
         change.removed.reserveCapacity(removing.count)
         for range in removing.sortedByAddress(\.first) {
             guard let record = mappings.record(at: range.first), record.range == range,
@@ -117,7 +111,6 @@ extension AddressSpace {
                 change.places.append(piece)
             }
         }
-        return change
     }
 
     private func check(
@@ -151,20 +144,16 @@ extension AddressSpace {
     }
 
     /// The slots around a change that are there, and those that should be.
-    private func plan(_ change: Change) -> (slots: [Memslot], runs: [SlotPlanner.Run]) {
-        var slots: [Memslot] = []
-        var runs: [SlotPlanner.Run] = []
-        slots.reserveCapacity(change.removed.count)
-        runs.reserveCapacity(change.added.count)
+    private func plan(_ change: ChangeLists.Change, into lists: inout ChangeLists) {
         if policy == .separate, !isOutOfStep {
             // Each mapping is a slot by itself: nothing around a change takes part in it.
             for record in change.removed {
-                if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { slots.append(slot) }
+                if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { lists.slots.append(slot) }
             }
             for record in change.added {
-                runs.append(SlotPlanner.Run(range: record.range, host: record.host, flags: record.flags))
+                lists.runs.append(SlotPlanner.Run(range: record.range, host: record.host, flags: record.flags))
             }
-            return (slots, runs)
+            return
         }
         var removed = change.removed[...]
         var added = change.added[...]
@@ -174,24 +163,23 @@ extension AddressSpace {
             while let next = changed.next(inReachOf: region) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
             }
-            slots.append(contentsOf: table.slots(in: region))
+            lists.slots.append(contentsOf: table.slots(in: region))
             mappings.forEach(in: region) { record in
                 while let new = added.first, new.range.first < record.range.first {
-                    SlotPlanner.append(new, to: &runs)
+                    SlotPlanner.append(new, to: &lists.runs)
                     added.removeFirst()
                 }
                 if removed.first?.range == record.range {
                     removed.removeFirst()
                 } else {
-                    SlotPlanner.append(record, to: &runs)
+                    SlotPlanner.append(record, to: &lists.runs)
                 }
             }
             while let new = added.first, new.range.first <= region.last {
-                SlotPlanner.append(new, to: &runs)
+                SlotPlanner.append(new, to: &lists.runs)
                 added.removeFirst()
             }
         }
-        return (slots, runs)
     }
 
     /// A range, and around it the slots that it cuts or touches: neighbours may share slots.
@@ -203,21 +191,6 @@ extension AddressSpace {
         let last = table.slotID(at: behind).flatMap { table[$0] }?.range.last ?? range.last
         return GuestRange(unchecked: min(first, range.first), max(last, range.last))
     }
-
-    /// The steps in an order in which no state in between breaks a rule: first what goes, then what moves, then what comes.
-    private func steps(of difference: SlotPlanner.Difference, _ change: Change) -> [TransactionStep] {
-        var steps: [TransactionStep] = []
-        steps.reserveCapacity(
-            difference.deletes.count + difference.creates.count + difference.moves.count + difference.flags.count
-                + change.clears.count + change.places.count)
-        for slot in difference.deletes { steps.append(.edit(.delete(slot.id))) }
-        for piece in change.clears { steps.append(.clear(piece)) }
-        for piece in change.places { steps.append(.place(piece)) }
-        for move in difference.moves { steps.append(.edit(.move(move.slot.id, to: move.target.first))) }
-        for run in difference.creates { steps.append(.edit(.create(run.range, host: run.host, flags: run.flags))) }
-        for (slot, flags) in difference.flags { steps.append(.edit(.setFlags(slot.id, flags))) }
-        return steps
-    }
 }
 
 /// The ranges that a change touches, by address.
@@ -225,7 +198,7 @@ private struct ChangedRanges {
     private var removed: ArraySlice<PlacedMapping>
     private var added: ArraySlice<PlacedMapping>
 
-    init(_ change: AddressSpace.Change) {
+    init(_ change: ChangeLists.Change) {
         removed = change.removed[...]
         added = change.added[...]
     }

@@ -26,7 +26,7 @@ struct MappingSet: Sendable {
         }
     }
 
-    mutating func apply(_ change: AddressSpace.Change) {
+    mutating func apply(_ change: ChangeLists.Change) {
         for mapping in change.removed { remove(mapping) }
         for mapping in change.added { insert(mapping) }
     }

@@ -63,40 +63,57 @@ enum SlotPlanner {
 
         /// Slots in use afterwards, less those before.
         var growth: Int { creates.count - deletes.count }
-    }
 
-    /// Both lists come by address.
-    static func difference(from slots: [Memslot], to runs: [Run]) -> Difference {
-        var difference = Difference()
+        var isEmpty: Bool {
+            deletes.isEmpty && creates.isEmpty && moves.isEmpty && flags.isEmpty
+        }
+
+        mutating func empty() {
+            deletes.removeAll(keepingCapacity: true)
+            creates.removeAll(keepingCapacity: true)
+            moves.removeAll(keepingCapacity: true)
+            flags.removeAll(keepingCapacity: true)
+        }
+    }
+}
+
+extension SlotPlanner.Difference {
+    /// Finds it, where it is still empty; both lists come by address.
+    mutating func find(from slots: [Memslot], to runs: [SlotPlanner.Run]) {
         var slot = 0
         var run = 0
         while slot < slots.count || run < runs.count {
             if run == runs.count || slot < slots.count && slots[slot].range.first < runs[run].range.first {
-                difference.deletes.append(slots[slot])
+                deletes.append(slots[slot])
                 slot += 1
             } else if slot == slots.count || runs[run].range.first < slots[slot].range.first {
-                difference.creates.append(runs[run])
+                creates.append(runs[run])
                 run += 1
             } else {
                 if !runs[run].isSamePlace(as: slots[slot]) {
-                    difference.deletes.append(slots[slot])
-                    difference.creates.append(runs[run])
+                    deletes.append(slots[slot])
+                    creates.append(runs[run])
                 } else if runs[run].flags != slots[slot].flags {
-                    difference.flags.append((slots[slot], runs[run].flags))
+                    flags.append((slots[slot], runs[run].flags))
                 }
                 slot += 1
                 run += 1
             }
         }
-        difference.findMoves()
-        return difference
+        findMoves()
     }
-}
 
-extension SlotPlanner.Difference {
     /// Makes moves of deletes and creates of the same host memory.
-    fileprivate mutating func findMoves() {
+    private mutating func findMoves() {
         guard !deletes.isEmpty, !creates.isEmpty else { return }
+        if deletes.count == 1 {
+            // The everyday move, for which there is nothing to look up.
+            if let run = creates.firstIndex(where: { $0.canTakeOver(deletes[0]) }) {
+                moves.append(Move(slot: deletes[0], target: creates.remove(at: run).range))
+                deletes.removeAll(keepingCapacity: true)
+            }
+            return
+        }
         // Several slots may show the same host memory.
         var sources: [UInt64: [Int]] = [:]
         for (position, slot) in deletes.enumerated() {

@@ -11,20 +11,25 @@ public enum TransactionStep: Hashable, Sendable {
 ///
 /// The steps are applied one by one, and the table follows each. Where one fails, those before it are undone in reverse.
 /// Each state that undoing passes through was passed through before, so no rule stands in its way.
-struct Transaction: ~Copyable {
-    private let steps: [TransactionStep]
+struct Transaction: Sendable {
+    var steps: [TransactionStep] = []
     private var applied: [Applied] = []
 
-    private enum Applied {
+    private enum Applied: Sendable {
         case nothing
         case slot(SlotChange)
         case placed(WindowPiece)
         case cleared(WindowPiece)
     }
 
-    init(steps: [TransactionStep]) {
+    init(steps: [TransactionStep] = []) {
         self.steps = steps
-        applied.reserveCapacity(steps.count)
+    }
+
+    /// Makes it a transaction without steps that has not run.
+    mutating func empty() {
+        steps.removeAll(keepingCapacity: true)
+        applied.removeAll(keepingCapacity: true)
     }
 
     /// Applies all steps, the vCPUs parked meanwhile. `keepDirtyLog` takes the dirty log of a slot to where it outlasts the
@@ -34,6 +39,7 @@ struct Transaction: ~Copyable {
         keepDirtyLog: (Memslot, inout Installer) throws(SlotErrno) -> Void
     ) throws(TransactionError) {
         guard !steps.isEmpty else { return }
+        applied.reserveCapacity(steps.count)
         installer.park()
         defer { installer.resume() }
         for step in steps {

@@ -1,0 +1,58 @@
+/// What a change of an address space needs on its way: lists that are kept from change to change, so that small ones, which
+/// come by the million, allocate nothing.
+struct ChangeLists: Sendable {
+    /// A change that breaks no rule: what goes and what comes, both by address.
+    struct Change: Sendable {
+        var removed: [PlacedMapping] = []
+        var added: [PlacedMapping] = []
+        var clears: [WindowPiece] = []
+        var places: [WindowPiece] = []
+    }
+
+    var change = Change()
+    /// The slots around the change that are there, and those that should be.
+    var slots: [Memslot] = []
+    var runs: [SlotPlanner.Run] = []
+    var difference = SlotPlanner.Difference()
+    var transaction = Transaction()
+
+    /// Changes of more steps give their memory back.
+    private static let mostKept = 256
+
+    mutating func empty() {
+        guard transaction.steps.count <= Self.mostKept, slots.count <= Self.mostKept, runs.count <= Self.mostKept else {
+            self = ChangeLists()
+            return
+        }
+        change.removed.removeAll(keepingCapacity: true)
+        change.added.removeAll(keepingCapacity: true)
+        change.clears.removeAll(keepingCapacity: true)
+        change.places.removeAll(keepingCapacity: true)
+        slots.removeAll(keepingCapacity: true)
+        runs.removeAll(keepingCapacity: true)
+        difference.empty()
+        transaction.empty()
+    }
+
+    /// The steps in an order in which no state in between breaks a rule: first what goes, then what moves, then what comes.
+    /// Before all, the dirty logs of the slots around are taken, unless nothing changes.
+    mutating func appendSteps() {
+        guard !difference.isEmpty || !change.clears.isEmpty || !change.places.isEmpty else { return }
+        transaction.steps.reserveCapacity(
+            difference.deletes.count + difference.creates.count + difference.moves.count + difference.flags.count
+                + change.clears.count + change.places.count)
+        for slot in slots where slot.flags.contains(.logDirtyPages) {
+            transaction.steps.append(.takeDirtyLog(slot))
+        }
+        for slot in difference.deletes { transaction.steps.append(.edit(.delete(slot.id))) }
+        for piece in change.clears { transaction.steps.append(.clear(piece)) }
+        for piece in change.places { transaction.steps.append(.place(piece)) }
+        for move in difference.moves {
+            transaction.steps.append(.edit(.move(move.slot.id, to: move.target.first)))
+        }
+        for run in difference.creates {
+            transaction.steps.append(.edit(.create(run.range, host: run.host, flags: run.flags)))
+        }
+        for (slot, flags) in difference.flags { transaction.steps.append(.edit(.setFlags(slot.id, flags))) }
+    }
+}
