@@ -39,8 +39,16 @@ struct ELFHeader {
     let phoff: UInt64
     let phnum: UInt16
 
+    /// What an executable is started as, and so which `e_machine` its class may have.
+    enum Start {
+        /// Code of the class: 32-bit or 64-bit.
+        case own
+        /// By multiboot 1, in 32-bit code, whatever it goes on to.
+        case multiboot
+    }
+
     /// Reads the header at the start of `bytes` and refuses what cannot run here.
-    init(_ bytes: [UInt8]) throws(ImageError) {
+    init(_ bytes: [UInt8], as start: Start = .own) throws(ImageError) {
         elfClass = try ELFHeader.identify(bytes)
         var reader = try ByteReader(bytes, .elfHeader, at: 0, count: elfClass.headerSize)
         try reader.skip(ELFHeader.identificationSize)
@@ -57,7 +65,7 @@ struct ELFHeader {
 
         guard version == ELFHeader.currentVersion else { throw .unsupportedVersion(version) }
         try ELFHeader.check(type: type)
-        try ELFHeader.check(machine: machine, elfClass)
+        try ELFHeader.check(machine: machine, elfClass, start)
         guard phnum > 0 else { throw .nothingToLoad }
         guard phnum != ELFHeader.extendedNumber else { throw .tooManyProgramHeaders }
         guard phentsize == elfClass.programHeaderSize else {
@@ -98,8 +106,9 @@ struct ELFHeader {
         }
     }
 
-    private static func check(machine: UInt16, _ elfClass: Class) throws(ImageError) {
+    private static func check(machine: UInt16, _ elfClass: Class, _ start: Start) throws(ImageError) {
         switch (machine, elfClass) {
+        case (Machine.amd64, _) where start == .multiboot, (Machine.i386, _) where start == .multiboot: return
         case (Machine.i386, .elf32), (Machine.amd64, .elf64): return
         case (Machine.amd64, .elf32): throw .longModeInELF32
         case (Machine.i386, .elf64): throw .protectedModeInELF64

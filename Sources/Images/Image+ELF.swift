@@ -5,11 +5,18 @@ extension Image {
     ///
     /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
     public static func elf(_ bytes: [UInt8]) throws(ImageError) -> Image {
-        let header = try ELFHeader(bytes)
+        try elf(bytes, as: .own)
+    }
+
+    static func elf(_ bytes: [UInt8], as start: ELFHeader.Start) throws(ImageError) -> Image {
+        let header = try ELFHeader(bytes, as: start)
         let loads = try loadable(header, bytes)
-        let entry = try entryPoint(header, loads)
+        let entry = try entryPoint(header, loads, start)
         let segments = try inAddressOrder(loads.map(\.segment))
-        return Image(segments: segments, entry: entry, mode: header.mode, format: header.format)
+        let isMultiboot = start == .multiboot
+        return Image(
+            segments: segments, entry: entry, mode: isMultiboot ? .protected : header.mode,
+            format: isMultiboot ? .multiboot : header.format)
     }
 
     private typealias Load = (header: ELFProgramHeader, segment: Segment)
@@ -32,14 +39,19 @@ extension Image {
         return loads
     }
 
-    /// Where `e_entry` lies in guest-physical memory.
-    private static func entryPoint(_ header: ELFHeader, _ loads: [Load]) throws(ImageError) -> GuestAddress {
+    /// Where `e_entry` lies in guest-physical memory. Kernels that multiboot starts without paging, though they are linked high,
+    /// may give it as a physical address.
+    private static func entryPoint(
+        _ header: ELFHeader, _ loads: [Load], _ start: ELFHeader.Start
+    ) throws(ImageError) -> GuestAddress {
         for load in loads {
             let (offset, isBelow) = header.entry.subtractingReportingOverflow(load.header.vaddr)
             if !isBelow, offset < load.header.memsz, let entry = load.segment.range.first.advanced(by: offset) {
                 return entry
             }
         }
+        let entry = GuestAddress(header.entry)
+        if start == .multiboot, loads.contains(where: { $0.segment.range.contains(entry) }) { return entry }
         throw .entryOutsideSegments(entry: header.entry)
     }
 

@@ -5,6 +5,13 @@ public struct Image: Equatable, Sendable {
     /// What the file is.
     public enum Format: Sendable {
         case flat, elf32, elf64
+        /// A multiboot 1 kernel, whether it is ELF besides or not.
+        case multiboot
+    }
+
+    /// What a file may be read as, whatever it looks like.
+    public enum Reading: String, CaseIterable, Sendable {
+        case multiboot, elf, flat
     }
 
     /// In address order; they do not overlap, and there is at least one.
@@ -15,14 +22,21 @@ public struct Image: Equatable, Sendable {
     public let mode: CPUMode?
     public let format: Format
 
-    /// Reads `bytes` as what they are: ELF where they begin with its magic number, otherwise a flat binary to load and
-    /// start at `flatLoadAddress`.
-    public static func load(_ bytes: [UInt8], flatLoadAddress: GuestAddress) throws(ImageError) -> Image {
-        if bytes.starts(with: ELFHeader.magic) {
-            try elf(bytes)
-        } else {
-            try flat(byteCount: bytes.count, at: flatLoadAddress)
+    /// Reads `bytes` as what they are, unless told what to take them for: a multiboot 1 kernel where they have its header, ELF where
+    /// they begin with its magic number, otherwise a flat binary to load and start at `flatLoadAddress`.
+    public static func load(
+        _ bytes: [UInt8], as reading: Reading? = nil, flatLoadAddress: GuestAddress
+    ) throws(ImageError) -> Image {
+        switch reading ?? self.reading(of: bytes) {
+        case .multiboot: try multiboot(bytes)
+        case .elf: try elf(bytes)
+        case .flat: try flat(byteCount: bytes.count, at: flatLoadAddress)
         }
+    }
+
+    private static func reading(of bytes: [UInt8]) -> Reading {
+        if MultibootHeader.isAnnounced(in: bytes) { return .multiboot }
+        return bytes.starts(with: ELFHeader.magic) ? .elf : .flat
     }
 
     /// A binary without headers: `byteCount` bytes that are loaded, and started, at `address`.

@@ -35,6 +35,7 @@ extension ImageError: CustomStringConvertible {
             "segments \(first) and \(second) overlap in guest memory: give each its own p_paddr"
         case .entryOutsideSegments(let entry):
             "e_entry \(hexadecimal(entry)) is in no PT_LOAD: name an entry symbol that the guest defines"
+        case .multiboot(let error): "\(error)"
         }
     }
 }
@@ -43,6 +44,7 @@ extension ImageError.Part: CustomStringConvertible {
     public var description: String {
         switch self {
         case .elfHeader: "the ELF header"
+        case .multibootHeader: "the multiboot header"
         case .programHeader(let index): "program header \(index)"
         }
     }

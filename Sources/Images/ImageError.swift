@@ -4,9 +4,10 @@ public import Memslots
 ///
 /// An `index` is a program header's place in its table; sizes and offsets are in bytes.
 public enum ImageError: Error, Equatable {
-    /// A part of an ELF file that has a fixed size.
+    /// A part of a file that has a fixed size.
     public enum Part: Equatable, Sendable {
         case elfHeader
+        case multibootHeader
         /// By its place in the table.
         case programHeader(Int)
     }
@@ -53,4 +54,5 @@ public enum ImageError: Error, Equatable {
     case segmentsOverlap(GuestRange, GuestRange)
     /// No segment holds `e_entry`.
     case entryOutsideSegments(entry: UInt64)
+    case multiboot(MultibootError)
 }

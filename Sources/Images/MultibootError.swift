@@ -1,0 +1,81 @@
+public import Memslots
+
+/// What is wrong with a multiboot 1 image or with what it is to be given; fields are named as in the Multiboot Specification.
+///
+/// Offsets are in bytes from the start of the file.
+public enum MultibootError: Error, Equatable, Sendable {
+    /// No magic number, at a multiple of 4, in the first 8192 bytes, nor behind them.
+    case noHeader
+    /// A header that does not end within the first 8192 bytes.
+    case headerTooFar(offset: Int)
+    /// `magic`, `flags` and `checksum` do not sum up to 0.
+    case wrongChecksum(offset: Int, checksum: UInt32, expected: UInt32)
+    /// Bits 3 to 15 of `flags`, which nobody has defined.
+    case unknownRequirements(flags: UInt32, bits: UInt32)
+    /// Bit 2 of `flags`: the kernel must be told a video mode.
+    case videoMode(flags: UInt32)
+    /// Bit 16 of `flags` is 0, and the file is not ELF.
+    case noAddresses
+    /// `load_addr` is above `header_addr`.
+    case loadAboveHeader(loadAddr: UInt32, headerAddr: UInt32)
+    /// `header_addr` lies further above `load_addr` than the header from the start of the file.
+    case loadBeforeFile(loadAddr: UInt32, headerAddr: UInt32, headerOffset: Int)
+    /// `load_end_addr` is not above `load_addr`, or nothing of the file is left to load.
+    case loadEndNotAboveLoad(loadEndAddr: UInt32, loadAddr: UInt32)
+    /// What `load_end_addr` asks for, `needed` bytes of the file, is more than there are.
+    case loadEndPastFile(loadEndAddr: UInt32, needed: UInt64, fileSize: Int)
+    /// `bss_end_addr` is below the end of what is loaded.
+    case bssEndBelowLoadEnd(bssEndAddr: UInt32, loadEnd: UInt64)
+    /// The end of what is loaded from `load_addr` on passes 4 GiB.
+    case loadPast4GiB(loadAddr: UInt32, end: UInt64)
+    /// `entry_addr` is not in what is loaded.
+    case entryOutside(entryAddr: UInt32, GuestRange)
+    /// `e_entry` of an ELF file means an address above 4 GiB, out of the reach of protected mode.
+    case entryAbove4GiB(entry: UInt64)
+    /// No place in the guest's memory for a module or the information structure.
+    case noRoom(what: String, size: UInt64)
+}
+
+extension MultibootError: CustomStringConvertible {
+    /// One line: what is wrong, what would be right, what to do.
+    public var description: String {
+        "multiboot header: " + text
+    }
+
+    private var text: String {
+        switch self {
+        case .noHeader:
+            "no magic number 0x1badb002 at a multiple of 4 in the first 8192 bytes: it is no multiboot 1 kernel"
+        case .headerTooFar(let offset):
+            "the one at offset \(offset) does not end within the first 8192 bytes: link its section first"
+        case .wrongChecksum(let offset, let checksum, let expected):
+            "checksum at offset \(offset + 8) is \(hex(checksum)), magic and flags need \(hex(expected)); if it is none, say so "
+                + "(--format elf or flat)"
+        case .unknownRequirements(let flags, let bits):
+            "flags \(hex(flags)) require bits \(hex(bits)), of which multiboot 1 knows nothing: clear bits 3 to 15"
+        case .videoMode(let flags): "flags \(hex(flags)) require a video mode (bit 2), and there is no screen: clear it"
+        case .noAddresses: "flags bit 16 is 0 and the file is not ELF: set it and fill in the address fields"
+        case .loadAboveHeader(let load, let header):
+            "load_addr \(hex(load)) is above header_addr \(hex(header)): the header must be loaded, too"
+        case .loadBeforeFile(let load, let header, let offset):
+            "load_addr \(hex(load)) lies \(header - load) bytes below header_addr \(hex(header)), the file has \(offset) there"
+        case .loadEndNotAboveLoad(let end, let load):
+            "load_end_addr \(hex(end)) is not above load_addr \(hex(load)): nothing would be loaded"
+        case .loadEndPastFile(let end, let needed, let fileSize):
+            "load_end_addr \(hex(end)) needs \(needed) bytes of the file, which has \(fileSize): it was cut"
+        case .bssEndBelowLoadEnd(let end, let loadEnd):
+            "bss_end_addr \(hex(end)) is below \(hexadecimal(loadEnd)), where the loaded bytes end: raise it, or say 0"
+        case .loadPast4GiB(let load, let end):
+            "load_addr \(hex(load)): what is loaded ends at \(hexadecimal(end)), past 4G: link it lower"
+        case .entryOutside(let entry, let range): "entry_addr \(hex(entry)) is not in \(range), which is loaded"
+        case .entryAbove4GiB(let entry):
+            "the entry \(hexadecimal(entry)) is above 4G, where 32-bit code cannot start: link it lower"
+        case .noRoom(let what, let size):
+            "no room below 3G for \(what) of \(size) bytes beside the image: give the guest more memory (--memory)"
+        }
+    }
+
+    private func hex(_ value: UInt32) -> String {
+        hexadecimal(UInt64(value))
+    }
+}
