@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,6 +46,11 @@ int ckvm_create_vcpu(int vm, unsigned long id) { return result(ioctl(vm, KVM_CRE
 
 int ckvm_create_irqchip(int vm) { return result(ioctl(vm, KVM_CREATE_IRQCHIP, 0)); }
 
+int ckvm_create_pit(int vm) {
+    struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
+    return result(ioctl(vm, KVM_CREATE_PIT2, &config));
+}
+
 int ckvm_set_tss_address(int vm, unsigned long address) { return result(ioctl(vm, KVM_SET_TSS_ADDR, address)); }
 
 int ckvm_set_identity_map_address(int vm, uint64_t address) {
@@ -71,6 +77,25 @@ int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest
         .userspace_addr = host_address,
     };
     return result(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
+int ckvm_eventfd(void) { return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+uint64_t ckvm_take_events(int eventfd) {
+    uint64_t count;
+    return read(eventfd, &count, sizeof count) == sizeof count ? count : 0;
+}
+
+int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assigned) {
+    struct kvm_ioeventfd request = {
+        .datamatch = event.match,
+        .addr = event.address,
+        .len = event.size,
+        .fd = eventfd,
+        .flags = (event.has_match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) | (event.is_port ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+                 (assigned ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+    };
+    return result(ioctl(vm, KVM_IOEVENTFD, &request));
 }
 
 int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap) {

@@ -22,6 +22,11 @@ public struct VirtualMachine: ~Copyable, Sendable {
         _ = try check(ckvm_create_irqchip(descriptor.number), "KVM_CREATE_IRQCHIP")
     }
 
+    /// The timer of a PC, on interrupt line 0 of controllers made before (`KVM_CREATE_PIT2`).
+    public func makeTimer() throws(KVMError) {
+        _ = try check(ckvm_create_pit(descriptor.number), "KVM_CREATE_PIT2")
+    }
+
     /// Gives KVM the four pages that Intel processors may need below 4 GiB for guests in real mode
     /// (`KVM_SET_IDENTITY_MAP_ADDR` takes the first, `KVM_SET_TSS_ADDR` the other three).
     public func reserveRealModePages(at address: UInt32) throws(KVMError) {

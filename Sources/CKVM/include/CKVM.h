@@ -46,6 +46,8 @@ int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 *entries, uint32_t cap
 
 int ckvm_create_vcpu(int vm, unsigned long id);
 int ckvm_create_irqchip(int vm);
+/// KVM_CREATE_PIT2, with port 0x61 as far as the timer needs it.
+int ckvm_create_pit(int vm);
 int ckvm_set_tss_address(int vm, unsigned long address);
 int ckvm_set_identity_map_address(int vm, uint64_t address);
 int ckvm_irq_line(int vm, uint32_t irq, bool raised);
@@ -55,6 +57,22 @@ int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest
                            uint64_t host_address);
 /// `bitmap` holds a bit a page of the slot, rounded up to 64 bits.
 int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap);
+
+/// An eventfd whose reads do not block.
+int ckvm_eventfd(void);
+/// How often it was signalled since the last call.
+uint64_t ckvm_take_events(int eventfd);
+
+struct ckvm_ioevent {
+    uint64_t address;
+    uint64_t match;
+    uint32_t size;
+    bool is_port;
+    bool has_match;
+};
+
+/// KVM_IOEVENTFD: guest writes of `size` bytes to `address` signal the eventfd and exit no more, or do so again.
+int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assigned);
 
 // --- a virtual CPU ---
 
