@@ -3,6 +3,7 @@ public import Devices
 extension PCIFunction {
     /// Reads a trapped place. Registers that are nothing in particular read as zero, unlike an address where nobody is.
     public func readTrapped(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
+        if let testDevice { return testDevice.read(at: offset, width: width) }
         guard let part = part(of: register, touchedAt: offset, width) else { return 0 }
         // An access that begins before the part or passes its end is not aligned.
         guard let offset = part.contains(offset) else { return width.allOnes }
@@ -18,6 +19,7 @@ extension PCIFunction {
     public mutating func writeTrapped(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> [MSIMessage] {
+        testDevice?.write(value, register, at: offset, width: width)
         guard let part = part(of: register, touchedAt: offset, width), let offset = part.contains(offset) else {
             return []
         }

@@ -9,6 +9,7 @@ public struct PCIFunction: Sendable {
     public let description: FunctionDescription
     public internal(set) var config: ConfigSpace
     var msix: MSIXTable?
+    public internal(set) var testDevice: PCITestDevice?
     /// The function's memory, in order of precedence.
     private let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
     /// The function's I/O BARs, in order of precedence.
@@ -21,6 +22,7 @@ public struct PCIFunction: Sendable {
         self.description = description
         config = ConfigSpace(description)
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
+        testDevice = description.model == .testDevice ? PCITestDevice() : nil
         memory = description.registers.compactMap { register in
             let pieces = description.pieces(of: register)
             return pieces.isEmpty ? nil : (register, description.size(of: register) ?? 0, pieces)
@@ -35,6 +37,7 @@ public struct PCIFunction: Sendable {
         config = ConfigSpace(description)
         config.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
+        testDevice = description.model == .testDevice ? PCITestDevice() : nil
     }
 
     // MARK: Decode

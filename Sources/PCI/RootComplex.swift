@@ -81,7 +81,7 @@ public struct RootComplex: Sendable {
     /// Reads `offset` bytes from port 0xcf8.
     public func readPort(at offset: UInt64, width: AccessWidth) -> UInt64 {
         if offset == 0, width == .doubleword { return UInt64(configAddress) }
-        guard let (address, register) = portTarget(offset) else { return width.allOnes }
+        guard let (address, register) = portTarget(offset, width) else { return width.allOnes }
         return read(address, at: register, width: width)
     }
 
@@ -91,15 +91,20 @@ public struct RootComplex: Sendable {
             configAddress = UInt32(truncatingIfNeeded: value)
             return nil
         }
-        guard let (address, register) = portTarget(offset) else { return nil }
+        guard let (address, register) = portTarget(offset, width) else { return nil }
         return write(value, address, at: register, width: width)
     }
 
-    /// What the data port at `offset` stands for, or nil where that is none or CONFIG_ADDRESS is not enabled.
-    private func portTarget(_ offset: UInt64) -> (FunctionAddress, UInt64)? {
+    /// What an access to the data port at `offset` stands for, or nil where that is none or CONFIG_ADDRESS is not enabled.
+    ///
+    /// Hardware knows no low bits of the register, and the port chooses the byte. Test kernels put them into CONFIG_ADDRESS and
+    /// read the first data port: the sum of both is where they look. A sum that the access cannot have is a register's, as ever.
+    private func portTarget(_ offset: UInt64, _ width: AccessWidth) -> (FunctionAddress, UInt64)? {
         guard (4...7).contains(offset), configAddress >> 31 != 0 else { return nil }
         let address = FunctionAddress(requesterID: UInt16(truncatingIfNeeded: configAddress >> 8))
-        return (address, UInt64(configAddress & 0xfc) | offset & 3)
+        let sum = UInt64(configAddress & 0xff) + offset & 3
+        let isAligned = sum.isMultiple(of: UInt64(width.rawValue)) && sum < 256
+        return (address, isAligned ? sum : UInt64(configAddress & 0xfc) | offset & 3)
     }
 
     // MARK: Configuration by memory
@@ -168,6 +173,11 @@ public struct RootComplex: Sendable {
     public mutating func writeTrapped(_ value: UInt64, _ place: TrappedPlace, width: AccessWidth) -> [MSIMessage] {
         functions[place.owner.function]?.writeTrapped(value, place.owner.register, at: place.offset, width: width)
             ?? []
+    }
+
+    /// Adds writes that KVM has taken to what the test device at `address` has counted.
+    public mutating func add(events: UInt64, to address: FunctionAddress) {
+        functions[address]?.testDevice?.add(events: events)
     }
 
     /// Raises a vector of a function; see `PCIFunction.raise`.

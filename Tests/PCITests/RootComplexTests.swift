@@ -31,7 +31,24 @@ import Testing
         try select(.at(4), 0x03)
         #expect(root.readPort(at: 0, width: .doubleword) == 0x8000_2003)
         #expect(root.readPort(at: 4, width: .doubleword) == 0x1111_1234)
-        #expect(root.readPort(at: 4, width: .byte) == 0x34)
+    }
+
+    /// Test kernels put them into CONFIG_ADDRESS and use the first data port.
+    @Test mutating func lowBitsOfTheRegisterChooseTheByte() throws {
+        for low in 0..<4 as Range<UInt64> {
+            try select(.at(4), low)
+            for port in 0..<4 - low {
+                #expect(root.readPort(at: 4 + port, width: .byte) == (0x1111_1234 >> (8 * (low + port))) & 0xff)
+            }
+        }
+        try select(.at(4), 0x02)
+        #expect(root.readPort(at: 4, width: .word) == 0x1111)
+        try select(.at(4), 0x01)
+        #expect(root.readPort(at: 5, width: .word) == 0x1111)
+        try select(.at(4), 0x06)
+        #expect(root.writePort(0xffff, at: 4, width: .word) == nil)
+        try select(.at(4), 0x3d)
+        #expect(root.readPort(at: 4, width: .byte) == 0)
     }
 
     @Test mutating func configAddressIsADoubleword() throws {
