@@ -11,6 +11,9 @@ public final class Bus {
     /// Writes that no device took.
     public private(set) var unclaimedWrites: UInt64 = 0
 
+    /// Nil unless somebody wants to know which accesses those were.
+    private var unclaimed: UnclaimedAccesses?
+
     private struct Attachment {
         let range: ClosedRange<UInt64>
         let device: any Device
@@ -43,6 +46,7 @@ public final class Bus {
     public func read(at address: UInt64, width: AccessWidth) -> DeviceReply {
         guard let index = attachment(at: address, width: width) else {
             unclaimedReads &+= 1
+            unclaimed?.note(UnclaimedAccess(address: address, width: width, isWrite: false))
             return DeviceReply(width.allOnes)
         }
         let offset = address - attachments[index].range.lowerBound
@@ -55,10 +59,21 @@ public final class Bus {
     public func write(_ value: UInt64, at address: UInt64, width: AccessWidth) -> DeviceEffects {
         guard let index = attachment(at: address, width: width) else {
             unclaimedWrites &+= 1
+            unclaimed?.note(UnclaimedAccess(address: address, width: width, isWrite: true))
             return .none
         }
         let offset = address - attachments[index].range.lowerBound
         return attachments[index].device.write(width.mask(value), at: offset, width: width)
+    }
+
+    /// Keeps accesses that no device answers, for `takeUnclaimed`: the first 4096 that differ.
+    public func noteUnclaimed() {
+        unclaimed = UnclaimedAccesses()
+    }
+
+    /// The accesses that no device answered, each at most once in a run.
+    public func takeUnclaimed() -> [UnclaimedAccess] {
+        unclaimed?.take() ?? []
     }
 
     /// The attachment that holds the whole access, or nil.

@@ -16,7 +16,7 @@ public enum Exit: Equatable, Sendable {
     case systemEvent(UInt32)
     /// The processor refused the guest's state (`KVM_EXIT_FAIL_ENTRY`); the reason is the hardware's.
     case entryFailure(UInt64)
-    /// KVM could not go on (`KVM_EXIT_INTERNAL_ERROR`); suberror 1 is an instruction that its emulator does not know.
+    /// KVM could not go on (`KVM_EXIT_INTERNAL_ERROR`); the suberror says why.
     case internalError(UInt32)
     /// An exit of the processor that KVM does not know (`KVM_EXIT_UNKNOWN`).
     case unknown(UInt64)
@@ -24,6 +24,9 @@ public enum Exit: Equatable, Sendable {
     case failure(Int32)
     /// Any other exit, by its number in `<linux/kvm.h>`.
     case unsupported(UInt32)
+
+    /// The suberror of an instruction that KVM's emulator does not know (`KVM_INTERNAL_ERROR_EMULATION`).
+    public static let emulationFailure: UInt32 = 1
 }
 
 /// An access to an I/O port; string instructions move several units at once, all through the same port.

@@ -1,13 +1,14 @@
 internal import CGuests
 internal import Images
 internal import Memslots
+internal import PCI
 
 /// A guest that comes with Swiftlet: its image and the machine that it needs.
 public struct BuiltInGuest: Sendable {
     public let name: String
     /// What it shows, in a line.
     public let shows: String
-    /// A flat image, loaded at `MachineConfiguration.defaultLoadAddress`.
+    /// A multiboot kernel, or a flat image that is loaded at `MachineConfiguration.defaultLoadAddress`.
     public let image: [UInt8]
     public let configuration: MachineConfiguration
 
@@ -30,7 +31,7 @@ public struct BuiltInGuest: Sendable {
         let image = unsafe UnsafeBufferPointer(start: guest.start, count: guest.end - guest.start)
         self.image = unsafe Array(image)
         let slots = unsafe [guest.slots.0, guest.slots.1].prefix(guest.slot_count)
-        configuration = MachineConfiguration(
+        var configuration = MachineConfiguration(
             memory: unsafe guest.memory,
             mode: unsafe CPUMode(guest.mode),
             vcpus: unsafe Int(guest.vcpus),
@@ -40,6 +41,10 @@ public struct BuiltInGuest: Sendable {
                     ExtraSlot(range: $0, access: slot.read_only ? .readOnly : .readWrite)
                 }
             })
+        if unsafe guest.pci_testdev {
+            configuration.functions = [FunctionAddress(requesterID: 1 << 3): .testDevice]
+        }
+        self.configuration = configuration
     }
 }
 

@@ -25,7 +25,8 @@ enum ExitAction: Equatable {
         case .systemEvent(let type): self = .end(.internalError("system event \(type)"))
         case .entryFailure(let reason):
             self = .end(.internalError("the processor refused the guest's state, hardware reason 0x\(hex(reason))"))
-        case .internalError(1): self = .end(.internalError("KVM's emulator does not know an instruction"))
+        case .internalError(Exit.emulationFailure):
+            self = .end(.internalError("KVM's emulator does not know an instruction"))
         case .internalError(let suberror): self = .end(.internalError("KVM internal error \(suberror)"))
         case .unknown(let reason):
             self = .end(.internalError("an exit that KVM does not know, hardware reason 0x\(hex(reason))"))

@@ -105,7 +105,7 @@ extension GuestMachine {
         }
         var output: [UInt8] = []
         var lastAccess: Exit?
-        var unemulated: [UInt8] = []
+        var unemulated: [UInt8]?
         running: while true {
             switch parking.enter(vcpu) {
             case .stop: break running
@@ -118,7 +118,7 @@ extension GuestMachine {
             parking.leave(vcpu)
             switch exit {
             case .port, .memory: lastAccess = exit
-            case .internalError: unemulated = vcpu.cpu.unemulatedInstruction()
+            case .internalError(Exit.emulationFailure): unemulated = vcpu.cpu.unemulatedInstruction()
             default: break
             }
             if !handle(exit, of: vcpu, output: &output) { break }
@@ -156,7 +156,7 @@ extension GuestMachine {
 extension GuestMemory {
     /// The state of a vCPU and the bytes at its instruction pointer; nothing where KVM does not tell.
     fileprivate func describe(
-        _ cpu: borrowing VirtualCPU, unemulated: [UInt8], lastAccess: String?
+        _ cpu: borrowing VirtualCPU, unemulated: [UInt8]?, lastAccess: String?
     ) -> [VCPUState] {
         guard let registers = try? cpu.generalRegisters(), let system = try? cpu.systemRegisters() else { return [] }
         let linear = system.cs.is64Bit ? registers.rip : system.cs.base &+ registers.rip

@@ -38,9 +38,18 @@ public final class GuestMachine: Sendable {
         if configuration.interruptController == .kernel {
             try kvm(try vm.makeInterruptControllers())
         }
-        let start = try StartState(
-            mode: configuration.mode, entry: image.entry, ram: RAMLayout(memory: configuration.memory),
-            vcpus: configuration.vcpus, hasGigabytePages: cpuid.hasGigabytePages)
+        if configuration.hasTimer {
+            try kvm(try vm.makeTimer())
+        }
+        let ram = RAMLayout(memory: configuration.memory)
+        let start: StartState
+        if let info = try configuration.boot.info(for: image, ram: ram) {
+            start = StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
+        } else {
+            start = try StartState(
+                mode: image.mode ?? configuration.mode, entry: image.entry, ram: ram, vcpus: configuration.vcpus,
+                hasGigabytePages: cpuid.hasGigabytePages)
+        }
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: vm, cpuid: cpuid, start: start)
         let parking = Parking()
         let layout = MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
@@ -61,7 +70,7 @@ public final class GuestMachine: Sendable {
         let tracer = trace.map { Tracer(descriptor: $0) }
         state = Mutex(
             try MachineState(
-                memory: memory, pci: pci, interruptController: configuration.interruptController, tracer: tracer))
+                memory: memory, pci: pci, configuration: configuration, tracer: tracer))
         self.vcpus = vcpus
         self.parking = parking
         // Last: until the guest runs, signals end the process as they always do.

@@ -12,6 +12,8 @@ struct MachineState: ~Copyable {
     let deviceMemory = Bus(name: "memory")
     let serial = Serial16550()
     var pci: PCIDevices?
+    /// The writes to functions that KVM takes itself.
+    var ioEvents: [FunctionAddress: RegisteredIOEvent] = [:]
     var input = ConsoleInput()
     var tracer: Tracer?
 
@@ -26,20 +28,39 @@ struct MachineState: ~Copyable {
     static let serialPort: UInt64 = 0x3f8
     static let debugConsolePort: UInt64 = 0xe9
     static let exitPort: UInt64 = 0xf4
-    static let phasePort: UInt64 = 0xe0
+    static let testPorts: UInt64 = 0xe0
+    static let flushPort: UInt64 = 0xe4
+    static let firmwareConfigurationPort: UInt64 = 0x510
+    static let interruptLinePorts: UInt64 = 0x2000
+    static let scratchMemory: UInt64 = 0xff00_0000
 
     init(
-        memory: consuming GuestMemory, pci: PCIDevices?, interruptController: InterruptController, tracer: Tracer?
+        memory: consuming GuestMemory, pci: PCIDevices?, configuration: MachineConfiguration, tracer: Tracer?
     ) throws(MachineError) {
         self.memory = memory
         self.pci = pci
-        self.interruptController = interruptController
+        interruptController = configuration.interruptController
         self.tracer = tracer
-        let (ports, serial) = (ports, serial)
-        try bus(try ports.attach(serial, at: Self.serialPort, size: Serial16550.size))
-        try bus(try ports.attach(DebugConsole(), at: Self.debugConsolePort, size: DebugConsole.size))
-        try bus(try ports.attach(ExitPort(), at: Self.exitPort, size: ExitPort.size))
-        try bus(try ports.attach(PhasePort(), at: Self.phasePort, size: PhasePort.size))
+        let (ports, deviceMemory, serial) = (ports, deviceMemory, serial)
+        let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
+        let testPorts = ScratchMemory(size: 4, marksPhases: true)
+        let scratch = ScratchMemory(size: 64 << 10)
+        do throws(BusError) {
+            try ports.attach(serial, at: Self.serialPort, size: Serial16550.size)
+            try ports.attach(DebugConsole(), at: Self.debugConsolePort, size: DebugConsole.size)
+            try ports.attach(ExitPort(), at: Self.exitPort, size: ExitPort.size)
+            try ports.attach(testPorts, at: Self.testPorts, size: testPorts.size)
+            try ports.attach(FlushPort(), at: Self.flushPort, size: FlushPort.size)
+            try ports.attach(firmware, at: Self.firmwareConfigurationPort, size: FirmwareConfiguration.size)
+            try ports.attach(InterruptLinePorts(), at: Self.interruptLinePorts, size: InterruptLinePorts.size)
+            try deviceMemory.attach(scratch, at: Self.scratchMemory, size: scratch.size)
+        } catch {
+            throw .bus(error)
+        }
+        if tracer != nil {
+            ports.noteUnclaimed()
+            deviceMemory.noteUnclaimed()
+        }
     }
 
     /// Ends the run, unless it has been ended already.
@@ -70,7 +91,10 @@ extension MachineState {
             end(outcome)
         }
         if tracer != nil {
-            tracer?.record(exit, of: cpu, at: SuspendingClock.now - firstRun)
+            let time = SuspendingClock.now - firstRun
+            tracer?.record(exit, of: cpu, at: time)
+            tracer?.record(unclaimed: ports.takeUnclaimed(), "port", of: cpu.id, at: time)
+            tracer?.record(unclaimed: deviceMemory.takeUnclaimed(), "memory", of: cpu.id, at: time)
         }
     }
 
@@ -90,8 +114,10 @@ extension MachineState {
         let port = UInt64(access.port)
         let value = access.isOutput ? UInt64(cpu.portUnit(at: unit)) : nil
         let read: UInt64
+        collectEvents()
         if let effects = pci?.accessPort(port, width: width, writing: value) {
             apply(effects)
+            if access.isOutput { updateEvents() }
             read = effects.value
         } else if let value {
             apply(ports.write(value, at: port, width: width), output: &output)
@@ -112,11 +138,13 @@ extension MachineState {
         // KVM cuts accesses at page boundaries; what is left may have an odd size, and is made byte by byte.
         let width = AccessWidth(rawValue: Int(access.size)) ?? .byte
         var value: UInt64 = 0
+        collectEvents()
         for lane in stride(from: 0, to: UInt64(min(access.size, 8)), by: width.rawValue) {
             let address = access.address &+ lane
             let written = access.isWrite ? width.mask(access.value >> (8 * lane)) : nil
             if let effects = pci?.accessMemory(GuestAddress(address), width: width, writing: written) {
                 apply(effects)
+                if access.isWrite { updateEvents() }
                 value |= effects.value << (8 * lane)
             } else if let written {
                 apply(deviceMemory.write(written, at: address, width: width), output: &output)
@@ -138,7 +166,8 @@ extension MachineState {
         if let status = effects.exitStatus {
             end(.exited(status))
         }
-        if let phase = effects.phase {
+        // The first time counts: a guest may write to the port as often as it likes.
+        if let phase = effects.phase, !phases.contains(where: { $0.phase == phase }) {
             phases.append(
                 PhaseMark(phase: phase, edits: memory.space.table.edits, time: SuspendingClock.now - firstRun))
         }

@@ -1,4 +1,5 @@
 internal import Devices
+internal import KVM
 internal import Memslots
 public import PCI
 
@@ -7,6 +8,8 @@ struct PCIDevices {
     private(set) var root = RootComplex()
     private(set) var decoded: DecodedMemory
     private var backings: [BAROwner: Backing] = [:]
+    /// The functions that may want writes to be taken by KVM.
+    let testDevices: [FunctionAddress]
 
     /// Functions with addresses in the apertures, their decode on; nothing is mapped yet.
     init(
@@ -14,6 +17,7 @@ struct PCIDevices {
         reserved: [GuestRange]
     ) throws(PCIError) {
         decoded = DecodedMemory(reserved: reserved, policy: decode)
+        testDevices = functions.filter { $0.value.model == .testDevice }.map(\.key)
         do throws(DescriptionError) {
             for (address, description) in functions {
                 try root.insert(description, at: address)
@@ -114,8 +118,12 @@ extension PCIDevices {
     private mutating func accessPortBAR(
         _ port: UInt64, width: AccessWidth, writing value: UInt64?
     ) -> PCIEffects? {
-        guard port >= 0x1000, let place = root.trappedPort(port, width: width) else { return nil }
+        guard let place = portPlace(port, width: width) else { return nil }
         return access(place, width: width, writing: value)
+    }
+
+    private func portPlace(_ port: UInt64, width: AccessWidth) -> TrappedPlace? {
+        port >= 0x1000 ? root.trappedPort(port, width: width) : nil
     }
 
     /// An access to memory that is not mapped, or nil where no function answers.
@@ -140,6 +148,26 @@ extension PCIDevices {
         var effects = PCIEffects()
         effects.messages = root.writeTrapped(value, place, width: width)
         return effects
+    }
+}
+
+extension PCIDevices {
+    /// The write to a function that KVM is to take now; nil where there is none, or where the function does not answer.
+    func ioEvent(of address: FunctionAddress) -> IOEvent? {
+        guard let function = root[address], let event = function.testDevice?.event else { return nil }
+        let (target, overflow) = function.base(of: event.register).addingReportingOverflow(event.offset)
+        guard !overflow else { return nil }
+        let isPort = event.register == PCITestDevice.portBAR
+        let found =
+            isPort ? portPlace(target, width: .byte) : decoded.trapped(at: GuestAddress(target), width: .byte)
+        let place = TrappedPlace(owner: BAROwner(function: address, register: event.register), offset: event.offset)
+        guard found == place else { return nil }
+        return IOEvent(address: target, isPort: isPort, size: 1, match: event.match.map { UInt64($0) })
+    }
+
+    /// Tells a function of writes that KVM has taken.
+    mutating func add(events: UInt64, to address: FunctionAddress) {
+        root.add(events: events, to: address)
     }
 }
 

@@ -13,6 +13,8 @@ struct StartState {
     private var pageTableRoot: UInt64 = 0
     /// The end of what the page tables map; 0 without paging.
     private(set) var mappedEnd: UInt64 = 0
+    /// Whether the segments that the guest starts with are in a table of memory, too.
+    private var hasGDT = true
 
     struct BootData {
         var address: GuestAddress
@@ -66,6 +68,18 @@ struct StartState {
         }
     }
 
+    /// The state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2): 32-bit protected mode, and no table in
+    /// memory for the segments.
+    init(multiboot info: MultibootInfo, entry: GuestAddress, data: [BootData]) {
+        mode = .protected
+        self.entry = entry.rawValue
+        hasGDT = false
+        bootData = data
+        registers.rip = entry.rawValue
+        registers.rax = UInt64(MultibootInfo.bootMagic)
+        registers.rbx = info.address.rawValue
+    }
+
     /// Changes the system registers of a vCPU that has just been reset.
     func apply(to system: inout SystemRegisters) {
         switch mode {
@@ -79,8 +93,8 @@ struct StartState {
             let data = SegmentRegister.flatData(selector: Self.dataSelector)
             (system.ds, system.es, system.fs, system.gs, system.ss) = (data, data, data, data, data)
             system.tr = .busyTSS
-            system.gdt.base = Low.gdt
-            system.gdt.limit = UInt16(gdt.count - 1)
+            system.gdt.base = hasGDT ? Low.gdt : 0
+            system.gdt.limit = hasGDT ? UInt16(gdt.count - 1) : 0
             system.idt.base = 0
             system.idt.limit = 0
             // PE, MP, ET, NE (SDM volume 3A, 2.5); PG and paging's own bits below.

@@ -1,3 +1,4 @@
+internal import Devices
 internal import Host
 internal import KVM
 
@@ -22,6 +23,17 @@ struct Tracer: Sendable {
             line += (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
         }
         lines += Array((line + "\n").utf8)
+    }
+
+    /// Names accesses to ports or memory that no device answered.
+    mutating func record(unclaimed accesses: [UnclaimedAccess], _ what: String, of cpu: UInt32, at time: Duration) {
+        for access in accesses {
+            let bytes = access.width.rawValue
+            let line =
+                "\(time.nanoseconds / 1000) vcpu\(cpu) unclaimed \(what) 0x\(String(access.address, radix: 16)), "
+                + "\(access.isWrite ? "write" : "read") of \(bytes) byte\(bytes == 1 ? "" : "s")\n"
+            lines += Array(line.utf8)
+        }
     }
 
     /// The lines so far, once they are worth a write.

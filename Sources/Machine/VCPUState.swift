@@ -8,8 +8,8 @@ public struct VCPUState: Sendable {
     let system: SystemRegisters
     /// At the instruction pointer, as far as it can be read.
     let instruction: [UInt8]
-    /// What KVM's emulator could not do.
-    let unemulated: [UInt8]
+    /// What KVM's emulator could not do, empty where KVM does not tell; nil where that is not why the run ended.
+    let unemulated: [UInt8]?
     let lastAccess: String?
 }
 
@@ -32,8 +32,11 @@ extension VCPUState: CustomStringConvertible {
             "  cr0 \(hex(system.cr0, 8))  cr2 \(hex(system.cr2))  cr3 \(hex(system.cr3))  cr4 \(hex(system.cr4, 8))"
                 + "  efer \(hex(system.efer, 4))")
         lines.append("  bytes at the instruction pointer: " + (instruction.isEmpty ? "not mapped" : bytes(instruction)))
-        if !unemulated.isEmpty {
-            lines.append("  KVM's emulator stopped at: \(bytes(unemulated)); KVM on hardware would have run it")
+        if let unemulated {
+            let instruction = unemulated.isEmpty ? instruction : unemulated
+            lines.append(
+                "  KVM's emulator stopped at: \(bytes(instruction)) in \(modeName); KVM on hardware would run it, "
+                    + "unless it was for device memory")
         }
         if isReset {
             lines.append("  this is the state after a reset: KVM on AMD resets a vCPU that has met a triple fault")

@@ -36,6 +36,7 @@ struct cguests_guest {
     uint64_t memory;  ///< bytes of RAM, a multiple of 4 KiB
     uint32_t vcpus;   ///< how many virtual processors, at least 1
     bool irqchip;     ///< whether it needs the in-kernel interrupt controllers
+    bool pci_testdev;  ///< whether it needs the PCI test device
     size_t slot_count;
     struct cguests_slot slots[cguests_slot_limit];  ///< the first `slot_count` of these
 };

@@ -1,0 +1,33 @@
+/// Memory, or ports, that keep what is written to them, and each access exits to the monitor: for guests that test accesses.
+public final class ScratchMemory: Device {
+    /// Bytes, or ports, that it takes.
+    public let size: UInt64
+    /// Whether a byte written to the first one is the phase of its work that the guest begins.
+    private let marksPhases: Bool
+    private var bytes: [UInt8]
+
+    /// All zero.
+    public init(size: UInt64, marksPhases: Bool = false) {
+        self.size = size
+        self.marksPhases = marksPhases
+        bytes = [UInt8](repeating: 0, count: Int(size))
+    }
+
+    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
+        guard let range = range(offset, width) else { return DeviceReply(width.allOnes) }
+        return DeviceReply(bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
+        guard let range = range(offset, width) else { return .none }
+        for (lane, index) in range.enumerated() {
+            bytes[index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(lane)))
+        }
+        return marksPhases && offset == 0 && width == .byte ? DeviceEffects(phase: bytes[0]) : .none
+    }
+
+    private func range(_ offset: UInt64, _ width: AccessWidth) -> Range<Int>? {
+        guard offset < size, UInt64(width.rawValue) <= size - offset else { return nil }
+        return Int(offset)..<Int(offset) + width.rawValue
+    }
+}
