@@ -57,6 +57,31 @@ struct TimeSpan: ExpressibleByArgument {
     }
 }
 
+/// A multiboot module: a file, and behind the first `=` its arguments.
+struct ModuleArgument: ExpressibleByArgument {
+    let path: String
+    /// What the kernel finds with it: the file's name and the arguments, as on a command line.
+    let string: String
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let path = parts.first, !path.isEmpty else { return nil }
+        self.path = String(path)
+        string = parts.joined(separator: " ")
+    }
+}
+
+/// A PCI device that a machine can have beside those of a layout.
+enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
+    case testDevice = "pci-testdev"
+
+    var description: FunctionDescription {
+        switch self {
+        case .testDevice: .testDevice
+        }
+    }
+}
+
 private func parseNumber(_ text: Substring) -> UInt64? {
     if text.hasPrefix("0x") || text.hasPrefix("0X") {
         return UInt64(text.dropFirst(2), radix: 16)
@@ -65,6 +90,7 @@ private func parseNumber(_ text: Substring) -> UInt64? {
 }
 
 extension CPUMode: ExpressibleByArgument {}
+extension Image.Reading: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Host
 import Images
-import Layouts
 import Machine
 import Memslots
 import PCI
@@ -12,8 +11,12 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Boot a guest.",
         discussion: """
-            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a flat binary, \
-            or ELF for i386 or x86-64. What the guest prints goes to standard output, what you type to its serial port.
+            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot 1 \
+            kernel, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
+            its serial port.
+
+            A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
+            "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
             The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
             fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65.
@@ -22,13 +25,28 @@ struct RunCommand: ParsableCommand {
               swiftlet run
               swiftlet run echo
               swiftlet run --mode real --timeout 1s ./boot.bin
+              swiftlet run ./vmexit.flat --append "cpuid inl_from_qemu" --vcpus 2 --device pci-testdev
             """
     )
 
     @Argument(help: ArgumentHelp("A built-in guest or a file.", valueName: "guest"))
     var guest = "hello"
 
-    @Option(help: "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 16M for files)")
+    @Option(help: ArgumentHelp("What to take the file for, whatever it looks like.", valueName: "format"))
+    var format: Image.Reading?
+
+    @Option(help: ArgumentHelp("A multiboot kernel's arguments.", valueName: "arguments"))
+    var append: String?
+
+    @Option(
+        name: .customLong("module"),
+        help: ArgumentHelp("A file for a multiboot kernel; repeat for more.", valueName: "file[=arguments]"))
+    var modules: [ModuleArgument] = []
+
+    @Option(
+        help:
+            "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 128M for multiboot kernels, 16M for other files)"
+    )
     var memory: ByteSize?
 
     @Option(
@@ -43,9 +61,16 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Interrupt controllers; without them HLT ends the run. (default: what the guest needs, none for files with one vCPU)",
+            "Interrupt controllers; without them HLT ends the run. (default: what the guest needs; for files kernel with several vCPUs or multiboot)",
             valueName: "controller"))
     var irqchip: InterruptController?
+
+    @Flag(help: "Add the timer of a PC (8254 PIT), which takes 15 ms at the end of the run.")
+    var pit = false
+
+    @Option(
+        name: .customLong("device"), help: ArgumentHelp("Add a PCI device; repeat for more.", valueName: "device"))
+    var devices: [DeviceArgument] = []
 
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
@@ -134,88 +159,5 @@ private final class Console: Sendable {
 
     var hasLostBytes: Bool {
         lost.load(ordering: .relaxed)
-    }
-}
-
-// MARK: - What to run
-
-extension RunCommand {
-    struct Wish {
-        var machine: MachineConfiguration
-        var image: Image
-        var bytes: [UInt8]
-    }
-
-    private func guestAndMachine() throws -> Wish {
-        var wish = try guest.contains("/") ? file() : builtIn()
-        if let memory { wish.machine.memory = memory.bytes }
-        if let vcpus { wish.machine.vcpus = vcpus }
-        wish.machine.policy = slots
-        wish.machine.decode = decode
-        if let layout {
-            wish.machine.functions = try LayoutArgument(name: layout).load().byAddress
-        }
-        wish.machine.mayExhaustHost = force
-        if let irqchip {
-            wish.machine.interruptController = irqchip
-        } else if wish.machine.vcpus > 1 {
-            wish.machine.interruptController = .kernel
-        }
-        return wish
-    }
-
-    private func builtIn() throws -> Wish {
-        guard let builtIn = BuiltInGuest.named(guest) else {
-            throw failure(
-                "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))",
-                status: ExitStatus.usage)
-        }
-        guard mode == nil, loadAddress == nil else {
-            throw failure(
-                "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode and "
-                    + "--load-address are for flat files", status: ExitStatus.usage)
-        }
-        let image = try image(of: builtIn.image)
-        return Wish(machine: builtIn.configuration, image: image, bytes: builtIn.image)
-    }
-
-    private func file() throws -> Wish {
-        let memory = self.memory?.bytes ?? Self.memoryForFiles
-        guard memory > 0 else {
-            throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", status: ExitStatus.usage)
-        }
-        let bytes: [UInt8]
-        do {
-            bytes = try readFile(guest, limit: Int(clamping: memory))
-        } catch {
-            throw failure(
-                error.isFileTooLarge
-                    ? "\(guest) is larger than the guest's memory of \(memory) bytes: give it more (--memory)"
-                    : "cannot read the guest: \(error)", status: ExitStatus.badInput)
-        }
-        let image = try image(of: bytes)
-        if image.format != .flat, loadAddress != nil {
-            throw failure(
-                "\(guest) is an ELF file, which says itself where it lies: leave out --load-address",
-                status: ExitStatus.usage)
-        }
-        if let own = image.mode, let mode, own != mode {
-            throw failure(
-                "\(guest) is an ELF file for \(own.rawValue) mode: leave out --mode \(mode.rawValue)",
-                status: ExitStatus.usage)
-        }
-        let machine = MachineConfiguration(memory: memory, mode: image.mode ?? mode ?? .long)
-        return Wish(machine: machine, image: image, bytes: bytes)
-    }
-
-    private static let memoryForFiles: UInt64 = 16 << 20
-
-    private func image(of bytes: [UInt8]) throws -> Image {
-        let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
-        do {
-            return try Image.load(bytes, flatLoadAddress: address)
-        } catch {
-            throw failure("\(guest): \(error)", status: ExitStatus.badInput)
-        }
     }
 }

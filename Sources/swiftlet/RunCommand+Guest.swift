@@ -1,0 +1,151 @@
+import ArgumentParser
+import Host
+import Images
+import Layouts
+import Machine
+import Memslots
+import PCI
+
+/// What to run, and on which machine.
+extension RunCommand {
+    struct Wish {
+        var machine: MachineConfiguration
+        var image: Image
+        var bytes: [UInt8]
+    }
+
+    func guestAndMachine() throws -> Wish {
+        var wish = try guest.contains("/") ? file() : builtIn()
+        if let memory { wish.machine.memory = memory.bytes }
+        if let vcpus { wish.machine.vcpus = vcpus }
+        wish.machine.policy = slots
+        wish.machine.decode = decode
+        wish.machine.hasTimer = pit
+        if let layout {
+            wish.machine.functions = try LayoutArgument(name: layout).load().byAddress
+        }
+        for device in devices {
+            try add(device, to: &wish.machine)
+        }
+        wish.machine.mayExhaustHost = force
+        if let irqchip {
+            wish.machine.interruptController = irqchip
+        } else if wish.machine.vcpus > 1 || pit {
+            wish.machine.interruptController = .kernel
+        }
+        try addBootArguments(to: &wish)
+        return wish
+    }
+
+    private func builtIn() throws -> Wish {
+        guard let builtIn = BuiltInGuest.named(guest) else {
+            throw failure(
+                "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))",
+                status: ExitStatus.usage)
+        }
+        guard mode == nil, loadAddress == nil, format == nil else {
+            throw failure(
+                "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode, "
+                    + "--load-address and --format are for files", status: ExitStatus.usage)
+        }
+        return Wish(machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
+    }
+
+    private func file() throws -> Wish {
+        let memory = self.memory?.bytes ?? Self.memoryForMultiboot
+        guard memory > 0 else {
+            throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", status: ExitStatus.usage)
+        }
+        let bytes: [UInt8]
+        do {
+            bytes = try readFile(guest, limit: Int(clamping: memory))
+        } catch {
+            throw failure(
+                error.isFileTooLarge
+                    ? "\(guest) is larger than the guest's memory of \(memory) bytes: give it more (--memory)"
+                    : "cannot read the guest: \(error)", status: ExitStatus.badInput)
+        }
+        let image = try image(of: bytes)
+        if image.format != .flat, loadAddress != nil {
+            throw failure(
+                "\(guest) is \(image.format.kind), which says itself where it lies: leave out --load-address",
+                status: ExitStatus.usage)
+        }
+        if let own = image.mode, let mode, own != mode {
+            throw failure(
+                "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)",
+                status: ExitStatus.usage)
+        }
+        let isMultiboot = image.format == .multiboot
+        let machine = MachineConfiguration(
+            memory: isMultiboot ? memory : self.memory?.bytes ?? Self.memoryForFiles,
+            mode: image.mode ?? mode ?? .long, interruptController: isMultiboot ? .kernel : .none)
+        return Wish(machine: machine, image: image, bytes: bytes)
+    }
+
+    private static let memoryForFiles: UInt64 = 16 << 20
+    /// As much as QEMU gives, which test kernels rely on.
+    private static let memoryForMultiboot: UInt64 = 128 << 20
+
+    private func image(of bytes: [UInt8]) throws -> Image {
+        let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
+        do {
+            return try Image.load(bytes, as: format, flatLoadAddress: address)
+        } catch {
+            throw failure("\(guest): \(error)", status: ExitStatus.badInput)
+        }
+    }
+
+    // MARK: Devices and boot arguments
+
+    /// Puts a device at the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
+    private func add(_ device: DeviceArgument, to machine: inout MachineConfiguration) throws {
+        let taken = Set(machine.functions.keys.filter { $0.bus == 0 }.map(\.device))
+        guard
+            let number = (1..<32).first(where: { !taken.contains($0) }),
+            let address = FunctionAddress(bus: 0, device: number, function: 0)
+        else {
+            throw failure(
+                "no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken",
+                status: ExitStatus.usage)
+        }
+        machine.functions[address] = device.description
+    }
+
+    private func addBootArguments(to wish: inout Wish) throws {
+        guard wish.image.format == .multiboot else {
+            guard append == nil, modules.isEmpty else {
+                throw failure(
+                    "\(guest) is \(wish.image.format.kind), and only multiboot kernels take --append and --module",
+                    status: ExitStatus.usage)
+            }
+            return
+        }
+        wish.machine.boot = BootArguments(
+            commandLine: guest + (append.map { " " + $0 } ?? ""),
+            modules: try modules.map { module in
+                BootArguments.Module(string: module.string, bytes: try contents(module, limit: wish.machine.memory))
+            })
+    }
+
+    private func contents(_ module: ModuleArgument, limit: UInt64) throws -> [UInt8] {
+        do {
+            return try readFile(module.path, limit: Int(clamping: limit))
+        } catch {
+            throw failure(
+                error.isFileTooLarge
+                    ? "\(module.path) is larger than the guest's memory of \(limit) bytes: give it more (--memory)"
+                    : "cannot read the module: \(error)", status: ExitStatus.badInput)
+        }
+    }
+}
+
+extension Image.Format {
+    fileprivate var kind: String {
+        switch self {
+        case .flat: "a flat file"
+        case .elf32, .elf64: "an ELF file"
+        case .multiboot: "a multiboot kernel"
+        }
+    }
+}
