@@ -20,6 +20,9 @@ DECLARE(mmio);
 DECLARE(smp);
 DECLARE(pci);
 DECLARE(watch);
+DECLARE(multiboot);
+DECLARE(multiboot_32);
+DECLARE(testdev);
 DECLARE(fault);
 
 static const struct cguests_guest table[] = {
@@ -110,6 +113,34 @@ static const struct cguests_guest table[] = {
         .mode = cguests_mode_long,
         .memory = MIB(4),
         .vcpus = 1,
+    },
+    {
+        .name = "multiboot",
+        .shows = "a multiboot kernel, 64-bit ELF: what its loader told it",
+        IMAGE(multiboot),
+        .mode = cguests_mode_protected,
+        .memory = MIB(16),
+        .vcpus = 2,
+        .irqchip = true,
+    },
+    {
+        .name = "multiboot-32",
+        .shows = "the same in a flat file, and without long mode",
+        IMAGE(multiboot_32),
+        .mode = cguests_mode_protected,
+        .memory = MIB(16),
+        .vcpus = 2,
+        .irqchip = true,
+    },
+    {
+        .name = "testdev",
+        .shows = "the devices of test kernels, and who counts PCI writes",
+        IMAGE(testdev),
+        .mode = cguests_mode_long,
+        .memory = MIB(2),
+        .vcpus = 1,
+        .irqchip = true,
+        .pci_testdev = true,
     },
     {
         .name = "fault",
