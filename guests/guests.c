@@ -155,6 +155,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 11, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 14, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");
