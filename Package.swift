@@ -102,6 +102,6 @@ let package = Package(
         tests(
             "StressTests",
             ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
-        tests("CommandLineTests", ["swiftlet", "LiveSupport"]),
+        tests("CommandLineTests", ["swiftlet", "Stress", "LiveSupport"]),
     ]
 )

@@ -4,6 +4,11 @@ public struct Latencies: Sendable {
 
     public init() {}
 
+    /// Of operations in the order in which they came.
+    public init(_ durations: some Sequence<Duration>) {
+        durations.forEach { append($0) }
+    }
+
     mutating func reserveCapacity(_ count: Int) {
         samples.reserveCapacity(count)
     }
@@ -18,6 +23,13 @@ public struct Latencies: Sendable {
     }
 
     public var count: Int { samples.count }
+
+    /// Of some of the operations, counted from 0.
+    public subscript(operations: Range<Int>) -> Latencies {
+        var latencies = Latencies()
+        latencies.samples = Array(samples[operations])
+        return latencies
+    }
 
     /// In the order in which they came.
     public var microseconds: [Double] {

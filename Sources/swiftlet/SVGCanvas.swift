@@ -21,9 +21,10 @@ struct SVGCanvas {
         elements.append(start + (tooltip.map { "><title>\(Self.escaped($0))</title></rect>" } ?? "/>"))
     }
 
-    mutating func path(_ path: String, style: String) {
+    mutating func path(_ path: String, style: String, tooltip: String? = nil) {
         guard !path.isEmpty else { return }
-        elements.append("<path class=\"\(style)\" d=\"\(path)\"/>")
+        let start = "<path class=\"\(style)\" d=\"\(path)\""
+        elements.append(start + (tooltip.map { "><title>\(Self.escaped($0))</title></path>" } ?? "/>"))
     }
 
     /// A line of text; what does not fit ends in an ellipsis.
@@ -83,17 +84,25 @@ struct SVGCanvas {
 
     // MARK: - Document
 
-    func document(title: String, height: Int) -> String {
+    /// What a kind of drawing adds to the classes that all have: styles, and patterns to fill with.
+    struct Paints {
+        var styles: String
+        var patterns = ""
+
+        /// For maps of memory.
+        static let map = Paints(styles: mapStyles, patterns: mapPatterns)
+    }
+
+    func document(title: String, height: Int, paints: Paints = .map) -> String {
         let size = "width=\"\(Self.width)\" height=\"\(height)\" viewBox=\"0 0 \(Self.width) \(height)\""
+        let definitions = paints.patterns.isEmpty ? "" : "\n<defs>\n\(paints.patterns)\n</defs>"
         return """
             <svg xmlns="http://www.w3.org/2000/svg" \(size)>
             <title>\(Self.escaped(title))</title>
             <style>
             \(Self.styles)
-            </style>
-            <defs>
-            \(Self.patterns)
-            </defs>
+            \(paints.styles)
+            </style>\(definitions)
             <rect width="100%" height="100%" fill="#ffffff"/>
             \(elements.joined(separator: "\n"))
             </svg>
@@ -101,13 +110,16 @@ struct SVGCanvas {
             """
     }
 
-    private static var styles: String {
+    private static let styles = """
+        text{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;fill:#1f2933}
+        text.h{font-weight:bold}
+        text.m{font-family:"DejaVu Sans Mono",Menlo,Consolas,monospace}
+        text.q{fill:#52606d}
+        path{fill:none}
+        """
+
+    private static var mapStyles: String {
         let fixed = """
-            text{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;fill:#1f2933}
-            text.h{font-weight:bold}
-            text.m{font-family:"DejaVu Sans Mono",Menlo,Consolas,monospace}
-            text.q{fill:#52606d}
-            path{fill:none}
             .p{fill:#f7f9fb;stroke:#cbd2d9}
             .v{fill:#ffffff;stroke:#cbd2d9}
             .l{stroke:#e4e7eb}
@@ -129,7 +141,7 @@ struct SVGCanvas {
     }
 
     /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.
-    private static var patterns: String {
+    private static var mapPatterns: String {
         hues.enumerated().map { hue, color in
             """
             <pattern id="o\(hue)" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" \

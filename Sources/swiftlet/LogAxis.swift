@@ -1,0 +1,125 @@
+import Glibc
+
+/// A number at which a logarithmic axis has a line: 1, 2 or 5 times a power of ten.
+struct LogTick: Equatable {
+    /// Counted from 1 on: 0 is 1, 1 is 2, 2 is 5, 3 is 10; -1 is 0.5.
+    let index: Int
+
+    var exponent: Int { (index >= 0 ? index : index - 2) / 3 }
+    var mantissa: Int { [1, 2, 5][index - 3 * exponent] }
+    var logarithm: Double { log10(Double(mantissa)) + Double(exponent) }
+
+    /// The last one that is not above a number, given by its logarithm.
+    init(atOrBelow logarithm: Double) {
+        let decade = Int(logarithm.rounded(.down)) * 3
+        // Logarithms are rounded: 1000 is not to be below 1000.
+        let isReached = { LogTick(index: $0).logarithm <= logarithm + 1e-9 }
+        self.init(index: (decade...decade + 3).last(where: isReached) ?? decade)
+    }
+
+    /// The first one that is not below a number, given by its logarithm.
+    init(atOrAbove logarithm: Double) {
+        let tick = LogTick(atOrBelow: logarithm)
+        self.init(index: tick.logarithm >= logarithm - 1e-9 ? tick.index : tick.index + 1)
+    }
+
+    init(index: Int) { self.index = index }
+
+    /// As a number of things: `1`, `200`, `5,000`; nil below 1.
+    var count: String? {
+        (0...17).contains(exponent) ? Figures.grouped(Self.power(exponent) * mantissa) : nil
+    }
+
+    /// As a time in microseconds: `20 ns`, `5 us`, `100 ms`, `1 s`; nil below what a clock can tell.
+    var time: String? {
+        guard (-3...14).contains(exponent) else { return nil }
+        let unit = min((exponent + 3) / 3, Figures.timeUnits.count - 1)
+        return "\(Figures.grouped(Self.power(exponent + 3 - 3 * unit) * mantissa)) \(Figures.timeUnits[unit])"
+    }
+
+    private static func power(_ exponent: Int) -> Int {
+        (0..<exponent).reduce(1) { power, _ in power * 10 }
+    }
+}
+
+/// Positive numbers on a line of pixels, equal ratios equally far apart; it begins and ends at ticks.
+struct LogAxis {
+    let first: LogTick
+    let last: LogTick
+    /// The pixels of its ends, in whichever direction.
+    let start: Double
+    let end: Double
+
+    /// Shows all from one number to another, and at least a decade; `margin` is the share of the axis that stays free at both ends.
+    init(from low: Double, to high: Double, margin: Double = 0, at start: Int, _ end: Int) {
+        let lowest = log10(max(low, .leastNormalMagnitude))
+        let decades = max(log10(max(high, .leastNormalMagnitude)) - lowest, 0)
+        let free = (max(decades / (1 - 2 * margin), 1) - decades) / 2
+        first = LogTick(atOrBelow: lowest - free)
+        last = LogTick(atOrAbove: lowest + decades + free)
+        (self.start, self.end) = (Double(start), Double(end))
+    }
+
+    /// The pixel of a number; of those that the axis does not show, the end that is nearer.
+    func position(of value: Double) -> Double {
+        position(ofLogarithm: log10(max(value, .leastNormalMagnitude)))
+    }
+
+    private func position(ofLogarithm logarithm: Double) -> Double {
+        let share = (logarithm - first.logarithm) / (last.logarithm - first.logarithm)
+        return start + min(max(share, 0), 1) * (end - start)
+    }
+
+    /// Where lines cross the axis. Their words have room: all of them, else those of decades, else of every second decade, and so on.
+    func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [AxisLine] {
+        let ticks = (first.index...last.index).map(LogTick.init(index:))
+        let lines = ticks.map { AxisLine(position: position(ofLogarithm: $0.logarithm), words: words($0)) }
+        var shown = lines
+        var step = 1
+        while !Self.fit(shown, room: room) {
+            shown = lines.indices.map { index in
+                let isShown = ticks[index].mantissa == 1 && ticks[index].exponent % step == 0
+                return isShown ? lines[index] : AxisLine(position: lines[index].position, words: nil)
+            }
+            step += 1
+        }
+        return shown
+    }
+
+    private static func fit(_ lines: [AxisLine], room: (String) -> Int) -> Bool {
+        let taken = lines.compactMap { line in line.words.map { (at: line.position, room: Double(room($0))) } }
+        return zip(taken, taken.dropFirst()).allSatisfy { abs($1.at - $0.at) >= ($0.room + $1.room) / 2 }
+    }
+}
+
+/// A line of a grid: where it crosses its axis, in pixels, and what is written there.
+struct AxisLine: Equatable {
+    var position: Double
+    var words: String?
+}
+
+extension Figures {
+    static let timeUnits = ["ns", "us", "ms", "s"]
+
+    /// `812 ns`, `7.25 us`, `24.1 us`, `612 ms`, `1.9 s`: three digits that count.
+    static func time(_ microseconds: Double) -> String {
+        var (value, unit) = (microseconds * 1000, 0)
+        // What is less than half below 1000 would be rounded up to it.
+        while value >= 999.5, unit + 1 < timeUnits.count { (value, unit) = (value / 1000, unit + 1) }
+        let steps = value < 9.995 ? 100 : value < 99.95 ? 10 : 1
+        let parts = Int((value * Double(steps)).rounded())
+        var fraction = "\(100 + parts % steps * (100 / steps))".dropFirst()
+        while fraction.last == "0" { fraction.removeLast() }
+        return "\(grouped(parts / steps))\(fraction.isEmpty ? "" : ".")\(fraction) \(timeUnits[unit])"
+    }
+
+    /// `32,764`: what is not negative, by thousands.
+    static func grouped(_ number: some BinaryInteger) -> String {
+        var (rest, text) = (Substring("\(number)"), "")
+        while rest.count > 3 {
+            text = ",\(rest.suffix(3))\(text)"
+            rest.removeLast(3)
+        }
+        return rest + text
+    }
+}

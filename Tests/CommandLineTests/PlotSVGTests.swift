@@ -1,0 +1,230 @@
+import Foundation
+import Stress
+import Testing
+
+@testable import swiftlet
+
+@Suite("Plots of latencies")
+struct PlotSVGTests {
+    @Test("are well-formed, small, and lie on the canvas", arguments: PlotSample.all)
+    func drawing(sample: PlotSample) throws {
+        for drawing in sample.drawings {
+            let elements = try SVGElement.all(in: drawing)
+            let canvas = try #require(elements.first.flatMap { Box(shape: $0) })
+            #expect(elements.first?.name == "svg")
+            #expect(elements.contains { $0.name == "text" && $0.text == sample.name })
+            #expect(drawing.utf8.count < 60_000)
+            #expect(!drawing.contains("nan") && !drawing.contains("inf"))
+            for text in elements where text.name == "text" {
+                #expect(canvas.contains(try #require(Box(text: text))), "\(text)")
+            }
+        }
+    }
+
+    @Test("keep every line and every mark in the frame", arguments: PlotSample.all)
+    func insideFrame(sample: PlotSample) throws {
+        for drawing in sample.drawings {
+            let curves = try SVGElement.all(in: drawing).filter { $0.name == "path" && $0.isCurve }
+            for curve in curves {
+                for place in try curve.places() {
+                    #expect((Double(PlotFrame.left) - 5...Double(PlotFrame.right) + 5).contains(place.x), "\(curve)")
+                    #expect((Double(PlotFrame.top) - 5...Double(PlotFrame.bottom) + 5).contains(place.y), "\(curve)")
+                }
+            }
+        }
+    }
+
+    @Test("have no words over others along an axis", arguments: PlotSample.all)
+    func words(sample: PlotSample) throws {
+        for drawing in sample.drawings {
+            let texts = try SVGElement.all(in: drawing).filter { $0.name == "text" && $0.attributes["class"] != "w" }
+            let boxes = try texts.map { try #require(Box(text: $0)) }
+            for (index, box) in boxes.enumerated() {
+                let other = boxes[(index + 1)...].firstIndex { $0.overlaps(box) }
+                #expect(other == nil, "\(texts[index]) and \(other.map { "\(texts[$0])" } ?? "")")
+            }
+        }
+    }
+
+    @Test("of a fill tell the figures of every number of slots, each once")
+    func fill() throws {
+        let sample = PlotSample(name: "fill", (1...500).map { .microseconds($0) }, (1...500).map { .microseconds($0) })
+        let titles = try SVGElement.all(in: sample.fill).filter { $0.name == "title" }.map(\.text)
+        // The 500th add and the first delete are the ones among most slots.
+        #expect(titles.contains("adds, 1 slot\np50 1 us, p99 1 us, max 1 us"))
+        #expect(titles.contains("deletes, 1 slot\np50 500 us, p99 500 us, max 500 us"))
+        let last = try #require(SlotBucket.all(of: 500).last)
+        #expect(titles.contains { $0.hasPrefix("adds, \(last.words)\n") && $0.hasSuffix("max 500 us") })
+        #expect(
+            titles.contains {
+                $0.hasPrefix("deletes, \(last.words)\np50 ") && $0.hasSuffix("max \(501 - last.first) us")
+            })
+        #expect(titles.count { $0.hasPrefix("adds") } == titles.count { $0.hasPrefix("deletes") })
+    }
+
+    @Test("of an interrupted fill show the deletes that there were among most slots")
+    func interruptedFill() throws {
+        let sample = PlotSample(name: "fill", Array(repeating: .microseconds(9), count: 100), [.milliseconds(3)])
+        let titles = try SVGElement.all(in: sample.fill).filter { $0.name == "title" }.map(\.text)
+        #expect(titles.filter { $0.hasPrefix("deletes") }.map { $0.contains("to 100 slots\np50 3 ms") } == [true])
+    }
+
+    @Test("of a churn label p50 and p99 of both kinds, the left ones to the left", arguments: [false, true])
+    func churn(isParkingFaster: Bool) throws {
+        let fast = (1...200).map { Duration.microseconds($0) }
+        let slow = (1...200).map { Duration.milliseconds($0) }
+        let sample = PlotSample(name: "churn", isParkingFaster ? fast : slow, isParkingFaster ? slow : fast)
+        let texts = try SVGElement.all(in: sample.churn).filter { $0.attributes["class"] == "w" }
+        #expect(texts.map(\.text) == ["p50 100 us", "p50 100 ms", "p99 198 us", "p99 198 ms"])
+        #expect(texts.map { $0.attributes["text-anchor"] } == ["end", nil, "end", nil])
+    }
+
+    @Test("of a churn have a curve from the shortest to the longest that never falls", arguments: PlotSample.all)
+    func curves(sample: PlotSample) throws {
+        let curves = try SVGElement.all(in: sample.churn).filter {
+            ["c0", "c1"].contains($0.attributes["class"]) && !($0.attributes["d"] ?? "").hasSuffix("h34")
+        }
+        #expect(curves.count == [sample.first, sample.second].count { !$0.isEmpty })
+        for places in try curves.map({ try $0.places() }) {
+            #expect(places.first?.y == Double(PlotFrame.bottom) && places.last?.y == Double(PlotFrame.top))
+            #expect(zip(places, places.dropFirst()).allSatisfy { $0.x <= $1.x && $0.y >= $1.y })
+        }
+    }
+
+    @Test("say that there is nothing to show")
+    func nothing() {
+        let sample = PlotSample(name: "nothing", [], [])
+        #expect(sample.fill.contains(">no slots were added</text>"))
+        #expect(sample.churn.contains(">no changes were made</text>"))
+    }
+}
+
+@Suite("A logarithmic axis")
+struct LogAxisTests {
+    @Test("begins and ends at ticks around what it shows")
+    func ends() {
+        let axis = LogAxis(from: 3, to: 32_764, at: 100, 600)
+        #expect([axis.first.count, axis.last.count] == ["2", "50,000"])
+        #expect(axis.position(of: 2) == 100 && axis.position(of: 50_000) == 600)
+        #expect(axis.position(of: 0) == 100 && axis.position(of: .infinity) == 600)
+        let decades = LogAxis(from: 1, to: 1000, at: 600, 0)
+        #expect([decades.first.count, decades.last.count] == ["1", "1,000"])
+        #expect([1, 10, 100, 1000].map { decades.position(of: $0).rounded() } == [600, 400, 200, 0])
+        // One number alone is in the middle of a decade or more.
+        let single = LogAxis(from: 7, to: 7, at: 0, 100)
+        #expect([single.first.count, single.last.count] == ["2", "50"])
+    }
+
+    @Test("leaves out words that have no room")
+    func room() {
+        func words(_ pixels: Int) -> [String] {
+            LogAxis(from: 1, to: 1e6, at: 0, pixels).lines(words: \.time) { _ in 20 }.compactMap(\.words)
+        }
+        #expect(words(600).count == 19)
+        #expect(words(300) == ["1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"])
+        #expect(words(90) == ["1 us", "100 us", "10 ms", "1 s"])
+        #expect(words(5).count == 1)
+    }
+
+    @Test("has ticks at 1, 2 and 5, and words for them")
+    func ticks() {
+        let ticks = (-9...18).map(LogTick.init(index:))
+        #expect(ticks.compactMap(\.count).prefix(5) == ["1", "2", "5", "10", "20"])
+        #expect(ticks.compactMap(\.time).prefix(4) == ["1 ns", "2 ns", "5 ns", "10 ns"])
+        #expect(ticks.suffix(3).map(\.time) == ["200 ms", "500 ms", "1 s"])
+        for tick in ticks {
+            #expect(LogTick(atOrBelow: tick.logarithm) == tick && LogTick(atOrAbove: tick.logarithm) == tick)
+            #expect(LogTick(atOrBelow: tick.logarithm + 0.1) == tick)
+            #expect(LogTick(atOrAbove: tick.logarithm - 0.1) == tick)
+        }
+    }
+
+    @Test("tells times with three digits")
+    func times() {
+        let times = [0, 0.812, 0.9996, 1, 7.253, 9.996, 24.06, 99.96, 612_345, 999_600, 1_050_000, 5e9]
+        #expect(
+            times.map(Figures.time) == [
+                "0 ns", "812 ns", "1 us", "1 us", "7.25 us", "10 us", "24.1 us", "100 us", "612 ms", "1 s", "1.05 s",
+                "5,000 s",
+            ])
+        #expect(
+            [0, 999, 1000, 32_764, 1_234_567].map { Figures.grouped($0) } == [
+                "0", "999", "1,000", "32,764", "1,234,567",
+            ])
+    }
+
+    @Test("puts every number of slots into one bucket", arguments: [0, 1, 2, 3, 7, 10, 509, 32_764, 1_000_000])
+    func buckets(count: Int) {
+        let buckets = SlotBucket.all(of: count)
+        #expect(buckets.first?.first ?? 1 == 1)
+        #expect(buckets.last?.last ?? 0 == count)
+        #expect(zip(buckets, buckets.dropFirst()).allSatisfy { $0.last + 1 == $1.first })
+        #expect(buckets.allSatisfy { $0.first <= $0.last && $0.last - $0.first <= $0.first / 2 })
+        #expect(buckets.count < 60)
+    }
+}
+
+/// Latencies, as they may come.
+struct PlotSample: CustomTestStringConvertible, Sendable {
+    let name: String
+    let first: [Duration]
+    let second: [Duration]
+
+    init(name: String, _ first: [Duration], _ second: [Duration]) {
+        (self.name, self.first, self.second) = (name, first, second)
+    }
+
+    var testDescription: String { name }
+    var fill: String {
+        FillPlotSVG(title: name, detail: "", adds: Latencies(first), deletes: Latencies(second.prefix(first.count)))
+            .text
+    }
+    var churn: String {
+        ChurnPlotSVG(title: name, detail: "", parked: Latencies(first), unparked: Latencies(second)).text
+    }
+    var drawings: [String] {
+        if let d = ProcessInfo.processInfo.environment["PLOTS"] { try? fill.write(toFile: d + "/f-\(name).svg", atomically: false, encoding: .utf8); try? churn.write(toFile: d + "/c-\(name).svg", atomically: false, encoding: .utf8) }
+        return plots }
+    var plots: [String] { [fill, churn] }
+
+    static let all = [
+        PlotSample(name: "nothing", [], []),
+        PlotSample(name: "one", [.microseconds(12)], [.microseconds(12)]),
+        PlotSample(name: "one side", [.nanoseconds(1), .seconds(3)], []),
+        PlotSample(name: "the other side", [], [.nanoseconds(1), .seconds(3)]),
+        PlotSample(name: "no time at all", Array(repeating: .zero, count: 20), [.zero]),
+        PlotSample(name: "all times", [.zero, .seconds(90_000)], (0..<47).map { .nanoseconds(Int64(1) << $0) }),
+        PlotSample(name: "ten", (1...10).map { .microseconds($0 * $0) }, (1...10).map { .microseconds(30 - $0) }),
+        PlotSample(name: "full", outlier(32_764, .milliseconds(600)), outlier(32_764, .microseconds(1))),
+        PlotSample(name: "many", outlier(50_000, .seconds(1)), outlier(100, .seconds(2))),
+    ]
+
+    private static func outlier(_ count: Int, _ duration: Duration) -> [Duration] {
+        (0..<count).map { $0 == count / 3 ? duration : .nanoseconds(4000 + $0 * 7919 % 9973) }
+    }
+}
+
+extension SVGElement {
+    /// Whether it shows data, in the frame.
+    fileprivate var isCurve: Bool {
+        let isSample = (try? places().allSatisfy { $0.y < 130 }) ?? false
+        return (attributes["class"] ?? "").hasPrefix("c") && !isSample
+    }
+
+    /// The corners of a path, and where a mark begins.
+    fileprivate func places() throws -> [(x: Double, y: Double)] {
+        var places: [(x: Double, y: Double)] = []
+        var rest = Substring(attributes["d"] ?? "")
+        while let command = rest.popFirst(), !"ahlz".contains(command) {
+            let numbers = rest.prefix { "0123456789. ".contains($0) }
+            rest = rest.dropFirst(numbers.count)
+            let values = try numbers.split(separator: " ").map { try #require(Double($0)) }
+            switch command {
+            case "H": places.append((values[0], places.last?.y ?? 0))
+            case "V": places.append((places.last?.x ?? 0, values[0]))
+            default: places.append((values[0], values[1]))
+            }
+        }
+        return places
+    }
+}
