@@ -2,7 +2,7 @@ internal import Machine
 internal import Memslots
 internal import SeededRandom
 
-/// Pages side by side, of which half are mapped at any time, and the changes that are made to them.
+/// Places side by side, of which one in five is free at the start, and the changes that are made to them.
 struct ChurnedMemory {
     private struct Content {
         /// The number of the page of memory that is mapped.
@@ -25,7 +25,7 @@ struct ChurnedMemory {
     /// More places than these are not watched: the guest would take too long to come back to one.
     private static let mostWatched = 256
 
-    /// Maps `slots` pages, each in a slot of its own, with as many free places between them.
+    /// Maps `slots` pages, each in a slot of its own, with a free place after every fourth.
     init(slots: Int, _ machine: GuestMachine, vcpus: Int, seed: UInt64) throws(MachineError) {
         let limit = machine.slots.limit - machine.slots.count
         guard (2...limit).contains(slots) else {
@@ -36,14 +36,17 @@ struct ChurnedMemory {
         var backings: [Backing] = []
         for _ in 0..<slots { backings.append(try machine.allocate(Page.size)) }
         self.backings = backings
-        contents = (0..<2 * slots).map { $0 % 2 == 0 ? Content(page: $0 / 2, access: .readWrite) : nil }
+        contents = (0..<Self.place(ofPage: slots - 1) + 2).map { place in
+            place % 5 == 4 || place / 5 * 4 + place % 5 >= slots
+                ? nil : Content(page: place / 5 * 4 + place % 5, access: .readWrite)
+        }
         logs = Array(repeating: false, count: slots)
         try machine.changeMemory(
             adding: backings.enumerated().map { page, backing in
-                Mapping(range: Self.range(2 * page), backing: backing, owner: Self.owner(page))
+                Mapping(range: Self.range(Self.place(ofPage: page)), backing: backing, owner: Self.owner(page))
             })
         var watched = WatchedPlaces(machine, vcpus: vcpus)
-        let step = max(1, 2 * slots / Self.mostWatched)
+        let step = max(1, contents.count / Self.mostWatched)
         var numbers: [Int?] = []
         for (place, content) in contents.enumerated() {
             if let content {
@@ -104,7 +107,7 @@ struct ChurnedMemory {
         if let to, idle.count == backings.count, let page = idle.popLast() {
             return (.create, isParked, try put([(to, Content(page: page, access: .readWrite))], isParked))
         }
-        // Half of the places or more are free, and something is mapped.
+        // Some places are free, and something is mapped.
         func find(mapped: Bool) -> Int {
             while true {
                 let place = Int.random(in: contents.indices, using: &random)
@@ -140,6 +143,9 @@ struct ChurnedMemory {
     }
 
     // MARK: Places and pages
+
+    /// Where a page is at the start.
+    private static func place(ofPage page: Int) -> Int { page + page / 4 }
 
     private static func range(_ place: Int) -> GuestRange {
         let first = MemoryMap.lowAperture.first.rawValue + UInt64(place) << Page.shift

@@ -14,7 +14,7 @@ struct StressChurnCommand: ParsableCommand {
             Example: swiftlet stress churn --seconds 30 --vcpus 2 --plot churn.svg
             """)
 
-    @Option(help: ArgumentHelp("Slots that are mapped at the start; as many places are free.", valueName: "n"))
+    @Option(help: ArgumentHelp("Slots that are mapped at the start; one place in five is free.", valueName: "n"))
     var slots = 64
 
     @Option(help: ArgumentHelp("End after so many changes.", valueName: "n"))

@@ -183,8 +183,12 @@ struct PlotSample: CustomTestStringConvertible, Sendable {
         ChurnPlotSVG(title: name, detail: "", parked: Latencies(first), unparked: Latencies(second)).text
     }
     var drawings: [String] {
-        if let d = ProcessInfo.processInfo.environment["PLOTS"] { try? fill.write(toFile: d + "/f-\(name).svg", atomically: false, encoding: .utf8); try? churn.write(toFile: d + "/c-\(name).svg", atomically: false, encoding: .utf8) }
-        return plots }
+        if let d = ProcessInfo.processInfo.environment["PLOTS"] {
+            try? fill.write(toFile: d + "/f-\(name).svg", atomically: false, encoding: .utf8);
+            try? churn.write(toFile: d + "/c-\(name).svg", atomically: false, encoding: .utf8)
+        }
+        return plots
+    }
     var plots: [String] { [fill, churn] }
 
     static let all = [
