@@ -57,7 +57,7 @@ let package = Package(
         library("Devices", ["Memslots"]),
         library("Images", ["Memslots"]),
         library("PCI", ["Memslots", "Devices"]),
-        library("Layouts", ["PCI"]),
+        library("Layouts", ["PCI", "Memslots"]),
         library("SeededRandom"),
 
         // The kernel: KVM, and the rest of the host.
@@ -69,8 +69,8 @@ let package = Package(
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
-        library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "CGuests", system]),
-        library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "SeededRandom"]),
+        library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
+        library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: ["Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", argumentParser],

@@ -1,6 +1,7 @@
 internal import Host
 public import Images
 internal import KVM
+internal import Layouts
 internal import Memslots
 internal import Synchronization
 

@@ -1,4 +1,5 @@
 internal import Images
+internal import Layouts
 internal import Memslots
 internal import PCI
 

@@ -1,5 +1,6 @@
 internal import Devices
 internal import KVM
+internal import Layouts
 internal import Memslots
 public import PCI
 

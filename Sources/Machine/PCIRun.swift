@@ -1,6 +1,7 @@
 internal import Host
 internal import Images
 internal import KVM
+public import Layouts
 public import Memslots
 public import PCI
 internal import Synchronization
@@ -144,7 +145,7 @@ extension PCIRun.GuestWord {
 extension PCIRun.SlotCounts {
     /// A slot that mappings share counts once, as that of its first mapping.
     fileprivate init(_ rows: [MemoryDescription.Row], limit: Int) {
-        var seen = Set<SlotID>()
+        var seen = Set<Int>()
         var (ram, bars, roms) = (0, 0, 0)
         for row in rows where seen.insert(row.slot).inserted {
             if row.mapping.owner == "RAM" {

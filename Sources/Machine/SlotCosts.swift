@@ -1,5 +1,6 @@
 internal import Host
 internal import Images
+internal import Layouts
 internal import KVM
 internal import Memslots
 

@@ -1,5 +1,6 @@
 internal import Images
 internal import KVM
+internal import Layouts
 internal import Memslots
 
 /// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for those

@@ -1,5 +1,5 @@
 import Host
-import Machine
+import Layouts
 import Memslots
 import PCI
 
@@ -12,7 +12,7 @@ enum MapFile {
         let mapped = memory.rows.map { row in
             MapPiece(
                 kind: kind(of: row.mapping), first: row.mapping.range.first.rawValue,
-                last: row.mapping.range.last.rawValue, owner: row.mapping.owner, slot: Int(row.slot))
+                last: row.mapping.range.last.rawValue, owner: row.mapping.owner, slot: row.slot)
         }
         let trapped = memory.trapped.map { region in
             MapPiece(

@@ -1,5 +1,6 @@
 import Images
 import KVM
+import Layouts
 import Memslots
 import Testing
 

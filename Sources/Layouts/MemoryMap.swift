@@ -12,7 +12,7 @@ public enum MemoryMap {
         ecam.last.rawValue + 1, size: 0xfec0_0000 - (ecam.last.rawValue + 1))
 
     /// From the IOAPIC up to 4 GiB: nothing is mapped there.
-    static let interruptControllers = range(0xfec0_0000, size: (4 << 30) - 0xfec0_0000)
+    public static let interruptControllers = range(0xfec0_0000, size: (4 << 30) - 0xfec0_0000)
 
     /// Device memory above 4 GiB and all RAM: up to 16 TiB, or to the last address that a processor with so many address
     /// bits has; nil where that leaves none.
@@ -30,5 +30,30 @@ public enum MemoryMap {
             preconditionFailure("\(first) and \(size) are constants")
         }
         return range
+    }
+
+    /// The parts of guest-physical memory that have a purpose, by address: what is there on every machine, and what one with
+    /// functions has beside it.
+    public static func areas(hasFunctions: Bool, highAperture: GuestRange?) -> [MemoryDescription.Area] {
+        var areas: [MemoryDescription.Area] = []
+        func add(_ name: String, _ range: GuestRange?) {
+            if let range {
+                areas.append(MemoryDescription.Area(name: name, range: range))
+            }
+        }
+        add("RAM below 3 GiB", GuestRange(first: GuestAddress(0), size: RAMLayout.hole.first.rawValue))
+        if hasFunctions {
+            add("configuration space (ECAM)", ecam)
+        }
+        add("low aperture", lowAperture)
+        add("interrupt controllers", interruptControllers)
+        let behindHole = GuestAddress(RAMLayout.hole.last.rawValue + 1)
+        if let high = highAperture, high.first > behindHole {
+            add("RAM from 4 GiB on", GuestRange(first: behindHole, last: GuestAddress(high.first.rawValue - 1)))
+        }
+        if hasFunctions {
+            add("high aperture", highAperture)
+        }
+        return areas
     }
 }
