@@ -6,16 +6,34 @@ import Memslots
 /// together behind the BARs: a ROM beside its BARs would cut every run of slots. Equal descriptions give equal addresses.
 public struct AddressAssigner: Sendable {
     public let apertures: Apertures
+    /// The last address that 32-bit BARs and ROMs reach.
+    private let lowLimit: UInt64
 
     public init(_ apertures: Apertures) {
+        self.init(apertures, lowLimit: UInt64(UInt32.max))
+    }
+
+    private init(_ apertures: Apertures, lowLimit: UInt64) {
         self.apertures = apertures
+        self.lowLimit = lowLimit
+    }
+
+    /// Places everything as if no address space ended: how much room there would have to be. Nothing can be decoded at such
+    /// addresses, but everything has the neighbours that it would have.
+    public static func beyondAllLimits(_ apertures: Apertures) -> AddressAssigner {
+        // Both begin where they do, below multiples of every size that fits, so that alignment leaves the same gaps.
+        let highStart = (apertures.high?.first.rawValue ?? 0) + (1 << 60)
+        guard let low = GuestRange(first: apertures.low.first, last: GuestAddress((1 << 60) - 1)),
+            let high = GuestRange(first: GuestAddress(highStart), last: GuestAddress(.max))
+        else { preconditionFailure("\(apertures) lie below 2^60") }
+        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), lowLimit: .max)
     }
 
     /// The addresses of everything, in order of owners; the descriptions must be valid.
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
-        guard apertures.low.last.rawValue <= UInt32.max else { throw .lowApertureAbove4GiB(apertures.low) }
+        guard apertures.low.last.rawValue <= lowLimit else { throw .lowApertureAbove4GiB(apertures.low) }
         let requests = Requests(functions)
         var placed: [AddressAssignment] = []
 

@@ -1,3 +1,5 @@
+import Memslots
+
 /// Where a BAR or ROM is to lie.
 public struct AddressAssignment: Hashable, Sendable {
     public let owner: BAROwner
@@ -5,4 +7,9 @@ public struct AddressAssignment: Hashable, Sendable {
     public let base: UInt64
     /// In bytes.
     public let size: UInt64
+
+    /// Where the pieces of a BAR or ROM come to lie.
+    public func regions(of pieces: [BARPiece]) -> [DecodedRegion] {
+        DecodedRegion.regions(of: owner, pieces: pieces, at: GuestAddress(base))
+    }
 }

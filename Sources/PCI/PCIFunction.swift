@@ -110,12 +110,7 @@ public struct PCIFunction: Sendable {
                 continue
             }
             let owner = BAROwner(function: address, register: register)
-            for (index, piece) in pieces.enumerated() {
-                guard let first = base.advanced(by: piece.offsets.lowerBound),
-                    let range = GuestRange(first: first, size: piece.size)
-                else { continue }
-                regions.append(DecodedRegion(owner: owner, piece: index, range: range, of: piece))
-            }
+            regions += DecodedRegion.regions(of: owner, pieces: pieces, at: base)
         }
         return regions
     }
