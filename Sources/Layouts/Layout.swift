@@ -3,13 +3,29 @@ public import PCI
 /// A described set of PCI functions: the machine that somebody wants to see before they own it.
 public struct Layout: Hashable, Sendable {
     public struct Function: Hashable, Sendable {
-        public let address: FunctionAddress
+        /// Where a guest finds it.
+        public internal(set) var address: FunctionAddress
         public let description: FunctionDescription
+        /// Where it was found: on the machine of a dump.
+        public let source: DomainAddress
+        /// What the dump calls it; empty without one.
+        public let name: String
+
+        init(
+            address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = ""
+        ) {
+            self.address = address
+            self.description = description
+            self.source = source ?? DomainAddress(domain: 0, function: address)
+            self.name = name
+        }
     }
 
     public let name: String
     /// By address; no two share one.
     public let functions: [Function]
+    /// Bridges of the dump that it comes from; they are not assigned.
+    public let bridges: Int
 
     /// The functions by their addresses.
     public var byAddress: [FunctionAddress: FunctionDescription] {
@@ -24,6 +40,7 @@ public struct Layout: Hashable, Sendable {
     /// Functions at the addresses from `first` on, eight a device and 32 devices a bus.
     init(name: String, count: Int, of description: FunctionDescription, first: UInt16 = 0, step: Int = 1) {
         self.name = name
+        bridges = 0
         functions = (0..<count).map { number in
             Function(
                 address: FunctionAddress(requesterID: first + UInt16(number * step)), description: description)
@@ -35,8 +52,14 @@ public struct Layout: Hashable, Sendable {
         for (left, right) in zip(sorted, sorted.dropFirst()) where left.address == right.address {
             throw .sharedAddress(left.address)
         }
+        self.init(name: name, functions: sorted, bridges: 0)
+    }
+
+    /// The functions come by address.
+    init(name: String, functions: [Function], bridges: Int) {
         self.name = name
-        self.functions = sorted
+        self.functions = functions
+        self.bridges = bridges
     }
 }
 
@@ -48,6 +71,12 @@ public enum LayoutError: Error, Hashable, Sendable {
     case badValue(key: String, value: String, expected: String)
     /// A repeated function would pass the last address, ff:1f.7.
     case tooManyFunctions(first: FunctionAddress, count: Int)
+    /// Nothing in a dump can be assigned; the first thing that is wrong with it may say why.
+    case noFunctions(bridges: Int, firstWarning: DumpWarning?)
+    /// Functions that were asked for by their addresses and are not there.
+    case unknownFunctions([DomainAddress])
+    /// Sizes and virtual functions are for dumps: this layout has said all.
+    case notADump(String)
 }
 
 extension LayoutError: CustomStringConvertible {
@@ -57,6 +86,12 @@ extension LayoutError: CustomStringConvertible {
         case .badValue(let key, let value, let expected): "\(key): `\(value)` is not \(expected)"
         case .tooManyFunctions(let first, let count):
             "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
+        case .noFunctions(let bridges, let warning):
+            "no function to assign" + (bridges > 0 ? " beside \(bridges) bridges" : "")
+                + (warning.map { "; \($0)" } ?? "")
+        case .unknownFunctions(let addresses):
+            "there is no function at \(addresses.sorted().map { "\($0)" }.joined(separator: ", "))"
+        case .notADump(let name): "\(name) is no dump: --size and --vfs have no meaning for it"
         }
     }
 }

@@ -1,0 +1,31 @@
+/// Something of which there is only so much.
+public struct Budget: Hashable, Sendable {
+    public enum Unit: Sendable {
+        case count
+        case bytes
+        /// `need` is the highest address, `limit` the highest there is.
+        case address
+    }
+
+    public let name: String
+    public let need: UInt64
+    public let limit: UInt64
+    public let unit: Unit
+    /// Whether it counts in a set-up only that the plan cannot know of; which one.
+    public let condition: String?
+
+    init(_ name: String, need: UInt64, limit: UInt64, unit: Unit = .count, condition: String? = nil) {
+        self.name = name
+        self.need = need
+        self.limit = limit
+        self.unit = unit
+        self.condition = condition
+    }
+
+    public var fits: Bool { need <= limit }
+
+    /// How much of it is used, from 0 on; above 1 it does not fit.
+    public var share: Double {
+        limit == 0 ? (need == 0 ? 0 : .infinity) : Double(need) / Double(limit)
+    }
+}

@@ -1,0 +1,95 @@
+public import Memslots
+
+/// A version of Linux, as far as it matters: `5.12`, `6.1.0-13-amd64`.
+public struct KernelVersion: Hashable, Comparable, Sendable {
+    public let major: Int
+    public let minor: Int
+
+    public init(_ major: Int, _ minor: Int) {
+        self.major = major
+        self.minor = minor
+    }
+
+    /// Reads the first two numbers of a version.
+    public init?(text: String) {
+        let numbers = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false)
+        guard numbers.count >= 2, let major = Int(numbers[0]), major >= 2,
+            let minor = Int(numbers[1].prefix { $0.isASCII && $0.isNumber }), minor >= 0
+        else { return nil }
+        self.init(major, minor)
+    }
+
+    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
+    }
+}
+
+extension KernelVersion: CustomStringConvertible {
+    public var description: String { "\(major).\(minor)" }
+}
+
+/// A time in which KVM had so many slots on x86.
+public struct SlotEra: Hashable, Sendable {
+    /// The first version; nil for all before the others.
+    public let since: KernelVersion?
+    /// The year of the change.
+    public let year: Int?
+    public let slots: Int
+    /// KVM's own, at the end of the table.
+    public let privateSlots: Int
+    /// Whether the table has room for all slots from the start, instead of growing with their use (since 5.7).
+    public let isFixedTable: Bool
+    /// Whether a slot has the 56 bytes and the index the 2 to which they were compacted in 2012.
+    public let isCompact: Bool
+
+    public static let all = [
+        SlotEra(since: nil, year: nil, slots: 32, privateSlots: 4, isFixedTable: true, isCompact: false),
+        SlotEra(
+            since: KernelVersion(3, 9), year: 2012, slots: 125, privateSlots: 3, isFixedTable: true, isCompact: true),
+        SlotEra(
+            since: KernelVersion(4, 0), year: 2014, slots: 509, privateSlots: 3, isFixedTable: true, isCompact: true),
+        SlotEra(
+            since: KernelVersion(5, 12), year: 2021, slots: 32764, privateSlots: 3, isFixedTable: false,
+            isCompact: true),
+    ]
+
+    /// The era of a kernel.
+    public static func of(_ version: KernelVersion) -> SlotEra {
+        all.last { $0.since.map { $0 <= version } ?? true } ?? all[0]
+    }
+
+    public var name: String {
+        since.map { "\($0)" } ?? "before 3.9"
+    }
+
+    /// Bytes of the table that holds `count` slots, in the accounting of 2012; a fixed one takes them for all it could hold.
+    public func tableBytes(for count: Int) -> Int {
+        Footprint.fixedTableBytes(
+            slots: isFixedTable ? slots : min(count, slots), privateSlots: privateSlots,
+            slotBytes: isCompact ? 56 : 64, indexBytes: isCompact ? 2 : 4)
+    }
+}
+
+/// A slot table as it was discussed in 2012.
+public struct FixedTable: Hashable, Codable, Sendable {
+    public let slots: Int
+    public let privateSlots: Int
+    public let slotBytes: Int
+    public let indexBytes: Int
+    public let bytes: Int
+
+    private init(slots: Int, slotBytes: Int, indexBytes: Int) {
+        self.slots = slots
+        privateSlots = 4
+        self.slotBytes = slotBytes
+        self.indexBytes = indexBytes
+        bytes = Footprint.fixedTableBytes(
+            slots: slots, privateSlots: privateSlots, slotBytes: slotBytes, indexBytes: indexBytes)
+    }
+
+    /// What there was, what was asked for, the same compacted, and with KVM's own slots out of 128.
+    public static let of2012 = [
+        FixedTable(slots: 32, slotBytes: 64, indexBytes: 4), FixedTable(slots: 128, slotBytes: 64, indexBytes: 4),
+        FixedTable(slots: 128, slotBytes: 56, indexBytes: 2), FixedTable(slots: 124, slotBytes: 56, indexBytes: 2),
+    ]
+}

@@ -1,0 +1,101 @@
+import Memslots
+import PCI
+
+/// A layout with everything at the addresses that a machine would give it.
+struct PlacedLayout {
+    /// Why the machine would not; then everything is where it would be if no address space ended.
+    let obstacle: AssignmentError?
+    let apertures: Apertures
+    /// The apertures that there really are.
+    let real: Apertures
+    /// Memory, by address.
+    let assignments: [AddressAssignment]
+    /// Bytes of ports.
+    let ports: UInt64
+    private let mapped: [DecodedRegion]
+    private let trapped: [DecodedRegion]
+    private let mappings: [Mapping]
+
+    init(_ layout: Layout, _ pieces: [FunctionPieces], addressBits: Int) throws(AssignmentError) {
+        real = Apertures(
+            low: MemoryMap.lowAperture,
+            high: MemoryMap.highAperture(above: RAMLayout(memory: 0), addressBits: addressBits))
+        let functions = layout.byAddress
+        var assigner = AddressAssigner(real)
+        var obstacle: AssignmentError?
+        var found: [AddressAssignment] = []
+        do { found = try assigner.assign(functions) } catch { obstacle = error }
+        if obstacle != nil {
+            assigner = AddressAssigner.beyondAllLimits(real)
+            // Ports take no slots, and no more numbers than there are.
+            found = try assigner.assign(functions.mapValues(\.withoutPorts))
+        }
+        self.obstacle = obstacle
+        apertures = assigner.apertures
+        ports = functions.values.reduce(0) { $0 + $1.portBytes }
+
+        var regions: [DecodedRegion] = []
+        var memory: [AddressAssignment] = []
+        var next = found[...]
+        for function in pieces {
+            for (register, pieces) in function.registers {
+                let owner = BAROwner(function: function.summary.function.address, register: register)
+                guard let assignment = next.first, assignment.owner == owner else { continue }
+                next.removeFirst()
+                guard !pieces.isEmpty else { continue }
+                memory.append(assignment)
+                regions += assignment.regions(of: pieces)
+            }
+        }
+        assignments = memory.sorted { $0.base < $1.base }
+        regions.sort { $0.range.first < $1.range.first }
+        mapped = regions.filter { $0.kind == .mapped }
+        trapped = regions.filter { $0.kind == .trapped }
+        mappings = mapped.map {
+            Mapping(range: $0.range, backing: Backing(offset: 0), access: $0.access, owner: "")
+        }
+    }
+
+    func slots(_ policy: SlotPolicy, costs: PlanningHost.EditCosts) -> Plan.Slots {
+        let planned = PlannedSlots(
+            mappings, policy: policy, apertures: [apertures.low] + (apertures.high.map { [$0] } ?? []))
+        let toggle = ToggleEdits(mapped, in: planned.slots)
+        var kernelBytes: [Footprint.MMU: UInt64] = [:]
+        var microseconds: [Footprint.MMU: Double] = [:]
+        for mmu in Footprint.MMU.allCases {
+            kernelBytes[mmu] = planned.kernelBytes(mmu)
+            microseconds[mmu] = toggle.microseconds(costs, mmu)
+        }
+        return Plan.Slots(
+            planned: planned, toggleEdits: toggle.count, toggleMicroseconds: microseconds, kernelBytes: kernelBytes)
+    }
+
+    func description(of planned: PlannedSlots) -> MemoryDescription {
+        var rows: [MemoryDescription.Row] = []
+        rows.reserveCapacity(mapped.count)
+        var next = 0
+        for (number, slot) in planned.slots.enumerated() {
+            for index in next..<next + slot.mappings {
+                var mapping = mappings[index]
+                mapping.owner = "\(mapped[index].owner)"
+                rows.append(MemoryDescription.Row(mapping: mapping, slot: number))
+            }
+            next += slot.mappings
+        }
+        return MemoryDescription(
+            rows: rows, trapped: trapped,
+            areas: MemoryMap.areas(hasFunctions: true, highAperture: apertures.high))
+    }
+}
+
+extension FunctionDescription {
+    fileprivate var withoutPorts: FunctionDescription {
+        var description = self
+        description.bars = bars.filter { $0.value.kind != .io }
+        return description
+    }
+
+    fileprivate var portBytes: UInt64 {
+        bars.values.reduce(0) { $0 + ($1.kind == .io ? $1.size : 0) }
+    }
+}

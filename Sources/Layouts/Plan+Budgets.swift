@@ -1,0 +1,89 @@
+import Memslots
+import PCI
+
+extension Plan {
+    /// Limits that no option of the plan changes.
+    private enum Limit {
+        /// KVM_MAX_IRQ_ROUTES.
+        static let routes: UInt64 = 4096
+        /// Those of the PICs and the IOAPIC that KVM makes itself.
+        static let ownRoutes: UInt64 = 40
+        /// NR_IOBUS_DEVS.
+        static let ioeventfds: UInt64 = 1000
+        /// `dma_entry_limit` of the vfio_iommu_type1 module.
+        static let dmaMappings: UInt64 = 65535
+        /// Memory regions that vhost-user backends take: 8 by the protocol and 32 in usual ones, or as many as slots were.
+        static let vhostUser: [UInt64] = [32, 509]
+    }
+
+    static func makeBudgets(
+        _ layout: Layout, _ placed: PlacedLayout, slots: Slots, separate: Slots, policy: SlotPolicy, host: PlanningHost
+    ) -> [Budget] {
+        let pieces = UInt64(separate.count)
+        let vectors = layout.functions.reduce(UInt64(0)) { $0 + $1.description.vectors }
+        let largest = slots.planned.slots.map(\.range.pages).max() ?? 0
+        var budgets = [
+            Budget("slots", need: UInt64(slots.count), limit: UInt64(host.slots)),
+            Budget("pages in a slot", need: largest, limit: SlotLimits.maximumPages),
+        ]
+        budgets += addressBudgets(placed, host)
+        budgets += [
+            // A route a vector.
+            Budget("IRQ routes", need: vectors + Limit.ownRoutes, limit: Limit.routes),
+            // One for each function whose guest rings a doorbell.
+            Budget(
+                "ioeventfds on a bus", need: UInt64(layout.functions.count { $0.description.doorbell != nil }),
+                limit: Limit.ioeventfds),
+            // Each piece that is mapped for the guest is mapped for the devices as well, and so is the RAM.
+            Budget("VFIO DMA mappings", need: pieces + 1, limit: Limit.dmaMappings),
+            Budget("mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
+            // Of VFIO: a group and a device for each function, an eventfd for each vector.
+            Budget(
+                "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
+        ]
+        budgets += Limit.vhostUser.map { limit in
+            Budget(
+                "vhost-user regions, \(limit)", need: UInt64(slots.count) + 1, limit: limit,
+                condition: "with a vhost-user backend that takes \(limit)")
+        }
+        return budgets
+    }
+
+    /// Areas of host address space (`vm.max_map_count`): one for each piece, and where pieces are coalesced another one in
+    /// the window, with what is left free behind each run.
+    private static func areas(_ slots: Slots, _ policy: SlotPolicy) -> UInt64 {
+        let pieces = slots.planned.slots.reduce(0) { $0 + $1.mappings }
+        guard policy == .coalesced else { return UInt64(pieces) }
+        let inWindows = slots.planned.slots.filter { $0.range.size < Placement.windowThreshold || $0.mappings > 1 }
+        return UInt64(pieces + inWindows.reduce(0) { $0 + $1.mappings } + inWindows.count)
+    }
+
+    private static func addressBudgets(_ placed: PlacedLayout, _ host: PlanningHost) -> [Budget] {
+        let (apertures, real) = (placed.apertures, placed.real)
+        let low = placed.assignments.last { $0.base <= apertures.low.last.rawValue }
+        let high = placed.assignments.last { $0.base > apertures.low.last.rawValue }
+        func used(_ assignment: AddressAssignment?, _ aperture: GuestRange?) -> UInt64 {
+            guard let assignment, let aperture else { return 0 }
+            return assignment.base - aperture.first.rawValue + assignment.size
+        }
+        let (lowUsed, highUsed) = (used(low, apertures.low), used(high, apertures.high))
+        // Where it lies, or would if there were room.
+        let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
+        let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
+        return [
+            Budget("32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes),
+            Budget("64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes),
+            Budget(
+                "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
+                limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),
+            Budget("I/O ports", need: placed.ports, limit: UInt64(real.ports.count)),
+        ]
+    }
+}
+
+extension FunctionDescription {
+    /// Interrupts of its own: those of MSI-X, or of MSI.
+    fileprivate var vectors: UInt64 {
+        UInt64(msix?.vectors ?? msiVectors ?? 0)
+    }
+}

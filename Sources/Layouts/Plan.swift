@@ -1,0 +1,104 @@
+public import Memslots
+public import PCI
+
+/// What a layout would need: which slots, at what cost, and what runs out first. Nothing is made, and no KVM is asked.
+public struct Plan: Sendable {
+    /// What becomes of one function.
+    public struct Function: Sendable {
+        public let function: Layout.Function
+        public let mapped: Int
+        public let trapped: Int
+        /// Memory BARs below a page: they are trapped whole, for no slot can be so small.
+        public let subPageBARs: [Int]
+        /// BARs that are more than one piece.
+        public let splitBARs: [Int]
+    }
+
+    /// Slots, and what they cost, under one policy.
+    public struct Slots: Sendable {
+        public let planned: PlannedSlots
+        /// Of a guest that switches decode of one function after the other off and on.
+        public let toggleEdits: Int
+        public let toggleMicroseconds: [Footprint.MMU: Double]
+        public let kernelBytes: [Footprint.MMU: UInt64]
+
+        public var count: Int { planned.count }
+    }
+
+    public let layout: Layout
+    public let policy: SlotPolicy
+    public let host: PlanningHost
+    public let functions: [Function]
+    public let separate: Slots
+    public let coalesced: Slots
+    public let advice: [Advice]
+    public let budgets: [Budget]
+    /// Why the machine cannot place everything; the slots are then counted as if it could.
+    public let obstacle: AssignmentError?
+    /// Where a machine would have everything, as `layout` would draw it without its RAM.
+    public let memory: MemoryDescription
+
+    public init(
+        _ layout: Layout, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost()
+    ) throws(AssignmentError) {
+        self.layout = layout
+        self.policy = policy
+        self.host = host
+        let pieces = layout.functions.map { FunctionPieces($0) }
+        functions = pieces.map(\.summary)
+        advice = Advice.of(layout)
+
+        let placed = try PlacedLayout(layout, pieces, addressBits: host.physicalAddressBits)
+        obstacle = placed.obstacle
+        separate = placed.slots(.separate, costs: host.costs)
+        coalesced = placed.slots(.coalesced, costs: host.costs)
+        let chosen = policy == .separate ? separate : coalesced
+        budgets = Self.makeBudgets(layout, placed, slots: chosen, separate: separate, policy: policy, host: host)
+        memory = placed.description(of: chosen.planned)
+    }
+
+    /// The slots under the policy that was asked for.
+    public var slots: Slots { policy == .separate ? separate : coalesced }
+
+    public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
+    public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
+
+    /// Whether everything fits that counts without conditions.
+    public var fits: Bool {
+        budgets.allSatisfy { $0.fits || $0.condition != nil }
+    }
+
+    /// Of the budgets that count without conditions the one that is used most: more of the same ends there first.
+    public var firstToEnd: Budget? {
+        budgets.filter { $0.condition == nil }.max { $0.share < $1.share }
+    }
+
+    /// Whether the slots fit on the kernels of an era.
+    public func fits(_ era: SlotEra) -> Bool {
+        slots.count <= era.slots
+    }
+}
+
+/// A function's registers with their pieces.
+struct FunctionPieces {
+    let summary: Plan.Function
+    /// In the order of the registers.
+    let registers: [(register: BaseAddressRegister, pieces: [BARPiece])]
+
+    init(_ function: Layout.Function) {
+        let description = function.description
+        registers = description.registers.map { ($0, description.pieces(of: $0)) }
+        var (mapped, trapped) = (0, 0)
+        var (subPage, split): ([Int], [Int]) = ([], [])
+        for (register, pieces) in registers {
+            let mappedHere = pieces.count { $0.kind == .mapped }
+            mapped += mappedHere
+            trapped += pieces.count - mappedHere
+            guard case .bar(let number) = register else { continue }
+            if let size = pieces.first?.size, pieces.count == 1, size < Page.size { subPage.append(number) }
+            if pieces.count > 1 { split.append(number) }
+        }
+        summary = Plan.Function(
+            function: function, mapped: mapped, trapped: trapped, subPageBARs: subPage, splitBARs: split)
+    }
+}

@@ -1,0 +1,54 @@
+import Memslots
+import PCI
+
+/// The edits by which slots follow a guest that switches decode of each function off and on, one after the other, as guests
+/// do that size BARs.
+struct ToggleEdits {
+    private(set) var count = 0
+    /// Slots that are created, and those that are deleted, by the bytes that KVM keeps for them.
+    private var pages: [UInt64] = []
+
+    /// `regions` are mapped and come by address, as the slots that they share do.
+    init(_ regions: [DecodedRegion], in slots: [PlannedSlots.Slot]) {
+        var next = 0
+        for slot in slots {
+            let shared = regions[next..<next + slot.mappings]
+            next += slot.mappings
+            if shared.count == 1 {
+                edit(slot.range.pages, rests: [])
+                continue
+            }
+            // Each function takes its regions out of the run: what was before, between and behind them remains.
+            for (_, places) in Dictionary(grouping: shared.indices, by: { shared[$0].owner.function }) {
+                var rests: [UInt64] = []
+                var start = shared.startIndex
+                for place in places + [shared.endIndex] {
+                    if place > start {
+                        let first = shared[start].range.first
+                        let last = shared[place - 1].range.last
+                        rests.append(last.frame - first.frame + 1)
+                    }
+                    start = place + 1
+                }
+                edit(slot.range.pages, rests: rests)
+            }
+        }
+    }
+
+    /// Off: the slot goes, its rests come. On: the other way round.
+    private mutating func edit(_ whole: UInt64, rests: [UInt64]) {
+        count += 2 * (1 + rests.count)
+        pages.append(whole)
+        pages += rests
+    }
+
+    /// Each slot is created once and deleted once.
+    func microseconds(_ costs: PlanningHost.EditCosts, _ mmu: Footprint.MMU) -> Double {
+        let least = Double(Footprint.kernelBytes(pages: 1, mmu: mmu))
+        return pages.reduce(0) { sum, pages in
+            let bytes = Double(Footprint.kernelBytes(pages: pages, mmu: mmu)) - least
+            return sum + costs.createMicroseconds + costs.deleteMicroseconds
+                + costs.microsecondsPerMiB * bytes / Double(1 << 20)
+        }
+    }
+}
