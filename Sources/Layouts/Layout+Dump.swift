@@ -88,26 +88,38 @@ private struct DumpBuilder {
         if let problem = function.problems.first {
             return skip(function.address, problem.text, line: problem.line)
         }
+        guard let sizes = sizes(of: function) else { return }
         var bars: [Int: BARDescription] = [:]
-        var romSize: UInt64?
         for (register, region) in function.regions {
-            let place = DumpSelection.Place(function: function.address, region: .register(register))
-            guard let size = selection.sizes[place] ?? region.size else {
-                return skip(function.address, Self.lacksSize(place, "\(register)", region), line: function.line)
-            }
-            if case .bar(let number) = register {
-                bars[number] = region.bar(number, size: size, hasNext: function.regions[.bar(number + 1)] != nil)
-            } else {
-                romSize = size
-            }
+            guard case .bar(let number) = register, let size = sizes[register] else { continue }
+            bars[number] = region.bar(number, size: size, hasNext: function.regions[.bar(number + 1)] != nil)
         }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
-            classCode: function.classCode ?? 0xff0000, bars: bars, romSize: romSize,
+            classCode: function.classCode ?? 0xff0000, bars: bars, romSize: sizes[.rom],
             msiVectors: function.msiVectors, msix: function.msix)
         description.addDoorbell()
         append(description, source: function.address, name: function.name, line: function.line)
         addVirtualFunctions(of: function)
+    }
+
+    /// How large everything is; nil where that is not known, after the function has been skipped.
+    private mutating func sizes(of function: DumpedFunction) -> [BaseAddressRegister: UInt64]? {
+        var sizes: [BaseAddressRegister: UInt64] = [:]
+        var missing: [String] = []
+        for (register, region) in function.regions.sorted(by: { $0.key < $1.key }) {
+            let place = DumpSelection.Place(function: function.address, region: .register(register))
+            if let size = selection.sizes[place] ?? region.size ?? region.mostPorts {
+                sizes[register] = size
+            } else {
+                missing.append(Self.lacking(place, "\(register)", region))
+            }
+        }
+        guard missing.isEmpty else {
+            skip(function.address, Self.lacksSizes(missing), line: function.line)
+            return nil
+        }
+        return sizes
     }
 
     private mutating func append(
@@ -125,14 +137,19 @@ private struct DumpBuilder {
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
         guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
         var bars: [Int: BARDescription] = [:]
-        for (number, region) in function.virtualRegions {
+        var missing: [String] = []
+        for (number, region) in function.virtualRegions.sorted(by: { $0.key < $1.key }) {
             let place = DumpSelection.Place(function: function.address, region: .virtual(number))
-            guard let size = selection.sizes[place] ?? region.size else {
-                let text = "its virtual functions are not counted: " + Self.lacksSize(place, "VF BAR \(number)", region)
-                warnings.append(DumpWarning(text, line: function.line, function: function.address))
-                return
+            if let size = selection.sizes[place] ?? region.size {
+                bars[number] = region.bar(number, size: size, hasNext: function.virtualRegions[number + 1] != nil)
+            } else {
+                missing.append(Self.lacking(place, "VF BAR \(number)", region))
             }
-            bars[number] = region.bar(number, size: size, hasNext: function.virtualRegions[number + 1] != nil)
+        }
+        guard missing.isEmpty else {
+            let text = "its virtual functions are not counted: " + Self.lacksSizes(missing)
+            warnings.append(DumpWarning(text, line: function.line, function: function.address))
+            return
         }
         let description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID,
@@ -153,14 +170,25 @@ private struct DumpBuilder {
         }
     }
 
-    private static func lacksSize(_ place: DumpSelection.Place, _ name: String, _ region: DumpedFunction.Region) -> String {
+    private static func lacksSizes(_ missing: [String]) -> String {
+        "the dump does not tell the size of " + missing.joined(separator: ", ")
+    }
+
+    private static func lacking(
+        _ place: DumpSelection.Place, _ name: String, _ region: DumpedFunction.Region
+    ) -> String {
         // BARs are naturally aligned, so that an address bounds the size.
-        let most = region.base == 0 ? "" : ", at most \(hexadecimal(region.base & (0 &- region.base))) bytes at its address"
-        return "the dump does not tell the size of \(name)\(most) (--size \(place)=SIZE)"
+        let most = region.base == 0 ? "" : "at most \(hexadecimal(region.base & (0 &- region.base))) bytes, "
+        return "\(name) (\(most)--size \(place)=SIZE)"
     }
 }
 
 extension DumpedFunction.Region {
+    /// How many ports there can be at an address; ports take no slots, so that nobody has to look up how many there are.
+    fileprivate var mostPorts: UInt64? {
+        kind == .io ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
+    }
+
     /// As a BAR. What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
     fileprivate func bar(_ number: Int, size: UInt64, hasNext: Bool) -> BARDescription {
         let isWide = kind == .memory32 && base > UInt32.max && number < 5 && !hasNext

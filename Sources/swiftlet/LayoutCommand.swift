@@ -10,22 +10,26 @@ struct LayoutCommand: ParsableCommand {
         commandName: "layout",
         abstract: "Build a machine with assigned-device BARs, and let a guest exercise them.",
         discussion: """
-            LAYOUT is a preset (--list shows them) or a layout file in JSON, named with a slash or a dot in it. The guest \
-            finds every function, sizes and places every BAR, writes and reads back each that is mapped, and takes an \
+            LAYOUT is a preset (--list shows them), a layout file in JSON, what lspci -vvv printed, or a directory as \
+            /sys/bus/pci/devices; files have a slash or a dot in their names. The guest finds every function, sizes and places every BAR, writes and reads back each that is mapped, and takes an \
             interrupt of each function that has MSI-X. The exit status is 1 if anything is not as it should be.
 
             Examples:
               swiftlet layout full-bus
               swiftlet layout full-bus --slots coalesced --json
               swiftlet layout ./mine.json
+              swiftlet layout machine.txt --only 01:00.0,01:00.1
             """
     )
 
-    @Argument(help: ArgumentHelp("A preset or a layout file.", valueName: "layout"))
+    @Argument(help: ArgumentHelp("A preset, a layout file or a dump.", valueName: "layout"))
     var layout: String?
 
     @Flag(help: "List the presets.")
     var list = false
+
+    @OptionGroup
+    var dump: DumpOptions
 
     @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
     var slots = SlotPolicy.separate
@@ -57,7 +61,8 @@ struct LayoutCommand: ParsableCommand {
             try printOut(TextTable(columns: [.left("layout"), .right("functions"), .left("shows")], rows: rows).text)
             return
         }
-        let layout = try LayoutArgument(name: layout ?? "").load()
+        var warnings: [String] = []
+        let layout = try LayoutArgument(name: layout ?? "").load(dump.selection, warnings: &warnings)
         let result: PCIRun
         do throws(MachineError) {
             result = try PCIRun(

@@ -114,7 +114,7 @@ struct LayoutText {
             + TextTable(columns: [.left("\(report.layout)"), .left("")], rows: totals).text
     }
 
-    private static func size(_ bytes: UInt64) -> String {
+    static func size(_ bytes: UInt64) -> String {
         for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] as [(String, UInt64)]
         where bytes >= 1 << shift {
             return "\(bytes >> shift) \(unit)"
@@ -122,7 +122,7 @@ struct LayoutText {
         return "\(bytes) B"
     }
 
-    private static func milliseconds(_ seconds: Double) -> String {
+    static func milliseconds(_ seconds: Double) -> String {
         "\((seconds * 10000).rounded() / 10) ms"
     }
 

@@ -13,7 +13,8 @@ struct SwiftletCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, GuestsCommand.self, LayoutCommand.self, StressCommand.self, ProbeCommand.self,
+            RunCommand.self, GuestsCommand.self, LayoutCommand.self, PlanCommand.self, StressCommand.self,
+            ProbeCommand.self,
         ]
     )
 

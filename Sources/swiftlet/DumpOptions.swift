@@ -1,0 +1,63 @@
+import ArgumentParser
+import Layouts
+public import PCI
+
+/// What to take of a dump, for all commands that read one.
+struct DumpOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Only these functions, by their addresses: 01:00.0,02:00.0", valueName: "addresses"))
+    var only: AddressList?
+
+    @Option(help: ArgumentHelp("All but these functions.", valueName: "addresses"))
+    var exclude: AddressList?
+
+    @Option(
+        help: ArgumentHelp(
+            "The size of a BAR that a dump does not tell: 01:00.0/2=16M, also /rom, and /vf0 of virtual functions.",
+            valueName: "bar=size"))
+    var size: [RegionSize] = []
+
+    @Option(
+        help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
+    var vfs = 0
+
+    func validate() throws {
+        guard vfs >= 0 else { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
+    }
+
+    var selection: DumpSelection {
+        var selection = DumpSelection()
+        selection.only = only?.addresses ?? []
+        selection.excluded = exclude?.addresses ?? []
+        for entry in size {
+            selection.sizes[entry.place] = entry.bytes
+        }
+        selection.virtualFunctions = vfs
+        return selection
+    }
+}
+
+/// `01:00.0,0001:02:00.1`
+struct AddressList: ExpressibleByArgument {
+    let addresses: [DomainAddress]
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        addresses = parts.compactMap { DomainAddress(text: String($0)) }
+        guard addresses.count == parts.count else { return nil }
+    }
+}
+
+/// `01:00.0/2=16M`
+struct RegionSize: ExpressibleByArgument {
+    let place: DumpSelection.Place
+    let bytes: UInt64
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
+        guard parts.count == 2, let place = DumpSelection.Place(text: String(parts[0])),
+            let size = ByteSize(argument: String(parts[1]))
+        else { return nil }
+        self.place = place
+        bytes = size.bytes
+    }
+}

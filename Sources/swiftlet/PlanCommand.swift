@@ -1,0 +1,111 @@
+import ArgumentParser
+import Host
+import Layouts
+import Machine
+import Memslots
+import PCI
+
+struct PlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Tell what a layout would need, on which kernels it fits, and what runs out first.",
+        discussion: """
+            LAYOUT is a preset (`swiftlet layout --list`), a layout file in JSON, what lspci -vvv printed, or a directory as \
+            /sys/bus/pci/devices; files have a slash or a dot in their names. No KVM is needed. A hex dump (lspci -xxx) does not \
+            tell the sizes of BARs: give them with --size. The exit status is 1 if a budget is exceeded.
+
+            Examples:
+              swiftlet plan full-bus --kernel 4.0
+              sudo lspci -vvv > machine.txt; swiftlet plan machine.txt --exclude 00:02.0
+              sudo swiftlet plan /sys/bus/pci/devices --only 01:00.0,01:00.1 --vfs 8 --kernel host
+            """
+    )
+
+    @Argument(help: ArgumentHelp("A preset, a layout file or a dump.", valueName: "layout"))
+    var layout: String
+
+    @OptionGroup
+    var dump: DumpOptions
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @Option(
+        help: ArgumentHelp(
+            "Plan for this version of Linux instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
+            valueName: "version|host"))
+    var kernel: KernelChoice?
+
+    @Option(help: ArgumentHelp("Guest-physical address bits, 36 to 52, unless the host tells.", valueName: "n"))
+    var addressBits: Int?
+
+    @Option(help: ArgumentHelp("Draw where everything would lie into this file.", valueName: "file.svg"))
+    var map: String?
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        if let addressBits, !PlanningHost.addressBits.contains(addressBits) {
+            throw ValidationError("--address-bits \(addressBits): there are 36 to 52 of them.")
+        }
+    }
+
+    func run() throws {
+        var warnings: [String] = []
+        let layout = try LayoutArgument(name: layout).load(dump.selection, warnings: &warnings)
+        var host = try kernel?.host() ?? PlanningHost()
+        if let addressBits { host.physicalAddressBits = addressBits }
+        let plan: Plan
+        do throws(AssignmentError) {
+            plan = try Plan(layout, policy: slots, host: host)
+        } catch {
+            throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)
+        }
+        if let map {
+            try MapFile.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned", to: map)
+        }
+        if json {
+            try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
+        } else {
+            try printOut(PlanText(plan).text)
+        }
+        if !plan.fits {
+            throw ExitCode(1)
+        }
+    }
+}
+
+/// `--kernel`: a version, or this host.
+enum KernelChoice: ExpressibleByArgument {
+    case version(KernelVersion)
+    case host
+
+    init?(argument: String) {
+        if argument == "host" {
+            self = .host
+        } else if let version = KernelVersion(text: argument) {
+            self = .version(version)
+        } else {
+            return nil
+        }
+    }
+
+    /// The limits to plan with; those of this host are asked of its KVM and its kernel.
+    func host() throws -> PlanningHost {
+        switch self {
+        case .version(let version): return PlanningHost(slots: SlotEra.of(version).slots)
+        case .host:
+            let probe: HostProbe
+            do throws(MachineError) { probe = try HostProbe() } catch { throw failure(error) }
+            var host = PlanningHost(
+                slots: probe.slotLimit, physicalAddressBits: probe.physicalAddressBits,
+                costs: PlanningHost.EditCosts(
+                    createMicroseconds: probe.slotCosts.createMicroseconds,
+                    deleteMicroseconds: probe.slotCosts.deleteMicroseconds))
+            host.mappedAreas = KernelLimits.mappedAreas ?? host.mappedAreas
+            host.openFiles = KernelLimits.openFiles ?? host.openFiles
+            return host
+        }
+    }
+}
