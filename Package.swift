@@ -82,13 +82,16 @@ let package = Package(
         tests("DevicesTests", ["PropertySupport", "Devices"]),
         tests("ImagesTests", ["PropertySupport", "Images", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCI", "Memslots", "Devices"]),
-        tests("LayoutsTests", ["Layouts", "PCI"]),
+        tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Memslots"]),
         tests("HostTests", ["Host"]),
 
         // The seeds of property tests.
         .target(
             name: "PropertySupport", dependencies: ["SeededRandom"], path: "Tests/PropertySupport",
             swiftSettings: settings),
+
+        // Dumps of machines that do not exist.
+        .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
@@ -97,11 +100,11 @@ let package = Package(
             "MachineTests",
             [
                 "PropertySupport", "Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts",
-                "LiveSupport",
+                "LayoutFixtures", "LiveSupport",
             ]),
         tests(
             "StressTests",
             ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
-        tests("CommandLineTests", ["swiftlet", "Stress", "LiveSupport"]),
+        tests("CommandLineTests", ["swiftlet", "Stress", "LayoutFixtures", "LiveSupport"]),
     ]
 )
