@@ -1,0 +1,122 @@
+import Foundation
+import LayoutFixtures
+import Testing
+
+/// Needs no KVM.
+@Suite("swiftlet plan")
+struct PlanTests {
+    @Test("a full bus is 2048 slots, which fit 5.12 and not 4.0")
+    func fullBus() throws {
+        let json = try report(["full-bus"])
+        #expect(json["layout"] as? String == "full-bus" && json["functions"] as? Int == 256)
+        #expect(json["pieces"] as? [String: Int] == ["mapped": 2048, "trapped": 256])
+        #expect(json["slots"] as? [String: Int] == ["separate": 2048, "coalesced": 258])
+        #expect(json["kernelBytes"] as? [String: Int] == ["shadow": 48 << 20, "tdp": 16 << 20])
+        #expect(json["fits"] as? Bool == true && json["firstToEnd"] as? String == "open files")
+        let kernels = try #require(json["kernels"] as? [[String: Any]])
+        #expect(kernels.map { $0["version"] as? String } == ["before 3.9", "3.9", "4.0", "5.12"])
+        #expect(kernels.map { $0["fits"] as? Bool } == [false, false, false, true])
+        #expect(kernels.map { $0["slots"] as? Int } == [32, 125, 509, 32764])
+        #expect(kernels.allSatisfy { $0["tableBytes"] is Int })
+        let budgets = try #require(json["budgets"] as? [[String: Any]])
+        let address = budgets.first { $0["name"] as? String == "highest guest address" }
+        #expect(address?["need"] as? String == "0xd09fffff" && address?["limit"] as? String == "0xffffffffffff")
+        let slots = budgets.first { $0["name"] as? String == "slots" }
+        #expect(slots?["need"] as? Int == 2048 && slots?["limit"] as? Int == 32764 && slots?["fits"] as? Bool == true)
+        for name in ["32-bit aperture", "IRQ routes", "VFIO DMA mappings", "mapped areas", "vhost-user regions, 509"] {
+            #expect(budgets.contains { $0["name"] as? String == name })
+        }
+    }
+
+    @Test("the text has the functions, the four kernels and the tables of 2012")
+    func text() throws {
+        let result = try Command("plan", "full-bus").run()
+        #expect(result.status == 0)
+        for words in ["00:1f.7", "2048 separate, 258 coalesced", "2456", "9000", "7680", "7440", "32764", "BAR 5"] {
+            #expect(result.output.contains(words), "\(words)")
+        }
+        #expect(result.output.contains("the first to end: open files"))
+    }
+
+    @Test(
+        "over budget ends with 1",
+        arguments: [
+            (["full-bus"], 0), (["full-bus", "--kernel", "4.0"], 1), (["full-bus", "--kernel", "6.1.0-13-amd64"], 0),
+            (["full-bus", "--kernel", "4.0", "--slots", "coalesced"], 0), (["past-the-limit"], 1),
+            (["hgx-8", "--address-bits", "39"], 1), (["hgx-8"], 0),
+        ])
+    func status(arguments: [String], status: Int32) throws {
+        var command = Command("plan")
+        command.arguments += arguments
+        #expect(try command.run().status == status)
+    }
+
+    @Test("wrong usage ends with 64, bad input with 65, both in a line")
+    func errors() throws {
+        let dump = try TemporaryFile(Array(LspciText.workstation().utf8))
+        let usage = [
+            ["nothing"], ["full-bus", "--kernel", "new"], ["full-bus", "--address-bits", "20"], ["full-bus", "--only", "1"],
+            [dump.path, "--only", "05:00.0"], ["full-bus", "--size", "00:00.0/0=4K"], [dump.path, "--size", "01:00.0=4K"],
+            ["one", "--exclude", "00:04.0,"], ["one", "--vfs", "-1"],
+        ]
+        for arguments in usage {
+            var command = Command("plan")
+            command.arguments += arguments
+            let result = try command.run()
+            #expect(result.status == 64 && result.output.isEmpty, "\(arguments): \(result.errors)")
+        }
+        for text in ["", "not a dump\n", "00:00.0 VGA: no regions\n", LspciText.bridge("00:01.0")] {
+            let file = try TemporaryFile(Array(text.utf8))
+            let result = try Command("plan", file.path).run()
+            #expect(result.status == 65 && result.output.isEmpty)
+            #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+        }
+        #expect(try Command("plan", "/nonexistent/dump").run().status == 65)
+    }
+
+    @Test("a dump is planned, chosen functions alone, and what is skipped is told on standard error and in the report")
+    func dump() throws {
+        let file = try TemporaryFile(Array((LspciText.workstation() + "05:00.0 Disk: x\n\tRegion 0: what\n\n").utf8))
+        let json = try report([file.path, "--only", "21:00.0,41:00.0"])
+        let list = try #require(json["functionList"] as? [[String: Any]])
+        #expect(list.map { $0["address"] as? String } == ["21:00.0", "41:00.0"])
+        #expect(list.map { $0["mapped"] as? Int } == [3, 4])
+        let result = try Command("plan", file.path, "--json").run()
+        #expect(result.errors.contains("05:00.0") && result.errors.contains("skipped"))
+        let all = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+        #expect((all["warnings"] as? [String])?.count == 1)
+        #expect(all["functions"] as? Int == 8 && all["bridges"] as? Int == 1)
+        let with = try report([file.path, "--only", "21:00.0", "--vfs", "4", "--size", "21:00.0/vf0=1M"])
+        #expect(with["functions"] as? Int == 5)
+    }
+
+    @Test("a directory as in sysfs is planned")
+    func sysfs() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let function = directory.appending(path: "0000:03:00.0")
+        try FileManager.default.createDirectory(at: function, withIntermediateDirectories: true)
+        try Data(ConfigBytes.network.bytes).write(to: function.appending(path: "config"))
+        try Data(ConfigBytes.networkResource.utf8).write(to: function.appending(path: "resource"))
+        let json = try report([directory.path, "--vfs", "2"])
+        #expect(json["functions"] as? Int == 3)
+        #expect((json["slots"] as? [String: Int])?["separate"] == 6)
+    }
+
+    @Test("the map has every piece")
+    func map() throws {
+        let file = try TemporaryFile([])
+        #expect(try Command("plan", "typical-16", "--map", file.path).run().status == 0)
+        let svg = try String(contentsOfFile: file.path, encoding: .utf8)
+        // The drawing itself, 64 mapped pieces and 16 trapped ones.
+        #expect(svg.components(separatedBy: "<title>").count - 1 == 81)
+    }
+
+    private func report(_ arguments: [String]) throws -> [String: Any] {
+        var command = Command("plan", "--json")
+        command.arguments += arguments
+        let result = try command.run()
+        #expect(result.status == 0, "\(result.errors)")
+        return try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+    }
+}

@@ -1,0 +1,138 @@
+import LayoutFixtures
+import Memslots
+import PCI
+import Testing
+
+@testable import Layouts
+
+@Suite("Plans")
+struct PlanTests {
+    @Test(
+        "presets need what the discussion of 2012 counted, on the kernels that came of it",
+        arguments: [
+            ("one", 1, [true, true, true, true]), ("typical-16", 64, [false, true, true, true]),
+            ("typical-32", 128, [false, false, true, true]), ("full-bus", 2048, [false, false, false, true]),
+            ("past-the-limit", 32768, [false, false, false, false]), ("hgx-8", 40, [false, true, true, true]),
+        ])
+    func presets(name: String, slots: Int, kernels: [Bool]) throws {
+        let plan = try Plan(try #require(Layout.preset(name)))
+        #expect(plan.separate.count == slots && plan.mapped == slots)
+        #expect(SlotEra.all.map(plan.fits) == kernels)
+        #expect(plan.separate.toggleEdits == 2 * slots)
+        #expect(plan.obstacle == nil)
+        #expect(plan.fits == (name != "past-the-limit"))
+    }
+
+    @Test("a full bus coalesced is 258 slots, and fits 4.0")
+    func coalesced() throws {
+        let plan = try Plan(try #require(Layout.preset("full-bus")), policy: .coalesced)
+        #expect(plan.coalesced.count == 258 && plan.slots.count == 258)
+        #expect(plan.fits(SlotEra.of(KernelVersion(4, 19))))
+        #expect(plan.memory.rows.count == 2048 && plan.memory.trapped.count == 256)
+        #expect(Set(plan.memory.rows.map(\.slot)) == Set(0..<258))
+        // 2048 pages, in the kernel's accounting for one-page slots.
+        let separate = try Plan(try #require(Layout.preset("full-bus")))
+        #expect(separate.separate.kernelBytes == [.shadow: 2048 * 24 << 10, .tdp: 2048 * 8 << 10])
+    }
+
+    @Test(
+        "a version belongs to the slots that it had",
+        arguments: [
+            ("2.6.32", 32), ("3.8", 32), ("3.9", 125), ("3.19.8", 125), ("4.0", 509), ("v5.11-rc3", 509), ("5.12", 32764),
+            ("6.1.0-13-amd64", 32764),
+        ])
+    func versions(text: String, slots: Int) throws {
+        #expect(SlotEra.of(try #require(KernelVersion(text: text))).slots == slots)
+    }
+
+    @Test("what is no version is none", arguments: ["", "5", "x.y", "5.", "-3.4", "1.2", "99999999999999999999.1", "host"])
+    func badVersions(text: String) {
+        #expect(KernelVersion(text: text) == nil)
+    }
+
+    @Test("the slot tables of 2012 are there")
+    func tables() {
+        #expect(FixedTable.of2012.map(\.bytes) == [2456, 9000, 7680, 7440])
+        #expect(SlotEra.all.map { $0.tableBytes(for: 10) } == [2456, 7440, 29760, 13 * 58 + 8])
+    }
+
+    @Test("20,000 full functions are counted, though no machine has room for them")
+    func twentyThousand() throws {
+        let full = try #require(Layout.preset("full-bus")?.functions.first?.description)
+        let plan = try Plan(Layout(name: "many", count: 20000, of: full))
+        #expect(plan.separate.count == 160_000)
+        // One run of BARs up to each hole, what is behind the last one, and one of ROMs.
+        #expect(plan.coalesced.count == 20002)
+        #expect(plan.obstacle != nil && !plan.fits)
+        let low = try #require(plan.budgets.first { $0.name == "32-bit aperture" })
+        // Nine pages of BARs and one of ROM, all naturally aligned.
+        #expect(low.need == 20000 * 10 * 4096 && !low.fits)
+        #expect(plan.budgets.first { $0.name == "VFIO DMA mappings" }?.fits == false)
+        #expect(plan.budgets.first { $0.name == "highest guest address" }?.fits == true)
+    }
+
+    @Test("a BAR of 512 MiB has no place below 4 GiB, for it would be aligned")
+    func alignment() throws {
+        let plan = try Plan(layout(BARDescription(kind: .memory32, size: 512 << 20)))
+        let low = try #require(plan.budgets.first { $0.name == "32-bit aperture" })
+        #expect(low.need == 768 << 20 && !low.fits && !plan.fits)
+        #expect(plan.separate.count == 1)
+    }
+
+    @Test("few address bits and large BARs pass the highest address")
+    func addressBits() throws {
+        let large = layout(BARDescription(kind: .memory64, size: 1 << 39))
+        let narrow = try Plan(large, host: PlanningHost(physicalAddressBits: 39))
+        let address = try #require(narrow.budgets.first { $0.unit == .address })
+        #expect(!address.fits && address.limit == (1 << 39) - 1 && address.need == (1 << 40) - 1)
+        #expect(!narrow.fits)
+        #expect(try Plan(large).fits)
+    }
+
+    @Test("a slot has at most 2^31 - 1 pages")
+    func largestSlot() throws {
+        let plan = try Plan(layout(BARDescription(kind: .memory64, size: 1 << 43)))
+        #expect(plan.budgets.first { $0.name == "pages in a slot" }?.fits == false)
+    }
+
+    @Test("the largest BARs there can be have no end to their plan")
+    func overflow() throws {
+        let bars = Dictionary(
+            uniqueKeysWithValues: [0, 2, 4].map { ($0, BARDescription(kind: .memory64, size: 1 << 52)) })
+        let description = FunctionDescription(vendorID: 1, deviceID: 1, bars: bars)
+        let some = try Plan(Layout(name: "large", count: 100, of: description))
+        #expect(some.separate.count == 300 && !some.fits)
+        #expect(throws: AssignmentError.self) { try Plan(Layout(name: "larger", count: 20000, of: description)) }
+    }
+
+    @Test("advice tells which BARs share pages with MSI-X, once for all that are alike")
+    func advice() throws {
+        let layout = try Layout.read(
+            LspciReader.read(Array(LspciText.workstation().utf8)), name: "x").layout
+        let advice = try Plan(layout).advice
+        #expect(advice.count == 1)
+        #expect(advice[0].functions.map { "\($0)" } == ["21:00.0", "81:00.0"])
+        // Two pages, less 64 entries of 16 bytes and a word of 64 bits.
+        #expect(advice[0].bar.sharedBytes == 8192 - 1024 - 8)
+        #expect(advice[0].bar.savedSlots == 1)
+    }
+
+    @Test("functions are chosen by the addresses that they had; a lone function becomes one that software finds")
+    func selection() throws {
+        let layout = try #require(Layout.preset("full-bus"))
+        var selection = DumpSelection()
+        selection.only = ["00:03.2", "00:03.5", "00:04.0"].compactMap { DomainAddress(text: $0) }
+        let some = try layout.selecting(selection)
+        #expect(some.functions.map { "\($0.source) \($0.address)" } == ["00:03.2 00:00.0", "00:03.5 00:00.1", "00:04.0 00:04.0"])
+        selection.only = []
+        selection.excluded = [try #require(DomainAddress(text: "00:00.0"))]
+        #expect(try layout.selecting(selection).functions.count == 255)
+        selection.excluded = [try #require(DomainAddress(text: "0001:00:00.0"))]
+        let error = #expect(throws: LayoutError.self) { _ = try layout.selecting(selection) }
+        #expect(error.map { "\($0)".contains("0001:00:00.0") } == true)
+    }
+
+    private func layout(_ bar: BARDescription) -> Layout {
+        Layout(name: "x", count: 1, of: FunctionDescription(vendorID: 1, deviceID: 1, bars: [0: bar]))
+    }
+}

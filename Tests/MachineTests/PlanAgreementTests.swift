@@ -1,0 +1,73 @@
+import LayoutFixtures
+import Memslots
+import PCI
+import Testing
+
+@testable import Layouts
+@testable import Machine
+
+/// A kernel that says yes to everything.
+private struct Agreeing: SlotInstaller {
+    mutating func park() {}
+    mutating func resume() {}
+    mutating func set(_ request: SlotRequest) throws(SlotErrno) {}
+    mutating func place(_ piece: WindowPiece) throws(SlotErrno) {}
+    mutating func clear(_ piece: WindowPiece) throws(SlotErrno) {}
+    mutating func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] { [] }
+}
+
+/// The machine's own way from functions to slots, without KVM, against the plan.
+@Suite("A plan and a machine")
+struct PlanAgreementTests {
+    @Test("have the same slots at the same addresses, and the same edits", arguments: names, SlotPolicy.allCases)
+    func agreement(name: String, policy: SlotPolicy) throws {
+        let layout = try Self.layout(name)
+        let plan = try Plan(layout, policy: policy)
+
+        var configuration = MachineConfiguration()
+        configuration.functions = layout.byAddress
+        let machine = MachineLayout(configuration, physicalAddressBits: plan.host.physicalAddressBits)
+        var pci = try #require(try machine.makePCIDevices())
+        var offset: UInt64 = 0
+        for (owner, size) in pci.backedRegisters {
+            pci.setBacking(Backing(offset: offset), of: owner)
+            offset += size
+        }
+        let mappings = pci.allMappings()
+        let windows = [MemoryMap.lowAperture, try #require(machine.highAperture)].map {
+            HostWindow(aperture: $0, host: (1 << 46) + $0.first.rawValue)
+        }
+        var space = AddressSpace(
+            limits: SlotLimits(userSlots: 1 << 15), policy: policy,
+            placement: Placement(backings: [1 << 12], windows: windows))
+        var kernel = Agreeing()
+        try space.change(adding: mappings, through: &kernel)
+        let slots = space.table.all.map(\.range).sorted { $0.first < $1.first }
+        #expect(slots == plan.slots.planned.slots.map(\.range))
+        #expect(plan.memory.rows.map(\.mapping.owner) == space.mappings(in: .everything).map(\.owner))
+
+        let before = space.table.edits.total
+        for function in Dictionary(grouping: mappings, by: { $0.owner.prefix { $0 != " " } }).values {
+            try space.change(removing: function.map(\.range), through: &kernel)
+            try space.change(adding: function, through: &kernel)
+        }
+        #expect(space.table.edits.total - before == UInt64(plan.slots.toggleEdits))
+    }
+
+    private static let names = Layout.presets.map(\.name) + ["workstation", "oddities", "network"]
+
+    private static func layout(_ name: String) throws -> Layout {
+        if let preset = Layout.preset(name) { return preset }
+        var selection = DumpSelection()
+        selection.virtualFunctions = 7
+        var dump = LspciReader.read(Array((name == "oddities" ? LspciText.oddities : LspciText.workstation()).utf8))
+        if name == "network" {
+            var reader = SysfsReader()
+            reader.add(
+                directory: "0000:03:00.0", config: ConfigBytes.network.bytes,
+                resource: Array(ConfigBytes.networkResource.utf8))
+            dump = reader.result
+        }
+        return try Layout.read(dump, name: name, selection: selection).layout
+    }
+}
