@@ -22,16 +22,12 @@ public struct Advice: Hashable, Sendable {
     /// The advice for a layout, each piece of it once.
     static func of(_ layout: Layout) -> [Advice] {
         var functions: [BAR: [FunctionAddress]] = [:]
-        var known: [FunctionDescription: [BAR]] = [:]
+        var last: (description: FunctionDescription, bars: [BAR])?
         for function in layout.functions where function.description.msix != nil {
-            let bars: [BAR]
-            if let found = known[function.description] {
-                bars = found
-            } else {
-                bars = Self.bars(of: function.description)
-                known[function.description] = bars
+            if last?.description != function.description {
+                last = (function.description, bars(of: function.description))
             }
-            for bar in bars { functions[bar, default: []].append(function.address) }
+            for bar in last?.bars ?? [] { functions[bar, default: []].append(function.address) }
         }
         return functions.map { Advice(bar: $0.key, functions: $0.value) }.sorted {
             ($0.functions[0], $0.bar.number) < ($1.functions[0], $1.bar.number)

@@ -1,4 +1,4 @@
-public import Memslots
+import Memslots
 
 /// A version of Linux, as far as it matters: `5.12`, `6.1.0-13-amd64`.
 public struct KernelVersion: Hashable, Comparable, Sendable {

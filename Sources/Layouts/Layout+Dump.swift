@@ -1,5 +1,5 @@
-public import PCI
-internal import Memslots
+import Memslots
+import PCI
 
 extension Layout {
     /// The functions of a dump that can be assigned, and what is to be said of the others: bridges are left out, and so is,

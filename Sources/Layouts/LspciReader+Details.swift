@@ -21,7 +21,10 @@ extension LspciReader {
             takeVirtualFunctions(line, number)
         } else if scanner.skip("Bus: primary=") || scanner.contains("behind bridge") {
             current?.isBridge = true
-        } else if scanner.skip("Status: ") {
+        } else if scanner.skip("Control: ") {
+            if state.hasControl { current?.problem("a function begins here without its address", line: number) }
+            state.hasControl = true
+        } else if state.capability == nil, scanner.skip("Status: ") {
             // The secondary status of a bridge has a label of its own.
             state.saysCapabilities = scanner.contains("Cap+")
         } else if state.capability == nil || line.contains("[size=") {
@@ -69,7 +72,10 @@ extension LspciReader {
 
     private mutating func takeRegion(_ scanner: LineScanner, _ number: Int) {
         var scanner = scanner
-        guard state.capability != .other else { return }
+        guard state.capability == nil || state.capability == .virtualFunctions else {
+            current?.problem("a region behind capabilities: is the beginning of a function missing?", line: number)
+            return
+        }
         guard let bar = scanner.number(), bar < 6, scanner.skip(": ") else {
             current?.problem("a region has a number from 0 to 5", line: number)
             return
@@ -106,7 +112,9 @@ extension LspciReader {
             guard let base = base(&scanner) else { return nil }
             region = DumpedFunction.Region(kind: .io, base: base)
         } else {
-            guard scanner.skip("Memory at "), let base = base(&scanner), let kind = memoryKind(&scanner) else { return nil }
+            guard scanner.skip("Memory at "), let base = base(&scanner), let kind = memoryKind(&scanner) else {
+                return nil
+            }
             region = DumpedFunction.Region(kind: kind.kind, isPrefetchable: kind.isPrefetchable, base: base)
         }
         return takeTags(&scanner, of: &region) ? region : nil
@@ -167,7 +175,9 @@ extension LspciReader {
     private mutating func takeVirtualFunctions(_ line: LineScanner, _ number: Int) {
         func value(_ name: String, radix: UInt64 = 10) -> Int? {
             var scanner = line
-            guard scanner.skip(past: name), let value = scanner.number(radix: radix), value <= 0xffff else { return nil }
+            guard scanner.skip(past: name), let value = scanner.number(radix: radix), value <= 0xffff else {
+                return nil
+            }
             return Int(value)
         }
         if let total = value("Total VFs: ") {

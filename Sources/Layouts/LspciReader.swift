@@ -23,6 +23,7 @@ public struct LspciReader {
         var config: [UInt8] = []
         var isConfigBroken = false
         var hasText = false
+        var hasControl = false
         var saysCapabilities = false
         var hidesCapabilities = false
         var vectors: Int?

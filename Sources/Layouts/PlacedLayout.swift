@@ -39,7 +39,7 @@ struct PlacedLayout {
         var next = found[...]
         for function in pieces {
             for (register, pieces) in function.registers {
-                let owner = BAROwner(function: function.summary.function.address, register: register)
+                let owner = BAROwner(function: function.function.address, register: register)
                 guard let assignment = next.first, assignment.owner == owner else { continue }
                 next.removeFirst()
                 guard !pieces.isEmpty else { continue }

@@ -35,8 +35,7 @@ public struct Plan: Sendable {
     public let budgets: [Budget]
     /// Why the machine cannot place everything; the slots are then counted as if it could.
     public let obstacle: AssignmentError?
-    /// Where a machine would have everything, as `layout` would draw it without its RAM.
-    public let memory: MemoryDescription
+    private let placed: PlacedLayout
 
     public init(
         _ layout: Layout, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost()
@@ -44,21 +43,23 @@ public struct Plan: Sendable {
         self.layout = layout
         self.policy = policy
         self.host = host
-        let pieces = layout.functions.map { FunctionPieces($0) }
+        let pieces = FunctionPieces.of(layout)
         functions = pieces.map(\.summary)
         advice = Advice.of(layout)
 
-        let placed = try PlacedLayout(layout, pieces, addressBits: host.physicalAddressBits)
+        placed = try PlacedLayout(layout, pieces, addressBits: host.physicalAddressBits)
         obstacle = placed.obstacle
         separate = placed.slots(.separate, costs: host.costs)
         coalesced = placed.slots(.coalesced, costs: host.costs)
         let chosen = policy == .separate ? separate : coalesced
         budgets = Self.makeBudgets(layout, placed, slots: chosen, separate: separate, policy: policy, host: host)
-        memory = placed.description(of: chosen.planned)
     }
 
     /// The slots under the policy that was asked for.
     public var slots: Slots { policy == .separate ? separate : coalesced }
+
+    /// Where a machine would have everything, as `layout` would draw it without its RAM.
+    public var memory: MemoryDescription { placed.description(of: slots.planned) }
 
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
@@ -81,13 +82,28 @@ public struct Plan: Sendable {
 
 /// A function's registers with their pieces.
 struct FunctionPieces {
-    let summary: Plan.Function
+    let function: Layout.Function
     /// In the order of the registers.
     let registers: [(register: BaseAddressRegister, pieces: [BARPiece])]
 
-    init(_ function: Layout.Function) {
-        let description = function.description
-        registers = description.registers.map { ($0, description.pieces(of: $0)) }
+    /// Of all functions; neighbours that are alike, as there are thousands in large layouts, are looked at once.
+    static func of(_ layout: Layout) -> [FunctionPieces] {
+        var all: [FunctionPieces] = []
+        all.reserveCapacity(layout.functions.count)
+        for function in layout.functions {
+            if let last = all.last, last.function.description == function.description {
+                all.append(FunctionPieces(function: function, registers: last.registers))
+            } else {
+                let description = function.description
+                all.append(
+                    FunctionPieces(
+                        function: function, registers: description.registers.map { ($0, description.pieces(of: $0)) }))
+            }
+        }
+        return all
+    }
+
+    var summary: Plan.Function {
         var (mapped, trapped) = (0, 0)
         var (subPage, split): ([Int], [Int]) = ([], [])
         for (register, pieces) in registers {
@@ -98,7 +114,7 @@ struct FunctionPieces {
             if let size = pieces.first?.size, pieces.count == 1, size < Page.size { subPage.append(number) }
             if pieces.count > 1 { split.append(number) }
         }
-        summary = Plan.Function(
+        return Plan.Function(
             function: function, mapped: mapped, trapped: trapped, subPageBARs: subPage, splitBARs: split)
     }
 }

@@ -1,5 +1,3 @@
-public import Memslots
-
 /// The host for which one plans: its limits, and what changes of slots cost there.
 public struct PlanningHost: Hashable, Sendable {
     /// User slots of KVM.

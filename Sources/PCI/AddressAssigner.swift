@@ -114,7 +114,7 @@ private struct Requests {
     var roms: [Request] = []
 
     init(_ functions: [FunctionAddress: FunctionDescription]) {
-        for (address, description) in functions {
+        for (address, description) in functions.sorted(by: { $0.key < $1.key }) {
             for register in description.registers {
                 guard let size = description.size(of: register) else { continue }
                 let request = Request(owner: BAROwner(function: address, register: register), size: size)

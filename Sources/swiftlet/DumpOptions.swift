@@ -1,6 +1,6 @@
 import ArgumentParser
 import Layouts
-public import PCI
+import PCI
 
 /// What to take of a dump, for all commands that read one.
 struct DumpOptions: ParsableArguments {

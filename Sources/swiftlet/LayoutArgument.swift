@@ -66,7 +66,9 @@ struct LayoutArgument {
         // Thousands of lines help nobody.
         let shown = 20
         var lines = warnings.prefix(shown).map { "swiftlet: \(name): \($0)\n" }
-        if warnings.count > shown { lines.append("swiftlet: \(name): and \(warnings.count - shown) more such warnings\n") }
+        if warnings.count > shown {
+            lines.append("swiftlet: \(name): and \(warnings.count - shown) more such warnings\n")
+        }
         FileBytes.write(Array(lines.joined().utf8), to: FileBytes.standardError)
         return layout
     }

@@ -74,7 +74,9 @@ struct PlanText {
             ]
         }
         let columns: [TextTable.Column] = [.left("kernel"), .right("slots"), .left("fits"), .right("slot table")]
-        let tables = FixedTable.of2012.map { "\($0.slots) slots \($0.bytes)" + ($0.slotBytes == 56 ? " compacted" : "") }
+        let tables = FixedTable.of2012.map {
+            "\($0.slots) slots \($0.bytes)" + ($0.slotBytes == 56 ? " compacted" : "")
+        }
         return TextTable(columns: columns, rows: rows).text + "\n"
             + "slot tables of 2012, in bytes: " + tables.joined(separator: ", ")
     }

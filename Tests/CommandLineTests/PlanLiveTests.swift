@@ -43,7 +43,9 @@ struct PlanLiveTests {
         #expect(budgets.first { $0["name"] as? String == "slots" }?["limit"] as? Int == probe["slotLimit"] as? Int)
     }
 
-    private static let sizes = [("0", "1M"), ("2", "64K"), ("rom", "512K")].flatMap { ["--size", "03:00.0/\($0)=\($1)"] }
+    private static let sizes = [("0", "1M"), ("2", "64K"), ("rom", "512K")].flatMap {
+        ["--size", "03:00.0/\($0)=\($1)"]
+    }
 
     private static func dump(_ name: String) throws -> TemporaryFile? {
         let text: String

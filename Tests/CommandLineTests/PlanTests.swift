@@ -55,8 +55,10 @@ struct PlanTests {
     func errors() throws {
         let dump = try TemporaryFile(Array(LspciText.workstation().utf8))
         let usage = [
-            ["nothing"], ["full-bus", "--kernel", "new"], ["full-bus", "--address-bits", "20"], ["full-bus", "--only", "1"],
-            [dump.path, "--only", "05:00.0"], ["full-bus", "--size", "00:00.0/0=4K"], [dump.path, "--size", "01:00.0=4K"],
+            ["nothing"], ["full-bus", "--kernel", "new"], ["full-bus", "--address-bits", "20"],
+            ["full-bus", "--only", "1"],
+            [dump.path, "--only", "05:00.0"], ["full-bus", "--size", "00:00.0/0=4K"],
+            [dump.path, "--size", "01:00.0=4K"],
             ["one", "--exclude", "00:04.0,"], ["one", "--vfs", "-1"],
         ]
         for arguments in usage {

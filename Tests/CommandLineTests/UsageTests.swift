@@ -2,7 +2,9 @@ import Testing
 
 @Suite("What the command line says without a guest")
 struct UsageTests {
-    @Test("help shows an example, for every command", arguments: [[], ["run"], ["guests"], ["layout"], ["plan"], ["probe"]])
+    @Test(
+        "help shows an example, for every command",
+        arguments: [[], ["run"], ["guests"], ["layout"], ["plan"], ["probe"]])
     func help(command: [String]) throws {
         var wish = Command("--help")
         wish.arguments = command + ["--help"]

@@ -1,4 +1,5 @@
 import LayoutFixtures
+import Memslots
 import PCI
 import PropertySupport
 import Testing
@@ -8,13 +9,16 @@ import Testing
 @Suite("lspci output that somebody has damaged")
 struct LspciFuzzTests {
     static let original =
-        LspciText.workstation() + LspciText.oddities + "1a:00.0 Ethernet controller: Hex\n" + ConfigBytes.network.text + "\n"
+        LspciText.workstation() + LspciText.oddities + "1a:00.0 Ethernet controller: Hex\n" + ConfigBytes.network.text
+        + "\n"
 
     /// Words that mean something to the reader, so that damage is worse than noise.
     private static let words = [
-        "\tRegion 0: Memory at ", "[size=", "[size=16M]", "00:1f.0 x", "\n\n", "\r\n", "Capabilities: [9c] MSI-X: Enable+ Count=64",
+        "\tRegion 0: Memory at ", "[size=", "[size=16M]", "00:1f.0 x", "\n\n", "\r\n",
+        "Capabilities: [9c] MSI-X: Enable+ Count=64",
         "PBA: BAR=0 offset=ffffffffffffffff", "Vector table: BAR=5 offset=0", "9223372036854775808", "<unassigned>",
-        "10: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n", "Total VFs: 65535", "VF offset: 65535, stride: 65535, Device ID: ffff",
+        "10: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff\n", "Total VFs: 65535",
+        "VF offset: 65535, stride: 65535, Device ID: ffff",
         "\u{fffd}", "Capabilities: ", "[virtual]", "I/O ports at ", "Expansion ROM at ",
     ]
 
@@ -43,7 +47,9 @@ struct LspciFuzzTests {
             }
             #expect(plan.mapped == pieces.count { $0.kind == .mapped }, "seed \(seed), round \(round)")
             #expect(plan.separate.count == plan.mapped, "seed \(seed), round \(round)")
-            #expect(plan.coalesced.planned.slots.reduce(0) { $0 + $1.mappings } == plan.mapped, "seed \(seed), round \(round)")
+            #expect(
+                plan.coalesced.planned.slots.reduce(0) { $0 + $1.mappings } == plan.mapped,
+                "seed \(seed), round \(round)")
         }
     }
 
@@ -69,7 +75,9 @@ struct LspciFuzzTests {
     func noise(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         for _ in 0..<200 {
-            let bytes = (0..<Int.random(in: 0..<2000, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+            let bytes = (0..<Int.random(in: 0..<2000, using: &random)).map { _ in
+                UInt8.random(in: .min ... .max, using: &random)
+            }
             _ = LspciReader.read(bytes)
             var reader = SysfsReader()
             reader.add(directory: "0000:00:01.0", config: bytes, resource: bytes.reversed())

@@ -55,7 +55,8 @@ struct LspciReaderTests {
     @Test("carriage returns change nothing")
     func carriageReturns() throws {
         let text = LspciText.workstation()
-        let (layout, warnings) = try read(text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n"))
+        let (layout, warnings) = try read(
+            text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n"))
         #expect(warnings.isEmpty)
         #expect(layout == (try read(text)).layout)
     }
@@ -64,7 +65,10 @@ struct LspciReaderTests {
         "what cannot be counted is skipped, with its line and the reason",
         arguments: [
             ("\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=12K]", "not a power of two", nil),
-            ("\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=9223372036854775808]", "the most is", nil),
+            (
+                "\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=9223372036854775808]", "the most is",
+                nil
+            ),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=8388608T]", "the most is", nil),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=16777216T]", "cannot be read", 3),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=0]", "cannot be read", 3),
@@ -110,7 +114,9 @@ struct LspciReaderTests {
 
     @Test("a second function at an address, and lines that belong to none, are told of")
     func duplicates() throws {
-        let text = "nonsense\n\tRegion 0: x\n" + LspciText.gpu("00:03.0") + LspciText.network("00:03.0") + "zz:00.0 GPU\n\tRegion 0: x\n"
+        let text =
+            "nonsense\n\tRegion 0: x\n" + LspciText.gpu("00:03.0") + LspciText.network("00:03.0")
+            + "zz:00.0 GPU\n\tRegion 0: x\n"
         let (layout, warnings) = try read(text)
         #expect(layout.functions.count == 1)
         #expect(layout.functions[0].description.romSize == 512 << 10)
@@ -139,7 +145,8 @@ struct LspciReaderTests {
         #expect(layout.functions.count == 1)
         #expect(warnings.map(\.isSkipped) == [false])
         #expect(warnings[0].reason.text.contains("root"))
-        let (none, cut) = try read(text.replacing("\tCapabilities: <access denied>\n", with: "") + LspciText.gpu("00:04.0"))
+        let (none, cut) = try read(
+            text.replacing("\tCapabilities: <access denied>\n", with: "") + LspciText.gpu("00:04.0"))
         #expect(none.functions.count == 1)
         #expect(cut.map(\.isSkipped) == [true])
     }

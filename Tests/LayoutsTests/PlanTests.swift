@@ -38,14 +38,17 @@ struct PlanTests {
     @Test(
         "a version belongs to the slots that it had",
         arguments: [
-            ("2.6.32", 32), ("3.8", 32), ("3.9", 125), ("3.19.8", 125), ("4.0", 509), ("v5.11-rc3", 509), ("5.12", 32764),
+            ("2.6.32", 32), ("3.8", 32), ("3.9", 125), ("3.19.8", 125), ("4.0", 509), ("v5.11-rc3", 509),
+            ("5.12", 32764),
             ("6.1.0-13-amd64", 32764),
         ])
     func versions(text: String, slots: Int) throws {
         #expect(SlotEra.of(try #require(KernelVersion(text: text))).slots == slots)
     }
 
-    @Test("what is no version is none", arguments: ["", "5", "x.y", "5.", "-3.4", "1.2", "99999999999999999999.1", "host"])
+    @Test(
+        "what is no version is none",
+        arguments: ["", "5", "x.y", "5.", "-3.4", "1.2", "99999999999999999999.1", "host"])
     func badVersions(text: String) {
         #expect(KernelVersion(text: text) == nil)
     }
@@ -108,7 +111,8 @@ struct PlanTests {
     @Test("advice tells which BARs share pages with MSI-X, once for all that are alike")
     func advice() throws {
         let layout = try Layout.read(
-            LspciReader.read(Array(LspciText.workstation().utf8)), name: "x").layout
+            LspciReader.read(Array(LspciText.workstation().utf8)), name: "x"
+        ).layout
         let advice = try Plan(layout).advice
         #expect(advice.count == 1)
         #expect(advice[0].functions.map { "\($0)" } == ["21:00.0", "81:00.0"])
@@ -123,7 +127,10 @@ struct PlanTests {
         var selection = DumpSelection()
         selection.only = ["00:03.2", "00:03.5", "00:04.0"].compactMap { DomainAddress(text: $0) }
         let some = try layout.selecting(selection)
-        #expect(some.functions.map { "\($0.source) \($0.address)" } == ["00:03.2 00:00.0", "00:03.5 00:00.1", "00:04.0 00:04.0"])
+        #expect(
+            some.functions.map { "\($0.source) \($0.address)" } == [
+                "00:03.2 00:00.0", "00:03.5 00:00.1", "00:04.0 00:04.0",
+            ])
         selection.only = []
         selection.excluded = [try #require(DomainAddress(text: "00:00.0"))]
         #expect(try layout.selecting(selection).functions.count == 255)

@@ -85,7 +85,10 @@ struct SysfsReaderTests {
         ])
         #expect(layout.bridges == 1)
         #expect(layout.functions.map { "\($0.source)" } == ["00:06.0", "00:08.0"])
-        #expect(warnings.filter(\.isSkipped).map { $0.function.map { "\($0)" } } == ["00:02.0", "00:03.0", "00:04.0", "00:05.0", "00:07.0"])
+        #expect(
+            warnings.filter(\.isSkipped).map { $0.function.map { "\($0)" } } == [
+                "00:02.0", "00:03.0", "00:04.0", "00:05.0", "00:07.0",
+            ])
         #expect(warnings.contains { $0.reason.text.contains("uevent") })
         #expect(warnings.last?.reason.text.contains("hidden") == true)
     }
