@@ -46,6 +46,8 @@ struct PlanAgreementTests {
         #expect(slots == plan.slots.planned.slots.map(\.range))
         #expect(plan.memory.rows.map(\.mapping.owner) == space.mappings(in: .everything).map(\.owner))
 
+        // A run of 20,000 pieces, planned anew for each of 4096 functions, would take minutes.
+        guard layout.functions.count <= 256 else { return }
         let before = space.table.edits.total
         for function in Dictionary(grouping: mappings, by: { $0.owner.prefix { $0 != " " } }).values {
             try space.change(removing: function.map(\.range), through: &kernel)
