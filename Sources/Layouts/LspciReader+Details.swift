@@ -19,7 +19,9 @@ extension LspciReader {
             state.pendingBits = location(scanner, number)
         } else if scanner.skip("Initial VFs: ") || scanner.skip("VF offset: ") {
             takeVirtualFunctions(line, number)
-        } else if scanner.skip("Bus: primary=") || scanner.contains("behind bridge") {
+        } else if scanner.skip("Bus: primary=")
+            || state.capability == nil && scanner.contains("behind bridge")
+        {
             current?.isBridge = true
         } else if scanner.skip("Control: ") {
             if state.hasControl { current?.problem("a function begins here without its address", line: number) }

@@ -96,7 +96,7 @@ public struct LspciReader {
         header.skipSpaces()
         function.name = header.text
         let (kind, rest) = Self.split(function.name)
-        function.isBridge = kind.lowercased().contains("bridge")
+        function.isBridge = ["bridge", "Bridge"].contains { LineScanner(Array(kind.utf8)[...]).contains($0) }
         // With -n and -nn there are numbers: `Ethernet controller [0200]: ... [8086:1572]`, or `0200: 8086:1572`.
         let code = Self.bracketed(kind) ?? kind
         if code.count == 4, let value = UInt32(code, radix: 16) {
