@@ -13,7 +13,7 @@ struct PlacedLayout {
     /// Bytes of ports.
     let ports: UInt64
     private let mapped: [DecodedRegion]
-    private let trapped: [DecodedRegion]
+    private let regions: [DecodedRegion]
     private let mappings: [Mapping]
 
     init(_ layout: Layout, _ pieces: [FunctionPieces], addressBits: Int) throws(AssignmentError) {
@@ -50,7 +50,7 @@ struct PlacedLayout {
         assignments = memory.sorted { $0.base < $1.base }
         regions.sort { $0.range.first < $1.range.first }
         mapped = regions.filter { $0.kind == .mapped }
-        trapped = regions.filter { $0.kind == .trapped }
+        self.regions = regions
         mappings = mapped.map {
             Mapping(range: $0.range, backing: Backing(offset: 0), access: $0.access, owner: "")
         }
@@ -83,7 +83,7 @@ struct PlacedLayout {
             next += slot.mappings
         }
         return MemoryDescription(
-            rows: rows, trapped: trapped,
+            rows: rows, decoded: regions,
             areas: MemoryMap.areas(hasFunctions: true, highAperture: apertures.high))
     }
 }

@@ -1,6 +1,7 @@
 internal import Host
 internal import Images
 internal import KVM
+internal import Layouts
 public import Memslots
 
 /// A virtual machine that is nothing but slots, host memory to put into them, and a vCPU to look through them.

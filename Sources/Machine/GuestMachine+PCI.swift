@@ -1,4 +1,5 @@
 public import Devices
+internal import Layouts
 public import Memslots
 public import PCI
 internal import Synchronization

@@ -1,3 +1,4 @@
+internal import Layouts
 internal import Machine
 internal import Memslots
 internal import SeededRandom

@@ -1,5 +1,6 @@
 internal import Devices
 internal import Host
+internal import Layouts
 internal import Machine
 internal import Memslots
 internal import PCI

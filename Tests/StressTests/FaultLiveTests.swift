@@ -1,3 +1,4 @@
+import Layouts
 import LiveSupport
 import Machine
 import Memslots
