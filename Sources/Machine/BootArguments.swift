@@ -1,4 +1,5 @@
 internal import Images
+internal import Layouts
 
 /// What a multiboot kernel is given beside itself.
 public struct BootArguments: Hashable, Sendable {
