@@ -39,6 +39,8 @@ struct MemoryLiveTests {
         let running = try RunningMachine(machine)
         for _ in 0..<100 {
             try machine.changeMemory(removing: [Self.home])
+            // Time for the guest to look, also where other processes want the processor.
+            HostThread.sleep(for: .milliseconds(1))
             try machine.changeMemory(adding: [old.mapping(at: Self.home)])
             try machine.changeMemory(removing: [beside])
             try machine.changeMemory(adding: [neighbour.mapping(at: beside)])

@@ -12,10 +12,11 @@ import Testing
     }
 
     @Test func slotsComeByAddress() throws {
-        let dump = TableDump(try Self.makeTable())
+        let table = try Self.makeTable()
+        let dump = TableDump(table)
         #expect(dump.slotList.map(\.id) == [1, 2, 0])
         #expect(dump.count == 3 && dump.limit == 32 && dump.capacity == 8 && dump.generation == 3)
-        #expect(dump.tableBytes == (try Self.makeTable()).byteSize)
+        #expect(dump.tableBytes == table.byteSize)
     }
 
     @Test func sameSlotsGiveTheSameDumpWhateverTheOrderOfCreation() throws {
@@ -23,8 +24,11 @@ import Testing
         for id in [2, 0, 1] as [SlotID] {
             try table.set(SlotRequest(holding: try #require(try Self.makeTable()[id])))
         }
-        #expect(TableDump(table) == TableDump(try Self.makeTable()))
-        #expect("\(TableDump(table))" == "\(TableDump(try Self.makeTable()))")
+        // Not so the bytes: malloc may give two arrays of a size different room.
+        let (dump, other) = (TableDump(table), TableDump(try Self.makeTable()))
+        #expect(dump.slotList == other.slotList && dump.generation == other.generation)
+        #expect(dump.count == other.count && dump.capacity == other.capacity && dump.limit == other.limit)
+        #expect("\(dump)".split(separator: "\n").dropFirst() == "\(other)".split(separator: "\n").dropFirst())
     }
 
     @Test func textHasALineForTheTableAndOneForEachSlot() throws {
