@@ -1,0 +1,33 @@
+import Fuzzing
+import Images
+import Memslots
+
+/// Any bytes at all as an image: they are refused, in words, or give something that can be loaded.
+enum ImageFuzzer {
+    static func start() {
+        fuzz { bytes in
+            do throws(ImageError) {
+                check(try Image.load(bytes, flatLoadAddress: GuestAddress(0x1_0000)), fileSize: bytes.count)
+            } catch {
+                expect(!"\(error)".isEmpty, "an error without words")
+            }
+        }
+    }
+
+    private static func check(_ image: Image, fileSize: Int) {
+        expect(image.segments.contains { $0.range.contains(image.entry) }, "the entry \(image.entry) is in no segment")
+        for segment in image.segments {
+            expect(
+                segment.bytes.lowerBound >= 0 && segment.bytes.upperBound <= fileSize, "\(segment) is not in the file")
+            expect(UInt64(segment.bytes.count) <= segment.range.size, "\(segment) has more bytes than memory")
+        }
+        for (lower, upper) in zip(image.segments, image.segments.dropFirst()) {
+            expect(lower.range.last < upper.range.first, "\(lower) and \(upper) overlap, or are out of order")
+        }
+    }
+}
+
+@_cdecl("fuzzer")
+public func fuzzer() {
+    ImageFuzzer.start()
+}

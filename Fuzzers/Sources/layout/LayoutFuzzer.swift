@@ -1,0 +1,98 @@
+import FoundationEssentials
+import Fuzzing
+import Layouts
+import Memslots
+import PCI
+
+/// Any bytes at all as a layout file, or behind a zero as choices by which one is written: it is refused, or gives functions
+/// that can be made and placed.
+enum LayoutFuzzer {
+    private static let apertures = Apertures(
+        low: range(0xd000_0000...0xfebf_ffff), high: range(4 << 30...(4 << 30) + (16 << 40) - 1))
+
+    static func start() {
+        fuzz { bytes in
+            let text = bytes.first == 0 ? Array(LayoutText.write(Program(Array(bytes.dropFirst()))).utf8) : bytes
+            guard let layout = read(text) else { return }
+            for (left, right) in zip(layout.functions, layout.functions.dropFirst()) {
+                expect(left.address < right.address, "\(left.address) and \(right.address) share an address")
+            }
+            // A few functions show as much as all 65536 that a line can ask for.
+            let functions = layout.functions.prefix(32)
+            var described: [FunctionAddress: FunctionDescription] = [:]
+            for function in functions {
+                guard isValid(function.description) else { return }
+                checkPieces(of: function)
+                described[function.address] = function.description
+            }
+            checkPlaces(of: described)
+        }
+    }
+
+    private static func read(_ bytes: [UInt8]) -> Layout? {
+        guard let file = try? JSONDecoder().decode(CheckedLayoutFile.self, from: Data(bytes)) else { return nil }
+        do throws(LayoutError) {
+            return try Layout(file.file)
+        } catch {
+            expect(!"\(error)".isEmpty, "an error without words")
+            return nil
+        }
+    }
+
+    private static func isValid(_ description: FunctionDescription) -> Bool {
+        do throws(DescriptionError) {
+            try description.validate()
+            return true
+        } catch {
+            expect(!"\(error)".isEmpty, "an error without words")
+            return false
+        }
+    }
+
+    /// The pieces of a memory BAR are all of it, in order.
+    private static func checkPieces(of function: Layout.Function) {
+        for register in function.description.registers {
+            let pieces = function.description.pieces(of: register)
+            var end: UInt64 = 0
+            for piece in pieces {
+                expect(piece.offsets.lowerBound == end && piece.size > 0, "\(register) is cut into \(pieces)")
+                end = piece.offsets.upperBound
+            }
+            expect(pieces.isEmpty || end == function.description.size(of: register), "\(register) ends with \(pieces)")
+        }
+    }
+
+    /// What is placed is aligned and disjoint, and all of it is decoded there.
+    private static func checkPlaces(of functions: [FunctionAddress: FunctionDescription]) {
+        guard let places = try? AddressAssigner(apertures).assign(functions) else { return }
+        var root = RootComplex()
+        for (address, description) in functions {
+            expect((try? root.insert(description, at: address)) != nil, "\(address) is valid and refused")
+        }
+        root.place(places, enabling: true)
+        var memory = DecodedMemory()
+        for address in root.addresses {
+            guard let function = root[address] else { continue }
+            _ = memory.update(function)
+            for place in places where place.owner.function == address {
+                expect(function.base(of: place.owner.register) == place.base, "\(place) is not in the register")
+            }
+        }
+        expect(memory.hiddenCount == 0, "places overlap: \(places)")
+        let pieces = functions.values.flatMap { function in function.registers.flatMap(function.pieces) }
+        expect(memory.regions.count == pieces.count, "\(pieces.count) pieces, \(memory.regions.count) regions")
+    }
+
+    private static func range(_ addresses: ClosedRange<UInt64>) -> GuestRange {
+        guard
+            let range = GuestRange(
+                first: GuestAddress(addresses.lowerBound), last: GuestAddress(addresses.upperBound))
+        else { fatalError("\(addresses) is a constant") }
+        return range
+    }
+}
+
+@_cdecl("fuzzer")
+public func fuzzer() {
+    LayoutFuzzer.start()
+}
