@@ -1,9 +1,17 @@
 import Host
 import Testing
 
+#if THREAD_SANITIZER
+    private let isThreadSanitized = true
+#else
+    private let isThreadSanitized = false
+#endif
+
 @Suite("Reserved address space and memory files")
 struct AddressReservationTests {
-    @Test("sixteen tebibytes can be reserved and take no memory")
+    @Test(
+        "sixteen tebibytes can be reserved and take no memory",
+        .disabled(if: isThreadSanitized, "ThreadSanitizer leaves a process six"))
     func hugeReservation() throws {
         let before = try #require(try KernelFigures.ofProcess().bytes("VmRSS"))
         let reservation = try AddressReservation(size: 16 << 40)
