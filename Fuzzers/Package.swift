@@ -33,5 +33,6 @@ let package = Package(
         fuzzer("config-space", "PCI", "Devices", "Memslots"),
         fuzzer("image", "Images", "Memslots"),
         fuzzer("layout", "Layouts", "PCI", "Memslots"),
+        fuzzer("lspci", "Layouts", "PCI", "Memslots"),
     ]
 )
