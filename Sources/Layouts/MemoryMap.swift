@@ -21,16 +21,9 @@ public enum MemoryMap {
         let (end, overflow) = max(ram.end, 4 << 30).addingReportingOverflow(gigabyte - 1)
         guard !overflow, addressBits < 64 else { return nil }
         let first = end / gigabyte * gigabyte
-        let last = min((1 << UInt64(addressBits)) - 1, first + highApertureLimit - 1)
+        let last = min((1 << UInt64(addressBits)) - 1, first + (16 << 40) - 1)
         return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
     }
-
-    #if THREAD_SANITIZER
-        // It leaves a process six TiB of address space, from which every window takes as much as its aperture has.
-        private static let highApertureLimit: UInt64 = 512 << 30
-    #else
-        private static let highApertureLimit: UInt64 = 16 << 40
-    #endif
 
     private static func range(_ first: UInt64, size: UInt64) -> GuestRange {
         guard let range = GuestRange(first: GuestAddress(first), size: size) else {

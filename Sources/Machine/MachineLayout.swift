@@ -31,7 +31,17 @@ struct MachineLayout {
     /// Reserved host address space that mirrors the apertures, where neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
         guard configuration.policy == .coalesced else { return HostWindows() }
-        return try host(try HostWindows(low: MemoryMap.lowAperture, high: highAperture))
+        return try host(try HostWindows(low: MemoryMap.lowAperture, high: highAperture.map(Self.mirrored)))
+    }
+
+    /// The part of the high aperture that has a window: all of it. What lies outside has slots of its own.
+    private static func mirrored(_ aperture: GuestRange) -> GuestRange {
+        #if THREAD_SANITIZER
+            // It leaves a process six TiB of address space.
+            return GuestRange(first: aperture.first, size: min(aperture.size, 512 << 30)) ?? aperture
+        #else
+            return aperture
+        #endif
     }
 
     /// The functions with their addresses, or nil where there are none.
