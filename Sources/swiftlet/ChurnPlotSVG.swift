@@ -8,7 +8,7 @@ struct ChurnPlotSVG {
     init(_ run: ChurnRun) {
         let interrupted = run.isInterrupted ? "Interrupted. " : ""
         self.init(
-            title: "\(Figures.grouped(run.operations)) changes of slots under running vCPUs",
+            title: "\(Figures.grouped(run.operations, "change")) of slots under running vCPUs",
             detail: "\(interrupted)The vCPUs made \(Figures.grouped(run.guest.checks)) checks and found "
                 + "\(Figures.grouped(run.guest.errors)) errors. Half of the changes parked the vCPUs first.",
             parked: run.parked.all, unparked: run.unparked.all)
@@ -25,8 +25,8 @@ struct ChurnPlotSVG {
             // A label is to have room on either side.
             margin: 0.1, at: PlotFrame.left, PlotFrame.right)
         let most = curves.map(\.sorted.count).max() ?? 0
-        // The share of those that take longer; the last change is above the last line.
-        let y = LogAxis(from: min(0.1, 0.5 / Double(max(most, 1))), to: 1, at: PlotFrame.top, PlotFrame.bottom)
+        // The share of those that take longer: 0 for the longest of all, which stands at the end of the axis.
+        let y = LogAxis(from: min(0.005, 0.5 / Double(max(most, 1))), to: 1, at: PlotFrame.top, PlotFrame.bottom)
 
         var canvas = SVGCanvas()
         PlotFrame.draw(
@@ -95,7 +95,7 @@ private struct Curve {
         sorted = latencies.microseconds.sorted()
         legend = PlotFrame.Legend(
             name: name,
-            entries: [.init(sample: .line, words: Figures.grouped(latencies.count) + " changes")]
+            entries: [.init(sample: .line, words: Figures.grouped(latencies.count, "change"))]
                 + (latencies.summary.map { summary in
                     [
                         .init(sample: .mark, words: "p50 \(Figures.time(summary.p50))"),
@@ -114,12 +114,13 @@ private struct Curve {
     /// none with a mark on it.
     func path(_ x: LogAxis, _ y: LogAxis) -> String {
         guard let shortest = sorted.first else { return "" }
-        let kept: Set = [1, rank(50), rank(99), sorted.count]
+        let kept: Set = [1, rank(50), rank(99)]
         var path = "M\(pixels(x.position(of: shortest))) \(pixels(y.end))"
         var height = y.end
         for rank in 1...sorted.count {
-            let next = y.position(of: 1 - Double(rank) / Double(sorted.count))
-            guard height - next >= 2 || kept.contains(rank) else { continue }
+            let isLast = rank == sorted.count
+            let next = isLast ? y.start : y.position(of: 1 - Double(rank) / Double(sorted.count))
+            guard height - next >= 2 || isLast || kept.contains(rank) else { continue }
             path += "H\(pixels(x.position(of: sorted[rank - 1])))V\(pixels(next))"
             height = next
         }

@@ -8,7 +8,7 @@ struct FillPlotSVG {
         let times = [run.addTime, run.deleteTime].map { Figures.time($0.inSeconds * 1e6) }
         let interrupted = run.isInterrupted ? "Interrupted. " : ""
         self.init(
-            title: "\(Figures.grouped(run.created)) slots added in \(times[0]), deleted in \(times[1])",
+            title: "\(Figures.grouped(run.created, "slot")) added in \(times[0]), deleted in \(times[1])",
             detail: "\(interrupted)KVM's limit is \(Figures.grouped(run.limit)) slots. "
                 + "Each change is a transaction of its own; no vCPU runs.",
             adds: run.adds, deletes: run.deletes)
@@ -19,9 +19,9 @@ struct FillPlotSVG {
         let buckets = SlotBucket.all(of: adds.count)
         // A change among n and n + 1 slots stands at n + 1, so that a logarithmic axis has a place for each.
         let series: [(PlotFrame.Series, String, Latencies, [Point])] = [
-            (.first, "adds", adds, Self.points(buckets) { adds[($0.first - 1)..<$0.last] }),
+            (.first, "add", adds, Self.points(buckets) { adds[($0.first - 1)..<$0.last] }),
             (
-                .second, "deletes", deletes,
+                .second, "delete", deletes,
                 Self.points(buckets) { bucket in
                     let (next, end) = (adds.count - bucket.last, adds.count - bucket.first + 1)
                     return deletes[min(next, deletes.count)..<min(end, deletes.count)]
@@ -69,7 +69,7 @@ struct FillPlotSVG {
     }
 
     private static func legend(_ name: String, _ latencies: Latencies) -> PlotFrame.Legend {
-        let name = "\(Figures.grouped(latencies.count)) \(name)"
+        let name = Figures.grouped(latencies.count, name)
         guard let summary = latencies.summary else { return PlotFrame.Legend(name: name, entries: []) }
         return PlotFrame.Legend(
             name: name,
@@ -97,7 +97,9 @@ struct FillPlotSVG {
             let mark = series.mark(x.position(of: bucket.middle), y.position(of: summary.max))
             let times =
                 "p50 \(Figures.time(summary.p50)), p99 \(Figures.time(summary.p99)), max \(Figures.time(summary.max))"
-            canvas.path(mark, style: series.mark, tooltip: "\(name), \(bucket.words)\n\(times)")
+            canvas.path(
+                mark, style: series.mark,
+                tooltip: "\(Figures.grouped(point.changes, name)) among \(bucket.words)\n\(times)")
         }
     }
 }
@@ -111,8 +113,7 @@ struct SlotBucket: Equatable {
     var middle: Double { (Double(first) * Double(last)).squareRoot() }
 
     var words: String {
-        first == last
-            ? Figures.count(first, "slot") : "\(Figures.grouped(first)) to \(Figures.grouped(last)) slots"
+        (first < last ? "\(Figures.grouped(first)) to " : "") + Figures.grouped(last, "slot")
     }
 
     /// All numbers from 1 to `count`, each in one bucket.

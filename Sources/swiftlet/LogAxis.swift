@@ -44,6 +44,8 @@ struct LogTick: Equatable {
 
 /// Positive numbers on a line of pixels, equal ratios equally far apart; it begins and ends at ticks.
 struct LogAxis {
+    /// The logarithms of what it was made to show.
+    private let shown: ClosedRange<Double>
     let first: LogTick
     let last: LogTick
     /// The pixels of its ends, in whichever direction.
@@ -54,20 +56,22 @@ struct LogAxis {
     init(from low: Double, to high: Double, margin: Double = 0, at start: Int, _ end: Int) {
         let lowest = log10(max(low, .leastNormalMagnitude))
         let decades = max(log10(max(high, .leastNormalMagnitude)) - lowest, 0)
+        shown = lowest...lowest + decades
         let free = (max(decades / (1 - 2 * margin), 1) - decades) / 2
         first = LogTick(atOrBelow: lowest - free)
         last = LogTick(atOrAbove: lowest + decades + free)
         (self.start, self.end) = (Double(start), Double(end))
     }
 
-    /// The pixel of a number; of those that the axis does not show, the end that is nearer.
+    /// The pixel of a number; what is less or more than the axis was made to show stands where the least or the most does.
     func position(of value: Double) -> Double {
-        position(ofLogarithm: log10(max(value, .leastNormalMagnitude)))
+        let logarithm = log10(max(value, .leastNormalMagnitude))
+        return position(ofLogarithm: min(max(logarithm, shown.lowerBound), shown.upperBound))
     }
 
     private func position(ofLogarithm logarithm: Double) -> Double {
         let share = (logarithm - first.logarithm) / (last.logarithm - first.logarithm)
-        return start + min(max(share, 0), 1) * (end - start)
+        return start + share * (end - start)
     }
 
     /// Where lines cross the axis. Their words have room: all of them, else those of decades, else of every second decade, and so on.
@@ -111,6 +115,11 @@ extension Figures {
         var fraction = "\(100 + parts % steps * (100 / steps))".dropFirst()
         while fraction.last == "0" { fraction.removeLast() }
         return "\(grouped(parts / steps))\(fraction.isEmpty ? "" : ".")\(fraction) \(timeUnits[unit])"
+    }
+
+    /// `1 slot`, `32,764 slots`.
+    static func grouped(_ number: Int, _ noun: String) -> String {
+        "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")"
     }
 
     /// `32,764`: what is not negative, by thousands.

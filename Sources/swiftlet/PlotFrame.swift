@@ -40,7 +40,7 @@ struct PlotFrame {
             .e0{stroke-width:1.6;stroke-dasharray:9 4}
             .e1{stroke-width:1.6;stroke-dasharray:3 3}
             .f0{stroke-width:1;fill:#004488}
-            .f1{stroke-width:1.4;fill:#ffffff}
+            .f1{stroke-width:1.4;fill:#ffffff;fill-opacity:0}
             text.w{paint-order:stroke;stroke:#ffffff;stroke-width:4px}
             """)
 
