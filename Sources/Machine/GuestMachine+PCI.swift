@@ -14,8 +14,8 @@ extension GuestMachine {
         }
     }
 
-    /// Writes a register in configuration space; memory follows what the function decodes then. A change that cannot be is
-    /// undone and thrown.
+    /// Writes a register in configuration space; memory follows what the function decodes then. Where KVM refuses that,
+    /// it is thrown: memory is as before, the register is not, and the machine is not to be run any more.
     public func writeConfiguration(
         _ value: UInt64, of function: FunctionAddress, at register: UInt64, width: AccessWidth
     ) throws(MachineError) {

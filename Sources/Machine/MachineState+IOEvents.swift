@@ -27,23 +27,22 @@ extension MachineState {
 
     /// Lets KVM take what the functions want it to take now, where their BARs are now.
     mutating func updateEvents() {
-        for address in pci?.testDevices ?? [] {
-            let wanted = pci?.ioEvent(of: address)
-            let present = ioEvents[address]
-            guard present?.event != wanted else { continue }
-            do throws(KVMError) {
-                if let present {
-                    try memory.installer.vm.remove(present.event, signalling: present.counter)
-                    ioEvents[address] = nil
-                }
-                if let wanted {
-                    let counter = try EventCounter()
-                    try memory.installer.vm.add(wanted, signalling: counter)
-                    ioEvents[address] = RegisteredIOEvent(wanted, counter: counter)
-                }
-            } catch {
-                end(.internalError("\(error)"))
+        let changed = (pci?.testDevices ?? []).filter { ioEvents[$0]?.event != pci?.ioEvent(of: $0) }
+        do throws(KVMError) {
+            // All that goes before anything comes: one function may take the place of another.
+            for address in changed {
+                guard let present = ioEvents[address] else { continue }
+                try memory.installer.vm.remove(present.event, signalling: present.counter)
+                ioEvents[address] = nil
             }
+            for address in changed {
+                guard let wanted = pci?.ioEvent(of: address) else { continue }
+                let counter = try EventCounter()
+                try memory.installer.vm.add(wanted, signalling: counter)
+                ioEvents[address] = RegisteredIOEvent(wanted, counter: counter)
+            }
+        } catch {
+            end(.internalError("\(error)"))
         }
     }
 }

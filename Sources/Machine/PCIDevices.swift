@@ -18,7 +18,7 @@ struct PCIDevices {
         reserved: [GuestRange]
     ) throws(PCIError) {
         decoded = DecodedMemory(reserved: reserved, policy: decode)
-        testDevices = functions.filter { $0.value.model == .testDevice }.map(\.key)
+        testDevices = functions.filter { $0.value.model == .testDevice }.map(\.key).sorted()
         do throws(DescriptionError) {
             for (address, description) in functions {
                 try root.insert(description, at: address)

@@ -20,7 +20,9 @@ struct ChangeLists: Sendable {
     private static let mostKept = 256
 
     mutating func empty() {
-        guard transaction.steps.count <= Self.mostKept, slots.count <= Self.mostKept, runs.count <= Self.mostKept else {
+        let most = max(
+            transaction.steps.count, slots.count, runs.count, change.removed.count, change.added.count)
+        guard most <= Self.mostKept else {
             self = ChangeLists()
             return
         }

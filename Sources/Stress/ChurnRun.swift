@@ -34,6 +34,7 @@ public struct ChurnRun: Sendable {
         observer: inout Observer
     ) throws(MachineError) {
         self.seed = seed
+        try Self.check(slots: slots, vcpus: vcpus)
         var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
         configuration.spareMemory = UInt64(slots) * Page.size
         configuration.mayExhaustHost = mayExhaustHost
@@ -55,12 +56,23 @@ public struct ChurnRun: Sendable {
             _ = try? running.report(within: .seconds(10))
             throw error
         }
+        world.awaitAnotherRound(of: running)
         world.end()
         let report = try running.report(within: .seconds(10))
         guest = world.findings
         outcome = report.outcome
         self.vcpus = report.vcpus
         isInterrupted = observer.hasInterrupted
+    }
+
+    /// Before anything is computed with them.
+    private static func check(slots: Int, vcpus: Int) throws(MachineError) {
+        guard (2...1 << 15).contains(slots) else {
+            throw .configuration("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
+        }
+        guard (1...255).contains(vcpus) else {
+            throw .configuration("\(vcpus) vCPUs: the guest starts 1 to 255, as many as APIC numbers of 8 bits tell apart")
+        }
     }
 
     /// Whether the guest ran to its end and saw nothing wrong.

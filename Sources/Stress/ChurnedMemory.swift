@@ -61,6 +61,8 @@ struct ChurnedMemory {
 
     func end() { watched.end() }
 
+    func awaitAnotherRound(of running: RunningMachine) { _ = watched.awaitAnotherRound(of: running) }
+
     var findings: GuestFindings { watched.findings }
 
     // MARK: Changes

@@ -62,7 +62,7 @@ public struct FuzzRun: Sendable {
             machine += 1
             guard let found else { continue }
             duration = SuspendingClock.now - start
-            trace = try Self.shrunk(found, seed: seed) { () throws(MachineError) in
+            trace = try Self.shrunk(found.operations, seed: seed, divergence: found.divergence) { () throws(MachineError) in
                 FuzzSession(try makeTarget(), predict: predict)
             }
         }
@@ -70,10 +70,10 @@ public struct FuzzRun: Sendable {
         isInterrupted = observer.hasInterrupted
     }
 
-    /// Does random operations on one machine; those up to a divergence, or nil where there is none.
+    /// Does random operations on one machine; those up to a divergence, and what it is, or nil where there is none.
     private mutating func run<Target: FuzzTarget & ~Copyable>(
         _ session: inout FuzzSession<Target>, count: Int, seed: UInt64, _ observer: inout Observer
-    ) throws(MachineError) -> [FuzzOperation]? {
+    ) throws(MachineError) -> (operations: [FuzzOperation], divergence: String)? {
         var random = RandomOperations(
             seed: seed, base: session.base, limits: session.table.limits,
             missingAddressSpace: session.missingAddressSpace)
@@ -84,7 +84,7 @@ public struct FuzzRun: Sendable {
             let operation = random.next(on: session.table)
             done.append(operation)
             operations += 1
-            if try session.divergence(at: operation) != nil { return done }
+            if let divergence = try session.divergence(at: operation) { return (done, divergence) }
         }
         return nil
     }
@@ -97,7 +97,8 @@ public struct FuzzRun: Sendable {
 
     /// The smallest trace that still diverges.
     private static func shrunk<Target: FuzzTarget & ~Copyable>(
-        _ operations: [FuzzOperation], seed: UInt64, _ makeSession: () throws(MachineError) -> FuzzSession<Target>
+        _ operations: [FuzzOperation], seed: UInt64, divergence first: String,
+        _ makeSession: () throws(MachineError) -> FuzzSession<Target>
     ) throws(MachineError) -> FuzzTrace {
         func divergence(of operations: [FuzzOperation]) throws(MachineError) -> String? {
             var session = try makeSession()
@@ -109,7 +110,8 @@ public struct FuzzRun: Sendable {
         do {
             let smallest = try shrink(operations, simpler: \.simpler) { try divergence(of: $0) != nil }
             return FuzzTrace(
-                seed: seed, divergence: try divergence(of: smallest) ?? "it did not happen again", operations: smallest)
+                seed: seed, divergence: try divergence(of: smallest) ?? "\(first) (not seen again when it was repeated)",
+                operations: smallest)
         } catch let error as MachineError {
             throw error
         } catch {

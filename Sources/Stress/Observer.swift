@@ -18,6 +18,8 @@ public struct Observer {
     private var limit: Duration?
     private var start = SuspendingClock.now
     private var next = SuspendingClock.now
+    /// Whether the time of the phase is over.
+    private var isOver = false
     /// Whether the scenario was told to end early.
     public private(set) var hasInterrupted = false
 
@@ -39,16 +41,19 @@ public struct Observer {
         self.limit = limit
         start = .now
         next = start
+        isOver = false
     }
 
     /// Whether to go on, after so much has been `done`: neither interrupted nor out of time.
     mutating func goesOn(_ done: Int) -> Bool {
         let now = SuspendingClock.now
-        guard now >= next, !hasInterrupted else { return !hasInterrupted }
+        guard !hasInterrupted, !isOver else { return false }
+        guard now >= next else { return true }
         next = now + Self.interval
         let elapsed = now - start
         hasInterrupted = !tell(
             Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
-        return !hasInterrupted && limit.map { elapsed < $0 } ?? true
+        isOver = limit.map { elapsed >= $0 } ?? false
+        return !hasInterrupted && !isOver
     }
 }

@@ -20,12 +20,14 @@ public struct ToggleRun: Sendable {
         public fileprivate(set) var latencies = Latencies()
         public fileprivate(set) var duration = Duration.zero
         public fileprivate(set) var guest = GuestFindings()
+        /// Whether the guest has looked at everything after the last toggle.
+        public fileprivate(set) var isLookedAt = false
         public fileprivate(set) var outcome = Outcome.timeout
         public fileprivate(set) var vcpus: [VCPUState] = []
     }
 
     public private(set) var parts: [Part] = []
-    /// Functions whose decode was switched.
+    /// Functions of the machine; where there are several, one whose registers trap keeps its decode on.
     public let functions: Int
     public private(set) var isInterrupted = false
 
@@ -78,7 +80,7 @@ public struct ToggleRun: Sendable {
 
 extension ToggleRun.Part {
     public var isOK: Bool {
-        outcome == .exited(0) && guest.errors == 0 && guest.checks > 0
+        outcome == .exited(0) && guest.errors == 0 && isLookedAt && toggles > 0
     }
 
     fileprivate mutating func run(
@@ -106,7 +108,7 @@ extension ToggleRun.Part {
             _ = try? running.report(within: .seconds(10))
             throw error
         }
-        world.awaitAnotherRound(of: running)
+        isLookedAt = world.watched.awaitAnotherRound(of: running)
         world.watched.end()
         let report = try running.report(within: .seconds(10))
         guest = world.watched.findings

@@ -1,5 +1,4 @@
 internal import Devices
-internal import Host
 internal import Layouts
 internal import Machine
 internal import Memslots
@@ -100,15 +99,6 @@ struct ToggledFunctions {
         }
         for place in places { watched.show(place[keyPath: sight], at: place.number) }
         return time
-    }
-
-    /// Gives the guest time to look at everything once more, as it is now.
-    func awaitAnotherRound(of running: RunningMachine) {
-        let seen = watched.findings.rounds
-        let deadline = SuspendingClock.now + .seconds(10)
-        while watched.findings.rounds < seen + 2, SuspendingClock.now < deadline, !running.hasEnded {
-            HostThread.sleep(for: .milliseconds(2))
-        }
     }
 
     /// The vector control of a function's first MSI-X table entry, where it is among the regions.

@@ -1,3 +1,4 @@
+internal import Host
 internal import Machine
 internal import Memslots
 
@@ -85,6 +86,18 @@ struct WatchedPlaces {
     /// Tells the guest to end.
     func end() {
         _ = machine.write(littleEndian(1), at: Self.stop)
+    }
+
+    /// Gives the guest time to look at everything once more, as it is now; whether it has.
+    func awaitAnotherRound(of running: RunningMachine) -> Bool {
+        // A round that has begun may have passed what changed last.
+        let seen = findings.rounds
+        let deadline = SuspendingClock.now + .seconds(30)
+        while findings.rounds < seen + 2 {
+            guard SuspendingClock.now < deadline, !running.hasEnded else { return false }
+            HostThread.sleep(for: .milliseconds(2))
+        }
+        return true
     }
 
     /// What the guest's processors have seen so far.

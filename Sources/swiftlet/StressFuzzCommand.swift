@@ -56,7 +56,7 @@ struct StressFuzzCommand: ParsableCommand {
                 try FuzzRun(seed: seed, operations: operations, limit: seconds?.duration, observer: &observer)
             }
         }
-        let saved = replay == nil ? try save(run.trace) : nil
+        let saved = replay == nil ? save(run.trace) : nil
         if json {
             try emit(try encodeJSON(Report(run, saved: saved)))
         } else {
@@ -68,16 +68,17 @@ struct StressFuzzCommand: ParsableCommand {
                 + (saved.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? ""))
     }
 
-    /// Saves the trace of a divergence; the name of the file.
-    private func save(_ trace: FuzzTrace?) throws -> String? {
+    /// Saves the trace of a divergence; the name of the file. Where it cannot be written, the report still has it all.
+    private func save(_ trace: FuzzTrace?) -> String? {
         guard let trace else { return nil }
         let path = save ?? "swiftlet-fuzz-\(trace.seed).json"
         do {
             try emit(try encodeJSON(trace), to: try FileBytes.create(path))
-        } catch let error as HostError {
-            throw failure("cannot save the divergence: \(error)", status: ExitStatus.hostError)
+            return path
+        } catch {
+            _ = failure("cannot save the divergence: \(error)", status: ExitStatus.hostError)
+            return nil
         }
-        return path
     }
 
     /// A trace is a few hundred bytes long; one that nobody has shrunk, some hundred thousand.

@@ -47,7 +47,7 @@ import Testing
     func limit() {
         var observer = Observer.none
         observer.begin("adding", limit: .zero)
-        let goesOn = observer.goesOn(0)
-        #expect(!goesOn && !observer.hasInterrupted)
+        let answers = [observer.goesOn(0), observer.goesOn(1)]
+        #expect(answers == [false, false] && !observer.hasInterrupted)
     }
 }
