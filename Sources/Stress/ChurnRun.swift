@@ -71,7 +71,7 @@ public struct ChurnRun: Sendable {
             throw .configuration("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
         }
         guard (1...255).contains(vcpus) else {
-            throw .configuration("\(vcpus) vCPUs: the guest starts 1 to 255, as many as APIC numbers of 8 bits tell apart")
+            throw .configuration("\(vcpus) vCPUs: the guest starts 1 to 255, which APIC numbers of 8 bits tell apart")
         }
     }
 

@@ -62,7 +62,8 @@ public struct FuzzRun: Sendable {
             machine += 1
             guard let found else { continue }
             duration = SuspendingClock.now - start
-            trace = try Self.shrunk(found.operations, seed: seed, divergence: found.divergence) { () throws(MachineError) in
+            trace = try Self.shrunk(found.operations, seed: seed, divergence: found.divergence) {
+                () throws(MachineError) in
                 FuzzSession(try makeTarget(), predict: predict)
             }
         }
@@ -109,9 +110,8 @@ public struct FuzzRun: Sendable {
         }
         do {
             let smallest = try shrink(operations, simpler: \.simpler) { try divergence(of: $0) != nil }
-            return FuzzTrace(
-                seed: seed, divergence: try divergence(of: smallest) ?? "\(first) (not seen again when it was repeated)",
-                operations: smallest)
+            let words = try divergence(of: smallest) ?? "\(first) (not seen again when it was repeated)"
+            return FuzzTrace(seed: seed, divergence: words, operations: smallest)
         } catch let error as MachineError {
             throw error
         } catch {
