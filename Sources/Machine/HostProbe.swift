@@ -40,34 +40,44 @@ public struct HostProbe: Encodable, Sendable {
         physicalAddressBits = try kvm(try system.supportedCPUID()).physicalAddressBits
         cpus = HostThread.processorCount
         highestSlotAddress = hexadecimal(try Self.highestGuestAddress(of: system))
-        // The difference of two lengths leaves out what a run costs besides.
-        let loop: [UInt8] = [0xe2, 0xfe]  // loop to itself
-        var nanoseconds = try Self.seconds(each: loop, counts: (1000, 11000)) * 1e9
-        if nanoseconds < Self.emulatedFromNanoseconds {
-            nanoseconds = try Self.seconds(each: loop, counts: (1000, 65000)) * 1e9
-        }
-        nanosecondsPerInstruction = nanoseconds
-        let exit: [UInt8] = [0xe4, 0xe9, 0xe2, 0xfc]  // in al, 0xe9; loop back to it
-        microsecondsPerExit = try Self.seconds(each: exit, counts: (200, 2200)) * 1e6
+        nanosecondsPerInstruction = try Self.secondsPerInstruction() * 1e9
+        let exit: [UInt8] = [0xe4, 0xe9, 0x67, 0xe2, 0xfb]  // in al, 0xe9; loop back to it, counting in ecx
+        microsecondsPerExit = try Self.seconds(each: exit, rounds: 2000) / 2000 * 1e6
         slotCosts = try SlotCosts()
         mmu = .ofHost
         execution = nanosecondsPerInstruction < Self.emulatedFromNanoseconds ? .hardware : .emulated
     }
 
-    /// Seconds that a real-mode guest takes for one round of a loop, from the median of several runs.
-    private static func seconds(each body: [UInt8], counts: (UInt16, UInt16)) throws(MachineError) -> Double {
-        var differences: [Double] = []
-        for _ in 0..<5 {
-            let short = try seconds(running: body, count: counts.0)
-            let long = try seconds(running: body, count: counts.1)
-            differences.append((long - short) / Double(counts.1 - counts.0))
+    /// From the shortest loop that takes long enough to tell it from what disturbs a run: thousands of rounds in the
+    /// emulator, millions on hardware.
+    private static func secondsPerInstruction() throws(MachineError) -> Double {
+        let loop: [UInt8] = [0x67, 0xe2, 0xfd]  // loop to itself, counting in ecx
+        var rounds: UInt32 = 8000
+        while true {
+            let seconds = try seconds(each: loop, rounds: rounds)
+            if seconds > 0.008 || rounds > 1_000_000 { return seconds / Double(rounds) }
+            rounds *= 8
         }
-        return max(0, differences.sorted()[2])
     }
 
-    private static func seconds(running body: [UInt8], count: UInt16) throws(MachineError) -> Double {
-        // mov cx, count; body; xor al, al; out 0xf4, al
-        let bytes = [0xb9, UInt8(count & 0xff), UInt8(count >> 8)] + body + [0x30, 0xc0, 0xe6, 0xf4]
+    /// Seconds that a real-mode guest takes for so many rounds of a loop.
+    ///
+    /// The difference to a loop of few leaves out what a run costs besides. Other processes only ever make a run longer, so
+    /// the shortest of several counts.
+    private static func seconds(each body: [UInt8], rounds: UInt32) throws(MachineError) -> Double {
+        let few: UInt32 = 100
+        var (short, long) = (Double.infinity, Double.infinity)
+        for _ in 0..<5 {
+            short = min(short, try seconds(running: body, count: few))
+            long = min(long, try seconds(running: body, count: few + rounds))
+        }
+        return max(0, long - short)
+    }
+
+    private static func seconds(running body: [UInt8], count: UInt32) throws(MachineError) -> Double {
+        // mov ecx, count; body; xor al, al; out 0xf4, al
+        let count = (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
+        let bytes = [0x66, 0xb9] + count + body + [0x30, 0xc0, 0xe6, 0xf4]
         let machine = try GuestMachine(MachineConfiguration(mode: .real), flat: bytes)
         return Double(try machine.run().duration.nanoseconds) / 1e9
     }
