@@ -6,7 +6,8 @@ extension AddressSpace {
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var transaction = Transaction()
+        var lists = takeLists()
+        defer { putBack(&lists) }
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             var isChanged = false
@@ -17,13 +18,13 @@ extension AddressSpace {
             }
             if isChanged, slot.flags.contains(.logDirtyPages) {
                 // What was written so far belongs to the mappings that have logged so far.
-                transaction.steps.append(.takeDirtyLog(slot))
+                lists.transaction.steps.append(.takeDirtyLog(slot))
             }
             if flags != slot.flags {
-                transaction.steps.append(.edit(.setFlags(slot.id, flags)))
+                lists.transaction.steps.append(.edit(.setFlags(slot.id, flags)))
             }
         }
-        try run(&transaction, through: &installer)
+        try run(&lists.transaction, through: &installer)
         mappings.setLogging(logs, in: range)
         mappings.forEach(in: range) { record in
             if logs {
@@ -67,14 +68,18 @@ extension DirtyPages {
     mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: MappingSet) {
         mappings.forEach(in: slot.range) { record in
             guard record.logsDirtyPages else { return }
-            let firstPage = record.range.first.frame - slot.range.first.frame
             for (number, word) in log.enumerated() where word != 0 {
                 var bits = word
                 while bits != 0 {
                     let page = UInt64(number * 64 + bits.trailingZeroBitCount)
                     bits &= bits - 1
-                    guard page >= firstPage, page - firstPage < record.range.pages else { continue }
-                    insert(page: record.mapping.backing.page + (page - firstPage), of: record.mapping.backing.id)
+                    // After an undo that failed a slot may lie anywhere, and a mapping begin before it: such pages are taken for
+                    // those of the mapping at their address, though the slot may show another's.
+                    let frame = slot.range.first.frame + page
+                    guard frame >= record.range.first.frame, frame <= record.range.last.frame else { continue }
+                    insert(
+                        page: record.mapping.backing.page + (frame - record.range.first.frame),
+                        of: record.mapping.backing.id)
                 }
             }
         }

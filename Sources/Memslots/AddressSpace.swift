@@ -41,13 +41,8 @@ public struct AddressSpace: Sendable {
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
-        // Taken out for the time being, so that nothing is copied.
-        var lists = ChangeLists()
-        swap(&lists, &self.lists)
-        defer {
-            lists.empty()
-            swap(&lists, &self.lists)
-        }
+        var lists = takeLists()
+        defer { putBack(&lists) }
         try check(removing: removing, adding: adding, into: &lists.change)
         plan(lists.change, into: &lists)
         lists.difference.find(from: lists.slots, to: lists.runs)
@@ -59,6 +54,18 @@ public struct AddressSpace: Sendable {
         try run(&lists.transaction, through: &installer)
         mappings.apply(lists.change)
         isOutOfStep = false
+    }
+
+    /// The lists that are kept, taken out for the time of a change, so that nothing is copied.
+    mutating func takeLists() -> ChangeLists {
+        var taken = ChangeLists()
+        swap(&taken, &lists)
+        return taken
+    }
+
+    mutating func putBack(_ taken: inout ChangeLists) {
+        taken.empty()
+        swap(&taken, &lists)
     }
 
     /// Runs a transaction; the mappings still say what was there before it.
@@ -90,26 +97,29 @@ extension AddressSpace {
         removing: [GuestRange], adding: [Mapping], into change: inout ChangeLists.Change
     ) throws(AddressSpaceError) {
         change.removed.reserveCapacity(removing.count)
-        for range in removing.sortedByAddress(\.first) {
-            guard let record = mappings.record(at: range.first), record.range == range,
-                change.removed.last?.range != range
-            else { throw .notMapped(range) }
+        for range in removing {
+            guard let record = mappings.record(at: range.first), record.range == range else { throw .notMapped(range) }
             change.removed.append(record)
-            if let piece = placement.place(record.mapping, policy: policy).piece {
-                change.clears.append(piece)
+        }
+        change.removed.sortByAddress()
+        for (number, record) in change.removed.enumerated() {
+            guard number == 0 || change.removed[number - 1].range != record.range else {
+                throw .notMapped(record.range)
             }
+            if let piece = record.piece { change.clears.append(piece) }
         }
         change.added.reserveCapacity(adding.count)
-        for mapping in adding.sortedByAddress(\.range.first) {
+        for mapping in adding {
             let (host, piece) = placement.place(mapping, policy: policy)
-            let placed = PlacedMapping(
-                mapping: mapping, host: host, isInWindow: piece != nil,
-                logsDirtyPages: !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing))
-            try check(placed, behind: change.added.last, leaving: change.removed)
-            change.added.append(placed)
-            if let piece {
-                change.places.append(piece)
-            }
+            change.added.append(
+                PlacedMapping(
+                    mapping: mapping, host: host, isInWindow: piece != nil,
+                    logsDirtyPages: !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)))
+        }
+        change.added.sortByAddress()
+        for (number, placed) in change.added.enumerated() {
+            try check(placed, behind: number > 0 ? change.added[number - 1] : nil, leaving: change.removed)
+            if let piece = placed.piece { change.places.append(piece) }
         }
     }
 
@@ -222,17 +232,14 @@ private struct ChangedRanges {
     }
 }
 
-extension Array {
-    /// The elements by address; an array that is in order already is not copied.
-    fileprivate func sortedByAddress(_ address: (Element) -> GuestAddress) -> [Element] {
-        for position in indices.dropFirst() where address(self[position]) < address(self[position - 1]) {
-            return sorted { address($0) < address($1) }
-        }
-        return self
-    }
-}
-
 extension [PlacedMapping] {
+    /// In place, and only where they are out of order: that allocates nothing for few.
+    fileprivate mutating func sortByAddress() {
+        for position in indices.dropFirst() where self[position].range.first < self[position - 1].range.first {
+            return sort { $0.range.first < $1.range.first }
+        }
+    }
+
     /// Whether a mapping in this list, which comes by address, begins at an address.
     fileprivate func containsMapping(at address: GuestAddress) -> Bool {
         var low = 0

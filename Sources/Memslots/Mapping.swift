@@ -44,6 +44,11 @@ struct PlacedMapping: Hashable, Sendable {
 
     var range: GuestRange { mapping.range }
 
+    /// What a host window has to hold for it.
+    var piece: WindowPiece? {
+        isInWindow ? WindowPiece(host: host, size: mapping.range.size, backing: mapping.backing) : nil
+    }
+
     var flags: SlotFlags {
         var flags: SlotFlags = logsDirtyPages ? .logDirtyPages : []
         if mapping.access == .readOnly {

@@ -4,11 +4,13 @@ public typealias SlotID = UInt16
 /// A slot that KVM holds: a range of guest-physical addresses and the host memory behind it
 /// (`struct kvm_userspace_memory_region`).
 public struct Memslot: Hashable, Sendable {
-    public var id: SlotID
+    // First, as holes are ranges too: what a look-up answers then begins with eight bytes either way. With the id there,
+    // reading them behind a write of two stalls the processor.
     public var range: GuestRange
     /// The host address of the first byte.
     public var host: UInt64
     public var flags: SlotFlags
+    public var id: SlotID
 
     public init(id: SlotID, range: GuestRange, host: UInt64, flags: SlotFlags = []) {
         self.id = id

@@ -178,4 +178,16 @@ import Testing
         world.kvm.write(frame: 0x1000)
         #expect(try Self.dirtyFrames(&world) == [0x1000])
     }
+
+    /// After an undo that failed a slot may begin inside a mapping; what was written through it counts all the same.
+    @Test func slotThatBeginsInsideAMappingIsHarvested() {
+        let mapping = Mapping(range: .frames(8, 4), backing: Backing(offset: 0x5000), owner: "00:04.0 BAR 2")
+        var mappings = MappingSet()
+        mappings.apply(
+            ChangeLists.Change(added: [PlacedMapping(mapping: mapping, host: 0x1000_5000, logsDirtyPages: true)]))
+        var dirty = DirtyPages()
+        dirty.insert([0b111], of: Memslot(id: 3, range: .frames(10, 4), host: 0x1000_7000), in: mappings)
+        let pages = (0..<16).filter { dirty.remove(page: $0, of: 0) }
+        #expect(pages == [7, 8])
+    }
 }

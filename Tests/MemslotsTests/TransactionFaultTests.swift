@@ -91,7 +91,8 @@ import Testing
 
     /// What a failed undo left behind is in the way of nothing: the same change goes through. Under `.separate` all is then
     /// as it should be; where slots are shared, that takes a change of all mappings that lost theirs.
-    @Test(arguments: propertySeeds, SlotPolicy.allCases)
+    /// One of the seeds once left a slot that logs behind, in the middle of a mapping.
+    @Test(arguments: propertySeeds + [15_868_688_647_807_805_782], SlotPolicy.allCases)
     func changeAfterAFailedUndoGoesThrough(seed: UInt64, policy: SlotPolicy) throws {
         try Self.scenarios(25, seed: seed, policy: policy) { before, change in
             try Self.eachFailedUndo(of: change, in: before) { stuck, error in
