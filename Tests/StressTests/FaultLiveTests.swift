@@ -85,8 +85,9 @@ struct FaultLiveTests {
         // By place: the page there.
         var contents = [Int: Int]()
         var faults = 0
-        for _ in 0..<30 {
-            let places = Set((0..<4).map { _ in Int.random(in: 0..<2 * Self.pages, using: &random) })
+        for _ in 0..<40 {
+            // In order, for sets have another one in each process: a seed is to repeat a run.
+            let places = Set((0..<4).map { _ in Int.random(in: 0..<2 * Self.pages, using: &random) }).sorted()
             let idle = (0..<Self.pages).filter { page in
                 !contents.contains { $0.value == page && !places.contains($0.key) }
             }
@@ -94,7 +95,8 @@ struct FaultLiveTests {
                 uniqueKeysWithValues: zip(
                     places.filter { _ in Bool.random(using: &random) }, idle.shuffled(using: &random)))
             let removing = try places.filter { contents[$0] != nil }.map(Self.range)
-            let adding = try new.map { try Self.mapping($0.key, page: $0.value) }
+            let adding = try new.sorted { $0.key < $1.key }.shuffled(using: &random)
+                .map { try Self.mapping($0.key, page: $0.value) }
             if let place = contents.keys.sorted().randomElement(using: &random) {
                 try space.setDirtyLogging(Bool.random(using: &random), in: try Self.range(place), through: &machine)
             }
