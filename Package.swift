@@ -46,6 +46,7 @@ let package = Package(
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
         .library(name: "Stress", targets: ["Stress"]),
+        .library(name: "Pictures", targets: ["Pictures"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -59,6 +60,7 @@ let package = Package(
         library("PCI", ["Memslots", "Devices"]),
         library("Layouts", ["PCI", "Memslots"]),
         library("SeededRandom"),
+        library("Pictures"),
 
         // The kernel: KVM, and the rest of the host.
         .target(name: "CKVM", cSettings: cSettings),
@@ -73,7 +75,9 @@ let package = Package(
         library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
-            dependencies: ["Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", argumentParser],
+            dependencies: [
+                "Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", "Pictures", argumentParser,
+            ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
@@ -105,6 +109,6 @@ let package = Package(
         tests(
             "StressTests",
             ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
-        tests("CommandLineTests", ["swiftlet", "Stress", "LayoutFixtures", "LiveSupport"]),
+        tests("CommandLineTests", ["swiftlet", "Stress", "Pictures", "LayoutFixtures", "LiveSupport"]),
     ]
 )

@@ -1,3 +1,4 @@
+import Pictures
 import Stress
 
 /// A plot of the share of changes that take at most so long, parked and unparked; both axes are logarithmic, the vertical one

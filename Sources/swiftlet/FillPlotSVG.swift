@@ -1,3 +1,4 @@
+import Pictures
 import Stress
 
 /// A plot of how long adds and deletes take by the number of slots that there are, both axes logarithmic.

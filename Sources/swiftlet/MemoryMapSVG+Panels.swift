@@ -1,3 +1,5 @@
+import Pictures
+
 extension MemoryMapSVG {
     /// More pieces than this are cells of a grid instead of rows.
     static let mostRows = 40

@@ -1,3 +1,5 @@
+import Pictures
+
 /// Guest-physical addresses from a first to a last one.
 struct AddressSpan: Hashable, Sendable {
     var first: UInt64
@@ -239,5 +241,11 @@ struct MemoryMapSVG {
         canvas.text(Figures.hex(area.first), x: x + 5, y: y + 102, size: 10, style: "m q", within: inner)
         canvas.text(
             Figures.hex(area.last), x: x + width - 5, y: y + 115, size: 10, style: "m q", anchor: .end, within: inner)
+    }
+}
+
+extension Figures {
+    static func range(_ span: AddressSpan) -> String {
+        "\(hex(span.first)) – \(hex(span.last))"
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Machine
+import Pictures
 import Stress
 
 struct StressChurnCommand: ParsableCommand {

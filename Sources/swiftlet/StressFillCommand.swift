@@ -1,6 +1,7 @@
 import ArgumentParser
 import Machine
 import Memslots
+import Pictures
 import Stress
 
 struct StressFillCommand: ParsableCommand {

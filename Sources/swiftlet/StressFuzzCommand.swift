@@ -3,6 +3,7 @@ import FoundationEssentials
 import Host
 import Machine
 import Memslots
+import Pictures
 import Stress
 
 struct StressFuzzCommand: ParsableCommand {

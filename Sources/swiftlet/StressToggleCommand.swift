@@ -3,6 +3,7 @@ import Layouts
 import Machine
 import Memslots
 import PCI
+import Pictures
 import Stress
 
 struct StressToggleCommand: ParsableCommand {

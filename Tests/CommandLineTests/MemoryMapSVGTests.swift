@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Pictures
 @testable import swiftlet
 
 @Suite("The drawing of guest memory")

@@ -1,6 +1,7 @@
 import Stress
 import Testing
 
+@testable import Pictures
 @testable import swiftlet
 
 @Suite("Plots of latencies")

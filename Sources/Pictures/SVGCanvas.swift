@@ -1,19 +1,21 @@
 /// SVG as it is drawn, in pixels: shapes are painted by classes, texts say their size and fit into a width.
-struct SVGCanvas {
-    static let width = 1280
+public struct SVGCanvas {
+    public static let width = 1280
 
     /// Hues for functions, which those who see fewer colours tell apart too (after Paul Tol); neighbours differ in lightness.
-    static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
+    public static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
 
-    enum Anchor: String {
+    public enum Anchor: String {
         case start, middle, end
     }
 
     private var elements: [String] = []
 
+    public init() {}
+
     // MARK: - Shapes
 
-    mutating func rect(
+    public mutating func rect(
         _ x: Int, _ y: Int, _ width: Int, _ height: Int, style: String, radius: Int = 0, tooltip: String? = nil
     ) {
         let rounding = radius > 0 ? " rx=\"\(radius)\"" : ""
@@ -21,14 +23,14 @@ struct SVGCanvas {
         elements.append(start + (tooltip.map { "><title>\(Self.escaped($0))</title></rect>" } ?? "/>"))
     }
 
-    mutating func path(_ path: String, style: String, tooltip: String? = nil) {
+    public mutating func path(_ path: String, style: String, tooltip: String? = nil) {
         guard !path.isEmpty else { return }
         let start = "<path class=\"\(style)\" d=\"\(path)\""
         elements.append(start + (tooltip.map { "><title>\(Self.escaped($0))</title></path>" } ?? "/>"))
     }
 
     /// A line of text; what does not fit ends in an ellipsis.
-    mutating func text(
+    public mutating func text(
         _ string: String, x: Int, y: Int, size: Int, style: String = "", anchor: Anchor = .start, within width: Int
     ) {
         let most = Self.characters(of: size, style: style, within: width)
@@ -40,19 +42,19 @@ struct SVGCanvas {
     }
 
     /// Draws all of another canvas over this one.
-    mutating func append(_ canvas: SVGCanvas) {
+    public mutating func append(_ canvas: SVGCanvas) {
         elements += canvas.elements
     }
 
     /// Two strokes that say: addresses are left out here; 10 wide, 13 high.
-    static func breakMark(x: Int, y: Int) -> String {
+    public static func breakMark(x: Int, y: Int) -> String {
         "M\(x) \(y + 13)l5 -13M\(x + 5) \(y + 13)l5 -13"
     }
 
     // MARK: - Text
 
     /// An estimate of its width: no common font is wider on average.
-    static func textWidth(_ string: String, size: Int) -> Int {
+    public static func textWidth(_ string: String, size: Int) -> Int {
         (string.count * size * 6 + 9) / 10
     }
 
@@ -61,14 +63,14 @@ struct SVGCanvas {
     }
 
     /// As many words as fit into a first line, and the rest.
-    static func inTwoLines(_ string: String, size: Int, within width: Int) -> [String] {
+    public static func inTwoLines(_ string: String, size: Int, within width: Int) -> [String] {
         let most = characters(of: size, style: "h", within: width)
         guard string.count > most, let space = string.prefix(most + 1).lastIndex(of: " ") else { return [string] }
         return [String(string[..<space]), String(string[string.index(after: space)...])]
     }
 
     /// Text as XML has it; control characters, which XML does not have at all, become spaces.
-    static func escaped(_ text: some StringProtocol) -> String {
+    public static func escaped(_ text: some StringProtocol) -> String {
         text.unicodeScalars.reduce(into: "") { escaped, scalar in
             switch scalar {
             case "<": escaped += "&lt;"
@@ -85,15 +87,20 @@ struct SVGCanvas {
     // MARK: - Document
 
     /// What a kind of drawing adds to the classes that all have: styles, and patterns to fill with.
-    struct Paints {
-        var styles: String
-        var patterns = ""
+    public struct Paints: Sendable {
+        public var styles: String
+        public var patterns: String
+
+        public init(styles: String, patterns: String = "") {
+            self.styles = styles
+            self.patterns = patterns
+        }
 
         /// For maps of memory.
-        static let map = Paints(styles: mapStyles, patterns: mapPatterns)
+        public static let map = Paints(styles: mapStyles, patterns: mapPatterns)
     }
 
-    func document(title: String, height: Int, paints: Paints = .map) -> String {
+    public func document(title: String, height: Int, paints: Paints = .map) -> String {
         let size = "width=\"\(Self.width)\" height=\"\(height)\" viewBox=\"0 0 \(Self.width) \(height)\""
         let definitions = paints.patterns.isEmpty ? "" : "\n<defs>\n\(paints.patterns)\n</defs>"
         return """
@@ -150,44 +157,5 @@ struct SVGCanvas {
             fill="#ffffff"/><path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
             """
         }.joined(separator: "\n")
-    }
-}
-
-/// Numbers as people read them.
-enum Figures {
-    static func hex(_ address: UInt64) -> String {
-        "0x" + String(address, radix: 16)
-    }
-
-    static func range(_ span: AddressSpan) -> String {
-        "\(hex(span.first)) – \(hex(span.last))"
-    }
-
-    static func count(_ count: Int, _ noun: String) -> String {
-        "\(count) \(noun)\(count == 1 ? "" : "s")"
-    }
-
-    /// `16 KiB`, `748 MiB`, `1.5 GiB`: one decimal where it is not whole.
-    static func size(_ size: UInt64) -> String {
-        let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-        var (value, unit) = (Double(size), 0)
-        // What is less than a tenth below 1024 would be rounded up to it.
-        while value >= 1023.95, unit + 1 < units.count { (value, unit) = (value / 1024, unit + 1) }
-        return "\(decimal(value)) \(units[unit])"
-    }
-
-    static func percent(_ part: UInt64, of whole: UInt64) -> String {
-        let percent = whole == 0 ? 0 : Double(part) / Double(whole) * 100
-        return percent > 0 && percent < 0.1 ? "< 0.1 %" : "\(decimal(percent)) %"
-    }
-
-    /// How often 1 has to be doubled to come near to a size, from below.
-    static func doublings(_ size: UInt64) -> Int {
-        max(0, 63 - size.leadingZeroBitCount)
-    }
-
-    private static func decimal(_ value: Double) -> String {
-        let tenths = Int((value * 10).rounded())
-        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
     }
 }

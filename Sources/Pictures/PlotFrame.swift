@@ -1,28 +1,28 @@
 /// The frame of a plot: its heading and legend above, a grid in it, and the words of both axes.
-struct PlotFrame {
-    static let left = 92
-    static let right = SVGCanvas.width - 28
-    static let top = 162
-    static let bottom = 640
-    static let height = 704
+public struct PlotFrame {
+    public static let left = 92
+    public static let right = SVGCanvas.width - 28
+    public static let top = 162
+    public static let bottom = 640
+    public static let height = 704
     /// The pixels that a word on each axis takes, with those that separate it from the next.
-    static func widthOfWord(_ word: String) -> Int { SVGCanvas.textWidth(word, size: wordSize) + 14 }
-    static func heightOfWord(_: String) -> Int { wordSize + 8 }
+    public static func widthOfWord(_ word: String) -> Int { SVGCanvas.textWidth(word, size: wordSize) + 14 }
+    public static func heightOfWord(_: String) -> Int { wordSize + 8 }
     private static let wordSize = 12
     private static let margin = 28
     /// In microseconds: what takes less than the clock can tell stands here.
-    static let shortest = 0.001
+    public static let shortest = 0.001
 
     /// Two series never look alike: one is dark and one light, and their dashes and marks have different shapes.
-    enum Series: Int, CaseIterable {
+    public enum Series: Int, CaseIterable {
         case first, second
 
-        var line: String { "c\(rawValue)" }
-        var dashes: String { "c\(rawValue) e\(rawValue)" }
-        var mark: String { "c\(rawValue) f\(rawValue)" }
+        public var line: String { "c\(rawValue)" }
+        public var dashes: String { "c\(rawValue) e\(rawValue)" }
+        public var mark: String { "c\(rawValue) f\(rawValue)" }
 
         /// A mark with a point of the plot in its middle: a disc or a triangle.
-        func mark(_ x: Double, _ y: Double) -> String {
+        public func mark(_ x: Double, _ y: Double) -> String {
             switch self {
             case .first: "M\(pixels(x - 3.5)) \(pixels(y))a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z"
             case .second: "M\(pixels(x)) \(pixels(y - 4.6))l4.6 8h-9.2z"
@@ -30,7 +30,7 @@ struct PlotFrame {
         }
     }
 
-    static let paints = SVGCanvas.Paints(
+    public static let paints = SVGCanvas.Paints(
         styles: """
             .a{stroke:#7b8794}
             .g{stroke:#d3d9e0;shape-rendering:crispEdges}
@@ -45,7 +45,7 @@ struct PlotFrame {
             """)
 
     /// Draws the heading, the grid and the words along both axes.
-    static func draw(
+    public static func draw(
         heading: String, detail: String, x: (lines: [AxisLine], title: String), y: (lines: [AxisLine], title: String),
         on canvas: inout SVGCanvas
     ) {
@@ -77,30 +77,40 @@ struct PlotFrame {
     }
 
     /// What a reader has to know, below the plot.
-    static func drawNote(_ words: String, on canvas: inout SVGCanvas) {
+    public static func drawNote(_ words: String, on canvas: inout SVGCanvas) {
         canvas.text(words, x: margin, y: bottom + 44, size: 12, style: "q", within: 860)
     }
 
     /// What the frame says where nothing was measured.
-    static func drawNothing(_ words: String, on canvas: inout SVGCanvas) {
+    public static func drawNothing(_ words: String, on canvas: inout SVGCanvas) {
         canvas.text(
             words, x: (left + right) / 2, y: (top + bottom) / 2, size: 16, style: "q", anchor: .middle,
             within: right - left)
     }
 
     /// A row of the legend: what the series is, and entries of a sample and its words.
-    struct Legend {
-        var name: String
-        var entries: [Entry]
+    public struct Legend {
+        public var name: String
+        public var entries: [Entry]
 
-        struct Entry {
-            enum Sample { case line, dashes, mark }
-
-            var sample: Sample?
-            var words: String
+        public init(name: String, entries: [Entry]) {
+            self.name = name
+            self.entries = entries
         }
 
-        func draw(_ series: Series, on canvas: inout SVGCanvas) {
+        public struct Entry {
+            public enum Sample: Sendable { case line, dashes, mark }
+
+            public var sample: Sample?
+            public var words: String
+
+            public init(sample: Sample? = nil, words: String) {
+                self.sample = sample
+                self.words = words
+            }
+        }
+
+        public func draw(_ series: Series, on canvas: inout SVGCanvas) {
             let y = 90 + 24 * series.rawValue
             canvas.text(name, x: PlotFrame.margin, y: y, size: 13, style: "h", within: 220)
             for (column, entry) in entries.enumerated() {
@@ -118,7 +128,7 @@ struct PlotFrame {
 }
 
 /// A place on the canvas, to a tenth of a pixel.
-func pixels(_ position: Double) -> String {
+public func pixels(_ position: Double) -> String {
     let tenths = Int((position * 10).rounded())
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(Double(tenths) / 10)"
 }

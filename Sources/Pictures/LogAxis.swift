@@ -1,16 +1,16 @@
 import Glibc
 
 /// A number at which a logarithmic axis has a line: 1, 2 or 5 times a power of ten.
-struct LogTick: Equatable {
+public struct LogTick: Equatable {
     /// Counted from 1 on: 0 is 1, 1 is 2, 2 is 5, 3 is 10; -1 is 0.5.
-    let index: Int
+    public let index: Int
 
-    var exponent: Int { (index >= 0 ? index : index - 2) / 3 }
-    var mantissa: Int { [1, 2, 5][index - 3 * exponent] }
-    var logarithm: Double { log10(Double(mantissa)) + Double(exponent) }
+    public var exponent: Int { (index >= 0 ? index : index - 2) / 3 }
+    public var mantissa: Int { [1, 2, 5][index - 3 * exponent] }
+    public var logarithm: Double { log10(Double(mantissa)) + Double(exponent) }
 
     /// The last one that is not above a number, given by its logarithm.
-    init(atOrBelow logarithm: Double) {
+    public init(atOrBelow logarithm: Double) {
         let decade = Int(logarithm.rounded(.down)) * 3
         // Logarithms are rounded: 1000 is not to be below 1000.
         let isReached = { LogTick(index: $0).logarithm <= logarithm + 1e-9 }
@@ -18,20 +18,20 @@ struct LogTick: Equatable {
     }
 
     /// The first one that is not below a number, given by its logarithm.
-    init(atOrAbove logarithm: Double) {
+    public init(atOrAbove logarithm: Double) {
         let tick = LogTick(atOrBelow: logarithm)
         self.init(index: tick.logarithm >= logarithm - 1e-9 ? tick.index : tick.index + 1)
     }
 
-    init(index: Int) { self.index = index }
+    public init(index: Int) { self.index = index }
 
     /// As a number of things: `1`, `200`, `5,000`; nil below 1.
-    var count: String? {
+    public var count: String? {
         (0...17).contains(exponent) ? Figures.grouped(Self.power(exponent) * mantissa) : nil
     }
 
     /// As a time in microseconds: `20 ns`, `5 us`, `100 ms`, `1 s`; nil below what a clock can tell.
-    var time: String? {
+    public var time: String? {
         guard (-3...14).contains(exponent) else { return nil }
         let unit = min((exponent + 3) / 3, Figures.timeUnits.count - 1)
         return "\(Figures.grouped(Self.power(exponent + 3 - 3 * unit) * mantissa)) \(Figures.timeUnits[unit])"
@@ -43,17 +43,17 @@ struct LogTick: Equatable {
 }
 
 /// Positive numbers on a line of pixels, equal ratios equally far apart; it begins and ends at ticks.
-struct LogAxis {
+public struct LogAxis {
     /// The logarithms of what it was made to show.
     private let shown: ClosedRange<Double>
-    let first: LogTick
-    let last: LogTick
+    public let first: LogTick
+    public let last: LogTick
     /// The pixels of its ends, in whichever direction.
-    let start: Double
-    let end: Double
+    public let start: Double
+    public let end: Double
 
     /// Shows all from one number to another, and at least a decade; `margin` is the share of the axis that stays free at both ends.
-    init(from low: Double, to high: Double, margin: Double = 0, at start: Int, _ end: Int) {
+    public init(from low: Double, to high: Double, margin: Double = 0, at start: Int, _ end: Int) {
         let lowest = log10(max(low, .leastNormalMagnitude))
         let decades = max(log10(max(high, .leastNormalMagnitude)) - lowest, 0)
         shown = lowest...lowest + decades
@@ -64,7 +64,7 @@ struct LogAxis {
     }
 
     /// The pixel of a number; what is less or more than the axis was made to show stands where the least or the most does.
-    func position(of value: Double) -> Double {
+    public func position(of value: Double) -> Double {
         let logarithm = log10(max(value, .leastNormalMagnitude))
         return position(ofLogarithm: min(max(logarithm, shown.lowerBound), shown.upperBound))
     }
@@ -75,7 +75,7 @@ struct LogAxis {
     }
 
     /// Where lines cross the axis. Their words have room: all of them, else those of decades, else of every second decade, and so on.
-    func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [AxisLine] {
+    public func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [AxisLine] {
         let ticks = (first.index...last.index).map(LogTick.init(index:))
         let lines = ticks.map { AxisLine(position: position(ofLogarithm: $0.logarithm), words: words($0)) }
         var shown = lines
@@ -97,38 +97,12 @@ struct LogAxis {
 }
 
 /// A line of a grid: where it crosses its axis, in pixels, and what is written there.
-struct AxisLine: Equatable {
-    var position: Double
-    var words: String?
-}
+public struct AxisLine: Equatable {
+    public var position: Double
+    public var words: String?
 
-extension Figures {
-    static let timeUnits = ["ns", "us", "ms", "s"]
-
-    /// `812 ns`, `7.25 us`, `24.1 us`, `612 ms`, `1.9 s`: three digits that count.
-    static func time(_ microseconds: Double) -> String {
-        var (value, unit) = (microseconds * 1000, 0)
-        // What is less than half below 1000 would be rounded up to it.
-        while value >= 999.5, unit + 1 < timeUnits.count { (value, unit) = (value / 1000, unit + 1) }
-        let steps = value < 9.995 ? 100 : value < 99.95 ? 10 : 1
-        let parts = Int((value * Double(steps)).rounded())
-        var fraction = "\(100 + parts % steps * (100 / steps))".dropFirst()
-        while fraction.last == "0" { fraction.removeLast() }
-        return "\(grouped(parts / steps))\(fraction.isEmpty ? "" : ".")\(fraction) \(timeUnits[unit])"
-    }
-
-    /// `1 slot`, `32,764 slots`.
-    static func grouped(_ number: Int, _ noun: String) -> String {
-        "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")"
-    }
-
-    /// `32,764`: what is not negative, by thousands.
-    static func grouped(_ number: some BinaryInteger) -> String {
-        var (rest, text) = (Substring("\(number)"), "")
-        while rest.count > 3 {
-            text = ",\(rest.suffix(3))\(text)"
-            rest.removeLast(3)
-        }
-        return rest + text
+    public init(position: Double, words: String?) {
+        self.position = position
+        self.words = words
     }
 }
