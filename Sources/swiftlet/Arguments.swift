@@ -94,3 +94,11 @@ extension Image.Reading: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
+
+/// The values of an option are asked for whenever it is parsed. The library gets at them by a key path, which is made at run
+/// time; a closure is not.
+extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<String> {
+    public static var allValueStrings: [String] {
+        allCases.map { $0.rawValue }
+    }
+}

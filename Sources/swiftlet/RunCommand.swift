@@ -9,6 +9,8 @@ import Synchronization
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
+        // It is parsed by itself, see SwiftletCommand.main.
+        _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """
             GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot 1 \

@@ -23,6 +23,12 @@ struct SwiftletCommand: ParsableCommand {
 
     static func main() {
         _ = processStart
-        main(nil)
+        // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
+        // completion scripts before: half of the time until a guest runs. What cannot be run is left to the usual way.
+        let arguments = CommandLine.arguments.dropFirst()
+        guard arguments.first == "run", let run = try? RunCommand.parse(Array(arguments.dropFirst())) else {
+            return main(nil)
+        }
+        do { try run.run() } catch { exit(withError: error) }
     }
 }
