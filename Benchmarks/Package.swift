@@ -22,17 +22,23 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
-        // What everything is measured against: the bare system calls in plain C, and no library. Sources/floor-monitor is not
-        // a target: scripts/bench compiles it with clang, for SwiftPM would link Swift's runtime into it.
+        // What everything is measured against: the bare system calls in plain C, and no library. Sources/floor-monitor and
+        // floor-peak are no targets: scripts/bench compiles them with clang, for SwiftPM would link Swift's runtime into them.
         .target(name: "Floor"),
-        .target(name: "CountedMalloc"),
+        // What Swiftlet and its peers boot.
+        .target(name: "PeerGuests"),
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [
-                "Floor", "CountedMalloc", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
-                swiftlet("Images"), swiftlet("Layouts"), swiftlet("SeededRandom"),
+                "Floor", "PeerGuests", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
+                swiftlet("Images"), swiftlet("Layouts"), swiftlet("SeededRandom"), swiftlet("Pictures"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        .target(name: "CountedMalloc", path: "Tests/CountedMalloc"),
+        .testTarget(
+            name: "AllocationTests",
+            dependencies: ["CountedMalloc", swiftlet("Memslots"), swiftlet("Machine"), swiftlet("Images")],
             swiftSettings: settings),
     ]
 )

@@ -29,19 +29,28 @@ void floor_spawn(char *const arguments[], struct floor_child *child) {
         floor_fail(arguments[0]);
     close(output[1]);
     close(report[1]);
-    char bytes[4096];
-    if (read(output[0], bytes, 1) < 0)
+    // The first byte by itself, for its time; then what there is room for, then the rest.
+    ssize_t size = read(output[0], child->output, 1);
+    if (size < 0)
         floor_fail("read");
     child->first_byte = floor_now() - start;
-    while (read(output[0], bytes, sizeof bytes) > 0)
-        ;
+    size_t length = (size_t)size;
+    char rest[4096];
+    while (size > 0) {
+        size_t room = sizeof child->output - 1 - length;
+        size = read(output[0], room ? child->output + length : rest, room ? room : sizeof rest);
+        if (room && size > 0)
+            length += (size_t)size;
+    }
+    child->output[length] = 0;
     struct rusage usage;
     if (wait4(process, &child->status, 0, &usage) < 0)
         floor_fail("wait4");
     child->end = floor_now() - start;
+    child->peak = usage.ru_maxrss;
     child->processor = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
 
-    ssize_t size = read(report[0], child->report, sizeof child->report - 1);
+    size = read(report[0], child->report, sizeof child->report - 1);
     child->report[size > 0 ? size : 0] = 0;
     close(output[0]);
     close(report[0]);

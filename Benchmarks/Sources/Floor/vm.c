@@ -43,20 +43,28 @@ static void set_cpuid(struct floor_vm *vm) {
     free(cpuid);
 }
 
-static void set_registers(struct floor_vm *vm) {
+static void set_registers(struct floor_vm *vm, enum floor_mode mode) {
     struct kvm_sregs system;
     check(ioctl(vm->vcpu, KVM_GET_SREGS, &system), "KVM_GET_SREGS");
     struct kvm_segment *segments[] = {&system.cs, &system.ds, &system.es, &system.ss};
     for (int i = 0; i < 4; i++) {
-        segments[i]->base = FLOOR_LOAD_ADDRESS;
-        segments[i]->selector = FLOOR_LOAD_ADDRESS / 16;
+        if (mode == FLOOR_REAL) {
+            segments[i]->base = FLOOR_LOAD_ADDRESS;
+            segments[i]->selector = FLOOR_LOAD_ADDRESS / 16;
+        } else {
+            // Code that can be read, data that can be written, both accessed; 4 GiB of 32 bits from address 0.
+            *segments[i] = (struct kvm_segment){.limit = 0xffffffff, .selector = i ? 16 : 8, .type = i ? 3 : 11,
+                                                .present = 1, .db = 1, .s = 1, .g = 1};
+        }
     }
+    if (mode == FLOOR_PROTECTED)
+        system.cr0 |= 1;
     check(ioctl(vm->vcpu, KVM_SET_SREGS, &system), "KVM_SET_SREGS");
-    struct kvm_regs registers = {.rip = 0, .rsp = 0xfff0, .rflags = 2};
+    struct kvm_regs registers = {.rip = mode == FLOOR_REAL ? 0 : FLOOR_LOAD_ADDRESS, .rsp = 0xfff0, .rflags = 2};
     check(ioctl(vm->vcpu, KVM_SET_REGS, &registers), "KVM_SET_REGS");
 }
 
-struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare) {
+struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare, enum floor_mode mode) {
     struct floor_vm *vm = calloc(1, sizeof *vm);
     vm->kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
     vm->vm = check(ioctl(vm->kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
@@ -78,7 +86,7 @@ struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t
         .slot = 0, .memory_size = FLOOR_RAM, .userspace_addr = (uintptr_t)vm->memory};
     check(ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &ram), "KVM_SET_USER_MEMORY_REGION");
     memcpy(vm->memory + FLOOR_LOAD_ADDRESS, code, code_size);
-    set_registers(vm);
+    set_registers(vm, mode);
     return vm;
 }
 
@@ -97,6 +105,7 @@ void floor_vm_poke(struct floor_vm *vm, uint64_t address, uint8_t value) {
 
 uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run) {
     struct kvm_run *run = vm->run;
+    uint64_t word = 0;
     if (first_run)
         *first_run = floor_now();
     for (uint64_t exits = 1;; exits++) {
@@ -123,6 +132,12 @@ uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run) {
             }
             break;
         }
+        case KVM_EXIT_MMIO:
+            if (run->mmio.is_write)
+                memcpy(&word, run->mmio.data, run->mmio.len);
+            else
+                memcpy(run->mmio.data, &word, run->mmio.len);
+            break;
         default:
             fprintf(stderr, "floor: exit %u\n", run->exit_reason);
             exit(70);

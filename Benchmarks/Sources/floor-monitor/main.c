@@ -24,7 +24,7 @@ int main(void) {
     // Until here the process has waited for nothing: its processor time is the time since its start.
     int64_t start = floor_now() - (int64_t)clock() * (1000000000 / CLOCKS_PER_SEC);
     int64_t first_run;
-    struct floor_vm *vm = floor_vm_create(code, sizeof code - 1, 0);
+    struct floor_vm *vm = floor_vm_create(code, sizeof code - 1, 0, FLOOR_REAL);
     floor_vm_run(vm, &first_run);
     floor_vm_destroy(vm);
 

@@ -1,4 +1,3 @@
-import CountedMalloc
 import Memslots
 import SeededRandom
 
@@ -19,12 +18,6 @@ extension Bench {
                     baseline: { try small.change(size, transactions: 1000) },
                     swiftlet: { try large.change(size, transactions: 1000) })
             }
-            let mallocs = counted_mallocs()
-            _ = try large.change(1, transactions: 1000)
-            results.add(
-                Figure(
-                    name, "allocations to delete and create a slot among \(count)",
-                    ["here": Double(counted_mallocs() - mallocs) / 1000]))
         }
     }
 }

@@ -72,7 +72,7 @@ extension Bench {
 }
 
 /// Figures of /proc/meminfo in bytes.
-private struct HostMemory {
+struct HostMemory {
     let vmallocUsed: Double
     let slab: Double
 

@@ -16,7 +16,7 @@ extension Bench {
             configuration.functions = layout.byAddress
             let wanted = try Self.slots(of: configuration)
             slots[policy] = wanted
-            try compareBuild(configuration, wanted, target: policy == .separate ? 1.15 : nil)
+            try compareBuild(configuration, wanted, target: policy == .separate ? 1.10 : nil)
         }
         let separate = FloorMachine(code: [0xf4], spareMemory: Self.memory)
         let coalesced = FloorMachine(code: [0xf4], spareMemory: Self.memory)

@@ -13,7 +13,7 @@ extension Bench {
         func creates(_ target: Double?) -> Phase { Phase(name: "2048 creates", operations: 1, target: target) }
         func deletes(_ target: Double?) -> Phase { Phase(name: "2048 deletes", operations: 1, target: target) }
         try compare(
-            [creates(2.0), deletes(2.0)], with: "no vCPU runs", rounds: rounds(30),
+            [creates(1.5), deletes(1.5)], with: "no vCPU runs", rounds: rounds(30),
             baseline: {
                 let machine = try GuestMachine.forBenchmark(code: TinyGuest.spinner, spareMemory: size).machine
                 return try Self.createAndDelete(pages, in: machine)

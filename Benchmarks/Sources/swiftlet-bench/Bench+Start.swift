@@ -14,7 +14,8 @@ extension Bench {
         func run(_ arguments: [String]) throws -> [Elapsed] {
             let child = ChildProcess(arguments)
             guard child.hasSucceeded else { throw BenchError("\(arguments[0]) failed: \(child.report)") }
-            let report = try JSONDecoder().decode(StartReport.self, from: Data(child.report.utf8))
+            var report = try JSONDecoder().decode(StartReport.self, from: Data(child.report.utf8))
+            report.millisecondsToFirstByte = child.firstByte * 1000
             reports[arguments[0], default: []].append(report)
             return [Elapsed(wall: child.firstByte), Elapsed(wall: child.end, processor: child.processor)]
         }
@@ -25,6 +26,16 @@ extension Bench {
                 Phase(name: "\(guest): to the end", operations: 1),
             ], rounds: rounds(200), baseline: { try run([floor]) },
             swiftlet: { try run([swiftlet, "run", guest, "--report", "-"]) })
+        let behind = { (time: (StartReport) -> Double) in
+            Quartiles((reports[swiftlet] ?? []).map(time)).median - Quartiles((reports[floor] ?? []).map(time)).median
+        }
+        results.add(
+            Figure(
+                name, "\(guest), behind C; at most 3 and 1.5 wanted",
+                [
+                    "ms to first KVM_RUN": behind(\.microsecondsToFirstRun) / 1000,
+                    "ms to the first byte": behind(\.millisecondsToFirstByte),
+                ]))
         for (monitor, path) in [("C", floor), ("swiftlet", swiftlet)] {
             let reports = reports[path] ?? []
             let first = Quartiles(reports.map(\.microsecondsToFirstRun))
@@ -44,6 +55,12 @@ extension Bench {
 private struct StartReport: Decodable {
     let microsecondsToFirstRun: Double
     let peakRSSBytes: Double
+    /// Seen from outside.
+    var millisecondsToFirstByte = 0.0
+
+    private enum CodingKeys: CodingKey {
+        case microsecondsToFirstRun, peakRSSBytes
+    }
 }
 
 /// Why a benchmark could not be run.

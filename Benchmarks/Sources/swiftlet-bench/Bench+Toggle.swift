@@ -37,7 +37,7 @@ extension Bench {
         }
         func floorRound() -> [Elapsed] {
             let functions = next().map { $0.map { pages.slots[$0] } }
-            var off = Elapsed(processor: 0)
+            var off = Elapsed.none
             var on = off
             for slots in functions {
                 off = off + elapsed { floor.delete(slots) }
@@ -56,7 +56,7 @@ extension Bench {
             phases("", target: 1.10), rounds: rounds(150), baseline: { floorRound() },
             swiftlet: {
                 let functions = next().map { $0.map { pages.mappings[$0] } }
-                var off = Elapsed(processor: 0)
+                var off = Elapsed.none
                 var on = off
                 for mappings in functions {
                     let ranges = mappings.map(\.range)

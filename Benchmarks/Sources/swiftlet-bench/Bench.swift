@@ -9,9 +9,14 @@ struct Bench {
         var effort: Double
         /// Exits on each side, in all.
         var exits: Int
-        /// The `swiftlet` and `floor-monitor` executables.
+        /// The `swiftlet`, `floor-monitor` and `floor-peak` executables.
         var swiftlet: String
         var floorMonitor: String
+        var floorPeak: String
+        /// The `qemu-system-x86_64` executable, where there is one.
+        var qemu: String?
+        /// The directory for what `scaling` writes.
+        var output: String
     }
 
     /// The number of rounds, at least three.

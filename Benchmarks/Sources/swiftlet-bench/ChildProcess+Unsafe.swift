@@ -11,7 +11,12 @@ struct ChildProcess {
     let processor: Double
     /// What it wrote to standard error.
     let report: String
-    let hasSucceeded: Bool
+    /// What it wrote to standard output, the first 4096 bytes.
+    let output: String
+    /// Nil where a signal ended it.
+    let exitStatus: Int32?
+
+    var hasSucceeded: Bool { exitStatus == 0 }
 
     /// Runs an executable, by its path, with what follows as its arguments.
     init(_ arguments: [String]) {
@@ -25,9 +30,12 @@ struct ChildProcess {
         firstByte = Double(child.first_byte) / 1e9
         end = Double(child.end) / 1e9
         processor = Double(child.processor) / 1e9
-        hasSucceeded = child.status == 0
-        // SAFETY: the report ends in a zero byte.
+        exitStatus = child.status & 0x7f == 0 ? child.status >> 8 & 0xff : nil
+        // SAFETY: both texts end in a zero byte.
         report = unsafe withUnsafeBytes(of: &child.report) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        output = unsafe withUnsafeBytes(of: &child.output) { bytes in
             unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
     }

@@ -6,9 +6,9 @@ final class FloorMachine {
     // SAFETY: there from init to deinit.
     private let vm: OpaquePointer
 
-    init(code: [UInt8], spareMemory: UInt64 = 0) {
+    init(code: [UInt8], spareMemory: UInt64 = 0, mode: floor_mode = FLOOR_REAL) {
         // SAFETY: the code lives through the call; a failure ends the process.
-        unsafe vm = floor_vm_create(code, code.count, spareMemory)
+        unsafe vm = floor_vm_create(code, code.count, spareMemory, mode)
     }
 
     deinit {

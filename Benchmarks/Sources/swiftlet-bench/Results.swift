@@ -14,6 +14,9 @@ struct Comparison: Encodable {
     let ratio: Quartiles
     /// The same of processor times.
     let processorRatio: Quartiles?
+    /// User instructions of one operation; the median.
+    let baselineInstructions: Double?
+    let swiftletInstructions: Double?
     /// The fastest round of Swiftlet divided by the fastest round of the baseline: what is left where noise only adds.
     let ratioOfMinima: Double
     /// The ratio to stay at or below, where there is one.
@@ -39,6 +42,12 @@ struct Comparison: Encodable {
             return ours / floor
         }
         processorRatio = processor.isEmpty ? nil : Quartiles(processor)
+        func instructions(_ times: [Elapsed]) -> Double? {
+            let counts = times.compactMap(\.instructions)
+            return counts.count < times.count ? nil : Quartiles(counts).median / Double(operations)
+        }
+        baselineInstructions = instructions(baselineTimes)
+        swiftletInstructions = instructions(swiftletTimes)
     }
 }
 
@@ -104,7 +113,7 @@ struct Results: Encodable {
             show(
                 line([
                     "task", "baseline", "rounds", "baseline", "swiftlet", "ratio", "[quartiles]", "minima",
-                    "processor", "[quartiles]", "target",
+                    "processor", "[quartiles]", "C instr", "instr", "target",
                 ]))
             shownHeader = true
         }
@@ -117,12 +126,14 @@ struct Results: Encodable {
                 "[\(decimal(ratio.lower)), \(decimal(ratio.upper))]", decimal(comparison.ratioOfMinima),
                 processor.map { decimal($0.median) } ?? "-",
                 processor.map { "[\(decimal($0.lower)), \(decimal($0.upper))]" } ?? "-",
+                comparison.baselineInstructions.map { decimal($0) } ?? "-",
+                comparison.swiftletInstructions.map { decimal($0) } ?? "-",
                 comparison.target.map { (ratio.median <= $0 ? "" : "above ") + decimal($0) } ?? "-",
             ]))
     }
 
     private func line(_ cells: [String]) -> String {
-        let widths = [-50, -12, 7, 10, 10, 7, 16, 7, 9, 16, 11]
+        let widths = [-50, -12, 7, 10, 10, 7, 16, 7, 9, 16, 9, 9, 11]
         return "  "
             + zip(cells, widths).map { cell, width in
                 let padding = String(repeating: " ", count: max(0, abs(width) - cell.count))

@@ -85,28 +85,38 @@ extension [Mapping] {
 }
 
 extension GuestMachine {
-    /// A machine in real mode with 2 MiB of RAM, and spare memory that is already allocated from `backing` on.
+    /// A machine with 2 MiB of RAM, and spare memory that is already allocated from `backing` on.
     static func forBenchmark(
-        code: [UInt8] = [0xf4], spareMemory: UInt64 = 0, policy: SlotPolicy = .separate
+        code: [UInt8] = [0xf4], mode: CPUMode = .real, spareMemory: UInt64 = 0, policy: SlotPolicy = .separate
     ) throws -> (machine: GuestMachine, backing: Backing) {
         let image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
         let machine = try GuestMachine(
-            MachineConfiguration(mode: .real, spareMemory: spareMemory, policy: policy), image: image, bytes: code,
+            MachineConfiguration(mode: mode, spareMemory: spareMemory, policy: policy), image: image, bytes: code,
             consoleOutput: { _, _ in })
         let backing = spareMemory == 0 ? Backing(offset: 0) : try machine.allocate(spareMemory)
         return (machine, backing)
     }
 }
 
-/// Guests of a few bytes, in 16-bit real mode, loaded and started at 0x10000.
+/// Guests of a few bytes, loaded and started at 0x10000.
 enum TinyGuest {
-    /// So many reads of a port: `mov ecx, count; 1: in al, 0xe9; loop 1b (by ecx); mov al, 0; out 0xf4, al`.
+    /// So many reads of a port, in protected mode: `mov ecx, count; 1: in al, 0xe9; loop 1b; mov al, 0; out 0xf4, al`.
     static func portReads(_ count: Int) -> [UInt8] {
-        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
-        return [0x66, 0xb9] + bytes + [0xe4, 0xe9, 0x67, 0xe2, 0xfb, 0xb0, 0x00, 0xe6, 0xf4]
+        [0xb9] + bytes(count) + [0xe4, 0xe9, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
-    /// Spins until the byte at `stopFlag` is set: `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out 0xf4, al`.
+    /// So many reads of a device's memory, in protected mode:
+    /// `mov ebx, 0xff000000; mov ecx, count; 1: mov eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
+    static func memoryReads(_ count: Int) -> [UInt8] {
+        [0xbb, 0x00, 0x00, 0x00, 0xff, 0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
+    }
+
+    private static func bytes(_ count: Int) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
+    }
+
+    /// In real mode, spins until the byte at `stopFlag` is set:
+    /// `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out 0xf4, al`.
     static let spinner: [UInt8] = [0x80, 0x3e, 0x00, 0x01, 0x00, 0x74, 0xf9, 0xb0, 0x00, 0xe6, 0xf4]
     static let stopFlag: UInt64 = 0x10100
 }

@@ -30,22 +30,32 @@ struct Elapsed {
     /// Processor time of this process. It leaves out what other processes take, and so spreads less where there are some;
     /// nil where others share the work.
     var processor: Double?
+    /// User instructions of this process: the same in each round, whatever else the machine does. Nil where nothing counts
+    /// them, or others share the work.
+    var instructions: Double?
+
+    /// Nothing so far.
+    static var none: Elapsed { Elapsed(processor: 0, instructions: 0) }
 
     static func + (left: Elapsed, right: Elapsed) -> Elapsed {
         var sum = Elapsed(wall: left.wall + right.wall)
         if let one = left.processor, let other = right.processor { sum.processor = one + other }
+        if let one = left.instructions, let other = right.instructions { sum.instructions = one + other }
         return sum
     }
 }
 
 /// What `body` takes.
 func elapsed(_ body: () throws -> Void) rethrows -> Elapsed {
+    let instructions = floor_user_instructions()
     let processor = floor_processor_time()
     let wall = floor_now()
     try body()
     let wallEnd = floor_now()
+    let processorEnd = floor_processor_time()
     return Elapsed(
-        wall: Double(wallEnd - wall) / 1e9, processor: Double(floor_processor_time() - processor) / 1e9)
+        wall: Double(wallEnd - wall) / 1e9, processor: Double(processorEnd - processor) / 1e9,
+        instructions: instructions < 0 ? nil : Double(floor_user_instructions() - instructions))
 }
 
 extension Elapsed {

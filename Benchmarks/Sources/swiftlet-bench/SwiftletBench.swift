@@ -15,7 +15,7 @@ struct SwiftletBench: ParsableCommand {
             """)
 
     enum Name: String, CaseIterable, ExpressibleByArgument {
-        case exits, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, footprint, memory
+        case exits, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint, memory
     }
 
     @Argument(help: "What to measure.")
@@ -36,8 +36,19 @@ struct SwiftletBench: ParsableCommand {
     @Option(help: ArgumentHelp("The least monitor in C, for `start`.", valueName: "path"))
     var floorMonitor = "Benchmarks/.build/release/floor-monitor"
 
+    @Option(help: ArgumentHelp("What measures the memory of processes, for `peer`.", valueName: "path"))
+    var floorPeak = "Benchmarks/.build/release/floor-peak"
+
+    @Option(help: ArgumentHelp("QEMU, for `peer`; left out where there is none.", valueName: "path"))
+    var qemu = "/usr/bin/qemu-system-x86_64"
+
+    @Option(help: ArgumentHelp("The directory for the table and the plots of `scaling`.", valueName: "path"))
+    var output = "Benchmarks/.build/scaling"
+
     func run() throws {
-        let options = Bench.Options(effort: effort, exits: exits, swiftlet: swiftlet, floorMonitor: floorMonitor)
+        let options = Bench.Options(
+            effort: effort, exits: exits, swiftlet: swiftlet, floorMonitor: floorMonitor, floorPeak: floorPeak,
+            qemu: FileManager.default.isExecutableFile(atPath: qemu) ? qemu : nil, output: output)
         var results = Results(
             host: try Self.host(), date: Date.now.formatted(.iso8601), isShown: !json)
         for name in names.isEmpty ? Name.allCases : names {
@@ -79,6 +90,8 @@ extension Bench {
         case .lookup: try lookup()
         case .parked: try parked()
         case .start: try start()
+        case .peer: try peer()
+        case .scaling: try scaling()
         case .footprint: try footprint()
         case .memory: try memory()
         }

@@ -9,11 +9,13 @@
 
 // --- a virtual machine (vm.c) ---
 
-/// A virtual machine with one vCPU in real mode, 2 MiB of RAM as slot 0, and `spare` bytes more in the same memfd.
+/// A virtual machine with one vCPU, 2 MiB of RAM as slot 0, and `spare` bytes more in the same memfd.
 struct floor_vm;
 
-/// `code` is loaded, and would start, at FLOOR_LOAD_ADDRESS.
-struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare);
+enum floor_mode { FLOOR_REAL, FLOOR_PROTECTED };
+
+/// `code` is loaded, and would start, at FLOOR_LOAD_ADDRESS: in real mode, or in protected mode with flat segments.
+struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare, enum floor_mode mode);
 void floor_vm_destroy(struct floor_vm *vm);
 
 enum { FLOOR_LOAD_ADDRESS = 0x10000 };
@@ -22,7 +24,7 @@ enum { FLOOR_LOAD_ADDRESS = 0x10000 };
 void floor_vm_poke(struct floor_vm *vm, uint64_t address, uint8_t value);
 
 /// KVM_RUN and a switch, until the guest writes to port 0xf4; returns how many exits there were. What the guest
-/// writes to the serial port goes to standard output. `first_run`, if not NULL, gets the time of the first KVM_RUN.
+/// writes to the serial port goes to standard output, to memory where there is none into one word that it can read. `first_run`, if not NULL, gets the time of the first KVM_RUN.
 uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run);
 
 /// The same in a thread of its own.
@@ -80,9 +82,11 @@ struct floor_child {
     int64_t first_byte, end;
     /// Nanoseconds of processor time that it took.
     int64_t processor;
+    /// The most memory that it had in use, in KiB.
+    int64_t peak;
     int status;
-    /// What it wrote to standard error, ends in a zero byte.
-    char report[4096];
+    /// What it wrote to standard error, and the first that it wrote to standard output; both end in a zero byte.
+    char report[4096], output[4096];
 };
 
 /// Runs a program with NULL behind its last argument, and takes its output.
@@ -93,6 +97,10 @@ int64_t floor_now(void);
 
 /// Nanoseconds that this process has had a processor, in user space and in the kernel.
 int64_t floor_processor_time(void);
+
+/// User instructions of this thread and of all threads that began after the first call, so far; -1 where the processor or
+/// the kernel does not count them (perf_event_open).
+int64_t floor_user_instructions(void);
 
 /// Ends the process with a message that names errno.
 _Noreturn void floor_fail(const char *what);

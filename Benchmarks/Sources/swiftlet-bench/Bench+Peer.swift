@@ -1,0 +1,87 @@
+import FoundationEssentials
+
+extension Bench {
+    /// QEMU where it can do the same: the same guest, from before the start of the process to the guest's byte.
+    mutating func peer() throws {
+        guard let qemu = options.qemu else {
+            return results.begin(name, "left out: there is no qemu-system-x86_64 here (Debian: qemu-system-x86)")
+        }
+        results.begin(name, "processes from before their start to the guest's byte; the baseline is QEMU with KVM")
+        let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-bench-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+
+        try peer(PeerMachine(.hello, in: directory), qemu, "a guest that says a byte", rounds: rounds(30), target: 0.1)
+        for bars in [1, 16, 32, 200] {
+            let machine = try PeerMachine(.bars, bars: bars, in: directory)
+            try peer(machine, qemu, "\(bars) memory BARs placed", rounds: rounds(10))
+            try countSlots(machine, qemu, in: directory)
+        }
+        // QEMU's time grows with the square, to minutes for 2000.
+        for bars in options.effort > 1 ? [1000, 2000] : [] {
+            let machine = try PeerMachine(.bars, bars: bars, in: directory)
+            try peer(
+                machine, qemu, "\(bars) memory BARs placed; here full-bus", rounds: rounds(3),
+                target: bars == 2000 ? 0.02 : nil)
+        }
+    }
+
+    private mutating func peer(
+        _ machine: PeerMachine, _ qemu: String, _ what: String, rounds: Int, target: Double? = nil
+    ) throws {
+        func run(_ arguments: [String]) throws -> [Elapsed] {
+            let child = ChildProcess(arguments)
+            guard child.output == machine.byte else { throw BenchError("\(arguments[0]) failed: \(child.report)") }
+            return [Elapsed(wall: child.firstByte)]
+        }
+        let (ours, theirs) = (machine.swiftlet(options.swiftlet), machine.qemu(qemu))
+        try compare(
+            [Phase(name: what, operations: 1, target: target)], with: "QEMU", rounds: rounds,
+            baseline: { try run(theirs) }, swiftlet: { try run(ours) })
+        results.add(
+            Figure(
+                name, "\(what): peak memory in MiB, the guest's included",
+                ["QEMU": try peak(theirs, saying: machine.byte), "swiftlet": try peak(ours, saying: machine.byte)]))
+    }
+
+    /// In MiB, the median of three runs.
+    private func peak(_ arguments: [String], saying byte: String) throws -> Double {
+        let peaks = try (0..<3).map { _ in
+            let child = ChildProcess([options.floorPeak] + arguments)
+            guard child.output.hasPrefix(byte), let kilobytes = Double(child.output.filter(\.isNumber)) else {
+                throw BenchError("\(arguments[0]) failed: \(child.report)")
+            }
+            return kilobytes / 1024
+        }
+        return Quartiles(peaks).median
+    }
+
+    /// The slots that each holds in the end.
+    private mutating func countSlots(_ machine: PeerMachine, _ qemu: String, in directory: URL) throws {
+        let log = directory.appending(path: "qemu.log")
+        let traced = ChildProcess(machine.qemu(qemu) + ["-trace", "kvm_set_user_memory", "-D", log.path])
+        guard traced.output == machine.byte, FileManager.default.fileExists(atPath: log.path) else {
+            throw BenchError("\(qemu) could not be traced: \(traced.report)")
+        }
+        var sizes: [Substring: Bool] = [:]
+        for line in String(decoding: try Data(contentsOf: log), as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard let slot = words.first(where: { $0.hasPrefix("Slot#") }) else { continue }
+            sizes[slot] = !words.contains("size=0x0")
+        }
+        let report = try JSONDecoder().decode(
+            SlotsReport.self, from: Data(ChildProcess(machine.swiftlet(options.swiftlet)).report.utf8))
+        results.add(
+            Figure(
+                name, "\(machine.bars) memory BARs: slots",
+                ["QEMU": Double(sizes.values.count { $0 }), "swiftlet": Double(report.slots.count)]))
+    }
+}
+
+private struct SlotsReport: Decodable {
+    let slots: Slots
+
+    struct Slots: Decodable {
+        let count: Int
+    }
+}

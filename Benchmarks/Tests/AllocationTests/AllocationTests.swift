@@ -1,0 +1,155 @@
+import CountedMalloc
+import Images
+import Machine
+import Memslots
+import Synchronization
+import Testing
+
+#if DEBUG
+    private let isOptimized = false
+#else
+    private let isOptimized = true
+#endif
+
+/// What is done by the million allocates nothing, once it has been done a few times: exits, and changes of few slots, as
+/// planner, table and transaction make them; behind them there is no kernel.
+@Suite("Allocations in steady state", .enabled(if: isOptimized, "debug builds allocate: swift test -c release"))
+struct AllocationTests {
+    // MARK: Exits
+
+    enum Access: CaseIterable {
+        case portRead, portWrite, memoryRead, memoryWrite
+
+        /// One access in 32-bit code; ebx is the address of a device.
+        var code: [UInt8] {
+            switch self {
+            case .portRead: [0xe4, 0xe0]  // in al, 0xe0
+            case .portWrite: [0xe6, 0xe1]  // out 0xe1, al
+            case .memoryRead: [0x8b, 0x03]  // mov eax, [ebx]
+            case .memoryWrite: [0x89, 0x03]  // mov [ebx], eax
+            }
+        }
+    }
+
+    @Test("an exit allocates nothing", arguments: Access.allCases)
+    func exits(_ access: Access) throws {
+        // mov ebx, 0xff000000, where memory is a device's
+        var code: [UInt8] = [0xbb, 0x00, 0x00, 0x00, 0xff]
+        let print: [UInt8] = [0xb0, 0x2e, 0xe6, 0xe9]  // mov al, '.'; out 0xe9, al
+        code += print
+        // Three times as many exits between the second and the third mark as between the first and the second.
+        for count in [UInt8(10), 30] {
+            code += [0xb9, count, 0x00, 0x00, 0x00] + access.code + [0xe2, UInt8(truncatingIfNeeded: -4)] + print
+        }
+        code += [0xb0, 0x00, 0xe6, 0xf4]  // mov al, 0; out 0xf4, al
+        // What the guest prints is taken in the thread of its vCPU, as exits are.
+        let marks = Mutex<[UInt64]>([])
+        marks.withLock { $0.reserveCapacity(3) }
+        let machine = try GuestMachine(MachineConfiguration(mode: .protected), flat: code) { _, _ in
+            marks.withLock { $0.append(counted_mallocs()) }
+        }
+        #expect(try machine.run().outcome == .exited(0))
+        let counts = marks.withLock { $0 }
+        try #require(counts.count == 3)
+        #expect(counts[2] - counts[1] == counts[1] - counts[0], "\(counts)")
+    }
+
+    // MARK: Edits
+
+    @Test("a change of a slot allocates nothing, however many there are", arguments: SlotPolicy.allCases, [32, 30_000])
+    func edits(policy: SlotPolicy, count: Int) throws {
+        var space = try Space(policy: policy, slots: count)
+        let number = count / 2
+        let one = try space.mapping(number)
+        let moved = try space.mapping(number, row: 1)
+        let readOnly = try space.mapping(number, access: .readOnly)
+        let neighbours = try (1...8).map { try space.mapping(number + $0) }
+        let changes: [(String, [Mapping], [Mapping])] = [
+            ("delete and create", [one], [one]), ("move", [one], [moved]), ("read-only", [one], [readOnly]),
+            ("eight at once", neighbours, neighbours), ("eight in disorder", neighbours, neighbours.reversed()),
+        ]
+        for (name, gone, new) in changes {
+            let (goneRanges, newRanges) = (gone.map(\.range), new.map(\.range))
+            #expect(
+                try allocations {
+                    try space.change(removing: goneRanges, adding: new)
+                    try space.change(removing: newRanges, adding: gone)
+                } == 0, "\(name)")
+            #expect(
+                try allocations {
+                    try space.change(removing: goneRanges)
+                    try space.change(adding: gone)
+                } == 0, "\(name), one by one")
+        }
+        #expect(
+            try allocations {
+                try space.setDirtyLogging(true, in: one.range)
+                try space.setDirtyLogging(false, in: one.range)
+            } == 0, "dirty logging")
+    }
+
+    @Test("a look-up allocates nothing")
+    func lookups() throws {
+        var space = try Space(policy: .separate, slots: 1000)
+        let places = try (0..<1000).map { try space.mapping($0).range }
+        #expect(
+            allocations {
+                for place in places {
+                    _ = space.space.lookup(place.first)
+                    _ = space.space.table.find(place.last.advanced(by: 1) ?? place.last)
+                }
+            } == 0)
+    }
+
+    /// Allocations of this thread in the third of three times.
+    private func allocations(_ body: () throws -> Void) rethrows -> UInt64 {
+        try body()
+        try body()
+        let before = counted_mallocs()
+        try body()
+        return counted_mallocs() - before
+    }
+}
+
+/// An address space whose slots go to an installer that does nothing.
+private struct Space {
+    var space: AddressSpace
+    private var installer = IdleInstaller()
+
+    static let aperture = 0xd000_0000 as UInt64
+
+    init(policy: SlotPolicy, slots: Int) throws {
+        let aperture = try #require(GuestRange(first: GuestAddress(Self.aperture), size: 1 << 29))
+        space = AddressSpace(
+            limits: SlotLimits(userSlots: 32764), policy: policy,
+            placement: Placement(backings: [1 << 40], windows: [HostWindow(aperture: aperture, host: 1 << 41)]))
+        let mappings = try (0..<slots).map { try mapping($0) }
+        try space.change(adding: mappings, through: &installer)
+    }
+
+    /// Every third page is mapped, so that there are slots for both policies; in row 1 it is the next one.
+    func mapping(_ number: Int, row: UInt64 = 0, access: Memslots.Access = .readWrite) throws -> Mapping {
+        let range = GuestRange(
+            first: GuestAddress(Self.aperture + (UInt64(number) * 3 + row) * Page.size), size: Page.size)
+        return Mapping(
+            range: try #require(range), backing: Backing(offset: UInt64(number) * Page.size), access: access,
+            owner: "00:04.0 BAR 2")
+    }
+
+    mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws {
+        try space.change(removing: removing, adding: adding, through: &installer)
+    }
+
+    mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws {
+        try space.setDirtyLogging(logs, in: range, through: &installer)
+    }
+
+    private struct IdleInstaller: SlotInstaller {
+        func park() {}
+        func resume() {}
+        func set(_ request: SlotRequest) {}
+        func place(_ piece: WindowPiece) {}
+        func clear(_ piece: WindowPiece) {}
+        func takeDirtyLog(of slot: Memslot) -> [UInt64] { [] }
+    }
+}
