@@ -13,10 +13,7 @@ struct ChildProcess {
     let report: String
     /// What it wrote to standard output, the first 4096 bytes.
     let output: String
-    /// Nil where a signal ended it.
-    let exitStatus: Int32?
-
-    var hasSucceeded: Bool { exitStatus == 0 }
+    let hasSucceeded: Bool
 
     /// Runs an executable, by its path, with what follows as its arguments.
     init(_ arguments: [String]) {
@@ -30,7 +27,7 @@ struct ChildProcess {
         firstByte = Double(child.first_byte) / 1e9
         end = Double(child.end) / 1e9
         processor = Double(child.processor) / 1e9
-        exitStatus = child.status & 0x7f == 0 ? child.status >> 8 & 0xff : nil
+        hasSucceeded = child.status == 0
         // SAFETY: both texts end in a zero byte.
         report = unsafe withUnsafeBytes(of: &child.report) { bytes in
             unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)

@@ -23,8 +23,9 @@ enum { FLOOR_LOAD_ADDRESS = 0x10000 };
 /// Writes a byte of the guest's RAM.
 void floor_vm_poke(struct floor_vm *vm, uint64_t address, uint8_t value);
 
-/// KVM_RUN and a switch, until the guest writes to port 0xf4; returns how many exits there were. What the guest
-/// writes to the serial port goes to standard output, to memory where there is none into one word that it can read. `first_run`, if not NULL, gets the time of the first KVM_RUN.
+/// KVM_RUN and a switch, until the guest writes to port 0xf4; returns how many exits there were. What the guest writes to
+/// the serial port goes to standard output; what it writes where there is no memory is kept in one word, which it reads
+/// there. `first_run`, if not NULL, gets the time of the first KVM_RUN.
 uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run);
 
 /// The same in a thread of its own.
