@@ -55,6 +55,11 @@ struct AddressIndex: Sendable {
     func position(atOrBelow frame: UInt64) -> Position? {
         // The largest entry that this frame could have; a frame that no entry can have lies above all of them.
         let key = min(frame, Entry.maximumFrame) << Entry.payloadBits | UInt64(Entry.maximumPayload)
+        // Where there is one chunk, what the directory says need not be waited for.
+        guard firsts.count > 1 else {
+            let offset = entries.span.countAtMost(key, from: 0, count: count) &- 1
+            return offset < 0 ? nil : Position(chunk: 0, offset: offset)
+        }
         let chunk = firsts.span.countAtMost(key, from: 0, count: firsts.count) &- 1
         guard chunk >= 0 else { return nil }
         let start = Int(slabs[chunk]) * Self.chunkCapacity
@@ -87,7 +92,7 @@ struct AddressIndex: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        count += 1
+        defer { count += 1 }
         guard !firsts.isEmpty else {
             return appendChunk(at: 0, holding: entry)
         }
