@@ -17,24 +17,16 @@ public final class FirmwareConfiguration: Device {
         static let fileDirectory: UInt16 = 0x19
     }
 
-    private let items: [UInt16: [UInt8]]
-    private var selected: [UInt8] = []
+    private let ramSize: UInt64
+    private let processors: UInt16
+    private var selected: [UInt8]
     private var position = 0
 
     /// `ramSize` is in bytes.
     public init(ramSize: UInt64, processors: Int) {
-        let count = Self.littleEndian(UInt16(clamping: processors))
-        items = [
-            Key.signature: Array("QEMU".utf8),
-            // Bit 0: the ports; bit 1 would be access by DMA.
-            Key.id: Self.littleEndian(UInt32(1)),
-            Key.ramSize: Self.littleEndian(ramSize),
-            Key.processors: count,
-            Key.maximumProcessors: count,
-            // The number of files that follow, most significant byte first.
-            Key.fileDirectory: [0, 0, 0, 0],
-        ]
-        selected = items[Key.signature] ?? []
+        self.ramSize = ramSize
+        self.processors = UInt16(clamping: processors)
+        selected = Self.signature
     }
 
     public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
@@ -46,10 +38,25 @@ public final class FirmwareConfiguration: Device {
 
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         if offset == 0, width == .word {
-            selected = items[UInt16(truncatingIfNeeded: value)] ?? []
+            selected = item(UInt16(truncatingIfNeeded: value))
             position = 0
         }
         return .none
+    }
+
+    private static let signature = Array("QEMU".utf8)
+
+    private func item(_ key: UInt16) -> [UInt8] {
+        switch key {
+        case Key.signature: Self.signature
+        // Bit 0: the ports; bit 1 would be access by DMA.
+        case Key.id: Self.littleEndian(UInt32(1))
+        case Key.ramSize: Self.littleEndian(ramSize)
+        case Key.processors, Key.maximumProcessors: Self.littleEndian(processors)
+        // The number of files that follow, most significant byte first.
+        case Key.fileDirectory: [0, 0, 0, 0]
+        default: []
+        }
     }
 
     private static func littleEndian<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {

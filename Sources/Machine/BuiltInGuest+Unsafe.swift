@@ -12,16 +12,20 @@ public struct BuiltInGuest: Sendable {
     public let image: [UInt8]
     public let configuration: MachineConfiguration
 
-    /// All guests, in the order of the list.
-    public static let all: [BuiltInGuest] = {
-        // SAFETY: the table is constant and holds `cguests_count` guests.
-        let table = unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
-        return unsafe table.map { unsafe BuiltInGuest($0) }
-    }()
+    // SAFETY: the table is constant and holds `cguests_count` guests.
+    private static var table: UnsafeBufferPointer<cguests_guest> {
+        unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
+    }
 
-    /// The guest of this name.
+    /// All guests, in the order of the list.
+    public static var all: [BuiltInGuest] {
+        unsafe table.map { unsafe BuiltInGuest($0) }
+    }
+
+    /// The guest of this name. Only that one is made of its description.
     public static func named(_ name: String) -> BuiltInGuest? {
-        all.first { $0.name == name }
+        // SAFETY: names end in a zero byte.
+        unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }
     }
 
     private init(_ guest: cguests_guest) {
