@@ -95,10 +95,18 @@ extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
 
-/// The values of an option are asked for whenever it is parsed. The library gets at them by a key path, which is made at run
-/// time; a closure is not.
+/// The values of an option, and what there is to say of each, are asked for whenever it is parsed. The library finds them by a
+/// key path and by printing them, which takes long the first time; these are closures and names.
 extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<String> {
     public static var allValueStrings: [String] {
         allCases.map { $0.rawValue }
+    }
+
+    public static var allValueDescriptions: [String: String] {
+        [:]
+    }
+
+    public var defaultValueDescription: String {
+        rawValue
     }
 }

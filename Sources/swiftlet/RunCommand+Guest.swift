@@ -18,8 +18,8 @@ extension RunCommand {
         var wish = try guest.contains("/") ? file() : builtIn()
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
-        wish.machine.policy = slots
-        wish.machine.decode = decode
+        if let slots { wish.machine.policy = slots }
+        if let decode { wish.machine.decode = decode }
         wish.machine.hasTimer = pit
         if let layout {
             wish.machine.functions = try LayoutArgument(name: layout).load().byAddress

@@ -31,8 +31,11 @@ struct RunCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("A built-in guest or a file.", valueName: "guest"))
-    var guest = "hello"
+    @Argument(help: ArgumentHelp("A built-in guest or a file. (default: hello)", valueName: "guest"))
+    var givenGuest: String?
+
+    // No option has a default value here: the library would print it by reflection, whether anybody asks for help or not.
+    var guest: String { givenGuest ?? "hello" }
 
     @Option(help: ArgumentHelp("What to take the file for, whatever it looks like.", valueName: "format"))
     var format: Image.Reading?
@@ -78,11 +81,14 @@ struct RunCommand: ParsableCommand {
     var layout: String?
 
     @Option(
-        help: ArgumentHelp("With --layout: what becomes of a BAR's slots while decode is off.", valueName: "policy"))
-    var decode = DecodePolicy.strict
+        help: ArgumentHelp(
+            "With --layout: what becomes of a BAR's slots while decode is off. (default: strict)", valueName: "policy"))
+    var decode: DecodePolicy?
 
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
+    @Option(
+        help: ArgumentHelp(
+            "How mappings become slots: one each, or shared by neighbours. (default: separate)", valueName: "policy"))
+    var slots: SlotPolicy?
 
     @Flag(help: "Start even if the memory slots take more than half of the host's available memory in the kernel.")
     var force = false

@@ -26,9 +26,12 @@ struct SwiftletCommand: ParsableCommand {
         // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
         // completion scripts before: half of the time until a guest runs. What cannot be run is left to the usual way.
         let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.first == "run", let run = try? RunCommand.parse(Array(arguments.dropFirst())) else {
-            return main(nil)
+        guard arguments.first == "run",
+            let run = try? RunCommand.parseAsRoot(Array(arguments.dropFirst())) as? RunCommand
+        else { return main(nil) }
+        do { try run.run() } catch {
+            // For an error, if only a status, the library makes the help text, which takes as long as a small guest.
+            exit(withError: (error as? ExitCode)?.isSuccess == true ? nil : error)
         }
-        do { try run.run() } catch { exit(withError: error) }
     }
 }
