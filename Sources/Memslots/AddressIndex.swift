@@ -120,6 +120,10 @@ struct AddressIndex: Sendable {
         guard let position = position(atOrBelow: entry.frame), self[position] == entry else {
             preconditionFailure("frame \(entry.frame) is not in the index")
         }
+        remove(at: position)
+    }
+
+    mutating func remove(at position: Position) {
         count -= 1
         let chunk = position.chunk
         let start = Int(slabs[chunk]) * Self.chunkCapacity
@@ -188,12 +192,12 @@ extension AddressIndex {
     /// Joins a chunk that is less than half full with a neighbour where both fill no more than three quarters of one.
     private mutating func mergeIfSparse(_ chunk: Int) {
         guard Int(counts[chunk]) < Self.chunkCapacity / 2 else { return }
+        guard firsts.count > 1 else { return shrinkFirstSlab() }
         for left in [chunk - 1, chunk] where left >= 0 && left + 1 < firsts.count {
             guard Int(counts[left]) + Int(counts[left + 1]) <= Self.chunkCapacity * 3 / 4 else { continue }
             moveTail(of: left + 1, from: 0, to: left)
             return removeChunk(left + 1)
         }
-        shrinkFirstSlab()
     }
 
     /// Appends a chunk's entries from `offset` on to another chunk.
@@ -232,7 +236,7 @@ extension AddressIndex {
     }
 
     private mutating func shrinkFirstSlab() {
-        guard firsts.count == 1, entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
+        guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
             return
         }
         resizeEntries(to: entries.count / 2)

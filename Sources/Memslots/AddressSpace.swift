@@ -72,16 +72,11 @@ public struct AddressSpace: Sendable {
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         _ transaction: inout Transaction, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        // Taken out for the time being, so that it is not copied.
-        var harvest = DirtyPages()
-        swap(&harvest, &dirty)
-        defer { swap(&harvest, &dirty) }
-        let mappings = mappings
+        defer {
+            for log in transaction.dirtyLogs { dirty.insert(log.words, of: log.slot, in: mappings) }
+        }
         do throws(TransactionError) {
-            try transaction.run(on: &table, through: &installer) {
-                (slot: Memslot, installer: inout Installer) throws(SlotErrno) in
-                harvest.insert(try installer.takeDirtyLog(of: slot), of: slot, in: mappings)
-            }
+            try transaction.run(on: &table, through: &installer)
         } catch {
             isOutOfStep = isOutOfStep || !error.stuck.isEmpty
             throw .transaction(error)

@@ -26,12 +26,12 @@ struct ChangeLists: Sendable {
             self = ChangeLists()
             return
         }
-        change.removed.removeAll(keepingCapacity: true)
-        change.added.removeAll(keepingCapacity: true)
-        change.clears.removeAll(keepingCapacity: true)
-        change.places.removeAll(keepingCapacity: true)
-        slots.removeAll(keepingCapacity: true)
-        runs.removeAll(keepingCapacity: true)
+        change.removed.empty()
+        change.added.empty()
+        change.clears.empty()
+        change.places.empty()
+        slots.empty()
+        runs.empty()
         difference.empty()
         transaction.empty()
     }
@@ -56,5 +56,12 @@ struct ChangeLists: Sendable {
             transaction.steps.append(.edit(.create(run.range, host: run.host, flags: run.flags)))
         }
         for (slot, flags) in difference.flags { transaction.steps.append(.edit(.setFlags(slot.id, flags))) }
+    }
+}
+
+extension Array {
+    /// Removes all elements and keeps their memory. Of the lists of a change most are empty already: that costs nothing.
+    mutating func empty() {
+        if !isEmpty { removeAll(keepingCapacity: true) }
     }
 }

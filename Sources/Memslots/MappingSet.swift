@@ -61,6 +61,6 @@ struct MappingSet: Sendable {
             preconditionFailure("\(mapping.range) is not mapped")
         }
         freeRecords.append(index[position].payload)
-        index.remove(index[position])
+        index.remove(at: position)
     }
 }

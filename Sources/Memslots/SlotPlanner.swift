@@ -69,10 +69,10 @@ enum SlotPlanner {
         }
 
         mutating func empty() {
-            deletes.removeAll(keepingCapacity: true)
-            creates.removeAll(keepingCapacity: true)
-            moves.removeAll(keepingCapacity: true)
-            flags.removeAll(keepingCapacity: true)
+            deletes.empty()
+            creates.empty()
+            moves.empty()
+            flags.empty()
         }
     }
 }
@@ -110,7 +110,7 @@ extension SlotPlanner.Difference {
             // The everyday move, for which there is nothing to look up.
             if let run = creates.firstIndex(where: { $0.canTakeOver(deletes[0]) }) {
                 moves.append(Move(slot: deletes[0], target: creates.remove(at: run).range))
-                deletes.removeAll(keepingCapacity: true)
+                deletes.empty()
             }
             return
         }

@@ -13,6 +13,8 @@ public enum TransactionStep: Hashable, Sendable {
 /// Each state that undoing passes through was passed through before, so no rule stands in its way.
 struct Transaction: Sendable {
     var steps: [TransactionStep] = []
+    /// The dirty logs that were taken, also where a later step failed: KVM has forgotten what it hands out.
+    private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
     private var applied: [Applied] = []
 
     private enum Applied: Sendable {
@@ -28,15 +30,14 @@ struct Transaction: Sendable {
 
     /// Makes it a transaction without steps that has not run.
     mutating func empty() {
-        steps.removeAll(keepingCapacity: true)
-        applied.removeAll(keepingCapacity: true)
+        steps.empty()
+        dirtyLogs.empty()
+        applied.empty()
     }
 
-    /// Applies all steps, the vCPUs parked meanwhile. `keepDirtyLog` takes the dirty log of a slot to where it outlasts the
-    /// slot: that is not undone.
+    /// Applies all steps, the vCPUs parked meanwhile.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
-        on table: inout MemslotTable, through installer: inout Installer,
-        keepDirtyLog: (Memslot, inout Installer) throws(SlotErrno) -> Void
+        on table: inout MemslotTable, through installer: inout Installer
     ) throws(TransactionError) {
         guard !steps.isEmpty else { return }
         applied.reserveCapacity(steps.count)
@@ -44,7 +45,7 @@ struct Transaction: Sendable {
         defer { installer.resume() }
         for step in steps {
             do throws(TransactionError.Cause) {
-                applied.append(try Self.apply(step, to: &table, through: &installer, keepDirtyLog: keepDirtyLog))
+                applied.append(try apply(step, to: &table, through: &installer))
             } catch {
                 let stuck = undo(on: &table, through: &installer)
                 throw TransactionError(
@@ -53,30 +54,15 @@ struct Transaction: Sendable {
         }
     }
 
-    private static func apply<Installer: SlotInstaller & ~Copyable>(
-        _ step: TransactionStep, to table: inout MemslotTable, through installer: inout Installer,
-        keepDirtyLog: (Memslot, inout Installer) throws(SlotErrno) -> Void
+    private mutating func apply<Installer: SlotInstaller & ~Copyable>(
+        _ step: TransactionStep, to table: inout MemslotTable, through installer: inout Installer
     ) throws(TransactionError.Cause) -> Applied {
         switch step {
-        case .takeDirtyLog(let slot):
-            do { try keepDirtyLog(slot, &installer) } catch { throw .kernel(error) }
-            return .nothing
         case .edit(let edit):
-            let change: SlotChange
-            do throws(SlotViolation) {
-                change = try table.change(for: try table.request(for: edit))
-            } catch {
-                throw .rule(error)
-            }
-            do throws(SlotErrno) {
-                if let request = change.request {
-                    try installer.set(request)
-                }
-            } catch {
-                throw .kernel(error)
-            }
-            table.apply(change)
-            return .slot(change)
+            return .slot(try Self.apply(edit, to: &table, through: &installer))
+        case .takeDirtyLog(let slot):
+            do { dirtyLogs.append((slot, try installer.takeDirtyLog(of: slot))) } catch { throw .kernel(error) }
+            return .nothing
         case .place(let piece):
             do { try installer.place(piece) } catch { throw .kernel(error) }
             return .placed(piece)
@@ -84,6 +70,26 @@ struct Transaction: Sendable {
             do { try installer.clear(piece) } catch { throw .kernel(error) }
             return .cleared(piece)
         }
+    }
+
+    private static func apply<Installer: SlotInstaller & ~Copyable>(
+        _ edit: SlotEdit, to table: inout MemslotTable, through installer: inout Installer
+    ) throws(TransactionError.Cause) -> SlotChange {
+        let change: SlotChange
+        do throws(SlotViolation) {
+            change = try table.change(for: try table.request(for: edit))
+        } catch {
+            throw .rule(error)
+        }
+        do throws(SlotErrno) {
+            if let request = change.request {
+                try installer.set(request)
+            }
+        } catch {
+            throw .kernel(error)
+        }
+        table.apply(change)
+        return change
     }
 
     /// Undoes what was applied, the last step first; returns what could not be undone.

@@ -114,7 +114,7 @@ import Testing
         var kvm = FakeKVM(limits: limits, placement: Placement(backings: [0x1000_0000]))
         let old = SlotEdit.create(.frames(8), host: 0x1000_0000, flags: .logDirtyPages)
         var first = Transaction(steps: [.edit(old)])
-        try first.run(on: &table, through: &kvm) { _, _ throws(SlotErrno) in }
+        try first.run(on: &table, through: &kvm)
 
         // Delete, create, create; then the undoing of the first create fails as well.
         kvm.startCounting(failing: [2: .outOfMemory, 3: .outOfMemory])
@@ -123,7 +123,7 @@ import Testing
             .edit(.create(.frames(20), host: 0x1000_1000, flags: [])),
         ])
         let error = #expect(throws: TransactionError.self) {
-            try second.run(on: &table, through: &kvm) { _, _ throws(SlotErrno) in }
+            try second.run(on: &table, through: &kvm)
         }
         #expect(error?.stuck.count == 2)
         #expect(table.all.map(\.range) == [.frames(9)] && Array(table.all) == kvm.kvm.byAddress)
