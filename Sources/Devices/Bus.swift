@@ -2,7 +2,7 @@
 ///
 /// An access belongs to a device only when all of its bytes do. Where nobody is home, reads give all ones and writes
 /// are dropped, as on a PC; both are counted. The machine's lock guards the bus, as it does the devices.
-public final class Bus {
+public struct Bus: ~Copyable {
     /// What error messages call the bus: `ports`, `memory`.
     public let name: String
 
@@ -29,7 +29,7 @@ public final class Bus {
     }
 
     /// Puts `device` at the `size` addresses from `first`.
-    public func attach(_ device: any Device, at first: UInt64, size: UInt64) throws(BusError) {
+    public mutating func attach(_ device: any Device, at first: UInt64, size: UInt64) throws(BusError) {
         guard size > 0 else { throw .empty(bus: name, first: first) }
         let (last, wraps) = first.addingReportingOverflow(size - 1)
         guard !wraps else { throw .wraps(bus: name, first: first, size: size) }
@@ -43,7 +43,7 @@ public final class Bus {
     }
 
     /// Reads `width` bytes at `address`; the value has no bits above the width.
-    public func read(at address: UInt64, width: AccessWidth) -> DeviceReply {
+    public mutating func read(at address: UInt64, width: AccessWidth) -> DeviceReply {
         guard let index = attachment(at: address, width: width) else {
             unclaimedReads &+= 1
             unclaimed?.note(UnclaimedAccess(address: address, width: width, isWrite: false))
@@ -56,7 +56,7 @@ public final class Bus {
     }
 
     /// Writes the low `width` bytes of `value` at `address`.
-    public func write(_ value: UInt64, at address: UInt64, width: AccessWidth) -> DeviceEffects {
+    public mutating func write(_ value: UInt64, at address: UInt64, width: AccessWidth) -> DeviceEffects {
         guard let index = attachment(at: address, width: width) else {
             unclaimedWrites &+= 1
             unclaimed?.note(UnclaimedAccess(address: address, width: width, isWrite: true))
@@ -67,17 +67,17 @@ public final class Bus {
     }
 
     /// Keeps accesses that no device answers, for `takeUnclaimed`: the first 4096 that differ.
-    public func noteUnclaimed() {
+    public mutating func noteUnclaimed() {
         unclaimed = UnclaimedAccesses()
     }
 
     /// The accesses that no device answered, each at most once in a run.
-    public func takeUnclaimed() -> [UnclaimedAccess] {
+    public mutating func takeUnclaimed() -> [UnclaimedAccess] {
         unclaimed?.take() ?? []
     }
 
     /// The attachment that holds the whole access, or nil.
-    private func attachment(at first: UInt64, width: AccessWidth) -> Int? {
+    private mutating func attachment(at first: UInt64, width: AccessWidth) -> Int? {
         let (last, wraps) = first.addingReportingOverflow(UInt64(width.rawValue) - 1)
         guard !wraps else { return nil }
 

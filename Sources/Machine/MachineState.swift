@@ -8,8 +8,8 @@ internal import PCI
 struct MachineState: ~Copyable {
     var memory: GuestMemory
     let interruptController: InterruptController
-    let ports = Bus(name: "ports")
-    let deviceMemory = Bus(name: "memory")
+    var ports = Bus(name: "ports")
+    var deviceMemory = Bus(name: "memory")
     let serial = Serial16550()
     var pci: PCIDevices?
     /// The writes to functions that KVM takes itself.
@@ -41,7 +41,6 @@ struct MachineState: ~Copyable {
         self.pci = pci
         interruptController = configuration.interruptController
         self.tracer = tracer
-        let (ports, deviceMemory, serial) = (ports, deviceMemory, serial)
         let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
         let testPorts = ScratchMemory(size: 4, marksPhases: true)
         let scratch = ScratchMemory(size: 64 << 10)
@@ -203,7 +202,7 @@ extension MachineState {
 
     /// Gives the serial port as much of the input as it takes.
     mutating func receiveInput() {
-        while serial.receiveCapacity > 0, let byte = input.next() {
+        while input.hasNext, serial.receiveCapacity > 0, let byte = input.next() {
             var output: [UInt8] = []
             apply(serial.receive(byte), output: &output)
         }
@@ -211,7 +210,7 @@ extension MachineState {
 
     /// Whether the guest would take input that is not there yet.
     var wantsInput: Bool {
-        serial.hasBeenPolled && serial.receiveCapacity > 0 && input.isWaiting
+        input.isWaiting && serial.hasBeenPolled && serial.receiveCapacity > 0
     }
 }
 
@@ -231,8 +230,12 @@ struct ConsoleInput {
         taken == bytes.count && !hasEnded
     }
 
+    var hasNext: Bool {
+        taken < bytes.count
+    }
+
     mutating func next() -> UInt8? {
-        guard taken < bytes.count else { return nil }
+        guard hasNext else { return nil }
         taken += 1
         return bytes[taken - 1]
     }

@@ -1,8 +1,8 @@
 import Devices
 import Testing
 
-@Suite struct BusTests {
-    private let bus = Bus(name: "ports")
+@Suite final class BusTests {
+    private var bus = Bus(name: "ports")
 
     @Test func readReachesTheDeviceWithItsOffset() throws {
         let device = RecordingDevice(0x42)

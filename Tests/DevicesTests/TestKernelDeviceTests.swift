@@ -91,7 +91,7 @@ import Testing
 
 @Suite struct UnclaimedAccessTests {
     @Test func eachIsNamedOnce() throws {
-        let bus = Bus(name: "ports")
+        var bus = Bus(name: "ports")
         try bus.attach(FlushPort(), at: 0x10, size: FlushPort.size)
         _ = bus.read(at: 0x80, width: .byte)
         #expect(bus.takeUnclaimed().isEmpty)
@@ -113,7 +113,7 @@ import Testing
     }
 
     @Test func aGuestThatTriesAllFillsNothing() {
-        let bus = Bus(name: "memory")
+        var bus = Bus(name: "memory")
         bus.noteUnclaimed()
         for address in 0..<10_000 as Range<UInt64> { _ = bus.read(at: address, width: .byte) }
         #expect(bus.takeUnclaimed().count == 4096)
