@@ -28,12 +28,12 @@ struct Bench {
     ///
     /// Each closure does all phases of the task once and returns what each took.
     mutating func compare(
-        _ phases: [Phase], with baselineName: String = "C", rounds: Int, baseline: () throws -> [Elapsed],
-        swiftlet: () throws -> [Elapsed]
+        _ phases: [Phase], with baselineName: String = "C", rounds: Int, warmsUp: Bool = true,
+        baseline: () throws -> [Elapsed], swiftlet: () throws -> [Elapsed]
     ) rethrows {
         var baselineTimes: [[Elapsed]] = []
         var swiftletTimes: [[Elapsed]] = []
-        for round in 0...rounds {
+        for round in (warmsUp ? 0 : 1)...rounds {
             let baselineFirst = round % 2 == 0
             let early = try baselineFirst ? baseline() : swiftlet()
             let late = try baselineFirst ? swiftlet() : baseline()

@@ -6,11 +6,12 @@ import FoundationEssentials
 struct PeerMachine {
     enum Guest: String {
         case hello, bars
+
+        /// What it says when it is done.
+        var byte: String { self == .hello ? "H" : "R" }
     }
 
     let guest: Guest
-    /// What the guest says when it is done.
-    var byte: String { guest == .hello ? "H" : "R" }
     /// Memory BARs.
     let bars: Int
     private let directory: URL
@@ -20,7 +21,9 @@ struct PeerMachine {
         self.guest = guest
         self.bars = bars
         self.directory = directory
-        try Data(guest.image).write(to: image)
+        for guest in [guest, .hello] {
+            try Data(guest.image).write(to: image(guest))
+        }
         if bars > 0, bars <= Self.mostOnBus {
             try Data(layoutText.utf8).write(to: layout)
         }
@@ -30,7 +33,7 @@ struct PeerMachine {
     private static let mostOnBus = 224
     private static let firstDevice = 4
 
-    private var image: URL { directory.appending(path: "\(guest.rawValue).rom") }
+    private func image(_ guest: Guest) -> URL { directory.appending(path: "\(guest.rawValue).rom") }
     private var layout: URL { directory.appending(path: "\(bars).json") }
 
     private var layoutText: String {
@@ -41,11 +44,12 @@ struct PeerMachine {
         """
     }
 
-    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions.
-    func swiftlet(_ executable: String) -> [String] {
+    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. They are placed and mapped at
+    /// boot; the guest does so again, or says `hello` alone.
+    func swiftlet(_ executable: String, guest: Guest) -> [String] {
         let layout = bars == 0 ? [] : ["--layout", bars <= Self.mostOnBus ? layout.path : "full-bus"]
         return [
-            executable, "run", image.path, "--mode", "real", "--load-address", "0xf0000", "--memory", "16M",
+            executable, "run", image(guest).path, "--mode", "real", "--load-address", "0xf0000", "--memory", "16M",
             "--report", "-",
         ] + layout
     }
@@ -54,7 +58,7 @@ struct PeerMachine {
     func qemu(_ executable: String) -> [String] {
         [
             executable, "-machine", "pc", "-accel", "kvm", "-m", "16M", "-nodefaults",
-            "-no-user-config", "-display", "none", "-bios", image.path, "-debugcon", "stdio",
+            "-no-user-config", "-display", "none", "-bios", image(guest).path, "-debugcon", "stdio",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
         ] + qemuFunctions
     }
