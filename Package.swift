@@ -109,6 +109,12 @@ let package = Package(
         tests(
             "StressTests",
             ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
-        tests("CommandLineTests", ["swiftlet", "Stress", "Pictures", "LayoutFixtures", "LiveSupport"]),
+        tests(
+            "CommandLineTests",
+            [
+                "swiftlet", "Stress", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
+                "LiveSupport",
+                argumentParser,
+            ]),
     ]
 )

@@ -1,11 +1,11 @@
 import ArgumentParser
-import Host
 import Images
 import Machine
 import Memslots
 import PCI
-import Synchronization
 
+/// The options of `run`. None has a default value here: the library would print it by reflection, whether anybody asks for help
+/// or not.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -32,10 +32,7 @@ struct RunCommand: ParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("A built-in guest or a file. (default: hello)", valueName: "guest"))
-    var givenGuest: String?
-
-    // No option has a default value here: the library would print it by reflection, whether anybody asks for help or not.
-    var guest: String { givenGuest ?? "hello" }
+    var guest: String?
 
     @Option(help: ArgumentHelp("What to take the file for, whatever it looks like.", valueName: "format"))
     var format: Image.Reading?
@@ -107,65 +104,14 @@ struct RunCommand: ParsableCommand {
     var report: String?
 
     func run() throws {
-        let wish = try guestAndMachine()
-        let trace = try self.trace.map { try output($0) }
-        let reportFile = try self.report.map { try output($0) }
-        let console = Console()
-        let machine: GuestMachine
-        do throws(MachineError) {
-            machine = try GuestMachine(
-                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true,
-                consoleOutput: console.write)
-        } catch {
-            throw failure(error)
-        }
-        if let map {
-            try MapFile.write(machine.memory, title: guest, to: map)
-        }
-        let result: RunReport
-        do throws(MachineError) {
-            result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
-        } catch {
-            throw failure(error)
-        }
-        if !result.outcome.isOrderly {
-            explain(result)
-        }
-        if let reportFile {
-            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
-            try emit(json, to: reportFile)
-        }
-        if result.outcome.isOrderly, console.hasLostBytes {
-            throw failure("some of what the guest printed could not be written", status: ExitStatus.hostError)
-        }
-        throw ExitCode(result.outcome.exitCode)
+        try asked.run()
     }
 
-    private func explain(_ result: RunReport) {
-        let states = result.vcpus.map { "\n\($0)" }.joined()
-        FileBytes.write(Array("swiftlet: \(guest): \(result.outcome)\(states)\n".utf8), to: FileBytes.standardError)
-    }
-
-    /// A descriptor for a file to be written, or for standard error.
-    private func output(_ path: String) throws -> Int32 {
-        if path == "-" { return FileBytes.standardError }
-        do { return try FileBytes.create(path) } catch {
-            throw failure("cannot write: \(error)", status: ExitStatus.hostError)
-        }
-    }
-}
-
-/// The guest's console on standard output, and whether all of it got there.
-private final class Console: Sendable {
-    private let lost = Atomic(false)
-
-    @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
-        if !FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled), !isCancelled() {
-            lost.store(true, ordering: .relaxed)
-        }
-    }
-
-    var hasLostBytes: Bool {
-        lost.load(ordering: .relaxed)
+    var asked: GuestRun {
+        GuestRun(
+            guest: guest ?? GuestRun.firstGuest, format: format, append: append, modules: modules, memory: memory,
+            mode: mode,
+            loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices, layout: layout,
+            decode: decode, slots: slots, force: force, timeout: timeout, trace: trace, map: map, report: report)
     }
 }

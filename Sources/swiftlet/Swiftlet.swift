@@ -23,15 +23,19 @@ struct SwiftletCommand: ParsableCommand {
 
     static func main() {
         _ = processStart
-        // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
-        // completion scripts before: half of the time until a guest runs. What cannot be run is left to the usual way.
         let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.first == "run",
-            let run = try? RunCommand.parseAsRoot(Array(arguments.dropFirst())) as? RunCommand
-        else { return main(nil) }
+        guard arguments.first == "run", let run = guestRun(arguments.dropFirst()) else { return main(nil) }
         do { try run.run() } catch {
             // For an error, if only a status, the library makes the help text, which takes as long as a small guest.
             exit(withError: (error as? ExitCode)?.isSuccess == true ? nil : error)
         }
+    }
+
+    /// The run that arguments behind `run` ask for. What cannot be run, and calls for help, are left to the usual way.
+    private static func guestRun(_ arguments: ArraySlice<String>) -> GuestRun? {
+        if let run = GuestRun(withoutOptions: arguments) { return run }
+        // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
+        // completion scripts before.
+        return (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.asked
     }
 }

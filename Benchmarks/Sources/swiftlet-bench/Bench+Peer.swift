@@ -66,10 +66,11 @@ extension Bench {
     }
 
     /// In MiB, the median of some runs.
-    private func peak(_ arguments: [String], saying byte: String, runs: Int) throws -> Double {
+    func peak(_ arguments: [String], saying byte: String, runs: Int) throws -> Double {
         let peaks = try (0..<runs).map { _ in
             let child = ChildProcess([options.floorPeak] + arguments)
-            guard child.output.hasPrefix(byte), let kilobytes = Double(child.output.filter(\.isNumber)) else {
+            let numbers = child.output.split { !$0.isNumber }
+            guard child.output.hasPrefix(byte), let kilobytes = numbers.last.flatMap({ Double($0) }) else {
                 throw BenchError("\(arguments[0]) failed: \(child.report)")
             }
             return kilobytes / 1024

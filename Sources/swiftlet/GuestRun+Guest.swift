@@ -1,4 +1,3 @@
-import ArgumentParser
 import Host
 import Images
 import Layouts
@@ -7,7 +6,7 @@ import Memslots
 import PCI
 
 /// What to run, and on which machine.
-extension RunCommand {
+extension GuestRun {
     struct Wish {
         var machine: MachineConfiguration
         var image: Image

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Images
+import Machine
+import Memslots
+import PCI
+import Testing
+
+@testable import swiftlet
+
+@Suite("What `run` is asked for")
+struct GuestRunTests {
+    @Test("without options is what the parser would make of it", arguments: [[], ["echo"], ["./a guest"], [""]])
+    func agreesWithTheParser(arguments: [String]) throws {
+        let run = try #require(GuestRun(withoutOptions: arguments[...]))
+        #expect(try "\(run)" == "\(RunCommand.parse(arguments).asked)")
+    }
+
+    @Test(
+        "with an option, or what may be one, is left to the parser",
+        arguments: [["-h"], ["--report", "-"], ["-"], ["--"], ["echo", "--pit"], ["echo", "hello"]])
+    func optionsAreParsed(arguments: [String]) {
+        #expect(GuestRun(withoutOptions: arguments[...]) == nil)
+    }
+
+    @Test("holds each option") func holdsEachOption() throws {
+        let command = try RunCommand.parse([
+            "./guest", "--format", "flat", "--append", "a b", "--module", "file=words", "--memory", "4K", "--mode",
+            "real",
+            "--load-address", "0x1000", "--vcpus", "2", "--irqchip", "kernel", "--pit", "--device", "pci-testdev",
+            "--layout", "one", "--decode", "lazy", "--slots", "coalesced", "--force", "--timeout", "1s", "--trace",
+            "trace",
+            "--map", "map.svg", "--report", "report",
+        ])
+        let run = GuestRun(
+            guest: "./guest", format: .flat, append: "a b",
+            modules: [try #require(ModuleArgument(argument: "file=words"))],
+            memory: ByteSize(bytes: 4096), mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2,
+            irqchip: .kernel,
+            pit: true, devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
+            timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
+        #expect("\(command.asked)" == "\(run)")
+    }
+}
