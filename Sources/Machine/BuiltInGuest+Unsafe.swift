@@ -12,19 +12,20 @@ public struct BuiltInGuest: Sendable {
     public let image: [UInt8]
     public let configuration: MachineConfiguration
 
-    // SAFETY: the table is constant and holds `cguests_count` guests.
     private static var table: UnsafeBufferPointer<cguests_guest> {
+        // SAFETY: the table is constant and holds `cguests_count` guests.
         unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
     }
 
-    /// All guests, in the order of the list.
+    /// All guests, in the order of the list, made anew each time.
     public static var all: [BuiltInGuest] {
+        // SAFETY: what the table holds is constant too.
         unsafe table.map { unsafe BuiltInGuest($0) }
     }
 
-    /// The guest of this name. Only that one is made of its description.
+    /// The guest of this name. The others are not made.
     public static func named(_ name: String) -> BuiltInGuest? {
-        // SAFETY: names end in a zero byte.
+        // SAFETY: as above; names end in a zero byte.
         unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }
     }
 

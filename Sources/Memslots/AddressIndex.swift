@@ -55,7 +55,7 @@ struct AddressIndex: Sendable {
     func position(atOrBelow frame: UInt64) -> Position? {
         // The largest entry that this frame could have; a frame that no entry can have lies above all of them.
         let key = min(frame, Entry.maximumFrame) << Entry.payloadBits | UInt64(Entry.maximumPayload)
-        // Where there is one chunk, what the directory says need not be waited for.
+        // Where there is one chunk at most, it holds all entries: what the directory says need not be waited for.
         guard firsts.count > 1 else {
             let offset = entries.span.countAtMost(key, from: 0, count: count) &- 1
             return offset < 0 ? nil : Position(chunk: 0, offset: offset)
@@ -92,6 +92,7 @@ struct AddressIndex: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
+        // Last, for the search takes the count for that of the only chunk.
         defer { count += 1 }
         guard !firsts.isEmpty else {
             return appendChunk(at: 0, holding: entry)
@@ -123,6 +124,7 @@ struct AddressIndex: Sendable {
         remove(at: position)
     }
 
+    /// Removes the entry at a position, which means nothing afterwards.
     mutating func remove(at position: Position) {
         count -= 1
         let chunk = position.chunk
@@ -189,7 +191,8 @@ extension AddressIndex {
         firsts[chunk + 1] = entries[Int(slabs[chunk + 1]) * Self.chunkCapacity]
     }
 
-    /// Joins a chunk that is less than half full with a neighbour where both fill no more than three quarters of one.
+    /// Joins a chunk that is less than half full with a neighbour where both fill no more than three quarters of one. A chunk
+    /// without neighbours gives back memory instead.
     private mutating func mergeIfSparse(_ chunk: Int) {
         guard Int(counts[chunk]) < Self.chunkCapacity / 2 else { return }
         guard firsts.count > 1 else { return shrinkFirstSlab() }
@@ -235,6 +238,7 @@ extension AddressIndex {
         counts.trim()
     }
 
+    /// While there is one chunk: halves its slab once that is three eighths full or less.
     private mutating func shrinkFirstSlab() {
         guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
             return

@@ -13,7 +13,8 @@ public enum TransactionStep: Hashable, Sendable {
 /// Each state that undoing passes through was passed through before, so no rule stands in its way.
 struct Transaction: Sendable {
     var steps: [TransactionStep] = []
-    /// The dirty logs that were taken, also where a later step failed: KVM has forgotten what it hands out.
+    /// The dirty logs that were taken, all of them until the end, also where a later step failed: KVM has forgotten what it hands
+    /// out. They are sorted into mappings when the vCPUs run again.
     private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
     private var applied: [Applied] = []
 

@@ -95,8 +95,8 @@ extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
 
-/// The values of an option, and what there is to say of each, are asked for whenever it is parsed. The library finds them by a
-/// key path and by printing them, which takes long the first time; these are closures and names.
+/// The values of an option are asked for whenever it is parsed. The library finds them by a key path, made at run time, and
+/// compares each with its description; here it is a closure, and there are no descriptions.
 extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<String> {
     public static var allValueStrings: [String] {
         allCases.map { $0.rawValue }
@@ -104,9 +104,5 @@ extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<Stri
 
     public static var allValueDescriptions: [String: String] {
         [:]
-    }
-
-    public var defaultValueDescription: String {
-        rawValue
     }
 }

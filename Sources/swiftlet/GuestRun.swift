@@ -8,7 +8,7 @@ import Synchronization
 
 /// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
 struct GuestRun {
-    var guest = firstGuest
+    var guest = defaultGuest
     var format: Image.Reading?
     var append: String?
     var modules: [ModuleArgument] = []
@@ -28,7 +28,7 @@ struct GuestRun {
     var map: String?
     var report: String?
 
-    static let firstGuest = "hello"
+    static let defaultGuest = "hello"
 
     func run() throws {
         let wish = try guestAndMachine()
@@ -83,7 +83,7 @@ extension GuestRun {
     /// A run without options, of which there is nothing to parse, or nil.
     init?(withoutOptions arguments: ArraySlice<String>) {
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else { return nil }
-        self.init(guest: arguments.first ?? Self.firstGuest)
+        self.init(guest: arguments.first ?? Self.defaultGuest)
     }
 }
 

@@ -4,8 +4,8 @@ import Machine
 import Memslots
 import PCI
 
-/// The options of `run`. None has a default value here: the library would print it by reflection, whether anybody asks for help
-/// or not.
+/// The options of `run`. None has a default value here that the library would describe: it looks for conformances at run time,
+/// whether anybody asks for help or not.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -104,12 +104,12 @@ struct RunCommand: ParsableCommand {
     var report: String?
 
     func run() throws {
-        try asked.run()
+        try guestRun.run()
     }
 
-    var asked: GuestRun {
+    var guestRun: GuestRun {
         GuestRun(
-            guest: guest ?? GuestRun.firstGuest, format: format, append: append, modules: modules, memory: memory,
+            guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode,
             loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices, layout: layout,
             decode: decode, slots: slots, force: force, timeout: timeout, trace: trace, map: map, report: report)

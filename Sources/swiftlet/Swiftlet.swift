@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Host
 
 @main
@@ -25,9 +26,11 @@ struct SwiftletCommand: ParsableCommand {
         _ = processStart
         let arguments = CommandLine.arguments.dropFirst()
         guard arguments.first == "run", let run = guestRun(arguments.dropFirst()) else { return main(nil) }
-        do { try run.run() } catch {
-            // For an error, if only a status, the library makes the help text, which takes as long as a small guest.
-            exit(withError: (error as? ExitCode)?.isSuccess == true ? nil : error)
+        do { try run.run() } catch let status as ExitCode {
+            // The library would make the help text first, which takes longer than many a guest.
+            Glibc.exit(status.rawValue)
+        } catch {
+            exit(withError: error)
         }
     }
 
@@ -36,6 +39,6 @@ struct SwiftletCommand: ParsableCommand {
         if let run = GuestRun(withoutOptions: arguments) { return run }
         // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
         // completion scripts before.
-        return (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.asked
+        return (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.guestRun
     }
 }

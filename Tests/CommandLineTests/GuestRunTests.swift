@@ -12,7 +12,7 @@ struct GuestRunTests {
     @Test("without options is what the parser would make of it", arguments: [[], ["echo"], ["./a guest"], [""]])
     func agreesWithTheParser(arguments: [String]) throws {
         let run = try #require(GuestRun(withoutOptions: arguments[...]))
-        #expect(try "\(run)" == "\(RunCommand.parse(arguments).asked)")
+        #expect(try "\(run)" == "\(RunCommand.parse(arguments).guestRun)")
     }
 
     @Test(
@@ -38,6 +38,14 @@ struct GuestRunTests {
             irqchip: .kernel,
             pit: true, devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
             timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
-        #expect("\(command.asked)" == "\(run)")
+        #expect("\(command.guestRun)" == "\(run)")
+    }
+
+    @Test("is what the help says by default") func defaultsAreThoseOfTheHelp() {
+        let help = RunCommand.helpMessage(columns: 1000)
+        let machine = MachineConfiguration()
+        #expect(help.contains("A built-in guest or a file. (default: \(GuestRun.defaultGuest))"))
+        #expect(help.contains("while decode is off. (default: \(machine.decode.rawValue))"))
+        #expect(help.contains("or shared by neighbours. (default: \(machine.policy.rawValue))"))
     }
 }

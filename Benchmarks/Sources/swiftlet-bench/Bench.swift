@@ -24,7 +24,7 @@ struct Bench {
         max(3, Int(Double(usual) * options.effort))
     }
 
-    /// Does a task in two ways in turns, and who comes first in turns too; the first round is not counted.
+    /// Does a task in two ways in turns, and who comes first in turns too; a round to warm up is not counted.
     ///
     /// Each closure does all phases of the task once and returns what each took.
     mutating func compare(

@@ -44,8 +44,8 @@ struct PeerMachine {
         """
     }
 
-    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. They are placed and mapped at
-    /// boot; the guest does so again, or says `hello` alone.
+    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. All BARs are placed and
+    /// mapped at boot; `bars` does so again, `hello` leaves them.
     func swiftlet(_ executable: String, guest: Guest) -> [String] {
         let layout = bars == 0 ? [] : ["--layout", bars <= Self.mostOnBus ? layout.path : "full-bus"]
         return [
