@@ -110,8 +110,8 @@ struct RunCommand: ParsableCommand {
     var guestRun: GuestRun {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
-            mode: mode,
-            loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices, layout: layout,
-            decode: decode, slots: slots, force: force, timeout: timeout, trace: trace, map: map, report: report)
+            mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
+            layout: layout, decode: decode, slots: slots, force: force, timeout: timeout, trace: trace, map: map,
+            report: report)
     }
 }

@@ -24,19 +24,16 @@ struct GuestRunTests {
 
     @Test("holds each option") func holdsEachOption() throws {
         let command = try RunCommand.parse([
-            "./guest", "--format", "flat", "--append", "a b", "--module", "file=words", "--memory", "4K", "--mode",
-            "real",
-            "--load-address", "0x1000", "--vcpus", "2", "--irqchip", "kernel", "--pit", "--device", "pci-testdev",
-            "--layout", "one", "--decode", "lazy", "--slots", "coalesced", "--force", "--timeout", "1s", "--trace",
-            "trace",
-            "--map", "map.svg", "--report", "report",
+            "./guest", "--format", "flat", "--append", "a b", "--module", "file=words", "--memory", "4K",
+            "--mode", "real", "--load-address", "0x1000", "--vcpus", "2", "--irqchip", "kernel", "--pit",
+            "--device", "pci-testdev", "--layout", "one", "--decode", "lazy", "--slots", "coalesced", "--force",
+            "--timeout", "1s", "--trace", "trace", "--map", "map.svg", "--report", "report",
         ])
+        let module = try #require(ModuleArgument(argument: "file=words"))
         let run = GuestRun(
-            guest: "./guest", format: .flat, append: "a b",
-            modules: [try #require(ModuleArgument(argument: "file=words"))],
-            memory: ByteSize(bytes: 4096), mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2,
-            irqchip: .kernel,
-            pit: true, devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
+            guest: "./guest", format: .flat, append: "a b", modules: [module], memory: ByteSize(bytes: 4096),
+            mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2, irqchip: .kernel, pit: true,
+            devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
             timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
         #expect("\(command.guestRun)" == "\(run)")
     }
