@@ -113,8 +113,7 @@ let package = Package(
             "CommandLineTests",
             [
                 "swiftlet", "Stress", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
-                "LiveSupport",
-                argumentParser,
+                "LiveSupport", argumentParser,
             ]),
     ]
 )

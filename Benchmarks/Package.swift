@@ -27,10 +27,12 @@ let package = Package(
         .target(name: "Floor"),
         // What Swiftlet and its peers boot.
         .target(name: "PeerGuests"),
+        // What stands behind address spaces that are measured without a kernel.
+        .target(name: "IdleInstaller", dependencies: [swiftlet("Memslots")], swiftSettings: settings),
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [
-                "Floor", "PeerGuests", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
+                "Floor", "PeerGuests", "IdleInstaller", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
                 swiftlet("Images"), swiftlet("Layouts"), swiftlet("SeededRandom"), swiftlet("Pictures"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -38,7 +40,9 @@ let package = Package(
         .target(name: "CountedMalloc", path: "Tests/CountedMalloc"),
         .testTarget(
             name: "AllocationTests",
-            dependencies: ["CountedMalloc", swiftlet("Memslots"), swiftlet("Machine"), swiftlet("Images")],
+            dependencies: [
+                "CountedMalloc", "IdleInstaller", swiftlet("Memslots"), swiftlet("Machine"), swiftlet("Images"),
+            ],
             swiftSettings: settings),
     ]
 )

@@ -227,7 +227,7 @@ struct ConsoleInput {
 
     /// Whether all is taken and more may come.
     var isWaiting: Bool {
-        taken == bytes.count && !hasEnded
+        !hasNext && !hasEnded
     }
 
     var hasNext: Bool {

@@ -105,11 +105,9 @@ extension AddressSpace {
         }
         change.added.reserveCapacity(adding.count)
         for mapping in adding {
-            let (host, piece) = placement.place(mapping, policy: policy)
-            change.added.append(
-                PlacedMapping(
-                    mapping: mapping, host: host, isInWindow: piece != nil,
-                    logsDirtyPages: !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)))
+            var placed = placement.place(mapping, policy: policy)
+            placed.logsDirtyPages = !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)
+            change.added.append(placed)
         }
         change.added.sortByAddress()
         for (number, placed) in change.added.enumerated() {

@@ -42,14 +42,14 @@ public struct Placement: Sendable {
         self.windows = windows
     }
 
-    /// The host address of a mapping, and the piece that a window has to hold for it, if any.
-    func place(_ mapping: Mapping, policy: SlotPolicy) -> (host: UInt64, piece: WindowPiece?) {
+    /// A mapping with its host address, in a window or where its backing is mapped.
+    func place(_ mapping: Mapping, policy: SlotPolicy) -> PlacedMapping {
         if policy == .coalesced, mapping.range.size < Self.windowThreshold {
             for window in windows where window.aperture.contains(mapping.range) {
                 let host = window.host &+ window.aperture.offset(of: mapping.range.first)
-                return (host, WindowPiece(host: host, size: mapping.range.size, backing: mapping.backing))
+                return PlacedMapping(mapping: mapping, host: host, isInWindow: true)
             }
         }
-        return (backings[mapping.backing.id] &+ mapping.backing.offset, nil)
+        return PlacedMapping(mapping: mapping, host: backings[mapping.backing.id] &+ mapping.backing.offset)
     }
 }

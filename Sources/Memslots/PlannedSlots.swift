@@ -20,8 +20,7 @@ public struct PlannedSlots: Sendable {
         var run: [SlotPlanner.Run] = []
         var shared = 0
         for mapping in mappings {
-            let (host, piece) = placement.place(mapping, policy: policy)
-            SlotPlanner.append(PlacedMapping(mapping: mapping, host: host, isInWindow: piece != nil), to: &run)
+            SlotPlanner.append(placement.place(mapping, policy: policy), to: &run)
             if run.count > 1 {
                 slots.append(Slot(range: run.removeFirst().range, mappings: shared))
                 shared = 0

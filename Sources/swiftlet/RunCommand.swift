@@ -9,7 +9,7 @@ import PCI
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        // It is parsed by itself, see SwiftletCommand.main.
+        // It is parsed by itself, see SwiftletCommand.guestRun.
         _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """

@@ -1,3 +1,4 @@
+import IdleInstaller
 import Memslots
 import SeededRandom
 
@@ -48,14 +49,5 @@ private final class EditedSpace {
             create = try create + elapsed { try space.change(adding: mappings, through: &installer) }.wallOnly
         }
         return [delete, create]
-    }
-
-    struct IdleInstaller: SlotInstaller {
-        func park() {}
-        func resume() {}
-        func set(_ request: SlotRequest) {}
-        func place(_ piece: WindowPiece) {}
-        func clear(_ piece: WindowPiece) {}
-        func takeDirtyLog(of slot: Memslot) -> [UInt64] { [] }
     }
 }

@@ -47,8 +47,7 @@ extension Bench {
             ]
         try compare(
             tasks.map { Phase(name: $0, operations: 1, target: $0 == tasks.last ? target : nil) }, with: "QEMU",
-            rounds: rounds,
-            warmsUp: !isSlow,
+            rounds: rounds, warmsUp: !isSlow,
             baseline: {
                 let elapsed = try run(theirs, saying: machine.guest.byte)
                 return guests.map { _ in elapsed }

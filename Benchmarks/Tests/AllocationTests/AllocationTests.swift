@@ -1,4 +1,5 @@
 import CountedMalloc
+import IdleInstaller
 import Images
 import Machine
 import Memslots
@@ -142,14 +143,5 @@ private struct Space {
 
     mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws {
         try space.setDirtyLogging(logs, in: range, through: &installer)
-    }
-
-    private struct IdleInstaller: SlotInstaller {
-        func park() {}
-        func resume() {}
-        func set(_ request: SlotRequest) {}
-        func place(_ piece: WindowPiece) {}
-        func clear(_ piece: WindowPiece) {}
-        func takeDirtyLog(of slot: Memslot) -> [UInt64] { [] }
     }
 }
