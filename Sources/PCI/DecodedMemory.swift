@@ -18,28 +18,22 @@ public struct DecodedMemory: Sendable {
         public var isEmpty: Bool { removed.isEmpty && added.isEmpty }
     }
 
-    /// What a function decodes, whether it shows or is hidden.
-    struct Claims: Sendable {
-        /// In order of precedence, none in a reserved range.
-        var regions: [DecodedRegion]
-        var decodedRegisterBits: UInt8
-
-        /// Whether a region may stand because its register is not decoded now.
-        func letsStand(_ region: DecodedRegion) -> Bool {
-            region.kind == .mapped && decodedRegisterBits & region.owner.register.bit == 0
-        }
+    private struct Function: Sendable {
+        /// What it decodes, shown or hidden; nothing in a reserved range.
+        var decoded: [DecodedRegion] = []
+        /// What stands, and is shown, though its register is not decoded.
+        var standing: [DecodedRegion] = []
     }
 
     public let policy: DecodePolicy
     /// The ranges that no BAR can have.
     public let reserved: [GuestRange]
-    /// Regions that are decoded but lie on others. While there are any, an update costs as much as all regions together.
-    public internal(set) var hiddenCount = 0
 
-    var claims: [FunctionAddress: Claims] = [:]
-    /// The regions in `index` by function, in address order.
-    var shown: [FunctionAddress: [DecodedRegion]] = [:]
-    var index = RegionIndex()
+    private var functions: [FunctionAddress: Function] = [:]
+    /// What is shown, by address.
+    private var index = RegionIndex()
+    /// What is decoded but lies on a region that is shown and has precedence; in no order.
+    private var hidden: [DecodedRegion] = []
 
     public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict) {
         self.reserved = reserved
@@ -51,9 +45,9 @@ public struct DecodedMemory: Sendable {
         index.regions
     }
 
-    /// The regions of one function, in address order.
-    public func regions(of function: FunctionAddress) -> [DecodedRegion] {
-        shown[function] ?? []
+    /// Regions that are decoded but lie on others. Each update looks at all of them.
+    public var hiddenCount: Int {
+        hidden.count
     }
 
     /// The region that holds `address`.
@@ -71,45 +65,88 @@ public struct DecodedMemory: Sendable {
 
     /// Takes over what `function` decodes now; also how a function is added.
     public mutating func update(_ function: PCIFunction) -> Change {
-        let regions = function.decodedRegions.filter { region in
+        let decoded = function.decodedRegions.filter { region in
             !reserved.contains { $0.overlaps(region.range) }
         }
-        claims[function.address] = Claims(regions: regions, decodedRegisterBits: function.decodedRegisterBits)
-        return change(of: function.address)
+        let undecodedRegisters = ~function.decodedRegisterBits
+        return change(function.address, to: decoded, letStand: policy == .lazy ? undecodedRegisters : 0)
     }
 
     /// Forgets a function, and what stands of it.
     public mutating func remove(_ function: FunctionAddress) -> Change {
-        claims[function] = nil
-        return change(of: function)
+        change(function, to: [], letStand: 0)
     }
 
-    private mutating func change(of function: FunctionAddress) -> Change {
-        hiddenCount == 0 ? localChange(of: function) ?? recompute() : recompute()
-    }
+    // MARK: Who shows
 
-    /// Changes the regions of one function; nil, with nothing changed, where others have a say.
-    private mutating func localChange(of function: FunctionAddress) -> Change? {
-        let old = shown[function] ?? []
-        var new = claims[function]?.regions ?? []
-        if policy == .lazy, let claims = claims[function] {
-            new += old.filter(claims.letsStand)
+    /// Gives a function what it decodes, and settles in order of precedence who shows: the function's new regions, and those
+    /// that lay hidden on what went away. What loses to one of them makes room for others in turn.
+    private mutating func change(
+        _ address: FunctionAddress, to decoded: [DecodedRegion], letStand registers: UInt8
+    ) -> Change {
+        let shown = takeShown(of: address)
+        let standing = shown.filter { $0.kind == .mapped && registers & $0.owner.register.bit != 0 }
+        functions[address] = decoded.isEmpty && standing.isEmpty ? nil : Function(decoded: decoded, standing: standing)
+
+        var change = Change()
+        var candidates = decoded.filter { !shown.contains($0) }
+        for region in shown where !decoded.contains(region) {
+            if !standing.contains(region) {
+                index.remove(region)
+                change.removed.append(region)
+            }
+            candidates += takeHidden(on: region.range)
         }
-        new.sort { $0.range.first < $1.range.first }
-        for (region, next) in zip(new, new.dropFirst()) where region.range.overlaps(next.range) {
-            return nil
-        }
-        let change = Self.difference(old, new)
-        for region in change.added {
-            guard index.isFree(region.range, except: { $0.owner.function == function }) else { return nil }
-        }
-        for region in change.removed {
-            index.remove(region)
-        }
-        for region in change.added {
+        candidates.sort { $0.owner > $1.owner }
+        while let region = candidates.popLast() {
+            let rivals = index.regions(overlapping: region.range)
+            guard rivals.allSatisfy({ stands($0) || region.owner < $0.owner }) else {
+                hidden.append(region)
+                continue
+            }
+            for rival in rivals {
+                candidates += takeHidden(on: rival.range)
+                hide(rival)
+            }
+            if !rivals.isEmpty {
+                candidates.sort { $0.owner > $1.owner }
+            }
+            change.removed += rivals
             index.insert(region)
+            change.added.append(region)
         }
-        shown[function] = new.isEmpty ? nil : new
+        change.removed.sort { $0.range.first < $1.range.first }
+        change.added.sort { $0.range.first < $1.range.first }
         return change
+    }
+
+    /// The regions of a function that are shown; those that are hidden are forgotten.
+    private mutating func takeShown(of address: FunctionAddress) -> [DecodedRegion] {
+        guard let function = functions[address] else { return [] }
+        let concealed = hidden.filter { $0.owner.function == address }
+        hidden.removeAll { $0.owner.function == address }
+        return function.decoded.filter { !concealed.contains($0) } + function.standing
+    }
+
+    private mutating func takeHidden(on range: GuestRange) -> [DecodedRegion] {
+        let taken = hidden.filter { $0.range.overlaps(range) }
+        if !taken.isEmpty {
+            hidden.removeAll { $0.range.overlaps(range) }
+        }
+        return taken
+    }
+
+    private func stands(_ region: DecodedRegion) -> Bool {
+        functions[region.owner.function]?.standing.contains(region) ?? false
+    }
+
+    /// Takes away a region that is shown; one that stands is gone for good.
+    private mutating func hide(_ region: DecodedRegion) {
+        index.remove(region)
+        if stands(region) {
+            functions[region.owner.function]?.standing.removeAll { $0 == region }
+        } else {
+            hidden.append(region)
+        }
     }
 }

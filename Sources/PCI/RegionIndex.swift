@@ -18,19 +18,19 @@ struct RegionIndex: Sendable {
         return region.range.contains(address) ? region : nil
     }
 
-    /// Whether `isExempt` holds for every region that overlaps `range`.
-    func isFree(_ range: GuestRange, except isExempt: (DecodedRegion) -> Bool = { _ in false }) -> Bool {
-        guard var place = firstPlace(endingAtOrAbove: range.first) else { return true }
-        while place.chunk < chunks.count {
-            let region = chunks[place.chunk][place.index]
-            guard region.range.first <= range.last else { return true }
-            guard isExempt(region) else { return false }
-            place.index += 1
-            if place.index == chunks[place.chunk].count {
-                place = (place.chunk + 1, 0)
+    /// The regions that overlap `range`, in address order.
+    func regions(overlapping range: GuestRange) -> [DecodedRegion] {
+        guard let start = firstPlace(endingAtOrAbove: range.first) else { return [] }
+        var overlapping: [DecodedRegion] = []
+        var first = start.index
+        for chunk in chunks[start.chunk...] {
+            for region in chunk[first...] {
+                guard region.range.first <= range.last else { return overlapping }
+                overlapping.append(region)
             }
+            first = 0
         }
-        return true
+        return overlapping
     }
 
     /// Adds `region`, whose range must be free.
