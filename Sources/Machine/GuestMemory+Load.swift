@@ -10,12 +10,12 @@ extension GuestMemory {
         _ configuration: MachineConfiguration, _ pci: inout PCIDevices?
     ) throws(MachineError) -> Duration {
         let ram = try allocate(configuration.memory)
-        var mappings = RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
+        var mappings = try allocateFunctions(&pci)
+        mappings += RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
         for slot in configuration.extraSlots {
             let backing = try allocate(slot.range.size)
             mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
         }
-        mappings += try allocateFunctions(&pci)
         if !configuration.mayExhaustHost {
             try Footprint.checkHostMemory { mmu in
                 mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: mmu) }

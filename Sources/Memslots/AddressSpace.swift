@@ -45,7 +45,7 @@ public struct AddressSpace: Sendable {
         defer { putBack(&lists) }
         try check(removing: removing, adding: adding, into: &lists.change)
         plan(lists.change, into: &lists)
-        lists.difference.find(from: lists.slots, to: lists.runs)
+        lists.difference.find(from: lists.slots, to: &lists.runs)
         let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
@@ -153,6 +153,7 @@ extension AddressSpace {
             for record in change.removed {
                 if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { lists.slots.append(slot) }
             }
+            lists.runs.reserveCapacity(change.added.count)
             for record in change.added {
                 lists.runs.append(SlotPlanner.Run(range: record.range, host: record.host, flags: record.flags))
             }

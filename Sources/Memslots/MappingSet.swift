@@ -28,6 +28,10 @@ struct MappingSet: Sendable {
 
     mutating func apply(_ change: ChangeLists.Change) {
         for mapping in change.removed { remove(mapping) }
+        if change.added.count > records.count {
+            // A machine's first: no more memory than they need.
+            records.reserveCapacity(records.count + change.added.count)
+        }
         for mapping in change.added { insert(mapping) }
     }
 

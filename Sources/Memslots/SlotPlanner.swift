@@ -78,8 +78,11 @@ enum SlotPlanner {
 }
 
 extension SlotPlanner.Difference {
-    /// Finds it, where it is still empty; both lists come by address.
-    mutating func find(from slots: [Memslot], to runs: [SlotPlanner.Run]) {
+    /// Finds it, where it is still empty; both lists come by address. Where no slot is there, the runs are taken away, not copied.
+    mutating func find(from slots: [Memslot], to runs: inout [SlotPlanner.Run]) {
+        if slots.isEmpty {
+            return swap(&creates, &runs)
+        }
         var slot = 0
         var run = 0
         while slot < slots.count || run < runs.count {

@@ -2,16 +2,23 @@
 ///
 /// Their order is the order of precedence where two claim the same addresses: bus, device, function, register.
 public struct BAROwner: Hashable, Comparable, Sendable {
-    public let function: FunctionAddress
-    public let register: BaseAddressRegister
+    /// The requester ID, and the register in the low byte: small, for machines have thousands, and in the order of precedence.
+    private let key: UInt32
 
     public init(function: FunctionAddress, register: BaseAddressRegister) {
-        self.function = function
-        self.register = register
+        key = UInt32(function.requesterID) << 8 | UInt32(register.number)
+    }
+
+    public var function: FunctionAddress {
+        FunctionAddress(requesterID: UInt16(truncatingIfNeeded: key >> 8))
+    }
+
+    public var register: BaseAddressRegister {
+        BaseAddressRegister(number: UInt8(truncatingIfNeeded: key))
     }
 
     public static func < (left: BAROwner, right: BAROwner) -> Bool {
-        left.function != right.function ? left.function < right.function : left.register < right.register
+        left.key < right.key
     }
 }
 

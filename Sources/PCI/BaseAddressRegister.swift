@@ -15,13 +15,20 @@ public enum BaseAddressRegister: Hashable, Comparable, Sendable {
         }
     }
 
-    /// A bit of its own for each register, for small sets.
-    var bit: UInt8 {
+    /// The ROM's is 7.
+    var number: UInt8 {
         switch self {
-        case .bar(let number): 1 << UInt8(truncatingIfNeeded: number)
-        case .rom: 1 << 7
+        case .bar(let number): UInt8(truncatingIfNeeded: number)
+        case .rom: 7
         }
     }
+
+    init(number: UInt8) {
+        self = number == 7 ? .rom : .bar(Int(number))
+    }
+
+    /// A bit of its own for each register, for small sets.
+    var bit: UInt8 { 1 << number }
 }
 
 extension BaseAddressRegister: CustomStringConvertible {

@@ -65,9 +65,8 @@ public struct DecodedMemory: Sendable {
 
     /// Takes over what `function` decodes now; also how a function is added.
     public mutating func update(_ function: PCIFunction) -> Change {
-        let decoded = function.decodedRegions.filter { region in
-            !reserved.contains { $0.overlaps(region.range) }
-        }
+        var decoded = function.decodedRegions
+        decoded.removeAll { region in reserved.contains { $0.overlaps(region.range) } }
         let undecodedRegisters = ~function.decodedRegisterBits
         return change(function.address, to: decoded, letStand: policy == .lazy ? undecodedRegisters : 0)
     }

@@ -6,12 +6,12 @@ public struct DecodedRegion: Hashable, Sendable {
     public static let highestAddress = GuestAddress(1 << 52 - 1)
 
     public let owner: BAROwner
-    /// The index of the piece in its BAR.
-    public let piece: Int
-    public let range: GuestRange
     public let kind: BARPiece.Kind
     /// ROMs are read-only.
     public let access: Access
+    /// The index of the piece in its BAR.
+    public let piece: Int
+    public let range: GuestRange
     /// Where the piece begins in its BAR, in bytes: with the owner, what backs it.
     public let offset: UInt64
 

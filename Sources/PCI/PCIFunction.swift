@@ -104,6 +104,7 @@ public struct PCIFunction: Sendable {
     public var decodedRegions: [DecodedRegion] {
         guard decodesMemory else { return [] }
         var regions: [DecodedRegion] = []
+        regions.reserveCapacity(memory.reduce(0) { $0 + $1.pieces.count })
         for (register, size, pieces) in memory where isDecoded(register) {
             let base = GuestAddress(base(of: register))
             guard let whole = GuestRange(first: base, size: size), whole.last <= DecodedRegion.highestAddress else {

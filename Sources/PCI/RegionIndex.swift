@@ -67,7 +67,8 @@ struct RegionIndex: Sendable {
         let count = chunks[chunk].count
         guard count > Self.largestChunk else { return }
         let upper = Array(chunks[chunk][(count / 2)...])
-        chunks[chunk].removeLast(upper.count)
+        // A copy, which has no more memory than it needs: where regions come by address, the lower half grows no more.
+        chunks[chunk] = Array(chunks[chunk][..<(count / 2)])
         chunks.insert(upper, at: chunk + 1)
     }
 
