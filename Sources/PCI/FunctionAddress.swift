@@ -33,11 +33,12 @@ public struct FunctionAddress: Hashable, Comparable, Sendable {
 extension FunctionAddress: CustomStringConvertible {
     /// As `lspci` writes it: `00:04.0`.
     public var description: String {
-        "\(hex(bus, 2)):\(hex(device, 2)).\(function)"
+        // By hand, for each mapping of thousands has its owner's name.
+        let digits = [bus >> 4, bus & 15, device >> 4, device & 15, function].map { Self.digits[Int($0)] }
+        return String(
+            decoding: [digits[0], digits[1], UInt8(ascii: ":"), digits[2], digits[3], UInt8(ascii: "."), digits[4]],
+            as: UTF8.self)
     }
 
-    private func hex(_ value: UInt8, _ digits: Int) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: digits - text.count) + text
-    }
+    private static let digits = Array("0123456789abcdef".utf8)
 }

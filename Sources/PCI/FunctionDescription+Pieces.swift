@@ -26,9 +26,8 @@ extension FunctionDescription {
             guard let bar = bars[number], bar.kind != .io else { return [] }
             trapped = bar.registers + parts.filter { $0.location.bar == number }.map(\.offsets)
         }
-        if size < Page.size {
-            return [BARPiece(offsets: 0..<size, kind: .trapped)]
-        }
+        guard size >= Page.size else { return [BARPiece(offsets: 0..<size, kind: .trapped)] }
+        guard !trapped.isEmpty else { return [BARPiece(offsets: 0..<size, kind: .mapped)] }
 
         var pieces: [BARPiece] = []
         var end: UInt64 = 0

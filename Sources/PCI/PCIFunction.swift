@@ -83,21 +83,17 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// Switches on what lets the function answer at `register`.
-    mutating func enableDecode(of register: BaseAddressRegister) {
-        guard description.size(of: register) != nil else { return }
-        if register == .rom {
-            config.write(
-                UInt64(config[register: ConfigOffset.rom] | ConfigSpace.romEnable), at: ConfigOffset.rom,
-                width: .doubleword)
+    /// Writes `base` into `register`, and switches on what lets the function answer there if `enabling`.
+    mutating func place(_ register: BaseAddressRegister, at base: UInt64, enabling: Bool) {
+        setBase(of: register, to: base)
+        guard enabling, description.size(of: register) != nil else { return }
+        var decode = CommandBits.memory
+        switch register {
+        case .bar(let number): if description.bars[number]?.kind == .io { decode = CommandBits.ports }
+        case .rom:
+            config.write(base | UInt64(ConfigSpace.romEnable), at: ConfigOffset.rom, width: .doubleword)
         }
-        var isPort = false
-        if case .bar(let number) = register {
-            isPort = description.bars[number]?.kind == .io
-        }
-        config.write(
-            UInt64(command | (isPort ? CommandBits.ports : CommandBits.memory)), at: ConfigOffset.commandAndStatus,
-            width: .doubleword)
+        config.write(UInt64(command | decode), at: ConfigOffset.commandAndStatus, width: .doubleword)
     }
 
     /// Where the pieces of BARs and ROM lie now. A BAR whose range passes `DecodedRegion.highestAddress` has none.

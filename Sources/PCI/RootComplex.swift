@@ -52,7 +52,7 @@ public struct RootComplex: Sendable {
             FunctionAddress(bus: address.bus, device: address.device, function: $0)
         }
         let isMultifunction = siblings.contains { $0.function != 0 && functions[$0] != nil }
-        for sibling in siblings {
+        for sibling in siblings where functions[sibling]?.isMultifunction == !isMultifunction {
             functions[sibling]?.isMultifunction = isMultifunction
         }
     }
@@ -63,13 +63,10 @@ public struct RootComplex: Sendable {
     public mutating func place(_ assignments: [AddressAssignment], enabling: Bool) {
         for assignment in assignments {
             let owner = assignment.owner
-            functions[owner.function]?.setBase(of: owner.register, to: assignment.base)
+            functions[owner.function]?.place(owner.register, at: assignment.base, enabling: enabling)
         }
-        for owner in assignments.map(\.owner) {
-            if enabling {
-                functions[owner.function]?.enableDecode(of: owner.register)
-            }
-            updatePorts(of: owner.function)
+        for address in Set(assignments.map(\.owner.function)) {
+            updatePorts(of: address)
         }
     }
 
