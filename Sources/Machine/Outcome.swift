@@ -47,6 +47,14 @@ public enum Outcome: Equatable, Sendable {
         case .shutdown, .internalError, .timeout, .interrupted: false
         }
     }
+
+    /// Whether the guest did what nobody can go on from.
+    public var isFault: Bool {
+        switch self {
+        case .shutdown, .internalError: true
+        case .exited, .halted, .timeout, .interrupted: false
+        }
+    }
 }
 
 extension Outcome: CustomStringConvertible {

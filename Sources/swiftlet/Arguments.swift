@@ -5,7 +5,7 @@ public import Memslots
 public import PCI
 
 /// A number of bytes: `4K`, `16M`, `2G`, `1T` in powers of 1024, or plain bytes, also hexadecimal.
-struct ByteSize: ExpressibleByArgument {
+struct ByteSize: Equatable, ExpressibleByArgument {
     let bytes: UInt64
 
     init(bytes: UInt64) {
@@ -31,7 +31,7 @@ struct ByteSize: ExpressibleByArgument {
 }
 
 /// A guest-physical address: decimal, or hexadecimal behind `0x`.
-struct Address: ExpressibleByArgument {
+struct Address: Equatable, ExpressibleByArgument {
     let value: UInt64
 
     init?(argument: String) {
@@ -41,7 +41,7 @@ struct Address: ExpressibleByArgument {
 }
 
 /// A span of time: `500ms`, `1s`, `2m`, or seconds, also with a fraction.
-struct TimeSpan: ExpressibleByArgument {
+struct TimeSpan: Equatable, ExpressibleByArgument {
     let duration: Duration
 
     init?(argument: String) {
@@ -58,7 +58,7 @@ struct TimeSpan: ExpressibleByArgument {
 }
 
 /// A multiboot module: a file, and behind the first `=` its arguments.
-struct ModuleArgument: ExpressibleByArgument {
+struct ModuleArgument: Equatable, ExpressibleByArgument {
     let path: String
     /// What the kernel finds with it: the file's name and the arguments, as on a command line.
     let string: String

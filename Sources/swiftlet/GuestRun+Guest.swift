@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Host
 import Images
 import Layouts
@@ -13,8 +14,15 @@ extension GuestRun {
         var bytes: [UInt8]
     }
 
+    /// A name with a slash is a file's.
+    var isFile: Bool { guest.contains("/") }
+
     func guestAndMachine() throws -> Wish {
-        var wish = try guest.contains("/") ? file() : builtIn()
+        guard decode == nil || layout != nil || !devices.isEmpty else {
+            throw failure(
+                "--decode is about BARs of functions: add --layout or --device", status: ExitStatus.usage)
+        }
+        var wish = try isFile ? file() : builtIn()
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
         if let slots { wish.machine.policy = slots }
@@ -38,9 +46,7 @@ extension GuestRun {
 
     private func builtIn() throws -> Wish {
         guard let builtIn = BuiltInGuest.named(guest) else {
-            throw failure(
-                "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))",
-                status: ExitStatus.usage)
+            throw failure(unknownGuest, status: ExitStatus.usage)
         }
         guard mode == nil, loadAddress == nil, format == nil else {
             throw failure(
@@ -48,6 +54,13 @@ extension GuestRun {
                     + "--load-address and --format are for files", status: ExitStatus.usage)
         }
         return Wish(machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
+    }
+
+    private var unknownGuest: String {
+        if guest.isEmpty { return "the guest's name is empty: `swiftlet guests` lists those that are built in" }
+        return FileManager.default.fileExists(atPath: guest)
+            ? "`\(guest)` is no built-in guest; to run the file, name it with a slash: ./\(guest)"
+            : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }
 
     private func file() throws -> Wish {

@@ -7,7 +7,7 @@ import PCI
 import Synchronization
 
 /// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
-struct GuestRun {
+struct GuestRun: Equatable {
     var guest = defaultGuest
     var format: Image.Reading?
     var append: String?
@@ -32,20 +32,19 @@ struct GuestRun {
 
     func run() throws {
         let wish = try guestAndMachine()
-        let trace = try self.trace.map { try output($0) }
-        let reportFile = try self.report.map { try output($0) }
+        let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
+        let map = try self.map.map(MapFile.init)
+        let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
         let machine: GuestMachine
         do throws(MachineError) {
             machine = try GuestMachine(
-                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace, catchesSignals: true,
+                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
                 consoleOutput: console.write)
         } catch {
             throw failure(error)
         }
-        if let map {
-            try MapFile.write(machine.memory, title: guest, to: map)
-        }
+        try map?.write(machine.memory, title: guest)
         let result: RunReport
         do throws(MachineError) {
             result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
@@ -53,11 +52,11 @@ struct GuestRun {
             throw failure(error)
         }
         if !result.outcome.isOrderly {
-            explain(result)
+            explain(result, of: wish)
         }
-        if let reportFile {
+        if let report {
             let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
-            try emit(json, to: reportFile)
+            try emit(json, to: report.descriptor)
         }
         if result.outcome.isOrderly, console.hasLostBytes {
             throw failure("some of what the guest printed could not be written", status: ExitStatus.hostError)
@@ -65,17 +64,15 @@ struct GuestRun {
         throw ExitCode(result.outcome.exitCode)
     }
 
-    private func explain(_ result: RunReport) {
-        let states = result.vcpus.map { "\n\($0)" }.joined()
-        FileBytes.write(Array("swiftlet: \(guest): \(result.outcome)\(states)\n".utf8), to: FileBytes.standardError)
-    }
-
-    /// A descriptor for a file to be written, or for standard error.
-    private func output(_ path: String) throws -> Int32 {
-        if path == "-" { return FileBytes.standardError }
-        do { return try FileBytes.create(path) } catch {
-            throw failure("cannot write: \(error)", status: ExitStatus.hostError)
+    private func explain(_ result: RunReport, of wish: Wish) {
+        var lines = ["swiftlet: \(guest): \(result.outcome)"] + result.vcpus.map { "\($0)" }
+        if result.outcome.isFault, isFile, wish.image.format == .flat, format == nil {
+            let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
+            lines.append(
+                "\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
+                    + "at \(address); --format, --mode and --load-address say otherwise")
         }
+        FileBytes.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: FileBytes.standardError)
     }
 }
 

@@ -63,6 +63,7 @@ struct LayoutCommand: ParsableCommand {
         }
         var warnings: [String] = []
         let layout = try LayoutArgument(name: layout ?? "").load(dump.selection, warnings: &warnings)
+        let map = try self.map.map(MapFile.init)
         let result: PCIRun
         do throws(MachineError) {
             result = try PCIRun(
@@ -70,9 +71,7 @@ struct LayoutCommand: ParsableCommand {
         } catch {
             throw failure(error)
         }
-        if let map {
-            try MapFile.write(result.memory, title: "\(layout.name), \(slots.rawValue)", to: map)
-        }
+        try map?.write(result.memory, title: "\(layout.name), \(slots.rawValue)")
         let report = LayoutReport(layout, policy: slots, result)
         if json {
             try emit(try encodeJSON(report))

@@ -62,9 +62,7 @@ struct PlanCommand: ParsableCommand {
         } catch {
             throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)
         }
-        if let map {
-            try MapFile.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned", to: map)
-        }
+        try map.map(MapFile.init)?.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned")
         if json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {

@@ -69,7 +69,8 @@ struct PlanText {
     private var kernels: String {
         let rows = SlotEra.all.map { era in
             [
-                era.name + (era.year.map { " (\($0))" } ?? ""), "\(era.slots)", plan.fits(era) ? "fits" : "over",
+                era.name + (era.year.map { ", change of \($0)" } ?? ""), "\(era.slots)",
+                plan.fits(era) ? "fits" : "over",
                 "\(era.tableBytes(for: plan.slots.count)) bytes",
             ]
         }

@@ -21,7 +21,8 @@ struct RunCommand: ParsableCommand {
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
             The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
-            fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65.
+            fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65, a host without \
+            KVM 69, what else the host refuses 70. A guest may end with these numbers too: "outcome" in the report tells.
 
             Examples:
               swiftlet run
@@ -79,7 +80,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With --layout: what becomes of a BAR's slots while decode is off. (default: strict)", valueName: "policy"))
+            "With --layout or --device: what becomes of a BAR's slots while decode is off. (default: strict)",
+            valueName: "policy"))
     var decode: DecodePolicy?
 
     @Option(

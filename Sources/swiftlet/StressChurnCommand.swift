@@ -45,7 +45,7 @@ struct StressChurnCommand: ParsableCommand {
     }
 
     func run() throws {
-        let plot = try self.plot.map(PlotFile.init)
+        let plot = try self.plot.map { try OutputFile(picture: $0, for: "--plot") }
         let limit = seconds?.duration ?? (operations == nil ? .seconds(10) : nil)
         let run = try StressTest.run { observer throws(MachineError) in
             try ChurnRun(

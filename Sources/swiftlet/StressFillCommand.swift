@@ -28,7 +28,7 @@ struct StressFillCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let plot = try self.plot.map(PlotFile.init)
+        let plot = try self.plot.map { try OutputFile(picture: $0, for: "--plot") }
         let run = try StressTest.run { observer throws(MachineError) in
             try FillRun(slots: slots, mayExhaustHost: force, observer: &observer)
         }

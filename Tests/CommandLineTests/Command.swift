@@ -4,6 +4,7 @@ import Foundation
 struct Command {
     var arguments: [String]
     var input: String?
+    var directory: URL?
     /// What to do to the process while it runs, for example to interrupt it.
     var meddle: (@Sendable (Process) -> Void)?
 
@@ -27,6 +28,7 @@ struct Command {
         let process = Process()
         process.executableURL = Self.executable
         process.arguments = arguments
+        process.currentDirectoryURL = directory
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
         process.standardInput = stdin
         process.standardOutput = stdout

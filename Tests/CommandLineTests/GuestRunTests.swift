@@ -12,7 +12,7 @@ struct GuestRunTests {
     @Test("without options is what the parser would make of it", arguments: [[], ["echo"], ["./a guest"], [""]])
     func agreesWithTheParser(arguments: [String]) throws {
         let run = try #require(GuestRun(withoutOptions: arguments[...]))
-        #expect(try "\(run)" == "\(RunCommand.parse(arguments).guestRun)")
+        #expect(try run == RunCommand.parse(arguments).guestRun)
     }
 
     @Test(
@@ -35,7 +35,7 @@ struct GuestRunTests {
             mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2, irqchip: .kernel, pit: true,
             devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
             timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
-        #expect("\(command.guestRun)" == "\(run)")
+        #expect(command.guestRun == run)
     }
 
     @Test("is what the help says by default") func defaultsAreThoseOfTheHelp() {

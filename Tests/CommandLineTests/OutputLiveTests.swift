@@ -52,12 +52,14 @@ struct OutputLiveTests {
         #expect(process.terminationStatus == 70)
     }
 
-    @Test("a report that cannot be written is refused before the guest runs")
-    func badReport() throws {
-        let result = try Command("run", "--report", "/nonexistent/report").run()
+    @Test(
+        "a file that cannot be written is refused before the guest runs, with its option and its name",
+        arguments: ["--report", "--trace", "--map"])
+    func badFile(option: String) throws {
+        let result = try Command("run", option, "/nonexistent/file").run()
         #expect(result.status == 70)
         #expect(result.output.isEmpty)
-        #expect(result.errors.contains("/nonexistent/report"))
+        #expect(result.errors.contains("\(option) cannot be written") && result.errors.contains("/nonexistent/file"))
     }
 
     @Test("a BAR where no processor can address it is not mapped, and the guest goes on")

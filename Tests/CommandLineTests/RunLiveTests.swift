@@ -30,6 +30,16 @@ struct RunLiveTests {
         #expect(result.errors.contains("last device access: out port 0x3f8"))
     }
 
+    @Test("a file of whatever that was run as a flat guest and failed is said to have been", arguments: [nil, "flat"])
+    func flatByDefault(format: String?) throws {
+        let guest = try TemporaryFile([0x0f, 0x0b])  // ud2, and nobody handles it
+        var command = Command("run", guest.path)
+        command.arguments += format.map { ["--format", $0] } ?? []
+        let result = try command.run()
+        #expect(result.status == 70)
+        #expect(result.errors.contains("run in long mode at 0x10000") == (format == nil))
+    }
+
     @Test("an endless loop ends with 124 when the time is over")
     func timeout() throws {
         let guest = try TemporaryFile([0xeb, 0xfe])

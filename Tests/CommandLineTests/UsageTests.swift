@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite("What the command line says without a guest")
@@ -29,6 +30,7 @@ struct UsageTests {
             ["run", "--timeout", "-1s"], ["run", "--timeout", "never"], ["run", "--mode", "virtual"],
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
             ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],
+            ["run", "--decode", "lazy"], ["run", ""], ["run", "--map", "-"],
         ])
     func wrongUsage(arguments: [String]) throws {
         var command = Command()
@@ -47,6 +49,17 @@ struct UsageTests {
         let empty = try TemporaryFile([])
         #expect(try Command("run", empty.path).run().status == 65)
         #expect(try Command("run", "/").run().status == 65)
+    }
+
+    @Test("a file that is named like a built-in guest is told how to be named")
+    func fileWithoutSlash() throws {
+        let file = try TemporaryFile([0xf4])
+        let url = URL(fileURLWithPath: file.path)
+        var command = Command("run", url.lastPathComponent)
+        command.directory = url.deletingLastPathComponent()
+        let result = try command.run()
+        #expect(result.status == 64)
+        #expect(result.errors.contains("to run the file, name it with a slash: ./\(url.lastPathComponent)"))
     }
 
     @Test("errors take one line")

@@ -1,0 +1,29 @@
+import Host
+
+/// The file that an option names. It is opened before the long work begins: a name that cannot be written is told at once.
+struct OutputFile {
+    let descriptor: Int32
+
+    /// For text; `-` is standard error.
+    init(_ path: String, for option: String) throws {
+        descriptor = path == "-" ? FileBytes.standardError : try Self.create(path, option)
+    }
+
+    /// For a picture, which has to have a name.
+    init(picture path: String, for option: String) throws {
+        guard path != "-" else {
+            throw failure("\(option) needs the name of a file, such as picture.svg", status: ExitStatus.usage)
+        }
+        descriptor = try Self.create(path, option)
+    }
+
+    private static func create(_ path: String, _ option: String) throws -> Int32 {
+        do { return try FileBytes.create(path) } catch {
+            throw failure("\(option) cannot be written: \(error)", status: ExitStatus.hostError)
+        }
+    }
+
+    func write(_ text: String) throws {
+        try emit(Array(text.utf8), to: descriptor)
+    }
+}
