@@ -5,12 +5,84 @@ import Memslots
 
 extension Bench {
     /// Time and memory against the number of slots, up to KVM's limit, as a table (CSV) and two plots (SVG).
+    ///
+    /// Each round has all numbers of slots, small ones several times, so that a slow minute of the host slows all of them.
     mutating func scaling() throws {
         results.begin(name, "one-page slots at random addresses, all in a transaction; C: a loop")
-        var rows: [ScalingRow] = []
-        for count in [32, 128, 512, 2048, 8192, 32763] {
-            rows.append(try scaling(count))
+        let counts = [32, 128, 512, 2048, 8192, 32763]
+        let size = UInt64(counts.max() ?? 0) * Page.size
+        let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
+        let floor = FloorMachine(code: [0xf4], spareMemory: size)
+        let tasks = counts.map { count in
+            Task(
+                pages: ScatteredPages(count: count, order: .random, backingOffset: backing.offset),
+                repeats: max(1, 4096 / count))
         }
+        let first = results.comparisons.count
+        try compare(
+            tasks.flatMap { task in
+                ["create", "delete"].map {
+                    Phase(name: "\(task.pages.count) slots: \($0)", operations: task.pages.count * task.repeats)
+                }
+            }, rounds: rounds(9),
+            baseline: {
+                tasks.flatMap { task in
+                    task.sums { pages in [elapsed { floor.set(pages.slots) }, elapsed { floor.delete(pages.slots) }] }
+                }
+            },
+            swiftlet: {
+                try tasks.flatMap { task in
+                    try task.sums { pages in
+                        let ranges = pages.ranges
+                        return [
+                            try elapsed { try machine.changeMemory(adding: pages.mappings) },
+                            try elapsed { try machine.changeMemory(removing: ranges) },
+                        ]
+                    }
+                }
+            })
+        var rows: [ScalingRow] = []
+        for (number, task) in tasks.enumerated() {
+            let create = results.comparisons[first + 2 * number]
+            let delete = results.comparisons[first + 2 * number + 1]
+            let memory = try memory(of: task.pages, in: machine)
+            rows.append(
+                ScalingRow(
+                    slots: task.pages.count, floorCreate: create.baselineSeconds.median,
+                    create: create.swiftletSeconds.median, floorDelete: delete.baselineSeconds.median,
+                    delete: delete.swiftletSeconds.median, kernelBytes: memory.kernel, tableBytes: memory.table))
+        }
+        try write(rows)
+    }
+
+    /// Slots to be made and deleted, and how many times a round.
+    private struct Task {
+        let pages: ScatteredPages
+        let repeats: Int
+
+        /// What each of two phases takes in all.
+        func sums(_ phases: (ScatteredPages) throws -> [Elapsed]) rethrows -> [Elapsed] {
+            var sums = [Elapsed.none, .none]
+            for _ in 0..<repeats {
+                sums = zip(sums, try phases(pages)).map { $0 + $1 }
+            }
+            return sums
+        }
+    }
+
+    /// Bytes that a slot takes in the kernel and in Swiftlet's table.
+    private func memory(of pages: ScatteredPages, in machine: GuestMachine) throws -> (kernel: Double, table: Double) {
+        let emptyTable = machine.slots.byteSize
+        let before = try HostMemory()
+        try machine.changeMemory(adding: pages.mappings)
+        let after = try HostMemory()
+        let table = machine.slots.byteSize - emptyTable
+        try machine.changeMemory(removing: pages.ranges)
+        let kernel = after.vmallocUsed + after.slab - before.vmallocUsed - before.slab
+        return (kernel / Double(pages.count), Double(table) / Double(pages.count))
+    }
+
+    private mutating func write(_ rows: [ScalingRow]) throws {
         let directory = URL(filePath: options.output)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let csv = ([ScalingRow.header] + rows.map(\.csv)).joined(separator: "\n") + "\n"
@@ -32,37 +104,6 @@ extension Bench {
                     "kernel memory": slopes(\.kernelBytes), "table": slopes(\.tableBytes),
                 ]))
         results.add(Figure(name, "written into \(options.output)", ["rows": Double(rows.count)]))
-    }
-
-    private mutating func scaling(_ count: Int) throws -> ScalingRow {
-        let size = UInt64(count) * Page.size
-        let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
-        let floor = FloorMachine(code: [0xf4], spareMemory: size)
-        let pages = ScatteredPages(count: count, order: .random, backingOffset: backing.offset)
-        let ranges = pages.ranges
-        let first = results.comparisons.count
-        try compare(
-            ["create", "delete"].map { Phase(name: "\(count) slots: \($0)", operations: count) },
-            rounds: rounds(min(200, max(5, 40_000 / count))),
-            baseline: { [elapsed { floor.set(pages.slots) }, elapsed { floor.delete(pages.slots) }] },
-            swiftlet: {
-                [
-                    try elapsed { try machine.changeMemory(adding: pages.mappings) },
-                    try elapsed { try machine.changeMemory(removing: ranges) },
-                ]
-            })
-        let (create, delete) = (results.comparisons[first], results.comparisons[first + 1])
-        let emptyTable = machine.slots.byteSize
-        let before = try HostMemory()
-        try machine.changeMemory(adding: pages.mappings)
-        let after = try HostMemory()
-        let tableBytes = machine.slots.byteSize - emptyTable
-        try machine.changeMemory(removing: ranges)
-        return ScalingRow(
-            slots: count, floorCreate: create.baselineSeconds.median, create: create.swiftletSeconds.median,
-            floorDelete: delete.baselineSeconds.median, delete: delete.swiftletSeconds.median,
-            kernelBytes: (after.vmallocUsed + after.slab - before.vmallocUsed - before.slab) / Double(count),
-            tableBytes: Double(tableBytes) / Double(count))
     }
 
     /// The power of x to which y grows: the slope of the line through the logarithms that leaves the least squares.
