@@ -17,8 +17,12 @@ extension GuestMemory {
             mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
         }
         if !configuration.mayExhaustHost {
+            // What the guest is to assign counts too.
+            let later = configuration.assignsAddresses ? [] : pci?.backedRegisters.map(\.size) ?? []
             try Footprint.checkHostMemory { mmu in
-                mappings.reduce(0) { $0 + Footprint.kernelBytes(pages: $1.range.pages, mmu: mmu) }
+                (mappings.map(\.range.size) + later).reduce(0) {
+                    $0 + Footprint.kernelBytes(pages: $1 >> Page.shift, mmu: mmu)
+                }
             }
         }
         let start = SuspendingClock.now
@@ -27,7 +31,6 @@ extension GuestMemory {
         for slot in configuration.extraSlots {
             label(slot.range)
         }
-        sign(mappings)
         return time
     }
 
@@ -36,16 +39,15 @@ extension GuestMemory {
         for (owner, size) in pci?.backedRegisters ?? [] {
             let backing = try allocate(size)
             pci?.setBacking(backing, of: owner)
+            if owner.register == .rom {
+                installer.file.write(Self.romSignature.span, at: backing.offset)
+            }
         }
         return pci?.allMappings() ?? []
     }
 
-    /// Lets every ROM begin with the signature by which software knows one (PCI 3.0, 6.3.1.1).
-    private func sign(_ mappings: [Mapping]) {
-        for mapping in mappings where mapping.access == .readOnly && mapping.owner.hasSuffix("ROM") {
-            _ = write([0x55, 0xaa], at: mapping.range.first)
-        }
-    }
+    /// What software knows a ROM by (PCI 3.0, 6.3.1.1).
+    private static let romSignature: [UInt8] = [0x55, 0xaa]
 
     /// Lets each page of a range begin with its own guest address.
     private func label(_ range: GuestRange) {

@@ -24,8 +24,10 @@ public struct MachineConfiguration: Sendable {
     public var boot = BootArguments()
     /// Memory beside the RAM.
     public var extraSlots: [ExtraSlot]
-    /// PCI functions; they get addresses in the apertures, and their decode is on at boot.
     public var functions: [FunctionAddress: FunctionDescription] = [:]
+    /// Whether the functions have addresses in the apertures and decode on at boot, as after firmware; else they are as after
+    /// reset, and the guest assigns them.
+    public var assignsAddresses = true
     /// What becomes of a function's memory while its decode is off.
     public var decode = DecodePolicy.strict
     /// Bytes of host memory that can be allocated and mapped while the machine is there.

@@ -51,10 +51,11 @@ struct MachineLayout {
         let reserved =
             ram.mappings(offset: 0).map(\.range) + extra + [MemoryMap.ecam, MemoryMap.interruptControllers]
             + (beyond.map { [$0] } ?? [])
+        let apertures = Apertures(low: MemoryMap.lowAperture, high: highAperture)
         do throws(PCIError) {
             return try PCIDevices(
                 configuration.functions, decode: configuration.decode,
-                apertures: Apertures(low: MemoryMap.lowAperture, high: highAperture), reserved: reserved)
+                apertures: configuration.assignsAddresses ? apertures : nil, reserved: reserved)
         } catch {
             throw .pci(error)
         }

@@ -12,9 +12,9 @@ struct PCIDevices {
     /// The functions that may want writes to be taken by KVM.
     let testDevices: [FunctionAddress]
 
-    /// Functions with addresses in the apertures, their decode on; nothing is mapped yet.
+    /// Functions with addresses in the apertures, their decode on, or without apertures as after reset; nothing is mapped yet.
     init(
-        _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, apertures: Apertures,
+        _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, apertures: Apertures?,
         reserved: [GuestRange]
     ) throws(PCIError) {
         decoded = DecodedMemory(reserved: reserved, policy: decode)
@@ -26,6 +26,7 @@ struct PCIDevices {
         } catch {
             throw .description(error)
         }
+        guard let apertures else { return }
         do throws(AssignmentError) {
             root.place(try AddressAssigner(apertures).assign(functions), enabling: true)
         } catch {

@@ -18,15 +18,16 @@ extension GuestRun {
     var isFile: Bool { guest.contains("/") }
 
     func guestAndMachine() throws -> Wish {
-        guard decode == nil || layout != nil || !devices.isEmpty else {
+        if layout == nil, devices.isEmpty, let option = decode != nil ? "--decode" : unassigned ? "--unassigned" : nil {
             throw failure(
-                "--decode is about BARs of functions: add --layout or --device", status: ExitStatus.usage)
+                "\(option) is about BARs of functions: add --layout or --device", status: ExitStatus.usage)
         }
         var wish = try isFile ? file() : builtIn()
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
         if let slots { wish.machine.policy = slots }
         if let decode { wish.machine.decode = decode }
+        wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
         if let layout {
             wish.machine.functions = try LayoutArgument(name: layout).load().byAddress

@@ -21,6 +21,7 @@ struct GuestRun: Equatable {
     var devices: [DeviceArgument] = []
     var layout: String?
     var decode: DecodePolicy?
+    var unassigned = false
     var slots: SlotPolicy?
     var force = false
     var timeout: TimeSpan?

@@ -84,6 +84,12 @@ struct RunCommand: ParsableCommand {
             valueName: "policy"))
     var decode: DecodePolicy?
 
+    @Flag(
+        help:
+            "With --layout or --device: leave BARs without addresses and decode off, as after reset; assigning them is the guest's task."
+    )
+    var unassigned = false
+
     @Option(
         help: ArgumentHelp(
             "How mappings become slots: one each, or shared by neighbours. (default: separate)", valueName: "policy"))
@@ -113,7 +119,8 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, slots: slots, force: force, timeout: timeout, trace: trace, map: map,
+            layout: layout, decode: decode, unassigned: unassigned, slots: slots, force: force, timeout: timeout,
+            trace: trace, map: map,
             report: report)
     }
 }

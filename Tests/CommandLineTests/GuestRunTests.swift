@@ -26,14 +26,15 @@ struct GuestRunTests {
         let command = try RunCommand.parse([
             "./guest", "--format", "flat", "--append", "a b", "--module", "file=words", "--memory", "4K",
             "--mode", "real", "--load-address", "0x1000", "--vcpus", "2", "--irqchip", "kernel", "--pit",
-            "--device", "pci-testdev", "--layout", "one", "--decode", "lazy", "--slots", "coalesced", "--force",
+            "--device", "pci-testdev", "--layout", "one", "--decode", "lazy", "--unassigned", "--slots", "coalesced",
+            "--force",
             "--timeout", "1s", "--trace", "trace", "--map", "map.svg", "--report", "report",
         ])
         let module = try #require(ModuleArgument(argument: "file=words"))
         let run = GuestRun(
             guest: "./guest", format: .flat, append: "a b", modules: [module], memory: ByteSize(bytes: 4096),
             mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2, irqchip: .kernel, pit: true,
-            devices: [.testDevice], layout: "one", decode: .lazy, slots: .coalesced, force: true,
+            devices: [.testDevice], layout: "one", decode: .lazy, unassigned: true, slots: .coalesced, force: true,
             timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
         #expect(command.guestRun == run)
     }

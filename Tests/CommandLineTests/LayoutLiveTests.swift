@@ -19,6 +19,27 @@ struct LayoutLiveTests {
         #expect(sizing == (decode == "lazy" ? 0 : 4096))
     }
 
+    @Test("functions are as after reset where the guest is to assign addresses", arguments: [true, false])
+    func unassigned(isUnassigned: Bool) throws {
+        // mov dx, 0xcf8; mov eax, 0x80002004 (00:04.0, command); out dx, eax; mov dx, 0xcfc; in al, dx; out 0xf4, al
+        let guest = try TemporaryFile([
+            0x66, 0xba, 0xf8, 0x0c, 0xb8, 0x04, 0x20, 0x00, 0x80, 0xef, 0x66, 0xba, 0xfc, 0x0c, 0xec, 0xe6, 0xf4,
+        ])
+        var command = Command("run", "--layout", "one", "--report", "-", guest.path)
+        command.arguments += isUnassigned ? ["--unassigned"] : []
+        let result = try command.run()
+        #expect(result.status == (isUnassigned ? 0 : 2))
+        #expect(result.errors.contains(#""count":1,"#) == isUnassigned, "\(result.errors)")
+    }
+
+    @Test("a guest that assigns the addresses itself finds nothing wrong", arguments: ["strict", "lazy"])
+    func assignedByTheGuest(decode: String) throws {
+        let result = try Command("run", "pci", "--layout", "typical-16", "--unassigned", "--decode", decode).run()
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(
+            result.output.contains("functions 16\n") && result.output.contains("mismatches 0\n"), "\(result.output)")
+    }
+
     @Test("the same bus coalesced needs 258 slots, for the holes in its BARs split them into 257 runs")
     func coalesced() throws {
         let json = try report("full-bus", "--slots", "coalesced")

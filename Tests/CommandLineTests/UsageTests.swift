@@ -30,7 +30,7 @@ struct UsageTests {
             ["run", "--timeout", "-1s"], ["run", "--timeout", "never"], ["run", "--mode", "virtual"],
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
             ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],
-            ["run", "--decode", "lazy"], ["run", ""], ["run", "--map", "-"],
+            ["run", "--decode", "lazy"], ["run", "--unassigned"], ["run", ""], ["run", "--map", "-"],
         ])
     func wrongUsage(arguments: [String]) throws {
         var command = Command()

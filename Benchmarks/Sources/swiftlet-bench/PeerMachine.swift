@@ -44,14 +44,14 @@ struct PeerMachine {
         """
     }
 
-    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. All BARs are placed and
-    /// mapped at boot; `bars` does so again, `hello` leaves them.
+    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. `bars` finds them as after
+    /// reset, as in QEMU, and places them; for `hello` they are placed and mapped at boot.
     func swiftlet(_ executable: String, guest: Guest) -> [String] {
         let layout = bars == 0 ? [] : ["--layout", bars <= Self.mostOnBus ? layout.path : "full-bus"]
         return [
             executable, "run", image(guest).path, "--mode", "real", "--load-address", "0xf0000", "--memory", "16M",
             "--report", "-",
-        ] + layout
+        ] + layout + (bars > 0 && guest == .bars ? ["--unassigned"] : [])
     }
 
     /// As lean as QEMU's PC gets; more functions than fit on bus 0 lie behind bridges.
