@@ -14,6 +14,7 @@ extension FunctionDescription {
     /// The MSI-X structures (PCI 3.0, 6.8.2) and the doorbell.
     var parts: [DescriptionPart] {
         var parts: [DescriptionPart] = []
+        parts.reserveCapacity(3)
         if let msix {
             let vectors = UInt64(msix.vectors)
             parts.append(DescriptionPart(name: .table, location: msix.table, length: 16 * vectors))

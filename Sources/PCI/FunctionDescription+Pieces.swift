@@ -24,7 +24,7 @@ extension FunctionDescription {
         var trapped: [Range<UInt64>] = []
         if case .bar(let number) = register {
             guard let bar = bars[number], bar.kind != .io else { return [] }
-            trapped = bar.registers + parts.filter { $0.location.bar == number }.map(\.offsets)
+            trapped = bar.registers + parts.lazy.filter { $0.location.bar == number }.map(\.offsets)
         }
         guard size >= Page.size else { return [BARPiece(offsets: 0..<size, kind: .trapped)] }
         guard !trapped.isEmpty else { return [BARPiece(offsets: 0..<size, kind: .mapped)] }
