@@ -51,30 +51,30 @@ struct PCIDevices {
 
     /// The mappings of all functions as they are now.
     mutating func allMappings() -> [Mapping] {
-        // The regions first: a call of `mappings` holds a copy of all this, and each update would copy it in turn.
-        var regions: [DecodedRegion] = []
+        var mappings: [Mapping] = []
         for address in root.addresses {
             guard let function = root[address] else { continue }
-            regions += decoded.update(function).added
+            append(decoded.update(function).added, to: &mappings)
         }
-        return mappings(of: regions)
+        return mappings
     }
 
     /// What has to change in memory after a function's registers have.
     mutating func update(_ address: FunctionAddress) -> (removing: [GuestRange], adding: [Mapping]) {
         guard let function = root[address] else { return ([], []) }
         let change = decoded.update(function)
-        return (
-            change.removed.filter { $0.kind == .mapped }.map(\.range), mappings(of: change.added)
-        )
+        var added: [Mapping] = []
+        append(change.added, to: &added)
+        return (change.removed.filter { $0.kind == .mapped }.map(\.range), added)
     }
 
-    private func mappings(of regions: [DecodedRegion]) -> [Mapping] {
-        regions.compactMap { region in
-            guard region.kind == .mapped, let backing = backings[region.owner] else { return nil }
-            return Mapping(
-                range: region.range, backing: Backing(id: backing.id, offset: backing.offset + region.offset),
-                access: region.access, owner: "\(region.owner)")
+    private func append(_ regions: [DecodedRegion], to mappings: inout [Mapping]) {
+        for region in regions where region.kind == .mapped {
+            guard let backing = backings[region.owner] else { continue }
+            mappings.append(
+                Mapping(
+                    range: region.range, backing: Backing(id: backing.id, offset: backing.offset + region.offset),
+                    access: region.access, owner: "\(region.owner)"))
         }
     }
 }

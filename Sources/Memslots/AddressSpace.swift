@@ -68,12 +68,13 @@ public struct AddressSpace: Sendable {
         swap(&taken, &lists)
     }
 
-    /// Runs a transaction; the mappings still say what was there before it.
+    /// Runs a transaction and empties it; the mappings still say what was there before it.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         _ transaction: inout Transaction, through installer: inout Installer
     ) throws(AddressSpaceError) {
         defer {
             for log in transaction.dirtyLogs { dirty.insert(log.words, of: log.slot, in: mappings) }
+            transaction.empty()
         }
         do throws(TransactionError) {
             try transaction.run(on: &table, through: &installer)

@@ -16,16 +16,7 @@ struct ChangeLists: Sendable {
     var difference = SlotPlanner.Difference()
     var transaction = Transaction()
 
-    /// Changes of more steps give their memory back.
-    private static let mostKept = 256
-
     mutating func empty() {
-        let most = max(
-            transaction.steps.count, slots.count, runs.count, change.removed.count, change.added.count)
-        guard most <= Self.mostKept else {
-            self = ChangeLists()
-            return
-        }
         change.removed.empty()
         change.added.empty()
         change.clears.empty()
@@ -60,8 +51,9 @@ struct ChangeLists: Sendable {
 }
 
 extension Array {
-    /// Removes all elements and keeps their memory. Of the lists of a change most are empty already: that costs nothing.
+    /// Removes all elements, and keeps their memory unless they were many. Of the lists of a change most are empty already: that
+    /// costs nothing.
     mutating func empty() {
-        if !isEmpty { removeAll(keepingCapacity: true) }
+        if !isEmpty { removeAll(keepingCapacity: count <= 256) }
     }
 }
