@@ -24,8 +24,9 @@ public struct MachineConfiguration: Sendable {
     public var boot = BootArguments()
     /// Memory beside the RAM.
     public var extraSlots: [ExtraSlot]
+    /// PCI functions.
     public var functions: [FunctionAddress: FunctionDescription] = [:]
-    /// Whether the functions have addresses in the apertures and decode on at boot, as after firmware; else they are as after
+    /// Whether they have addresses in the apertures and decode on at boot, as after firmware; else they are as after
     /// reset, and the guest assigns them.
     public var assignsAddresses = true
     /// What becomes of a function's memory while its decode is off.

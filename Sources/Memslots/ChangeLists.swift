@@ -54,6 +54,10 @@ extension Array {
     /// Removes all elements, and keeps their memory unless they were many. Of the lists of a change most are empty already: that
     /// costs nothing.
     mutating func empty() {
-        if !isEmpty { removeAll(keepingCapacity: count <= 256) }
+        if capacity > 512 {
+            self = []
+        } else if !isEmpty {
+            removeAll(keepingCapacity: true)
+        }
     }
 }

@@ -5,7 +5,9 @@ public struct BAROwner: Hashable, Comparable, Sendable {
     /// The requester ID, and the register in the low byte: small, for machines have thousands, and in the order of precedence.
     private let key: UInt32
 
+    /// The register is the ROM's or one of BARs 0 to 5, as those of valid descriptions are.
     public init(function: FunctionAddress, register: BaseAddressRegister) {
+        precondition(register == .rom || register.number < 6, "\(register) is no register of a function")
         key = UInt32(function.requesterID) << 8 | UInt32(register.number)
     }
 

@@ -45,7 +45,7 @@ public struct DecodedMemory: Sendable {
         index.regions
     }
 
-    /// Regions that are decoded but lie on others. Each update looks at all of them.
+    /// Regions that are decoded but lie on others. Each update looks through them, and once more for each region that hides others.
     public var hiddenCount: Int {
         hidden.count
     }
@@ -83,19 +83,19 @@ public struct DecodedMemory: Sendable {
     private mutating func change(
         _ address: FunctionAddress, to decoded: [DecodedRegion], letStand registers: UInt8
     ) -> Change {
-        let shown = takeShown(of: address)
+        let hiddenBefore = takeHidden { $0.owner.function == address }
+        let old = functions[address] ?? Function()
+        let shown = old.decoded.filter { !hiddenBefore.contains($0) } + old.standing
         let standing = shown.filter { $0.kind == .mapped && registers & $0.owner.register.bit != 0 }
         functions[address] = decoded.isEmpty && standing.isEmpty ? nil : Function(decoded: decoded, standing: standing)
 
         var change = Change()
-        var candidates = decoded.filter { !shown.contains($0) }
-        for region in shown where !decoded.contains(region) {
-            if !standing.contains(region) {
-                index.remove(region)
-                change.removed.append(region)
-            }
-            candidates += takeHidden(on: region.range)
+        let yielding = shown.filter { !decoded.contains($0) }
+        for region in yielding where !standing.contains(region) {
+            index.remove(region)
+            change.removed.append(region)
         }
+        var candidates = decoded.filter { !shown.contains($0) } + takeHidden(on: yielding.sortedByAddress())
         candidates.sort { $0.owner > $1.owner }
         while let region = candidates.popLast() {
             let rivals = index.regions(overlapping: region.range)
@@ -103,36 +103,30 @@ public struct DecodedMemory: Sendable {
                 hidden.append(region)
                 continue
             }
-            for rival in rivals {
-                candidates += takeHidden(on: rival.range)
-                hide(rival)
-            }
             if !rivals.isEmpty {
+                candidates += takeHidden(on: rivals)
                 candidates.sort { $0.owner > $1.owner }
+                for rival in rivals { hide(rival) }
+                change.removed += rivals
             }
-            change.removed += rivals
             index.insert(region)
             change.added.append(region)
         }
-        change.removed.sort { $0.range.first < $1.range.first }
-        change.added.sort { $0.range.first < $1.range.first }
-        return change
+        return Change(removed: change.removed.sortedByAddress(), added: change.added.sortedByAddress())
     }
 
-    /// The regions of a function that are shown; those that are hidden are forgotten.
-    private mutating func takeShown(of address: FunctionAddress) -> [DecodedRegion] {
-        guard let function = functions[address] else { return [] }
-        let concealed = hidden.filter { $0.owner.function == address }
-        hidden.removeAll { $0.owner.function == address }
-        return function.decoded.filter { !concealed.contains($0) } + function.standing
+    private mutating func takeHidden(where isTaken: (DecodedRegion) -> Bool) -> [DecodedRegion] {
+        let taken = hidden.partition(by: isTaken)
+        defer { hidden.removeSubrange(taken...) }
+        return Array(hidden[taken...])
     }
 
-    private mutating func takeHidden(on range: GuestRange) -> [DecodedRegion] {
-        let taken = hidden.filter { $0.range.overlaps(range) }
-        if !taken.isEmpty {
-            hidden.removeAll { $0.range.overlaps(range) }
+    /// What lies hidden on some of `regions`, which are disjoint and come by address.
+    private mutating func takeHidden(on regions: [DecodedRegion]) -> [DecodedRegion] {
+        takeHidden { region in
+            let next = regions.partitioningIndex { $0.range.last >= region.range.first }
+            return next < regions.count && regions[next].range.first <= region.range.last
         }
-        return taken
     }
 
     private func stands(_ region: DecodedRegion) -> Bool {
@@ -147,5 +141,11 @@ public struct DecodedMemory: Sendable {
         } else {
             hidden.append(region)
         }
+    }
+}
+
+extension [DecodedRegion] {
+    fileprivate func sortedByAddress() -> [DecodedRegion] {
+        sorted { $0.range.first < $1.range.first }
     }
 }

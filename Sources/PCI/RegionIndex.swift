@@ -74,21 +74,20 @@ struct RegionIndex: Sendable {
 
     /// The first region that does not end below `address`; nil where all do.
     private func firstPlace(endingAtOrAbove address: GuestAddress) -> (chunk: Int, index: Int)? {
-        let chunk = Self.firstIndex(in: chunks.count) { chunk in
-            chunks[chunk][chunks[chunk].count - 1].range.last >= address
-        }
+        let chunk = chunks.partitioningIndex { $0[$0.count - 1].range.last >= address }
         guard chunk < chunks.count else { return nil }
-        let index = Self.firstIndex(in: chunks[chunk].count) { chunks[chunk][$0].range.last >= address }
-        return (chunk, index)
+        return (chunk, chunks[chunk].partitioningIndex { $0.range.last >= address })
     }
+}
 
-    /// The first of `count` indices for which `holds`, which holds for all behind it; `count` where there is none.
-    private static func firstIndex(in count: Int, where holds: (Int) -> Bool) -> Int {
+extension Array {
+    /// The first index from which on `holds`; the count where it never does. It holds for a tail of the array.
+    func partitioningIndex(where holds: (Element) -> Bool) -> Int {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if holds(middle) {
+            if holds(self[middle]) {
                 high = middle
             } else {
                 low = middle + 1

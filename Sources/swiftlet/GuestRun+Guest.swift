@@ -18,10 +18,6 @@ extension GuestRun {
     var isFile: Bool { guest.contains("/") }
 
     func guestAndMachine() throws -> Wish {
-        if layout == nil, devices.isEmpty, let option = decode != nil ? "--decode" : unassigned ? "--unassigned" : nil {
-            throw failure(
-                "\(option) is about BARs of functions: add --layout or --device", status: ExitStatus.usage)
-        }
         var wish = try isFile ? file() : builtIn()
         if let memory { wish.machine.memory = memory.bytes }
         if let vcpus { wish.machine.vcpus = vcpus }
@@ -34,6 +30,11 @@ extension GuestRun {
         }
         for device in devices {
             try add(device, to: &wish.machine)
+        }
+        if wish.machine.functions.isEmpty, decode != nil || unassigned {
+            throw failure(
+                "\(decode != nil ? "--decode" : "--unassigned") is about BARs, and \(guest) has no PCI function: add --layout or "
+                    + "--device", status: ExitStatus.usage)
         }
         wish.machine.mayExhaustHost = force
         if let irqchip {
@@ -59,7 +60,8 @@ extension GuestRun {
 
     private var unknownGuest: String {
         if guest.isEmpty { return "the guest's name is empty: `swiftlet guests` lists those that are built in" }
-        return FileManager.default.fileExists(atPath: guest)
+        var isDirectory = false
+        return FileManager.default.fileExists(atPath: guest, isDirectory: &isDirectory) && !isDirectory
             ? "`\(guest)` is no built-in guest; to run the file, name it with a slash: ./\(guest)"
             : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }

@@ -57,7 +57,7 @@ struct GuestRun: Equatable {
         }
         if let report {
             let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
-            try emit(json, to: report.descriptor)
+            try report.write(json)
         }
         if result.outcome.isOrderly, console.hasLostBytes {
             throw failure("some of what the guest printed could not be written", status: ExitStatus.hostError)
@@ -67,11 +67,11 @@ struct GuestRun: Equatable {
 
     private func explain(_ result: RunReport, of wish: Wish) {
         var lines = ["swiftlet: \(guest): \(result.outcome)"] + result.vcpus.map { "\($0)" }
-        if result.outcome.isFault, isFile, wish.image.format == .flat, format == nil {
-            let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
+        let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
+        if result.outcome.isFault, isGuess {
             lines.append(
                 "\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
-                    + "at \(address); --format, --mode and --load-address say otherwise")
+                    + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that")
         }
         FileBytes.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: FileBytes.standardError)
     }

@@ -1,11 +1,14 @@
 import Host
 
-/// The file that an option names. It is opened before the long work begins: a name that cannot be written is told at once.
+/// The file that an option names. It is opened, and emptied, before the long work begins: a name that cannot be written is told at
+/// once.
 struct OutputFile {
     let descriptor: Int32
+    private let option: String
 
     /// For text; `-` is standard error.
     init(_ path: String, for option: String) throws {
+        self.option = option
         descriptor = path == "-" ? FileBytes.standardError : try Self.create(path, option)
     }
 
@@ -14,6 +17,7 @@ struct OutputFile {
         guard path != "-" else {
             throw failure("\(option) needs the name of a file, such as picture.svg", status: ExitStatus.usage)
         }
+        self.option = option
         descriptor = try Self.create(path, option)
     }
 
@@ -24,6 +28,12 @@ struct OutputFile {
     }
 
     func write(_ text: String) throws {
-        try emit(Array(text.utf8), to: descriptor)
+        try write(Array(text.utf8))
+    }
+
+    func write(_ bytes: [UInt8]) throws {
+        guard FileBytes.write(bytes, to: descriptor) else {
+            throw failure("\(option) could not be written: is the disk full?", status: ExitStatus.hostError)
+        }
     }
 }

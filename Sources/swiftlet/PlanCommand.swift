@@ -54,6 +54,7 @@ struct PlanCommand: ParsableCommand {
     func run() throws {
         var warnings: [String] = []
         let layout = try LayoutArgument(name: layout).load(dump.selection, warnings: &warnings)
+        let map = try self.map.map(MapFile.init)
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
@@ -62,7 +63,7 @@ struct PlanCommand: ParsableCommand {
         } catch {
             throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)
         }
-        try map.map(MapFile.init)?.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned")
+        try map?.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned")
         if json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {

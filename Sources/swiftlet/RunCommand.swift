@@ -86,7 +86,7 @@ struct RunCommand: ParsableCommand {
 
     @Flag(
         help:
-            "With --layout or --device: leave BARs without addresses and decode off, as after reset; assigning them is the guest's task."
+            "With --layout or --device: no addresses in BARs and decode off, as after reset, for a guest that assigns them."
     )
     var unassigned = false
 

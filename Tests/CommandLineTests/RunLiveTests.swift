@@ -40,6 +40,12 @@ struct RunLiveTests {
         #expect(result.errors.contains("run in long mode at 0x10000") == (format == nil))
     }
 
+    @Test(
+        "a built-in guest with a function takes what is about functions", arguments: ["--decode=lazy", "--unassigned"])
+    func builtInFunction(option: String) throws {
+        #expect(try Command("run", "testdev", option, "--timeout", "20s").run().status != 64)
+    }
+
     @Test("an endless loop ends with 124 when the time is over")
     func timeout() throws {
         let guest = try TemporaryFile([0xeb, 0xfe])

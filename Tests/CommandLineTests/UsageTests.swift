@@ -51,7 +51,7 @@ struct UsageTests {
         #expect(try Command("run", "/").run().status == 65)
     }
 
-    @Test("a file that is named like a built-in guest is told how to be named")
+    @Test("a file that is named without a slash is told how to be named")
     func fileWithoutSlash() throws {
         let file = try TemporaryFile([0xf4])
         let url = URL(fileURLWithPath: file.path)

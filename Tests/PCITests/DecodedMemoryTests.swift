@@ -104,29 +104,43 @@ import Testing
         #expect(memory.region(at: GuestAddress(0xe000_4000)) == nil)
     }
 
-    /// Each change lets others appear, which hide others in turn: those show that a greedy choice by precedence takes.
-    @Test(arguments: propertySeeds)
-    mutating func hiddenOnesFollowInOrderOfPrecedence(seed: UInt64) throws {
+    /// Many functions at few places: each change lets others appear, which hide others in turn.
+    @Test(arguments: propertySeeds, [DecodePolicy.strict, .lazy])
+    mutating func manyOnEachOtherFollowTheModel(seed: UInt64, policy: DecodePolicy) throws {
         var random = SplitMix64(seed: seed)
-        var functions: [PCIFunction?] = Array(repeating: nil, count: 64)
+        var root = RootComplex()
+        var model = DecodedMemoryModel(policy: policy, reserved: [])
+        memory = DecodedMemory(policy: policy)
+        let descriptions: [FunctionDescription] = [.plain, .rich, .full]
+        let addresses = (0..<36).map { FunctionAddress(requesterID: $0) }
+        for address in addresses {
+            try root.insert(descriptions[Int(address.requesterID) % 3], at: address)
+        }
         var hidden = 0
-        for step in 0..<2000 {
-            let number = UInt16(random.next() % 64)
-            let base = 0xe000_0000 + random.next() % 24 * 0x2000
-            let bar = BARDescription(kind: .memory32, size: 0x2000 << (random.next() % 4))
-            let description = FunctionDescription.plain.with { $0.bars[0] = bar }
-            let command: UInt64 = random.next() % 4 == 0 ? 0 : 2
-            let function = try PCIFunction.make(
-                description, at: FunctionAddress(requesterID: number), command: command, bases: [.bar(0): base])
-            _ = memory.update(function)
-            functions[Int(number)] = function
-            var wanted: [DecodedRegion] = []
-            for region in functions.flatMap({ $0?.decodedRegions ?? [] })
-            where !wanted.contains(where: { $0.range.overlaps(region.range) }) {
-                wanted.append(region)
+        for step in 0..<1500 {
+            guard let address = addresses.randomElement(using: &random) else { return }
+            if random.next() % 32 == 0 {
+                _ = memory.remove(address)
+                root.remove(address)
+                model.update(root)
+                try root.insert(descriptions[Int(address.requesterID) % 3], at: address)
+            } else {
+                // The command, a BAR or the ROM.
+                let registers: [UInt64] = [0x04, 0x10 + random.next() % 6 * 4, 0x30]
+                let register = registers.randomElement(using: &random) ?? 0x04
+                let place = 0xe000_0000 | random.next() % 64 << 12 | 1
+                let command: UInt64 = random.next() % 4 == 0 ? 0 : 2
+                let value = register == 0x04 ? command : random.next() % 8 == 0 ? 0 : place
+                let offset = RootComplex.ecamOffset(of: address, register: register)
+                let write = root.writeECAM(value, at: offset, width: .doubleword)
+                if write?.change.affectsDecodedMemory == true, let function = root[address] {
+                    _ = memory.update(function)
+                }
             }
-            wanted.sort { $0.range.first < $1.range.first }
-            try #require(memory.regions == wanted, "seed \(seed), step \(step)")
+            model.update(root)
+            let found = memory.regions.map(DecodedMemoryModel.Region.init)
+            let isRight = found == model.regions.sorted { $0.first < $1.first }
+            try #require(isRight, "seed \(seed), step \(step)")
             hidden = max(hidden, memory.hiddenCount)
         }
         #expect(hidden > 16, "seed \(seed)")

@@ -25,7 +25,7 @@ extension Bench {
     }
 
     /// Where there are BARs, the time of QEMU, where a guest has to place them, is compared with that of the same guest here, and with
-    /// that of a guest that finds them mapped. The target is the latter's.
+    /// that of a guest that finds them mapped. The target is the former's.
     private mutating func peer(
         _ machine: PeerMachine, _ qemu: String, rounds: Int, isSlow: Bool = false, target: Double? = nil
     ) throws {
@@ -37,7 +37,7 @@ extension Bench {
         let theirs = machine.qemu(qemu)
         let swiftlet = options.swiftlet
         let guests = machine.bars == 0 ? [machine.guest] : [machine.guest, .hello]
-        let here = isSlow ? "; here full-bus" : ""
+        let here = isSlow ? "; here full-bus, the median of 5" : ""
         let tasks =
             machine.bars == 0
             ? ["a guest that says a byte"]
@@ -46,7 +46,7 @@ extension Bench {
                 "\(machine.bars) memory BARs\(here), mapped at boot; QEMU: by the guest",
             ]
         try compare(
-            tasks.map { Phase(name: $0, operations: 1, target: $0 == tasks.last ? target : nil) }, with: "QEMU",
+            tasks.map { Phase(name: $0, operations: 1, target: $0 == tasks.first ? target : nil) }, with: "QEMU",
             rounds: rounds, warmsUp: !isSlow,
             baseline: {
                 let elapsed = try run(theirs, saying: machine.guest.byte)

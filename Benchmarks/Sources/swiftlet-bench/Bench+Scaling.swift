@@ -6,49 +6,55 @@ import Memslots
 extension Bench {
     /// Time and memory against the number of slots, up to KVM's limit, as a table (CSV) and two plots (SVG).
     ///
-    /// Each round has all numbers of slots, small ones several times, so that a slow minute of the host slows all of them.
+    /// Each round has all numbers of slots, small ones several times, so that a slow minute of the host slows all of them; every
+    /// other round goes down, so that what many slots leave to the kernel does not always fall on few.
     mutating func scaling() throws {
         results.begin(name, "one-page slots at random addresses, all in a transaction; C: a loop")
         let counts = [32, 128, 512, 2048, 8192, 32763]
         let size = UInt64(counts.max() ?? 0) * Page.size
         let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
         let floor = FloorMachine(code: [0xf4], spareMemory: size)
-        let tasks = counts.map { count in
-            Task(
+        let loads = counts.map { count in
+            Load(
                 pages: ScatteredPages(count: count, order: .random, backingOffset: backing.offset),
                 repeats: max(1, 4096 / count))
         }
+        func inTurns(_ round: inout Int, _ phases: (ScatteredPages) throws -> [Elapsed]) rethrows -> [Elapsed] {
+            round += 1
+            let goesUp = round % 2 == 0
+            let sums = try (goesUp ? loads : loads.reversed()).map { try $0.sums(phases) }
+            return (goesUp ? sums : sums.reversed()).flatMap { $0 }
+        }
+        var (floorRound, swiftletRound) = (0, 0)
         let first = results.comparisons.count
         try compare(
-            tasks.flatMap { task in
+            loads.flatMap { load in
                 ["create", "delete"].map {
-                    Phase(name: "\(task.pages.count) slots: \($0)", operations: task.pages.count * task.repeats)
+                    Phase(name: "\(load.pages.count) slots: \($0)", operations: load.pages.count * load.repeats)
                 }
             }, rounds: rounds(9),
             baseline: {
-                tasks.flatMap { task in
-                    task.sums { pages in [elapsed { floor.set(pages.slots) }, elapsed { floor.delete(pages.slots) }] }
+                inTurns(&floorRound) { pages in
+                    [elapsed { floor.set(pages.slots) }, elapsed { floor.delete(pages.slots) }]
                 }
             },
             swiftlet: {
-                try tasks.flatMap { task in
-                    try task.sums { pages in
-                        let ranges = pages.ranges
-                        return [
-                            try elapsed { try machine.changeMemory(adding: pages.mappings) },
-                            try elapsed { try machine.changeMemory(removing: ranges) },
-                        ]
-                    }
+                try inTurns(&swiftletRound) { pages in
+                    let ranges = pages.ranges
+                    return [
+                        try elapsed { try machine.changeMemory(adding: pages.mappings) },
+                        try elapsed { try machine.changeMemory(removing: ranges) },
+                    ]
                 }
             })
         var rows: [ScalingRow] = []
-        for (number, task) in tasks.enumerated() {
+        for (number, load) in loads.enumerated() {
             let create = results.comparisons[first + 2 * number]
             let delete = results.comparisons[first + 2 * number + 1]
-            let memory = try memory(of: task.pages, in: machine)
+            let memory = try memory(of: load.pages, in: machine)
             rows.append(
                 ScalingRow(
-                    slots: task.pages.count, floorCreate: create.baselineSeconds.median,
+                    slots: load.pages.count, floorCreate: create.baselineSeconds.median,
                     create: create.swiftletSeconds.median, floorDelete: delete.baselineSeconds.median,
                     delete: delete.swiftletSeconds.median, kernelBytes: memory.kernel, tableBytes: memory.table))
         }
@@ -56,7 +62,7 @@ extension Bench {
     }
 
     /// Slots to be made and deleted, and how many times a round.
-    private struct Task {
+    private struct Load {
         let pages: ScatteredPages
         let repeats: Int
 
