@@ -8,13 +8,16 @@ struct OutputFile {
 
     /// For text; `-` is standard error.
     init(_ path: String, for option: String) throws {
+        guard !path.isEmpty else {
+            throw failure("\(option) needs the name of a file, or - for standard error", status: ExitStatus.usage)
+        }
         self.option = option
         descriptor = path == "-" ? FileBytes.standardError : try Self.create(path, option)
     }
 
     /// For a picture, which has to have a name.
     init(picture path: String, for option: String) throws {
-        guard path != "-" else {
+        guard path != "-", !path.isEmpty else {
             throw failure("\(option) needs the name of a file, such as picture.svg", status: ExitStatus.usage)
         }
         self.option = option

@@ -31,6 +31,7 @@ struct UsageTests {
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
             ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],
             ["run", "--decode", "lazy"], ["run", "--unassigned"], ["run", ""], ["run", "--map", "-"],
+            ["run", "--map", ""], ["run", "--report", ""],
         ])
     func wrongUsage(arguments: [String]) throws {
         var command = Command()

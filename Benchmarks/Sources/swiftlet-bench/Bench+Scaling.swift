@@ -7,7 +7,7 @@ extension Bench {
     /// Time and memory against the number of slots, up to KVM's limit, as a table (CSV) and two plots (SVG).
     ///
     /// Each round has all numbers of slots, small ones several times, so that a slow minute of the host slows all of them; every
-    /// other round goes down, so that what many slots leave to the kernel does not always fall on few.
+    /// other round goes down, and each begins after a pause, so that what many slots leave to the kernel does not fall on few.
     mutating func scaling() throws {
         results.begin(name, "one-page slots at random addresses, all in a transaction; C: a loop")
         let counts = [32, 128, 512, 2048, 8192, 32763]
@@ -68,6 +68,7 @@ extension Bench {
 
         /// What each of two phases takes in all.
         func sums(_ phases: (ScatteredPages) throws -> [Elapsed]) rethrows -> [Elapsed] {
+            usleep(500_000)
             var sums = [Elapsed.none, .none]
             for _ in 0..<repeats {
                 sums = zip(sums, try phases(pages)).map { $0 + $1 }
