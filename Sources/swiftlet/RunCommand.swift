@@ -120,7 +120,6 @@ struct RunCommand: ParsableCommand {
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
             layout: layout, decode: decode, unassigned: unassigned, slots: slots, force: force, timeout: timeout,
-            trace: trace, map: map,
-            report: report)
+            trace: trace, map: map, report: report)
     }
 }
