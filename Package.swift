@@ -38,6 +38,7 @@ let package = Package(
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
         .library(name: "Memslots", targets: ["Memslots"]),
+        .library(name: "Board", targets: ["Board"]),
         .library(name: "Devices", targets: ["Devices"]),
         .library(name: "Images", targets: ["Images"]),
         .library(name: "PCI", targets: ["PCI"]),
@@ -56,9 +57,10 @@ let package = Package(
         // Pure: neither Glibc nor KVM.
         library("Memslots"),
         library("Devices", ["Memslots"]),
-        library("Images", ["Memslots"]),
-        library("PCI", ["Memslots", "Devices"]),
-        library("Layouts", ["PCI", "Memslots"]),
+        library("Board", ["Memslots"]),
+        library("Images", ["Board", "Memslots"]),
+        library("PCI", ["Board", "Memslots", "Devices"]),
+        library("Layouts", ["PCI", "Board", "Memslots"]),
         library("SeededRandom"),
         library("Pictures"),
 
@@ -71,22 +73,25 @@ let package = Package(
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
-        library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
-        library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
+        library(
+            "Machine", ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
+        library("Stress", ["Machine", "Host", "Board", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", "Pictures", argumentParser,
+                "Stress", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures",
+                argumentParser,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
 
         tests("MemslotsTests", ["PropertySupport", "Memslots"]),
+        tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
-        tests("ImagesTests", ["PropertySupport", "Images", "Memslots"]),
-        tests("PCITests", ["PropertySupport", "PCI", "Memslots", "Devices"]),
-        tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Memslots"]),
+        tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
+        tests("PCITests", ["PropertySupport", "PCI", "Board", "Memslots", "Devices"]),
+        tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
         tests("HostTests", ["Host"]),
 
         // The seeds of property tests.
@@ -103,12 +108,15 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts",
+                "PropertySupport", "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts",
                 "LayoutFixtures", "LiveSupport",
             ]),
         tests(
             "StressTests",
-            ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
+            [
+                "PropertySupport", "SeededRandom", "Stress", "Machine", "Board", "Memslots", "Layouts", "PCI",
+                "LiveSupport",
+            ]),
         tests(
             "CommandLineTests",
             [

@@ -32,7 +32,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet-bench",
             dependencies: [
-                "Floor", "PeerGuests", "IdleInstaller", swiftlet("Memslots"), swiftlet("KVM"), swiftlet("Machine"),
+                "Floor", "PeerGuests", "IdleInstaller", swiftlet("Board"), swiftlet("Memslots"), swiftlet("KVM"),
+                swiftlet("Machine"),
                 swiftlet("Images"), swiftlet("Layouts"), swiftlet("SeededRandom"), swiftlet("Pictures"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

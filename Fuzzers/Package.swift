@@ -31,8 +31,8 @@ let package = Package(
         .target(name: "Fuzzing", dependencies: ["CFuzzing"], swiftSettings: settings),
 
         fuzzer("config-space", "PCI", "Devices", "Memslots"),
-        fuzzer("image", "Images", "Memslots"),
-        fuzzer("layout", "Layouts", "PCI", "Memslots"),
+        fuzzer("image", "Images", "Board", "Memslots"),
+        fuzzer("layout", "Layouts", "PCI", "Board", "Memslots"),
         fuzzer("lspci", "Layouts", "PCI", "Memslots"),
     ]
 )

@@ -1,3 +1,4 @@
+public import Board
 public import Memslots
 
 /// What a multiboot 1 kernel is told (Multiboot Specification 0.6.96, 3.3), and where that and its modules lie.
@@ -26,12 +27,11 @@ public struct MultibootInfo: Equatable, Sendable {
     /// Where each module begins: at a page boundary.
     public let moduleAddresses: [GuestAddress]
 
-    /// Places everything beside `image`. `lowRAM` are the bytes of RAM from 0 on, at most 3 GiB of them, `highRAM` those from
-    /// 4 GiB on.
+    /// Places everything beside `image`. `ram` says where the RAM lies.
     public init(
-        for image: Image, lowRAM: UInt64, highRAM: UInt64, commandLine: [UInt8], modules: [Module]
+        for image: Image, ram: RAMLayout, commandLine: [UInt8], modules: [Module]
     ) throws(MultibootError) {
-        var memory = FreeMemory(end: min(lowRAM, 3 << 30), taken: image.segments.map(\.range))
+        var memory = FreeMemory(end: ram.low, taken: image.segments.map(\.range))
         var addresses: [UInt64] = []
         for (index, module) in modules.enumerated() {
             let size = UInt64(max(module.size, 1))
@@ -40,19 +40,19 @@ public struct MultibootInfo: Equatable, Sendable {
             }
             addresses.append(address)
         }
-        let map = Self.memoryMap(lowRAM: lowRAM, highRAM: highRAM)
+        let map = Self.memoryMap(ram)
         let strings = [commandLine, Array("swiftlet".utf8)] + modules.map(\.string)
         let size = Block.size(modules: modules.count, mapEntries: map.count, strings: strings)
         // Where a PC has its ROMs first: the memory map says that it is taken, so that no allocator puts anything there.
         guard
-            let address = memory.take(size, from: 0xe0000, to: Self.megabyte) ?? memory.take(
+            let address = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended) ?? memory.take(
                 size, from: memory.endOfTaken)
                 ?? memory.take(size, from: Page.size)
         else {
             throw .noRoom(what: "the boot information", size: size)
         }
         var block = Block(address: address, modules: modules.count, mapEntries: map.count)
-        block.setMemory(lowRAM: lowRAM, map: map)
+        block.setMemory(lowRAM: ram.low, map: map)
         block.setStrings(commandLine: strings[0], loader: strings[1])
         for (index, module) in modules.enumerated() {
             block.setModule(index, at: addresses[index], size: UInt64(module.size), string: module.string)
@@ -62,21 +62,18 @@ public struct MultibootInfo: Equatable, Sendable {
         moduleAddresses = addresses.map { GuestAddress($0) }
     }
 
-    fileprivate static let megabyte: UInt64 = 1 << 20
-    /// The end of conventional memory: more than 640 KiB cannot be in `mem_lower`.
-    fileprivate static let conventional: UInt64 = 640 << 10
-
     /// A piece of the memory map; `isFree` means type 1, RAM that the kernel may use.
     fileprivate typealias MapEntry = (base: UInt64, length: UInt64, isFree: Bool)
 
-    private static func memoryMap(lowRAM: UInt64, highRAM: UInt64) -> [MapEntry] {
-        var map: [MapEntry] = [(0, min(lowRAM, conventional), true)]
-        if lowRAM > conventional {
+    private static func memoryMap(_ ram: RAMLayout) -> [MapEntry] {
+        let (conventional, extended) = (BootMemory.conventionalEnd, BootMemory.extended)
+        var map: [MapEntry] = [(0, min(ram.low, conventional), true)]
+        if ram.low > conventional {
             // RAM in fact, but kernels expect the screen and the ROMs of a PC here.
-            map.append((conventional, min(lowRAM, megabyte) - conventional, false))
+            map.append((conventional, min(ram.low, extended) - conventional, false))
         }
-        if lowRAM > megabyte { map.append((megabyte, lowRAM - megabyte, true)) }
-        if highRAM > 0 { map.append((4 << 30, highRAM, true)) }
+        if ram.low > extended { map.append((extended, ram.low - extended, true)) }
+        if ram.high > 0 { map.append((RAMLayout.highStart, ram.high, true)) }
         return map
     }
 }
@@ -94,7 +91,7 @@ private struct FreeMemory {
     /// The end of all that is taken, from 1 MiB on, where kernels expect what was loaded with them.
     var endOfTaken: UInt64 {
         let last = taken.last { $0.first.rawValue < end }?.last.rawValue ?? 0
-        return max(MultibootInfo.megabyte, last < end ? last + 1 : end)
+        return max(BootMemory.extended, last < end ? last + 1 : end)
     }
 
     /// The lowest place at a page boundary from `floor` on, below `limit`; nil where there is none.
@@ -177,8 +174,8 @@ private struct Block {
 
     /// `mem_lower` and `mem_upper` are in KiB from 0 and from 1 MiB on.
     mutating func setMemory(lowRAM: UInt64, map: [MultibootInfo.MapEntry]) {
-        set(UInt32(min(lowRAM, MultibootInfo.conventional) >> 10), at: Field.memLower)
-        let upper = lowRAM > MultibootInfo.megabyte ? lowRAM - MultibootInfo.megabyte : 0
+        set(UInt32(min(lowRAM, BootMemory.conventionalEnd) >> 10), at: Field.memLower)
+        let upper = lowRAM > BootMemory.extended ? lowRAM - BootMemory.extended : 0
         set(UInt32(truncatingIfNeeded: upper >> 10), at: Field.memUpper)
         for (index, entry) in map.enumerated() {
             let offset = mapOffset + index * Self.mapEntrySize

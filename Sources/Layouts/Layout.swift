@@ -1,3 +1,4 @@
+public import Board
 public import PCI
 
 /// A described set of PCI functions: the machine that somebody wants to see before they own it.
@@ -26,6 +27,8 @@ public struct Layout: Hashable, Sendable {
     public let functions: [Function]
     /// Bridges of the dump that it comes from; they are not assigned.
     public let bridges: Int
+    /// Where the layout wants the apertures, and how many buses.
+    public let choices: AddressMap.Choices
 
     /// The functions by their addresses.
     public var byAddress: [FunctionAddress: FunctionDescription] {
@@ -41,22 +44,26 @@ public struct Layout: Hashable, Sendable {
     init(name: String, count: Int, of description: FunctionDescription, first: UInt16 = 0, step: Int = 1) {
         self.name = name
         bridges = 0
+        choices = AddressMap.Choices()
         functions = (0..<count).map { number in
             Function(
                 address: FunctionAddress(requesterID: first + UInt16(number * step)), description: description)
         }
     }
 
-    init(name: String, functions: [Function]) throws(LayoutError) {
+    init(
+        name: String, functions: [Function], choices: AddressMap.Choices = AddressMap.Choices()
+    ) throws(LayoutError) {
         let sorted = functions.sorted { $0.address < $1.address }
         for (left, right) in zip(sorted, sorted.dropFirst()) where left.address == right.address {
             throw .sharedAddress(left.address)
         }
-        self.init(name: name, functions: sorted, bridges: 0)
+        self.init(name: name, functions: sorted, bridges: 0, choices: choices)
     }
 
     /// The functions come by address.
-    init(name: String, functions: [Function], bridges: Int) {
+    init(name: String, functions: [Function], bridges: Int, choices: AddressMap.Choices = AddressMap.Choices()) {
+        self.choices = choices
         self.name = name
         self.functions = functions
         self.bridges = bridges

@@ -15,7 +15,12 @@ public struct CheckedLayoutFile: Decodable, Sendable {
 
         private static let location = Schema.object(["bar": .value, "offset": .value])
 
-        static let layout = Schema.object(["name": .value, "functions": .list(function)])
+        static let layout = Schema.object([
+            "name": .value, "functions": .list(function), "buses": .value,
+            "apertures": .object(["low": range, "high": range]),
+        ])
+
+        private static let range = Schema.object(["base": .value, "size": .value])
 
         private static let function = Schema.object([
             "at": .value, "repeat": .value, "vendor": .value, "device": .value, "class": .value, "rom": .value,

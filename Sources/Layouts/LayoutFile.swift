@@ -1,3 +1,5 @@
+internal import Board
+internal import Memslots
 public import PCI
 
 /// A layout as a JSON file has it; `docs/layouts.md` describes the keys.
@@ -6,6 +8,21 @@ public import PCI
 public struct LayoutFile: Codable, Hashable, Sendable {
     public var name: String
     public var functions: [Function]
+    public var apertures: Apertures?
+    /// The number of PCI buses.
+    public var buses: Int?
+
+    /// Where the machine's apertures lie.
+    public struct Apertures: Codable, Hashable, Sendable {
+        public var low: Range?
+        public var high: Range?
+    }
+
+    /// A range of guest-physical addresses.
+    public struct Range: Codable, Hashable, Sendable {
+        public var base: Number
+        public var size: Number
+    }
 
     /// One function, or several alike at addresses one after the other.
     public struct Function: Codable, Hashable, Sendable {
@@ -109,7 +126,21 @@ extension Layout {
                 functions.append(Function(address: address, description: description))
             }
         }
-        try self.init(name: file.name, functions: functions)
+        let choices = AddressMap.Choices(
+            lowAperture: try file.apertures?.low?.range(key: "apertures.low"),
+            highAperture: try file.apertures?.high?.range(key: "apertures.high"), buses: file.buses)
+        try self.init(name: file.name, functions: functions, choices: choices)
+    }
+}
+
+extension LayoutFile.Range {
+    fileprivate func range(key: String) throws(LayoutError) -> GuestRange {
+        guard let range = GuestRange(first: GuestAddress(base.value), size: size.value) else {
+            throw .badValue(
+                key: key, value: "\(hexadecimal(base.value)) and \(hexadecimal(size.value)) bytes",
+                expected: "a range that has bytes and ends below 2^64")
+        }
+        return range
     }
 }
 

@@ -1,3 +1,4 @@
+public import Board
 public import Memslots
 public import PCI
 
@@ -15,25 +16,19 @@ public struct MemoryDescription: Sendable {
         }
     }
 
-    /// A part of guest-physical memory with a purpose.
-    public struct Area: Sendable {
-        public let name: String
-        public let range: GuestRange
-    }
-
     /// By address.
     public let rows: [Row]
     /// What functions decode, by address.
     public let decoded: [DecodedRegion]
     /// By address.
-    public let areas: [Area]
+    public let areas: [AddressMap.Area]
 
     /// Pieces of BARs and ROMs whose accesses exit to the monitor, by address.
     public var trapped: [DecodedRegion] {
         decoded.filter { $0.kind == .trapped }
     }
 
-    public init(rows: [Row], decoded: [DecodedRegion], areas: [Area]) {
+    public init(rows: [Row], decoded: [DecodedRegion], areas: [AddressMap.Area]) {
         self.rows = rows
         self.decoded = decoded
         self.areas = areas

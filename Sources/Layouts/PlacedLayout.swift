@@ -1,3 +1,4 @@
+import Board
 import Memslots
 import PCI
 
@@ -12,14 +13,14 @@ struct PlacedLayout {
     let assignments: [AddressAssignment]
     /// Bytes of ports.
     let ports: UInt64
+    private let board: AddressMap
     private let mapped: [DecodedRegion]
     private let regions: [DecodedRegion]
     private let mappings: [Mapping]
 
-    init(_ layout: Layout, _ pieces: [FunctionPieces], addressBits: Int) throws(AssignmentError) {
-        real = Apertures(
-            low: MemoryMap.lowAperture,
-            high: MemoryMap.highAperture(above: RAMLayout(memory: 0), addressBits: addressBits))
+    init(_ layout: Layout, _ pieces: [FunctionPieces], board: AddressMap) throws(AssignmentError) {
+        self.board = board
+        real = board.apertures
         let functions = layout.byAddress
         var assigner = AddressAssigner(real)
         var obstacle: AssignmentError?
@@ -52,7 +53,7 @@ struct PlacedLayout {
         mapped = regions.filter { $0.kind == .mapped }
         self.regions = regions
         mappings = mapped.map {
-            Mapping(range: $0.range, backing: Backing(offset: 0), access: $0.access, owner: "")
+            Mapping(range: $0.range, backing: Backing(offset: 0), access: $0.access, owner: $0.owner.mappingOwner)
         }
     }
 
@@ -76,15 +77,12 @@ struct PlacedLayout {
         var next = 0
         for (number, slot) in planned.slots.enumerated() {
             for index in next..<next + slot.mappings {
-                var mapping = mappings[index]
-                mapping.owner = "\(mapped[index].owner)"
-                rows.append(MemoryDescription.Row(mapping: mapping, slot: number))
+                rows.append(MemoryDescription.Row(mapping: mappings[index], slot: number))
             }
             next += slot.mappings
         }
         return MemoryDescription(
-            rows: rows, decoded: regions,
-            areas: MemoryMap.areas(hasFunctions: true, highAperture: apertures.high))
+            rows: rows, decoded: regions, areas: board.areas(hasFunctions: true, apertures: apertures))
     }
 }
 

@@ -1,3 +1,4 @@
+public import Board
 public import Memslots
 public import PCI
 
@@ -38,8 +39,15 @@ public struct Plan: Sendable {
     private let placed: PlacedLayout
 
     public init(
-        _ layout: Layout, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost()
-    ) throws(AssignmentError) {
+        _ layout: Layout, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost(),
+        choices: AddressMap.Choices = AddressMap.Choices()
+    ) throws(PlanError) {
+        let board: AddressMap
+        do {
+            let choices = choices.filled(from: layout.choices)
+            board = try AddressMap(memory: 0, addressBits: host.physicalAddressBits, choices: choices)
+            try board.checkBuses(of: layout.functions.last?.address.bus)
+        } catch { throw .board(error) }
         self.layout = layout
         self.policy = policy
         self.host = host
@@ -47,7 +55,7 @@ public struct Plan: Sendable {
         functions = pieces.map(\.summary)
         advice = Advice.of(layout)
 
-        placed = try PlacedLayout(layout, pieces, addressBits: host.physicalAddressBits)
+        do { placed = try PlacedLayout(layout, pieces, board: board) } catch { throw .assignment(error) }
         obstacle = placed.obstacle
         separate = placed.slots(.separate, costs: host.costs)
         coalesced = placed.slots(.coalesced, costs: host.costs)
@@ -77,6 +85,21 @@ public struct Plan: Sendable {
     /// Whether the slots fit on the kernels of an era.
     public func fits(_ era: SlotEra) -> Bool {
         slots.count <= era.slots
+    }
+}
+
+/// Why a layout cannot be planned.
+public enum PlanError: Error, Hashable, Sendable {
+    case board(AddressMapError)
+    case assignment(AssignmentError)
+}
+
+extension PlanError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .board(let error): "\(error)"
+        case .assignment(let error): "\(error)"
+        }
     }
 }
 

@@ -1,7 +1,7 @@
+internal import Board
 internal import Host
 internal import Images
 internal import KVM
-internal import Layouts
 public import Memslots
 
 /// A virtual machine that is nothing but slots, host memory to put into them, and a vCPU to look through them.
@@ -42,7 +42,7 @@ public struct BareMachine: SlotInstaller, ~Copyable {
             cpu = VCPU(try Self.makeVirtualCPU(of: vm))
         }
         let windows =
-            hasWindows ? try host(try HostWindows(low: MemoryMap.lowAperture, high: nil)) : HostWindows()
+            hasWindows ? try host(try HostWindows(low: AddressMap.standard.apertures.low, high: nil)) : HostWindows()
         let installer = KVMSlotInstaller(vm: vm, file: file, windows: windows, parking: Parking())
         if let codeSlot {
             do { try installer.set(codeSlot) } catch {
@@ -103,7 +103,7 @@ extension BareMachine {
     }
 
     /// The last page below 4 GiB, where processors begin: no other slot may lie there while the machine looks.
-    public static let codeAddress = GuestAddress(0xffff_f000)
+    public static let codeAddress = AddressMap.resetPage
 
     // mov eax, [ebx]; out 0xe9, eax
     private static let code: [UInt8] = [0x8b, 0x03, 0xe7, 0xe9]

@@ -1,5 +1,5 @@
+internal import Board
 internal import Images
-internal import Layouts
 
 /// What a multiboot kernel is given beside itself.
 public struct BootArguments: Hashable, Sendable {
@@ -40,7 +40,7 @@ public struct BootArguments: Hashable, Sendable {
         }
         do {
             return try MultibootInfo(
-                for: image, lowRAM: ram.low, highRAM: ram.high, commandLine: Array(commandLine.utf8),
+                for: image, ram: ram, commandLine: Array(commandLine.utf8),
                 modules: modules.map { MultibootInfo.Module(string: Array($0.string.utf8), size: $0.bytes.count) })
         } catch {
             throw .image(.multiboot(error))

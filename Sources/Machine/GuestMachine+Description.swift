@@ -1,3 +1,4 @@
+internal import Board
 public import Layouts
 internal import Memslots
 internal import PCI
@@ -15,7 +16,7 @@ extension GuestMachine {
             }
             return MemoryDescription(
                 rows: rows, decoded: state.pci?.decoded.regions ?? [],
-                areas: MemoryMap.areas(hasFunctions: layout.hasFunctions, highAperture: layout.highAperture))
+                areas: layout.board.areas(hasFunctions: layout.hasFunctions))
         }
     }
 }

@@ -1,5 +1,5 @@
+internal import Board
 public import Devices
-internal import Layouts
 public import Memslots
 public import PCI
 internal import Synchronization
@@ -9,7 +9,7 @@ extension GuestMachine {
     /// Reads a register in configuration space; all ones where there is no function.
     public func readConfiguration(of function: FunctionAddress, at register: UInt64, width: AccessWidth) -> UInt64 {
         state.withLock { state in
-            let address = Self.ecam(function, register)
+            let address = ecam(function, register)
             return state.pci?.accessMemory(address, width: width, writing: nil)?.value ?? width.allOnes
         }
     }
@@ -20,15 +20,15 @@ extension GuestMachine {
         _ value: UInt64, of function: FunctionAddress, at register: UInt64, width: AccessWidth
     ) throws(MachineError) {
         try locked { state throws(MachineError) in
-            let address = Self.ecam(function, register)
+            let address = ecam(function, register)
             if let effects = state.pci?.accessMemory(address, width: width, writing: value) {
                 try state.carryOut(effects)
             }
         }
     }
 
-    private static func ecam(_ function: FunctionAddress, _ register: UInt64) -> GuestAddress {
-        GuestAddress(MemoryMap.ecam.first.rawValue + RootComplex.ecamOffset(of: function, register: register))
+    private func ecam(_ function: FunctionAddress, _ register: UInt64) -> GuestAddress {
+        GuestAddress(layout.board.ecam.first.rawValue + RootComplex.ecamOffset(of: function, register: register))
     }
 
     /// The edits of slots so far.

@@ -1,7 +1,7 @@
+internal import Board
 internal import Host
 public import Images
 internal import KVM
-internal import Layouts
 internal import Memslots
 internal import Synchronization
 
@@ -35,7 +35,7 @@ public final class GuestMachine: Sendable {
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
         let vm = try kvm(try system.makeVirtualMachine())
-        try kvm(try vm.reserveRealModePages(at: Self.realModePages))
+        try kvm(try vm.reserveRealModePages(at: AddressMap.realModePages))
         if configuration.interruptController == .kernel {
             try kvm(try vm.makeInterruptControllers())
         }
@@ -53,7 +53,7 @@ public final class GuestMachine: Sendable {
         }
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: vm, cpuid: cpuid, start: start)
         let parking = Parking()
-        let layout = MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
+        let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         var pci = try layout.makePCIDevices()
         let capacity = try layout.memoryCapacity(with: pci)
         let file = try host(try MappedFile(name: "swiftlet", capacity: capacity))
@@ -94,9 +94,6 @@ public final class GuestMachine: Sendable {
         try self.init(
             configuration, image: image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
     }
-
-    /// Four pages in the hole that some Intel processors need for real mode; no device lies there.
-    private static let realModePages: UInt32 = 0xfffb_c000
 
     private static func makeVCPUs(
         _ count: Int, of vm: borrowing VirtualMachine, cpuid: [CPUIDEntry], start: StartState

@@ -1,6 +1,6 @@
+internal import Board
 internal import Host
 internal import Images
-internal import Layouts
 internal import Memslots
 internal import PCI
 
@@ -11,10 +11,10 @@ extension GuestMemory {
     ) throws(MachineError) -> Duration {
         let ram = try allocate(configuration.memory)
         var mappings = try allocateFunctions(&pci)
-        mappings += RAMLayout(memory: configuration.memory).mappings(offset: ram.offset)
+        mappings += RAMLayout(memory: configuration.memory).mappings(of: ram)
         for slot in configuration.extraSlots {
             let backing = try allocate(slot.range.size)
-            mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: "extra slot"))
+            mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: .extra))
         }
         if !configuration.mayExhaustHost {
             // What the guest is to assign counts too.
@@ -66,7 +66,7 @@ extension GuestMemory {
             for segment in image.segments where range?.overlaps(segment.range) == true {
                 throw .imagePlacement(
                     "the image at \(segment.range) lies over \(data.what) at \(data.address): load it elsewhere "
-                        + "(--load-address), from \(hexadecimal(StartState.Low.stackTop)) on")
+                        + "(--load-address), from \(hexadecimal(BootMemory.stackTop)) on")
             }
             guard write(data.bytes, at: data.address) else {
                 throw .configuration(

@@ -1,3 +1,4 @@
+public import Board
 public import Images
 public import Memslots
 public import PCI
@@ -24,6 +25,8 @@ public struct MachineConfiguration: Sendable {
     public var boot = BootArguments()
     /// Memory beside the RAM.
     public var extraSlots: [ExtraSlot]
+    /// Where apertures lie, and how many PCI buses there are, unless at the usual place.
+    public var board = AddressMap.Choices()
     /// PCI functions.
     public var functions: [FunctionAddress: FunctionDescription] = [:]
     /// Whether they have addresses in the apertures and decode on at boot, as after firmware; else they are as after
@@ -52,7 +55,7 @@ public struct MachineConfiguration: Sendable {
     }
 
     /// Where flat images are loaded unless told otherwise.
-    public static let defaultLoadAddress = GuestAddress(0x10000)
+    public static let defaultLoadAddress = GuestAddress(BootMemory.flatImage)
 }
 
 /// A piece of memory beside the RAM; each of its pages begins with its guest address as a 64-bit number.

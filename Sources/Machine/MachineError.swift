@@ -1,3 +1,4 @@
+public import Board
 public import Devices
 public import Host
 public import Images
@@ -17,6 +18,7 @@ public enum MachineError: Error {
     case kvm(KVMError)
     case host(HostError)
     case memory(AddressSpaceError)
+    case board(AddressMapError)
     case bus(BusError)
     case pci(PCIError)
     /// The slots would take more than half of the memory that the host has available, in bytes.
@@ -32,6 +34,7 @@ extension MachineError: CustomStringConvertible {
         case .kvm(let error): "\(error)"
         case .host(let error): "\(error)"
         case .memory(let error): "\(error)"
+        case .board(let error): "\(error)"
         case .bus(let error): "\(error)"
         case .pci(let error): "\(error)"
         case .hostMemory(let needed, let available):

@@ -1,23 +1,23 @@
+internal import Board
+internal import Host
 internal import Images
-internal import Layouts
 internal import Memslots
 internal import PCI
 
-/// Where everything in a machine lies, as its configuration and the host's addresses have it.
+/// What a machine is made of, at the addresses that its configuration and the host's processors give it.
 struct MachineLayout {
     private let configuration: MachineConfiguration
-    private let ram: RAMLayout
-    let highAperture: GuestRange?
-    /// What no processor here can address.
-    private let beyond: GuestRange?
+    let board: AddressMap
 
-    init(_ configuration: MachineConfiguration, physicalAddressBits: Int) {
+    init(_ configuration: MachineConfiguration, physicalAddressBits: Int) throws(MachineError) {
         self.configuration = configuration
-        ram = RAMLayout(memory: configuration.memory)
-        beyond =
-            physicalAddressBits < 64
-            ? GuestRange(first: GuestAddress(1 << UInt64(physicalAddressBits)), last: GuestAddress(.max)) : nil
-        highAperture = MemoryMap.highAperture(above: ram, addressBits: physicalAddressBits)
+        do throws(AddressMapError) {
+            board = try AddressMap(
+                memory: configuration.memory, addressBits: physicalAddressBits, choices: configuration.board)
+            try board.checkBuses(of: configuration.functions.keys.max()?.bus)
+        } catch {
+            throw .board(error)
+        }
     }
 
     var policy: SlotPolicy {
@@ -31,7 +31,7 @@ struct MachineLayout {
     /// Reserved host address space that mirrors the apertures, where neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
         guard configuration.policy == .coalesced else { return HostWindows() }
-        return try host(try HostWindows(low: MemoryMap.lowAperture, high: highAperture.map(Self.mirrored)))
+        return try host(try HostWindows(low: board.apertures.low, high: board.apertures.high.map(Self.mirrored)))
     }
 
     /// The part of the high aperture that has a window: all of it. What lies outside has slots of its own.
@@ -47,15 +47,11 @@ struct MachineLayout {
     /// The functions with their addresses, or nil where there are none.
     func makePCIDevices() throws(MachineError) -> PCIDevices? {
         guard !configuration.functions.isEmpty else { return nil }
-        let extra = configuration.extraSlots.map(\.range)
-        let reserved =
-            ram.mappings(offset: 0).map(\.range) + extra + [MemoryMap.ecam, MemoryMap.interruptControllers]
-            + (beyond.map { [$0] } ?? [])
-        let apertures = Apertures(low: MemoryMap.lowAperture, high: highAperture)
+        let reserved = board.reserved + configuration.extraSlots.map(\.range)
         do throws(PCIError) {
             return try PCIDevices(
-                configuration.functions, decode: configuration.decode,
-                apertures: configuration.assignsAddresses ? apertures : nil, reserved: reserved)
+                configuration.functions, decode: configuration.decode, board: board,
+                isAssigned: configuration.assignsAddresses, reserved: reserved)
         } catch {
             throw .pci(error)
         }
@@ -79,15 +75,15 @@ struct MachineLayout {
     func parameters(mappedEnd: UInt64) -> [StartState.BootData] {
         guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
         // The upper halves of the apertures: there functions can be moved without meeting where they were.
-        let low = Self.upperHalf(of: MemoryMap.lowAperture)
-        let high = highAperture.map(Self.upperHalf)
+        let low = Self.upperHalf(of: board.apertures.low)
+        let high = board.apertures.high.map(Self.upperHalf)
         let words = [
-            MemoryMap.ecam.first.rawValue, UInt64(last.bus) + 1, low.lowerBound, low.upperBound,
+            board.ecam.first.rawValue, UInt64(last.bus) + 1, low.lowerBound, low.upperBound,
             high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd,
         ]
         return [
             StartState.BootData(
-                address: GuestAddress(StartState.Low.parameters), bytes: littleEndian(words), what: "the parameters")
+                address: GuestAddress(BootMemory.parameters), bytes: littleEndian(words), what: "the parameters")
         ]
     }
 

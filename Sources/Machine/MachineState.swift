@@ -1,3 +1,4 @@
+internal import Board
 internal import Devices
 internal import Host
 internal import KVM
@@ -25,15 +26,6 @@ struct MachineState: ~Copyable {
     /// When the first vCPU first entered the guest.
     var firstRun = SuspendingClock.now
 
-    static let serialPort: UInt64 = 0x3f8
-    static let debugConsolePort: UInt64 = 0xe9
-    static let exitPort: UInt64 = 0xf4
-    static let testPorts: UInt64 = 0xe0
-    static let flushPort: UInt64 = 0xe4
-    static let firmwareConfigurationPort: UInt64 = 0x510
-    static let interruptLinePorts: UInt64 = 0x2000
-    static let scratchMemory: UInt64 = 0xff00_0000
-
     init(
         memory: consuming GuestMemory, pci: PCIDevices?, configuration: MachineConfiguration, tracer: Tracer?
     ) throws(MachineError) {
@@ -45,14 +37,14 @@ struct MachineState: ~Copyable {
         let testPorts = ScratchMemory(size: 4, marksPhases: true)
         let scratch = ScratchMemory(size: 64 << 10)
         do throws(BusError) {
-            try ports.attach(serial, at: Self.serialPort, size: Serial16550.size)
-            try ports.attach(DebugConsole(), at: Self.debugConsolePort, size: DebugConsole.size)
-            try ports.attach(ExitPort(), at: Self.exitPort, size: ExitPort.size)
-            try ports.attach(testPorts, at: Self.testPorts, size: testPorts.size)
-            try ports.attach(FlushPort(), at: Self.flushPort, size: FlushPort.size)
-            try ports.attach(firmware, at: Self.firmwareConfigurationPort, size: FirmwareConfiguration.size)
-            try ports.attach(InterruptLinePorts(), at: Self.interruptLinePorts, size: InterruptLinePorts.size)
-            try deviceMemory.attach(scratch, at: Self.scratchMemory, size: scratch.size)
+            try ports.attach(serial, at: BoardPorts.serial, size: Serial16550.size)
+            try ports.attach(DebugConsole(), at: BoardPorts.debugConsole, size: DebugConsole.size)
+            try ports.attach(ExitPort(), at: BoardPorts.exit, size: ExitPort.size)
+            try ports.attach(testPorts, at: BoardPorts.testRegisters, size: testPorts.size)
+            try ports.attach(FlushPort(), at: BoardPorts.flush, size: FlushPort.size)
+            try ports.attach(firmware, at: BoardPorts.firmwareConfiguration, size: FirmwareConfiguration.size)
+            try ports.attach(InterruptLinePorts(), at: BoardPorts.interruptLines, size: InterruptLinePorts.size)
+            try deviceMemory.attach(scratch, at: AddressMap.scratchMemory, size: scratch.size)
         } catch {
             throw .bus(error)
         }

@@ -1,6 +1,6 @@
+internal import Board
 internal import Devices
 internal import KVM
-internal import Layouts
 internal import Memslots
 public import PCI
 
@@ -8,15 +8,17 @@ public import PCI
 struct PCIDevices {
     private(set) var root = RootComplex()
     private(set) var decoded: DecodedMemory
+    private let ecam: GuestRange
     private var backings: [BAROwner: Backing] = [:]
     /// The functions that may want writes to be taken by KVM.
     let testDevices: [FunctionAddress]
 
     /// Functions with addresses in the apertures, their decode on, or without apertures as after reset; nothing is mapped yet.
     init(
-        _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, apertures: Apertures?,
-        reserved: [GuestRange]
+        _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, board: AddressMap,
+        isAssigned: Bool, reserved: [GuestRange]
     ) throws(PCIError) {
+        ecam = board.ecam
         decoded = DecodedMemory(reserved: reserved, policy: decode)
         testDevices = functions.filter { $0.value.model == .testDevice }.map(\.key).sorted()
         do throws(DescriptionError) {
@@ -26,9 +28,9 @@ struct PCIDevices {
         } catch {
             throw .description(error)
         }
-        guard let apertures else { return }
+        guard isAssigned else { return }
         do throws(AssignmentError) {
-            root.place(try AddressAssigner(apertures).assign(functions), enabling: true)
+            root.place(try AddressAssigner(board.apertures).assign(functions), enabling: true)
         } catch {
             throw .assignment(error)
         }
@@ -74,7 +76,7 @@ struct PCIDevices {
             mappings.append(
                 Mapping(
                     range: region.range, backing: Backing(id: backing.id, offset: backing.offset + region.offset),
-                    access: region.access, owner: "\(region.owner)"))
+                    access: region.access, owner: region.owner.mappingOwner))
         }
     }
 }
@@ -105,18 +107,18 @@ extension PCIDevices {
     mutating func accessPort(
         _ port: UInt64, width: AccessWidth, writing value: UInt64?
     ) -> PCIEffects? {
-        guard RootComplex.configPorts.contains(port) else {
+        guard BoardPorts.configuration.contains(port) else {
             return accessPortBAR(port, width: width, writing: value)
         }
-        let offset = port - RootComplex.configPorts.lowerBound
+        let offset = port - BoardPorts.configuration.lowerBound
         if let value {
             return PCIEffects(root.writePort(value, at: offset, width: width))
         }
         return PCIEffects(value: root.readPort(at: offset, width: width))
     }
 
-    /// An access to an I/O BAR that is decoded, or nil where the port is in none. The ports below 0x1000 are the board's own: a
-    /// BAR that the guest moves there hides no console.
+    /// An access to an I/O BAR that is decoded, or nil where the port is in none. A BAR that the guest moves over the
+    /// board's own ports hides no console.
     private mutating func accessPortBAR(
         _ port: UInt64, width: AccessWidth, writing value: UInt64?
     ) -> PCIEffects? {
@@ -125,15 +127,15 @@ extension PCIDevices {
     }
 
     private func portPlace(_ port: UInt64, width: AccessWidth) -> TrappedPlace? {
-        port >= 0x1000 ? root.trappedPort(port, width: width) : nil
+        port >= BoardPorts.firstOfBARs ? root.trappedPort(port, width: width) : nil
     }
 
     /// An access to memory that is not mapped, or nil where no function answers.
     mutating func accessMemory(
         _ address: GuestAddress, width: AccessWidth, writing value: UInt64?
     ) -> PCIEffects? {
-        if MemoryMap.ecam.contains(address) {
-            let offset = MemoryMap.ecam.offset(of: address)
+        if ecam.contains(address) {
+            let offset = ecam.offset(of: address)
             if let value {
                 return PCIEffects(root.writeECAM(value, at: offset, width: width))
             }

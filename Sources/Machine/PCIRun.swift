@@ -148,12 +148,10 @@ extension PCIRun.SlotCounts {
         var seen = Set<Int>()
         var (ram, bars, roms) = (0, 0, 0)
         for row in rows where seen.insert(row.slot).inserted {
-            if row.mapping.owner == "RAM" {
-                ram += 1
-            } else if row.mapping.owner.hasSuffix("ROM") {
-                roms += 1
-            } else {
-                bars += 1
+            switch row.mapping.owner {
+            case .ram: ram += 1
+            case .rom: roms += 1
+            case .bar, .extra, .other: bars += 1
             }
         }
         self.init(ram: ram, bars: bars, roms: roms, total: seen.count, limit: limit)

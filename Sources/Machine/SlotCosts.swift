@@ -1,7 +1,7 @@
+internal import Board
 internal import Host
 internal import Images
 internal import KVM
-internal import Layouts
 internal import Memslots
 
 /// What changes of one-page slots cost on a host, each a transaction of its own on a machine whose vCPU does not run.
@@ -23,7 +23,9 @@ public struct SlotCosts: Encodable, Sendable {
         var mappings: [Mapping] = []
         for page in 0..<UInt64(Self.count) {
             mappings.append(
-                Mapping(range: Self.range(page, row: 0), backing: try machine.allocate(Page.size), owner: "probe"))
+                Mapping(
+                    range: Self.range(page, row: 0), backing: try machine.allocate(Page.size), owner: .other(Int(page)))
+            )
         }
         let before = try Self.kernelMemory()
         createMicroseconds = try Self.median { page throws(MachineError) in
@@ -47,7 +49,7 @@ public struct SlotCosts: Encodable, Sendable {
 
     /// Every other page, so that no two slots touch; rows lie 16 MiB apart.
     private static func range(_ page: UInt64, row: UInt64) -> GuestRange {
-        let first = MemoryMap.lowAperture.first.rawValue + row << 24 + page << 13
+        let first = AddressMap.standard.apertures.low.first.rawValue + row << 24 + page << 13
         guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
             preconditionFailure("\(first) lies below 4 GiB")
         }

@@ -1,6 +1,6 @@
+internal import Board
 internal import Images
 internal import KVM
-internal import Layouts
 internal import Memslots
 
 /// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for those
@@ -22,16 +22,6 @@ struct StartState {
         var bytes: [UInt8]
         /// For people.
         var what: String
-    }
-
-    /// Addresses that guests can rely on.
-    enum Low {
-        static let gdt: UInt64 = 0x500
-        static let pageTables: UInt64 = 0x1000
-        static let pageTablesEnd: UInt64 = 0x9000
-        /// What a machine with PCI functions tells its guest.
-        static let parameters: UInt64 = 0x9000
-        static let stackTop: UInt64 = 0x10000
     }
 
     private static let codeSelector: UInt16 = 0x08
@@ -58,8 +48,8 @@ struct StartState {
                 throw .imagePlacement("entry \(entry): in protected mode it must be below 4G; long mode reaches it")
             }
             registers.rip = entry.rawValue
-            registers.rsp = Low.stackTop
-            bootData.append(BootData(address: GuestAddress(Low.gdt), bytes: gdt, what: "the GDT"))
+            registers.rsp = BootMemory.stackTop
+            bootData.append(BootData(address: GuestAddress(BootMemory.gdt), bytes: gdt, what: "the GDT"))
         }
         if mode == .long {
             let tables = try IdentityMap(ram: ram, hasGigabytePages: hasGigabytePages)
@@ -94,7 +84,7 @@ struct StartState {
             let data = SegmentRegister.flatData(selector: Self.dataSelector)
             (system.ds, system.es, system.fs, system.gs, system.ss) = (data, data, data, data, data)
             system.tr = .busyTSS
-            system.gdt.base = hasGDT ? Low.gdt : 0
+            system.gdt.base = hasGDT ? BootMemory.gdt : 0
             system.gdt.limit = hasGDT ? UInt16(gdt.count - 1) : 0
             system.idt.base = 0
             system.idt.limit = 0
@@ -118,7 +108,7 @@ struct StartState {
 
 /// Page tables that map all RAM and the devices' addresses below 4 GiB to themselves.
 private struct IdentityMap {
-    let root = StartState.Low.pageTables
+    let root = BootMemory.pageTables
     /// The address behind the last one that is mapped.
     let end: UInt64
     private(set) var data: [StartState.BootData] = []
@@ -130,11 +120,11 @@ private struct IdentityMap {
     private static let isPage: UInt64 = 1 << 7
 
     /// Page-directory-pointer tables for which there is room in low memory, behind the root; each maps 512 GiB.
-    private static let limit = (StartState.Low.pageTablesEnd - StartState.Low.pageTables) / Page.size - 1
+    private static let limit = (BootMemory.pageTablesEnd - BootMemory.pageTables) / Page.size - 1
 
     init(ram: RAMLayout, hasGigabytePages: Bool) throws(MachineError) {
         // A page behind the RAM as well, so that guests can look for its end.
-        let (end, overflow) = max(ram.end, 4 << 30).addingReportingOverflow(Page.size)
+        let (end, overflow) = max(ram.end, RAMLayout.highStart).addingReportingOverflow(Page.size)
         let gigabytes = (end - 1) / Self.gigabyte + 1
         let pointerTables = (gigabytes - 1) / Self.entries + 1
         guard !overflow, pointerTables <= Self.limit else {
@@ -162,7 +152,7 @@ private struct IdentityMap {
 
     /// Where the page directories lie: in low memory where they fit, else 64 KiB below the end of the RAM below 3 GiB.
     private static func directories(count: UInt64, behind lowest: UInt64, _ ram: RAMLayout) -> UInt64 {
-        lowest + count * Page.size <= StartState.Low.pageTablesEnd ? lowest : ram.low - 0x10000 - count * Page.size
+        lowest + count * Page.size <= BootMemory.pageTablesEnd ? lowest : ram.low - 0x10000 - count * Page.size
     }
 
     private mutating func appendTable(at address: UInt64, _ entries: [UInt64]) {

@@ -6,7 +6,7 @@ public enum AddressSpaceError: Error, Hashable, Sendable {
     /// A new mapping lies over another one.
     case overlap(Mapping, with: Mapping)
     /// A new mapping breaks a rule of slots.
-    case rule(SlotViolation, owner: String)
+    case rule(SlotViolation, owner: MappingOwner)
     /// More slots would be needed than there are.
     case tooManySlots(needed: Int, limit: Int)
     case transaction(TransactionError)

@@ -22,10 +22,9 @@ public struct Mapping: Hashable, Sendable {
     public var range: GuestRange
     public var backing: Backing
     public var access: Access
-    /// For people: `RAM`, `00:04.0 BAR 2`.
-    public var owner: String
+    public var owner: MappingOwner
 
-    public init(range: GuestRange, backing: Backing, access: Access = .readWrite, owner: String) {
+    public init(range: GuestRange, backing: Backing, access: Access = .readWrite, owner: MappingOwner) {
         self.range = range
         self.backing = backing
         self.access = access

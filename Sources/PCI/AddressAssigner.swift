@@ -1,3 +1,4 @@
+public import Board
 import Memslots
 
 /// Finds addresses for BARs and ROMs, as firmware does: naturally aligned, the largest first, so that they lie densely.

@@ -1,3 +1,5 @@
+public import Memslots
+
 /// Whose a piece of guest memory is: a function and one of its base address registers.
 ///
 /// Their order is the order of precedence where two claim the same addresses: bus, device, function, register.
@@ -17,6 +19,14 @@ public struct BAROwner: Hashable, Comparable, Sendable {
 
     public var register: BaseAddressRegister {
         BaseAddressRegister(number: UInt8(truncatingIfNeeded: key))
+    }
+
+    /// The owner as mappings have it.
+    public var mappingOwner: MappingOwner {
+        switch register {
+        case .bar(let number): .bar(function: function.requesterID, number: UInt8(truncatingIfNeeded: number))
+        case .rom: .rom(function: function.requesterID)
+        }
     }
 
     public static func < (left: BAROwner, right: BAROwner) -> Bool {

@@ -1,3 +1,5 @@
+import Memslots
+
 /// Where a function is: bus, device, function (PCI 3.0, 3.2.2.3).
 public struct FunctionAddress: Hashable, Comparable, Sendable {
     /// The address in the 16 bits that requests carry: bus, device, function.
@@ -26,13 +28,5 @@ public struct FunctionAddress: Hashable, Comparable, Sendable {
 
 extension FunctionAddress: CustomStringConvertible {
     /// As `lspci` writes it: `00:04.0`.
-    public var description: String {
-        // By hand, for each mapping of thousands has its owner's name.
-        let digits = [bus >> 4, bus & 15, device >> 4, device & 15, function].map { Self.digits[Int($0)] }
-        return String(
-            decoding: [digits[0], digits[1], UInt8(ascii: ":"), digits[2], digits[3], UInt8(ascii: "."), digits[4]],
-            as: UTF8.self)
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
+    public var description: String { requesterText(requesterID) }
 }

@@ -72,17 +72,14 @@ public struct RootComplex: Sendable {
 
     // MARK: Configuration by ports
 
-    /// The ports of configuration mechanism #1 (PCI 3.0, 3.2.2.3.2): the address at 0xcf8, the data at 0xcfc.
-    public static let configPorts: ClosedRange<UInt64> = 0xcf8...0xcff
-
-    /// Reads `offset` bytes from port 0xcf8.
+    /// Reads CONFIG_ADDRESS (offset 0) or CONFIG_DATA (offset 4) of configuration mechanism #1 (PCI 3.0, 3.2.2.3.2).
     public func readPort(at offset: UInt64, width: AccessWidth) -> UInt64 {
         if offset == 0, width == .doubleword { return UInt64(configAddress) }
         guard let (address, register) = portTarget(offset, width) else { return width.allOnes }
         return read(address, at: register, width: width)
     }
 
-    /// Writes `offset` bytes from port 0xcf8; gives what that changed in which function.
+    /// Writes CONFIG_ADDRESS or CONFIG_DATA; gives what that changed in which function.
     public mutating func writePort(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite? {
         if offset == 0, width == .doubleword {
             configAddress = UInt32(truncatingIfNeeded: value)

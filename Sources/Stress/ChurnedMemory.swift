@@ -1,4 +1,4 @@
-internal import Layouts
+internal import Board
 internal import Machine
 internal import Memslots
 internal import SeededRandom
@@ -44,7 +44,7 @@ struct ChurnedMemory {
         logs = Array(repeating: false, count: slots)
         try machine.changeMemory(
             adding: backings.enumerated().map { page, backing in
-                Mapping(range: Self.range(Self.place(ofPage: page)), backing: backing, owner: Self.owner(page))
+                Mapping(range: Self.range(Self.place(ofPage: page)), backing: backing, owner: .other(page))
             })
         var watched = WatchedPlaces(machine, vcpus: vcpus)
         let step = max(1, contents.count / Self.mostWatched)
@@ -130,7 +130,7 @@ struct ChurnedMemory {
         let adding = changes.compactMap { place, content in
             content.map {
                 Mapping(
-                    range: Self.range(place), backing: backings[$0.page], access: $0.access, owner: Self.owner($0.page))
+                    range: Self.range(place), backing: backings[$0.page], access: $0.access, owner: .other($0.page))
             }
         }
         let numbers = changes.map { self.numbers[$0.place] }
@@ -151,14 +151,12 @@ struct ChurnedMemory {
     private static func place(ofPage page: Int) -> Int { page + page / 4 }
 
     private static func range(_ place: Int) -> GuestRange {
-        let first = MemoryMap.lowAperture.first.rawValue + UInt64(place) << Page.shift
+        let first = AddressMap.standard.apertures.low.first.rawValue + UInt64(place) << Page.shift
         guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
             preconditionFailure("place \(place) lies below 4 GiB")
         }
         return range
     }
-
-    private static func owner(_ page: Int) -> String { "churned page \(page)" }
 
     private static func sight(_ content: Content?) -> WatchedPlaces.Sight {
         content.map { .memory(Label(number: $0.page).word, $0.access) } ?? .absent

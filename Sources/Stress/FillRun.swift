@@ -75,7 +75,8 @@ public struct FillRun: Sendable {
         observer.begin("adding slots", total: wanted)
         while created < wanted, observer.goesOn(created) {
             let mapping = Mapping(
-                range: Self.range(created), backing: Backing(offset: UInt64(created) * Page.size), owner: "fill")
+                range: Self.range(created), backing: Backing(offset: UInt64(created) * Page.size),
+                owner: .other(created))
             let time = try change(&space, of: &machine, adding: [mapping])
             adds.append(time)
             addTime += time

@@ -19,7 +19,7 @@ func failure(_ message: String, status: Int32) -> ExitCode {
 func failure(_ error: MachineError) -> ExitCode {
     let status =
         switch error {
-        case .configuration: ExitStatus.usage
+        case .configuration, .board: ExitStatus.usage
         case .image, .imagePlacement, .pci: ExitStatus.badInput
         case .noKVM: ExitStatus.kvmMissing
         case .kvm, .host, .memory, .bus, .hostMemory: ExitStatus.hostError

@@ -46,7 +46,7 @@ struct LayoutReport: Encodable {
         self.policy = policy
         functions = layout.functions.count
         pieces = Pieces(
-            mapped: run.memory.rows.filter { $0.mapping.owner != "RAM" }.count,
+            mapped: run.memory.rows.filter { $0.mapping.owner != .ram }.count,
             trapped: run.memory.trapped.count)
         slots = run.slots
         edits = Edits(build: run.buildEdits, sizing: run.sizingEdits, placement: run.placementEdits)
@@ -73,7 +73,7 @@ struct LayoutText {
     init(_ report: LayoutReport, _ run: PCIRun) {
         let rows = run.memory.rows.map { row in
             [
-                row.mapping.owner, "\(row.mapping.range)", Self.size(row.mapping.range.size), "\(row.slot)",
+                "\(row.mapping.owner)", "\(row.mapping.range)", Self.size(row.mapping.range.size), "\(row.slot)",
                 row.mapping.access.rawValue,
             ]
         }

@@ -1,3 +1,4 @@
+import Board
 import Layouts
 import Memslots
 import PCI
@@ -14,7 +15,7 @@ struct MapFile {
         let mapped = memory.rows.map { row in
             MapPiece(
                 kind: Self.kind(of: row.mapping), first: row.mapping.range.first.rawValue,
-                last: row.mapping.range.last.rawValue, owner: row.mapping.owner, slot: row.slot)
+                last: row.mapping.range.last.rawValue, owner: "\(row.mapping.owner)", slot: row.slot)
         }
         let trapped = memory.trapped.map { region in
             MapPiece(
@@ -29,9 +30,10 @@ struct MapFile {
 
     private static func kind(of mapping: Mapping) -> MapPiece.Kind {
         switch mapping.owner {
-        case "RAM": .ram
-        case "extra slot": .extra
-        default: mapping.owner.hasSuffix("ROM") ? .rom : .bar
+        case .ram: .ram
+        case .extra, .other: .extra
+        case .bar: .bar
+        case .rom: .rom
         }
     }
 }

@@ -58,7 +58,7 @@ struct PlanCommand: ParsableCommand {
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
-        do throws(AssignmentError) {
+        do throws(PlanError) {
             plan = try Plan(layout, policy: slots, host: host)
         } catch {
             throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)

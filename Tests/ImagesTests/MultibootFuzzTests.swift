@@ -3,6 +3,8 @@ import Memslots
 import PropertySupport
 import Testing
 
+@testable import Board
+
 /// Mutations of good kernels: none traps, and whatever is accepted can be loaded and told of.
 @Suite struct MultibootFuzzTests {
     private static let mutationsPerCase = 3000
@@ -23,7 +25,8 @@ import Testing
                 accepted += image.format == .multiboot ? 1 : 0
                 try #require(isSound(image, fileSize: bytes.count), "seed \(seed), step \(step)")
                 _ = try? MultibootInfo(
-                    for: image, lowRAM: .random(in: 0...UInt64.max, using: &random), highRAM: 0, commandLine: [],
+                    for: image, ram: RAMLayout(low: .random(in: 0...UInt64.max, using: &random), high: 0),
+                    commandLine: [],
                     modules: [MultibootInfo.Module(string: [], size: 0x5000)])
             }
         }

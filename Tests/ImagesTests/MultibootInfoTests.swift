@@ -3,6 +3,8 @@ import Memslots
 import PropertySupport
 import Testing
 
+@testable import Board
+
 /// What a kernel would read in the information, and where all of it lies.
 @Suite struct MultibootInfoTests {
     private func image(_ ranges: [GuestRange]) throws -> Image {
@@ -20,7 +22,7 @@ import Testing
 
     @Test func aKernelReadsWhatItWasGiven() throws {
         let info = try MultibootInfo(
-            for: try image([range(0x10_0000, 0x1234)]), lowRAM: 128 << 20, highRAM: 5 << 30,
+            for: try image([range(0x10_0000, 0x1234)]), ram: RAMLayout(low: 128 << 20, high: 5 << 30),
             commandLine: Array("kernel a b".utf8),
             modules: [
                 MultibootInfo.Module(string: Array("one x".utf8), size: 5000),
@@ -51,7 +53,7 @@ import Testing
     @Test(arguments: [(UInt64(64 << 10), UInt32(64), UInt32(0)), (640 << 10, 640, 0), (1 << 20, 640, 0)])
     func littleMemory(size: UInt64, lower: UInt32, upper: UInt32) throws {
         let info = try MultibootInfo(
-            for: try image([range(0x8000, 0x1000)]), lowRAM: size, highRAM: 0, commandLine: [], modules: [])
+            for: try image([range(0x8000, 0x1000)]), ram: RAMLayout(low: size, high: 0), commandLine: [], modules: [])
         let kernel = InfoReader(info)
         #expect(kernel.word(4) == lower && kernel.word(8) == upper)
         #expect(kernel.map.reduce(0) { $0 + $1.length } == size)
@@ -61,12 +63,12 @@ import Testing
     @Test func anImageThatTakesAllLeavesNoRoom() throws {
         let image = try image([range(0x1000, (1 << 20) - 0x1000)])
         #expect(throws: MultibootError.self) {
-            try MultibootInfo(for: image, lowRAM: 1 << 20, highRAM: 0, commandLine: [], modules: [])
+            try MultibootInfo(for: image, ram: RAMLayout(low: 1 << 20, high: 0), commandLine: [], modules: [])
         }
         let module = MultibootInfo.Module(string: [], size: 1 << 20)
         #expect(throws: MultibootError.noRoom(what: "module 0", size: 1 << 20)) {
             try MultibootInfo(
-                for: image, lowRAM: (2 << 20) - 1, highRAM: 0, commandLine: [], modules: [module])
+                for: image, ram: RAMLayout(low: (2 << 20) - 1, high: 0), commandLine: [], modules: [module])
         }
     }
 
@@ -93,7 +95,8 @@ import Testing
             let info: MultibootInfo
             do {
                 info = try MultibootInfo(
-                    for: try image(segments), lowRAM: lowRAM, highRAM: 0, commandLine: commandLine, modules: modules)
+                    for: try image(segments), ram: RAMLayout(low: lowRAM, high: 0), commandLine: commandLine,
+                    modules: modules)
             } catch is MultibootError {
                 continue
             }

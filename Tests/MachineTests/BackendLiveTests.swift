@@ -81,11 +81,11 @@ struct BackendLiveTests {
         let range = GuestRange(at: 0xd000_0000, size: 0x1000)
         let backing = try machine.allocate(0x1000)
         let table = try #require(machine.read(count: 0x1000, at: GuestAddress(0x1000)))
-        try machine.changeMemory(adding: [Mapping(range: range, backing: backing, owner: "tables")])
+        try machine.changeMemory(adding: [Mapping(range: range, backing: backing, owner: .other(0))])
         #expect(machine.write(table, at: range.first))
         try machine.changeMemory(
             removing: [range],
-            adding: [Mapping(range: range, backing: backing, access: .readOnly, owner: "tables")])
+            adding: [Mapping(range: range, backing: backing, access: .readOnly, owner: .other(0))])
         #expect(try machine.run(timeout: .seconds(10)).outcome == .exited(0))
     }
 

@@ -28,9 +28,9 @@ struct MemoryLiveTests {
         arguments: SlotPolicy.allCases, [1, 2])
     func readsWhileChanging(policy: SlotPolicy, vcpus: Int) throws {
         let machine = try makeMachine(Self.reader, policy: policy, vcpus: vcpus)
-        let old = try page(of: machine, filledWith: 0x11, owner: "old")
-        let new = try page(of: machine, filledWith: 0x22, owner: "new")
-        let neighbour = try page(of: machine, filledWith: 0x33, owner: "neighbour")
+        let old = try page(of: machine, filledWith: 0x11, owner: .other(1))
+        let new = try page(of: machine, filledWith: 0x22, owner: .other(2))
+        let neighbour = try page(of: machine, filledWith: 0x33, owner: .other(3))
         let beside = GuestRange(at: 0xd000_1000, size: 0x1000)
         let elsewhere = GuestRange(at: 0xd100_0000, size: 0x1000)
         try machine.changeMemory(adding: [old.mapping(at: Self.home), neighbour.mapping(at: beside)])
@@ -65,7 +65,7 @@ struct MemoryLiveTests {
             0xbb, 0, 0, 0, 0xd0, 0xc6, 0x03, 1, 0xc6, 0x83, 0, 0x20, 0, 0, 1, 0xc6, 0x83, 0, 0x50, 0, 0, 1, 0xf4,
         ]
         let machine = try makeMachine(code, policy: policy)
-        let pages = try (0..<6).map { try page(of: machine, filledWith: 0, owner: "page \($0)") }
+        let pages = try (0..<6).map { try page(of: machine, filledWith: 0, owner: .other($0)) }
         let ranges = (0..<6).map { GuestRange(at: 0xd000_0000 + UInt64($0) << 12, size: 0x1000) }
         try machine.changeMemory(adding: zip(pages, ranges).map { $0.mapping(at: $1) })
         let all = GuestRange(at: 0xd000_0000, size: 0x6000)
@@ -86,7 +86,7 @@ struct MemoryLiveTests {
     @Test("a refused change names the owners and leaves everything as it was")
     func refusedChange() throws {
         let machine = try makeMachine(TinyGuest.spin, policy: .separate)
-        let one = try page(of: machine, filledWith: 1, owner: "00:04.0 BAR 2")
+        let one = try page(of: machine, filledWith: 1, owner: .bar(function: 0x20, number: 2))
         try machine.changeMemory(adding: [one.mapping(at: Self.home)])
         let before = TableDump(machine.slots)
         let error = #expect(throws: MachineError.self) {
@@ -106,7 +106,7 @@ struct MemoryLiveTests {
         let mappings = try (0..<count).map { number in
             Mapping(
                 range: GuestRange(at: 0xc000_0000 + UInt64(number) << 13, size: 0x1000),
-                backing: try machine.allocate(0x1000), owner: "page")
+                backing: try machine.allocate(0x1000), owner: .other(0))
         }
         let before = try #require(try KernelFigures.ofHost().bytes("VmallocUsed"))
         try machine.changeMemory(adding: mappings)
@@ -131,14 +131,14 @@ struct MemoryLiveTests {
 
     private struct TestPage {
         let backing: Backing
-        let owner: String
+        let owner: MappingOwner
 
         func mapping(at range: GuestRange) -> Mapping {
             Mapping(range: range, backing: backing, owner: owner)
         }
     }
 
-    private func page(of machine: GuestMachine, filledWith byte: UInt8, owner: String) throws -> TestPage {
+    private func page(of machine: GuestMachine, filledWith byte: UInt8, owner: MappingOwner) throws -> TestPage {
         let page = TestPage(backing: try machine.allocate(0x1000), owner: owner)
         // The monitor writes through a mapping, so there has to be one for a moment.
         let scratch = GuestRange(at: 0xe000_0000, size: 0x1000)

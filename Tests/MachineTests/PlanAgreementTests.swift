@@ -1,3 +1,4 @@
+import Board
 import LayoutFixtures
 import Memslots
 import PCI
@@ -16,6 +17,16 @@ private struct Agreeing: SlotInstaller {
     mutating func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] { [] }
 }
 
+extension MappingOwner {
+    /// The function whose BAR or ROM it is.
+    fileprivate var function: UInt16? {
+        switch self {
+        case .bar(let function, _), .rom(let function): function
+        case .ram, .extra, .other: nil
+        }
+    }
+}
+
 /// The machine's own way from functions to slots, without KVM, against the plan.
 @Suite("A plan and a machine")
 struct PlanAgreementTests {
@@ -26,7 +37,7 @@ struct PlanAgreementTests {
 
         var configuration = MachineConfiguration()
         configuration.functions = layout.byAddress
-        let machine = MachineLayout(configuration, physicalAddressBits: plan.host.physicalAddressBits)
+        let machine = try MachineLayout(configuration, physicalAddressBits: plan.host.physicalAddressBits)
         var pci = try #require(try machine.makePCIDevices())
         var offset: UInt64 = 0
         for (owner, size) in pci.backedRegisters {
@@ -34,7 +45,7 @@ struct PlanAgreementTests {
             offset += size
         }
         let mappings = pci.allMappings()
-        let windows = [MemoryMap.lowAperture, try #require(machine.highAperture)].map {
+        let windows = [machine.board.apertures.low, try #require(machine.board.apertures.high)].map {
             HostWindow(aperture: $0, host: (1 << 46) + $0.first.rawValue)
         }
         var space = AddressSpace(
@@ -49,7 +60,7 @@ struct PlanAgreementTests {
         // A run of 20,000 pieces, planned anew for each of 4096 functions, would take minutes.
         guard layout.functions.count <= 256 else { return }
         let before = space.table.edits.total
-        for function in Dictionary(grouping: mappings, by: { $0.owner.prefix { $0 != " " } }).values {
+        for function in Dictionary(grouping: mappings, by: { $0.owner.function }).values {
             try space.change(removing: function.map(\.range), through: &kernel)
             try space.change(adding: function, through: &kernel)
         }

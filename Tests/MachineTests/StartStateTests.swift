@@ -1,3 +1,4 @@
+import Board
 import Images
 import KVM
 import Layouts
@@ -10,9 +11,9 @@ import Testing
 struct StartStateTests {
     @Test("RAM up to 3 GiB is one piece; the rest lies from 4 GiB on, and the hole stays free")
     func ramLayout() {
-        #expect(RAMLayout(memory: 4096).mappings(offset: 0).map(\.range) == [GuestRange(at: 0, size: 4096)])
-        #expect(RAMLayout(memory: 3 << 30).mappings(offset: 0).map(\.range) == [GuestRange(at: 0, size: 3 << 30)])
-        let five = RAMLayout(memory: 5 << 30).mappings(offset: 0)
+        #expect(RAMLayout(memory: 4096).ranges == [GuestRange(at: 0, size: 4096)])
+        #expect(RAMLayout(memory: 3 << 30).ranges == [GuestRange(at: 0, size: 3 << 30)])
+        let five = RAMLayout(memory: 5 << 30).mappings(of: Backing(offset: 0))
         #expect(five.map(\.range) == [GuestRange(at: 0, size: 3 << 30), GuestRange(at: 4 << 30, size: 2 << 30)])
         #expect(five.map(\.backing.offset) == [0, 3 << 30])
         #expect(RAMLayout(memory: .max & ~4095).end == .max)
@@ -20,7 +21,7 @@ struct StartStateTests {
 
     @Test("no piece of RAM has more pages than a slot may")
     func hugeRAM() {
-        let mappings = RAMLayout(memory: 40 << 40).mappings(offset: 0)
+        let mappings = RAMLayout(memory: 40 << 40).mappings(of: Backing(offset: 0))
         #expect(mappings.allSatisfy { $0.range.pages <= SlotLimits.maximumPages })
         #expect(mappings.reduce(0) { $0 + $1.range.size } == 40 << 40)
     }

@@ -14,7 +14,7 @@ import Testing
         let mappings = places.enumerated().map { number, place in
             Mapping(
                 range: .frames(place.from, place.pages), backing: Backing(offset: UInt64(number) << 20),
-                owner: "\(number)")
+                owner: .other(Int(number)))
         }
         try world.change(adding: mappings)
         world.kvm.startCounting()
@@ -81,16 +81,16 @@ import Testing
     @Test func mappingOfAnotherSizeIsDeletedAndCreated() throws {
         var world = World(policy: .separate)
         let backing = Backing(offset: 0)
-        try world.change(adding: [Mapping(range: .frames(8, 2), backing: backing, owner: "a")])
+        try world.change(adding: [Mapping(range: .frames(8, 2), backing: backing, owner: .other(0))])
         world.kvm.startCounting()
         try world.change(
-            removing: [.frames(8, 2)], adding: [Mapping(range: .frames(20, 3), backing: backing, owner: "a")])
+            removing: [.frames(8, 2)], adding: [Mapping(range: .frames(20, 3), backing: backing, owner: .other(0))])
         #expect(world.kvm.calls.count == 2 && world.problem == nil)
     }
 
     @Test func mappingOfOtherAccessIsDeletedAndCreated() throws {
         var world = World(policy: .separate)
-        var mapping = Mapping(range: .frames(8, 2), backing: Backing(offset: 0), owner: "a")
+        var mapping = Mapping(range: .frames(8, 2), backing: Backing(offset: 0), owner: .other(0))
         try world.change(adding: [mapping])
         world.kvm.startCounting()
         mapping.access = .readOnly
@@ -102,7 +102,7 @@ import Testing
     @Test func aliasesMoveTogether() throws {
         var world = World(policy: .separate)
         func mapping(_ frame: UInt64) -> Mapping {
-            Mapping(range: .frames(frame), backing: Backing(offset: 0x5000), owner: "alias")
+            Mapping(range: .frames(frame), backing: Backing(offset: 0x5000), owner: .other(0))
         }
         try world.change(adding: [mapping(1), mapping(3)])
         world.kvm.startCounting()

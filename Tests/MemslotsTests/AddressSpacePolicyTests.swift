@@ -7,7 +7,8 @@ import Testing
     /// A mapping whose backing follows the guest, so that neighbours are neighbours in the host with and without window.
     private static func mapping(_ frame: UInt64, _ pages: UInt64 = 1, _ access: Access = .readWrite) -> Mapping {
         Mapping(
-            range: .frames(frame, pages), backing: Backing(offset: frame << 12), access: access, owner: "at \(frame)")
+            range: .frames(frame, pages), backing: Backing(offset: frame << 12), access: access,
+            owner: .other(Int(frame)))
     }
 
     private static func world(_ policy: SlotPolicy, _ mappings: [Mapping]) throws -> World {
@@ -90,7 +91,7 @@ import Testing
 
     @Test(arguments: [(UInt64(1), 1), (2, 2)])
     func runHasAtMost2To31Minus1Pages(pages: UInt64, count: Int) {
-        let huge = Mapping(range: .frames(0, (1 << 31) - 2), backing: Backing(offset: 0), owner: "huge")
+        let huge = Mapping(range: .frames(0, (1 << 31) - 2), backing: Backing(offset: 0), owner: .other(0))
         let next = PlacedMapping(mapping: Self.mapping((1 << 31) - 2, pages), host: huge.range.size, isInWindow: true)
         var runs: [SlotPlanner.Run] = []
         SlotPlanner.append(PlacedMapping(mapping: huge, host: 0, isInWindow: true), to: &runs)

@@ -4,7 +4,9 @@ import Testing
 
 /// A change that breaks a rule makes no call and changes nothing.
 @Suite(.serialized) struct AddressSpaceRefusalTests {
-    private static func mapping(_ range: GuestRange, offset: UInt64 = 0x10_0000, owner: String = "new") -> Mapping {
+    private static func mapping(_ range: GuestRange, offset: UInt64 = 0x10_0000, owner: MappingOwner = .other(1))
+        -> Mapping
+    {
         Mapping(range: range, backing: Backing(offset: offset), owner: owner)
     }
 
@@ -14,7 +16,7 @@ import Testing
     ) throws -> AddressSpaceError? {
         var world = World(policy: policy, userSlots: userSlots)
         try world.change(adding: [
-            mapping(.frames(0x1000, 4), offset: 0, owner: "old"), mapping(.frames(0x5000), owner: "far"),
+            mapping(.frames(0x1000, 4), offset: 0, owner: .other(2)), mapping(.frames(0x5000), owner: .other(3)),
         ])
         world.kvm.startCounting()
         let before = world
@@ -29,7 +31,7 @@ import Testing
     }
 
     private static func rule(_ error: AddressSpaceError?) -> SlotRule? {
-        guard case .rule(let violation, owner: "new") = error else { return nil }
+        guard case .rule(let violation, owner: .other(1)) = error else { return nil }
         return violation.rule
     }
 
@@ -76,7 +78,7 @@ import Testing
     func overlapWithAMappingNamesIt(policy: SlotPolicy, range: GuestRange) throws {
         let error = try Self.refusal(policy, adding: [Self.mapping(range)])
         guard case .overlap(let new, let old) = error else { throw Unexpected(error) }
-        #expect(new.owner == "new" && old.owner == "old")
+        #expect(new.owner == .other(1) && old.owner == .other(2))
     }
 
     @Test(
@@ -135,7 +137,7 @@ import Testing
 
     @Test func errorsSayWhoAndWhere() throws {
         let overlap = "\(try Self.refusal(.separate, adding: [Self.mapping(.frames(0x1003))]) as Any)"
-        for part in ["new", "0x1003000-0x1003fff", "old", "0x1000000-0x1003fff"] { #expect(overlap.contains(part)) }
+        for part in ["mapping 1", "0x1003000-0x1003fff", "mapping 2", "0x1000000-0x1003fff"] { #expect(overlap.contains(part)) }
         let limit = "\(AddressSpaceError.tooManySlots(needed: 5, limit: 4))"
         for part in ["5", "4", "KVM_CAP_NR_MEMSLOTS"] { #expect(limit.contains(part)) }
         #expect("\(AddressSpaceError.notMapped(.frames(1)))".contains("0x1000-0x1fff"))

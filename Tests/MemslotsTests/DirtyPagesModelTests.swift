@@ -19,7 +19,7 @@ import Testing
             unmapped = (0..<12).map { number in
                 Mapping(
                     range: .frames(0, 2 + UInt64(number) % 2), backing: Backing(offset: UInt64(number) * 3 << 12),
-                    access: number % 5 == 0 ? .readOnly : .readWrite, owner: "\(number)")
+                    access: number % 5 == 0 ? .readOnly : .readWrite, owner: .other(Int(number)))
             }
         }
 

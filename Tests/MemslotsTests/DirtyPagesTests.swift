@@ -14,7 +14,7 @@ import Testing
 
     private static func mapping(_ number: UInt64) -> Mapping {
         Mapping(
-            range: .frames(0x1000 + 2 * number, 2), backing: Backing(offset: number << 16), owner: "\(number)")
+            range: .frames(0x1000 + 2 * number, 2), backing: Backing(offset: number << 16), owner: .other(Int(number)))
     }
 
     private static let all = GuestRange.frames(0x1000, 64)
@@ -181,7 +181,8 @@ import Testing
 
     /// After an undo that failed a slot may begin inside a mapping; what was written through it counts all the same.
     @Test func slotThatBeginsInsideAMappingIsHarvested() {
-        let mapping = Mapping(range: .frames(8, 4), backing: Backing(offset: 0x5000), owner: "00:04.0 BAR 2")
+        let mapping = Mapping(
+            range: .frames(8, 4), backing: Backing(offset: 0x5000), owner: .bar(function: 0x20, number: 2))
         var mappings = MappingSet()
         mappings.apply(
             ChangeLists.Change(added: [PlacedMapping(mapping: mapping, host: 0x1000_5000, logsDirtyPages: true)]))

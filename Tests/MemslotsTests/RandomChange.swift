@@ -72,7 +72,7 @@ struct RandomChange {
         return Mapping(
             range: range, backing: Backing(id: follows ? 0 : 1, offset: page << 12),
             access: Int.random(in: 0..<4, using: &random) == 0 ? .readOnly : .readWrite,
-            owner: "m\(random.next() & 0xffff)")
+            owner: .other(Int(random.next() & 0xffff)))
     }
 
     // MARK: What should come of it

@@ -1,3 +1,4 @@
+import Board
 import Memslots
 import PCI
 import Testing

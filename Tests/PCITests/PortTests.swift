@@ -1,3 +1,4 @@
+import Board
 import Devices
 import PCI
 import PropertySupport

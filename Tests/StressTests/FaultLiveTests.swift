@@ -1,3 +1,4 @@
+import Board
 import Layouts
 import LiveSupport
 import Machine
@@ -56,12 +57,15 @@ struct FaultLiveTests {
 
     private static func range(_ place: Int) throws -> GuestRange {
         try #require(
-            GuestRange(first: GuestAddress(MemoryMap.lowAperture.first.rawValue + UInt64(place) << 12), size: 4096))
+            GuestRange(
+                first: GuestAddress(AddressMap.standard.apertures.low.first.rawValue + UInt64(place) << 12), size: 4096)
+        )
     }
 
     private static func mapping(_ place: Int, page: Int, _ access: Access = .readWrite) throws -> Mapping {
         Mapping(
-            range: try range(place), backing: Backing(offset: UInt64(page) << 12), access: access, owner: "page \(page)"
+            range: try range(place), backing: Backing(offset: UInt64(page) << 12), access: access,
+            owner: .other(Int(page))
         )
     }
 

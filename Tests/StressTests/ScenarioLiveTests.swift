@@ -1,3 +1,4 @@
+import Board
 import Layouts
 import LiveSupport
 import Machine
@@ -95,10 +96,10 @@ struct ScenarioLiveTests {
         var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
         configuration.spareMemory = 4096
         let machine = try GuestMachine(configuration, flat: image)
-        let page = try #require(GuestRange(first: MemoryMap.lowAperture.first, size: 4096))
+        let page = try #require(GuestRange(first: AddressMap.standard.apertures.low.first, size: 4096))
         if let access {
             try machine.changeMemory(
-                adding: [Mapping(range: page, backing: try machine.allocate(4096), access: access, owner: "page")])
+                adding: [Mapping(range: page, backing: try machine.allocate(4096), access: access, owner: .other(0))])
             #expect(machine.write(Label(number: 7).bytes, at: page.first))
         }
         var watched = WatchedPlaces(machine, vcpus: vcpus)

@@ -86,7 +86,7 @@ private final class TimedInstaller {
         mappings = stride(from: 0, to: size, by: Int(Page.size)).map { offset in
             Mapping(
                 range: ScatteredPages.range(first + offset, size: Page.size), backing: Backing(offset: offset),
-                owner: "00:04.0 BAR 2")
+                owner: .bar(function: 0x20, number: 2))
         }
     }
 

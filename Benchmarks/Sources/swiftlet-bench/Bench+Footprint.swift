@@ -13,7 +13,7 @@ extension Bench {
         }
         let size: UInt64 = 64 << 30
         let huge = Mapping(
-            range: ScatteredPages.range(4 << 30, size: size), backing: Backing(offset: 2 << 20), owner: "64 GiB")
+            range: ScatteredPages.range(4 << 30, size: size), backing: Backing(offset: 2 << 20), owner: .other(0))
         try footprint("one slot of 64 GiB", [huge], rounds: rounds(7))
     }
 

@@ -1,3 +1,4 @@
+import Board
 import Floor
 import Images
 import Layouts
@@ -62,7 +63,8 @@ extension Bench {
         try machine(configuration).slots.all.dropFirst().enumerated().map { number, slot in
             floor_slot(
                 id: UInt32(number + 1), flags: slot.flags.rawValue, guest: slot.range.first.rawValue,
-                size: slot.range.size, offset: slot.range.first.rawValue - MemoryMap.lowAperture.first.rawValue)
+                size: slot.range.size,
+                offset: slot.range.first.rawValue - AddressMap.standard.apertures.low.first.rawValue)
         }
     }
 

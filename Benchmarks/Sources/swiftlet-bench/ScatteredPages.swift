@@ -42,7 +42,7 @@ struct ScatteredPages {
         mappings = slots.map { slot in
             Mapping(
                 range: Self.range(slot.guest, size: slot.size), backing: Backing(offset: backingOffset + slot.offset),
-                owner: "00:04.0 BAR 2")
+                owner: .bar(function: 0x20, number: 2))
         }
     }
 

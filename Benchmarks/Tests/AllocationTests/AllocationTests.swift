@@ -134,7 +134,7 @@ private struct Space {
             first: GuestAddress(Self.aperture + (UInt64(number) * 3 + row) * Page.size), size: Page.size)
         return Mapping(
             range: try #require(range), backing: Backing(offset: UInt64(number) * Page.size), access: access,
-            owner: "00:04.0 BAR 2")
+            owner: .bar(function: 0x20, number: 2))
     }
 
     mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws {

@@ -1,0 +1,165 @@
+public import Memslots
+
+/// Where everything lies in a machine's guest-physical memory: RAM, PCI configuration space, apertures, interrupt controllers.
+public struct AddressMap: Hashable, Sendable {
+    /// What can be chosen; nil takes the usual place.
+    public struct Choices: Hashable, Sendable {
+        public var lowAperture: GuestRange?
+        public var highAperture: GuestRange?
+        /// The number of PCI buses, 1 to 256: configuration space has 1 MiB for each.
+        public var buses: Int?
+
+        public init(lowAperture: GuestRange? = nil, highAperture: GuestRange? = nil, buses: Int? = nil) {
+            self.lowAperture = lowAperture
+            self.highAperture = highAperture
+            self.buses = buses
+        }
+
+        /// These choices, and where they have none those of `other`.
+        public func filled(from other: Choices) -> Choices {
+            Choices(
+                lowAperture: lowAperture ?? other.lowAperture, highAperture: highAperture ?? other.highAperture,
+                buses: buses ?? other.buses)
+        }
+    }
+
+    /// A part of guest-physical memory with a purpose.
+    public struct Area: Hashable, Sendable {
+        public let name: String
+        public let range: GuestRange
+    }
+
+    public let ram: RAMLayout
+    public let buses: Int
+    /// PCI configuration space by memory (ECAM; PCIe, 7.2.2), at the beginning of the hole in the RAM.
+    public let ecam: GuestRange
+    public let apertures: Apertures
+    /// What no processor of the machine can address; nil with 64 address bits.
+    public let beyond: GuestRange?
+
+    /// From the IOAPIC up to 4 GiB; local APICs, scratch memory and the pages for real mode lie there, and no mapping.
+    public static let interruptControllers = constantRange(0xfec0_0000, size: (4 << 30) - 0xfec0_0000)
+    /// The first of the four pages that some Intel processors need for real mode.
+    public static let realModePages: UInt32 = 0xfffb_c000
+    /// The last page below 4 GiB, where processors begin after a reset.
+    public static let resetPage = GuestAddress(0xffff_f000)
+    /// The memory of a device that keeps what is written to it.
+    public static let scratchMemory: UInt64 = 0xff00_0000
+    /// Bytes of configuration space for one bus.
+    public static let ecamBytesPerBus: UInt64 = 1 << 20
+
+    /// The map of a machine without RAM, with 48 address bits and nothing chosen.
+    public static let standard = AddressMap(standardFor: RAMLayout(memory: 0), addressBits: 48)
+
+    /// Places everything.
+    ///
+    /// - Parameters:
+    ///   - memory: the RAM in bytes.
+    ///   - addressBits: the bits of a guest-physical address.
+    /// - Throws: the first choice that cannot be, with what it collides with.
+    public init(memory: UInt64, addressBits: Int, choices: Choices = Choices()) throws(AddressMapError) {
+        let ram = RAMLayout(memory: memory)
+        guard (1...256).contains(choices.buses ?? 256) else { throw .buses(choices.buses ?? 256) }
+        self.init(standardFor: ram, addressBits: addressBits, choices)
+        try checkLow(choices.lowAperture)
+        try checkHigh(choices.highAperture, addressBits: addressBits)
+    }
+
+    private init(standardFor ram: RAMLayout, addressBits: Int, _ choices: Choices = Choices()) {
+        self.ram = ram
+        buses = choices.buses ?? 256
+        let ecam = constantRange(RAMLayout.hole.first.rawValue, size: UInt64(buses) * Self.ecamBytesPerBus)
+        self.ecam = ecam
+        let behindECAM = ecam.last.rawValue + 1
+        apertures = Apertures(
+            low: choices.lowAperture
+                ?? constantRange(behindECAM, size: Self.interruptControllers.first.rawValue - behindECAM),
+            high: choices.highAperture ?? Self.highAperture(above: ram, addressBits: addressBits))
+        beyond =
+            addressBits < 64
+            ? GuestRange(first: GuestAddress(1 << UInt64(addressBits)), last: GuestAddress(.max)) : nil
+    }
+
+    /// The addresses above 4 GiB and all RAM: 16 TiB, or up to the last address that a processor has; nil where that leaves none.
+    private static func highAperture(above ram: RAMLayout, addressBits: Int) -> GuestRange? {
+        let gigabyte: UInt64 = 1 << 30
+        let (end, overflow) = max(ram.end, RAMLayout.highStart).addingReportingOverflow(gigabyte - 1)
+        guard !overflow, addressBits < 64 else { return nil }
+        let first = end / gigabyte * gigabyte
+        let last = min((1 << UInt64(addressBits)) - 1, first + (16 << 40) - 1)
+        return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
+    }
+
+    /// Throws where the highest bus with a function is none of the machine's.
+    public func checkBuses(of highest: UInt8?) throws(AddressMapError) {
+        if let highest, Int(highest) >= buses { throw .noSuchBus(bus: highest, buses: buses) }
+    }
+
+    /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and what cannot be addressed.
+    public var reserved: [GuestRange] {
+        ram.ranges + [ecam, Self.interruptControllers] + (beyond.map { [$0] } ?? [])
+    }
+
+    /// The parts of guest-physical memory that have a purpose, by address. Configuration space and the high aperture are there on
+    /// machines with functions only. A plan may give apertures that are larger than those of the map.
+    public func areas(hasFunctions: Bool, apertures planned: Apertures? = nil) -> [Area] {
+        let apertures = planned ?? apertures
+        var areas = [Area(name: "low aperture", range: apertures.low), Self.controllers]
+        if hasFunctions {
+            areas += [configurationSpace] + (apertures.high.map { [Area(name: "high aperture", range: $0)] } ?? [])
+        }
+        let lowEnd = min(RAMLayout.hole.first.rawValue, apertures.low.first.rawValue)
+        if let low = GuestRange(first: GuestAddress(0), size: lowEnd) {
+            areas.append(Area(name: "RAM below \(lowEnd == 3 << 30 ? "3 GiB" : hexadecimal(lowEnd))", range: low))
+        }
+        if let high = apertures.high, high.first.rawValue > RAMLayout.highStart {
+            let room = constantRange(RAMLayout.highStart, size: high.first.rawValue - RAMLayout.highStart)
+            areas.append(Area(name: "RAM from 4 GiB on", range: room))
+        }
+        return areas.sorted { $0.range.first < $1.range.first }
+    }
+}
+
+// MARK: - Choices that cannot be
+
+extension AddressMap {
+    private static let controllers = Area(name: "interrupt controllers", range: interruptControllers)
+    private var configurationSpace: Area { Area(name: "configuration space (ECAM)", range: ecam) }
+
+    private func checkLow(_ chosen: GuestRange?) throws(AddressMapError) {
+        guard let chosen else { return }
+        let aperture = Area(name: "low aperture", range: chosen)
+        try Self.checkAlignment(of: aperture)
+        guard chosen.last < RAMLayout.highStart.address else { throw .lowApertureAbove4GiB(aperture) }
+        try check(aperture, against: [configurationSpace, Self.controllers])
+    }
+
+    private func checkHigh(_ chosen: GuestRange?, addressBits: Int) throws(AddressMapError) {
+        guard let chosen else { return }
+        let aperture = Area(name: "high aperture", range: chosen)
+        try Self.checkAlignment(of: aperture)
+        guard addressBits >= 64 || chosen.last.rawValue >> UInt64(addressBits) == 0 else {
+            throw .beyondAddressBits(aperture, bits: addressBits)
+        }
+        try check(
+            aperture,
+            against: [configurationSpace, Area(name: "low aperture", range: apertures.low), Self.controllers])
+    }
+
+    private static func checkAlignment(of area: Area) throws(AddressMapError) {
+        guard area.range.first.isPageAligned, area.range.last.rawValue & (Page.size - 1) == Page.size - 1 else {
+            throw .misaligned(area)
+        }
+    }
+
+    private func check(_ aperture: Area, against others: [Area]) throws(AddressMapError) {
+        for other in ram.ranges.map({ Area(name: "RAM", range: $0) }) + others
+        where aperture.range.overlaps(other.range) {
+            throw .overlap(aperture, with: other)
+        }
+    }
+}
+
+extension UInt64 {
+    fileprivate var address: GuestAddress { GuestAddress(self) }
+}

@@ -1,0 +1,34 @@
+internal import Memslots
+
+/// A choice that no address map can have.
+public enum AddressMapError: Error, Hashable, Sendable {
+    /// An area that does not begin and end at page boundaries.
+    case misaligned(AddressMap.Area)
+    case overlap(AddressMap.Area, with: AddressMap.Area)
+    case lowApertureAbove4GiB(AddressMap.Area)
+    case beyondAddressBits(AddressMap.Area, bits: Int)
+    /// A number of buses outside 1 to 256.
+    case buses(Int)
+    /// A function on a bus that the machine does not have.
+    case noSuchBus(bus: UInt8, buses: Int)
+}
+
+extension AddressMapError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .misaligned(let area): "\(text(area)) does not begin and end at page boundaries (4096 bytes)"
+        case .overlap(let area, let other): "\(text(area)) overlaps \(text(other))"
+        case .lowApertureAbove4GiB(let area): "\(text(area)) passes 4 GiB, where 32-bit BARs end"
+        case .beyondAddressBits(let area, let bits):
+            "\(text(area)) passes the last guest-physical address of \(bits) bits, \(hexadecimal(1 << UInt64(bits) - 1))"
+        case .buses(let count): "\(count) PCI buses: a machine has 1 to 256"
+        case .noSuchBus(let bus, let buses):
+            "there is a function on bus \(bus), and the machine has bus\(buses == 1 ? "" : "es 0 to \(buses - 1)")"
+                + (buses == 1 ? " 0 only" : " only")
+        }
+    }
+
+    private func text(_ area: AddressMap.Area) -> String {
+        "the \(area.name) at \(area.range)"
+    }
+}

@@ -1,0 +1,65 @@
+public import Memslots
+
+/// Where RAM lies in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between them belongs to
+/// devices.
+public struct RAMLayout: Hashable, Sendable {
+    /// The addresses between the two parts of the RAM.
+    public static let hole = constantRange(3 << 30, size: 1 << 30)
+    /// The first address of the RAM's upper part.
+    public static let highStart: UInt64 = 4 << 30
+
+    /// Bytes below the hole.
+    public let low: UInt64
+    /// Bytes from 4 GiB on.
+    public let high: UInt64
+
+    /// - Parameter memory: the RAM in bytes.
+    public init(memory: UInt64) {
+        low = min(memory, Self.hole.first.rawValue)
+        high = memory - low
+    }
+
+    init(low: UInt64, high: UInt64) {
+        self.low = min(low, Self.hole.first.rawValue)
+        self.high = high
+    }
+
+    /// The address behind all RAM; `UInt64.max` where that passes the address space.
+    public var end: UInt64 {
+        guard high > 0 else { return low }
+        let (end, overflow) = Self.highStart.addingReportingOverflow(high)
+        return overflow ? .max : end
+    }
+
+    /// The ranges of the RAM, by address. There are more than two only where one would have more pages than a slot can.
+    public var ranges: [GuestRange] {
+        var ranges: [GuestRange] = []
+        for (start, size) in [(0, low), (Self.highStart, high)] {
+            var done: UInt64 = 0
+            while done < size {
+                let piece = min(size - done, 4 << 40)
+                guard let range = GuestRange(first: GuestAddress(start + done), size: piece) else { break }
+                ranges.append(range)
+                done += piece
+            }
+        }
+        return ranges
+    }
+
+    /// The mappings of the RAM, whose memory begins at `backing`.
+    public func mappings(of backing: Backing) -> [Mapping] {
+        var backing = backing
+        return ranges.map { range in
+            defer { backing.offset += range.size }
+            return Mapping(range: range, backing: backing, owner: .ram)
+        }
+    }
+}
+
+/// A range that constants describe.
+func constantRange(_ first: UInt64, size: UInt64) -> GuestRange {
+    guard let range = GuestRange(first: GuestAddress(first), size: size) else {
+        preconditionFailure("\(size) bytes from \(hexadecimal(first)) on pass the address space")
+    }
+    return range
+}

@@ -1,0 +1,37 @@
+/// Whose memory a mapping shows.
+///
+/// PCI functions go by their requester ID: bus, device and function in 16 bits (PCI 3.0, 3.2.2.3).
+public enum MappingOwner: Hashable, Sendable {
+    case ram
+    /// Memory beside the RAM that a machine's configuration asks for.
+    case extra
+    case bar(function: UInt16, number: UInt8)
+    case rom(function: UInt16)
+    /// Memory that a user of the library maps, by a number of the user's own.
+    case other(Int)
+}
+
+extension MappingOwner: CustomStringConvertible {
+    /// The owner for people: `RAM`, `00:04.0 BAR 2`, `00:04.0 ROM`.
+    public var description: String {
+        switch self {
+        case .ram: "RAM"
+        case .extra: "extra memory"
+        case .bar(let function, let number): "\(requesterText(function)) BAR \(number)"
+        case .rom(let function): "\(requesterText(function)) ROM"
+        case .other(let number): "mapping \(number)"
+        }
+    }
+}
+
+/// A requester ID as `lspci` writes it: `00:04.0`.
+public func requesterText(_ id: UInt16) -> String {
+    // By hand, for tables have thousands of these.
+    let digits = Array("0123456789abcdef".utf8)
+    let (bus, device) = (Int(id >> 8), Int(id >> 3 & 31))
+    let text = [
+        digits[bus >> 4], digits[bus & 15], UInt8(ascii: ":"), digits[device >> 4], digits[device & 15],
+        UInt8(ascii: "."), digits[Int(id & 7)],
+    ]
+    return String(decoding: text, as: UTF8.self)
+}
