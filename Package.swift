@@ -45,7 +45,7 @@ let package = Package(
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
-        .library(name: "Stress", targets: ["Stress"]),
+        .library(name: "Laboratory", targets: ["Laboratory"]),
         .library(name: "Pictures", targets: ["Pictures"]),
     ],
     dependencies: [
@@ -72,11 +72,13 @@ let package = Package(
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
         library("Machine", ["KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
-        library("Stress", ["Machine", "Host", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
+        library(
+            "Laboratory",
+            ["Machine", "KVM", "Host", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Stress", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", "Pictures", argumentParser,
+                "Laboratory", "Machine", "Host", "Images", "Memslots", "PCI", "Layouts", "Pictures", argumentParser,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
@@ -107,12 +109,12 @@ let package = Package(
                 "LayoutFixtures", "LiveSupport",
             ]),
         tests(
-            "StressTests",
-            ["PropertySupport", "SeededRandom", "Stress", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
+            "LaboratoryTests",
+            ["PropertySupport", "SeededRandom", "Laboratory", "Machine", "Memslots", "Layouts", "PCI", "LiveSupport"]),
         tests(
             "CommandLineTests",
             [
-                "swiftlet", "Stress", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
+                "swiftlet", "Laboratory", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
                 "LiveSupport", argumentParser,
             ]),
     ]
