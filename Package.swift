@@ -46,7 +46,7 @@ let package = Package(
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
-        .library(name: "Stress", targets: ["Stress"]),
+        .library(name: "Laboratory", targets: ["Laboratory"]),
         .library(name: "Pictures", targets: ["Pictures"]),
     ],
     dependencies: [
@@ -75,11 +75,13 @@ let package = Package(
 
         library(
             "Machine", ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
-        library("Stress", ["Machine", "Host", "Board", "Memslots", "Devices", "PCI", "Layouts", "SeededRandom"]),
+        library(
+            "Laboratory",
+            ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Stress", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures",
+                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures",
                 argumentParser,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -112,15 +114,15 @@ let package = Package(
                 "LayoutFixtures", "LiveSupport",
             ]),
         tests(
-            "StressTests",
+            "LaboratoryTests",
             [
-                "PropertySupport", "SeededRandom", "Stress", "Machine", "Board", "Memslots", "Layouts", "PCI",
+                "PropertySupport", "SeededRandom", "Laboratory", "Machine", "Board", "Memslots", "Layouts", "PCI",
                 "LiveSupport",
             ]),
         tests(
             "CommandLineTests",
             [
-                "swiftlet", "Stress", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
+                "swiftlet", "Laboratory", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
                 "LiveSupport", argumentParser,
             ]),
     ]

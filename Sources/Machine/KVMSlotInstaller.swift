@@ -1,14 +1,14 @@
-internal import Host
-internal import KVM
-internal import Memslots
+package import Host
+package import KVM
+package import Memslots
 internal import SystemPackage
 
 /// Puts slots into KVM and pieces into host windows; owns the virtual machine and the memory behind its guest.
-struct KVMSlotInstaller: SlotInstaller, ~Copyable {
+package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     let vm: VirtualMachine
     /// All guest memory, mapped once: backing 0.
-    var file: MappedFile
-    let windows: HostWindows
+    package var file: MappedFile
+    package let windows: HostWindows
     /// The vCPUs that have to be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
     let parking: Parking
@@ -22,30 +22,35 @@ struct KVMSlotInstaller: SlotInstaller, ~Copyable {
         self.parking = parking
     }
 
-    func park() {
+    /// For a machine whose vCPUs, if it has any, are outside the guest whenever slots change.
+    package init(vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows) {
+        self.init(vm: vm, file: file, windows: windows, parking: Parking())
+    }
+
+    package func park() {
         if parksVCPUs { parking.park(vcpus) }
     }
 
-    func resume() {
+    package func resume() {
         if parksVCPUs { parking.resume(vcpus) }
     }
 
-    func set(_ request: SlotRequest) throws(SlotErrno) {
+    package func set(_ request: SlotRequest) throws(SlotErrno) {
         let errno = vm.setMemoryRegion(
             slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
             hostAddress: request.hostAddress)
         guard errno == 0 else { throw SlotErrno(rawValue: errno) }
     }
 
-    func place(_ piece: WindowPiece) throws(SlotErrno) {
+    package func place(_ piece: WindowPiece) throws(SlotErrno) {
         do { try windows.place(piece, of: file.file) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
-    func clear(_ piece: WindowPiece) throws(SlotErrno) {
+    package func clear(_ piece: WindowPiece) throws(SlotErrno) {
         do { try windows.clear(piece) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
-    func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
+    package func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
         var bitmap: [UInt64] = []
         let errno = vm.getDirtyLog(slot: UInt32(slot.id), pages: Int(slot.pages), into: &bitmap)
         guard errno == 0 else { throw SlotErrno(rawValue: errno) }
@@ -54,21 +59,21 @@ struct KVMSlotInstaller: SlotInstaller, ~Copyable {
 }
 
 /// Reserved host address space for each guest aperture, so that neighbours in the guest can be neighbours in the host.
-struct HostWindows: ~Copyable, Sendable {
+package struct HostWindows: ~Copyable, Sendable {
     private let low: AddressReservation?
     private let high: AddressReservation?
     /// The same as values, for the placement of mappings.
-    let windows: [HostWindow]
+    package let windows: [HostWindow]
 
     /// No windows: nothing is coalesced.
-    init() {
+    package init() {
         low = nil
         high = nil
         windows = []
     }
 
     /// Windows for the aperture below 4 GiB and, where there is one, the one above.
-    init(low: GuestRange, high: GuestRange?) throws(HostError) {
+    package init(low: GuestRange, high: GuestRange?) throws(HostError) {
         let lowReservation = try AddressReservation(size: low.size)
         var windows = [HostWindow(aperture: low, host: lowReservation.address)]
         var highReservation: AddressReservation?

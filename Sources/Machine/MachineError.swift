@@ -59,16 +59,17 @@ extension MachineError: CustomStringConvertible {
 // MARK: - Wrapping what the layers below throw
 
 /// The result of a call whose refusal by KVM becomes a machine error; likewise the functions below.
-func kvm<Result: ~Copyable>(_ call: @autoclosure () throws(KVMError) -> Result) throws(MachineError) -> Result {
+package func kvm<Result: ~Copyable>(_ call: @autoclosure () throws(KVMError) -> Result) throws(MachineError) -> Result {
     do { return try call() } catch { throw .kvm(error) }
 }
 
-func host<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -> Result) throws(MachineError) -> Result {
+package func host<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -> Result) throws(MachineError) -> Result
+{
     do { return try call() } catch { throw .host(error) }
 }
 
 /// Opening `/dev/kvm` is a case of its own, for the user can do something about it.
-func reachable(_ call: @autoclosure () throws(KVMError) -> KVMSystem) throws(MachineError) -> KVMSystem {
+package func reachable(_ call: @autoclosure () throws(KVMError) -> KVMSystem) throws(MachineError) -> KVMSystem {
     do { return try call() } catch { throw .noKVM(error) }
 }
 

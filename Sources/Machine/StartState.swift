@@ -1,11 +1,11 @@
-internal import Board
-internal import Images
-internal import KVM
-internal import Memslots
+package import Board
+package import Images
+package import KVM
+package import Memslots
 
 /// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for those
 /// who write guests.
-struct StartState {
+package struct StartState {
     /// Bytes that the monitor puts into guest memory before the image.
     private(set) var bootData: [BootData] = []
     private(set) var registers = GeneralRegisters()
@@ -28,7 +28,7 @@ struct StartState {
     private static let dataSelector: UInt16 = 0x10
 
     /// Throws where the entry or the RAM cannot be reached in the mode.
-    init(
+    package init(
         mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool
     ) throws(MachineError) {
         self.mode = mode
@@ -72,7 +72,7 @@ struct StartState {
     }
 
     /// Changes the system registers of a vCPU that has just been reset.
-    func apply(to system: inout SystemRegisters) {
+    package func apply(to system: inout SystemRegisters) {
         switch mode {
         case .real:
             let segment = UInt16(truncatingIfNeeded: entry / 16)

@@ -1,5 +1,5 @@
+import Laboratory
 import Pictures
-import Stress
 
 /// A plot of the share of changes that take at most so long, parked and unparked; both axes are logarithmic, the vertical one
 /// towards 100 %, so that the longest of many changes can be seen.

@@ -1,5 +1,5 @@
+import Laboratory
 import Pictures
-import Stress
 
 /// A plot of how long adds and deletes take by the number of slots that there are, both axes logarithmic.
 struct FillPlotSVG {

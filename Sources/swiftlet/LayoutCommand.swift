@@ -1,5 +1,6 @@
 import ArgumentParser
 import Host
+import Laboratory
 import Layouts
 import Machine
 import Memslots

@@ -1,3 +1,4 @@
+import Laboratory
 import Layouts
 import Machine
 import Memslots

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Host
+import Laboratory
 import Machine
 import Memslots
 

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Laboratory
 import Machine
 import Pictures
-import Stress
 
 struct StressChurnCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

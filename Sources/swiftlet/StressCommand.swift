@@ -1,7 +1,7 @@
 import ArgumentParser
 import Host
+import Laboratory
 import Machine
-import Stress
 
 struct StressCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
 import ArgumentParser
+import Laboratory
 import Machine
 import Memslots
 import Pictures
-import Stress
 
 struct StressFillCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArgumentParser
 import FoundationEssentials
 import Host
+import Laboratory
 import Machine
 import Memslots
 import Pictures
-import Stress
 
 struct StressFuzzCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArgumentParser
+import Laboratory
 import Layouts
 import Machine
 import Memslots
 import PCI
 import Pictures
-import Stress
 
 struct StressToggleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import Host
-import Stress
+import Laboratory
 
 /// Watches a long test for somebody at a terminal: a line of progress on standard error, and Ctrl-C.
 ///

@@ -1,4 +1,4 @@
-import Stress
+import Laboratory
 import Testing
 
 @testable import Pictures

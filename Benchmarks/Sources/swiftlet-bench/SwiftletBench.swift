@@ -1,6 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
-import Machine
+import Laboratory
 
 @main
 struct SwiftletBench: ParsableCommand {

@@ -6,7 +6,7 @@ import Memslots
 import PCI
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 @Suite("Stress scenarios", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct ScenarioLiveTests {

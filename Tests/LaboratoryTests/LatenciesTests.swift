@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 @Suite struct LatenciesTests {
     @Test("percentiles are values that were measured, by the nearest rank")

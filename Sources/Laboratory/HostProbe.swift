@@ -1,6 +1,7 @@
 internal import Host
 internal import Images
 internal import KVM
+public import Machine
 public import Memslots
 
 /// What a host's KVM offers: asked of KVM where it tells, measured where it does not.

@@ -1,7 +1,7 @@
 internal import Board
 internal import Host
 internal import Images
-internal import KVM
+internal import Machine
 internal import Memslots
 
 /// What changes of one-page slots cost on a host, each a transaction of its own on a machine whose vCPU does not run.

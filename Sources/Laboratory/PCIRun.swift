@@ -1,7 +1,7 @@
 internal import Host
 internal import Images
-internal import KVM
 public import Layouts
+public import Machine
 public import Memslots
 public import PCI
 internal import Synchronization
@@ -162,21 +162,17 @@ extension GuestMachine {
     /// Looks at the pages of mapped BARs that the guest has written, where the BARs are now, through the monitor's own
     /// mapping. `guests/README.md` has the pattern.
     fileprivate func countWrongPages() -> Int {
-        state.withLock { state in
-            guard let regions = state.pci?.decoded.regions else { return 0 }
-            var wrong = 0
-            for region in regions where region.kind == .mapped && region.access == .readWrite {
-                guard case .bar(let number) = region.owner.register else { continue }
-                let pages = region.range.pages
-                for page in [0, (pages - 1) / 2, pages - 1] {
-                    let address = region.range.first.rawValue + page << Page.shift
-                    let pattern = address &+ UInt64(number) &+ UInt64(region.owner.function.requesterID) << 48
-                    if state.memory.read(count: 8, at: GuestAddress(address)) != littleEndian([pattern]) {
-                        wrong += 1
-                    }
-                }
+        var wrong = 0
+        for region in memory.decoded where region.kind == .mapped && region.access == .readWrite {
+            guard case .bar(let number) = region.owner.register else { continue }
+            let pages = region.range.pages
+            for page in [0, (pages - 1) / 2, pages - 1] {
+                let address = region.range.first.rawValue + page << Page.shift
+                let pattern = address &+ UInt64(number) &+ UInt64(region.owner.function.requesterID) << 48
+                let bytes = (0..<8).map { UInt8(truncatingIfNeeded: pattern >> (8 * $0)) }
+                if read(count: 8, at: GuestAddress(address)) != bytes { wrong += 1 }
             }
-            return wrong
         }
+        return wrong
     }
 }

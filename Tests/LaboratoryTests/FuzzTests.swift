@@ -3,7 +3,7 @@ import Memslots
 import PropertySupport
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 /// The fuzzer with kernels whose faults are known.
 @Suite struct FuzzTests {

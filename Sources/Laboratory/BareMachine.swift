@@ -2,6 +2,7 @@ internal import Board
 internal import Host
 internal import Images
 internal import KVM
+public import Machine
 public import Memslots
 
 /// A virtual machine that is nothing but slots, host memory to put into them, and a vCPU to look through them.
@@ -10,7 +11,7 @@ public import Memslots
 /// it asks KVM for slots as raw as KVM takes them, and keeps the table.
 public struct BareMachine: SlotInstaller, ~Copyable {
     private var installer: KVMSlotInstaller
-    private let cpu: VCPU?
+    private let viewer: Viewer?
     private var registers = GeneralRegisters()
     /// Users' ids are free; where the machine `looks`, one private slot holds the vCPU's code.
     public let limits: SlotLimits
@@ -32,24 +33,24 @@ public struct BareMachine: SlotInstaller, ~Copyable {
         let missingAddressSpace = UInt32(max(1, vm.capability(.multipleAddressSpaces)))
         let limits = SlotLimits(
             userSlots: ids - (looks ? 1 : 0), privateSlots: looks ? 1 : 0, highestGuestAddress: GuestAddress(highest))
-        var cpu: VCPU?
+        var viewer: Viewer?
         var codeSlot: SlotRequest?
         if looks {
             file.write(Self.code.span, at: memory)
             codeSlot = SlotRequest(
                 slot: UInt32(limits.userSlots), guestAddress: Self.codeAddress.rawValue, size: Page.size,
                 hostAddress: file.address + memory)
-            cpu = VCPU(try Self.makeVirtualCPU(of: vm))
+            viewer = Viewer(try Self.makeVirtualCPU(of: vm))
         }
         let windows =
             hasWindows ? try host(try HostWindows(low: AddressMap.standard.apertures.low, high: nil)) : HostWindows()
-        let installer = KVMSlotInstaller(vm: vm, file: file, windows: windows, parking: Parking())
+        let installer = KVMSlotInstaller(vm: vm, file: file, windows: windows)
         if let codeSlot {
             do { try installer.set(codeSlot) } catch {
                 throw .configuration("KVM does not take a slot at \(Self.codeAddress): \(error)")
             }
         }
-        self.cpu = cpu
+        self.viewer = viewer
         self.limits = limits
         self.missingAddressSpace = missingAddressSpace
         self.codeSlot = codeSlot
@@ -110,24 +111,31 @@ extension BareMachine {
 
     /// Lets the guest read the 32-bit word at an address below 4 GiB; the machine `looks`.
     public mutating func look(at address: GuestAddress) throws(MachineError) -> Sight {
-        guard let vcpu = cpu else { preconditionFailure("the machine was not made to look") }
+        guard let viewer else { preconditionFailure("the machine was not made to look") }
         registers.rbx = address.rawValue
         registers.rip = Self.codeAddress.rawValue
-        try kvm(try vcpu.cpu.setGeneralRegisters(registers))
+        try kvm(try viewer.cpu.setGeneralRegisters(registers))
         var isHole = false
         while true {
-            switch vcpu.cpu.runUntilExit() {
+            switch viewer.cpu.runUntilExit() {
             case .port(let access) where access.isOutput:
-                return isHole ? .hole : .word(vcpu.cpu.portUnit(at: 0))
+                return isHole ? .hole : .word(viewer.cpu.portUnit(at: 0))
             case .memory(let access) where !access.isWrite && access.address == address.rawValue:
                 isHole = true
-                vcpu.cpu.setMemoryValue(.max)
+                viewer.cpu.setMemoryValue(.max)
             case .interrupted: continue
             case .failure(SlotErrno.badAddress.rawValue): return .fault
             case let exit:
                 throw .configuration("the guest that looks at \(address) came back with: \(exit)")
             }
         }
+    }
+
+    /// Keeps the vCPU, which cannot be copied, in an optional property.
+    private final class Viewer: Sendable {
+        let cpu: VirtualCPU
+
+        init(_ cpu: consuming VirtualCPU) { self.cpu = cpu }
     }
 
     /// A vCPU in protected mode with flat segments and no paging.

@@ -1,7 +1,7 @@
 import PropertySupport
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 @Suite struct ShrinkTests {
     @Test("what is left is just what it takes", arguments: propertySeeds)

@@ -4,7 +4,7 @@ import Memslots
 import PropertySupport
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 /// The rules, whole and broken on purpose, against the KVM of this host.
 @Suite("Fuzzing KVM", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))

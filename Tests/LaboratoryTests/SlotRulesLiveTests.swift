@@ -1,5 +1,5 @@
+import Laboratory
 import LiveSupport
-import Machine
 import Memslots
 import Testing
 

@@ -6,7 +6,7 @@ import Memslots
 import PropertySupport
 import Testing
 
-@testable import Stress
+@testable import Laboratory
 
 /// Each call of a transaction fails once, with a real KVM behind the others: KVM holds afterwards what the table says, and
 /// the guest sees what it saw before.

@@ -1,7 +1,7 @@
 import Machine
 import Memslots
 
-@testable import Stress
+@testable import Laboratory
 
 /// A kernel with a known fault, and else the naive one: a dictionary of slots.
 struct FakeKernel: FuzzTarget {
