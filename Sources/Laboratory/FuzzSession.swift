@@ -75,7 +75,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
 
     private mutating func divergence(lookingAt address: GuestAddress) throws(MachineError) -> String? {
         let expected: BareMachine.Sight
-        switch table.lookup(address) {
+        switch table.find(address) {
         case .hole: expected = .hole
         case .slot(let slot):
             let offset = slot.host &- base &+ slot.range.offset(of: address)

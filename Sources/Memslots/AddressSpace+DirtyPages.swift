@@ -6,8 +6,7 @@ extension AddressSpace {
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var lists = takeLists()
-        defer { putBack(&lists) }
+        var steps: [TransactionStep] = []
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             var isChanged = false
@@ -18,13 +17,13 @@ extension AddressSpace {
             }
             if isChanged, slot.flags.contains(.logDirtyPages) {
                 // What was written so far belongs to the mappings that have logged so far.
-                lists.transaction.steps.append(.takeDirtyLog(slot))
+                steps.append(.takeDirtyLog(slot))
             }
             if flags != slot.flags {
-                lists.transaction.steps.append(.edit(.setFlags(slot.id, flags)))
+                steps.append(.edit(.setFlags(slot.id, flags)))
             }
         }
-        try run(&lists.transaction, through: &installer)
+        try run(steps, through: &installer)
         mappings.setLogging(logs, in: range)
         mappings.forEach(in: range) { record in
             if logs {

@@ -12,7 +12,8 @@ public struct AddressSpace: Sendable {
     var loggedBackings = Set<Backing>()
     /// Whether a failed undo has left other slots than the mappings ask for; the next change looks at all of them.
     private var isOutOfStep = false
-    private var lists = ChangeLists()
+    private var observers: [ObserverID: any MemoryObserver] = [:]
+    private var observerCount = 0
 
     public init(limits: SlotLimits, policy: SlotPolicy, placement: Placement) {
         self.policy = policy
@@ -32,56 +33,83 @@ public struct AddressSpace: Sendable {
         return found
     }
 
-    /// What lies at an address, as the slots have it.
-    public mutating func lookup(_ address: GuestAddress) -> MemslotTable.Lookup {
-        table.lookup(address)
+    /// Says where a backing lies: its whole memory is mapped from `host` on. Ids count from 0 without a gap.
+    public mutating func setHostAddress(_ host: UInt64, ofBacking id: Int) {
+        if id == placement.backings.count { placement.backings.append(host) } else { placement.backings[id] = host }
     }
 
     /// Takes mappings away, by their ranges, and adds others: all of it or, where it throws, nothing.
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
-        var lists = takeLists()
-        defer { putBack(&lists) }
-        try check(removing: removing, adding: adding, into: &lists.change)
+        try change(MemoryChange(removed: removing, added: adding), through: &installer)
+    }
+
+    /// Takes mappings and events away and adds others: all of it or, where it throws, nothing.
+    public mutating func change<Installer: SlotInstaller & ~Copyable>(
+        _ wanted: MemoryChange, through installer: inout Installer
+    ) throws(AddressSpaceError) {
+        var lists = ChangeLists()
+        try check(wanted, into: &lists.change)
         plan(lists.change, into: &lists)
         lists.difference.find(from: lists.slots, to: &lists.runs)
         let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
-        lists.appendSteps()
-        try run(&lists.transaction, through: &installer)
+        try run(lists.steps(wanted, observers), through: &installer)
         mappings.apply(lists.change)
         isOutOfStep = false
     }
 
-    /// The lists that are kept, taken out for the time of a change, so that nothing is copied.
-    mutating func takeLists() -> ChangeLists {
-        var taken = ChangeLists()
-        swap(&taken, &lists)
-        return taken
-    }
-
-    mutating func putBack(_ taken: inout ChangeLists) {
-        taken.empty()
-        swap(&taken, &lists)
-    }
-
-    /// Runs a transaction and empties it; the mappings still say what was there before it.
+    /// Runs a transaction; the mappings still say what was there before it.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
-        _ transaction: inout Transaction, through installer: inout Installer
+        _ steps: [TransactionStep], through installer: inout Installer
     ) throws(AddressSpaceError) {
+        var transaction = Transaction(steps: steps, observers: observers)
         defer {
             for log in transaction.dirtyLogs { dirty.insert(log.words, of: log.slot, in: mappings) }
-            transaction.empty()
         }
         do throws(TransactionError) {
             try transaction.run(on: &table, through: &installer)
         } catch {
             isOutOfStep = isOutOfStep || !error.stuck.isEmpty
+            for id in error.lost { observers[id] = nil }
             throw .transaction(error)
         }
+    }
+}
+
+// MARK: - Observers
+
+extension AddressSpace {
+    /// Adds an observer, which hears of all mappings that are there; where it refuses one, it hears of none.
+    public mutating func addObserver<Installer: SlotInstaller & ~Copyable>(
+        _ observer: any MemoryObserver, through installer: inout Installer
+    ) throws(AddressSpaceError) -> ObserverID {
+        let id = ObserverID(number: observerCount)
+        observerCount += 1
+        observers[id] = observer
+        do throws(AddressSpaceError) {
+            try run(steps(of: id, isAdded: true), through: &installer)
+        } catch {
+            observers[id] = nil
+            throw error
+        }
+        return id
+    }
+
+    /// Removes an observer, which forgets all mappings; nothing where it was lost.
+    public mutating func removeObserver<Installer: SlotInstaller & ~Copyable>(
+        _ id: ObserverID, through installer: inout Installer
+    ) throws(AddressSpaceError) {
+        try run(steps(of: id, isAdded: false), through: &installer)
+        observers[id] = nil
+    }
+
+    private func steps(of id: ObserverID, isAdded: Bool) -> [TransactionStep] {
+        guard let observer = observers[id] else { return [] }
+        return mappings(in: .everything).filter { observer.mirrors($0) }.map { .observer(id, $0, isAdded: isAdded) }
     }
 }
 
@@ -89,11 +117,9 @@ public struct AddressSpace: Sendable {
 
 extension AddressSpace {
     /// Checks a change against the rules and the mappings that stay, before anything is asked of KVM.
-    private func check(
-        removing: [GuestRange], adding: [Mapping], into change: inout ChangeLists.Change
-    ) throws(AddressSpaceError) {
-        change.removed.reserveCapacity(removing.count)
-        for range in removing {
+    private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
+        change.removed.reserveCapacity(wanted.removed.count)
+        for range in wanted.removed {
             guard let record = mappings.record(at: range.first), record.range == range else { throw .notMapped(range) }
             change.removed.append(record)
         }
@@ -102,10 +128,10 @@ extension AddressSpace {
             guard number == 0 || change.removed[number - 1].range != record.range else {
                 throw .notMapped(record.range)
             }
-            if let piece = record.piece { change.clears.append(piece) }
+            if let piece = record.piece { change.clears.appendRun(piece) }
         }
-        change.added.reserveCapacity(adding.count)
-        for mapping in adding {
+        change.added.reserveCapacity(wanted.added.count)
+        for mapping in wanted.added {
             var placed = placement.place(mapping, policy: policy)
             placed.logsDirtyPages = !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)
             change.added.append(placed)
@@ -113,7 +139,7 @@ extension AddressSpace {
         change.added.sortByAddress()
         for (number, placed) in change.added.enumerated() {
             try check(placed, behind: number > 0 ? change.added[number - 1] : nil, leaving: change.removed)
-            if let piece = placed.piece { change.places.append(piece) }
+            if let piece = placed.piece { change.places.appendRun(piece) }
         }
     }
 

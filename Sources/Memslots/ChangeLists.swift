@@ -1,5 +1,4 @@
-/// What a change of an address space needs on its way: lists that are kept from change to change, so that small ones, which
-/// come by the million, allocate nothing.
+/// What a change of an address space consists of, on its way from mappings to steps.
 struct ChangeLists: Sendable {
     /// A change that breaks no rule: what goes and what comes, both by address.
     struct Change: Sendable {
@@ -14,50 +13,38 @@ struct ChangeLists: Sendable {
     var slots: [Memslot] = []
     var runs: [SlotPlanner.Run] = []
     var difference = SlotPlanner.Difference()
-    var transaction = Transaction()
-
-    mutating func empty() {
-        change.removed.empty()
-        change.added.empty()
-        change.clears.empty()
-        change.places.empty()
-        slots.empty()
-        runs.empty()
-        difference.empty()
-        transaction.empty()
-    }
 
     /// The steps in an order in which no state in between breaks a rule: first what goes, then what moves, then what comes.
     /// Before all, the dirty logs of the slots around are taken, unless nothing changes.
-    mutating func appendSteps() {
-        guard !difference.isEmpty || !change.clears.isEmpty || !change.places.isEmpty else { return }
-        transaction.steps.reserveCapacity(
+    func steps(_ wanted: MemoryChange, _ observers: Transaction.Observers) -> [TransactionStep] {
+        var steps: [TransactionStep] = []
+        steps.reserveCapacity(
             difference.deletes.count + difference.creates.count + difference.moves.count + difference.flags.count
-                + change.clears.count + change.places.count)
-        for slot in slots where slot.flags.contains(.logDirtyPages) {
-            transaction.steps.append(.takeDirtyLog(slot))
+                + change.clears.count + change.places.count + wanted.removedEvents.count + wanted.addedEvents.count)
+        if !difference.isEmpty || !change.clears.isEmpty || !change.places.isEmpty {
+            for slot in slots where slot.flags.contains(.logDirtyPages) { steps.append(.takeDirtyLog(slot)) }
         }
-        for slot in difference.deletes { transaction.steps.append(.edit(.delete(slot.id))) }
-        for piece in change.clears { transaction.steps.append(.clear(piece)) }
-        for piece in change.places { transaction.steps.append(.place(piece)) }
-        for move in difference.moves {
-            transaction.steps.append(.edit(.move(move.slot.id, to: move.target.first)))
-        }
-        for run in difference.creates {
-            transaction.steps.append(.edit(.create(run.range, host: run.host, flags: run.flags)))
-        }
-        for (slot, flags) in difference.flags { transaction.steps.append(.edit(.setFlags(slot.id, flags))) }
+        for event in wanted.removedEvents { steps.append(.event(event, isTaken: false)) }
+        append(change.removed, isAdded: false, observers, to: &steps)
+        for slot in difference.deletes { steps.append(.edit(.delete(slot.id))) }
+        for piece in change.clears { steps.append(.clear(piece)) }
+        for piece in change.places { steps.append(.place(piece)) }
+        for move in difference.moves { steps.append(.edit(.move(move.slot.id, to: move.target.first))) }
+        for run in difference.creates { steps.append(.edit(.create(run.range, host: run.host, flags: run.flags))) }
+        for (slot, flags) in difference.flags { steps.append(.edit(.setFlags(slot.id, flags))) }
+        append(change.added, isAdded: true, observers, to: &steps)
+        for event in wanted.addedEvents { steps.append(.event(event, isTaken: true)) }
+        return steps
     }
-}
 
-extension Array {
-    /// Removes all elements, and keeps their memory unless they were many. Of the lists of a change most are empty already: that
-    /// costs nothing.
-    mutating func empty() {
-        if capacity > 512 {
-            self = []
-        } else if !isEmpty {
-            removeAll(keepingCapacity: true)
+    private func append(
+        _ mappings: [PlacedMapping], isAdded: Bool, _ observers: Transaction.Observers,
+        to steps: inout [TransactionStep]
+    ) {
+        for (id, observer) in observers {
+            for placed in mappings where observer.mirrors(placed.mapping) {
+                steps.append(.observer(id, placed.mapping, isAdded: isAdded))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
-/// Host memory, by the file that holds it and the offset in there.
+/// Host memory: the backing that holds it, and the offset in there.
 public struct Backing: Hashable, Sendable {
-    /// Which file: 0 is the machine's memfd.
+    /// The number of the backing among those of a machine: a memory file of the machine's own, or a descriptor that it was given.
     public var id: Int
     /// In bytes, a multiple of the page size.
     public var offset: UInt64

@@ -11,8 +11,6 @@ public struct MemslotTable: Sendable {
     private var freePrivateIDs = FreeIDs()
     private var index = AddressIndex()
     private var highestUsed = -1
-    private var lastHit: Memslot?
-    private var lastHole: GuestRange?
 
     /// Slots in use, the private ones not counted.
     public private(set) var count = 0
@@ -80,18 +78,6 @@ extension MemslotTable {
         case slot(Memslot)
         /// No slot: the range between the neighbours.
         case hole(GuestRange)
-    }
-
-    /// What lies at `address`; repeated answers come from the last hit and the last hole.
-    public mutating func lookup(_ address: GuestAddress) -> Lookup {
-        if let lastHit, lastHit.range.contains(address) { return .slot(lastHit) }
-        if let lastHole, lastHole.contains(address) { return .hole(lastHole) }
-        let found = find(address)
-        switch found {
-        case .slot(let slot): lastHit = slot
-        case .hole(let hole): lastHole = hole
-        }
-        return found
     }
 
     /// What lies at `address`.
@@ -196,8 +182,6 @@ extension MemslotTable {
             edits.flagged += 1
             store(PackedSlot(to), at: to.id)
         }
-        lastHit = nil
-        lastHole = nil
     }
 
     private mutating func add(_ slot: Memslot) {

@@ -15,8 +15,25 @@ public struct HostWindow: Hashable, Sendable {
 public struct WindowPiece: Hashable, Sendable {
     public let host: UInt64
     /// In bytes.
-    public let size: UInt64
+    public internal(set) var size: UInt64
     public let backing: Backing
+
+    /// Whether `other` goes on where this piece ends, in the window and in the backing, so that one `mmap` serves both.
+    func isFollowed(by other: WindowPiece) -> Bool {
+        host &+ size == other.host && backing.id == other.backing.id
+            && backing.offset &+ size == other.backing.offset
+    }
+}
+
+extension [WindowPiece] {
+    /// Adds a piece, which lies behind those that are there; a run of neighbours is one piece.
+    mutating func appendRun(_ piece: WindowPiece) {
+        if let last, last.isFollowed(by: piece) {
+            self[count - 1].size += piece.size
+        } else {
+            append(piece)
+        }
+    }
 }
 
 /// How the desired mappings become slots.
@@ -29,7 +46,7 @@ public enum SlotPolicy: String, CaseIterable, Codable, Sendable {
 
 /// Gives mappings their host addresses.
 public struct Placement: Sendable {
-    /// By backing id: the host address at which the whole file is mapped.
+    /// By backing id: the host address at which the whole backing is mapped.
     public var backings: [UInt64]
     public var windows: [HostWindow]
 

@@ -18,4 +18,14 @@ public protocol SlotInstaller: ~Copyable {
     /// The pages of a logging slot that were written since it was last asked, a bit each, and forgets them there
     /// (`KVM_GET_DIRTY_LOG`).
     mutating func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64]
+
+    /// Lets KVM take such writes, or lets them exit again (`KVM_IOEVENTFD`).
+    mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno)
+}
+
+extension SlotInstaller where Self: ~Copyable {
+    /// Refuses: an installer that has no devices takes no writes.
+    public mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
+        throw .invalidArgument
+    }
 }

@@ -67,13 +67,6 @@ enum SlotPlanner {
         var isEmpty: Bool {
             deletes.isEmpty && creates.isEmpty && moves.isEmpty && flags.isEmpty
         }
-
-        mutating func empty() {
-            deletes.empty()
-            creates.empty()
-            moves.empty()
-            flags.empty()
-        }
     }
 }
 
@@ -113,7 +106,7 @@ extension SlotPlanner.Difference {
             // The everyday move, for which there is nothing to look up.
             if let run = creates.firstIndex(where: { $0.canTakeOver(deletes[0]) }) {
                 moves.append(Move(slot: deletes[0], target: creates.remove(at: run).range))
-                deletes.empty()
+                deletes = []
             }
             return
         }

@@ -1,39 +1,39 @@
 /// A step of a transaction.
 public enum TransactionStep: Hashable, Sendable {
-    /// Takes a slot's dirty log, before the slot or what lies in it changes.
+    /// Takes a slot's dirty log, before the slot or the mappings in it change.
     case takeDirtyLog(Memslot)
     case edit(SlotEdit)
     case place(WindowPiece)
     case clear(WindowPiece)
+    /// KVM takes such writes from now on, or no longer.
+    case event(IOEvent, isTaken: Bool)
+    /// An observer hears of a mapping that comes or goes.
+    case observer(ObserverID, Mapping, isAdded: Bool)
 }
 
-/// A list of slot edits and window placements that takes place whole or not at all.
+/// A list of steps that takes place whole or not at all.
 ///
 /// The steps are applied one by one, and the table follows each. Where one fails, those before it are undone in reverse.
 /// Each state that undoing passes through was passed through before, so no rule stands in its way.
 struct Transaction: Sendable {
+    typealias Observers = [ObserverID: any MemoryObserver]
+
     var steps: [TransactionStep] = []
-    /// The dirty logs that were taken, all of them until the end, also where a later step failed: KVM has forgotten what it hands
-    /// out. They are sorted into mappings when the vCPUs run again.
+    /// The dirty logs that were taken, also where a later step failed: KVM has forgotten what it hands out. They are sorted into
+    /// mappings when the vCPUs run again.
     private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
     private var applied: [Applied] = []
+    private var observers: Observers
 
     private enum Applied: Sendable {
-        case nothing
+        /// A step that is undone by its opposite.
+        case step(TransactionStep)
         case slot(SlotChange)
-        case placed(WindowPiece)
-        case cleared(WindowPiece)
     }
 
-    init(steps: [TransactionStep] = []) {
+    init(steps: [TransactionStep] = [], observers: Observers = [:]) {
         self.steps = steps
-    }
-
-    /// Makes it a transaction without steps that has not run.
-    mutating func empty() {
-        steps.empty()
-        dirtyLogs.empty()
-        applied.empty()
+        self.observers = observers
     }
 
     /// Applies all steps, the vCPUs parked meanwhile.
@@ -46,30 +46,32 @@ struct Transaction: Sendable {
         defer { installer.resume() }
         for step in steps {
             do throws(TransactionError.Cause) {
-                applied.append(try apply(step, to: &table, through: &installer))
+                if case .edit(let edit) = step {
+                    applied.append(.slot(try Self.apply(edit, to: &table, through: &installer)))
+                } else {
+                    do { try perform(step, through: &installer) } catch { throw .kernel(error) }
+                    applied.append(.step(step))
+                }
             } catch {
-                let stuck = undo(on: &table, through: &installer)
+                let (stuck, lost) = undo(on: &table, through: &installer)
                 throw TransactionError(
-                    step: step, number: applied.count, count: steps.count, cause: error, stuck: stuck)
+                    step: step, number: applied.count, count: steps.count, cause: error, stuck: stuck, lost: lost)
             }
         }
     }
 
-    private mutating func apply<Installer: SlotInstaller & ~Copyable>(
-        _ step: TransactionStep, to table: inout MemslotTable, through installer: inout Installer
-    ) throws(TransactionError.Cause) -> Applied {
+    /// Does a step that is no edit of slots.
+    private mutating func perform<Installer: SlotInstaller & ~Copyable>(
+        _ step: TransactionStep, through installer: inout Installer
+    ) throws(SlotErrno) {
         switch step {
-        case .edit(let edit):
-            return .slot(try Self.apply(edit, to: &table, through: &installer))
-        case .takeDirtyLog(let slot):
-            do { dirtyLogs.append((slot, try installer.takeDirtyLog(of: slot))) } catch { throw .kernel(error) }
-            return .nothing
-        case .place(let piece):
-            do { try installer.place(piece) } catch { throw .kernel(error) }
-            return .placed(piece)
-        case .clear(let piece):
-            do { try installer.clear(piece) } catch { throw .kernel(error) }
-            return .cleared(piece)
+        case .edit: preconditionFailure("edits of slots follow the table")
+        case .takeDirtyLog(let slot): dirtyLogs.append((slot, try installer.takeDirtyLog(of: slot)))
+        case .place(let piece): try installer.place(piece)
+        case .clear(let piece): try installer.clear(piece)
+        case .event(let event, let isTaken): try installer.setEvent(event, isTaken: isTaken)
+        case .observer(let id, let mapping, let isAdded):
+            if isAdded { try observers[id]?.add(mapping) } else { try observers[id]?.remove(mapping) }
         }
     }
 
@@ -96,22 +98,25 @@ struct Transaction: Sendable {
     /// Undoes what was applied, the last step first; returns what could not be undone.
     private mutating func undo<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer
-    ) -> [TransactionError.Stuck] {
+    ) -> (stuck: [TransactionError.Stuck], lost: [ObserverID]) {
         var stuck: [TransactionError.Stuck] = []
+        var lost: [ObserverID] = []
         for step in applied.reversed() {
             do throws(SlotErrno) {
                 switch step {
-                case .nothing: break
-                case .slot(let change):
-                    try Self.undo(change, on: &table, through: &installer)
-                case .placed(let piece): try installer.clear(piece)
-                case .cleared(let piece): try installer.place(piece)
+                case .slot(let change): try Self.undo(change, on: &table, through: &installer)
+                case .step(let step): if let opposite = step.opposite { try perform(opposite, through: &installer) }
                 }
             } catch {
-                stuck.append(TransactionError.Stuck(what: Self.describe(step), errno: error))
+                if case .step(.observer(let id, _, _)) = step {
+                    observers[id] = nil
+                    lost.append(id)
+                } else {
+                    stuck.append(TransactionError.Stuck(what: Self.describe(step), errno: error))
+                }
             }
         }
-        return stuck
+        return (stuck, lost)
     }
 
     private static func undo<Installer: SlotInstaller & ~Copyable>(
@@ -133,69 +138,28 @@ struct Transaction: Sendable {
         case .slot(.move(let from, let to)): "slot \(to.id) is at \(to.range), not back at \(from.range)"
         case .slot(.setFlags(let from, let to)):
             "slot \(to.id) has the flags \(to.flags.rawValue), not \(from.flags.rawValue)"
-        case .nothing, .slot(.none): "nothing changed"
-        case .placed(let piece): "\(piece.size) bytes at host \(hexadecimal(piece.host)) are still mapped"
-        case .cleared(let piece): "\(piece.size) bytes at host \(hexadecimal(piece.host)) are no longer mapped"
+        case .slot(.none): "nothing changed"
+        case .step(let step): "this is not undone: \(step)"
         }
     }
 }
 
-/// A transaction that did not take place.
-public struct TransactionError: Error, Hashable, Sendable {
-    public enum Cause: Error, Hashable, Sendable {
-        /// An edit breaks a rule; KVM was not asked.
-        case rule(SlotViolation)
-        /// The kernel refused a step that breaks no rule known here.
-        case kernel(SlotErrno)
+extension TransactionStep {
+    /// The step that undoes this one; nil where nothing has to be undone. Edits are undone by the table.
+    fileprivate var opposite: TransactionStep? {
+        switch self {
+        case .takeDirtyLog, .edit: nil
+        case .place(let piece): .clear(piece)
+        case .clear(let piece): .place(piece)
+        case .event(let event, let isTaken): .event(event, isTaken: !isTaken)
+        case .observer(let id, let mapping, let isAdded): .observer(id, mapping, isAdded: !isAdded)
+        }
     }
-
-    /// A step that could not be undone.
-    public struct Stuck: Hashable, Sendable {
-        /// What is so now, and should not be.
-        public let what: String
-        public let errno: SlotErrno
-    }
-
-    public let step: TransactionStep
-    /// Steps that had been applied before the one that failed, out of `count`.
-    public let number: Int
-    public let count: Int
-    public let cause: Cause
-    /// Empty where all is as it was before.
-    public let stuck: [Stuck]
 }
 
-extension TransactionError: CustomStringConvertible {
+extension TransactionStep: CustomStringConvertible {
     public var description: String {
-        var text = "step \(number + 1) of \(count), \(stepDescription): \(causeDescription); "
-        if stuck.isEmpty {
-            text += "the steps before it were undone"
-        } else {
-            text += "KVM now holds something else than before: "
-            text += stuck.map { "\($0.what) (\($0.errno))" }.joined(separator: "; ")
-        }
-        return text
-    }
-
-    private var causeDescription: String {
-        switch cause {
-        case .rule(let violation): "\(violation)"
-        case .kernel(let errno) where isWindowStep: "mmap failed with \(errno); perhaps vm.max_map_count is reached"
-        case .kernel(let errno):
-            "the kernel refused with \(errno), though no rule known here is broken; on some processors KVM keeps slots of "
-                + "its own, and its memory may have run out"
-        }
-    }
-
-    private var isWindowStep: Bool {
-        switch step {
-        case .place, .clear: true
-        case .edit, .takeDirtyLog: false
-        }
-    }
-
-    private var stepDescription: String {
-        switch step {
+        switch self {
         case .takeDirtyLog(let slot): "take the dirty pages of \(slot)"
         case .edit(.create(let range, let host, _)): "create a slot at \(range) with host \(hexadecimal(host))"
         case .edit(.delete(let id)): "delete slot \(id)"
@@ -203,6 +167,9 @@ extension TransactionError: CustomStringConvertible {
         case .edit(.setFlags(let id, let flags)): "set the flags of slot \(id) to \(flags.rawValue)"
         case .place(let piece): "map \(piece.size) bytes at host \(hexadecimal(piece.host))"
         case .clear(let piece): "unmap \(piece.size) bytes at host \(hexadecimal(piece.host))"
+        case .event(let event, let isTaken): "\(isTaken ? "take" : "no longer take") writes of \(event)"
+        case .observer(_, let mapping, let isAdded):
+            "let an observer \(isAdded ? "mirror" : "forget") \(mapping.owner) at \(mapping.range)"
         }
     }
 }

@@ -10,6 +10,8 @@ public struct AddressAssignment: Hashable, Sendable {
 
     /// Where the pieces of a BAR or ROM come to lie.
     public func regions(of pieces: [BARPiece]) -> [DecodedRegion] {
-        DecodedRegion.regions(of: owner, pieces: pieces, at: GuestAddress(base))
+        var regions: [DecodedRegion] = []
+        DecodedRegion.append(to: &regions, of: owner, pieces: pieces, at: GuestAddress(base))
+        return regions
     }
 }

@@ -8,15 +8,15 @@ enum ConfigOffset {
     static let rom: UInt64 = 0x30
     static let capabilities: UInt64 = 0x34
     static let interrupt: UInt64 = 0x3c
-    /// The MSI-X capability, first of the list where it is there (6.8.2).
-    static let msix: UInt64 = 0x40
-    /// The MSI capability (6.8.1), with 64 address bits and masks.
-    static let msi: UInt64 = 0x50
-    static let msiAddress = msi + 4
-    static let msiUpperAddress = msi + 8
-    static let msiData = msi + 12
-    static let msiMask = msi + 16
-    static let msiPending = msi + 20
+}
+
+/// Places in the MSI capability with 64 address bits and masks (PCI 3.0, 6.8.1), from its beginning.
+enum MSIOffset {
+    static let address: UInt64 = 4
+    static let upperAddress: UInt64 = 8
+    static let data: UInt64 = 12
+    static let mask: UInt64 = 16
+    static let pending: UInt64 = 20
 }
 
 /// Bits of the command register (PCI 3.0, 6.2.2).
@@ -47,18 +47,21 @@ enum MSIXControlBits {
     static let enable: UInt32 = 1 << 31
 }
 
-extension ConfigSpace {
+extension ConfigShape {
     static let romEnable: UInt32 = 1
-    private static let multifunction: UInt32 = 1 << 23
+    private static let hasCapabilities: UInt32 = 1 << 20
 
-    /// The header of a function after reset.
-    init(_ description: FunctionDescription) {
+    /// The registers of a function: its header and its capabilities.
+    convenience init(_ description: FunctionDescription) {
+        var registers = description.capabilityRegisters
+        func define(_ value: UInt32, writable: UInt32 = 0, at offset: UInt64) {
+            registers[offset] = (value, writable)
+        }
         define(UInt32(description.deviceID) << 16 | UInt32(description.vendorID), at: ConfigOffset.identity)
-        let firstCapability =
-            description.msix != nil ? ConfigOffset.msix : description.msiVectors != nil ? ConfigOffset.msi : 0
-        define(UInt32(firstCapability), at: ConfigOffset.capabilities)
+        let first = description.capabilityChain.first { !$0.isExtended }?.offset ?? 0
+        define(UInt32(first), at: ConfigOffset.capabilities)
         define(
-            firstCapability == 0 ? 0 : 1 << 20,
+            first == 0 ? 0 : Self.hasCapabilities,
             writable: CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable,
             at: ConfigOffset.commandAndStatus)
         define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
@@ -66,65 +69,100 @@ extension ConfigSpace {
         define(0, writable: 0xff, at: ConfigOffset.headerType)
         define(0, writable: 0xff, at: ConfigOffset.interrupt)
         for (number, bar) in description.bars {
-            define(bar, number)
+            let offset = BaseAddressRegister.bar(number).offset
+            let addressBits = 0 &- bar.size
+            define(bar.typeBits, writable: UInt32(truncatingIfNeeded: addressBits), at: offset)
+            if bar.kind == .memory64 {
+                define(0, writable: UInt32(truncatingIfNeeded: addressBits >> 32), at: offset + 4)
+            }
         }
         if let size = description.romSize {
             define(0, writable: UInt32(truncatingIfNeeded: 0 &- size) | Self.romEnable, at: ConfigOffset.rom)
         }
-        if let msix = description.msix {
-            define(msix, next: description.msiVectors == nil ? 0 : ConfigOffset.msi)
-        }
-        if let vectors = description.msiVectors {
-            defineMSI(vectors)
+        self.init(registers)
+    }
+}
+
+extension BARDescription {
+    /// The low bits of the register, which say what kind of BAR it is (PCI 3.0, 6.2.5.1).
+    fileprivate var typeBits: UInt32 {
+        switch kind {
+        case .io: 1
+        case .memory32: isPrefetchable ? 8 : 0
+        case .memory64: isPrefetchable ? 12 : 4
         }
     }
+}
 
-    private mutating func define(_ bar: BARDescription, _ number: Int) {
-        let offset = BaseAddressRegister.bar(number).offset
-        let addressBits = 0 &- bar.size
-        let type: UInt32 =
-            switch bar.kind {
-            case .io: 1
-            case .memory32: bar.isPrefetchable ? 8 : 0
-            case .memory64: bar.isPrefetchable ? 12 : 4
+// MARK: - Capabilities
+
+extension FunctionDescription {
+    /// A capability's place in its list.
+    struct ChainLink {
+        let id: UInt16
+        let offset: UInt64
+        let version: UInt8?
+
+        var isExtended: Bool { version != nil }
+    }
+
+    /// All capabilities by offset; those of PCI Express begin at 0x100, if need be with an empty one (PCIe, 7.6.3).
+    var capabilityChain: [ChainLink] {
+        var chain = capabilities.map { ChainLink(id: $0.id, offset: $0.offset, version: $0.version) }
+        if msix != nil { chain.append(ChainLink(id: CapabilityID.msix, offset: msixOffset, version: nil)) }
+        if msiVectors != nil { chain.append(ChainLink(id: CapabilityID.msi, offset: msiOffset, version: nil)) }
+        if chain.contains(where: \.isExtended), !chain.contains(where: { $0.offset == 0x100 }) {
+            chain.append(ChainLink(id: 0, offset: 0x100, version: 0))
+        }
+        return chain.sorted { $0.offset < $1.offset }
+    }
+
+    /// The registers of all capabilities, linked by offset.
+    fileprivate var capabilityRegisters: ConfigShape.Registers {
+        var registers: ConfigShape.Registers = [:]
+        if let msix { Self.define(msix, at: msixOffset, in: &registers) }
+        if let msiVectors { Self.defineMSI(msiVectors, at: msiOffset, in: &registers) }
+        for capability in capabilities {
+            for (index, byte) in capability.body.enumerated() {
+                let offset = capability.offset + capability.headerSize + UInt64(index)
+                let shift = UInt32(truncatingIfNeeded: offset & 3) * 8
+                registers[offset & ~3, default: (0, 0)].value |= UInt32(byte) << shift
+                guard index < capability.writable.count else { continue }
+                registers[offset & ~3, default: (0, 0)].writable |= UInt32(capability.writable[index]) << shift
             }
-        define(type, writable: UInt32(truncatingIfNeeded: addressBits), at: offset)
-        if bar.kind == .memory64 {
-            define(0, writable: UInt32(truncatingIfNeeded: addressBits >> 32), at: offset + 4)
         }
+        let chain = capabilityChain
+        for (link, next) in zip(chain, chain.dropFirst().map(Optional.some) + [nil]) {
+            let following = next.map { $0.isExtended == link.isExtended ? UInt32($0.offset) : 0 } ?? 0
+            registers[link.offset, default: (0, 0)].value |=
+                UInt32(link.id) | (link.version.map { UInt32($0) << 16 | following << 20 } ?? following << 8)
+        }
+        return registers
     }
 
-    private mutating func define(_ msix: MSIXDescription, next: UInt64) {
+    private static func define(
+        _ msix: MSIXDescription, at offset: UInt64, in registers: inout ConfigShape.Registers
+    ) {
         func place(_ location: BARLocation) -> UInt32 {
             UInt32(truncatingIfNeeded: location.offset) | UInt32(truncatingIfNeeded: location.bar)
         }
-        define(
-            UInt32(truncatingIfNeeded: msix.vectors - 1) << 16 | UInt32(next) << 8 | 0x11,
-            writable: MSIXControlBits.functionMask | MSIXControlBits.enable,
-            at: ConfigOffset.msix)
-        define(place(msix.table), at: ConfigOffset.msix + 4)
-        define(place(msix.pendingBits), at: ConfigOffset.msix + 8)
+        registers[offset] = (
+            UInt32(truncatingIfNeeded: msix.vectors - 1) << 16, MSIXControlBits.functionMask | MSIXControlBits.enable
+        )
+        registers[offset + 4] = (place(msix.table), 0)
+        registers[offset + 8] = (place(msix.pendingBits), 0)
     }
 
-    private mutating func defineMSI(_ vectors: Int) {
-        define(
-            MSIControlBits.features | MSIControlBits.capable(of: vectors) | 0x05,
-            writable: MSIControlBits.allocated | MSIControlBits.enable, at: ConfigOffset.msi)
+    private static func defineMSI(_ vectors: Int, at offset: UInt64, in registers: inout ConfigShape.Registers) {
+        registers[offset] = (
+            MSIControlBits.features | MSIControlBits.capable(of: vectors),
+            MSIControlBits.allocated | MSIControlBits.enable
+        )
         // The low two address bits are zero (6.8.1.4).
-        define(0, writable: ~3, at: ConfigOffset.msiAddress)
-        define(0, writable: .max, at: ConfigOffset.msiUpperAddress)
-        define(0, writable: 0xffff, at: ConfigOffset.msiData)
-        define(0, writable: .max >> UInt32(truncatingIfNeeded: 32 - vectors), at: ConfigOffset.msiMask)
-    }
-
-    /// Whether the device has more than one function (PCI 3.0, 6.2.1).
-    var isMultifunction: Bool {
-        get { self[register: ConfigOffset.headerType] & Self.multifunction != 0 }
-        set {
-            let register = self[register: ConfigOffset.headerType]
-            set(
-                newValue ? register | Self.multifunction : register & ~Self.multifunction,
-                at: ConfigOffset.headerType)
-        }
+        registers[offset + MSIOffset.address] = (0, ~3)
+        registers[offset + MSIOffset.upperAddress] = (0, .max)
+        registers[offset + MSIOffset.data] = (0, 0xffff)
+        registers[offset + MSIOffset.mask] = (0, .max >> UInt32(truncatingIfNeeded: 32 - vectors))
+        registers[offset + MSIOffset.pending] = (0, 0)
     }
 }

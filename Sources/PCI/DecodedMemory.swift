@@ -18,7 +18,15 @@ public struct DecodedMemory: Sendable {
         public var isEmpty: Bool { removed.isEmpty && added.isEmpty }
     }
 
-    private struct Function: Sendable {
+    /// A change that can be withdrawn.
+    public struct Proposal: Sendable {
+        public fileprivate(set) var change = Change()
+        /// What the functions that it touched had before.
+        fileprivate var functions: [(FunctionAddress, Function?)] = []
+        fileprivate let hidden: [DecodedRegion]
+    }
+
+    fileprivate struct Function: Sendable {
         /// What it decodes, shown or hidden; nothing in a reserved range.
         var decoded: [DecodedRegion] = []
         /// What stands, and is shown, though its register is not decoded.
@@ -63,8 +71,23 @@ public struct DecodedMemory: Sendable {
         return TrappedPlace(owner: region.owner, offset: region.offset &+ region.range.offset(of: address))
     }
 
+    /// Where a place of a BAR lies in guest memory; nil where no access there reaches it.
+    public func address(of place: TrappedPlace) -> GuestAddress? {
+        let region = functions[place.owner.function]?.decoded.first {
+            $0.owner == place.owner && $0.kind == .trapped && $0.offset <= place.offset
+                && place.offset - $0.offset < $0.size
+        }
+        guard let region, index.region(at: region.range.first) == region else { return nil }
+        return region.range.first.advanced(by: place.offset - region.offset)
+    }
+
     /// Takes over what `function` decodes now; also how a function is added.
     public mutating func update(_ function: PCIFunction) -> Change {
+        propose(function).change
+    }
+
+    /// Takes over what `function` decodes now, until the proposal is withdrawn.
+    public mutating func propose(_ function: PCIFunction) -> Proposal {
         var decoded = function.decodedRegions
         decoded.removeAll { region in reserved.contains { $0.overlaps(region.range) } }
         let undecodedRegisters = ~function.decodedRegisterBits
@@ -73,7 +96,15 @@ public struct DecodedMemory: Sendable {
 
     /// Forgets a function, and what stands of it.
     public mutating func remove(_ function: FunctionAddress) -> Change {
-        change(function, to: [], letStand: 0)
+        change(function, to: [], letStand: 0).change
+    }
+
+    /// Puts everything back to what it was before a proposal, the last one that was made.
+    public mutating func withdraw(_ proposal: Proposal) {
+        for region in proposal.change.added { index.remove(region) }
+        for region in proposal.change.removed { index.insert(region) }
+        for (address, function) in proposal.functions.reversed() { functions[address] = function }
+        hidden = proposal.hidden
     }
 
     // MARK: Who shows
@@ -82,18 +113,19 @@ public struct DecodedMemory: Sendable {
     /// that lay hidden on what went away. What loses to one of them makes room for others in turn.
     private mutating func change(
         _ address: FunctionAddress, to decoded: [DecodedRegion], letStand registers: UInt8
-    ) -> Change {
+    ) -> Proposal {
+        var proposal = Proposal(hidden: hidden)
         let hiddenBefore = takeHidden { $0.owner.function == address }
         let old = functions[address] ?? Function()
         let shown = old.decoded.filter { !hiddenBefore.contains($0) } + old.standing
         let standing = shown.filter { $0.kind == .mapped && registers & $0.owner.register.bit != 0 }
+        proposal.functions.append((address, functions[address]))
         functions[address] = decoded.isEmpty && standing.isEmpty ? nil : Function(decoded: decoded, standing: standing)
 
-        var change = Change()
         let yielding = shown.filter { !decoded.contains($0) }
         for region in yielding where !standing.contains(region) {
             index.remove(region)
-            change.removed.append(region)
+            proposal.change.removed.append(region)
         }
         var candidates = decoded.filter { !shown.contains($0) } + takeHidden(on: yielding.sortedByAddress())
         candidates.sort { $0.owner > $1.owner }
@@ -106,13 +138,18 @@ public struct DecodedMemory: Sendable {
             if !rivals.isEmpty {
                 candidates += takeHidden(on: rivals)
                 candidates.sort { $0.owner > $1.owner }
-                for rival in rivals { hide(rival) }
-                change.removed += rivals
+                for rival in rivals {
+                    proposal.functions.append((rival.owner.function, functions[rival.owner.function]))
+                    hide(rival)
+                }
+                proposal.change.removed += rivals
             }
             index.insert(region)
-            change.added.append(region)
+            proposal.change.added.append(region)
         }
-        return Change(removed: change.removed.sortedByAddress(), added: change.added.sortedByAddress())
+        proposal.change.removed = proposal.change.removed.sortedByAddress()
+        proposal.change.added = proposal.change.added.sortedByAddress()
+        return proposal
     }
 
     private mutating func takeHidden(where isTaken: (DecodedRegion) -> Bool) -> [DecodedRegion] {

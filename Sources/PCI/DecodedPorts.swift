@@ -1,21 +1,23 @@
-import Devices
+public import Devices
 
 /// What all functions together decode among the ports.
 ///
 /// Nothing lies behind an I/O BAR but registers of the function: every access exits to the monitor. Where two claim the
 /// same port, the lower bus, device, function and BAR wins.
-struct DecodedPorts: Sendable {
+public struct DecodedPorts: Sendable {
     /// An I/O BAR that is decoded.
-    struct Region: Sendable {
-        let owner: BAROwner
-        let ports: Range<UInt64>
+    public struct Region: Sendable {
+        public let owner: BAROwner
+        public let ports: Range<UInt64>
     }
 
     /// In order of precedence; empty where no function has an I/O BAR.
-    private var regions: [Region] = []
+    public private(set) var regions: [Region] = []
+
+    public init() {}
 
     /// Who answers an access; nil where its ports are not all in one BAR.
-    func trapped(at port: UInt64, width: AccessWidth) -> TrappedPlace? {
+    public func trapped(at port: UInt64, width: AccessWidth) -> TrappedPlace? {
         let last = port &+ UInt64(width.rawValue) &- 1
         guard let region = regions.first(where: { $0.ports.contains(port) && $0.ports.contains(last) }) else {
             return nil
@@ -24,13 +26,13 @@ struct DecodedPorts: Sendable {
     }
 
     /// Takes over what `function` decodes now.
-    mutating func update(_ function: PCIFunction) {
+    public mutating func update(_ function: PCIFunction) {
         remove(function.address)
         let place = regions.firstIndex { $0.owner.function > function.address } ?? regions.endIndex
         regions.insert(contentsOf: function.decodedPorts, at: place)
     }
 
-    mutating func remove(_ function: FunctionAddress) {
+    public mutating func remove(_ function: FunctionAddress) {
         regions.removeAll { $0.owner.function == function }
     }
 }

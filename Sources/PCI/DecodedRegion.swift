@@ -24,13 +24,15 @@ public struct DecodedRegion: Hashable, Sendable {
         offset = barPiece.offsets.lowerBound
     }
 
-    /// The pieces of a BAR or ROM that begins at `base`; none of a piece that would pass the last address there is.
-    static func regions(of owner: BAROwner, pieces: [BARPiece], at base: GuestAddress) -> [DecodedRegion] {
-        pieces.enumerated().compactMap { index, piece in
+    /// Appends the pieces of a BAR or ROM that begins at `base`; none of a piece that would pass the last address there is.
+    static func append(
+        to regions: inout [DecodedRegion], of owner: BAROwner, pieces: [BARPiece], at base: GuestAddress
+    ) {
+        for (index, piece) in pieces.enumerated() {
             guard let first = base.advanced(by: piece.offsets.lowerBound),
                 let range = GuestRange(first: first, size: piece.size)
-            else { return nil }
-            return DecodedRegion(owner: owner, piece: index, range: range, of: piece)
+            else { continue }
+            regions.append(DecodedRegion(owner: owner, piece: index, range: range, of: piece))
         }
     }
 

@@ -1,4 +1,4 @@
-import Memslots
+public import Memslots
 
 /// Why no function can be as it is described.
 public enum DescriptionError: Error, Hashable, Sendable {
@@ -25,7 +25,11 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case outside(Part, BARLocation, length: UInt64, size: UInt64)
     case above4GiB(Part, BARLocation)
     case overlap(Part, Part, bar: Int)
+    case capabilityOutside(id: UInt16, offset: UInt64)
+    case capabilityOverlap(id: UInt16, offset: UInt64)
     case addressTaken(FunctionAddress)
+    /// A piece that a model gives memory for, and the memory does not hold it all.
+    case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)
 }
 
 extension DescriptionError: CustomStringConvertible {
@@ -51,6 +55,14 @@ extension DescriptionError: CustomStringConvertible {
             "\(part.rawValue): \(bytes(length)) at \(text(place)) pass its size of \(bytes(size))"
         case .above4GiB(let part, let place): "\(part.rawValue): \(text(place)), the register for it has 32 bits"
         case .overlap(let part, let other, let bar): "BAR \(bar): \(part.rawValue) and \(other.rawValue) overlap"
+        case .capabilityOutside(let id, let offset):
+            "capability \(hexadecimal(UInt64(id))): \(hexadecimal(offset)) is no multiple of 4, or it leaves its part of "
+                + "configuration space (0x40 to 0xff, or 0x100 to 0xfff for extended ones)"
+        case .capabilityOverlap(let id, let offset):
+            "capability \(hexadecimal(UInt64(id))): there is another one at \(hexadecimal(offset))"
+        case .backingTooSmall(let owner, let piece, let backing, let size):
+            "\(owner): its piece at \(offsets(piece.offsets)) needs \(bytes(piece.size)) from \(hexadecimal(backing.offset)) on in "
+                + "backing \(backing.id), which has \(bytes(size))"
         case .addressTaken(let address): "\(address): there is a function already"
         }
     }

@@ -17,6 +17,7 @@ extension FunctionDescription {
             throw .vectors(msix.vectors)
         }
         try validateParts()
+        try validateCapabilities()
     }
 
     private func validate(_ bar: BARDescription, _ number: Int) throws(DescriptionError) {

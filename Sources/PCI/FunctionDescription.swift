@@ -14,13 +14,16 @@ public struct FunctionDescription: Hashable, Sendable {
     public var msix: MSIXDescription?
     /// Where the guest writes a vector's number in order to have it raised.
     public var doorbell: BARLocation?
-    /// What answers at the function's trapped pieces and ports; nil for registers that are nothing in particular.
-    public var model: FunctionModel?
+    /// Where the capabilities of MSI-X and of MSI lie in configuration space.
+    public var msixOffset: UInt64 = 0x40
+    public var msiOffset: UInt64 = 0x50
+    /// The capabilities beside MSI and MSI-X.
+    public var capabilities: [CapabilityDescription] = []
 
     public init(
         vendorID: UInt16, deviceID: UInt16, classCode: UInt32 = 0xff0000, revision: UInt8 = 0,
         bars: [Int: BARDescription] = [:], romSize: UInt64? = nil, msiVectors: Int? = nil,
-        msix: MSIXDescription? = nil, doorbell: BARLocation? = nil, model: FunctionModel? = nil
+        msix: MSIXDescription? = nil, doorbell: BARLocation? = nil
     ) {
         self.vendorID = vendorID
         self.deviceID = deviceID
@@ -31,7 +34,6 @@ public struct FunctionDescription: Hashable, Sendable {
         self.msiVectors = msiVectors
         self.msix = msix
         self.doorbell = doorbell
-        self.model = model
     }
 }
 

@@ -1,17 +1,17 @@
 extension PCIFunction {
     /// MSI enable (PCI 3.0, 6.8.1.3).
     public var isMSIEnabled: Bool {
-        description.msiVectors != nil && config[register: ConfigOffset.msi] & MSIControlBits.enable != 0
+        description.msiVectors != nil && config[register: description.msiOffset] & MSIControlBits.enable != 0
     }
 
     /// MSI-X enable (PCI 3.0, 6.8.2.3).
     public var isMSIXEnabled: Bool {
-        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.enable != 0
+        description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.enable != 0
     }
 
     /// Whether all vectors of MSI-X are masked at once (PCI 3.0, 6.8.2.3).
     public var isMSIXFunctionMasked: Bool {
-        description.msix != nil && config[register: ConfigOffset.msix] & MSIXControlBits.functionMask != 0
+        description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.functionMask != 0
     }
 
     /// Raises a vector by MSI-X where that is enabled, else by MSI where that is: the message to send now, or nil where the
@@ -24,8 +24,8 @@ extension PCIFunction {
         }
         guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
         let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
-        guard sendsByMSI, config[register: ConfigOffset.msiMask] & bit == 0 else {
-            config.set(config[register: ConfigOffset.msiPending] | bit, at: ConfigOffset.msiPending)
+        guard sendsByMSI, config[register: description.msiOffset + MSIOffset.mask] & bit == 0 else {
+            config.set(config[register: description.msiOffset + MSIOffset.pending] | bit, at: description.msiOffset + MSIOffset.pending)
             return nil
         }
         return msiMessage(UInt32(truncatingIfNeeded: vector))
@@ -51,7 +51,7 @@ extension PCIFunction {
 
     /// The vectors that software allocated, no more than there are (PCI 3.0, 6.8.1.3).
     private var allocatedMSIVectors: UInt64 {
-        let logarithm = (config[register: ConfigOffset.msi] & MSIControlBits.allocated) >> 20
+        let logarithm = (config[register: description.msiOffset] & MSIControlBits.allocated) >> 20
         return min(1 << UInt64(logarithm), UInt64(description.msiVectors ?? 0))
     }
 
@@ -59,24 +59,24 @@ extension PCIFunction {
     private func msiMessage(_ vector: UInt32) -> MSIMessage {
         let numberBits = UInt32(truncatingIfNeeded: allocatedMSIVectors &- 1)
         return MSIMessage(
-            address: UInt64(config[register: ConfigOffset.msiUpperAddress]) << 32
-                | UInt64(config[register: ConfigOffset.msiAddress]),
-            data: config[register: ConfigOffset.msiData] & ~numberBits | vector)
+            address: UInt64(config[register: description.msiOffset + MSIOffset.upperAddress]) << 32
+                | UInt64(config[register: description.msiOffset + MSIOffset.address]),
+            data: config[register: description.msiOffset + MSIOffset.data] & ~numberBits | vector)
     }
 
     private mutating func takePendingMSI() -> [MSIMessage] {
         guard sendsByMSI else { return [] }
-        let pending = config[register: ConfigOffset.msiPending]
-        let sent = pending & ~config[register: ConfigOffset.msiMask]
+        let pending = config[register: description.msiOffset + MSIOffset.pending]
+        let sent = pending & ~config[register: description.msiOffset + MSIOffset.mask]
         guard sent != 0 else { return [] }
-        config.set(pending & ~sent, at: ConfigOffset.msiPending)
+        config.set(pending & ~sent, at: description.msiOffset + MSIOffset.pending)
         return (0..<32).filter { sent >> $0 & 1 != 0 }.map(msiMessage)
     }
 
     /// Vectors pend while MSI is enabled and they are allocated.
     mutating func dropUnallocatedMSI() {
-        let pending = config[register: ConfigOffset.msiPending]
+        let pending = config[register: description.msiOffset + MSIOffset.pending]
         let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
-        config.set(isMSIEnabled ? pending & allocated : 0, at: ConfigOffset.msiPending)
+        config.set(isMSIEnabled ? pending & allocated : 0, at: description.msiOffset + MSIOffset.pending)
     }
 }

@@ -1,43 +1,43 @@
 public import Devices
-import Memslots
+internal import Memslots
 
-/// A PCI function: its description, its configuration space and the state of its interrupts.
+/// A PCI function: configuration space, decode and interrupts, and the model behind it.
 ///
-/// It changes nothing outside itself: what a write means comes back as data.
+/// It changes nothing outside itself: what an access leads to comes back as a value.
 public struct PCIFunction: Sendable {
     public let address: FunctionAddress
-    public let description: FunctionDescription
+    let shape: FunctionShape
     public internal(set) var config: ConfigSpace
     var msix: MSIXTable?
-    public internal(set) var testDevice: PCITestDevice?
-    /// The function's memory, in order of precedence.
-    private let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
-    /// The function's I/O BARs, in order of precedence.
-    private let ports: [(register: BaseAddressRegister, size: UInt64)]
+    public internal(set) var model: any FunctionModel
 
     /// The function after reset: addresses zero, decode off.
-    public init(_ description: FunctionDescription, at address: FunctionAddress) throws(DescriptionError) {
-        try description.validate()
-        self.address = address
-        self.description = description
-        config = ConfigSpace(description)
-        msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
-        testDevice = description.model == .testDevice ? PCITestDevice() : nil
-        memory = description.registers.compactMap { register in
-            let pieces = description.pieces(of: register)
-            return pieces.isEmpty ? nil : (register, description.size(of: register) ?? 0, pieces)
-        }
-        ports = description.bars.filter { $0.value.kind == .io }.sorted { $0.key < $1.key }
-            .map { (.bar($0.key), $0.value.size) }
+    public init(_ model: any FunctionModel, at address: FunctionAddress) throws(DescriptionError) {
+        self.init(model, at: address, shape: try FunctionShape(model.description))
     }
+
+    public init(_ description: FunctionDescription, at address: FunctionAddress) throws(DescriptionError) {
+        try self.init(DescribedFunction(description), at: address)
+    }
+
+    /// The function after reset, with what it shares with others of its kind.
+    public init(_ model: any FunctionModel, at address: FunctionAddress, shape: FunctionShape) {
+        self.address = address
+        self.model = model
+        self.shape = shape
+        config = ConfigSpace(shape.config)
+        msix = shape.description.msix.map { MSIXTable(vectors: $0.vectors) }
+    }
+
+    public var description: FunctionDescription { shape.description }
 
     /// Puts the function into the state after reset. Under lazy decode, `DecodedMemory.remove` it as well.
     public mutating func reset() {
-        let isMultifunction = config.isMultifunction
-        config = ConfigSpace(description)
-        config.isMultifunction = isMultifunction
+        let isMultifunction = isMultifunction
+        config = ConfigSpace(shape.config)
+        self.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
-        testDevice = description.model == .testDevice ? PCITestDevice() : nil
+        model.reset()
     }
 
     // MARK: Decode
@@ -45,13 +45,20 @@ public struct PCIFunction: Sendable {
     public var decodesMemory: Bool { command & CommandBits.memory != 0 }
     public var decodesPorts: Bool { command & CommandBits.ports != 0 }
     public var isBusMaster: Bool { command & CommandBits.busMaster != 0 }
-    public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigSpace.romEnable != 0 }
+    public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigShape.romEnable != 0 }
 
-    /// Set by the bus that holds the function (PCI 3.0, 6.2.1).
-    var isMultifunction: Bool {
-        get { config.isMultifunction }
-        set { config.isMultifunction = newValue }
+    private var command: UInt32 { config[register: ConfigOffset.commandAndStatus] }
+
+    /// Whether the device has more than one function; the bus that holds the function says so (PCI 3.0, 6.2.1).
+    public var isMultifunction: Bool {
+        get { config[register: ConfigOffset.headerType] & Self.multifunction != 0 }
+        set {
+            let register = config[register: ConfigOffset.headerType] & ~Self.multifunction
+            config.set(newValue ? register | Self.multifunction : register, at: ConfigOffset.headerType)
+        }
     }
+
+    private static let multifunction: UInt32 = 1 << 23
 
     /// Whether the function answers at the address in `register`.
     public func isDecoded(_ register: BaseAddressRegister) -> Bool {
@@ -76,22 +83,24 @@ public struct PCIFunction: Sendable {
     /// Writes `base` into `register` as software does; bits below its size fall away.
     public mutating func setBase(of register: BaseAddressRegister, to base: UInt64) {
         guard description.size(of: register) != nil else { return }
-        let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigSpace.romEnable) : 0
-        config.write(base & ~UInt64(ConfigSpace.romEnable) | romEnable, at: register.offset, width: .doubleword)
+        let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigShape.romEnable) : 0
+        config.write(base & ~UInt64(ConfigShape.romEnable) | romEnable, at: register.offset, width: .doubleword)
         if case .bar(let number) = register, description.bars[number]?.kind == .memory64 {
             config.write(base >> 32, at: register.offset + 4, width: .doubleword)
         }
     }
 
-    /// Writes `base` into `register`, and switches on what lets the function answer there if `enabling`.
-    mutating func place(_ register: BaseAddressRegister, at base: UInt64, enabling: Bool) {
-        setBase(of: register, to: base)
-        guard enabling, description.size(of: register) != nil else { return }
+    /// Writes an address into the register that it was assigned to, and switches on what lets the function answer there.
+    public mutating func place(_ assignment: AddressAssignment) {
+        let register = assignment.owner.register
+        setBase(of: register, to: assignment.base)
+        guard description.size(of: register) != nil else { return }
         var decode = CommandBits.memory
         switch register {
         case .bar(let number): if description.bars[number]?.kind == .io { decode = CommandBits.ports }
         case .rom:
-            config.write(base | UInt64(ConfigSpace.romEnable), at: ConfigOffset.rom, width: .doubleword)
+            let enabled = assignment.base | UInt64(ConfigShape.romEnable)
+            config.write(enabled, at: ConfigOffset.rom, width: .doubleword)
         }
         config.write(UInt64(command | decode), at: ConfigOffset.commandAndStatus, width: .doubleword)
     }
@@ -100,14 +109,14 @@ public struct PCIFunction: Sendable {
     public var decodedRegions: [DecodedRegion] {
         guard decodesMemory else { return [] }
         var regions: [DecodedRegion] = []
-        regions.reserveCapacity(memory.reduce(0) { $0 + $1.pieces.count })
-        for (register, size, pieces) in memory where isDecoded(register) {
+        regions.reserveCapacity(shape.pieceCount)
+        for (register, size, pieces) in shape.memory where register != .rom || isROMEnabled {
             let base = GuestAddress(base(of: register))
             guard let whole = GuestRange(first: base, size: size), whole.last <= DecodedRegion.highestAddress else {
                 continue
             }
             let owner = BAROwner(function: address, register: register)
-            regions += DecodedRegion.regions(of: owner, pieces: pieces, at: base)
+            DecodedRegion.append(to: &regions, of: owner, pieces: pieces, at: base)
         }
         return regions
     }
@@ -115,7 +124,7 @@ public struct PCIFunction: Sendable {
     /// Where the I/O BARs lie now, in order of precedence.
     var decodedPorts: [DecodedPorts.Region] {
         guard decodesPorts else { return [] }
-        return ports.map { register, size in
+        return shape.ports.map { register, size in
             let base = base(of: register)
             return DecodedPorts.Region(
                 owner: BAROwner(function: address, register: register), ports: base..<base &+ size)
@@ -124,25 +133,36 @@ public struct PCIFunction: Sendable {
 
     /// The memory registers that are decoded, each by its bit.
     var decodedRegisterBits: UInt8 {
-        memory.reduce(0) { bits, entry in isDecoded(entry.register) ? bits | entry.register.bit : bits }
+        shape.memory.reduce(0) { bits, entry in isDecoded(entry.register) ? bits | entry.register.bit : bits }
     }
+}
 
-    // MARK: Configuration
+/// What functions of one kind have in common.
+public final class FunctionShape: Sendable {
+    public let description: FunctionDescription
+    let config: ConfigShape
+    /// The memory BARs and the ROM, in order of precedence.
+    public let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
+    /// The I/O BARs, in order of precedence.
+    let ports: [(register: BaseAddressRegister, size: UInt64)]
+    /// The MSI-X table and the pending bits.
+    let msixParts: [DescriptionPart]
+    /// The parts of configuration space that the model answers for.
+    let own: [Range<UInt64>]
+    let pieceCount: Int
 
-    /// Reads configuration space; see `ConfigSpace.read`.
-    public func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
-        config.read(at: offset, width: width)
-    }
-
-    /// Writes configuration space and says what that changed.
-    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigChange {
-        let before = config[register: offset]
-        config.write(value, at: offset, width: width)
-        let changed = before ^ config[register: offset]
-        return changed == 0 ? ConfigChange() : self.change(at: offset & ~3, changed)
-    }
-
-    private var command: UInt32 {
-        config[register: ConfigOffset.commandAndStatus]
+    public init(_ description: FunctionDescription) throws(DescriptionError) {
+        try description.validate()
+        self.description = description
+        config = ConfigShape(description)
+        memory = description.registers.compactMap { register in
+            let pieces = description.pieces(of: register)
+            return pieces.isEmpty ? nil : (register, description.size(of: register) ?? 0, pieces)
+        }
+        ports = description.bars.filter { $0.value.kind == .io }.sorted { $0.key < $1.key }
+            .map { (.bar($0.key), $0.value.size) }
+        msixParts = description.parts.filter { $0.name != .doorbell }
+        own = description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.range.upperBound }
+        pieceCount = memory.reduce(0) { $0 + $1.pieces.count }
     }
 }

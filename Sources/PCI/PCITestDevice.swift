@@ -1,17 +1,11 @@
-import Devices
-
-/// What answers at a function's trapped pieces in place of plain registers.
-public enum FunctionModel: Hashable, Sendable {
-    /// The PCI test device that QEMU documents; see `PCITestDevice`.
-    case testDevice
-}
+public import Devices
 
 /// The PCI test device (QEMU, docs/specs/pci-testdev): lets a guest compare ways to write to a device.
 ///
 /// Behind a memory BAR and a port BAR lies the same header. The guest chooses a test by number, of those that the BAR has, then
 /// writes some data at some offset in that BAR, as the header says, and finds in the header how many such writes there were. What
 /// the tests differ in is who takes the write: the monitor, or KVM itself, by ioeventfd, for any data or for the right one.
-public struct PCITestDevice: Sendable {
+public struct PCITestDevice: FunctionModel {
     /// How a test's writes are counted.
     enum Notification: CaseIterable {
         /// Each exits to the monitor.
@@ -60,7 +54,7 @@ public struct PCITestDevice: Sendable {
     }
 
     /// Where its header is among the ports; BAR 0 has it in memory.
-    public static let portBAR = BaseAddressRegister.bar(1)
+    static let portBAR = BaseAddressRegister.bar(1)
     static let memorySize: UInt64 = 4096
     static let portSize: UInt64 = 256
     /// Where the header has its count of writes.
@@ -69,29 +63,27 @@ public struct PCITestDevice: Sendable {
     private var test: Test?
     private var count: UInt32 = 0
 
-    /// A write that KVM may take itself.
-    public struct Event: Hashable, Sendable {
-        public let register: BaseAddressRegister
-        /// In bytes from the beginning of the BAR.
-        public let offset: UInt64
-        /// The only value that counts, or nil for any.
-        public let match: UInt8?
+    public init() {}
+
+    public var description: FunctionDescription { .testDevice }
+
+    /// The write that the present test is about, unless it is to exit.
+    public var events: [FunctionEvent] {
+        guard let test, test.notification != .none else { return [] }
+        let match = test.notification == .dataMatch ? UInt64(test.data) : nil
+        return [FunctionEvent(register: test.register, offset: test.offset, size: UInt32(Test.width), match: match)]
     }
 
-    /// The writes that KVM is to take now.
-    public var event: Event? {
-        guard let test, test.notification != .none else { return nil }
-        return Event(
-            register: test.register, offset: test.offset, match: test.notification == .dataMatch ? test.data : nil)
+    public mutating func add(count: UInt64, of event: FunctionEvent) {
+        self.count &+= UInt32(truncatingIfNeeded: count)
     }
 
-    /// Counts writes that KVM has taken.
-    public mutating func add(events: UInt64) {
-        count &+= UInt32(truncatingIfNeeded: events)
+    public mutating func reset() {
+        self = PCITestDevice()
     }
 
     /// The header of the present test, through either BAR; zeros without one, and behind it.
-    func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+    public func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let test else { return 0 }
         var value: UInt64 = 0
         for lane in (0..<UInt64(width.rawValue)).reversed() {
@@ -109,16 +101,21 @@ public struct PCITestDevice: Sendable {
 
     /// Takes a write byte by byte, as the device does: the first byte of the header starts a test, and what the test asks for is
     /// counted.
-    mutating func write(_ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) {
+    public mutating func write(
+        _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
+    ) -> FunctionEffects {
+        var changesEvents = false
         for lane in 0..<UInt64(width.rawValue) {
             let byte = UInt8(truncatingIfNeeded: value >> (8 * lane))
             let offset = offset &+ lane
             if offset == 0 {
                 start(byte, of: register)
+                changesEvents = true
             } else if let test, test.register == register, test.offset == offset, !test.matches || byte == test.data {
                 count &+= 1
             }
         }
+        return FunctionEffects(changesEvents: changesEvents)
     }
 
     /// Starts a test from the beginning; a number that the BAR does not have ends the present one.
@@ -133,13 +130,11 @@ public struct PCITestDevice: Sendable {
 }
 
 extension FunctionDescription {
-    /// The function of `PCITestDevice`.
-    public static let testDevice = FunctionDescription(
+    fileprivate static let testDevice = FunctionDescription(
         vendorID: 0x1b36, deviceID: 0x0005, classCode: 0x00ff00,
         bars: [
             0: BARDescription(
                 kind: .memory32, size: PCITestDevice.memorySize, registers: [0..<PCITestDevice.memorySize]),
             1: BARDescription(kind: .io, size: PCITestDevice.portSize),
-        ],
-        model: .testDevice)
+        ])
 }

@@ -17,7 +17,7 @@ import Testing
         var table = try makeTable()
         let slot = try #require(table[id])
         #expect(table.find(GuestAddress(address)) == .slot(slot))
-        #expect(table.lookup(GuestAddress(address)) == .slot(slot))
+        #expect(table.find(GuestAddress(address)) == .slot(slot))
         #expect(table.slotID(at: GuestAddress(address)) == id)
     }
 
@@ -29,7 +29,7 @@ import Testing
     func holeReachesFromSlotToSlot(address: UInt64, hole: GuestRange) throws {
         var table = try makeTable()
         #expect(table.find(GuestAddress(address)) == .hole(hole))
-        #expect(table.lookup(GuestAddress(address)) == .hole(hole))
+        #expect(table.find(GuestAddress(address)) == .hole(hole))
         #expect(table.slotID(at: GuestAddress(address)) == nil)
     }
 
@@ -44,39 +44,39 @@ import Testing
 
     @Test func rememberedHitDoesNotOutliveItsSlot() throws {
         var table = try makeTable()
-        _ = table.lookup(GuestAddress(0x5000))
+        _ = table.find(GuestAddress(0x5000))
         try table.delete(0)
-        #expect(table.lookup(GuestAddress(0x5000)) == .hole(.bytes(0x4000, 0x5fff)))
+        #expect(table.find(GuestAddress(0x5000)) == .hole(.bytes(0x4000, 0x5fff)))
     }
 
     @Test func rememberedHoleDoesNotHideANewSlot() throws {
         var table = try makeTable()
-        _ = table.lookup(GuestAddress(0x4000))
+        _ = table.find(GuestAddress(0x4000))
         let id = try table.create(.frames(4))
-        #expect(table.lookup(GuestAddress(0x4000)) == .slot(try #require(table[id])))
+        #expect(table.find(GuestAddress(0x4000)) == .slot(try #require(table[id])))
     }
 
     @Test func rememberedHoleGrowsWhenItsNeighbourGoes() throws {
         var table = try makeTable()
-        _ = table.lookup(GuestAddress(0x4000))
+        _ = table.find(GuestAddress(0x4000))
         try table.delete(1)
-        #expect(table.lookup(GuestAddress(0x4000)) == .hole(.bytes(0, 0x4fff)))
+        #expect(table.find(GuestAddress(0x4000)) == .hole(.bytes(0, 0x4fff)))
     }
 
     @Test func rememberedAnswersFollowAMove() throws {
         var table = try makeTable()
-        _ = table.lookup(GuestAddress(0x5000))
-        _ = table.lookup(GuestAddress(0x9000))
+        _ = table.find(GuestAddress(0x5000))
+        _ = table.find(GuestAddress(0x9000))
         try table.move(0, toFrame: 9)
-        #expect(table.lookup(GuestAddress(0x5000)) == .hole(.bytes(0x4000, 0x5fff)))
-        #expect(table.lookup(GuestAddress(0x9000)) == .slot(try #require(table[0])))
+        #expect(table.find(GuestAddress(0x5000)) == .hole(.bytes(0x4000, 0x5fff)))
+        #expect(table.find(GuestAddress(0x9000)) == .slot(try #require(table[0])))
     }
 
     @Test func rememberedHitHasTheNewFlags() throws {
         var table = try makeTable()
-        _ = table.lookup(GuestAddress(0x5000))
+        _ = table.find(GuestAddress(0x5000))
         try table.set(try table.request(for: .setFlags(0, .logDirtyPages)))
-        #expect(table.lookup(GuestAddress(0x5000)) == .slot(try #require(table[0])))
+        #expect(table.find(GuestAddress(0x5000)) == .slot(try #require(table[0])))
         #expect(table[0]?.flags == .logDirtyPages)
     }
 

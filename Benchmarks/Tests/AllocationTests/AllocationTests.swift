@@ -96,7 +96,7 @@ struct AllocationTests {
         #expect(
             allocations {
                 for place in places {
-                    _ = space.space.lookup(place.first)
+                    _ = space.space.find(place.first)
                     _ = space.space.table.find(place.last.advanced(by: 1) ?? place.last)
                 }
             } == 0)

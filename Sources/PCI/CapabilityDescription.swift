@@ -1,0 +1,66 @@
+/// A capability in a function's configuration space, beside MSI and MSI-X: an ID, a place, bytes, and what software may write.
+public struct CapabilityDescription: Hashable, Sendable {
+    /// The capability ID: 8 bits in the list of PCI (PCI 3.0, appendix H), 16 in the list of PCI Express (PCIe, 7.6.3).
+    public var id: UInt16
+    /// Where it begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
+    public var offset: UInt64
+    /// The version of an extended capability; nil for a capability of the list of PCI.
+    public var version: UInt8?
+    /// The bytes behind the header, which has 2 bytes, or 4 in an extended capability.
+    public var body: [UInt8]
+    /// The bits of `body` that software may write. Bytes that are missing are read-only.
+    public var writable: [UInt8]
+    /// Whether the function's model answers reads and writes of the body, in doublewords or parts of one.
+    public var isOwn: Bool
+
+    public init(
+        id: UInt16, offset: UInt64, version: UInt8? = nil, body: [UInt8] = [], writable: [UInt8] = [],
+        isOwn: Bool = false
+    ) {
+        self.id = id
+        self.offset = offset
+        self.version = version
+        self.body = body
+        self.writable = writable
+        self.isOwn = isOwn
+    }
+
+    var headerSize: UInt64 { version == nil ? 2 : 4 }
+
+    /// The bytes of configuration space that it takes.
+    var range: Range<UInt64> {
+        offset..<offset &+ headerSize &+ UInt64(body.count)
+    }
+}
+
+extension FunctionDescription {
+    /// Throws where capabilities lie outside of their part of configuration space or on each other.
+    func validateCapabilities() throws(DescriptionError) {
+        var taken: [Range<UInt64>] = []
+        func take(_ id: UInt16, _ range: Range<UInt64>, in space: Range<UInt64>) throws(DescriptionError) {
+            guard range.lowerBound.isMultiple(of: 4), space.contains(range.lowerBound),
+                range.upperBound <= space.upperBound
+            else { throw .capabilityOutside(id: id, offset: range.lowerBound) }
+            guard !taken.contains(where: range.overlaps) else {
+                throw .capabilityOverlap(id: id, offset: range.lowerBound)
+            }
+            taken.append(range)
+        }
+        let standard: Range<UInt64> = 0x40..<0x100
+        if msix != nil { try take(CapabilityID.msix, msixOffset..<msixOffset &+ 12, in: standard) }
+        if msiVectors != nil { try take(CapabilityID.msi, msiOffset..<msiOffset &+ 24, in: standard) }
+        for capability in capabilities {
+            guard capability.offset < ConfigSpace.size else {
+                throw .capabilityOutside(id: capability.id, offset: capability.offset)
+            }
+            try take(
+                capability.id, capability.range, in: capability.version == nil ? standard : 0x100..<ConfigSpace.size)
+        }
+    }
+}
+
+/// IDs of capabilities that functions have in common (PCI 3.0, appendix H).
+enum CapabilityID {
+    static let msi: UInt16 = 0x05
+    static let msix: UInt16 = 0x11
+}

@@ -1,0 +1,148 @@
+public import Devices
+
+/// What a write to a function leads to.
+public struct AccessOutcome: Hashable, Sendable {
+    /// The messages to send now.
+    public var messages: [MSIMessage] = []
+    /// Whether the writes that KVM shall take itself may be other than before.
+    public var changesEvents = false
+
+    public init(messages: [MSIMessage] = [], changesEvents: Bool = false) {
+        self.messages = messages
+        self.changesEvents = changesEvents
+    }
+}
+
+/// A write to configuration space: done, or a change of decode that has yet to be agreed to.
+public enum ConfigWrite: Sendable {
+    case done(AccessOutcome)
+    case proposed(DecodeProposal)
+}
+
+/// A function as it would be after a write that changes what it decodes. Guest memory has to follow first; then
+/// `PCIFunction.commit` makes the change. Where memory cannot follow, the function stays as it is.
+public struct DecodeProposal: Sendable {
+    public let function: PCIFunction
+    /// Whether what the function decodes in memory changes, or only what it decodes among the ports.
+    public let affectsMemory: Bool
+}
+
+// MARK: - Configuration space
+
+extension PCIFunction {
+    /// Reads configuration space; see `ConfigSpace.read`.
+    public mutating func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        if isOwn(offset, width) { return width.mask(model.readConfiguration(at: offset, width: width)) }
+        return config.read(at: offset, width: width)
+    }
+
+    /// Writes configuration space. A write that changes what is decoded is proposed and not made.
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite {
+        if isOwn(offset, width) {
+            return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
+        }
+        guard let written = config.written(value, at: offset, width: width) else { return .done(AccessOutcome()) }
+        let register = offset & ~3
+        let changed = written ^ config[register: register]
+        if let affectsMemory = changeOfDecode(register, changed) {
+            var function = self
+            function.config.set(written, at: register)
+            return .proposed(DecodeProposal(function: function, affectsMemory: affectsMemory))
+        }
+        config.set(written, at: register)
+        switch register {
+        case description.msiOffset where description.msiVectors != nil: dropUnallocatedMSI()
+        case description.msixOffset where description.msix != nil && !isMSIXEnabled: msix?.clearPending()
+        default: break
+        }
+        return .done(AccessOutcome(messages: takePendingMessages()))
+    }
+
+    /// Makes a proposed change.
+    public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
+        self = proposal.function
+        return AccessOutcome(messages: takePendingMessages())
+    }
+
+    private func isOwn(_ offset: UInt64, _ width: AccessWidth) -> Bool {
+        !shape.own.isEmpty && ConfigSpace.accepts(offset, width)
+            && shape.own.contains { $0.contains(offset) && $0.contains(offset + UInt64(width.rawValue) - 1) }
+    }
+
+    /// Whether a change of these bits changes what is decoded: in memory (true), or among the ports alone (false); nil where it
+    /// changes neither.
+    private func changeOfDecode(_ register: UInt64, _ changed: UInt32) -> Bool? {
+        switch register {
+        case ConfigOffset.commandAndStatus:
+            let affectsMemory = changed & CommandBits.memory != 0
+            return affectsMemory || changed & CommandBits.ports != 0 ? affectsMemory : nil
+        case ConfigOffset.bars..<ConfigOffset.bars + 24:
+            let place = Int((register - ConfigOffset.bars) / 4)
+            // The upper half of a 64-bit BAR has no number of its own.
+            let kind = description.bars[place]?.kind ?? description.bars[place - 1]?.kind
+            return kind == .io ? (decodesPorts ? false : nil) : (decodesMemory ? true : nil)
+        case ConfigOffset.rom:
+            return decodesMemory && (isROMEnabled || changed & ConfigShape.romEnable != 0) ? true : nil
+        default:
+            return nil
+        }
+    }
+}
+
+// MARK: - Trapped places
+
+extension PCIFunction {
+    /// Reads a trapped place.
+    public mutating func readTrapped(
+        _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
+    ) -> UInt64 {
+        guard let part = part(of: register, touchedAt: offset, width) else {
+            return width.mask(model.read(register, at: offset, width: width))
+        }
+        // An access that begins before the part or passes its end is not aligned.
+        guard part.offsets.contains(offset) else { return width.allOnes }
+        let offset = offset - part.location.offset
+        return
+            (part.name == .table
+            ? msix?.readTable(at: offset, width: width) : msix?.readPendingBits(at: offset, width: width))
+            ?? width.allOnes
+    }
+
+    /// Writes a trapped place. The pending bits ignore writes.
+    public mutating func writeTrapped(
+        _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
+    ) -> AccessOutcome {
+        guard let part = part(of: register, touchedAt: offset, width) else {
+            return outcome(of: model.write(width.mask(value), register, at: offset, width: width))
+        }
+        guard part.name == .table, part.offsets.contains(offset) else { return AccessOutcome() }
+        let isOpen = sendsByMSIX
+        return AccessOutcome(
+            messages: msix?.writeTable(value, at: offset - part.location.offset, width: width, isOpen: isOpen) ?? [])
+    }
+
+    /// The writes that KVM shall take itself at present.
+    public var events: [FunctionEvent] { model.events }
+
+    /// Counts writes that KVM has taken.
+    public mutating func add(count: UInt64, of event: FunctionEvent) {
+        model.add(count: count, of: event)
+    }
+
+    private mutating func outcome(of effects: FunctionEffects) -> AccessOutcome {
+        var outcome = AccessOutcome(changesEvents: effects.changesEvents)
+        for vector in effects.vectors {
+            if let message = raise(vector: vector) { outcome.messages.append(message) }
+        }
+        return outcome
+    }
+
+    private func part(
+        of register: BaseAddressRegister, touchedAt offset: UInt64, _ width: AccessWidth
+    ) -> DescriptionPart? {
+        guard !shape.msixParts.isEmpty, case .bar(let number) = register else { return nil }
+        let (end, overflow) = offset.addingReportingOverflow(UInt64(width.rawValue))
+        guard !overflow else { return nil }
+        return shape.msixParts.first { $0.location.bar == number && $0.offsets.overlaps(offset..<end) }
+    }
+}
