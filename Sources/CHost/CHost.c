@@ -2,17 +2,40 @@
 #include "CHost.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static inline int result(long value) { return value < 0 ? -errno : (int)value; }
 
-int chost_memory_file(const char *name) { return result(memfd_create(name, MFD_CLOEXEC)); }
+int chost_memory_file(const char *name) { return result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)); }
+
+int chost_seal_size(int fd) { return result(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)); }
+
+int64_t chost_file_size(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISREG(status.st_mode) ? status.st_size : INT64_MAX;
+}
+
+int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset) {
+    ssize_t taken = pread(fd, bytes, count, (off_t)offset);
+    return taken < 0 ? -errno : taken;
+}
+
+int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset) {
+    ssize_t written = pwrite(fd, bytes, count, (off_t)offset);
+    return written < 0 ? -errno : written;
+}
+
+int chost_duplicate(int fd) { return result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 int chost_set_file_size(int fd, uint64_t size) { return result(ftruncate(fd, (off_t)size)); }
 

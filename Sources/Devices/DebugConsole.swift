@@ -1,5 +1,5 @@
 /// The one-port console of Bochs at port 0xe9: what is written there is printed.
-public final class DebugConsole: Device {
+public struct DebugConsole: Device {
     /// Ports that it takes, so that a doubleword write finds it too.
     public static let size: UInt64 = 4
 

@@ -8,6 +8,8 @@ public struct DeviceEffects: Equatable, Sendable {
     public var phase: UInt8?
     /// The new level of an interrupt line; nil while it stays as it is.
     public var line: InterruptLine?
+    /// Whether the guest would take input that is not there yet.
+    public var wantsInput = false
 
     public init(
         output: UInt8? = nil, exitStatus: UInt32? = nil, phase: UInt8? = nil, line: InterruptLine? = nil
@@ -20,6 +22,15 @@ public struct DeviceEffects: Equatable, Sendable {
 
     /// Nothing to do.
     public static let none = DeviceEffects()
+
+    /// Adds a change of the line that came after the one that is there. A line that falls and rises again is an edge, which a
+    /// controller must see.
+    mutating func follow(_ next: InterruptLine?) {
+        guard let next else { return }
+        let fell = line.map { !$0.isRaised } ?? false
+        line = next
+        line?.fallsFirst = fell && next.isRaised
+    }
 }
 
 /// The level of one interrupt line.
@@ -27,6 +38,8 @@ public struct InterruptLine: Equatable, Sendable {
     /// The ISA interrupt number: 4 for COM1.
     public var irq: UInt8
     public var isRaised: Bool
+    /// Whether a raised line was low for a moment.
+    public var fallsFirst = false
 
     public init(irq: UInt8, isRaised: Bool) {
         self.irq = irq

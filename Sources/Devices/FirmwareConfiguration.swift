@@ -3,7 +3,7 @@
 ///
 /// A word to the first port selects an item, and each byte read from the second is its next one; 0 behind its end, and where
 /// there is no such item.
-public final class FirmwareConfiguration: Device {
+public struct FirmwareConfiguration: Device {
     /// Ports that it takes: selector and data.
     public static let size: UInt64 = 2
 
@@ -29,14 +29,14 @@ public final class FirmwareConfiguration: Device {
         selected = Self.signature
     }
 
-    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
+    public mutating func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
         guard offset == 1, width == .byte else { return DeviceReply(width.allOnes) }
         guard position < selected.count else { return DeviceReply(0) }
         position += 1
         return DeviceReply(UInt64(selected[position - 1]))
     }
 
-    public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         if offset == 0, width == .word {
             selected = item(UInt16(truncatingIfNeeded: value))
             position = 0

@@ -1,6 +1,6 @@
 /// Takes the address of a page whose translations are to be dropped. KVM keeps its own true to the guest's memory, which the
 /// monitor never takes away under it, so there is nothing to do.
-public final class FlushPort: Device {
+public struct FlushPort: Device {
     /// Ports that it takes.
     public static let size: UInt64 = 4
 

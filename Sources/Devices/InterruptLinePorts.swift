@@ -1,5 +1,5 @@
 /// A port for each interrupt line: a write of anything but 0 raises the line, 0 lowers it.
-public final class InterruptLinePorts: Device {
+public struct InterruptLinePorts: Device {
     /// Ports that it takes: the pins of an IOAPIC.
     public static let size: UInt64 = 24
 

@@ -1,5 +1,5 @@
 /// Memory, or ports, that keep what is written to them, and each access exits to the monitor: for guests that test accesses.
-public final class ScratchMemory: Device {
+public struct ScratchMemory: Device {
     /// Bytes, or ports, that it takes.
     public let size: UInt64
     /// Whether a byte written to the first one is the phase of its work that the guest begins.
@@ -18,7 +18,7 @@ public final class ScratchMemory: Device {
         return DeviceReply(bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) })
     }
 
-    public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         guard let range = range(offset, width) else { return .none }
         for (lane, index) in range.enumerated() {
             bytes[index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(lane)))

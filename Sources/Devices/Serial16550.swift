@@ -5,7 +5,7 @@
 /// other than 8 are not modelled.
 ///
 /// OUT2 gates the interrupt line. Loopback disconnects the chip from its pins, OUT2's included: the line stays low.
-public final class Serial16550: Device {
+public struct Serial16550: Device {
     /// Ports that it takes.
     public static let size: UInt64 = 8
 
@@ -41,7 +41,7 @@ public final class Serial16550: Device {
     }
 
     /// Takes a byte from the line; beyond `receiveCapacity` it overruns, and in loopback it is lost.
-    public func receive(_ byte: UInt8) -> DeviceEffects {
+    public mutating func receive(_ byte: UInt8) -> DeviceEffects {
         if !mcr.contains(.loop) { accept(byte) }
         return DeviceEffects(line: lineChange())
     }
@@ -49,7 +49,7 @@ public final class Serial16550: Device {
     // MARK: The guest's end
 
     /// Reads `width` registers from `offset`: the chip has an 8-bit bus, so a wide access becomes byte accesses.
-    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
+    public mutating func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
         var value: UInt64 = 0
         for lane in 0..<UInt64(width.rawValue) {
             value |= UInt64(readRegister(offset &+ lane)) << (8 * lane)
@@ -61,7 +61,7 @@ public final class Serial16550: Device {
     ///
     /// A wide access reaches THR at most once, so one output is enough; the line is reported as the last
     /// byte leaves it.
-    public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         var effects = DeviceEffects.none
         for lane in 0..<UInt64(width.rawValue) {
             let byte = UInt8(truncatingIfNeeded: value >> (8 * lane))
@@ -71,7 +71,7 @@ public final class Serial16550: Device {
         return effects
     }
 
-    private func readRegister(_ offset: UInt64) -> UInt8 {
+    private mutating func readRegister(_ offset: UInt64) -> UInt8 {
         switch Register(rawValue: offset) {
         case .data: lcr.contains(.dlab) ? divisor.low : readRBR()
         case .interruptEnable: lcr.contains(.dlab) ? divisor.high : ier.rawValue
@@ -86,7 +86,7 @@ public final class Serial16550: Device {
     }
 
     /// Writes one register and gives the byte that leaves the port, if one does.
-    private func writeRegister(_ offset: UInt64, _ value: UInt8) -> UInt8? {
+    private mutating func writeRegister(_ offset: UInt64, _ value: UInt8) -> UInt8? {
         switch Register(rawValue: offset) {
         case .data where lcr.contains(.dlab): divisor.low = value
         case .data: return writeTHR(value)
@@ -103,17 +103,17 @@ public final class Serial16550: Device {
 
     // MARK: Data
 
-    private func accept(_ byte: UInt8) {
+    private mutating func accept(_ byte: UInt8) {
         if !receiver.push(byte) { hasOverrun = true }
     }
 
     /// Takes the oldest received byte; 0 where there is none.
-    private func readRBR() -> UInt8 {
+    private mutating func readRBR() -> UInt8 {
         hasBeenPolled = true
         return receiver.pop() ?? 0
     }
 
-    private func writeTHR(_ byte: UInt8) -> UInt8? {
+    private mutating func writeTHR(_ byte: UInt8) -> UInt8? {
         // The write ends the interrupt, and the byte that leaves at once begins it again.
         isTransmitInterruptPending = true
         guard mcr.contains(.loop) else { return byte }
@@ -123,7 +123,7 @@ public final class Serial16550: Device {
 
     // MARK: Status
 
-    private func readLSR() -> UInt8 {
+    private mutating func readLSR() -> UInt8 {
         hasBeenPolled = true
         var lsr: LSR = [.thre, .temt]
         if !receiver.isEmpty { lsr.insert(.dataReady) }
@@ -132,7 +132,7 @@ public final class Serial16550: Device {
         return lsr.rawValue
     }
 
-    private func readMSR() -> UInt8 {
+    private mutating func readMSR() -> UInt8 {
         defer { modemChanges = [] }
         return modemInputs.union(modemChanges).rawValue
     }
@@ -148,7 +148,7 @@ public final class Serial16550: Device {
         return inputs
     }
 
-    private func writeMCR(_ value: MCR) {
+    private mutating func writeMCR(_ value: MCR) {
         let before = modemInputs
         mcr = value
         modemChanges.formUnion(.changes(from: before, to: modemInputs))
@@ -156,7 +156,7 @@ public final class Serial16550: Device {
 
     // MARK: Interrupts
 
-    private func writeIER(_ value: IER) {
+    private mutating func writeIER(_ value: IER) {
         // The transmitter is empty, so enabling its interrupt raises it.
         if value.contains(.etbei), !ier.contains(.etbei) { isTransmitInterruptPending = true }
         if value.contains(.erbfi) { hasBeenPolled = true }
@@ -178,7 +178,7 @@ public final class Serial16550: Device {
         }
     }
 
-    private func readIIR() -> UInt8 {
+    private mutating func readIIR() -> UInt8 {
         let interrupt = interrupt
         // Reading it as the cause is what ends this one; the others end where their registers are read.
         if interrupt == .transmitterHoldingRegisterEmpty { isTransmitInterruptPending = false }
@@ -186,7 +186,7 @@ public final class Serial16550: Device {
     }
 
     /// The line's new level, where it differs from the one last reported.
-    private func lineChange() -> InterruptLine? {
+    private mutating func lineChange() -> InterruptLine? {
         let reachesPin = mcr.contains(.out2) && !mcr.contains(.loop)
         let isRaised = reachesPin && interrupt != nil
         guard isRaised != isLineRaised else { return nil }

@@ -12,22 +12,16 @@ public struct UnclaimedAccess: Hashable, Sendable {
 }
 
 /// The unclaimed accesses of a run, each once, no matter how often and where else a guest looks.
-struct UnclaimedAccesses {
+public struct UnclaimedAccesses: Sendable {
     private var known = Set<UnclaimedAccess>()
-    private var new: [UnclaimedAccess] = []
 
     /// A guest that tries every address must not fill the monitor's memory.
-    static let limit = 4096
+    public static let limit = 4096
 
-    mutating func note(_ access: UnclaimedAccess) {
-        if known.count < Self.limit, known.insert(access).inserted {
-            new.append(access)
-        }
-    }
+    public init() {}
 
-    /// Those that have not been taken yet.
-    mutating func take() -> [UnclaimedAccess] {
-        defer { new = [] }
-        return new
+    /// Whether the access is the first of its kind; false also where there have been too many kinds.
+    public mutating func note(_ access: UnclaimedAccess) -> Bool {
+        known.count < Self.limit && known.insert(access).inserted
     }
 }

@@ -37,10 +37,23 @@ public struct AddressReservation: ~Copyable, Sendable {
     public func map(
         _ file: borrowing MemoryFile, from fileOffset: UInt64, size: UInt64, at offset: UInt64
     ) throws(HostError) {
+        try map(file.descriptor, file.name, from: fileOffset, size: size, at: offset)
+    }
+
+    /// Maps `size` bytes of a foreign file, counted from `fileOffset` in the part that was given.
+    public func map(
+        _ file: borrowing ForeignMemory, from fileOffset: UInt64, size: UInt64, at offset: UInt64
+    ) throws(HostError) {
+        try map(file.descriptor, file.name, from: file.offset + fileOffset, size: size, at: offset)
+    }
+
+    private func map(
+        _ file: borrowing Descriptor, _ name: String, from fileOffset: UInt64, size: UInt64, at offset: UInt64
+    ) throws(HostError) {
         let part = range(of: size, at: offset)
         // SAFETY: the part lies in the reservation.
-        let result = unsafe chost_map_file(base + part.lowerBound, part.count, file.descriptor.number, fileOffset)
-        try check(result, "mmap", "\(size) bytes of \(file.name) at offset \(fileOffset)")
+        let result = unsafe chost_map_file(base + part.lowerBound, part.count, file.number, fileOffset)
+        try check(result, "mmap", "\(size) bytes of \(name) at offset \(fileOffset)")
     }
 
     /// Takes away what is mapped in `size` bytes at `offset`; the address space stays reserved.

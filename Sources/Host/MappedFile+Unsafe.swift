@@ -35,6 +35,18 @@ public struct MappedFile: ~Copyable, Sendable {
         try file.resize(to: size)
     }
 
+    /// Seals the file at its size.
+    public func sealSize() throws(HostError) {
+        try file.sealSize()
+    }
+
+    /// Maps `size` bytes of the file from `fileOffset` a second time, into reserved address space.
+    public func map(
+        from fileOffset: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+    ) throws(HostError) {
+        try reservation.map(file, from: fileOffset, size: size, at: offset)
+    }
+
     /// Copies `bytes` into the file at `offset`, where they fit.
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
         let start = checkedOffset(offset, count: bytes.count)

@@ -23,4 +23,9 @@ public struct MemoryFile: ~Copyable, Sendable {
         try check(chost_set_file_size(descriptor.number, limited), "ftruncate", "\(name) to \(size) bytes")
         self.size = size
     }
+
+    /// Seals the file: nobody can make it larger or smaller any more, whoever holds its descriptor (`F_ADD_SEALS`).
+    public borrowing func sealSize() throws(HostError) {
+        try check(chost_seal_size(descriptor.number), "fcntl F_ADD_SEALS", name)
+    }
 }

@@ -33,8 +33,7 @@ public struct BootArguments: Hashable, Sendable {
     func info(for image: Image, ram: RAMLayout) throws(MachineError) -> MultibootInfo? {
         guard image.format == .multiboot else {
             guard isEmpty else {
-                throw .configuration(
-                    "a command line or modules for a guest that is no multiboot kernel: nobody would tell it of them")
+                throw .configuration(.bootArguments)
             }
             return nil
         }

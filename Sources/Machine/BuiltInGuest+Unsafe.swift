@@ -47,7 +47,7 @@ public struct BuiltInGuest: Sendable {
                 }
             })
         if unsafe guest.pci_testdev {
-            configuration.functions = [FunctionAddress(requesterID: 1 << 3): .testDevice]
+            configuration.functions = [FunctionAddress(requesterID: 1 << 3): PCITestDevice()]
         }
         self.configuration = configuration
     }

@@ -1,4 +1,3 @@
-internal import Devices
 internal import Host
 internal import KVM
 internal import Memslots
@@ -9,29 +8,27 @@ extension GuestMachine {
     ///
     /// `input` is a descriptor from which the guest's serial port is fed, once the guest looks for input.
     public func run(timeout: Duration? = nil, input: Int32? = nil) throws(MachineError) -> RunReport {
-        if input == nil {
-            state.withLock { $0.input.end() }
-        }
         let threads = try startThreads()
         let start = SuspendingClock.now
         waitForEnd(until: timeout.map { start + $0 }, input: input)
-        end(threads)
+        let leftBehind = end(threads)
         let end = SuspendingClock.now
         // From here on a signal ends the process: what is left to be written may wait for a reader that is gone.
         events.releaseSignals()
-        let (trace, lines) = state.withLock { ($0.tracer, $0.tracer?.take() ?? []) }
-        if let trace {
-            FileBytes.write(lines, to: trace.descriptor)
+        let run = run.withLock { $0 }
+        if leftBehind.isEmpty {
+            console.drain { run.outcome?.isOrderly != true }
         }
-        return state.withLock { state in
-            let table = state.memory.space.table
-            return RunReport(
-                outcome: state.outcome ?? .halted, exits: state.exits,
-                unclaimedAccesses: state.ports.unclaimedReads &+ state.ports.unclaimedWrites
-                    &+ state.deviceMemory.unclaimedReads &+ state.deviceMemory.unclaimedWrites,
-                slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit,
-                phases: state.phases, firstRun: state.firstRun, duration: end - state.firstRun, vcpus: state.vcpus)
-        }
+        tracer?.write(since: run.firstRun)
+        let table = slots
+        var exits = ExitCounts()
+        var unclaimed: UInt64 = 0
+        for vcpu in vcpus { vcpu.exits.add(to: &exits, unclaimed: &unclaimed) }
+        return RunReport(
+            outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
+            slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
+            leftBehind: leftBehind, phases: run.phases, firstRun: run.firstRun, duration: end - run.firstRun,
+            vcpus: run.vcpus)
     }
 
     private func startThreads() throws(MachineError) -> [HostThread] {
@@ -42,42 +39,46 @@ extension GuestMachine {
                 threads.append(try HostThread(name: "vcpu\(vcpu.cpu.id)") { self.runVCPU(vcpu) })
             }
         } catch {
-            end(threads)
+            _ = end(threads)
             throw .host(error)
         }
         return threads
     }
 
-    /// Calls all vCPUs out for good and waits for their threads.
-    private func end(_ threads: [HostThread]) {
+    /// How long a vCPU may stay in a device after the end of the run.
+    private static let patience = Duration.seconds(2)
+
+    /// Calls all vCPUs out for good and waits for their threads. A thread that stays in a device is left behind: the ids of its
+    /// vCPU.
+    private func end(_ threads: [HostThread]) -> [UInt32] {
         parking.stop(vcpus)
+        var leftBehind: [UInt32] = []
+        let deadline = SuspendingClock.now + Self.patience
         for (thread, vcpu) in zip(threads, vcpus) {
             // A kick that comes just before a thread begins to wait, to write to a full pipe say, is lost.
             while !thread.join(within: .milliseconds(20)) {
                 vcpu.interrupt()
+                guard vcpu.isInDevice.load(ordering: .acquiring), SuspendingClock.now > deadline else { continue }
+                leftBehind.append(vcpu.cpu.id)
+                break
             }
         }
+        return leftBehind
     }
 
     /// The main thread's part: time, signals, and input for the guest.
     private func waitForEnd(until deadline: SuspendingClock.Instant?, input: Int32?) {
-        while true {
-            let (hasEnded, wantsInput) = state.withLock { state in
-                state.input.isWatched = input != nil && state.wantsInput
-                return (state.outcome != nil, state.input.isWatched)
-            }
-            if hasEnded { return }
+        while run.withLock({ $0.outcome == nil }) {
             do throws(HostError) {
-                switch try events.wait(input: wantsInput ? input : nil, until: deadline) {
+                let isWatched = input != nil && wantsInput.load(ordering: .acquiring)
+                switch try events.wait(input: isWatched ? input : nil, until: deadline) {
                 case .signal(let signal): end(.interrupted(signal))
                 case .deadline: end(.timeout)
                 case .posted: break
                 case .input:
                     guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }
-                    state.withLock { state in
-                        state.input.append(bytes)
-                        state.receiveInput()
-                    }
+                    wantsInput.store(false, ordering: .releasing)
+                    receive(bytes)
                 }
             } catch {
                 end(.internalError("\(error)"))
@@ -85,14 +86,18 @@ extension GuestMachine {
         }
     }
 
-    private func end(_ outcome: Outcome) {
-        state.withLock { $0.end(outcome) }
+    /// Ends the run, unless it has been ended already.
+    func end(_ outcome: Outcome) {
+        run.withLock { run in
+            if run.outcome == nil { run.outcome = outcome }
+        }
+        parking.requestStop()
+        events.post()
     }
 
     /// Ends the run from another thread, as the end of its time would.
     public func stop() {
         end(.timeout)
-        events.post()
     }
 
     // MARK: vCPU threads
@@ -101,9 +106,9 @@ extension GuestMachine {
     private func runVCPU(_ vcpu: VCPU) {
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
         if vcpu === vcpus.first {
-            state.withLock { $0.firstRun = SuspendingClock.now }
+            run.withLock { $0.firstRun = SuspendingClock.now }
         }
-        var output: [UInt8] = []
+        var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.firstRun })
         var lastAccess: Exit?
         var unemulated: [UInt8]?
         running: while true {
@@ -121,35 +126,13 @@ extension GuestMachine {
             case .internalError(Exit.emulationFailure): unemulated = vcpu.cpu.unemulatedInstruction()
             default: break
             }
-            if !handle(exit, of: vcpu, output: &output) { break }
+            handle(exit, &context)
         }
-        state.withLock { state in
-            guard state.outcome?.isOrderly == false else { return }
-            let last = lastAccess.map { "\($0)" }
-            state.vcpus.append(contentsOf: state.memory.describe(vcpu.cpu, unemulated: unemulated, lastAccess: last))
-        }
-    }
-
-    /// Handles an exit under the lock, prints outside it; whether the vCPU goes on.
-    private func handle(_ exit: Exit, of vcpu: VCPU, output: inout [UInt8]) -> Bool {
-        let (hasEnded, needsInput, trace, lines) = state.withLock { state in
-            state.handle(exit, of: vcpu.cpu, output: &output)
-            return (
-                state.outcome != nil, !state.input.isWatched && state.wantsInput, state.tracer?.descriptor,
-                state.tracer?.takeIfEnough() ?? []
-            )
-        }
-        if let trace, !lines.isEmpty {
-            FileBytes.write(lines, to: trace) { parking.hasStopped }
-        }
-        if !output.isEmpty {
-            consoleOutput(output) { parking.hasStopped }
-            output.removeAll(keepingCapacity: true)
-        }
-        if hasEnded || needsInput {
-            events.post()
-        }
-        return !hasEnded
+        guard run.withLock({ $0.outcome?.isOrderly }) == false else { return }
+        let last = lastAccess.map { "\($0)" }
+        let states = state.withLock { $0.memory.describe(vcpu.cpu, unemulated: unemulated, lastAccess: last) }
+        // The vCPU that ended the run comes first.
+        run.withLock { $0.vcpus.insert(contentsOf: states, at: context.endedRun ? 0 : $0.vcpus.count) }
     }
 }
 

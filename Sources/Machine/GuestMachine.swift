@@ -1,22 +1,36 @@
 internal import Board
+internal import Devices
 internal import Host
 public import Images
 internal import KVM
 internal import Memslots
+internal import PCI
 internal import Synchronization
 
 /// A machine with its guest in it.
 ///
-/// Each vCPU has a POSIX thread. One lock covers what an exit leads to, never KVM_RUN.
+/// Each vCPU has a POSIX thread. What an exit leads to is guarded by the device or function that it reaches; `state` is for
+/// changes of what is decoded, and for memory. docs/concurrency.md has all locks and their order.
 public final class GuestMachine: Sendable {
     /// Takes what the guest prints; asks after each signal whether the run has been ended meanwhile.
     public typealias ConsoleOutput = @Sendable (_ bytes: [UInt8], _ isCancelled: () -> Bool) -> Void
 
-    let state: Mutex<MachineState>
+    let owned: OwnedVM
+    let state: Lock<MachineState>
+    /// The number of the present routing, for vCPUs to compare with that of their views.
+    let routing: Atomic<UInt64>
+    /// What all views have in common.
+    let view: RoutingView
+    let serial: DeviceCell
+    let configAddress = Atomic<UInt32>(0)
+    let run: Lock<RunState>
     let vcpus: [VCPU]
     let parking: Parking
     let events: HostEvents
-    let consoleOutput: ConsoleOutput
+    /// Whether the guest would take input that is not there yet.
+    let wantsInput = Atomic(false)
+    let console: ConsoleQueue
+    let tracer: Tracer?
     let layout: MachineLayout
     /// How long it took to take KVM from no slot to those of the start.
     public let mappingTime: Duration
@@ -34,50 +48,36 @@ public final class GuestMachine: Sendable {
         let cpuid = try kvm(try system.supportedCPUID())
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
-        let vm = try kvm(try system.makeVirtualMachine())
-        try kvm(try vm.reserveRealModePages(at: AddressMap.realModePages))
-        if configuration.interruptController == .kernel {
-            try kvm(try vm.makeInterruptControllers())
-        }
-        if configuration.hasTimer {
-            try kvm(try vm.makeTimer())
-        }
-        let ram = RAMLayout(memory: configuration.memory)
-        let start: StartState
-        if let info = try configuration.boot.info(for: image, ram: ram) {
-            start = StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
-        } else {
-            start = try StartState(
-                mode: image.mode ?? configuration.mode, entry: image.entry, ram: ram, vcpus: configuration.vcpus,
-                hasGigabytePages: cpuid.hasGigabytePages)
-        }
-        let vcpus = try Self.makeVCPUs(configuration.vcpus, of: vm, cpuid: cpuid, start: start)
-        let parking = Parking()
+        let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
-        var pci = try layout.makePCIDevices()
-        let capacity = try layout.memoryCapacity(with: pci)
-        let file = try host(try MappedFile(name: "swiftlet", capacity: capacity))
-        let windows = try layout.makeWindows()
-        var memory = GuestMemory(
-            vm: vm, file: file, windows: windows,
-            limits: SlotLimits(
-                userSlots: min(system.capability(.memslots), 1 << 15),
-                highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1)),
-            policy: configuration.policy,
-            parking: parking)
-        memory.installer.vcpus = vcpus
-        mappingTime = try memory.populate(configuration, &pci)
+        let start = try layout.makeStartState(for: image, hasGigabytePages: cpuid.hasGigabytePages)
+        let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
+        let parking = Parking()
+        var functions = try layout.makeFunctions()
+        let store = try layout.makeStore(for: functions)
+        var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
+        installer.vcpus = vcpus
+        let limits = SlotLimits(
+            userSlots: min(system.capability(.memslots), 1 << 15),
+            highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
+        var memory = GuestMemory(installer: installer, limits: limits, policy: configuration.policy)
+        mappingTime = try layout.populate(&memory, &functions)
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
-        let tracer = trace.map { Tracer(descriptor: $0) }
-        state = Mutex(
-            try MachineState(
-                memory: memory, pci: pci, configuration: configuration, tracer: tracer))
+        let state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
+        let serial = DeviceCell(SerialConsole())
+        view = try layout.makeView(serial: serial)
+        routing = Atomic(state.routing)
+        self.state = Lock(state)
+        self.owned = owned
+        self.serial = serial
         self.vcpus = vcpus
         self.parking = parking
-        // Last: until the guest runs, signals end the process as they always do.
-        self.events = try host(try HostEvents(catchesSignals: catchesSignals))
-        self.consoleOutput = consoleOutput
         self.layout = layout
+        run = Lock(RunState())
+        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
+        console = ConsoleQueue(consoleOutput)
+        // Last: until the guest runs, signals end the process as they always do.
+        events = try host(try HostEvents(catchesSignals: catchesSignals))
     }
 
     /// Makes the machine with a flat image at the usual place.
@@ -93,6 +93,20 @@ public final class GuestMachine: Sendable {
         }
         try self.init(
             configuration, image: image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
+    }
+
+    private static func makeVM(
+        _ configuration: MachineConfiguration, of system: borrowing KVMSystem
+    ) throws(MachineError) -> VirtualMachine {
+        let vm = try kvm(try system.makeVirtualMachine())
+        try kvm(try vm.reserveRealModePages(at: AddressMap.realModePages))
+        if configuration.interruptController == .kernel {
+            try kvm(try vm.makeInterruptControllers())
+        }
+        if configuration.hasTimer {
+            try kvm(try vm.makeTimer())
+        }
+        return vm
     }
 
     private static func makeVCPUs(
@@ -113,23 +127,13 @@ public final class GuestMachine: Sendable {
     }
 }
 
-// MARK: - Limits of the host
-
-extension MachineConfiguration {
-    fileprivate func validate(on system: borrowing KVMSystem, physicalAddressBits: Int) throws(MachineError) {
-        let most = system.capability(.maximumVCPUs)
-        guard vcpus <= most else {
-            throw .configuration("\(vcpus) vCPUs: KVM runs at most \(most) in a machine here (KVM_CAP_MAX_VCPUS)")
-        }
-        let end = RAMLayout(memory: memory).end
-        guard physicalAddressBits >= 64 || end <= 1 << physicalAddressBits else {
-            throw .configuration(
-                "a memory of \(memory) bytes: guest-physical addresses have \(physicalAddressBits) bits here, so RAM "
-                    + "and the hole below 4G must end at or below \(hexadecimal(1 << physicalAddressBits))")
-        }
-        for slot in extraSlots where slot.range.last.rawValue >> physicalAddressBits != 0 {
-            throw .configuration(
-                "extra memory at \(slot.range): guest-physical addresses have \(physicalAddressBits) bits here")
-        }
-    }
+/// How a run is going.
+struct RunState: Sendable {
+    var outcome: Outcome?
+    var vcpus: [VCPUState] = []
+    /// The phases that the guest has begun, with the edits and the time until then.
+    var phases: [PhaseMark] = []
+    var refusals = Refusals()
+    /// When the first vCPU first entered the guest.
+    var firstRun = SuspendingClock.now
 }

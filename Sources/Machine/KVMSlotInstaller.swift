@@ -3,28 +3,48 @@ package import KVM
 package import Memslots
 internal import SystemPackage
 
-/// Puts slots into KVM and pieces into host windows; owns the virtual machine and the memory behind its guest.
+/// A virtual machine that several borrow: those who change slots, send interrupts and own devices. The machine that made it
+/// owns it.
+package final class OwnedVM: Sendable {
+    package let vm: VirtualMachine
+
+    package init(_ vm: consuming VirtualMachine) {
+        self.vm = vm
+    }
+}
+
+/// Writes that KVM takes itself, and the eventfd that counts them.
+final class CountedEvent: Sendable {
+    let counter: EventCounter
+
+    init() throws(KVMError) {
+        counter = try EventCounter()
+    }
+}
+
+/// Puts slots and events into KVM and pieces into host windows.
 package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
-    let vm: VirtualMachine
-    /// All guest memory, mapped once: backing 0.
-    package var file: MappedFile
+    private let owned: OwnedVM
+    package var store: BackingStore
     package let windows: HostWindows
     /// The vCPUs that have to be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
     let parking: Parking
     /// Whether the vCPUs are parked at all.
     var parksVCPUs = true
+    /// The counters of writes that KVM takes, and of those that it took before the present transaction.
+    private(set) var events: [IOEvent: CountedEvent] = [:]
 
-    init(vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows, parking: Parking) {
-        self.vm = vm
-        self.file = file
+    init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows, parking: Parking) {
+        owned = vm
+        self.store = store
         self.windows = windows
         self.parking = parking
     }
 
     /// For a machine whose vCPUs, if it has any, are outside the guest whenever slots change.
-    package init(vm: consuming VirtualMachine, file: consuming MappedFile, windows: consuming HostWindows) {
-        self.init(vm: vm, file: file, windows: windows, parking: Parking())
+    package init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows) {
+        self.init(vm: vm, store: store, windows: windows, parking: Parking())
     }
 
     package func park() {
@@ -36,14 +56,14 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func set(_ request: SlotRequest) throws(SlotErrno) {
-        let errno = vm.setMemoryRegion(
-            slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
-            hostAddress: request.hostAddress)
-        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+        try Self.check(
+            owned.vm.setMemoryRegion(
+                slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
+                hostAddress: request.hostAddress))
     }
 
     package func place(_ piece: WindowPiece) throws(SlotErrno) {
-        do { try windows.place(piece, of: file.file) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+        do { try windows.place(piece, of: store) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
     package func clear(_ piece: WindowPiece) throws(SlotErrno) {
@@ -52,55 +72,69 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
 
     package func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
         var bitmap: [UInt64] = []
-        let errno = vm.getDirtyLog(slot: UInt32(slot.id), pages: Int(slot.pages), into: &bitmap)
-        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+        try Self.check(owned.vm.getDirtyLog(slot: UInt32(slot.id), pages: Int(slot.pages), into: &bitmap))
         return bitmap
+    }
+
+    package mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
+        let counted: CountedEvent
+        if let known = events[event] {
+            counted = known
+        } else {
+            do { counted = try CountedEvent() } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+        }
+        try Self.check(
+            owned.vm.setIOEvent(
+                address: event.address, isPort: event.isPort, size: event.size, match: event.match,
+                counter: counted.counter, isTaken: isTaken))
+        // A counter outlasts the transaction, in which its event may come back.
+        events[event] = counted
+    }
+
+    /// Forgets the counters of all events but these.
+    mutating func keepEvents(_ taken: Set<IOEvent>) {
+        events = events.filter { taken.contains($0.key) }
+    }
+
+    private static func check(_ errno: Int32) throws(SlotErrno) {
+        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
     }
 }
 
 /// Reserved host address space for each guest aperture, so that neighbours in the guest can be neighbours in the host.
-package struct HostWindows: ~Copyable, Sendable {
-    private let low: AddressReservation?
-    private let high: AddressReservation?
-    /// The same as values, for the placement of mappings.
+package struct HostWindows: Sendable {
+    /// The apertures and where they are mirrored, for the placement of mappings.
     package let windows: [HostWindow]
+    private let reservations: [Reservation]
 
-    /// No windows: nothing is coalesced.
-    package init() {
-        low = nil
-        high = nil
-        windows = []
-    }
+    private final class Reservation: Sendable {
+        let space: AddressReservation
 
-    /// Windows for the aperture below 4 GiB and, where there is one, the one above.
-    package init(low: GuestRange, high: GuestRange?) throws(HostError) {
-        let lowReservation = try AddressReservation(size: low.size)
-        var windows = [HostWindow(aperture: low, host: lowReservation.address)]
-        var highReservation: AddressReservation?
-        if let high {
-            let reservation = try AddressReservation(size: high.size)
-            windows.append(HostWindow(aperture: high, host: reservation.address))
-            highReservation = consume reservation
+        /// Reserves a page more than the aperture has, so that no piece of one window is the neighbour of a piece in another.
+        init(_ aperture: GuestRange) throws(HostError) {
+            space = try AddressReservation(size: aperture.size + Page.size)
         }
-        self.windows = windows
-        self.low = consume lowReservation
-        self.high = highReservation
     }
 
-    func place(_ piece: WindowPiece, of file: borrowing MemoryFile) throws(HostError) {
-        let offset = piece.backing.offset
-        if let offsetInLow = low?.offset(of: piece.host) {
-            try low?.map(file, from: offset, size: piece.size, at: offsetInLow)
-        } else if let offsetInHigh = high?.offset(of: piece.host) {
-            try high?.map(file, from: offset, size: piece.size, at: offsetInHigh)
+    /// Windows for these apertures; without any, nothing is coalesced.
+    package init(_ apertures: [GuestRange] = []) throws(HostError) {
+        var reservations: [Reservation] = []
+        for aperture in apertures { reservations.append(try Reservation(aperture)) }
+        self.reservations = reservations
+        windows = zip(apertures, reservations).map { HostWindow(aperture: $0, host: $1.space.address) }
+    }
+
+    func place(_ piece: WindowPiece, of store: borrowing BackingStore) throws(HostError) {
+        for reservation in reservations {
+            guard let offset = reservation.space.offset(of: piece.host) else { continue }
+            return try store.map(piece.backing, size: piece.size, into: reservation.space, at: offset)
         }
     }
 
     func clear(_ piece: WindowPiece) throws(HostError) {
-        if let offsetInLow = low?.offset(of: piece.host) {
-            try low?.unmap(size: piece.size, at: offsetInLow)
-        } else if let offsetInHigh = high?.offset(of: piece.host) {
-            try high?.unmap(size: piece.size, at: offsetInHigh)
+        for reservation in reservations {
+            guard let offset = reservation.space.offset(of: piece.host) else { continue }
+            return try reservation.space.unmap(size: piece.size, at: offset)
         }
     }
 }

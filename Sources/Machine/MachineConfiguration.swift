@@ -1,5 +1,7 @@
 public import Board
+public import Devices
 public import Images
+internal import KVM
 public import Memslots
 public import PCI
 
@@ -27,8 +29,15 @@ public struct MachineConfiguration: Sendable {
     public var extraSlots: [ExtraSlot]
     /// Where apertures lie, and how many PCI buses there are, unless at the usual place.
     public var board = AddressMap.Choices()
-    /// PCI functions.
-    public var functions: [FunctionAddress: FunctionDescription] = [:]
+    /// PCI functions: what stands behind each.
+    public var functions: [FunctionAddress: any FunctionModel] = [:]
+    /// Devices of one's own at I/O ports, and in memory where nothing is mapped.
+    public var portDevices: [AttachedDevice] = []
+    public var memoryDevices: [AttachedDevice] = []
+    /// Host memory that somebody else holds too, see `add`.
+    public private(set) var backings: [ForeignBacking] = []
+    /// What becomes of the run when a change of what a function decodes is refused.
+    public var onRefusal = RefusalPolicy.continue
     /// Whether they have addresses in the apertures and decode on at boot, as after firmware; else they are as after
     /// reset, and the guest assigns them.
     public var assignsAddresses = true
@@ -54,6 +63,14 @@ public struct MachineConfiguration: Sendable {
         self.policy = policy
     }
 
+    /// Adds host memory that somebody else holds too; functions and mappings may show any part of it.
+    ///
+    /// - Returns: the backing's beginning.
+    public mutating func add(_ backing: ForeignBacking) -> Backing {
+        backings.append(backing)
+        return Backing(id: BackingStore.machine + backings.count, offset: 0)
+    }
+
     /// Where flat images are loaded unless told otherwise.
     public static let defaultLoadAddress = GuestAddress(BootMemory.flatImage)
 }
@@ -69,25 +86,43 @@ public struct ExtraSlot: Hashable, Sendable {
     }
 }
 
+/// A device of one's own and its place.
+public struct AttachedDevice: Sendable {
+    public var device: any Device
+    /// The first port, or the first guest-physical address.
+    public var first: UInt64
+    /// The number of ports, or of bytes.
+    public var size: UInt64
+
+    public init(_ device: any Device, at first: UInt64, size: UInt64) {
+        self.device = device
+        self.first = first
+        self.size = size
+    }
+}
+
 extension MachineConfiguration {
     /// Checks what can be told without asking KVM.
     func validate() throws(MachineError) {
-        guard memory > 0 else {
-            throw .configuration("a memory of 0 bytes: a guest needs at least one page, 4K")
-        }
-        guard memory % Page.size == 0 else {
-            throw .configuration("a memory of \(memory) bytes: it must be a multiple of the page size, 4096")
-        }
-        guard vcpus > 0 else {
-            throw .configuration("\(vcpus) vCPUs: a machine needs at least one")
-        }
+        guard memory > 0, memory % Page.size == 0 else { throw .configuration(.memory(memory)) }
+        guard vcpus > 0 else { throw .configuration(.vcpus(vcpus)) }
         guard vcpus == 1 || interruptController == .kernel else {
-            throw .configuration(
-                "\(vcpus) vCPUs without an interrupt controller: the others could not be started, so add --irqchip kernel"
-            )
+            throw .configuration(.vcpusWithoutInterruptController(vcpus))
         }
         guard !hasTimer || interruptController == .kernel else {
-            throw .configuration("a timer without an interrupt controller: add --irqchip kernel, or leave out --pit")
+            throw .configuration(.timerWithoutInterruptController)
+        }
+    }
+
+    /// Checks what the host's KVM and processors allow.
+    func validate(on system: borrowing KVMSystem, physicalAddressBits bits: Int) throws(MachineError) {
+        let most = system.capability(.maximumVCPUs)
+        guard vcpus <= most else { throw .configuration(.tooManyVCPUs(vcpus, most: most)) }
+        guard bits >= 64 || RAMLayout(memory: memory).end <= 1 << UInt64(bits) else {
+            throw .configuration(.memoryBeyond(memory, addressBits: bits))
+        }
+        for slot in extraSlots where slot.range.last.rawValue >> UInt64(bits) != 0 {
+            throw .configuration(.extraSlotBeyond(slot.range, addressBits: bits))
         }
     }
 }

@@ -1,12 +1,14 @@
 internal import Board
+internal import Devices
 internal import Host
 internal import Images
+internal import Layouts
 internal import Memslots
 internal import PCI
 
 /// What a machine is made of, at the addresses that its configuration and the host's processors give it.
 struct MachineLayout {
-    private let configuration: MachineConfiguration
+    let configuration: MachineConfiguration
     let board: AddressMap
 
     init(_ configuration: MachineConfiguration, physicalAddressBits: Int) throws(MachineError) {
@@ -20,18 +22,22 @@ struct MachineLayout {
         }
     }
 
-    var policy: SlotPolicy {
-        configuration.policy
-    }
+    var hasFunctions: Bool { !configuration.functions.isEmpty }
 
-    var hasFunctions: Bool {
-        !configuration.functions.isEmpty
+    /// The state in which the first vCPU starts.
+    func makeStartState(for image: Image, hasGigabytePages: Bool) throws(MachineError) -> StartState {
+        if let info = try configuration.boot.info(for: image, ram: board.ram) {
+            return StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
+        }
+        return try StartState(
+            mode: image.mode ?? configuration.mode, entry: image.entry, ram: board.ram, vcpus: configuration.vcpus,
+            hasGigabytePages: hasGigabytePages)
     }
 
     /// Reserved host address space that mirrors the apertures, where neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
-        guard configuration.policy == .coalesced else { return HostWindows() }
-        return try host(try HostWindows(low: board.apertures.low, high: board.apertures.high.map(Self.mirrored)))
+        let apertures = [board.apertures.low] + (board.apertures.high.map { [Self.mirrored($0)] } ?? [])
+        return try host(try HostWindows(configuration.policy == .coalesced ? apertures : []))
     }
 
     /// The part of the high aperture that has a window: all of it. What lies outside has slots of its own.
@@ -44,31 +50,35 @@ struct MachineLayout {
         #endif
     }
 
-    /// The functions with their addresses, or nil where there are none.
-    func makePCIDevices() throws(MachineError) -> PCIDevices? {
-        guard !configuration.functions.isEmpty else { return nil }
-        let reserved = board.reserved + configuration.extraSlots.map(\.range)
-        do throws(PCIError) {
-            return try PCIDevices(
-                configuration.functions, decode: configuration.decode, board: board,
-                isAssigned: configuration.assignsAddresses, reserved: reserved)
+    /// The board's devices, as every vCPU finds them.
+    func makeView(serial: DeviceCell) throws(MachineError) -> RoutingView {
+        let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
+        let registers = ScratchMemory(size: 4, marksPhases: true)
+        let scratch = ScratchMemory(size: 64 << 10)
+        var ports = RoutingView.Devices(name: "ports")
+        var memory = RoutingView.Devices(name: "memory")
+        do throws(BusError) {
+            try ports.attach(serial, at: BoardPorts.serial, size: Serial16550.size)
+            let devices: [(any Device, UInt64, UInt64)] = [
+                (DebugConsole(), BoardPorts.debugConsole, DebugConsole.size),
+                (ExitPort(), BoardPorts.exit, ExitPort.size),
+                (registers, BoardPorts.testRegisters, registers.size),
+                (FlushPort(), BoardPorts.flush, FlushPort.size),
+                (firmware, BoardPorts.firmwareConfiguration, FirmwareConfiguration.size),
+                (InterruptLinePorts(), BoardPorts.interruptLines, InterruptLinePorts.size),
+            ]
+            for (device, first, size) in devices { try ports.attach(DeviceCell(device), at: first, size: size) }
+            try memory.attach(DeviceCell(scratch), at: AddressMap.scratchMemory, size: scratch.size)
+            for attached in configuration.portDevices {
+                try ports.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
+            }
+            for attached in configuration.memoryDevices {
+                try memory.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
+            }
         } catch {
-            throw .pci(error)
+            throw .bus(error)
         }
-    }
-
-    /// Bytes of host memory that the machine can use in all.
-    func memoryCapacity(with pci: PCIDevices?) throws(MachineError) -> UInt64 {
-        let parts =
-            [configuration.memory, configuration.spareMemory] + configuration.extraSlots.map(\.range.size)
-            + (pci?.backedRegisters.map(\.size) ?? [])
-        var sum: UInt64 = 0
-        for part in parts {
-            let (next, overflow) = sum.addingReportingOverflow(part)
-            guard !overflow else { throw .configuration("more than 2^64 bytes of memory in RAM and BARs") }
-            sum = next
-        }
-        return sum
+        return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil)
     }
 
     /// What a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.

@@ -98,6 +98,10 @@ public struct RunReport: Sendable {
     public let slotCount: Int
     public let slotCapacity: Int
     public let slotLimit: Int
+    /// The changes that could not be.
+    public let refusals: Refusals
+    /// The vCPUs whose threads did not come back from a device within the limit, by their APIC ids.
+    public let leftBehind: [UInt32]
     /// The phases that the guest has begun.
     public let phases: [PhaseMark]
     /// When the first vCPU first entered KVM_RUN.

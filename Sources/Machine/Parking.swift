@@ -2,13 +2,19 @@ internal import Host
 internal import KVM
 internal import Synchronization
 
-/// A vCPU and what other threads need in order to call it out of the guest.
+/// A vCPU, what other threads need in order to call it out of the guest, and what its thread counts.
+///
+/// Only its own thread writes to it on the way of an exit. The padding keeps it apart from what lies behind it in memory.
 final class VCPU: Sendable {
     let cpu: VirtualCPU
     /// Whether its thread is in KVM_RUN, or about to enter it.
     let isInGuest = Atomic(false)
     /// The kernel's number of its thread, 0 before it runs.
     let threadID = Atomic<Int32>(0)
+    /// Whether its thread is in a device or function, which may keep it.
+    let isInDevice = Atomic(false)
+    let exits = ExitCounters()
+    private let padding: InlineArray<16, UInt64> = .init(repeating: 0)
 
     init(_ cpu: consuming VirtualCPU) {
         self.cpu = cpu
@@ -18,6 +24,45 @@ final class VCPU: Sendable {
     func interrupt() {
         cpu.setImmediateExit(true)
         HostThread.kick(id: threadID.load(ordering: .acquiring))
+    }
+}
+
+/// The exits of one vCPU by their kind. Its thread counts; others may read at any time.
+struct ExitCounters: ~Copyable, Sendable {
+    private let pio = Atomic(0)
+    private let mmio = Atomic(0)
+    private let hlt = Atomic(0)
+    private let irqWindow = Atomic(0)
+    private let other = Atomic(0)
+    private let unclaimed = Atomic(0)
+
+    func count(_ exit: Exit) {
+        switch exit {
+        case .port: Self.increase(pio)
+        case .memory: Self.increase(mmio)
+        case .halt: Self.increase(hlt)
+        case .interruptWindow: Self.increase(irqWindow)
+        default: Self.increase(other)
+        }
+    }
+
+    func countUnclaimed() {
+        Self.increase(unclaimed)
+    }
+
+    /// One thread writes, so that a load and a store do.
+    private static func increase(_ counter: borrowing Atomic<Int>) {
+        counter.store(counter.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+    }
+
+    /// Adds the counts so far.
+    func add(to counts: inout ExitCounts, unclaimed sum: inout UInt64) {
+        counts.pio += pio.load(ordering: .relaxed)
+        counts.mmio += mmio.load(ordering: .relaxed)
+        counts.hlt += hlt.load(ordering: .relaxed)
+        counts.irqWindow += irqWindow.load(ordering: .relaxed)
+        counts.other += other.load(ordering: .relaxed)
+        sum += UInt64(unclaimed.load(ordering: .relaxed))
     }
 }
 
@@ -53,6 +98,11 @@ final class Parking: Sendable {
         if isStopped.load(ordering: .sequentiallyConsistent) {
             stop(vcpus)
         }
+    }
+
+    /// Lets no vCPU enter the guest any more; those that are in it stay there until `stop`.
+    func requestStop() {
+        isStopped.store(true, ordering: .sequentiallyConsistent)
     }
 
     /// Calls all vCPUs out for good.

@@ -1,5 +1,4 @@
 internal import Host
-internal import Synchronization
 
 /// A machine whose guest runs in a thread of its own.
 public final class RunningMachine: Sendable {
@@ -8,7 +7,7 @@ public final class RunningMachine: Sendable {
     private let result: Box
 
     private final class Box: Sendable {
-        let value = Mutex<Result<RunReport, MachineError>?>(nil)
+        let value = Lock<Result<RunReport, MachineError>?>(nil)
     }
 
     /// Starts the run of `machine`.

@@ -39,13 +39,13 @@ package struct StartState {
         switch mode {
         case .real:
             guard entry.rawValue % 16 == 0, entry.rawValue < 1 << 20 else {
-                throw .imagePlacement("entry \(entry): in real mode it must be a multiple of 16 below 1M")
+                throw .imagePlacement(.entryInRealMode(entry))
             }
             registers.rip = 0
             registers.rsp = 0xfff0
         case .protected, .long:
             guard mode == .long || entry.rawValue < 1 << 32 else {
-                throw .imagePlacement("entry \(entry): in protected mode it must be below 4G; long mode reaches it")
+                throw .imagePlacement(.entryInProtectedMode(entry))
             }
             registers.rip = entry.rawValue
             registers.rsp = BootMemory.stackTop
@@ -128,9 +128,7 @@ private struct IdentityMap {
         let gigabytes = (end - 1) / Self.gigabyte + 1
         let pointerTables = (gigabytes - 1) / Self.entries + 1
         guard !overflow, pointerTables <= Self.limit else {
-            throw .configuration(
-                "guest memory that ends at \(hexadecimal(ram.end)): page tables in low memory map at most "
-                    + "\(Self.limit * Self.entries)G; give the guest less, or start in protected mode")
+            throw .configuration(.pageTables(end: ram.end, most: Self.limit * Self.entries))
         }
         self.end = gigabytes * Self.gigabyte
         let firstPointerTable = root + Page.size

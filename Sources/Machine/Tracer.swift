@@ -2,47 +2,91 @@ internal import Devices
 internal import Host
 internal import KVM
 
-/// Makes a line of each exit: microseconds since the first run, vCPU, what it was.
+/// Writes a line for each exit: microseconds since the first run, vCPU, what it was.
 ///
-/// It is asked under the machine lock, and whoever takes the lines writes them without: a reader of the trace that is slow
-/// must not hold up the machine.
-struct Tracer: Sendable {
-    let descriptor: Int32
-    private var lines: [UInt8] = []
+/// Each vCPU keeps its lines by itself. Once there are many, some thread writes those of all vCPUs, in the order of their times.
+final class Tracer: Sendable {
+    private struct Line: Sendable {
+        /// Nanoseconds since the first run.
+        let time: Int64
+        let text: String
+    }
 
-    private static let enough = 1 << 16
+    private struct Buffer: Sendable {
+        var lines: [Line] = []
+        var unclaimed = UnclaimedAccesses()
+    }
 
-    init(descriptor: Int32) {
+    private let descriptor: Int32
+    /// By vCPU.
+    private let buffers: [BufferCell]
+    private let isWriting = Lock(false)
+
+    private final class BufferCell: Sendable {
+        let buffer = Lock(Buffer())
+    }
+
+    private static let enough = 512
+    /// A reader may be slow; this many lines of a vCPU wait for it.
+    private static let most = 1 << 14
+
+    init(descriptor: Int32, vcpus: Int) {
         self.descriptor = descriptor
+        buffers = (0..<vcpus).map { _ in BufferCell() }
     }
 
-    mutating func record(_ exit: Exit, of cpu: borrowing VirtualCPU, at time: Duration) {
-        var line = "\(time.nanoseconds / 1000) vcpu\(cpu.id) \(exit)"
+    /// Adds a line of a vCPU, with the time now, and writes lines where there are many.
+    func record(_ text: String, vcpu: UInt32, since start: SuspendingClock.Instant, isCancelled: () -> Bool) {
+        var count = buffers[Int(vcpu)].buffer.withLock { buffer in
+            // Within the lock: whoever takes lines up to a time then gets all of them.
+            let time = (SuspendingClock.now - start).nanoseconds
+            buffer.lines.append(Line(time: time, text: text))
+            return buffer.lines.count
+        }
+        while count >= Self.enough, !isCancelled() {
+            if write(since: start, isCancelled: isCancelled) || count < Self.most { return }
+            HostThread.sleep(for: .milliseconds(1))
+            count = buffers[Int(vcpu)].buffer.withLock { $0.lines.count }
+        }
+    }
+
+    /// The line of an exit that has been handled.
+    func text(of exit: Exit, _ cpu: borrowing VirtualCPU) -> String {
         // A write's data are still there, and a read's have just been answered.
-        if case .port(let access) = exit {
-            line += (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
+        guard case .port(let access) = exit else { return "\(exit)" }
+        return "\(exit)" + (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
+    }
+
+    /// The line of an access that no device answered; nil where the vCPU has had it before.
+    func text(of access: UnclaimedAccess, _ kind: String, vcpu: UInt32) -> String? {
+        let isNew = buffers[Int(vcpu)].buffer.withLock { $0.unclaimed.note(access) }
+        guard isNew else { return nil }
+        let bytes = access.width.rawValue
+        return "unclaimed \(kind) 0x\(String(access.address, radix: 16)), \(access.isWrite ? "write" : "read") of "
+            + "\(bytes) byte\(bytes == 1 ? "" : "s")"
+    }
+
+    /// Writes the lines up to now; false where another thread is writing.
+    @discardableResult
+    func write(since start: SuspendingClock.Instant, isCancelled: () -> Bool = { false }) -> Bool {
+        let isMine = isWriting.withLock { isWriting in
+            defer { isWriting = true }
+            return !isWriting
         }
-        lines += Array((line + "\n").utf8)
-    }
-
-    /// Names accesses to ports or memory that no device answered.
-    mutating func record(unclaimed accesses: [UnclaimedAccess], _ what: String, of cpu: UInt32, at time: Duration) {
-        for access in accesses {
-            let bytes = access.width.rawValue
-            let line =
-                "\(time.nanoseconds / 1000) vcpu\(cpu) unclaimed \(what) 0x\(String(access.address, radix: 16)), "
-                + "\(access.isWrite ? "write" : "read") of \(bytes) byte\(bytes == 1 ? "" : "s")\n"
-            lines += Array(line.utf8)
+        guard isMine else { return false }
+        defer { isWriting.withLock { $0 = false } }
+        let now = (SuspendingClock.now - start).nanoseconds
+        var lines: [(line: Line, vcpu: Int)] = []
+        for (vcpu, cell) in buffers.enumerated() {
+            cell.buffer.withLock { buffer in
+                let count = buffer.lines.prefix { $0.time <= now }.count
+                lines += buffer.lines[..<count].map { ($0, vcpu) }
+                buffer.lines.removeFirst(count)
+            }
         }
-    }
-
-    /// The lines so far, once they are worth a write.
-    mutating func takeIfEnough() -> [UInt8] {
-        lines.count >= Self.enough ? take() : []
-    }
-
-    mutating func take() -> [UInt8] {
-        defer { lines = [] }
-        return lines
+        lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
+        let text = lines.map { "\($0.line.time / 1000) vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
+        FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled)
+        return true
     }
 }

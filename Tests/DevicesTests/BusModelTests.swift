@@ -23,7 +23,7 @@ import Testing
     @Test(arguments: propertySeeds, [UInt64(0), UInt64.max - 255])
     func busAgreesWithItsModel(seed: UInt64, base: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        var bus = Bus(name: "model")
+        var bus = BusWithDevices(name: "model")
         var model = Model()
         var unclaimed: UInt64 = 0
 

@@ -2,7 +2,7 @@ import Devices
 import Testing
 
 @Suite final class BusTests {
-    private var bus = Bus(name: "ports")
+    private var bus = BusWithDevices(name: "ports")
 
     @Test func readReachesTheDeviceWithItsOffset() throws {
         let device = RecordingDevice(0x42)

@@ -9,7 +9,7 @@ import Testing
     @Test(arguments: propertySeeds)
     func lineFollowsTheRegisters(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        let serial = Serial16550()
+        var serial = Serial16550()
         var isRaised = false
 
         func apply(_ effects: DeviceEffects) throws {

@@ -2,7 +2,7 @@ import Devices
 import Testing
 
 @Suite struct Serial16550InterruptTests {
-    private let serial = Serial16550()
+    private var serial = Serial16550()
     private static let raised = InterruptLine(irq: 4, isRaised: true)
     private static let lowered = InterruptLine(irq: 4, isRaised: false)
 
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func lineCarriesTheChosenIRQ() {
-        let second = Serial16550(irq: 3)
+        var second = Serial16550(irq: 3)
         second.output(0x08, Port.mcr)
         #expect(second.output(0x02, Port.ier).line == InterruptLine(irq: 3, isRaised: true))
     }

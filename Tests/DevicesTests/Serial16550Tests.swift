@@ -3,7 +3,7 @@ import Testing
 
 /// Data, status and control of the serial port; interrupts have a suite of their own.
 @Suite struct Serial16550Tests {
-    private let serial = Serial16550()
+    private var serial = Serial16550()
 
     // MARK: Transmitter
 

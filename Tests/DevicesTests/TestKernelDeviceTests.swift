@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func aByteToTheFirstPortMarksAPhase() {
-        let ports = ScratchMemory(size: 4, marksPhases: true)
+        var ports = ScratchMemory(size: 4, marksPhases: true)
         #expect(ports.write(3, at: 0, width: .byte) == DeviceEffects(phase: 3))
         #expect(ports.read(at: 0, width: .byte) == DeviceReply(3))
         #expect(ports.write(3, at: 1, width: .byte) == .none)
@@ -58,7 +58,7 @@ import Testing
 }
 
 @Suite struct FirmwareConfigurationTests {
-    private let device = FirmwareConfiguration(ramSize: 0x1_2345_6789, processors: 300)
+    private var device = FirmwareConfiguration(ramSize: 0x1_2345_6789, processors: 300)
 
     private func item(_ key: UInt64, bytes: Int) -> [UInt8] {
         #expect(device.write(key, at: 0, width: .word) == .none)

@@ -15,6 +15,14 @@
 /// A new anonymous file of no size, its descriptor closed on exec.
 int chost_memory_file(const char *name);
 int chost_set_file_size(int fd, uint64_t size);
+/// Seals an anonymous file against growing and shrinking, for good.
+int chost_seal_size(int fd);
+/// Bytes of a regular file; INT64_MAX for a device, whose size nobody can tell.
+int64_t chost_file_size(int fd);
+int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset);
+int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset);
+/// Another descriptor of the same open file, closed on exec.
+int chost_duplicate(int fd);
 /// Reserves `size` bytes of address space without memory behind it; its address, or NULL with -errno in `error`.
 void *chost_reserve(size_t size, int *error);
 /// Maps a part of a file over reserved address space: shared, and not accounted for until it is touched.

@@ -1,0 +1,45 @@
+/// A serial port with the input that waits for its guest.
+public struct SerialConsole: Device {
+    private var port: Serial16550
+    private var input: [UInt8] = []
+    private var taken = 0
+    private var hasEnded = false
+
+    /// The end of the input reaches the guest as EOT, as Ctrl-D would on a serial terminal.
+    private static let endOfTransmission: UInt8 = 0x04
+
+    public init(_ port: Serial16550 = Serial16550()) {
+        self.port = port
+    }
+
+    public mutating func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
+        var reply = port.read(at: offset, width: width)
+        feed(&reply.effects)
+        return reply
+    }
+
+    public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
+        var effects = port.write(value, at: offset, width: width)
+        feed(&effects)
+        return effects
+    }
+
+    public mutating func receive(_ read: [UInt8]) -> DeviceEffects {
+        hasEnded = read.isEmpty
+        input = hasEnded ? [Self.endOfTransmission] : read
+        taken = 0
+        var effects = DeviceEffects.none
+        feed(&effects)
+        return effects
+    }
+
+    /// Gives the port as much of the input as it takes, and asks for more where the guest would take it.
+    private mutating func feed(_ effects: inout DeviceEffects) {
+        while taken < input.count, port.receiveCapacity > 0 {
+            effects.follow(port.receive(input[taken]).line)
+            taken += 1
+        }
+        effects.wantsInput =
+            taken == input.count && !hasEnded && port.hasBeenPolled && port.receiveCapacity > 0
+    }
+}

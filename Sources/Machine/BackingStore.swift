@@ -1,0 +1,125 @@
+public import Host
+package import Memslots
+
+/// The host memory of a machine, by the ids of its backings: RAM has a memory file of its own, so that it can be given to a
+/// device process alone; BARs, ROMs and other memory of the machine's share another; then come the backings that the machine
+/// was given.
+package struct BackingStore: ~Copyable {
+    package static let ram = 0
+    static let machine = 1
+
+    private let ramFile: SealedFile
+    private let machineFile: SealedFile?
+    private var foreign: [ForeignBacking] = []
+    /// Bytes of the machine's own file that have been given out.
+    private var allocated: UInt64 = 0
+
+    /// Makes the two files, whose sizes are sealed: nobody to whom one is given can take memory away under the guest. Their
+    /// pages take memory once they are touched.
+    package init(ram: UInt64, machine: UInt64 = 0) throws(HostError) {
+        let ramFile = try SealedFile(name: "swiftlet-ram", size: ram)
+        machineFile = machine > 0 ? try SealedFile(name: "swiftlet-bars", size: machine) : nil
+        self.ramFile = ramFile
+    }
+
+    /// Adds a backing whose memory somebody else holds too; its id.
+    mutating func add(_ backing: ForeignBacking) -> Int {
+        foreign.append(backing)
+        return Self.machine + foreign.count
+    }
+
+    /// Zeroed memory of the machine's own. It lasts as long as the machine.
+    mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
+        let left = (machineFile?.file.capacity ?? 0) - allocated
+        guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
+        defer { allocated += size }
+        return Backing(id: Self.machine, offset: allocated)
+    }
+
+    /// The host address of each backing's first byte.
+    package var hostAddresses: [UInt64] {
+        [ramFile.file.address, machineFile?.file.address ?? 0] + foreign.map { $0.reservation.address }
+    }
+
+    /// Bytes that may be mapped of a backing; nil where there is none of this id.
+    func size(of id: Int) -> UInt64? {
+        switch id {
+        case Self.ram: ramFile.file.capacity
+        case Self.machine: allocated
+        default: foreignBacking(id)?.memory.size
+        }
+    }
+
+    /// Throws where a mapping shows memory that its backing does not have: a guest would see memory of this process.
+    func check(_ mapping: Mapping) throws(MachineError) {
+        let size = size(of: mapping.backing.id)
+        guard let size, mapping.backing.offset <= size, mapping.range.size <= size - mapping.backing.offset else {
+            throw .backingEnds(mapping, size: size ?? 0)
+        }
+    }
+
+    private func foreignBacking(_ id: Int) -> ForeignBacking? {
+        let index = id - Self.machine - 1
+        return foreign.indices.contains(index) ? foreign[index] : nil
+    }
+
+    // MARK: Bytes
+
+    /// Copies bytes into a backing; whether all of them were. Memory that somebody else holds is written by its descriptor.
+    package func write(_ bytes: Span<UInt8>, at place: Backing) -> Bool {
+        switch place.id {
+        case Self.ram: ramFile.file.write(bytes, at: place.offset)
+        case Self.machine: machineFile?.file.write(bytes, at: place.offset)
+        default: return foreignBacking(place.id)?.memory.write(bytes, at: place.offset) ?? false
+        }
+        return true
+    }
+
+    /// Bytes of a backing; nil where they cannot be read.
+    func read(count: Int, at place: Backing) -> [UInt8]? {
+        switch place.id {
+        case Self.ram: ramFile.file.read(count: count, at: place.offset)
+        case Self.machine: machineFile?.file.read(count: count, at: place.offset)
+        default: foreignBacking(place.id)?.memory.read(count: count, at: place.offset)
+        }
+    }
+
+    /// Maps a part of a backing into reserved address space.
+    func map(
+        _ place: Backing, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+    ) throws(HostError) {
+        switch place.id {
+        case Self.ram: try ramFile.file.map(from: place.offset, size: size, into: reservation, at: offset)
+        case Self.machine: try machineFile?.file.map(from: place.offset, size: size, into: reservation, at: offset)
+        default:
+            guard let backing = foreignBacking(place.id) else { return }
+            try reservation.map(backing.memory, from: place.offset, size: size, at: offset)
+        }
+    }
+}
+
+/// A memory file of the machine's own.
+private final class SealedFile: Sendable {
+    let file: MappedFile
+
+    init(name: String, size: UInt64) throws(HostError) {
+        var file = try MappedFile(name: name, capacity: size)
+        try file.resize(to: size)
+        try file.sealSize()
+        self.file = file
+    }
+}
+
+/// Memory that somebody else holds too, mapped once for the guest.
+public final class ForeignBacking: Sendable {
+    let memory: ForeignMemory
+    let reservation: AddressReservation
+
+    /// Maps the memory.
+    public init(_ memory: consuming ForeignMemory) throws(HostError) {
+        let reservation = try AddressReservation(size: memory.size)
+        try reservation.map(memory, from: 0, size: memory.size, at: 0)
+        self.reservation = reservation
+        self.memory = memory
+    }
+}

@@ -1,0 +1,86 @@
+internal import Devices
+internal import Host
+internal import KVM
+internal import Memslots
+internal import PCI
+internal import Synchronization
+
+/// A device of the board behind a lock of its own.
+final class DeviceCell: Sendable {
+    let device: Lock<any Device>
+
+    init(_ device: any Device) {
+        self.device = Lock(device)
+    }
+}
+
+/// A PCI function behind a lock of its own.
+final class FunctionCell: Sendable {
+    let address: FunctionAddress
+    let shape: FunctionShape
+    /// The memory of each piece: by memory register in the order of the shape, and by piece. Nil where the piece is trapped.
+    let backings: [[Backing?]]
+    private let function: Lock<PCIFunction>
+    /// Whether the function has lost what stands behind it: it answers nobody any more.
+    let isLost = Atomic(false)
+    private let hasEvents = Atomic(false)
+    /// The writes to the function that KVM takes. Only the holder of the machine lock changes it.
+    private let events = Lock<[FunctionEvent: CountedEvent]>([:])
+    /// What was counted of writes that KVM takes no longer.
+    private let rest = Lock<[FunctionEvent: UInt64]>([:])
+
+    init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]]) {
+        address = function.address
+        self.shape = shape
+        self.backings = backings
+        self.function = Lock(function)
+    }
+
+    /// Calls `body` with the function, which knows of all writes that KVM has taken until now. Nil, and nothing is called, where
+    /// the function is lost.
+    func withFunction<Result, Failure: Error>(
+        _ body: (inout PCIFunction) throws(Failure) -> Result
+    ) throws(Failure) -> Result? {
+        guard !isLost.load(ordering: .acquiring) else { return nil }
+        return try function.withLock { (function: inout PCIFunction) throws(Failure) -> Result in
+            if hasEvents.load(ordering: .acquiring) { collectEvents(into: &function) }
+            return try body(&function)
+        }
+    }
+
+    private func collectEvents(into function: inout PCIFunction) {
+        for (event, counted) in events.withLock({ $0 }) {
+            let count = counted.counter.take()
+            if count > 0 { function.add(count: count, of: event) }
+        }
+        var counts: [FunctionEvent: UInt64] = [:]
+        rest.withLock { swap(&counts, &$0) }
+        for (event, count) in counts { function.add(count: count, of: event) }
+    }
+
+    /// Takes over which writes KVM takes from now on. The caller holds the machine lock.
+    func setEvents(_ new: [FunctionEvent: CountedEvent]) {
+        events.withLock { events in
+            for (event, counted) in events where new[event] !== counted {
+                let count = counted.counter.take()
+                if count > 0 { rest.withLock { $0[event, default: 0] &+= count } }
+            }
+            events = new
+        }
+        hasEvents.store(true, ordering: .releasing)
+    }
+
+    /// The mapping of a mapped piece that is decoded.
+    func mapping(of region: DecodedRegion) -> Mapping? {
+        Self.mapping(of: region, shape: shape, backings: backings)
+    }
+
+    static func mapping(of region: DecodedRegion, shape: FunctionShape, backings: [[Backing?]]) -> Mapping? {
+        guard region.kind == .mapped,
+            let register = shape.memory.firstIndex(where: { $0.register == region.owner.register }),
+            let backing = backings[register][region.piece]
+        else { return nil }
+        return Mapping(
+            range: region.range, backing: backing, access: region.access, owner: region.owner.mappingOwner)
+    }
+}

@@ -1,0 +1,195 @@
+internal import Board
+internal import Devices
+internal import Host
+internal import KVM
+internal import Memslots
+internal import PCI
+internal import Synchronization
+
+/// What a vCPU's thread needs for its exits, and no other thread touches.
+struct ExitContext {
+    let vcpu: VCPU
+    var view: RoutingView
+    /// When the first vCPU first entered the guest.
+    let start: SuspendingClock.Instant
+    /// Whether the guest has printed something that is still to be written.
+    var hasPrinted = false
+    /// Whether this vCPU ended the run.
+    var endedRun = false
+
+    init(vcpu: VCPU, view: RoutingView, start: SuspendingClock.Instant) {
+        self.vcpu = vcpu
+        self.view = RoutingView(ports: view.ports, memory: view.memory, ecam: view.ecam)
+        self.start = start
+    }
+}
+
+extension GuestMachine {
+    /// Does what an exit asks for.
+    func handle(_ exit: Exit, _ context: inout ExitContext) {
+        context.vcpu.exits.count(exit)
+        switch ExitAction(for: exit) {
+        case .accessPort(let access, let width):
+            for unit in 0..<access.count { accessPort(access, width, unit: unit, &context) }
+        case .accessMemory(let access): accessMemory(access, &context)
+        case .resume: break
+        case .end(let outcome):
+            context.endedRun = true
+            end(outcome)
+        }
+        if let tracer {
+            trace(tracer.text(of: exit, context.vcpu.cpu), context)
+        }
+        if context.hasPrinted {
+            context.hasPrinted = false
+            console.drain { parking.hasStopped }
+        }
+    }
+
+    func trace(_ text: @autoclosure () -> String, _ context: ExitContext) {
+        tracer?.record(text(), vcpu: context.vcpu.cpu.id, since: context.start) { parking.hasStopped }
+    }
+
+    private func accessPort(_ access: PortAccess, _ width: AccessWidth, unit: UInt32, _ context: inout ExitContext) {
+        let port = UInt64(access.port)
+        let written = access.isOutput ? UInt64(context.vcpu.cpu.portUnit(at: unit)) : nil
+        let read = accessPort(port, width, written, &context)
+        if !access.isOutput {
+            context.vcpu.cpu.setPortUnit(UInt32(truncatingIfNeeded: read), at: unit)
+        }
+    }
+
+    private func accessPort(
+        _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64 {
+        if let hit = context.view.ports.bus.find(at: port, width: width), port < BoardPorts.firstOfBARs {
+            return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
+        }
+        if context.view.ecam != nil {
+            if BoardPorts.configuration.contains(port) {
+                let offset = port - BoardPorts.configuration.lowerBound
+                return accessConfiguration(byPort: offset, width, written, &context)
+            }
+            refreshView(&context)
+            if let place = context.view.barPort(at: port, width: width) {
+                return access(place, width, written, context)
+            }
+        }
+        if let hit = context.view.ports.bus.find(at: port, width: width) {
+            return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
+        }
+        return noteUnclaimed(port, width, written, "port", context)
+    }
+
+    private func accessMemory(_ access: MemoryAccess, _ context: inout ExitContext) {
+        // KVM cuts accesses at page boundaries; what is left may have an odd size, and is made byte by byte.
+        let width = AccessWidth(rawValue: Int(access.size)) ?? .byte
+        var value: UInt64 = 0
+        for lane in stride(from: 0, to: UInt64(min(access.size, 8)), by: width.rawValue) {
+            let written = access.isWrite ? width.mask(access.value >> (8 * lane)) : nil
+            value |= accessMemory(access.address &+ lane, width, written, &context) << (8 * lane)
+        }
+        if !access.isWrite {
+            context.vcpu.cpu.setMemoryValue(value)
+        }
+    }
+
+    private func accessMemory(
+        _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64 {
+        if let ecam = context.view.ecam {
+            if ecam.contains(GuestAddress(address)) {
+                let target = ConfigTarget(ecamOffset: address - ecam.first.rawValue)
+                return accessConfiguration(target, width, written, &context)
+            }
+            refreshView(&context)
+            if let place = context.view.trappedPlace(at: address, width: width) {
+                return access(place, width, written, context)
+            }
+        }
+        if let hit = context.view.memory.bus.find(at: address, width: width) {
+            return access(context.view.memory.cells[hit.device], at: hit.offset, width, written, &context)
+        }
+        return noteUnclaimed(address, width, written, "memory", context)
+    }
+
+    /// Copies the present routing where the vCPU's own is old.
+    private func refreshView(_ context: inout ExitContext) {
+        guard context.view.number != routing.load(ordering: .acquiring) else { return }
+        state.withLock { context.view.update(from: $0) }
+    }
+
+    /// Counts an access that nobody answers: reads give all ones.
+    private func noteUnclaimed(
+        _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ kind: String, _ context: ExitContext
+    ) -> UInt64 {
+        context.vcpu.exits.countUnclaimed()
+        if let tracer {
+            let access = UnclaimedAccess(address: address, width: width, isWrite: written != nil)
+            if let text = tracer.text(of: access, kind, vcpu: context.vcpu.cpu.id) { trace(text, context) }
+        }
+        return width.allOnes
+    }
+
+    // MARK: Devices
+
+    /// An access to a device of the board, under its lock. What it prints and the level of its interrupt line keep the order in
+    /// which it was accessed.
+    private func access(
+        _ cell: DeviceCell, at offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64 {
+        context.vcpu.isInDevice.store(true, ordering: .relaxed)
+        defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
+        let reply = cell.device.withLock { device in
+            let reply =
+                written.map { DeviceReply(0, effects: device.write(width.mask($0), at: offset, width: width)) }
+                ?? device.read(at: offset, width: width)
+            applyInOrder(reply.effects)
+            return reply
+        }
+        if reply.effects != .none { apply(reply.effects, &context) }
+        return width.mask(reply.value)
+    }
+
+    /// The effects whose order is that of the accesses; the device's lock is held.
+    private func applyInOrder(_ effects: DeviceEffects) {
+        if let byte = effects.output { console.append(byte) }
+        if let line = effects.line, layout.configuration.interruptController == .kernel {
+            do {
+                if line.fallsFirst { try owned.vm.setInterruptLine(UInt32(line.irq), isRaised: false) }
+                try owned.vm.setInterruptLine(UInt32(line.irq), isRaised: line.isRaised)
+            } catch {
+                end(.internalError("\(error)"))
+            }
+        }
+    }
+
+    private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
+        if effects.output != nil { context.hasPrinted = true }
+        if let status = effects.exitStatus {
+            context.endedRun = true
+            end(.exited(status))
+        }
+        if let phase = effects.phase { mark(phase, context) }
+        if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
+    }
+
+    /// Marks the beginning of a phase. The first time counts: a guest may write to the port as often as it likes.
+    private func mark(_ phase: UInt8, _ context: ExitContext) {
+        let edits = edits
+        run.withLock { run in
+            guard !run.phases.contains(where: { $0.phase == phase }) else { return }
+            run.phases.append(PhaseMark(phase: phase, edits: edits, time: SuspendingClock.now - context.start))
+        }
+    }
+
+    /// Gives the guest's serial port what the user typed; nothing at the end of the input.
+    func receive(_ input: [UInt8]) {
+        let effects = serial.device.withLock { device in
+            let effects = device.receive(input)
+            applyInOrder(effects)
+            return effects
+        }
+        if effects.wantsInput { wantsInput.store(true, ordering: .releasing) }
+    }
+}

@@ -1,0 +1,169 @@
+internal import Board
+public import Devices
+internal import Host
+internal import KVM
+public import Layouts
+public import Memslots
+public import PCI
+internal import Synchronization
+
+// MARK: - Accesses of vCPUs
+
+extension GuestMachine {
+    /// An access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS.
+    func accessConfiguration(
+        byPort offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64 {
+        if offset == 0, width == .doubleword {
+            if let written { configAddress.store(UInt32(truncatingIfNeeded: written), ordering: .releasing) }
+            return UInt64(configAddress.load(ordering: .acquiring))
+        }
+        let address = ConfigAddress(rawValue: configAddress.load(ordering: .acquiring))
+        guard let target = address.target(at: offset, width: width) else { return width.allOnes }
+        return accessConfiguration(target, width, written, &context)
+    }
+
+    /// An access to a function's configuration space. An absent function reads as all ones and drops writes.
+    func accessConfiguration(
+        _ target: ConfigTarget, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64 {
+        if context.view.number == 0 {
+            state.withLock { context.view.update(from: $0) }
+        }
+        guard let cell = context.view.functions[target.function] else { return width.allOnes }
+        context.vcpu.isInDevice.store(true, ordering: .relaxed)
+        defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
+        guard let written else { return readConfiguration(of: cell, at: target.register, width) }
+        do throws(MachineError) {
+            try writeConfiguration(written, of: cell, at: target.register, width)
+        } catch {
+            refuse(error, cell.address, register: target.register, value: written, context)
+        }
+        return 0
+    }
+
+    /// An access to a trapped piece of a BAR or to an I/O BAR, under the function's lock.
+    func access(
+        _ place: RoutingView.Place, _ width: AccessWidth, _ written: UInt64?, _ context: ExitContext
+    ) -> UInt64 {
+        context.vcpu.isInDevice.store(true, ordering: .relaxed)
+        defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
+        guard let written else {
+            return place.function.withFunction { $0.readTrapped(place.register, at: place.offset, width: width) }
+                ?? width.allOnes
+        }
+        do throws(MachineError) {
+            _ = try place.function.withFunction { function throws(MachineError) in
+                let outcome = function.writeTrapped(written, place.register, at: place.offset, width: width)
+                try carryOut(outcome, function)
+            }
+        } catch {
+            refuse(error, place.function.address, register: nil, value: written, context)
+        }
+        return 0
+    }
+
+    private func readConfiguration(of cell: FunctionCell, at register: UInt64, _ width: AccessWidth) -> UInt64 {
+        cell.withFunction { $0.read(at: register, width: width) } ?? width.allOnes
+    }
+
+    /// Writes configuration space under the function's lock. A change of what is decoded takes the machine's lock as well; where
+    /// it cannot be, it is thrown, and everything is as before.
+    private func writeConfiguration(
+        _ value: UInt64, of cell: FunctionCell, at register: UInt64, _ width: AccessWidth
+    ) throws(MachineError) {
+        _ = try cell.withFunction { function throws(MachineError) in
+            switch function.write(value, at: register, width: width) {
+            case .done(let outcome): try carryOut(outcome, function)
+            case .proposed(let proposal):
+                try changeState { state throws(MachineError) in try state.follow(proposal) }
+                try carryOut(function.commit(proposal), function)
+            }
+        }
+    }
+
+    /// Sends messages, and lets KVM take what the function wants it to take; the function's lock is held.
+    private func carryOut(_ outcome: AccessOutcome, _ function: PCIFunction) throws(MachineError) {
+        if layout.configuration.interruptController == .kernel {
+            for message in outcome.messages {
+                try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
+            }
+        }
+        if outcome.changesEvents {
+            let events = function.events
+            try changeState { state throws(MachineError) in try state.setEvents(events, of: function.address) }
+        }
+    }
+
+    /// Counts a change that could not be. The guest goes on, unless the run is to end or KVM was left with something else than
+    /// before.
+    private func refuse(
+        _ error: MachineError, _ function: FunctionAddress, register: UInt64?, value: UInt64, _ context: ExitContext
+    ) {
+        let refusal = Refusal(
+            function: function, register: register, value: value, rule: error.rule, reason: "\(error)")
+        run.withLock { $0.refusals.append(refusal) }
+        trace("\(refusal)", context)
+        if layout.configuration.onRefusal == .stop || error.hasLeftTraces {
+            end(.internalError("what the guest wrote to a PCI function cannot be: \(error)"))
+        }
+    }
+}
+
+extension MachineError {
+    /// Whether KVM holds something else than before the change that failed.
+    fileprivate var hasLeftTraces: Bool {
+        if case .memory(.transaction(let error)) = self { return !error.stuck.isEmpty }
+        if case .kvm = self { return true }
+        return false
+    }
+}
+
+// MARK: - Accesses of the host
+
+extension GuestMachine {
+    /// Reads a register in configuration space, as the guest would; all ones where there is no function.
+    public func readConfiguration(of function: FunctionAddress, at register: UInt64, width: AccessWidth) -> UInt64 {
+        guard let cell = state.withLock({ $0.functions[function] }) else { return width.allOnes }
+        return readConfiguration(of: cell, at: register, width)
+    }
+
+    /// Writes a register in configuration space, as the guest would; memory follows what the function decodes then. Where that
+    /// cannot be, it is thrown, and register, memory and events are as before. A write to an absent function is dropped.
+    public func writeConfiguration(
+        _ value: UInt64, of function: FunctionAddress, at register: UInt64, width: AccessWidth
+    ) throws(MachineError) {
+        guard let cell = state.withLock({ $0.functions[function] }) else { return }
+        try writeConfiguration(value, of: cell, at: register, width)
+    }
+
+    /// Raises an interrupt vector of a function, by MSI-X where software has enabled that, else by MSI. A vector that is masked
+    /// pends; while both are off it is ignored.
+    public func raise(vector: UInt64, of function: FunctionAddress) throws(MachineError) {
+        guard let cell = state.withLock({ $0.functions[function] }) else { return }
+        _ = try cell.withFunction { function throws(MachineError) in
+            let message = function.raise(vector: vector)
+            try carryOut(AccessOutcome(messages: message.map { [$0] } ?? []), function)
+        }
+    }
+
+    /// The edits of slots so far.
+    public var edits: EditCounts {
+        state.withLock { $0.memory.space.table.edits }
+    }
+
+    /// The guest's memory as it is now.
+    public var memory: MemoryDescription {
+        state.withLock { state in
+            let space = state.memory.space
+            let rows = space.mappings(in: .everything).compactMap { mapping in
+                space.table.slotID(at: mapping.range.first).map {
+                    MemoryDescription.Row(mapping: mapping, slot: Int($0))
+                }
+            }
+            return MemoryDescription(
+                rows: rows, decoded: state.decoded.regions,
+                areas: layout.board.areas(hasFunctions: layout.hasFunctions))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+internal import Board
+internal import Host
+internal import Memslots
+internal import PCI
+
+/// The functions of a machine while it is made.
+struct FunctionsAtBoot {
+    /// A memory register with its memory still to be found.
+    struct Register {
+        let function: Int
+        let register: Int
+        let size: UInt64
+        let address: UInt64
+        /// Whether some of its pieces show memory of the machine's own.
+        let needsMemory: Bool
+    }
+
+    var functions: [PCIFunction] = []
+    fileprivate(set) var shapes: [FunctionShape] = []
+    /// By function, memory register and piece.
+    fileprivate(set) var backings: [[[Backing?]]] = []
+    fileprivate(set) var decoded: DecodedMemory
+
+    /// The functions with their memory, each behind a lock.
+    var cells: [FunctionAddress: FunctionCell] {
+        Dictionary(
+            uniqueKeysWithValues: functions.indices.map { index in
+                let function = functions[index]
+                return (function.address, FunctionCell(function, shape: shapes[index], backings: backings[index]))
+            })
+    }
+
+    /// The memory registers by address, so that neighbours in the guest become neighbours in the backing.
+    var registers: [Register] {
+        var registers: [Register] = []
+        for (number, shape) in shapes.enumerated() {
+            for (index, memory) in shape.memory.enumerated() {
+                let needsMemory = zip(memory.pieces, backings[number][index]).contains {
+                    $0.kind == .mapped && $1 == nil
+                }
+                registers.append(
+                    Register(
+                        function: number, register: index, size: memory.size,
+                        address: functions[number].base(of: memory.register), needsMemory: needsMemory))
+            }
+        }
+        return registers.sorted { ($0.address, $0.function, $0.register) < ($1.address, $1.function, $1.register) }
+    }
+}
+
+extension MachineLayout {
+    /// The functions, with addresses in the apertures and their decode on, or as after reset.
+    func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
+        var boot = FunctionsAtBoot(
+            decoded: DecodedMemory(
+                reserved: board.reserved + configuration.extraSlots.map(\.range), policy: configuration.decode))
+        let ordered = configuration.functions.sorted { $0.key < $1.key }
+        var kinds: [FunctionShape] = []
+        for (address, model) in ordered {
+            let shape = try Self.shape(of: model, at: address, among: &kinds)
+            boot.functions.append(PCIFunction(model, at: address, shape: shape))
+            boot.shapes.append(shape)
+            boot.backings.append(
+                shape.memory.map { memory in
+                    memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
+                })
+        }
+        setMultifunction(&boot.functions)
+        guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
+        do throws(AssignmentError) {
+            let descriptions = Dictionary(
+                uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
+            var index = 0
+            // Both come by address.
+            for assignment in try AddressAssigner(board.apertures).assign(descriptions) {
+                while boot.functions[index].address != assignment.owner.function { index += 1 }
+                boot.functions[index].place(assignment)
+            }
+        } catch {
+            throw .assignment(error)
+        }
+        return boot
+    }
+
+    /// What a model shares with others of its kind, of which machines have few.
+    private static func shape(
+        of model: any FunctionModel, at address: FunctionAddress, among kinds: inout [FunctionShape]
+    ) throws(MachineError) -> FunctionShape {
+        let description = model.description
+        if let shape = kinds.last(where: { $0.description == description }) { return shape }
+        do throws(DescriptionError) {
+            let shape = try FunctionShape(description)
+            kinds.append(shape)
+            if kinds.count > 8 { kinds.removeFirst() }
+            return shape
+        } catch {
+            throw .description(address, error)
+        }
+    }
+
+    /// A device is multifunction when it has any function but 0 (PCI 3.0, 6.2.1).
+    private func setMultifunction(_ functions: inout [PCIFunction]) {
+        let devices = Set(functions.filter { $0.address.function != 0 }.map { $0.address.requesterID >> 3 })
+        for index in functions.indices where devices.contains(functions[index].address.requesterID >> 3) {
+            functions[index].isMultifunction = true
+        }
+    }
+
+    /// The host memory of the machine, and of all backings that it was given.
+    func makeStore(for functions: FunctionsAtBoot) throws(MachineError) -> BackingStore {
+        let parts =
+            [configuration.spareMemory] + configuration.extraSlots.map(\.range.size)
+            + functions.registers.filter(\.needsMemory).map(\.size)
+        var sum: UInt64 = 0
+        for part in parts {
+            let (next, overflow) = sum.addingReportingOverflow(part)
+            guard !overflow else { throw .configuration(.sum) }
+            sum = next
+        }
+        var store = try host(try BackingStore(ram: configuration.memory, machine: sum))
+        for backing in configuration.backings { _ = store.add(backing) }
+        return store
+    }
+
+    /// Maps the RAM, the extra slots and what PCI functions decode, in one transaction; how long that took.
+    func populate(
+        _ memory: inout GuestMemory, _ functions: inout FunctionsAtBoot
+    ) throws(MachineError) -> Duration {
+        var mappings = board.ram.mappings(of: Backing(id: BackingStore.ram, offset: 0))
+        for slot in configuration.extraSlots {
+            let backing = try memory.installer.store.allocate(slot.range.size)
+            mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: .extra))
+        }
+        try allocate(in: &memory.installer.store, for: &functions)
+        for (index, function) in functions.functions.enumerated() {
+            // Assigned addresses do not overlap, so that what appears is the function's own.
+            for region in functions.decoded.update(function).added where region.owner.function == function.address {
+                let mapping = FunctionCell.mapping(
+                    of: region, shape: functions.shapes[index], backings: functions.backings[index])
+                if let mapping { mappings.append(mapping) }
+            }
+        }
+        if !configuration.mayExhaustHost {
+            // What the guest is to assign counts too.
+            let later = configuration.assignsAddresses ? [] : functions.registers.filter(\.needsMemory).map(\.size)
+            try Footprint.checkHostMemory { mmu in
+                (mappings.map(\.range.size) + later).reduce(0) {
+                    $0 + Footprint.kernelBytes(pages: $1 >> Page.shift, mmu: mmu)
+                }
+            }
+        }
+        let start = SuspendingClock.now
+        try memory.change(MemoryChange(added: mappings))
+        let time = SuspendingClock.now - start
+        for slot in configuration.extraSlots { memory.label(slot.range) }
+        return time
+    }
+
+    /// Gives the BARs and ROMs of functions their memory, in the order of their addresses.
+    private func allocate(
+        in store: inout BackingStore, for boot: inout FunctionsAtBoot
+    ) throws(MachineError) {
+        for register in boot.registers where register.needsMemory {
+            let backing = try store.allocate(register.size)
+            let memory = boot.shapes[register.function].memory[register.register]
+            for (index, piece) in memory.pieces.enumerated() where piece.kind == .mapped {
+                guard boot.backings[register.function][register.register][index] == nil else { continue }
+                boot.backings[register.function][register.register][index] = Backing(
+                    id: backing.id, offset: backing.offset + piece.offsets.lowerBound)
+            }
+            if memory.register == .rom { _ = store.write(Self.romSignature.span, at: backing) }
+        }
+        try checkBackings(of: boot, in: store)
+    }
+
+    /// Throws where a model gives memory that does not hold all of a piece.
+    private func checkBackings(of boot: FunctionsAtBoot, in store: borrowing BackingStore) throws(MachineError) {
+        guard !configuration.backings.isEmpty else { return }
+        for (number, function) in boot.functions.enumerated() {
+            for (index, memory) in boot.shapes[number].memory.enumerated() {
+                for (piece, backing) in zip(memory.pieces, boot.backings[number][index]) {
+                    guard let backing else { continue }
+                    let size = store.size(of: backing.id) ?? 0
+                    guard backing.offset > size || piece.size > size - backing.offset else { continue }
+                    let owner = BAROwner(function: function.address, register: memory.register)
+                    throw .description(
+                        function.address, .backingTooSmall(owner, piece: piece, backing, size: size))
+                }
+            }
+        }
+    }
+
+    /// What software knows a ROM by (PCI 3.0, 6.3.1.1).
+    private static let romSignature: [UInt8] = [0x55, 0xaa]
+}
