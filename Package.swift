@@ -122,7 +122,8 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "swiftlet", "Laboratory", "Machine", "Images", "PCI", "Memslots", "Pictures", "LayoutFixtures",
+                "swiftlet", "Laboratory", "Machine", "Images", "Layouts", "PCI", "Memslots", "Pictures",
+                "LayoutFixtures",
                 "LiveSupport", argumentParser,
             ]),
     ]

@@ -26,28 +26,27 @@ public struct BareMachine: SlotInstaller, ~Copyable {
     public init(memory: UInt64, looks: Bool = false, hasWindows: Bool = false) throws(MachineError) {
         let system = try reachable(try KVMSystem())
         let highest = try HostProbe.highestGuestAddress(of: system)
-        let vm = try kvm(try system.makeVirtualMachine())
-        var file = try host(try MappedFile(name: "swiftlet-bare", capacity: memory + (looks ? Page.size : 0)))
-        try host(try file.resize(to: file.capacity))
-        let ids = min(vm.capability(.memslots), 1 << 15)
-        let missingAddressSpace = UInt32(max(1, vm.capability(.multipleAddressSpaces)))
+        let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
+        let store = try host(try BackingStore(ram: memory + (looks ? Page.size : 0)))
+        let address = store.hostAddresses[BackingStore.ram]
+        let ids = min(owned.vm.capability(.memslots), 1 << 15)
+        let missingAddressSpace = UInt32(max(1, owned.vm.capability(.multipleAddressSpaces)))
         let limits = SlotLimits(
             userSlots: ids - (looks ? 1 : 0), privateSlots: looks ? 1 : 0, highestGuestAddress: GuestAddress(highest))
         var viewer: Viewer?
         var codeSlot: SlotRequest?
         if looks {
-            file.write(Self.code.span, at: memory)
+            _ = store.write(Self.code.span, at: Backing(offset: memory))
             codeSlot = SlotRequest(
                 slot: UInt32(limits.userSlots), guestAddress: Self.codeAddress.rawValue, size: Page.size,
-                hostAddress: file.address + memory)
-            viewer = Viewer(try Self.makeVirtualCPU(of: vm))
+                hostAddress: address + memory)
+            viewer = Viewer(try Self.makeVirtualCPU(of: owned.vm))
         }
-        let windows =
-            hasWindows ? try host(try HostWindows(low: AddressMap.standard.apertures.low, high: nil)) : HostWindows()
-        let installer = KVMSlotInstaller(vm: vm, file: file, windows: windows)
+        let windows = try host(try HostWindows(hasWindows ? [AddressMap.standard.apertures.low] : []))
+        let installer = KVMSlotInstaller(vm: owned, store: store, windows: windows)
         if let codeSlot {
             do { try installer.set(codeSlot) } catch {
-                throw .configuration("KVM does not take a slot at \(Self.codeAddress): \(error)")
+                throw .experiment("KVM does not take a slot at \(Self.codeAddress): \(error)")
             }
         }
         self.viewer = viewer
@@ -59,12 +58,12 @@ public struct BareMachine: SlotInstaller, ~Copyable {
 
     /// Where backing 0 lies, and the windows.
     public var placement: Placement {
-        Placement(backings: [installer.file.address], windows: installer.windows.windows)
+        Placement(backings: installer.store.hostAddresses, windows: installer.windows.windows)
     }
 
     /// Copies bytes into the host memory; `offset` counts from the start of backing 0, and all of it is within.
     public func write(_ bytes: [UInt8], at offset: UInt64) {
-        installer.file.write(bytes.span, at: offset)
+        _ = installer.store.write(bytes.span, at: Backing(offset: offset))
     }
 
     // MARK: SlotInstaller
@@ -126,7 +125,7 @@ extension BareMachine {
             case .interrupted: continue
             case .failure(SlotErrno.badAddress.rawValue): return .fault
             case let exit:
-                throw .configuration("the guest that looks at \(address) came back with: \(exit)")
+                throw .experiment("the guest that looks at \(address) came back with: \(exit)")
             }
         }
     }

@@ -18,7 +18,7 @@ struct ChurnedMemory {
     /// Pages that are mapped nowhere.
     private var idle: [Int] = []
     private var logs: [Bool]
-    private var watched: WatchedPlaces
+    private(set) var watched: WatchedPlaces
     /// By place: its number among the watched ones.
     private let numbers: [Int?]
     private var random: SplitMix64
@@ -30,7 +30,7 @@ struct ChurnedMemory {
     init(slots: Int, _ machine: GuestMachine, vcpus: Int, seed: UInt64) throws(MachineError) {
         let limit = machine.slots.limit - machine.slots.count
         guard (2...limit).contains(slots) else {
-            throw .configuration("\(slots) slots: beside the guest's RAM there can be 2 to \(limit)")
+            throw .experiment("\(slots) slots: beside the guest's RAM there can be 2 to \(limit)")
         }
         self.machine = machine
         random = SplitMix64(seed: seed)
@@ -59,16 +59,10 @@ struct ChurnedMemory {
         self.numbers = numbers
     }
 
-    func end() { watched.end() }
-
-    func awaitAnotherRound(of running: RunningMachine) { _ = watched.awaitAnotherRound(of: running) }
-
-    var findings: GuestFindings { watched.findings }
-
     // MARK: Changes
 
     /// Makes a random change; what it was, whether the vCPUs were parked, and how long it took.
-    mutating func change() throws(MachineError) -> (ChurnRun.Kind, isParked: Bool, Duration) {
+    mutating func change() throws(MachineError) -> (ChurnResult.Kind, isParked: Bool, Duration) {
         let place = Int.random(in: contents.indices, using: &random)
         let isParked = Bool.random(using: &random)
         guard let content = contents[place] else {
@@ -106,7 +100,7 @@ struct ChurnedMemory {
     /// Moves a mapping to a place that is free; where nothing is mapped, creates it there.
     private mutating func move(
         from: Int? = nil, to: Int? = nil, _ isParked: Bool
-    ) throws(MachineError) -> (ChurnRun.Kind, isParked: Bool, Duration) {
+    ) throws(MachineError) -> (ChurnResult.Kind, isParked: Bool, Duration) {
         if let to, idle.count == backings.count, let page = idle.popLast() {
             return (.create, isParked, try put([(to, Content(page: page, access: .readWrite))], isParked))
         }
@@ -151,11 +145,7 @@ struct ChurnedMemory {
     private static func place(ofPage page: Int) -> Int { page + page / 4 }
 
     private static func range(_ place: Int) -> GuestRange {
-        let first = AddressMap.standard.apertures.low.first.rawValue + UInt64(place) << Page.shift
-        guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
-            preconditionFailure("place \(place) lies below 4 GiB")
-        }
-        return range
+        .page(at: AddressMap.standard.apertures.low.first.rawValue + UInt64(place) << Page.shift)
     }
 
     private static func sight(_ content: Content?) -> WatchedPlaces.Sight {

@@ -2,78 +2,70 @@ public import Machine
 public import Memslots
 
 /// Random operations against KVM, each verdict predicted by the rules; a divergence is shrunk to the smallest trace.
-public struct FuzzRun: Sendable {
-    public let seed: UInt64
-    public private(set) var operations = 0
-    public private(set) var accepted = 0
-    /// By the rule that was broken.
-    public private(set) var refusals: [SlotRule: Int] = [:]
-    /// Reads of the guest.
-    public private(set) var looks = 0
-    public private(set) var duration = Duration.zero
-    /// The first divergence, as small as it could be made.
-    public private(set) var trace: FuzzTrace?
-    public private(set) var isInterrupted = false
+public struct FuzzRun: Experiment {
+    private let seed: UInt64
+    private let operations: Int?
+    private let limit: Duration?
 
     /// Operations on one machine: enough to fill it, and few enough to be done again and again while a trace is shrunk.
     static let operationsOfMachine = 5000
 
-    /// Does so many operations, or as many as the time allows, until KVM and the rules diverge.
-    public init(
-        seed: UInt64, operations: Int?, limit: Duration? = nil, observer: inout Observer
-    ) throws(MachineError) {
-        try self.init(
-            seed: seed, operations: operations, limit: limit, observer: &observer, predict: SlotVerdict.init,
-            makeTarget: BareMachine.forFuzzing)
-    }
-
-    /// Does a trace again.
-    public init(replaying trace: FuzzTrace) throws(MachineError) {
-        seed = trace.seed
-        var session = FuzzSession(try BareMachine.forFuzzing(), predict: SlotVerdict.init)
-        var divergence: String?
-        duration = try measure { () throws(MachineError) in
-            for operation in trace.operations where divergence == nil {
-                divergence = try session.divergence(at: operation)
-                operations += 1
-            }
-        }
-        count(session)
-        if let divergence {
-            self.trace = FuzzTrace(seed: seed, divergence: divergence, operations: trace.operations)
-        }
-    }
-
-    public var isOK: Bool { trace == nil }
-
-    init<Target: FuzzTarget & ~Copyable>(
-        seed: UInt64, operations: Int?, limit: Duration? = nil, observer: inout Observer,
-        predict: @escaping SlotVerdict.Predict, makeTarget: () throws(MachineError) -> Target
-    ) throws(MachineError) {
+    /// A run that does so many operations, or as many as the time allows, until KVM and the rules diverge.
+    public init(seed: UInt64, operations: Int?, limit: Duration? = nil) {
         self.seed = seed
+        self.operations = operations
+        self.limit = limit
+    }
+
+    public func run(_ observer: inout Observer) throws(MachineError) -> FuzzResult {
+        try run(&observer, predict: SlotVerdict.init, makeTarget: BareMachine.forFuzzing)
+    }
+
+    /// Does the operations of a trace again.
+    public static func replay(_ trace: FuzzTrace) throws(MachineError) -> FuzzResult {
+        var result = FuzzResult(seed: trace.seed)
+        var session = FuzzSession(try BareMachine.forFuzzing(), predict: SlotVerdict.init)
+        result.seconds = try measure { () throws(MachineError) in
+            for operation in trace.operations where result.divergence == nil {
+                result.divergence = try session.divergence(at: operation)
+                result.operations += 1
+            }
+        }.inSeconds
+        result.count(session)
+        if result.divergence != nil { result.operationList = trace.operations }
+        return result
+    }
+
+    func run<Target: FuzzTarget & ~Copyable>(
+        _ observer: inout Observer, predict: @escaping SlotVerdict.Predict,
+        makeTarget: () throws(MachineError) -> Target
+    ) throws(MachineError) -> FuzzResult {
+        var result = FuzzResult(seed: seed)
         observer.begin("fuzzing", total: operations, limit: limit)
         let start = SuspendingClock.now
         var machine: UInt64 = 0
-        while self.operations < operations ?? .max, trace == nil, observer.goesOn(self.operations) {
-            let count = min(Self.operationsOfMachine, (operations ?? .max) - self.operations)
+        while result.operations < operations ?? .max, result.ok, observer.goesOn(result.operations) {
+            let count = min(Self.operationsOfMachine, (operations ?? .max) - result.operations)
             var session = FuzzSession(try makeTarget(), predict: predict)
-            let found = try run(&session, count: count, seed: seed &+ machine, &observer)
-            self.count(session)
+            let found = try Self.run(&session, count: count, seed: seed &+ machine, &result, &observer)
+            result.count(session)
+            result.seconds = (SuspendingClock.now - start).inSeconds
             machine += 1
             guard let found else { continue }
-            duration = SuspendingClock.now - start
-            trace = try Self.shrunk(found.operations, seed: seed, divergence: found.divergence) {
+            let smallest = try Self.shrunk(found.operations, divergence: found.divergence) {
                 () throws(MachineError) in
                 FuzzSession(try makeTarget(), predict: predict)
             }
+            (result.operationList, result.divergence) = (smallest.operations, smallest.divergence)
         }
-        if trace == nil { duration = SuspendingClock.now - start }
-        isInterrupted = observer.hasInterrupted
+        result.interrupted = observer.hasInterrupted
+        return result
     }
 
     /// Does random operations on one machine; those up to a divergence, and what it is, or nil where there is none.
-    private mutating func run<Target: FuzzTarget & ~Copyable>(
-        _ session: inout FuzzSession<Target>, count: Int, seed: UInt64, _ observer: inout Observer
+    private static func run<Target: FuzzTarget & ~Copyable>(
+        _ session: inout FuzzSession<Target>, count: Int, seed: UInt64, _ result: inout FuzzResult,
+        _ observer: inout Observer
     ) throws(MachineError) -> (operations: [FuzzOperation], divergence: String)? {
         var random = RandomOperations(
             seed: seed, base: session.base, limits: session.table.limits,
@@ -81,26 +73,20 @@ public struct FuzzRun: Sendable {
         var done: [FuzzOperation] = []
         done.reserveCapacity(count)
         for number in 0..<count {
-            if number % 64 == 0, !observer.goesOn(operations) { return nil }
+            if number % 64 == 0, !observer.goesOn(result.operations) { return nil }
             let operation = random.next(on: session.table)
             done.append(operation)
-            operations += 1
+            result.operations += 1
             if let divergence = try session.divergence(at: operation) { return (done, divergence) }
         }
         return nil
     }
 
-    private mutating func count<Target: FuzzTarget & ~Copyable>(_ session: borrowing FuzzSession<Target>) {
-        accepted += session.accepted
-        refusals.merge(session.refusals, uniquingKeysWith: +)
-        looks += session.looks
-    }
-
     /// The smallest trace that still diverges.
     private static func shrunk<Target: FuzzTarget & ~Copyable>(
-        _ operations: [FuzzOperation], seed: UInt64, divergence first: String,
+        _ operations: [FuzzOperation], divergence first: String,
         _ makeSession: () throws(MachineError) -> FuzzSession<Target>
-    ) throws(MachineError) -> FuzzTrace {
+    ) throws(MachineError) -> (operations: [FuzzOperation], divergence: String) {
         func divergence(of operations: [FuzzOperation]) throws(MachineError) -> String? {
             var session = try makeSession()
             for operation in operations {
@@ -108,15 +94,47 @@ public struct FuzzRun: Sendable {
             }
             return nil
         }
-        do {
-            let smallest = try shrink(operations, simpler: \.simpler) { try divergence(of: $0) != nil }
-            let words = try divergence(of: smallest) ?? "\(first) (not seen again when it was repeated)"
-            return FuzzTrace(seed: seed, divergence: words, operations: smallest)
-        } catch let error as MachineError {
-            throw error
-        } catch {
-            preconditionFailure("shrinking throws what machines throw, not \(error)")
+        let smallest = try shrink(operations, simpler: \.simpler) { operations throws(MachineError) in
+            try divergence(of: operations) != nil
         }
+        return (smallest, try divergence(of: smallest) ?? "\(first) (not seen again when it was repeated)")
+    }
+}
+
+/// What the fuzzer found.
+public struct FuzzResult: ExperimentResult {
+    public private(set) var schema = 1
+    public let seed: UInt64
+    public internal(set) var operations = 0
+    public internal(set) var accepted = 0
+    /// By the rule that was broken.
+    public internal(set) var refusals: [SlotRule: Int] = [:]
+    /// Reads of the guest.
+    public internal(set) var reads = 0
+    public private(set) var divergences = 0
+    /// The first divergence, in words: what was predicted and what was seen.
+    public internal(set) var divergence: String? {
+        didSet { (divergences, ok) = (divergence == nil ? 0 : 1, divergence == nil) }
+    }
+    /// The operations that lead to the divergence, as few as they could be made.
+    public internal(set) var operationList: [FuzzOperation]?
+    /// The file that these operations are saved in.
+    public var trace: String?
+    public internal(set) var seconds = 0.0
+    public internal(set) var interrupted = false
+    public private(set) var ok = true
+
+    public var problem: String? { divergence.map { "KVM and the rules diverge: \($0)" } }
+
+    mutating func count<Target: FuzzTarget & ~Copyable>(_ session: borrowing FuzzSession<Target>) {
+        accepted += session.accepted
+        refusals.merge(session.refusals, uniquingKeysWith: +)
+        reads += session.looks
+    }
+
+    /// What can be saved and replayed, where there is a divergence.
+    public var smallestTrace: FuzzTrace? {
+        divergence.map { FuzzTrace(seed: seed, divergence: $0, operations: operationList ?? []) }
     }
 }
 

@@ -2,43 +2,24 @@ internal import Memslots
 
 /// What led to a divergence, as small as it could be made: a file to do it again, or to send to somebody.
 public struct FuzzTrace: Sendable {
+    private let format = "swiftlet fuzz trace 1"
     /// Of the run that found it.
     public let seed: UInt64
     /// What was predicted and what was seen, in words.
     public let divergence: String
     public let operations: [FuzzOperation]
-
-    public init(seed: UInt64, divergence: String, operations: [FuzzOperation]) {
-        self.seed = seed
-        self.divergence = divergence
-        self.operations = operations
-    }
 }
 
 extension FuzzTrace: Codable {
-    private enum Key: String, CodingKey {
-        case format, seed, divergence, operations
-    }
-
-    private static let format = "swiftlet fuzz trace 1"
-
-    public func encode(to encoder: any Encoder) throws {
-        var object = encoder.container(keyedBy: Key.self)
-        try object.encode(Self.format, forKey: .format)
-        try object.encode(seed, forKey: .seed)
-        try object.encode(divergence, forKey: .divergence)
-        try object.encode(operations, forKey: .operations)
-    }
-
     public init(from decoder: any Decoder) throws {
-        let object = try decoder.container(keyedBy: Key.self)
-        guard try object.decode(String.self, forKey: .format) == Self.format else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .format, in: object, debugDescription: "only `\(Self.format)` is known here")
-        }
+        let object = try decoder.container(keyedBy: CodingKeys.self)
         seed = try object.decode(UInt64.self, forKey: .seed)
         divergence = try object.decodeIfPresent(String.self, forKey: .divergence) ?? ""
         operations = try object.decode([FuzzOperation].self, forKey: .operations)
+        guard try object.decode(String.self, forKey: .format) == format else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .format, in: object, debugDescription: "only `\(format)` is known here")
+        }
     }
 }
 

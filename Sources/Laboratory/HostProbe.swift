@@ -5,14 +5,15 @@ public import Machine
 public import Memslots
 
 /// What a host's KVM offers: asked of KVM where it tells, measured where it does not.
-public struct HostProbe: Encodable, Sendable {
-    public enum Execution: String, Encodable, Sendable {
+public struct ProbeResult: Codable, Equatable, Sendable {
+    public enum Execution: String, Codable, Sendable {
         /// The processor runs guests.
         case hardware
         /// KVM carries out each instruction in its emulator.
         case emulated
     }
 
+    public private(set) var schema = 1
     public let apiVersion: Int
     /// `KVM_CAP_NR_MEMSLOTS`.
     public let slotLimit: Int
@@ -28,25 +29,28 @@ public struct HostProbe: Encodable, Sendable {
     public let microsecondsPerExit: Double
     public let slotCosts: SlotCosts
     public let mmu: Footprint.MMU
+}
 
+/// Asks and measures a host's KVM.
+public enum HostProbe {
     /// The processor takes a nanosecond or a few for an instruction, the emulator more than a thousand.
     private static let emulatedFromNanoseconds = 200.0
 
-    public init() throws(MachineError) {
+    public static func run() throws(MachineError) -> ProbeResult {
         let system = try reachable(try KVMSystem())
-        apiVersion = Int(KVMSystem.apiVersion)
-        slotLimit = system.capability(.memslots)
-        capabilities = Dictionary(
+        let capabilities = Dictionary(
             uniqueKeysWithValues: Capability.allCases.map { ($0.name, system.capability($0)) })
-        physicalAddressBits = try kvm(try system.supportedCPUID()).physicalAddressBits
-        cpus = HostThread.processorCount
-        highestSlotAddress = hexadecimal(try Self.highestGuestAddress(of: system))
-        nanosecondsPerInstruction = try Self.secondsPerInstruction() * 1e9
+        let instruction = try secondsPerInstruction() * 1e9
         let exit: [UInt8] = [0xe4, 0xe9, 0x67, 0xe2, 0xfb]  // in al, 0xe9; loop back to it, counting in ecx
-        microsecondsPerExit = try Self.seconds(each: exit, rounds: 2000) / 2000 * 1e6
-        slotCosts = try SlotCosts()
-        mmu = .ofHost
-        execution = nanosecondsPerInstruction < Self.emulatedFromNanoseconds ? .hardware : .emulated
+        return ProbeResult(
+            apiVersion: Int(KVMSystem.apiVersion), slotLimit: system.capability(.memslots),
+            cpus: HostThread.processorCount,
+            physicalAddressBits: try kvm(try system.supportedCPUID()).physicalAddressBits,
+            highestSlotAddress: hexadecimal(try highestGuestAddress(of: system)), capabilities: capabilities,
+            execution: instruction < emulatedFromNanoseconds ? .hardware : .emulated,
+            nanosecondsPerInstruction: instruction,
+            microsecondsPerExit: try seconds(each: exit, rounds: 2000) / 2000 * 1e6, slotCosts: try .measured(),
+            mmu: .ofHost)
     }
 
     /// From the shortest loop that takes long enough to tell it from what disturbs a run: thousands of rounds in the
@@ -77,14 +81,11 @@ public struct HostProbe: Encodable, Sendable {
 
     private static func seconds(running body: [UInt8], count: UInt32) throws(MachineError) -> Double {
         // mov ecx, count; body; xor al, al; out 0xf4, al
-        let count = (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
-        let bytes = [0x66, 0xb9] + count + body + [0x30, 0xc0, 0xe6, 0xf4]
+        let bytes = [0x66, 0xb9] + littleEndian(count) + body + [0x30, 0xc0, 0xe6, 0xf4]
         let machine = try GuestMachine(MachineConfiguration(mode: .real), flat: bytes)
-        return Double(try machine.run().duration.nanoseconds) / 1e9
+        return try machine.run().duration.inSeconds
     }
-}
 
-extension HostProbe {
     /// The last guest-physical address that a slot may hold, tried with a machine that is thrown away.
     ///
     /// With nested paging that is what the processor's physical addresses reach (CPUID 0x80000008), with shadow paging the
@@ -98,6 +99,6 @@ extension HostProbe {
                 slot: 0, flags: 0, guestAddress: last, size: Page.size, hostAddress: page.address)
             if errno == 0 { return (1 << bits) - 1 }
         }
-        throw .configuration("KVM accepts no slot at the end of any address space from 52 bits down to 32")
+        throw .experiment("KVM accepts no slot at the end of any address space from 52 bits down to 32")
     }
 }

@@ -1,3 +1,5 @@
+internal import Memslots
+
 /// The first word of a page, by which a guest knows it again; never 0 or all ones.
 struct Label {
     let word: UInt32
@@ -6,7 +8,25 @@ struct Label {
         word = 0x5a00_0000 | UInt32(truncatingIfNeeded: number)
     }
 
-    var bytes: [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
+    var bytes: [UInt8] { littleEndian(word) }
+}
+
+/// A number as it lies in memory.
+func littleEndian<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
+    (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+}
+
+/// The number that lies in memory as these bytes.
+func number(_ bytes: [UInt8]?) -> UInt64 {
+    bytes?.reversed().reduce(0) { $0 << 8 | UInt64($1) } ?? 0
+}
+
+extension GuestRange {
+    /// The page that begins at an address of the experiment's own choice.
+    static func page(at address: UInt64) -> GuestRange {
+        guard let page = GuestRange(first: GuestAddress(address), size: Page.size) else {
+            preconditionFailure("\(hexadecimal(address)) begins no page")
+        }
+        return page
     }
 }

@@ -1,3 +1,5 @@
+internal import Host
+
 /// How long single operations took, in nanoseconds.
 public struct Latencies: Sendable {
     private var samples: [Int64] = []
@@ -6,23 +8,27 @@ public struct Latencies: Sendable {
 
     /// Of operations in the order in which they came.
     public init(_ durations: some Sequence<Duration>) {
-        durations.forEach { append($0) }
+        samples = durations.map(\.nanoseconds)
     }
 
-    mutating func reserveCapacity(_ count: Int) {
-        samples.reserveCapacity(count)
+    init(capacity: Int) {
+        samples.reserveCapacity(capacity)
     }
 
     mutating func append(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        samples.append(seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000)
+        samples.append(duration.nanoseconds)
     }
 
-    mutating func append(contentsOf other: Latencies) {
-        samples += other.samples
+    static func + (first: Latencies, second: Latencies) -> Latencies {
+        var sum = first
+        sum.samples += second.samples
+        return sum
     }
 
     public var count: Int { samples.count }
+
+    /// The time of all operations together.
+    var seconds: Double { Double(samples.reduce(0, +)) / 1e9 }
 
     /// Of some of the operations, counted from 0.
     public subscript(operations: Range<Int>) -> Latencies {
@@ -44,14 +50,31 @@ public struct Latencies: Sendable {
             // The nearest rank: a value that was measured.
             Double(sorted[(sorted.count * percent + 99) / 100 - 1]) / 1000
         }
-        return Summary(p50: rank(50), p99: rank(99), max: Double(last) / 1000)
+        return Summary(p50: rank(50), p99: rank(99), max: Double(last) / 1000, latencies: self)
     }
 
-    public struct Summary: Encodable, Sendable {
+    /// The summary with its count and its unit, for a key in JSON that says neither.
+    var countedSummary: Summary? {
+        var summary = self.summary
+        summary?.count = count
+        summary?.unit = "microseconds"
+        return summary
+    }
+
+    public struct Summary: Codable, Equatable, Sendable {
         public let p50: Double
         public let p99: Double
         public let max: Double
+        public fileprivate(set) var count: Int?
+        public fileprivate(set) var unit: String?
+        /// The latencies that it sums up.
+        @Unencoded public var latencies: Latencies?
     }
+}
+
+extension Duration {
+    /// For JSON and for people.
+    package var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
 /// The time that `body` takes.

@@ -1,8 +1,8 @@
 /// Makes a list that fails smaller, as long as it fails: first by leaving out ever shorter stretches (Zeller and Hildebrandt's
 /// delta debugging), then by taking a simpler element for each. `simpler` gives an element's variants, the simplest first.
-func shrink<Element>(
-    _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws -> Bool
-) throws -> [Element] {
+func shrink<Element, Failure: Error>(
+    _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws(Failure) -> Bool
+) throws(Failure) -> [Element] {
     var list = try leaveOut(of: list, fails: fails)
     var isSimpler = true
     while isSimpler {
@@ -24,7 +24,9 @@ func shrink<Element>(
     return list
 }
 
-private func leaveOut<Element>(of list: [Element], fails: ([Element]) throws -> Bool) throws -> [Element] {
+private func leaveOut<Element, Failure: Error>(
+    of list: [Element], fails: ([Element]) throws(Failure) -> Bool
+) throws(Failure) -> [Element] {
     var list = list
     var length = max(1, list.count / 2)
     while true {

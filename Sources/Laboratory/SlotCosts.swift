@@ -5,7 +5,7 @@ internal import Machine
 internal import Memslots
 
 /// What changes of one-page slots cost on a host, each a transaction of its own on a machine whose vCPU does not run.
-public struct SlotCosts: Encodable, Sendable {
+public struct SlotCosts: Codable, Equatable, Sendable {
     /// Medians.
     public let createMicroseconds: Double
     public let moveMicroseconds: Double
@@ -16,54 +16,45 @@ public struct SlotCosts: Encodable, Sendable {
 
     private static let count = 64
 
-    init() throws(MachineError) {
+    static func measured() throws(MachineError) -> SlotCosts {
         let code: [UInt8] = [0xf4]  // hlt; it never runs
         let machine = try GuestMachine(
-            MachineConfiguration(mode: .real, spareMemory: UInt64(Self.count) * Page.size), flat: code)
+            MachineConfiguration(mode: .real, spareMemory: UInt64(count) * Page.size), flat: code)
         var mappings: [Mapping] = []
-        for page in 0..<UInt64(Self.count) {
+        for page in 0..<count {
             mappings.append(
-                Mapping(
-                    range: Self.range(page, row: 0), backing: try machine.allocate(Page.size), owner: .other(Int(page)))
-            )
+                Mapping(range: range(page, row: 0), backing: try machine.allocate(Page.size), owner: .other(page)))
         }
-        let before = try Self.kernelMemory()
-        createMicroseconds = try Self.median { page throws(MachineError) in
-            try machine.changeMemory(adding: [mappings[page]])
-        }
-        let after = try Self.kernelMemory()
-        kernelBytes = after > before ? Int(after - before) / Self.count : nil
-
-        moveMicroseconds = try Self.median { page throws(MachineError) in
+        let before = try kernelMemory()
+        let create = try median { page throws(MachineError) in try machine.changeMemory(adding: [mappings[page]]) }
+        let after = try kernelMemory()
+        let move = try median { page throws(MachineError) in
             var moved = mappings[page]
-            moved.range = Self.range(UInt64(page), row: 1)
+            moved.range = range(page, row: 1)
             try machine.changeMemory(removing: [mappings[page].range], adding: [moved])
         }
-        flagsMicroseconds = try Self.median { page throws(MachineError) in
-            try machine.setDirtyLogging(true, in: Self.range(UInt64(page), row: 1))
+        let flags = try median { page throws(MachineError) in
+            try machine.setDirtyLogging(true, in: range(page, row: 1))
         }
-        deleteMicroseconds = try Self.median { page throws(MachineError) in
-            try machine.changeMemory(removing: [Self.range(UInt64(page), row: 1)])
+        let delete = try median { page throws(MachineError) in
+            try machine.changeMemory(removing: [range(page, row: 1)])
         }
+        return SlotCosts(
+            createMicroseconds: create, moveMicroseconds: move, flagsMicroseconds: flags, deleteMicroseconds: delete,
+            kernelBytes: after > before ? Int(after - before) / count : nil)
     }
 
     /// Every other page, so that no two slots touch; rows lie 16 MiB apart.
-    private static func range(_ page: UInt64, row: UInt64) -> GuestRange {
-        let first = AddressMap.standard.apertures.low.first.rawValue + row << 24 + page << 13
-        guard let range = GuestRange(first: GuestAddress(first), size: Page.size) else {
-            preconditionFailure("\(first) lies below 4 GiB")
-        }
-        return range
+    private static func range(_ page: Int, row: UInt64) -> GuestRange {
+        .page(at: AddressMap.standard.apertures.low.first.rawValue + row << 24 + UInt64(page) << 13)
     }
 
     private static func median(_ change: (Int) throws(MachineError) -> Void) throws(MachineError) -> Double {
-        var times: [Int64] = []
+        var times = Latencies()
         for page in 0..<count {
-            let start = SuspendingClock.now
-            try change(page)
-            times.append((SuspendingClock.now - start).nanoseconds)
+            times.append(try measure { () throws(MachineError) in try change(page) })
         }
-        return Double(times.sorted()[count / 2]) / 1000
+        return times.microseconds.sorted()[count / 2]
     }
 
     private static func kernelMemory() throws(MachineError) -> UInt64 {

@@ -1,4 +1,4 @@
-internal import Devices
+public import Layouts
 public import Machine
 public import Memslots
 public import PCI
@@ -8,112 +8,121 @@ public import PCI
 ///
 /// KVM remembers, for addresses that trap, that there is no slot, by a generation number of 19 bits that each swap of its
 /// slot set counts up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN); once it wraps, all of that is dropped.
-public struct ToggleRun: Sendable {
-    /// With one way to make slots and one way to decode.
-    public struct Part: Sendable {
-        public let policy: SlotPolicy
-        public let decode: DecodePolicy
-        /// A function's decode, off and on again.
-        public fileprivate(set) var toggles = 0
-        public fileprivate(set) var edits = EditCounts()
-        /// Of each toggle: two writes to a command register and what they lead to.
-        public fileprivate(set) var latencies = Latencies()
-        public fileprivate(set) var duration = Duration.zero
-        public fileprivate(set) var guest = GuestFindings()
-        /// Whether the guest has looked at everything after the last toggle.
-        public fileprivate(set) var isLookedAt = false
-        public fileprivate(set) var outcome = Outcome.timeout
-        public fileprivate(set) var vcpus: [VCPUState] = []
-    }
-
-    public private(set) var parts: [Part] = []
-    /// Functions of the machine; where there are several, one whose registers trap keeps its decode on.
-    public let functions: Int
-    public private(set) var isInterrupted = false
+public struct ToggleRun: Experiment {
+    private let layout: Layout
+    private let operations: Int?
+    private let limit: Duration?
+    private let mayExhaustHost: Bool
 
     /// Swaps of the slot set after which the generation of KVM has been through all its values.
     public static let swapsUntilWrap: UInt64 = 1 << 19
 
-    /// Toggles the functions in all four ways: `operations` toggles each or, without a number, twice all of them, and where
-    /// each toggle edits slots one by one, until the generation has wrapped.
-    public init(
-        _ functions: [FunctionAddress: FunctionDescription], operations: Int? = nil, limit: Duration? = nil,
-        mayExhaustHost: Bool = false, observer: inout Observer
-    ) throws(MachineError) {
-        self.functions = functions.count
+    /// A run that toggles the functions in all four ways: `operations` toggles each or, without a number, twice all of them,
+    /// and where each toggle edits slots one by one, until the generation has wrapped.
+    public init(_ layout: Layout, operations: Int? = nil, limit: Duration? = nil, mayExhaustHost: Bool = false) {
+        self.layout = layout
+        self.operations = operations
+        self.limit = limit
+        self.mayExhaustHost = mayExhaustHost
+    }
+
+    public func run(_ observer: inout Observer) throws(MachineError) -> ToggleResult {
+        var parts: [ToggleResult.Part] = []
         for policy in SlotPolicy.allCases {
             for decode in DecodePolicy.allCases where !observer.hasInterrupted {
-                var (image, configuration) = WatchedPlaces.configuration(vcpus: 1)
-                configuration.functions = functions
-                configuration.policy = policy
-                configuration.decode = decode
-                configuration.mayExhaustHost = mayExhaustHost
-                let wraps = operations == nil && policy == .separate && decode == .strict
-                var part = Part(policy: policy, decode: decode)
-                let machine = try GuestMachine(configuration, flat: image)
-                try part.run(
-                    ToggledFunctions(functions, decode: decode, of: machine), on: machine,
-                    until: operations ?? 2 * functions.count, swaps: wraps ? Self.swapsUntilWrap : 0, limit: limit,
-                    &observer)
-                parts.append(part)
+                parts.append(try toggle(policy, decode, &observer))
             }
         }
-        isInterrupted = observer.hasInterrupted
+        let toggles = parts.reduce(0) { $0 + $1.toggles }
+        return ToggleResult(
+            layout: layout.name, functions: layout.functions.count, toggles: toggles,
+            edits: parts.reduce(0) { $0 + $1.edits },
+            secondsPerToggle: toggles > 0 ? parts.reduce(0) { $0 + $1.seconds } / Double(toggles) : nil,
+            generationWraps: (parts.map(\.slotSetSwaps).max() ?? 0) / Self.swapsUntilWrap,
+            guestChecks: parts.reduce(0) { $0 + $1.guestChecks }, guestErrors: parts.reduce(0) { $0 + $1.guestErrors },
+            partList: parts, interrupted: observer.hasInterrupted, ok: parts.allSatisfy(\.ok) && !parts.isEmpty)
     }
 
-    public var toggles: Int { parts.reduce(0) { $0 + $1.toggles } }
-    public var edits: UInt64 { parts.reduce(0) { $0 + $1.edits.total } }
-    public var duration: Duration { parts.reduce(.zero) { $0 + $1.duration } }
-    public var guestChecks: UInt64 { parts.reduce(0) { $0 + $1.guest.checks } }
-    public var guestErrors: UInt64 { parts.reduce(0) { $0 + $1.guest.errors } }
-
-    /// How often the generation has been through all its values, on the machine with most edits.
-    public var generationWraps: UInt64 {
-        parts.map(\.edits.slotSetSwaps).max().map { $0 / Self.swapsUntilWrap } ?? 0
-    }
-
-    /// Whether each guest ran to its end, looked at everything after the last toggle, and saw nothing wrong.
-    public var isOK: Bool {
-        parts.allSatisfy(\.isOK) && !parts.isEmpty
+    /// Toggles with one way to make slots and one way to decode.
+    private func toggle(
+        _ policy: SlotPolicy, _ decode: DecodePolicy, _ observer: inout Observer
+    ) throws(MachineError) -> ToggleResult.Part {
+        var (image, configuration) = WatchedPlaces.configuration(vcpus: 1)
+        configuration.add(layout)
+        configuration.policy = policy
+        configuration.decode = decode
+        configuration.mayExhaustHost = mayExhaustHost
+        let machine = try GuestMachine(configuration, flat: image)
+        var world = ToggledFunctions(layout.byAddress, decode: decode, of: machine)
+        let wraps = operations == nil && policy == .separate && decode == .strict
+        let (count, swaps) = (operations ?? 2 * layout.functions.count, wraps ? Self.swapsUntilWrap : 0)
+        let before = machine.edits
+        var (edits, latencies) = (EditCounts(), Latencies())
+        observer.begin(
+            "toggling, \(policy.rawValue) slots, \(decode.rawValue) decode", total: wraps ? nil : count, limit: limit)
+        let watched = world.watched
+        let run = try watched.run { running throws(MachineError) in
+            while latencies.count < count || edits.slotSetSwaps < swaps, !world.toggled.isEmpty,
+                observer.goesOn(latencies.count), !running.hasEnded
+            {
+                latencies.append(try world.toggle(world.toggled[latencies.count % world.toggled.count]))
+                edits = machine.edits - before
+            }
+        }
+        let (toggles, seconds) = (latencies.count, latencies.seconds)
+        return ToggleResult.Part(
+            policy: policy, decode: decode, toggles: toggles, edits: edits.total, editCounts: edits,
+            slotSetSwaps: edits.slotSetSwaps, seconds: seconds,
+            secondsPerToggle: toggles > 0 ? seconds / Double(toggles) : nil,
+            toggleMicroseconds: latencies.countedSummary, guestChecks: run.findings.checks,
+            guestErrors: run.findings.errors, firstError: run.findings.firstError,
+            ok: run.isOK && run.isLookedAt && toggles > 0, ending: run.report.ending)
     }
 }
 
-extension ToggleRun.Part {
-    public var isOK: Bool {
-        outcome == .exited(0) && guest.errors == 0 && isLookedAt && toggles > 0
+/// What the toggling of a layout's functions found.
+public struct ToggleResult: ExperimentResult {
+    /// With one way to make slots and one way to decode.
+    public struct Part: Codable, Equatable, Sendable {
+        public let policy: SlotPolicy
+        public let decode: DecodePolicy
+        /// How often a function's decode was switched off and on again.
+        public let toggles: Int
+        public let edits: UInt64
+        public let editCounts: EditCounts
+        public let slotSetSwaps: UInt64
+        public let seconds: Double
+        public let secondsPerToggle: Double?
+        /// Of each toggle: two writes to a command register and what they lead to.
+        public let toggleMicroseconds: Latencies.Summary?
+        public let guestChecks: UInt64
+        public let guestErrors: UInt64
+        public let firstError: String?
+        /// Whether the guest ran to its end, looked at everything after the last toggle, and saw nothing wrong.
+        public let ok: Bool
+        /// How the guest ended, and the state of its vCPU where it did not end by itself.
+        public let ending: String
     }
 
-    fileprivate mutating func run(
-        _ world: ToggledFunctions, on machine: GuestMachine, until count: Int, swaps: UInt64, limit: Duration?,
-        _ observer: inout Observer
-    ) throws(MachineError) {
-        var world = world
-        let before = machine.edits
-        let running = try RunningMachine(machine)
-        observer.begin(
-            "toggling, \(policy.rawValue) slots, \(decode.rawValue) decode", total: swaps > 0 ? nil : count,
-            limit: limit)
-        do throws(MachineError) {
-            while toggles < count || edits.slotSetSwaps < swaps, !world.toggled.isEmpty, observer.goesOn(toggles),
-                !running.hasEnded
-            {
-                let time = try world.toggle(world.toggled[toggles % world.toggled.count])
-                latencies.append(time)
-                duration += time
-                toggles += 1
-                edits = machine.edits - before
-            }
-        } catch {
-            world.watched.end()
-            _ = try? running.report(within: .seconds(10))
-            throw error
-        }
-        isLookedAt = world.watched.awaitAnotherRound(of: running)
-        world.watched.end()
-        let report = try running.report(within: .seconds(10))
-        guest = world.watched.findings
-        outcome = report.outcome
-        vcpus = report.vcpus
+    public private(set) var schema = 1
+    public let layout: String
+    /// Functions of the machine; where there are several, one whose registers trap keeps its decode on.
+    public let functions: Int
+    public let toggles: Int
+    public let edits: UInt64
+    public let secondsPerToggle: Double?
+    /// How often the generation has been through all its values, on the machine with most edits.
+    public let generationWraps: UInt64
+    public let guestChecks: UInt64
+    public let guestErrors: UInt64
+    public let partList: [Part]
+    public let interrupted: Bool
+    public let ok: Bool
+
+    public var problem: String? {
+        guard !ok else { return nil }
+        guard let part = partList.first(where: { !$0.ok }) else { return "no function has a decode to toggle" }
+        return "\(part.policy.rawValue) slots, \(part.decode.rawValue) decode: \(part.firstError ?? part.ending)"
     }
 }
 

@@ -58,8 +58,7 @@ struct ToggledFunctions {
             if region.access == .readWrite {
                 _ = machine.write(label.bytes, at: region.range.first)
             }
-            let bytes = machine.read(count: 4, at: region.range.first) ?? []
-            let word = bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
+            let word = UInt32(truncatingIfNeeded: number(machine.read(count: 4, at: region.range.first)))
             add(region.range.first, of: function, on: .memory(word, region.access), stays: decode == .lazy)
         }
         if let register {

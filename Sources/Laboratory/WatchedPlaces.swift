@@ -85,11 +85,25 @@ struct WatchedPlaces {
 
     /// Tells the guest to end.
     func end() {
-        _ = machine.write(littleEndian(1), at: Self.stop)
+        _ = machine.write(littleEndian(UInt32(1)), at: Self.stop)
+    }
+
+    /// Runs the guest while `change` changes the machine, lets it look at everything once more, and ends it.
+    func run(_ change: (RunningMachine) throws(MachineError) -> Void) throws(MachineError) -> WatchedRun {
+        let running = try RunningMachine(machine)
+        do throws(MachineError) { try change(running) } catch {
+            end()
+            _ = try? running.report(within: .seconds(10))
+            throw error
+        }
+        let isLookedAt = awaitAnotherRound(of: running)
+        end()
+        let report = try running.report(within: .seconds(10))
+        return WatchedRun(findings: findings, isLookedAt: isLookedAt, report: report)
     }
 
     /// Gives the guest time to look at everything once more, as it is now; whether it has.
-    func awaitAnotherRound(of running: RunningMachine) -> Bool {
+    private func awaitAnotherRound(of running: RunningMachine) -> Bool {
         // A round that has begun may have passed what changed last.
         let seen = findings.rounds
         let deadline = SuspendingClock.now + .seconds(30)
@@ -104,9 +118,8 @@ struct WatchedPlaces {
     var findings: GuestFindings {
         (0..<vcpus).reduce(into: GuestFindings()) { findings, vcpu in
             findings.add(vcpu: vcpu) { offset in
-                let address = GuestAddress(Self.results + UInt64(vcpu) * Self.resultSize + offset)
-                let bytes = machine.read(count: 8, at: address) ?? []
-                return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+                let address = Self.results + UInt64(vcpu) * Self.resultSize + offset
+                return number(machine.read(count: 8, at: GuestAddress(address)))
             }
         }
     }
@@ -115,23 +128,35 @@ struct WatchedPlaces {
         _ = machine.write(
             littleEndian(value), at: GuestAddress(Self.entries + UInt64(number) * Self.entrySize + offset))
     }
+}
 
-    private func littleEndian(_ value: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-    }
+/// How a run of the guest `watch` went.
+struct WatchedRun {
+    let findings: GuestFindings
+    /// Whether the guest has looked at everything after the last change.
+    let isLookedAt: Bool
+    let report: RunReport
+
+    /// Whether the guest ran to its end and saw nothing wrong.
+    var isOK: Bool { report.outcome == .exited(0) && findings.errors == 0 }
+}
+
+extension RunReport {
+    /// How the run ended, and the state of the vCPUs where the guest did not end it.
+    var ending: String { (["\(outcome)"] + vcpus.map { "\($0)" }).joined(separator: "\n") }
 }
 
 /// What the guest `watch` has checked, and what was wrong.
-public struct GuestFindings: Sendable {
+struct GuestFindings {
     /// Looks at places that did not change meanwhile.
-    public private(set) var checks: UInt64 = 0
-    public private(set) var errors: UInt64 = 0
+    private(set) var checks: UInt64 = 0
+    private(set) var errors: UInt64 = 0
     /// How often the slowest of the processors has been through all places.
-    public private(set) var rounds: UInt64 = .max
+    private(set) var rounds: UInt64 = .max
     /// The first error of a processor, in words.
-    public private(set) var firstError: String?
+    private(set) var firstError: String?
 
-    fileprivate mutating func add(vcpu: Int, _ number: (_ offset: UInt64) -> UInt64) {
+    mutating func add(vcpu: Int, _ number: (_ offset: UInt64) -> UInt64) {
         checks += number(0)
         errors += number(8)
         rounds = min(rounds, number(16))

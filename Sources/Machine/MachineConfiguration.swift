@@ -2,6 +2,7 @@ public import Board
 public import Devices
 public import Images
 internal import KVM
+public import Layouts
 public import Memslots
 public import PCI
 
@@ -61,6 +62,12 @@ public struct MachineConfiguration: Sendable {
         self.extraSlots = extraSlots
         self.spareMemory = spareMemory
         self.policy = policy
+    }
+
+    /// Takes over a layout: its functions, and where it wants the apertures unless that has been chosen.
+    public mutating func add(_ layout: Layout) {
+        for function in layout.functions { functions[function.address] = DescribedFunction(function.description) }
+        board = board.filled(from: layout.choices)
     }
 
     /// Adds host memory that somebody else holds too; functions and mappings may show any part of it.

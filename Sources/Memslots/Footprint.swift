@@ -4,7 +4,7 @@
 /// (`arch/x86/kvm/x86.c`, `kvm_alloc_memslot_metadata`).
 public enum Footprint {
     /// How KVM translates guest addresses.
-    public enum MMU: String, CaseIterable, Codable, Sendable {
+    public enum MMU: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
         /// Shadow page tables: reverse maps and write tracking for each page as well.
         case shadow
         /// Two-dimensional paging (EPT, NPT).

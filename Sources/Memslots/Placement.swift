@@ -37,7 +37,7 @@ extension [WindowPiece] {
 }
 
 /// How the desired mappings become slots.
-public enum SlotPolicy: String, CaseIterable, Codable, Sendable {
+public enum SlotPolicy: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
     /// A slot for each mapping. Its host address is where the backing lies, so that a mapping that moves keeps it.
     case separate
     /// Neighbours share a slot: small mappings are placed into host windows, where they are neighbours too.

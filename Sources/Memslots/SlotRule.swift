@@ -1,6 +1,6 @@
 /// The rules of KVM_SET_USER_MEMORY_REGION, in the order in which the kernel checks them
 /// (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
-public enum SlotRule: String, CaseIterable, Codable, Sendable {
+public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
     case knownFlags
     case slotID
     case alignedSize

@@ -20,14 +20,6 @@ struct ByteSize: Equatable, ExpressibleByArgument {
         guard !overflow else { return nil }
         self.bytes = bytes
     }
-
-    var defaultValueDescription: String {
-        let units: [(String, UInt64)] = [("T", 40), ("G", 30), ("M", 20), ("K", 10)]
-        for (name, shift) in units where bytes > 0 && bytes % (1 << shift) == 0 {
-            return "\(bytes >> shift)\(name)"
-        }
-        return "\(bytes)"
-    }
 }
 
 /// A guest-physical address: decimal, or hexadecimal behind `0x`.
@@ -75,9 +67,9 @@ struct ModuleArgument: Equatable, ExpressibleByArgument {
 enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     case testDevice = "pci-testdev"
 
-    var description: FunctionDescription {
+    var model: any FunctionModel {
         switch self {
-        case .testDevice: .testDevice
+        case .testDevice: PCITestDevice()
         }
     }
 }

@@ -6,13 +6,13 @@ import Pictures
 struct ChurnPlotSVG {
     let text: String
 
-    init(_ run: ChurnRun) {
-        let interrupted = run.isInterrupted ? "Interrupted. " : ""
+    init(_ result: ChurnResult) {
+        let interrupted = result.interrupted ? "Interrupted. " : ""
         self.init(
-            title: "\(Figures.grouped(run.operations, "change")) of slots under running vCPUs",
-            detail: "\(interrupted)The vCPUs made \(Figures.grouped(run.guest.checks)) checks and found "
-                + "\(Figures.grouped(run.guest.errors)) errors. Half of the changes parked the vCPUs first.",
-            parked: run.parked.all, unparked: run.unparked.all)
+            title: "\(Figures.grouped(result.operations, "change")) of slots under running vCPUs",
+            detail: "\(interrupted)The vCPUs made \(Figures.grouped(result.guestChecks)) checks and found "
+                + "\(Figures.grouped(result.guestErrors)) errors. Half of the changes parked the vCPUs first.",
+            parked: result.parked?.latencies ?? Latencies(), unparked: result.unparked?.latencies ?? Latencies())
     }
 
     init(title: String, detail: String, parked: Latencies, unparked: Latencies) {

@@ -3,39 +3,49 @@ import Host
 import Machine
 
 /// The exit statuses that scripts rely on (`sysexits.h`, where it has one).
-enum ExitStatus {
-    static let usage: Int32 = 64
-    static let badInput: Int32 = 65
-    static let kvmMissing: Int32 = 69
-    static let hostError: Int32 = 70
+enum ExitStatus: Int32 {
+    case checkFailed = 1
+    case usage = 64
+    case badInput = 65
+    case kvmMissing = 69
+    case hostError = 70
+    case interrupted = 130
+}
+
+/// Says something on standard error.
+func complain(_ message: String) {
+    FileBytes.write(Array("swiftlet: \(message)\n".utf8), to: FileBytes.standardError)
 }
 
 /// Says on standard error in one line what went wrong, and gives the status to end with.
-func failure(_ message: String, status: Int32) -> ExitCode {
-    FileBytes.write(Array("swiftlet: \(message)\n".utf8), to: FileBytes.standardError)
-    return ExitCode(status)
+func failure(_ message: String, _ status: ExitStatus) -> ExitCode {
+    complain(message)
+    return ExitCode(status.rawValue)
 }
 
-func failure(_ error: MachineError) -> ExitCode {
-    let status =
+/// Likewise for errors of machines and of the host, which commands throw as they are. Gives nil for all others.
+func failure(_ error: any Error) -> ExitCode? {
+    let status: ExitStatus? =
         switch error {
-        case .configuration, .board: ExitStatus.usage
-        case .image, .imagePlacement, .pci: ExitStatus.badInput
-        case .noKVM: ExitStatus.kvmMissing
-        case .kvm, .host, .memory, .bus, .hostMemory: ExitStatus.hostError
+        case is HostError: .hostError
+        case MachineError.configuration, MachineError.experiment, MachineError.board: .usage
+        case MachineError.image, MachineError.imagePlacement, MachineError.description, MachineError.assignment: .badInput
+        case MachineError.noKVM: .kvmMissing
+        case is MachineError: .hostError
+        default: nil
         }
-    return failure("\(error)", status: status)
+    return status.map { failure("\(error)", $0) }
 }
 
 /// Writes bytes, to standard output unless told otherwise; what cannot be written is an error, for a script would take less
 /// for all.
 func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) throws {
     guard FileBytes.write(bytes, to: descriptor) else {
-        throw failure("the output could not be written: is the disk full?", status: ExitStatus.hostError)
+        throw failure("the output could not be written: is the disk full?", .hostError)
     }
 }
 
-/// Writes text to standard output, and a line end.
-func printOut(_ text: String) throws {
-    try emit(Array((text + "\n").utf8))
+/// Writes tables to standard output, with an empty line between them.
+func emit(_ tables: [TextTable]) throws {
+    try emit(Array((tables.map(\.text).joined(separator: "\n\n") + "\n").utf8))
 }

@@ -5,14 +5,15 @@ import Pictures
 struct FillPlotSVG {
     let text: String
 
-    init(_ run: FillRun) {
-        let times = [run.addTime, run.deleteTime].map { Figures.time($0.inSeconds * 1e6) }
-        let interrupted = run.isInterrupted ? "Interrupted. " : ""
+    init(_ result: FillResult) {
+        let times = [result.addSeconds, result.deleteSeconds].map { Figures.time($0 * 1e6) }
+        let interrupted = result.interrupted ? "Interrupted. " : ""
         self.init(
-            title: "\(Figures.grouped(run.created, "slot")) added in \(times[0]), deleted in \(times[1])",
-            detail: "\(interrupted)KVM's limit is \(Figures.grouped(run.limit)) slots. "
+            title: "\(Figures.grouped(result.created, "slot")) added in \(times[0]), deleted in \(times[1])",
+            detail: "\(interrupted)KVM's limit is \(Figures.grouped(result.limit)) slots. "
                 + "Each change is a transaction of its own; no vCPU runs.",
-            adds: run.adds, deletes: run.deletes)
+            adds: result.addMicroseconds?.latencies ?? Latencies(),
+            deletes: result.deleteMicroseconds?.latencies ?? Latencies())
     }
 
     /// The n-th add finds n slots, the n-th delete n less than were added.

@@ -26,7 +26,7 @@ extension GuestRun {
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
         if let layout {
-            wish.machine.functions = try LayoutArgument(name: layout).load().byAddress
+            wish.machine.add(try LayoutArgument(name: layout).load().layout)
         }
         for device in devices {
             try add(device, to: &wish.machine)
@@ -34,7 +34,7 @@ extension GuestRun {
         if wish.machine.functions.isEmpty, decode != nil || unassigned {
             throw failure(
                 "\(decode != nil ? "--decode" : "--unassigned") is about BARs, and \(guest) has no PCI function: add --layout or "
-                    + "--device", status: ExitStatus.usage)
+                    + "--device", .usage)
         }
         wish.machine.mayExhaustHost = force
         if let irqchip {
@@ -48,12 +48,12 @@ extension GuestRun {
 
     private func builtIn() throws -> Wish {
         guard let builtIn = BuiltInGuest.named(guest) else {
-            throw failure(unknownGuest, status: ExitStatus.usage)
+            throw failure(unknownGuest, .usage)
         }
         guard mode == nil, loadAddress == nil, format == nil else {
             throw failure(
                 "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode, "
-                    + "--load-address and --format are for files", status: ExitStatus.usage)
+                    + "--load-address and --format are for files", .usage)
         }
         return Wish(machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
     }
@@ -69,27 +69,18 @@ extension GuestRun {
     private func file() throws -> Wish {
         let memory = self.memory?.bytes ?? Self.memoryForMultiboot
         guard memory > 0 else {
-            throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", status: ExitStatus.usage)
+            throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", .usage)
         }
-        let bytes: [UInt8]
-        do {
-            bytes = try readFile(guest, limit: Int(clamping: memory))
-        } catch {
-            throw failure(
-                error.isFileTooLarge
-                    ? "\(guest) is larger than the guest's memory of \(memory) bytes: give it more (--memory)"
-                    : "cannot read the guest: \(error)", status: ExitStatus.badInput)
-        }
+        let remedy = "the guest's memory of \(memory) bytes: give it more (--memory)"
+        let bytes = try InputFile(guest, kind: "guest", limit: Int(clamping: memory), remedy: remedy).bytes
         let image = try image(of: bytes)
         if image.format != .flat, loadAddress != nil {
             throw failure(
-                "\(guest) is \(image.format.kind), which says itself where it lies: leave out --load-address",
-                status: ExitStatus.usage)
+                "\(guest) is \(image.format.kind), which says itself where it lies: leave out --load-address", .usage)
         }
         if let own = image.mode, let mode, own != mode {
             throw failure(
-                "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)",
-                status: ExitStatus.usage)
+                "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)", .usage)
         }
         let isMultiboot = image.format == .multiboot
         let machine = MachineConfiguration(
@@ -107,7 +98,7 @@ extension GuestRun {
         do {
             return try Image.load(bytes, as: format, flatLoadAddress: address)
         } catch {
-            throw failure("\(guest): \(error)", status: ExitStatus.badInput)
+            throw failure("\(guest): \(error)", .badInput)
         }
     }
 
@@ -121,10 +112,9 @@ extension GuestRun {
             let address = FunctionAddress(bus: 0, device: number, function: 0)
         else {
             throw failure(
-                "no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken",
-                status: ExitStatus.usage)
+                "no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken", .usage)
         }
-        machine.functions[address] = device.description
+        machine.functions[address] = device.model
     }
 
     private func addBootArguments(to wish: inout Wish) throws {
@@ -132,26 +122,18 @@ extension GuestRun {
             guard append == nil, modules.isEmpty else {
                 throw failure(
                     "\(guest) is \(wish.image.format.kind), and only multiboot kernels take --append and --module",
-                    status: ExitStatus.usage)
+                    .usage)
             }
             return
         }
+        let limit = wish.machine.memory
+        let remedy = "the guest's memory of \(limit) bytes: give it more (--memory)"
         wish.machine.boot = BootArguments(
             commandLine: guest + (append.map { " " + $0 } ?? ""),
             modules: try modules.map { module in
-                BootArguments.Module(string: module.string, bytes: try contents(module, limit: wish.machine.memory))
+                let file = try InputFile(module.path, kind: "module", limit: Int(clamping: limit), remedy: remedy)
+                return BootArguments.Module(string: module.string, bytes: file.bytes)
             })
-    }
-
-    private func contents(_ module: ModuleArgument, limit: UInt64) throws -> [UInt8] {
-        do {
-            return try readFile(module.path, limit: Int(clamping: limit))
-        } catch {
-            throw failure(
-                error.isFileTooLarge
-                    ? "\(module.path) is larger than the guest's memory of \(limit) bytes: give it more (--memory)"
-                    : "cannot read the module: \(error)", status: ExitStatus.badInput)
-        }
     }
 }
 

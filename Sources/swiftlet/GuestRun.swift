@@ -37,43 +37,33 @@ struct GuestRun: Equatable {
         let map = try self.map.map(MapFile.init)
         let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
-        let machine: GuestMachine
-        do throws(MachineError) {
-            machine = try GuestMachine(
-                wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
-                consoleOutput: console.write)
-        } catch {
-            throw failure(error)
-        }
+        let machine = try GuestMachine(
+            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
+            consoleOutput: console.write)
         try map?.write(machine.memory, title: guest)
-        let result: RunReport
-        do throws(MachineError) {
-            result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
-        } catch {
-            throw failure(error)
-        }
+        let result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
         if !result.outcome.isOrderly {
             explain(result, of: wish)
         }
         if let report {
-            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart).encoded()
-            try report.write(json)
+            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart)
+            try report.write(try encodeJSON(json))
         }
         if result.outcome.isOrderly, console.hasLostBytes {
-            throw failure("some of what the guest printed could not be written", status: ExitStatus.hostError)
+            throw failure("some of what the guest printed could not be written", .hostError)
         }
         throw ExitCode(result.outcome.exitCode)
     }
 
     private func explain(_ result: RunReport, of wish: Wish) {
-        var lines = ["swiftlet: \(guest): \(result.outcome)"] + result.vcpus.map { "\($0)" }
+        var lines = ["\(guest): \(result.outcome)"] + result.vcpus.map { "\($0)" }
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if result.outcome.isFault, isGuess {
             lines.append(
                 "\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
                     + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that")
         }
-        FileBytes.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: FileBytes.standardError)
+        complain(lines.joined(separator: "\n"))
     }
 }
 

@@ -10,10 +10,10 @@ struct GuestsCommand: ParsableCommand {
     )
 
     func run() throws {
-        let rows = BuiltInGuest.all.map { guest in
-            [guest.name, guest.configuration.mode.rawValue, "\(guest.image.count)", guest.shows]
-        }
-        try printOut(
-            TextTable(columns: [.left("guest"), .left("mode"), .right("bytes"), .left("shows")], rows: rows).text)
+        let columns: [TextTable.Column<BuiltInGuest>] = [
+            .left("guest", \.name), .left("mode", \.configuration.mode.rawValue), .right("bytes", \.image.count),
+            .left("shows", \.shows),
+        ]
+        try emit([TextTable(BuiltInGuest.all, columns)])
     }
 }

@@ -11,86 +11,68 @@ struct LayoutArgument {
     /// A dump of a large machine has a few megabytes; more than this is none.
     private static let largestFile = 256 << 20
 
-    /// The layout: a preset, what a file describes, or the functions of a dump that `selection` takes. Says on standard error what
-    /// cannot be had of a dump; `warnings` gets it too.
-    func load(_ selection: DumpSelection = DumpSelection(), warnings: inout [String]) throws -> Layout {
+    /// The layout: a preset, what a file describes, or the functions of a dump that `selection` takes. Warnings say what
+    /// cannot be had of a dump, and are on standard error already.
+    func load(_ selection: DumpSelection = DumpSelection()) throws -> (layout: Layout, warnings: [String]) {
         do {
             if name.contains("/") || name.contains(".") {
-                return try loadFile(selection, warnings: &warnings)
+                return try loadFile(selection)
             }
             guard let layout = Layout.preset(name) else {
                 throw failure(
                     "there is no layout `\(name)`: `swiftlet layout --list` shows the presets, and a file is named with a slash "
-                        + "or a dot (./\(name))", status: ExitStatus.usage)
+                        + "or a dot (./\(name))", .usage)
             }
-            return try select(selection, of: layout)
+            return (try select(selection, of: layout), [])
         } catch let error as LayoutError {
-            throw failure("\(name): \(error)", status: error.isUsage ? ExitStatus.usage : ExitStatus.badInput)
+            throw failure("\(name): \(error)", error.isUsage ? .usage : .badInput)
         }
     }
 
-    func load() throws -> Layout {
-        var warnings: [String] = []
-        return try load(warnings: &warnings)
-    }
-
-    private func loadFile(_ selection: DumpSelection, warnings: inout [String]) throws -> Layout {
+    private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [String]) {
         if let functions = SysfsDirectory(name).functions {
             var reader = SysfsReader()
             for function in functions {
                 reader.add(directory: function.name, config: function.config, resource: function.resource)
             }
-            return try read(reader.result, selection, &warnings)
+            return try read(reader.result, selection)
         }
-        let bytes: [UInt8]
-        do { bytes = try readFile(name, limit: Self.largestFile) } catch {
-            throw failure("cannot read the layout: \(error)", status: ExitStatus.badInput)
+        let file = try InputFile(name, kind: "layout", limit: Self.largestFile)
+        let first = file.bytes.first { !" \t\r\n".utf8.contains($0) }
+        guard first != UInt8(ascii: "{") else { return (try select(selection, of: try decode(file)), []) }
+        let dump = LspciReader.read(file.bytes)
+        guard !dump.functions.isEmpty else {
+            throw failure(
+                "\(name): not valid JSON as a layout file is, nor what lspci prints: no line begins with the address of a "
+                    + "function", .badInput)
         }
-        let first = bytes.first { !" \t\r\n".utf8.contains($0) }
-        if first != UInt8(ascii: "{") {
-            let dump = LspciReader.read(bytes)
-            guard !dump.functions.isEmpty else {
-                throw failure(
-                    "\(name): not valid JSON as a layout file is, nor what lspci prints: no line begins with the address of a "
-                        + "function", status: ExitStatus.badInput)
-            }
-            return try read(dump, selection, &warnings)
-        }
-        return try select(selection, of: try decode(bytes))
+        return try read(dump, selection)
     }
 
-    private func read(_ dump: Dump, _ selection: DumpSelection, _ warnings: inout [String]) throws -> Layout {
+    private func read(_ dump: Dump, _ selection: DumpSelection) throws -> (layout: Layout, warnings: [String]) {
         let file = name.split(separator: "/").last.map(String.init) ?? name
         let (layout, found) = try Layout.read(dump, name: file, selection: selection)
-        warnings = found.map { "\($0)" }
         // Thousands of lines help nobody.
         let shown = 20
-        var lines = warnings.prefix(shown).map { "swiftlet: \(name): \($0)\n" }
-        if warnings.count > shown {
-            lines.append("swiftlet: \(name): and \(warnings.count - shown) more such warnings\n")
+        found.prefix(shown).forEach { complain("\(name): \($0)") }
+        if found.count > shown {
+            complain("\(name): and \(found.count - shown) more such warnings")
         }
-        FileBytes.write(Array(lines.joined().utf8), to: FileBytes.standardError)
-        return layout
+        return (layout, found.map { "\($0)" })
     }
 
     private func select(_ selection: DumpSelection, of layout: Layout) throws -> Layout {
         selection.isEverything ? layout : try layout.selecting(selection)
     }
 
-    private func decode(_ bytes: [UInt8]) throws -> Layout {
-        do {
-            let layout = try Layout(JSONDecoder().decode(CheckedLayoutFile.self, from: Data(bytes)).file)
-            for function in layout.functions {
-                do { try function.description.validate() } catch {
-                    throw failure("\(name): \(function.address): \(error)", status: ExitStatus.badInput)
-                }
+    private func decode(_ file: InputFile) throws -> Layout {
+        let layout = try Layout(file.decoded(as: CheckedLayoutFile.self).file)
+        for function in layout.functions {
+            do { try function.description.validate() } catch {
+                throw failure("\(name): \(function.address): \(error)", .badInput)
             }
-            return layout
-        } catch let error as ExitCode {
-            throw error
-        } catch {
-            throw failure("\(name): \(describeDecoding(error))", status: ExitStatus.badInput)
         }
+        return layout
     }
 }
 

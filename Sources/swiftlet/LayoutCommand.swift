@@ -1,10 +1,9 @@
 import ArgumentParser
-import Host
 import Laboratory
 import Layouts
-import Machine
 import Memslots
 import PCI
+import Pictures
 
 struct LayoutCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,11 +28,7 @@ struct LayoutCommand: ParsableCommand {
     @Flag(help: "List the presets.")
     var list = false
 
-    @OptionGroup
-    var dump: DumpOptions
-
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
+    @OptionGroup var options: PolicyOptions
 
     @Option(help: ArgumentHelp("What becomes of a BAR's slots while decode is off.", valueName: "policy"))
     var decode = DecodePolicy.strict
@@ -41,14 +36,8 @@ struct LayoutCommand: ParsableCommand {
     @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
     var vcpus = 1
 
-    @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
-    var force = false
-
-    @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
-    var map: String?
-
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var start: ForceOption
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         guard list || layout != nil else {
@@ -57,35 +46,61 @@ struct LayoutCommand: ParsableCommand {
     }
 
     func run() throws {
-        if list {
-            let rows = Layout.presets.map { [$0.name, "\($0.make().functions.count)", $0.shows] }
-            try printOut(TextTable(columns: [.left("layout"), .right("functions"), .left("shows")], rows: rows).text)
-            return
+        guard !list else {
+            let columns: [TextTable.Column<Layout.Preset>] = [
+                .left("layout", \.name), .right("functions") { $0.make().functions.count }, .left("shows", \.shows),
+            ]
+            return try emit([TextTable(Layout.presets, columns)])
         }
-        var warnings: [String] = []
-        let layout = try LayoutArgument(name: layout ?? "").load(dump.selection, warnings: &warnings)
-        let map = try self.map.map(MapFile.init)
-        let result: PCIRun
-        do throws(MachineError) {
-            result = try PCIRun(
-                layout.byAddress, policy: slots, decode: decode, vcpus: vcpus, mayExhaustHost: force)
-        } catch {
-            throw failure(error)
+        let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
+        let map = try options.map.map(MapFile.init)
+        let result = try PCIRun(
+            layout, policy: options.slots, decode: decode, vcpus: vcpus, mayExhaustHost: start.force
+        ).run()
+        if let memory = result.memory {
+            try map?.write(memory, title: "\(result.layout), \(result.policy.rawValue)")
         }
-        try map?.write(result.memory, title: "\(layout.name), \(slots.rawValue)")
-        let report = LayoutReport(layout, policy: slots, result)
-        if json {
-            try emit(try encodeJSON(report))
-        } else {
-            try printOut(LayoutText(report, result).text)
+        try output.show(result, Self.tables(result))
+        if !result.isOrderly {
+            complain(result.ending)
+            throw ExitCode(result.exitCode)
         }
-        if !result.outcome.isOrderly {
-            let states = result.vcpus.map { "\n\($0)" }.joined()
-            _ = failure("\(result.outcome)\(states)", status: 0)
-            throw ExitCode(result.outcome.exitCode)
+        if !result.ok {
+            throw failure("the check of \(result.layout) failed; see the guest's figures above", .checkFailed)
         }
-        if !report.ok {
-            throw failure("the check of \(layout.name) failed; see the guest's figures above", status: 1)
+    }
+
+    private static func tables(_ result: LayoutResult) -> [TextTable] {
+        func edits(_ counts: EditCounts) -> String {
+            "\(counts.created) created, \(counts.deleted) deleted, \(counts.moved) moved, \(counts.flagged) flagged"
         }
+        let (slots, seconds, guest) = (result.slots, result.seconds, result.guest)
+        return [
+            TextTable(
+                result.memory?.rows ?? [],
+                [
+                    .left("owner", \.mapping.owner), .left("guest range", \.mapping.range),
+                    .right("size") { Figures.size($0.mapping.range.size) }, .right("slot", \.slot),
+                    .left("access", \.mapping.access.rawValue),
+                ]),
+            TextTable(
+                result.layout,
+                facts: [
+                    "functions": "\(result.functions)",
+                    "pieces": "\(result.pieces.mapped) mapped, \(result.pieces.trapped) trapped",
+                    "slots": "\(slots.bars) for BARs, \(slots.roms) for ROMs, \(slots.ram) for RAM; \(slots.total) of "
+                        + "\(slots.limit) (\(result.policy.rawValue))",
+                    "kernel memory": Figures.both(result.kernelBytes),
+                    "built in":
+                        "\(Figures.seconds(seconds.build)), slots \(Figures.seconds(seconds.slots))",
+                    "edits while sizing": edits(result.edits.sizing),
+                    "edits while placing": edits(result.edits.placement),
+                    "guest": result.outcome == "exited"
+                        ? "\(guest.functions) functions, \(guest.bars) BARs, \(guest.bytesChecked) bytes checked, "
+                            + "\(guest.mismatches) mismatches, \(guest.interrupts) interrupts, in "
+                            + Figures.seconds(seconds.guest) : nil,
+                    "ok": result.ok ? "yes" : "no",
+                ]),
+        ]
     }
 }

@@ -9,7 +9,7 @@ struct OutputFile {
     /// For text; `-` is standard error.
     init(_ path: String, for option: String) throws {
         guard !path.isEmpty else {
-            throw failure("\(option) needs the name of a file, or - for standard error", status: ExitStatus.usage)
+            throw failure("\(option) needs the name of a file, or - for standard error", .usage)
         }
         self.option = option
         descriptor = path == "-" ? FileBytes.standardError : try Self.create(path, option)
@@ -18,7 +18,7 @@ struct OutputFile {
     /// For a picture, which has to have a name.
     init(picture path: String, for option: String) throws {
         guard path != "-", !path.isEmpty else {
-            throw failure("\(option) needs the name of a file, such as picture.svg", status: ExitStatus.usage)
+            throw failure("\(option) needs the name of a file, such as picture.svg", .usage)
         }
         self.option = option
         descriptor = try Self.create(path, option)
@@ -26,7 +26,7 @@ struct OutputFile {
 
     private static func create(_ path: String, _ option: String) throws -> Int32 {
         do { return try FileBytes.create(path) } catch {
-            throw failure("\(option) cannot be written: \(error)", status: ExitStatus.hostError)
+            throw failure("\(option) cannot be written: \(error)", .hostError)
         }
     }
 
@@ -36,7 +36,7 @@ struct OutputFile {
 
     func write(_ bytes: [UInt8]) throws {
         guard FileBytes.write(bytes, to: descriptor) else {
-            throw failure("\(option) could not be written: is the disk full?", status: ExitStatus.hostError)
+            throw failure("\(option) could not be written: is the disk full?", .hostError)
         }
     }
 }

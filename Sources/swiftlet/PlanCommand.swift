@@ -25,11 +25,7 @@ struct PlanCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("A preset, a layout file or a dump.", valueName: "layout"))
     var layout: String
 
-    @OptionGroup
-    var dump: DumpOptions
-
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
+    @OptionGroup var options: PolicyOptions
 
     @Option(
         help: ArgumentHelp(
@@ -40,11 +36,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Guest-physical address bits, 36 to 52, unless the host tells.", valueName: "n"))
     var addressBits: Int?
 
-    @Option(help: ArgumentHelp("Draw where everything would lie into this file.", valueName: "file.svg"))
-    var map: String?
-
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if let addressBits, !PlanningHost.addressBits.contains(addressBits) {
@@ -53,25 +45,24 @@ struct PlanCommand: ParsableCommand {
     }
 
     func run() throws {
-        var warnings: [String] = []
-        let layout = try LayoutArgument(name: layout).load(dump.selection, warnings: &warnings)
-        let map = try self.map.map(MapFile.init)
+        let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
+        let map = try options.map.map(MapFile.init)
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
         do throws(PlanError) {
-            plan = try Plan(layout, policy: slots, host: host)
+            plan = try Plan(layout, policy: options.slots, host: host)
         } catch {
-            throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)
+            throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
         }
-        try map?.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned")
-        if json {
+        try map?.write(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned")
+        if output.json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {
-            try printOut(PlanText(plan).text)
+            try emit(Array((PlanText(plan).text + "\n").utf8))
         }
         if !plan.fits {
-            throw ExitCode(1)
+            throw ExitCode(ExitStatus.checkFailed.rawValue)
         }
     }
 }
@@ -96,8 +87,7 @@ enum KernelChoice: ExpressibleByArgument {
         switch self {
         case .version(let version): return PlanningHost(slots: SlotEra.of(version).slots)
         case .host:
-            let probe: HostProbe
-            do throws(MachineError) { probe = try HostProbe() } catch { throw failure(error) }
+            let probe = try HostProbe.run()
             var host = PlanningHost(
                 slots: probe.slotLimit, physicalAddressBits: probe.physicalAddressBits,
                 costs: PlanningHost.EditCosts(

@@ -1,10 +1,11 @@
+import Laboratory
 import Layouts
 import Memslots
 import PCI
 
 /// What `plan --json` prints.
-struct PlanReport: Encodable {
-    struct Function: Encodable {
+struct PlanReport: Codable, Equatable {
+    struct Function: Codable, Equatable {
         let address: String
         /// Where the guest finds it.
         let guestAddress: String
@@ -15,27 +16,12 @@ struct PlanReport: Encodable {
         let splitBARs: [Int]
     }
 
-    struct Counts: Encodable {
-        let separate: Int
-        let coalesced: Int
-    }
-
-    struct KernelBytes: Encodable {
-        let shadow: UInt64
-        let tdp: UInt64
-    }
-
-    struct Toggle: Encodable {
+    struct Toggle: Codable, Equatable {
         let edits: Int
-        let microseconds: Microseconds
+        let microseconds: [Footprint.MMU: Double]
     }
 
-    struct Microseconds: Encodable {
-        let shadow: Double
-        let tdp: Double
-    }
-
-    struct Budget: Encodable {
+    struct Budget: Codable, Equatable {
         let name: String
         let need: Amount
         let limit: Amount
@@ -44,7 +30,7 @@ struct PlanReport: Encodable {
         let condition: String?
     }
 
-    struct Kernel: Encodable {
+    struct Kernel: Codable, Equatable {
         let version: String
         let year: Int?
         let slots: Int
@@ -52,21 +38,22 @@ struct PlanReport: Encodable {
         let tableBytes: Int
     }
 
-    struct Advice: Encodable {
+    struct Advice: Codable, Equatable {
         let functions: [String]
         let bar: Int
         let sharedBytes: UInt64
         let savedSlots: Int
     }
 
+    private(set) var schema = 1
     let layout: String
     let policy: SlotPolicy
     let functions: Int
     let bridges: Int
     let functionList: [Function]
-    let pieces: LayoutReport.Pieces
-    let slots: Counts
-    let kernelBytes: KernelBytes
+    let pieces: LayoutResult.Pieces
+    let slots: [SlotPolicy: Int]
+    let kernelBytes: [Footprint.MMU: UInt64]
     let toggle: Toggle
     let budgets: [Budget]
     let firstToEnd: String?
@@ -79,71 +66,66 @@ struct PlanReport: Encodable {
     let fits: Bool
 
     /// A number, or an address as a string.
-    enum Amount: Encodable {
+    enum Amount: Codable, Equatable {
         case number(UInt64)
-        case address(UInt64)
+        case address(String)
+
+        init(_ value: UInt64, _ unit: Layouts.Budget.Unit) {
+            self = unit == .address ? .address(hexadecimal(value)) : .number(value)
+        }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            do { self = .number(try container.decode(UInt64.self)) } catch {
+                self = .address(try container.decode(String.self))
+            }
+        }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.singleValueContainer()
             switch self {
             case .number(let value): try container.encode(value)
-            case .address(let value): try container.encode(hexadecimal(value))
+            case .address(let text): try container.encode(text)
             }
         }
     }
+}
 
+extension PlanReport {
     init(_ plan: Plan, warnings: [String]) {
         layout = plan.layout.name
         policy = plan.policy
         functions = plan.functions.count
         bridges = plan.layout.bridges
-        functionList = plan.functions.map(Function.init)
-        pieces = LayoutReport.Pieces(mapped: plan.mapped, trapped: plan.trapped)
-        slots = Counts(separate: plan.separate.count, coalesced: plan.coalesced.count)
-        kernelBytes = KernelBytes(
-            shadow: plan.slots.kernelBytes[.shadow] ?? 0, tdp: plan.slots.kernelBytes[.tdp] ?? 0)
-        toggle = Toggle(
-            edits: plan.slots.toggleEdits,
-            microseconds: Microseconds(
-                shadow: plan.slots.toggleMicroseconds[.shadow] ?? 0, tdp: plan.slots.toggleMicroseconds[.tdp] ?? 0))
-        budgets = plan.budgets.map(Budget.init)
+        functionList = plan.functions.map { plan in
+            let (function, name) = (plan.function, plan.function.name)
+            return Function(
+                address: "\(function.source)", guestAddress: "\(function.address)", name: name.isEmpty ? nil : name,
+                mapped: plan.mapped, trapped: plan.trapped, subPageBARs: plan.subPageBARs, splitBARs: plan.splitBARs)
+        }
+        pieces = LayoutResult.Pieces(mapped: plan.mapped, trapped: plan.trapped)
+        slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]
+        kernelBytes = plan.slots.kernelBytes
+        toggle = Toggle(edits: plan.slots.toggleEdits, microseconds: plan.slots.toggleMicroseconds)
+        budgets = plan.budgets.map {
+            Budget(
+                name: $0.name, need: Amount($0.need, $0.unit), limit: Amount($0.limit, $0.unit), fits: $0.fits,
+                condition: $0.condition)
+        }
         firstToEnd = plan.firstToEnd?.name
-        kernels = SlotEra.all.map { era in
+        kernels = SlotEra.all.map {
             Kernel(
-                version: era.name, year: era.year, slots: era.slots, fits: plan.fits(era),
-                tableBytes: era.tableBytes(for: plan.slots.count))
+                version: $0.name, year: $0.year, slots: $0.slots, fits: plan.fits($0),
+                tableBytes: $0.tableBytes(for: plan.slots.count))
         }
         tablesOf2012 = FixedTable.of2012
-        advice = plan.advice.map { advice in
+        advice = plan.advice.map {
             Advice(
-                functions: advice.functions.map { "\($0)" }, bar: advice.bar.number,
-                sharedBytes: advice.bar.sharedBytes, savedSlots: advice.bar.savedSlots)
+                functions: $0.functions.map(\.description), bar: $0.bar.number, sharedBytes: $0.bar.sharedBytes,
+                savedSlots: $0.bar.savedSlots)
         }
         obstacle = plan.obstacle.map { "\($0)" }
         self.warnings = warnings
         fits = plan.fits
-    }
-}
-
-extension PlanReport.Function {
-    init(_ function: Plan.Function) {
-        address = "\(function.function.source)"
-        guestAddress = "\(function.function.address)"
-        name = function.function.name.isEmpty ? nil : function.function.name
-        mapped = function.mapped
-        trapped = function.trapped
-        subPageBARs = function.subPageBARs
-        splitBARs = function.splitBARs
-    }
-}
-
-extension PlanReport.Budget {
-    init(_ budget: Layouts.Budget) {
-        let isAddress = budget.unit == .address
-        name = budget.name
-        need = isAddress ? .address(budget.need) : .number(budget.need)
-        limit = isAddress ? .address(budget.limit) : .number(budget.limit)
-        fits = budget.fits
-        condition = budget.condition
     }
 }

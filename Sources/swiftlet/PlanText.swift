@@ -1,6 +1,7 @@
 import Layouts
 import Memslots
 import PCI
+import Pictures
 
 /// What `plan` prints: a table of the functions, the totals, the budgets, the kernels and some advice.
 struct PlanText {
@@ -11,75 +12,63 @@ struct PlanText {
     }
 
     var text: String {
-        ([functions, totals, budgets, kernels] + advice + [verdict]).joined(separator: "\n\n")
+        ([functions.text, totals.text, budgets.text, kernels] + advice + [verdict]).joined(separator: "\n\n")
     }
 
-    private var functions: String {
-        let rows = plan.functions.map { function in
+    private var functions: TextTable {
+        let hasNames = plan.functions.contains { !$0.function.name.isEmpty }
+        return TextTable(
+            plan.functions,
             [
-                Self.address(function.function), "\(function.mapped)", "\(function.trapped)", "\(function.mapped)",
-                Self.list(function.subPageBARs), Self.list(function.splitBARs),
-                String(function.function.name.prefix(60)),
-            ]
-        }
-        let columns: [TextTable.Column] = [
-            .left("function"), .right("mapped"), .right("trapped"), .right("slots"), .left("below a page"),
-            .left("split"), .left(plan.functions.contains { !$0.function.name.isEmpty } ? "name" : ""),
-        ]
-        return TextTable(columns: columns, rows: rows).text
+                .left("function") { Self.address($0.function) }, .right("mapped", \.mapped),
+                .right("trapped", \.trapped), .right("slots", \.mapped),
+                .left("below a page") { Self.list($0.subPageBARs) }, .left("split") { Self.list($0.splitBARs) },
+                .left(hasNames ? "name" : "") { String($0.function.name.prefix(60)) },
+            ])
     }
 
-    private var totals: String {
-        let slots = plan.slots
+    private var totals: TextTable {
+        let (slots, bridges) = (plan.slots, plan.layout.bridges)
         func both(_ value: (Footprint.MMU) -> String) -> String {
             "\(value(.shadow)) with a shadow MMU, \(value(.tdp)) with a TDP MMU"
         }
-        var rows = [
-            ["functions", "\(plan.functions.count)"],
-            ["pieces", "\(plan.mapped) mapped, \(plan.trapped) trapped"],
-            ["slots", "\(plan.separate.count) separate, \(plan.coalesced.count) coalesced; RAM not counted"],
-            ["kernel memory", both { LayoutText.size(slots.kernelBytes[$0] ?? 0) }],
-            [
-                "toggle all",
-                "\(slots.toggleEdits) edits, about "
-                    + both { LayoutText.milliseconds((slots.toggleMicroseconds[$0] ?? 0) / 1e6) },
-            ],
-        ]
-        if plan.layout.bridges > 0 { rows[0][1] += "; bridges, which are not assigned: \(plan.layout.bridges)" }
-        if let obstacle = plan.obstacle { rows.append(["no place", "\(obstacle)"]) }
         return TextTable(
-            columns: [.left(plan.layout.name), .left("(\(plan.policy.rawValue))")], rows: rows
-        ).text
+            plan.layout.name, "(\(plan.policy.rawValue))",
+            facts: [
+                "functions": "\(plan.functions.count)"
+                    + (bridges > 0 ? "; bridges, which are not assigned: \(bridges)" : ""),
+                "pieces": "\(plan.mapped) mapped, \(plan.trapped) trapped",
+                "slots": "\(plan.separate.count) separate, \(plan.coalesced.count) coalesced; RAM not counted",
+                "kernel memory": both { Figures.size(slots.kernelBytes[$0] ?? 0) },
+                "toggle all": "\(slots.toggleEdits) edits, about "
+                    + both { Figures.time(slots.toggleMicroseconds[$0] ?? 0) },
+                "no place": plan.obstacle.map { "\($0)" },
+            ])
     }
 
-    private var budgets: String {
-        let rows = plan.budgets.map { budget in
+    private var budgets: TextTable {
+        TextTable(
+            plan.budgets,
             [
-                budget.name, Self.amount(budget.need, budget.unit), Self.amount(budget.limit, budget.unit),
-                Self.percent(budget.share), budget.fits ? "fits" : "over",
-                budget.condition.map { "counts \($0)" } ?? "",
-            ]
-        }
-        let columns: [TextTable.Column] = [
-            .left("budget"), .right("need"), .right("limit"), .right("used"), .left("fits"), .left(""),
-        ]
-        return TextTable(columns: columns, rows: rows).text
+                .left("budget", \.name), .right("need") { Self.amount($0.need, $0.unit) },
+                .right("limit") { Self.amount($0.limit, $0.unit) }, .right("used") { Self.percent($0.share) },
+                .left("fits") { $0.fits ? "fits" : "over" },
+                .left("") { $0.condition.map { "counts \($0)" } ?? "" },
+            ])
     }
 
     private var kernels: String {
-        let rows = SlotEra.all.map { era in
+        let eras = TextTable(
+            SlotEra.all,
             [
-                era.name + (era.year.map { ", change of \($0)" } ?? ""), "\(era.slots)",
-                plan.fits(era) ? "fits" : "over",
-                "\(era.tableBytes(for: plan.slots.count)) bytes",
-            ]
-        }
-        let columns: [TextTable.Column] = [.left("kernel"), .right("slots"), .left("fits"), .right("slot table")]
+                .left("kernel") { $0.name + ($0.year.map { ", change of \($0)" } ?? "") }, .right("slots", \.slots),
+                .left("fits") { plan.fits($0) ? "fits" : "over" },
+                .right("slot table") { "\($0.tableBytes(for: plan.slots.count)) bytes" },
+            ])
         let tables = FixedTable.of2012.map {
             "\($0.slots) slots \($0.bytes)" + ($0.slotBytes == 56 ? " compacted" : "")
         }
-        return TextTable(columns: columns, rows: rows).text + "\n"
-            + "slot tables of 2012, in bytes: " + tables.joined(separator: ", ")
+        return eras.text + "\nslot tables of 2012, in bytes: " + tables.joined(separator: ", ")
     }
 
     private var advice: [String] {
@@ -122,7 +111,7 @@ struct PlanText {
     private static func amount(_ value: UInt64, _ unit: Budget.Unit) -> String {
         switch unit {
         case .count: "\(value)"
-        case .bytes: LayoutText.size(value)
+        case .bytes: Figures.size(value)
         case .address: hexadecimal(value)
         }
     }

@@ -1,8 +1,7 @@
 import ArgumentParser
-import Host
 import Laboratory
-import Machine
 import Memslots
+import Pictures
 
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,37 +14,30 @@ struct ProbeCommand: ParsableCommand {
             """
     )
 
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let probe: HostProbe
-        do throws(MachineError) { probe = try HostProbe() } catch { throw failure(error) }
-        if json {
-            try emit(try encodeJSON(probe))
-            return
-        }
-        var rows = [
-            ["KVM API version", "\(probe.apiVersion)"],
-            ["memory slots", "\(probe.slotLimit)"],
-            ["CPUs", "\(probe.cpus)"],
-            ["guest-physical address", "\(probe.physicalAddressBits) bits"],
-            ["slots end at or below", probe.highestSlotAddress],
-            ["guests run", probe.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"],
-            ["KVM translates by", probe.mmu == .tdp ? "two-dimensional paging" : "shadow page tables"],
-            ["one guest instruction", "\(rounded(probe.nanosecondsPerInstruction)) ns"],
-            ["one port exit", "\(rounded(probe.microsecondsPerExit)) us"],
-            ["create a slot of a page", "\(rounded(probe.slotCosts.createMicroseconds)) us"],
-            ["move it", "\(rounded(probe.slotCosts.moveMicroseconds)) us"],
-            ["change its flags", "\(rounded(probe.slotCosts.flagsMicroseconds)) us"],
-            ["delete it", "\(rounded(probe.slotCosts.deleteMicroseconds)) us"],
-            ["kernel memory of a slot", probe.slotCosts.kernelBytes.map { "\($0) bytes" } ?? "not measured"],
-        ]
-        rows += probe.capabilities.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
-        try printOut(TextTable(columns: [.left("what"), .left("here")], rows: rows).text)
+        let result = try HostProbe.run()
+        try output.show(result, [Self.table(result)])
     }
 
-    private func rounded(_ value: Double) -> Double {
-        (value * 100).rounded() / 100
+    private static func table(_ result: ProbeResult) -> TextTable {
+        let costs = result.slotCosts
+        let facts: [(String, String?)] = [
+            ("KVM API version", "\(result.apiVersion)"), ("memory slots", "\(result.slotLimit)"),
+            ("CPUs", "\(result.cpus)"), ("guest-physical address", "\(result.physicalAddressBits) bits"),
+            ("slots end at or below", result.highestSlotAddress),
+            ("guests run", result.execution == .hardware ? "on hardware" : "in KVM's instruction emulator"),
+            ("KVM translates by", result.mmu == .tdp ? "two-dimensional paging" : "shadow page tables"),
+            ("one guest instruction", Figures.time(result.nanosecondsPerInstruction / 1000)),
+            ("one port exit", Figures.time(result.microsecondsPerExit)),
+            ("create a slot of a page", Figures.time(costs.createMicroseconds)),
+            ("move it", Figures.time(costs.moveMicroseconds)),
+            ("change its flags", Figures.time(costs.flagsMicroseconds)),
+            ("delete it", Figures.time(costs.deleteMicroseconds)),
+            ("kernel memory of a slot", costs.kernelBytes.map { "\($0) bytes" } ?? "not measured"),
+        ]
+        let capabilities = result.capabilities.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+        return TextTable("what", "here", facts: facts + capabilities)
     }
 }

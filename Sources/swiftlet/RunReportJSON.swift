@@ -1,15 +1,16 @@
-import FoundationEssentials
 import Host
+import Laboratory
 import Machine
 
 /// The report of a run, as `--report` writes it.
-struct RunReportJSON: Encodable {
-    struct Slots: Encodable {
+struct RunReportJSON: Codable, Equatable {
+    struct Slots: Codable, Equatable {
         let count: Int
         let capacity: Int
         let limit: Int
     }
 
+    private(set) var schema = 1
     let guest: String
     let outcome: String
     let exitCode: Int32
@@ -29,20 +30,10 @@ struct RunReportJSON: Encodable {
         unclaimedAccesses = report.unclaimedAccesses
         slots = Slots(count: report.slotCount, capacity: report.slotCapacity, limit: report.slotLimit)
         microsecondsToFirstRun = (report.firstRun - processStart).nanoseconds / 1000
-        wallSeconds = Double(report.duration.nanoseconds) / 1e9
+        wallSeconds = report.duration.inSeconds
         let figures = try KernelFigures.ofProcess()
         let resident = figures.bytes("RssShmem") ?? 0
-        peakRSSBytes = (figures.bytes("VmHWM") ?? 0) - min(figures.bytes("VmHWM") ?? 0, resident)
+        let peak = figures.bytes("VmHWM") ?? 0
+        peakRSSBytes = peak - min(peak, resident)
     }
-
-    func encoded() throws -> [UInt8] {
-        try encodeJSON(self)
-    }
-}
-
-/// One JSON object on a line.
-func encodeJSON(_ value: some Encodable) throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
 }

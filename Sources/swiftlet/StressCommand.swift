@@ -2,6 +2,7 @@ import ArgumentParser
 import Host
 import Laboratory
 import Machine
+import Pictures
 
 struct StressCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,42 +22,47 @@ struct StressCommand: ParsableCommand {
         ])
 }
 
-/// What all stress tests do alike: progress, interruption, and the exit status.
-enum StressTest {
-    /// Runs a test, watched by the terminal and its user.
-    static func run<Result>(_ body: (inout Observer) throws(MachineError) -> Result) throws -> Result {
-        let watch: TerminalWatch
-        do { watch = try TerminalWatch() } catch { throw failure(MachineError.host(error)) }
+extension Experiment {
+    /// Carries out the experiment, watched by the terminal and its user.
+    func run() throws -> Result {
+        let watch = try TerminalWatch()
         var observer = Observer(watch.goesOn)
         defer { watch.clear() }
-        do throws(MachineError) {
-            return try body(&observer)
-        } catch {
-            watch.clear()
-            throw failure(error)
-        }
+        return try run(&observer)
     }
+}
 
-    /// Ends the command with the status of a test, and a word of why on standard error.
-    static func end(isOK: Bool, isInterrupted: Bool, _ problem: @autoclosure () -> String) throws {
-        if !isOK, !isInterrupted {
-            throw failure(problem(), status: 1)
+extension ExperimentResult {
+    /// Ends the command with the status of the result. Where something was not as it should be, says so on standard error,
+    /// with a `hint` behind it.
+    func end(hint: String = "") throws {
+        if interrupted {
+            throw failure("interrupted; the figures are what was reached until then", .interrupted)
         }
-        if isInterrupted {
-            throw failure("interrupted; the figures are what was reached until then", status: 130)
+        if !ok {
+            throw failure("\(problem ?? "")\(hint)", .checkFailed)
         }
     }
 }
 
-extension Duration {
-    /// For JSON and for people.
-    var inSeconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) / 1e18
+extension Figures {
+    static func seconds(_ seconds: Double) -> String { time(seconds * 1e6) }
+
+    static func latencies(_ summary: Latencies.Summary) -> String {
+        "p50 \(time(summary.p50)), p99 \(time(summary.p99)), max \(time(summary.max))"
+    }
+
+    static func both(_ bytes: KernelBytes) -> String {
+        "\(size(bytes.predicted)) predicted, \(size(bytes.measured)) measured"
     }
 }
 
-/// A random seed that people can type again.
-func makeSeed() -> UInt64 {
-    UInt64.random(in: 1..<1 << 32)
+extension TextTable {
+    /// The columns of a summary.
+    static func latencies<Row>(_ summary: @escaping (Row) -> Latencies.Summary?) -> [Column<Row>] {
+        let columns: [(String, KeyPath<Latencies.Summary, Double>)] = [("p50", \.p50), ("p99", \.p99), ("max", \.max)]
+        return columns.map { title, value in
+            .right(title) { summary($0).map { Figures.time($0[keyPath: value]) } ?? "" }
+        }
+    }
 }

@@ -25,11 +25,16 @@ struct SwiftletCommand: ParsableCommand {
     static func main() {
         _ = processStart
         let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.first == "run", let run = guestRun(arguments.dropFirst()) else { return main(nil) }
-        do { try run.run() } catch let status as ExitCode {
-            // The library would make the help text first, which takes longer than many a guest.
-            Glibc.exit(status.rawValue)
+        do {
+            if arguments.first == "run", let run = guestRun(arguments.dropFirst()) {
+                try run.run()
+            } else {
+                var command = try parseAsRoot()
+                try command.run()
+            }
         } catch {
+            // The library would make the help text first, which takes longer than many a guest.
+            if let status = error as? ExitCode ?? failure(error) { Glibc.exit(status.rawValue) }
             exit(withError: error)
         }
     }

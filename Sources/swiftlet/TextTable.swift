@@ -1,38 +1,42 @@
 /// A table for a terminal: columns as wide as their widest cell.
 struct TextTable {
-    enum Column {
-        case left(String)
-        case right(String)
+    /// A column: its title, and the cell that it makes of a row.
+    struct Column<Row> {
+        fileprivate let title: String
+        fileprivate let isRight: Bool
+        fileprivate let cell: (Row) -> String
 
-        var title: String {
-            switch self {
-            case .left(let title), .right(let title): title
-            }
+        static func left<Cell: CustomStringConvertible>(_ title: String, _ cell: @escaping (Row) -> Cell) -> Self {
+            Self(title: title, isRight: false) { cell($0).description }
+        }
+
+        static func right<Cell: CustomStringConvertible>(_ title: String, _ cell: @escaping (Row) -> Cell) -> Self {
+            Self(title: title, isRight: true) { cell($0).description }
         }
     }
 
-    let columns: [Column]
-    let rows: [[String]]
+    let text: String
 
-    var text: String {
-        let lines = [columns.map(\.title)] + rows
+    /// A table with a line for each row.
+    init<Row>(_ rows: some Sequence<Row>, _ columns: [Column<Row>]) {
+        let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.cell(row) } }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        return lines.map { line in
+        text = lines.map { line in
             let cells = columns.indices.map { column in
                 let padding = String(repeating: " ", count: widths[column] - line[column].count)
-                return switch columns[column] {
-                case .left: line[column] + padding
-                case .right: padding + line[column]
-                }
+                return columns[column].isRight ? padding + line[column] : line[column] + padding
             }
-            return String(cells.joined(separator: "  ").trimmingTrailingSpaces)
+            let text = cells.joined(separator: "  ")
+            return String(text[..<(text.lastIndex { $0 != " " }.map(text.index(after:)) ?? text.startIndex)])
         }.joined(separator: "\n")
     }
-}
 
-extension String {
-    fileprivate var trimmingTrailingSpaces: Substring {
-        guard let last = lastIndex(where: { $0 != " " }) else { return "" }
-        return self[...last]
+    /// A table of names and what there is to say of each; those with nil are left out.
+    init(_ title: String, _ note: String = "", facts: KeyValuePairs<String, String?>) {
+        self.init(title, note, facts: facts.map { ($0.key, $0.value) })
+    }
+
+    init(_ title: String, _ note: String = "", facts: [(String, String?)]) {
+        self.init(facts.filter { $0.1 != nil }, [.left(title) { $0.0 }, .left(note) { $0.1 ?? "" }])
     }
 }

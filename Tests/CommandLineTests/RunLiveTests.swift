@@ -2,6 +2,8 @@ import Foundation
 import LiveSupport
 import Testing
 
+@testable import swiftlet
+
 @Suite("swiftlet run", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct RunLiveTests {
     @Test("without arguments it greets and succeeds")
@@ -93,6 +95,9 @@ struct RunLiveTests {
         #expect((json["microsecondsToFirstRun"] as? Int).map { $0 > 0 } == true)
         #expect((json["wallSeconds"] as? Double).map { $0 > 0 } == true)
         #expect((json["peakRSSBytes"] as? Int).map { $0 > 0 } == true)
+        let report = try JSONDecoder().decode(RunReportJSON.self, from: Data(result.errors.utf8))
+        let again = try JSONDecoder().decode(RunReportJSON.self, from: Data(try encodeJSON(report)))
+        #expect(again == report && report.schema == 1)
     }
 
     @Test("a trace has a line for each exit, with what was moved")

@@ -11,18 +11,17 @@ import Testing
 struct FuzzLiveTests {
     private func run(
         seed: UInt64, operations: Int, predict: @escaping SlotVerdict.Predict = SlotVerdict.init
-    ) throws -> FuzzRun {
+    ) throws -> FuzzResult {
         var observer = Observer.none
-        return try FuzzRun(
-            seed: seed, operations: operations, observer: &observer, predict: predict,
-            makeTarget: BareMachine.forFuzzing)
+        return try FuzzRun(seed: seed, operations: operations).run(
+            &observer, predict: predict, makeTarget: BareMachine.forFuzzing)
     }
 
     @Test("KVM answers as the rules predict, and the guest sees what the slots show", arguments: propertySeeds)
     func noDivergence(seed: UInt64) throws {
         let run = try run(seed: seed, operations: 20_000)
-        #expect(run.isOK, "seed \(seed): \(run.trace.map { "\($0)" } ?? "")")
-        #expect(run.looks > 200)
+        #expect(run.ok, "seed \(seed): \(run.smallestTrace.map { "\($0)" } ?? "")")
+        #expect(run.reads > 200)
     }
 
     @Test(
@@ -34,10 +33,10 @@ struct FuzzLiveTests {
             let verdict = SlotVerdict(of: table, on: request)
             return verdict == .refused(rule) ? .accepted(.none) : verdict
         }
-        let trace = try #require(run.trace, "seed \(seed)")
+        let trace = try #require(run.smallestTrace, "seed \(seed)")
         #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
         #expect(trace.divergence.contains("predicted: accepted"))
-        #expect(try FuzzRun(replaying: trace).isOK, "the rules as they are explain it")
+        #expect(try FuzzRun.replay(trace).ok, "the rules as they are explain it")
     }
 
     /// What the rules could wrongly refuse.
@@ -65,7 +64,7 @@ struct FuzzLiveTests {
             guard case .accepted(let change) = verdict, excess.refuses(change, table) else { return verdict }
             return .refused(.noOverlap)
         }
-        let trace = try #require(run.trace, "seed \(seed)")
+        let trace = try #require(run.smallestTrace, "seed \(seed)")
         #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
         #expect(trace.divergence.contains("KVM: accepted"))
     }

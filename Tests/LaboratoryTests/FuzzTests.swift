@@ -7,26 +7,25 @@ import Testing
 
 /// The fuzzer with kernels whose faults are known.
 @Suite struct FuzzTests {
-    private func run(seed: UInt64, _ fault: FakeKernel.Fault?, operations: Int = 10_000) throws -> FuzzRun {
+    private func run(seed: UInt64, _ fault: FakeKernel.Fault?, operations: Int = 10_000) throws -> FuzzResult {
         var observer = Observer.none
-        return try FuzzRun(
-            seed: seed, operations: operations, observer: &observer, predict: SlotVerdict.init,
-            makeTarget: { FakeKernel(fault) })
+        return try FuzzRun(seed: seed, operations: operations).run(
+            &observer, predict: SlotVerdict.init, makeTarget: { FakeKernel(fault) })
     }
 
     @Test("a kernel without faults does not diverge", arguments: propertySeeds)
     func noFault(seed: UInt64) throws {
         let run = try run(seed: seed, nil)
-        #expect(run.isOK && run.operations == 10_000, "seed \(seed)")
-        #expect(run.accepted + run.refusals.values.reduce(0, +) + run.looks <= 10_000)
-        #expect(run.accepted > 2000 && run.looks > 100)
+        #expect(run.ok && run.operations == 10_000, "seed \(seed)")
+        #expect(run.accepted + run.refusals.values.reduce(0, +) + run.reads <= 10_000)
+        #expect(run.accepted > 2000 && run.reads > 100)
     }
 
     @Test(
         "each fault is found and shrunk, and its trace shows it again", arguments: FakeKernel.Fault.allCases,
         propertySeeds)
     func fault(_ fault: FakeKernel.Fault, seed: UInt64) throws {
-        let trace = try #require(try run(seed: seed, fault).trace, "seed \(seed)")
+        let trace = try #require(try run(seed: seed, fault).smallestTrace, "seed \(seed)")
         #expect(trace.operations.count <= 4, "seed \(seed): \(trace.operations)")
         var session = FuzzSession(FakeKernel(fault), predict: SlotVerdict.init)
         for operation in trace.operations.dropLast() {
@@ -69,10 +68,9 @@ import Testing
             told += 1
             return told < 2
         }
-        let run = try FuzzRun(
-            seed: 1, operations: nil, observer: &observer, predict: SlotVerdict.init,
-            makeTarget: { FakeKernel(nil) })
-        #expect(run.isInterrupted && run.isOK && run.operations > 0)
+        let run = try FuzzRun(seed: 1, operations: nil).run(
+            &observer, predict: SlotVerdict.init, makeTarget: { FakeKernel(nil) })
+        #expect(run.interrupted && run.ok && run.operations > 0)
     }
 
     // MARK: Traces

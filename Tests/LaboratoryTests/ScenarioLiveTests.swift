@@ -24,28 +24,29 @@ struct ScenarioLiveTests {
     @Test("KVM's limit is reached, and one more is refused as predicted")
     func fillToTheLimit() throws {
         var observer = Observer.none
-        let run = try FillRun(observer: &observer)
-        #expect(run.isOK && run.created == run.limit && run.limit >= 509)
-        #expect(run.refusal?.isAsPredicted == true && run.refusal?.rule == .slotID)
-        #expect(run.adds.count == run.created && run.deletes.count == run.created)
-        #expect(run.tableBytes <= 64 * run.created)
+        let result = try FillRun().run(&observer)
+        #expect(result.ok && result.created == result.limit && result.limit >= 509)
+        #expect(result.refused?.isAsPredicted == true && result.refused?.rule == .slotID)
+        #expect(result.addMicroseconds?.latencies?.count == result.created)
+        #expect(result.deleteMicroseconds?.latencies?.count == result.created)
+        #expect(result.tableBytes <= 64 * result.created)
     }
 
     @Test("fewer slots are no failure, and none or too many are refused")
     func fillSome() throws {
         var observer = Observer.none
-        let run = try FillRun(slots: 100, observer: &observer)
-        #expect(run.isOK && run.created == 100 && run.refusal == nil)
+        let result = try FillRun(slots: 100).run(&observer)
+        #expect(result.ok && result.created == 100 && result.refused == nil)
         for slots in [0, -1, 32_765, .max] {
-            #expect(throws: MachineError.self) { try FillRun(slots: slots, observer: &observer) }
+            #expect(throws: MachineError.self) { try FillRun(slots: slots).run(&observer) }
         }
     }
 
     @Test("an interrupted fill says what it reached")
     func interruptedFill() throws {
         var observer = Self.observer(interruptedAfter: 0)
-        let run = try FillRun(observer: &observer)
-        #expect(run.isInterrupted && !run.isOK && run.created == 0)
+        let result = try FillRun().run(&observer)
+        #expect(result.interrupted && !result.ok && result.created == 0)
     }
 
     // MARK: Churn
@@ -54,11 +55,11 @@ struct ScenarioLiveTests {
     func churn(vcpus: Int, slots: Int) throws {
         let seed = UInt64.random(in: .min ... .max)
         var observer = Observer.none
-        let run = try ChurnRun(
-            slots: slots, vcpus: vcpus, seed: seed, operations: 400, limit: nil, observer: &observer)
-        #expect(run.isOK, "seed \(seed): \(run.guest), \(run.outcome)")
-        #expect(run.operations == 400 && run.parked.all.count + run.unparked.all.count == 400)
-        #expect(run.parked.all.count > 100 && run.unparked.all.count > 100)
+        let result = try ChurnRun(slots: slots, vcpus: vcpus, seed: seed, operations: 400).run(&observer)
+        #expect(result.ok, "seed \(seed): \(result.problem ?? "")")
+        let (parked, unparked) = (result.parked?.count ?? 0, result.unparked?.count ?? 0)
+        #expect(result.operations == 400 && parked + unparked == 400)
+        #expect(parked > 100 && unparked > 100)
     }
 
     @Test("slots that there are not are refused, and so is no time at all for one slot")
@@ -66,7 +67,7 @@ struct ScenarioLiveTests {
         var observer = Observer.none
         for slots in [0, 1, 40_000] {
             #expect(throws: MachineError.self) {
-                try ChurnRun(slots: slots, vcpus: 1, seed: 1, operations: 1, limit: nil, observer: &observer)
+                try ChurnRun(slots: slots, vcpus: 1, seed: 1, operations: 1).run(&observer)
             }
         }
     }
@@ -77,14 +78,14 @@ struct ScenarioLiveTests {
     func toggle(name: String) throws {
         var observer = Observer.none
         let layout = try #require(Layout.preset(name))
-        let run = try ToggleRun(layout.byAddress, operations: 40, observer: &observer)
-        #expect(run.isOK && run.parts.count == 4)
-        for part in run.parts {
-            #expect(part.toggles == 40 && part.guest.checks > 0 && part.latencies.count == 40)
-            #expect((part.edits.total == 0) == (part.decode == .lazy), "\(part.policy) \(part.decode)")
-            #expect(part.edits.created == part.edits.deleted || part.policy == .coalesced)
+        let result = try ToggleRun(layout, operations: 40).run(&observer)
+        #expect(result.ok && result.partList.count == 4)
+        for part in result.partList {
+            #expect(part.toggles == 40 && part.guestChecks > 0 && part.toggleMicroseconds?.count == 40)
+            #expect((part.edits == 0) == (part.decode == .lazy), "\(part.policy) \(part.decode)")
+            #expect(part.editCounts.created == part.editCounts.deleted || part.policy == .coalesced)
         }
-        #expect(run.generationWraps == 0)
+        #expect(result.generationWraps == 0)
     }
 
     // MARK: The guest that watches

@@ -68,7 +68,7 @@ struct SwiftletBench: ParsableCommand {
     /// Which KVM this is, and on what.
     private static func host() throws -> String {
         let release = String(decoding: try Data(contentsOf: URL(filePath: "/proc/sys/kernel/osrelease")), as: UTF8.self)
-        let probe = try HostProbe()
+        let probe = try HostProbe.run()
         let modules = ["kvm_intel", "kvm_amd", "kvm_pvm"].filter {
             FileManager.default.fileExists(atPath: "/sys/module/\($0)")
         }

@@ -1,0 +1,52 @@
+import FoundationEssentials
+import Host
+
+/// A file that the user names, read whole.
+struct InputFile {
+    let path: String
+    let bytes: [UInt8]
+
+    /// Reads a file of at most `limit` bytes. `kind` and `remedy` are for errors: what the file is, and what to do where it
+    /// is larger.
+    init(_ path: String, kind: String, limit: Int, remedy: String? = nil) throws {
+        self.path = path
+        do { bytes = try readFile(path, limit: limit) } catch {
+            if error.isFileTooLarge, let remedy { throw failure("\(path) is larger than \(remedy)", .badInput) }
+            throw failure("cannot read the \(kind): \(error)", .badInput)
+        }
+    }
+
+    func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
+        do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
+            throw failure("\(path): \(Self.describe(error))", .badInput)
+        }
+    }
+
+    /// What is wrong with a JSON file, and where in it.
+    private static func describe(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
+        case DecodingError.typeMismatch(_, let context): "\(place(context)): \(context.debugDescription)"
+        case DecodingError.valueNotFound(_, let context): "\(place(context)) has no value"
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
+        case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
+        default: "\(error)"
+        }
+    }
+
+    /// The key as people would write it: `functions[2].bars[0].size`.
+    private static func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+        let keys = context.codingPath + (last.map { [$0] } ?? [])
+        let text = keys.reduce("") { path, key in
+            key.intValue.map { "\(path)[\($0)]" } ?? (path.isEmpty ? key.stringValue : "\(path).\(key.stringValue)")
+        }
+        return text.isEmpty ? "the file" : text
+    }
+}
+
+/// One JSON object on a line.
+func encodeJSON(_ value: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Layouts
+import Machine
+import Memslots
+
+/// The options that several commands have alike.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    /// Prints a result as JSON, or the tables that are made from it.
+    func show(_ result: some Encodable, _ tables: @autoclosure () -> [TextTable]) throws {
+        try json ? emit(try encodeJSON(result)) : emit(tables())
+    }
+}
+
+struct ForceOption: ParsableArguments {
+    @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
+    var force = false
+}
+
+/// What ends an experiment.
+struct LimitOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("End after so many operations.", valueName: "n"))
+    var operations: Int?
+
+    @Option(help: ArgumentHelp("End after this time.", valueName: "t"))
+    var seconds: TimeSpan?
+
+    func validate() throws {
+        if let operations, operations < 1 { throw ValidationError("--operations counts from 1.") }
+    }
+}
+
+struct SeedOption: ParsableArguments {
+    @Option(help: ArgumentHelp("Where randomness begins. (default: another one each time)", valueName: "s"))
+    var seed: UInt64?
+
+    /// The seed, or a random one that people can type again.
+    var value: UInt64 { seed ?? UInt64.random(in: 1..<1 << 32) }
+}
+
+struct PolicyOptions: ParsableArguments {
+    @OptionGroup var dump: DumpOptions
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
+    var map: String?
+}
