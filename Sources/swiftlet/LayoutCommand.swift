@@ -63,7 +63,7 @@ struct LayoutCommand: ParsableCommand {
         }
         var warnings: [String] = []
         let layout = try LayoutArgument(name: layout ?? "").load(dump.selection, warnings: &warnings)
-        let map = try self.map.map(MapFile.init)
+        let map = try self.map.map { try OutputFile(picture: $0, for: "--map") }
         let result: PCIRun
         do throws(MachineError) {
             result = try PCIRun(
@@ -71,7 +71,7 @@ struct LayoutCommand: ParsableCommand {
         } catch {
             throw failure(error)
         }
-        try map?.write(result.memory, title: "\(layout.name), \(slots.rawValue)")
+        try map?.write(MemoryMapSVG(result.memory, title: "\(layout.name), \(slots.rawValue)").text)
         let report = LayoutReport(layout, policy: slots, result)
         if json {
             try emit(try encodeJSON(report))

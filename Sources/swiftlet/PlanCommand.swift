@@ -54,7 +54,7 @@ struct PlanCommand: ParsableCommand {
     func run() throws {
         var warnings: [String] = []
         let layout = try LayoutArgument(name: layout).load(dump.selection, warnings: &warnings)
-        let map = try self.map.map(MapFile.init)
+        let map = try self.map.map { try OutputFile(picture: $0, for: "--map") }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
@@ -63,7 +63,7 @@ struct PlanCommand: ParsableCommand {
         } catch {
             throw failure("\(layout.name): not even as if addresses had no end: \(error)", status: ExitStatus.badInput)
         }
-        try map?.write(plan.memory, title: "\(layout.name), \(slots.rawValue), planned")
+        try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(slots.rawValue), planned").text)
         if json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {

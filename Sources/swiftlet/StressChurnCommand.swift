@@ -52,7 +52,7 @@ struct StressChurnCommand: ParsableCommand {
                 slots: slots, vcpus: vcpus, seed: seed ?? makeSeed(), operations: operations, limit: limit,
                 mayExhaustHost: force, observer: &observer)
         }
-        try plot?.write(ChurnPlotSVG(run).text)
+        try plot?.write(Plot.churn(run).text)
         if json {
             try emit(try encodeJSON(Report(run)))
         } else {

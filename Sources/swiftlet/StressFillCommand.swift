@@ -32,7 +32,7 @@ struct StressFillCommand: ParsableCommand {
         let run = try StressTest.run { observer throws(MachineError) in
             try FillRun(slots: slots, mayExhaustHost: force, observer: &observer)
         }
-        try plot?.write(FillPlotSVG(run).text)
+        try plot?.write(Plot.fill(run).text)
         if json {
             try emit(try encodeJSON(Report(run)))
         } else {
