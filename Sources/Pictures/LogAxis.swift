@@ -1,108 +1,84 @@
-import Glibc
-
 /// A number at which a logarithmic axis has a line: 1, 2 or 5 times a power of ten.
 public struct LogTick: Equatable {
-    /// Counted from 1 on: 0 is 1, 1 is 2, 2 is 5, 3 is 10; -1 is 0.5.
-    public let index: Int
+    /// Counted from 1 on: index 0 is 1, index 1 is 2, index 2 is 5, index 3 is 10, and index -1 is 0.5.
+    let index: Int
 
     public var exponent: Int { (index >= 0 ? index : index - 2) / 3 }
     public var mantissa: Int { [1, 2, 5][index - 3 * exponent] }
-    public var logarithm: Double { log10(Double(mantissa)) + Double(exponent) }
-
-    /// The last one that is not above a number, given by its logarithm.
-    public init(atOrBelow logarithm: Double) {
-        let decade = Int(logarithm.rounded(.down)) * 3
-        // Logarithms are rounded: 1000 is not to be below 1000.
-        let isReached = { LogTick(index: $0).logarithm <= logarithm + 1e-9 }
-        self.init(index: (decade...decade + 3).last(where: isReached) ?? decade)
+    public var value: Double {
+        (0..<abs(exponent)).reduce(Double(mantissa)) { value, _ in exponent < 0 ? value / 10 : value * 10 }
     }
-
-    /// The first one that is not below a number, given by its logarithm.
-    public init(atOrAbove logarithm: Double) {
-        let tick = LogTick(atOrBelow: logarithm)
-        self.init(index: tick.logarithm >= logarithm - 1e-9 ? tick.index : tick.index + 1)
-    }
-
-    public init(index: Int) { self.index = index }
 
     /// As a number of things: `1`, `200`, `5,000`; nil below 1.
-    public var count: String? {
-        (0...17).contains(exponent) ? Figures.grouped(Self.power(exponent) * mantissa) : nil
-    }
+    public var count: String? { (0...17).contains(exponent) ? Figures.grouped(Int(value)) : nil }
 
     /// As a time in microseconds: `20 ns`, `5 us`, `100 ms`, `1 s`; nil below what a clock can tell.
-    public var time: String? {
-        guard (-3...14).contains(exponent) else { return nil }
-        let unit = min((exponent + 3) / 3, Figures.timeUnits.count - 1)
-        return "\(Figures.grouped(Self.power(exponent + 3 - 3 * unit) * mantissa)) \(Figures.timeUnits[unit])"
-    }
-
-    private static func power(_ exponent: Int) -> Int {
-        (0..<exponent).reduce(1) { power, _ in power * 10 }
-    }
+    public var time: String? { (-3...14).contains(exponent) ? Figures.time(value) : nil }
 }
 
-/// Positive numbers on a line of pixels, equal ratios equally far apart; it begins and ends at ticks.
-public struct LogAxis {
-    /// The logarithms of what it was made to show.
+/// A line of pixels on which equal ratios of positive numbers are equally far apart. It begins and ends at ticks.
+struct LogAxis {
+    /// The logarithms of the numbers that the axis was made to show.
     private let shown: ClosedRange<Double>
-    public let first: LogTick
-    public let last: LogTick
-    /// The pixels of its ends, in whichever direction.
-    public let start: Double
-    public let end: Double
+    let first: LogTick
+    let last: LogTick
+    /// The logarithms of both ends, and their pixels, in whichever direction.
+    private let (low, high, start, end): (Double, Double, Double, Double)
 
-    /// Shows all from one number to another, and at least a decade; `margin` is the share of the axis that stays free at both ends.
-    public init(from low: Double, to high: Double, margin: Double = 0, at start: Int, _ end: Int) {
-        let lowest = log10(max(low, .leastNormalMagnitude))
-        let decades = max(log10(max(high, .leastNormalMagnitude)) - lowest, 0)
+    /// Makes an axis that shows numbers, and at least a decade.
+    ///
+    /// - Parameter margin: the share of the axis that stays free at both ends.
+    init(_ numbers: [Double], margin: Double = 0, at start: Int, _ end: Int) {
+        // Numbers below a thousandth, of microseconds what a clock can tell, stand where that does.
+        let lowest = log10(max(numbers.min() ?? 1, 0.001))
+        let decades = max(log10(numbers.max() ?? 1) - lowest, 0)
         shown = lowest...lowest + decades
         let free = (max(decades / (1 - 2 * margin), 1) - decades) / 2
-        first = LogTick(atOrBelow: lowest - free)
-        last = LogTick(atOrAbove: lowest + decades + free)
-        (self.start, self.end) = (Double(start), Double(end))
+        let (from, to) = (lowest - free, lowest + decades + free)
+        let ticks = (3 * Int(from.rounded(.down))...3 * Int(to.rounded(.up))).map(LogTick.init(index:))
+        // Logarithms are rounded: the one of 1000 may not count as less than itself.
+        first = ticks.last { log10($0.value) <= from + 1e-9 } ?? ticks[0]
+        last = ticks.first { log10($0.value) >= to - 1e-9 } ?? ticks[ticks.count - 1]
+        (low, high, self.start, self.end) = (log10(first.value), log10(last.value), Double(start), Double(end))
     }
 
-    /// The pixel of a number; what is less or more than the axis was made to show stands where the least or the most does.
-    public func position(of value: Double) -> Double {
-        let logarithm = log10(max(value, .leastNormalMagnitude))
-        return position(ofLogarithm: min(max(logarithm, shown.lowerBound), shown.upperBound))
+    /// The pixel of a number. Numbers outside of what the axis was made to show stand at the least or the largest of it.
+    func position(of value: Double) -> Double {
+        position(ofLogarithm: min(max(log10(value), shown.lowerBound), shown.upperBound))
     }
 
     private func position(ofLogarithm logarithm: Double) -> Double {
-        let share = (logarithm - first.logarithm) / (last.logarithm - first.logarithm)
-        return start + share * (end - start)
+        start + (logarithm - low) / (high - low) * (end - start)
     }
 
-    /// Where lines cross the axis. Their words have room: all of them, else those of decades, else of every second decade, and so on.
-    public func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [AxisLine] {
-        let ticks = (first.index...last.index).map(LogTick.init(index:))
-        let lines = ticks.map { AxisLine(position: position(ofLogarithm: $0.logarithm), words: words($0)) }
-        var shown = lines
-        var step = 1
-        while !Self.fit(shown, room: room) {
-            shown = lines.indices.map { index in
-                let isShown = ticks[index].mantissa == 1 && ticks[index].exponent % step == 0
-                return isShown ? lines[index] : AxisLine(position: lines[index].position, words: nil)
+    /// A line across the axis: its pixel, and its words where they have room.
+    typealias Line = (position: Double, words: String?)
+
+    /// The lines at all ticks. All of them have words if there is room, else those of decades, else of every second decade,
+    /// and so on.
+    ///
+    /// - Parameter room: the pixels that words take, with those that separate them from the next.
+    func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [Line] {
+        var step = 0
+        while true {
+            let lines = (first.index...last.index).map { index -> Line in
+                let tick = LogTick(index: index)
+                let isShown = step == 0 || tick.mantissa == 1 && tick.exponent % step == 0
+                return (position(ofLogarithm: log10(tick.value)), isShown ? words(tick) : nil)
             }
+            let taken = lines.compactMap { line in line.words.map { (at: line.position, room: Double(room($0))) } }
+            let fits = zip(taken, taken.dropFirst()).allSatisfy { abs($1.at - $0.at) >= ($0.room + $1.room) / 2 }
+            if fits { return lines }
             step += 1
         }
-        return shown
-    }
-
-    private static func fit(_ lines: [AxisLine], room: (String) -> Int) -> Bool {
-        let taken = lines.compactMap { line in line.words.map { (at: line.position, room: Double(room($0))) } }
-        return zip(taken, taken.dropFirst()).allSatisfy { abs($1.at - $0.at) >= ($0.room + $1.room) / 2 }
     }
 }
 
-/// A line of a grid: where it crosses its axis, in pixels, and what is written there.
-public struct AxisLine: Equatable {
-    public var position: Double
-    public var words: String?
-
-    public init(position: Double, words: String?) {
-        self.position = position
-        self.words = words
-    }
+/// The decimal logarithm of a positive number. That of zero is a very low number.
+private func log10(_ number: Double) -> Double {
+    let number = min(number, .greatestFiniteMagnitude)
+    // The natural logarithm of m is 2 artanh((m - 1) / (m + 1)). Its series converges fast for a significand m from 1 to 2.
+    let ratio = (number.significand - 1) / (number.significand + 1)
+    let series = stride(from: 33.0, through: 1, by: -2).reduce(0) { $0 * ratio * ratio + 1 / $1 }
+    return (Double(number.exponent) * 0.6931471805599453 + 2 * ratio * series) * 0.4342944819032518
 }

@@ -34,13 +34,13 @@ struct GuestRun: Equatable {
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
-        let map = try self.map.map(MapFile.init)
+        let map = try self.map.map { try OutputFile(picture: $0, for: "--map") }
         let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
             consoleOutput: console.write)
-        try map?.write(machine.memory, title: guest)
+        try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
         let result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
         if !result.outcome.isOrderly {
             explain(result, of: wish)

@@ -53,12 +53,12 @@ struct LayoutCommand: ParsableCommand {
             return try emit([TextTable(Layout.presets, columns)])
         }
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
-        let map = try options.map.map(MapFile.init)
+        let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
         let result = try PCIRun(
             layout, policy: options.slots, decode: decode, vcpus: vcpus, mayExhaustHost: start.force
         ).run()
         if let memory = result.memory {
-            try map?.write(memory, title: "\(result.layout), \(result.policy.rawValue)")
+            try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
         }
         try output.show(result, Self.tables(result))
         if !result.isOrderly {

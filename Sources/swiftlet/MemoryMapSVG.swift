@@ -1,251 +1,173 @@
+import Memslots
 import Pictures
 
-/// Guest-physical addresses from a first to a last one.
-struct AddressSpan: Hashable, Sendable {
-    var first: UInt64
-    var last: UInt64
-
-    /// Bytes; all 2^64 of them count as one less.
-    var size: UInt64 {
-        guard first <= last else { return 0 }
-        let (size, overflow) = (last - first).addingReportingOverflow(1)
-        return overflow ? .max : size
-    }
-
-    /// The addresses between this one and one behind it; nil where there are none.
-    func gap(before next: AddressSpan) -> AddressSpan? {
-        next.first > last && next.first - last > 1 ? AddressSpan(first: last + 1, last: next.first - 1) : nil
-    }
-}
-
-/// A piece of guest-physical memory on the map: RAM, or a part of a BAR or ROM that is handled in one way.
-struct MapPiece: Hashable, Sendable {
-    enum Kind: Sendable {
-        case ram
-        /// A part of a BAR that the guest reaches without the monitor.
-        case bar
-        case rom
-        /// A part of a BAR or ROM where every access exits to the monitor.
-        case trapped
-        /// Memory that belongs to no function and is not RAM, such as the extra slots of a guest.
-        case extra
-    }
-
-    var kind: Kind
-    /// First and last address.
-    var first: UInt64
-    var last: UInt64
-    /// `RAM`, `00:04.0 BAR 2`, `00:04.0 ROM`: for BARs and ROMs the function, a space, and the register.
-    var owner: String
-    /// The memory slot that it is in; nil where it is in none.
-    var slot: Int?
-
-    var span: AddressSpan { AddressSpan(first: first, last: last) }
-
-    /// What has a hue of its own: the function; nil for RAM and extra memory.
-    var function: Substring? {
-        switch kind {
-        case .bar, .rom, .trapped: owner.prefix { $0 != " " }
-        case .ram, .extra: nil
-        }
-    }
-
-    /// The owner without its function.
-    var register: Substring { owner.drop { $0 != " " }.dropFirst() }
-}
-
-/// A named range of guest-physical addresses.
-struct MapArea: Hashable, Sendable {
-    var name: String
-    /// First and last address.
-    var first: UInt64
-    var last: UInt64
-
-    var span: AddressSpan { AddressSpan(first: first, last: last) }
-}
-
-/// A drawing of guest-physical memory: all areas side by side, and below them a panel for each that holds anything.
+/// A drawing of guest-physical memory: all areas by address, each with a strip to scale and the pieces in it.
 ///
 /// Areas do not overlap, nor do pieces; a piece belongs to the area of its first address. Equal maps give equal text.
 struct MemoryMapSVG {
-    let title: String
-    let areas: [MapArea]
-    let pieces: [MapPiece]
+    /// The whole document.
+    private(set) var text = ""
+    var canvas = SVGCanvas()
+    /// Where the next thing is drawn.
+    var y = 46
     /// Functions in order; their places in it choose their hues.
     private let functions: [Substring: Int]
-    /// Bytes of the largest piece.
     let largest: UInt64
 
-    /// An area and what is in it, by address.
-    struct Panel {
-        var area: MapArea
-        /// Whether the area was asked for; otherwise it only spans what lies in no area.
-        var isNamed = true
-        var pieces: [MapPiece] = []
-
-        /// Bytes, the trapped ones included.
-        var used: UInt64 {
-            pieces.reduce(0) { $0 &+ $1.span.size }
-        }
-    }
-
     init(title: String, areas: [MapArea], pieces: [MapPiece]) {
-        self.title = title
-        self.areas = areas.sorted { ($0.first, $0.last) < ($1.first, $1.last) }
-        self.pieces = pieces.sorted { ($0.first, $0.last, $0.owner) < ($1.first, $1.last, $1.owner) }
-        let names = Set(pieces.compactMap(\.function)).sorted()
-        functions = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
-        largest = pieces.map(\.span.size).max() ?? 0
-    }
-
-    static let margin = 36
-    static let contentWidth = SVGCanvas.width - 2 * margin
-
-    /// The whole document.
-    var text: String {
-        var canvas = SVGCanvas()
-        let panels = panels
-        var y = drawHeader(on: &canvas)
-        y = drawLegend(panels, on: &canvas, at: y)
-        y = drawOverview(panels.filter(\.isNamed), on: &canvas, at: y)
-        for panel in panels where !panel.pieces.isEmpty {
-            y = drawPanel(panel, on: &canvas, at: y)
+        let pieces = pieces.sorted { ($0.range.first, $0.owner) < ($1.range.first, $1.owner) }
+        functions = Dictionary(uniqueKeysWithValues: zip(Set(pieces.compactMap(\.function)).sorted(), 0...))
+        largest = pieces.map(\.range.size).max() ?? 0
+        var areas = areas.sorted { $0.range.first < $1.range.first }.map { area in
+            MapArea(name: area.name, range: area.range, pieces: pieces.filter { area.range.contains($0.range.first) })
         }
-        return canvas.document(title: title, height: y)
-    }
-
-    /// All areas with their pieces; one more at the end for pieces outside of every area.
-    private var panels: [Panel] {
-        var panels = areas.map { Panel(area: $0) }
-        var outside: [MapPiece] = []
-        var index = 0
-        for piece in pieces {
-            while index < panels.count, panels[index].area.last < piece.first { index += 1 }
-            if index < panels.count, panels[index].area.first <= piece.first {
-                panels[index].pieces.append(piece)
-            } else {
-                outside.append(piece)
+        let outside = pieces.filter { piece in !areas.contains { $0.range.contains(piece.range.first) } }
+        let span = zip(outside.prefix(1), outside.suffix(1))
+            .compactMap { GuestRange(first: $0.range.first, last: $1.range.last) }
+        areas += span.map { MapArea(name: "outside of every area", range: $0, pieces: outside) }
+        drawTitle(title, pieces)
+        drawLegend(pieces)
+        for (before, area) in zip([nil] + areas, areas) {
+            if let end = before?.range.last.rawValue {
+                drawRows(MapPiece.unmapped(from: end &+ 1, upTo: area.range.first.rawValue))
             }
+            drawHeading(area)
+            if !area.pieces.isEmpty { drawPieces(of: area) }
+            y += 14
         }
-        if let first = outside.first?.first, let last = outside.map(\.last).max() {
-            let area = MapArea(name: "outside of every area", first: first, last: last)
-            panels.append(Panel(area: area, isNamed: false, pieces: outside))
-        }
-        return panels
+        text = canvas.document(title: title, height: y, styles: Self.styles, definitions: Self.definitions)
     }
 
-    /// The class that paints a piece.
-    func style(of piece: MapPiece) -> String {
-        let hue = piece.function.flatMap { functions[$0] }.map { $0 % SVGCanvas.hues.count } ?? 0
-        return switch piece.kind {
-        case .ram: "ram"
-        case .extra: "x"
-        case .bar: "b\(hue)"
-        case .rom: "o\(hue)"
-        case .trapped: "t\(hue)"
-        }
-    }
+    static let (left, right) = (36, SVGCanvas.width - 36)
 
     // MARK: - Title and legend
 
-    private func drawHeader(on canvas: inout SVGCanvas) -> Int {
-        canvas.text(title, x: Self.margin, y: 46, size: 22, style: "h", within: Self.contentWidth)
-        let ram = pieces.filter { $0.kind == .ram }.reduce(0) { $0 &+ $1.span.size }
-        let trapped = pieces.count { $0.kind == .trapped }
+    private mutating func drawTitle(_ title: String, _ pieces: [MapPiece]) {
+        let width = Self.right - Self.left
+        canvas.text(title, x: Self.left, y: y, size: 22, style: "h", within: width)
+        let ram = pieces.filter { $0.kind == .ram }.totalSize
         var facts = [ram == 0 ? "no RAM" : "\(Figures.size(ram)) of RAM"]
         if !functions.isEmpty { facts.append(Figures.count(functions.count, "function")) }
-        facts.append(Figures.count(pieces.count, "piece") + (trapped > 0 ? ", \(trapped) of them trapped" : ""))
-        facts.append(Figures.count(Set(pieces.compactMap(\.slot)).count, "memory slot"))
-        canvas.text(
-            facts.joined(separator: "  ·  "), x: Self.margin, y: 70, size: 13, style: "q", within: Self.contentWidth)
-        return 90
+        let line = Self.figures(of: pieces, behind: facts)
+        canvas.text(line, x: Self.left, y: y + 24, size: 13, style: "q", within: width)
+        y += 44
     }
 
-    /// Explains what occurs in this drawing.
-    private func drawLegend(_ panels: [Panel], on canvas: inout SVGCanvas, at top: Int) -> Int {
-        let kinds = Set(pieces.map(\.kind))
-        var items: [(styles: [String], text: String)] = []
-        if kinds.contains(.ram) { items.append((["ram"], "RAM")) }
-        if kinds.contains(.bar) {
-            let styles = (0..<min(3, max(1, functions.count))).map { "b\($0)" }
-            items.append((styles, styles.count > 1 ? "BAR, a hue a function" : "BAR"))
+    /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into a line.
+    private mutating func drawLegend(_ pieces: [MapPiece]) {
+        let kinds = Set(pieces.map(\.kind)).union([.unmapped])
+        var items = MapPiece.Kind.allCases.filter(kinds.contains).map { kind in
+            let hues = 0..<(kind == .bar ? min(3, functions.count) : 1)
+            return (styles: hues.map { kind.isHued ? "\(kind)\($0)" : "\(kind)" }, words: kind.rawValue)
         }
-        if kinds.contains(.rom) { items.append((["o0"], "ROM")) }
-        if kinds.contains(.trapped) { items.append((["t0"], "trapped: every access exits")) }
-        if kinds.contains(.extra) { items.append((["x"], "other memory")) }
-        if pieces.contains(where: { $0.slot != nil }) { items.append((["s"], "one memory slot")) }
-        items.append((["k"], "unmapped"))
-        if panels.contains(where: { (2...Self.mostRows).contains($0.pieces.count) }) {
-            items.append(([], "bars grow with each doubling"))
-        }
-
-        var (x, y) = (Self.margin, top)
-        for item in items {
-            let (swatch, label) = (item.styles.count * 18, SVGCanvas.textWidth(item.text, size: 12))
-            if x + swatch + 7 + label > Self.margin + Self.contentWidth { (x, y) = (Self.margin, y + 22) }
-            for (index, style) in item.styles.enumerated() {
-                drawSwatch(style, x: x + index * 18, y: y, on: &canvas)
+        items += [(["slot"], "one memory slot"), ([], "bars grow with each doubling")]
+        var x = Self.left
+        for (styles, words) in items {
+            for style in styles {
+                drawSwatch(style, x: x, y: y + 1, width: 16)
+                x += 18
             }
-            canvas.text(item.text, x: x + swatch + 7, y: y + 12, size: 12, within: label + 1)
-            x += swatch + 7 + label + 22
+            let width = SVGCanvas.textWidth(words, size: 12)
+            canvas.text(words, x: x + 7, y: y + 12, size: 12, within: width + 1)
+            x += width + 29
         }
-        return y + 38
+        y += 38
     }
 
-    private func drawSwatch(_ style: String, x: Int, y: Int, on canvas: inout SVGCanvas) {
+    mutating func drawSwatch(_ style: String, x: Int, y: Int, width: Int) {
         switch style {
-        case "s": canvas.path("M\(x) \(y + 9)h16", style: "s")
-        case "k": canvas.path(SVGCanvas.breakMark(x: x + 3, y: y + 1), style: "k")
-        default: canvas.rect(x, y + 1, 16, 14, style: style)
+        case "slot": canvas.path("M\(x) \(y + 8)h\(width)", style: style)
+        case "unmapped": canvas.path(Self.breakMark(x: x + 3, y: y), style: style)
+        default: canvas.rect(x, y, width, 14, style: style)
         }
     }
 
-    // MARK: - Overview
+    /// Two strokes that stand for addresses that are left out, 10 wide and 13 high.
+    static func breakMark(x: Int, y: Int) -> String { "M\(x) \(y + 13)l5 -13M\(x + 5) \(y + 13)l5 -13" }
 
-    private static let gapWidth = 60
-
-    /// All areas by address as equal blocks, each with a strip to scale; a break mark where addresses lie between two.
-    private func drawOverview(_ panels: [Panel], on canvas: inout SVGCanvas, at top: Int) -> Int {
-        guard !panels.isEmpty else { return top }
-        let holes = zip(panels, panels.dropFirst()).map { $0.area.span.gap(before: $1.area.span) }
-        let gaps = holes.count { $0 != nil } * Self.gapWidth
-        let width = min(300, max(192, (Self.contentWidth + 8 - gaps) / panels.count - 8))
-        var (x, y) = (Self.margin, top)
-        for (panel, hole) in zip(panels, [nil] + holes) {
-            let before = hole == nil ? 0 : Self.gapWidth
-            if x + before + width > Self.margin + Self.contentWidth {
-                (x, y) = (Self.margin, y + 136)
-            }
-            if let hole {
-                canvas.path(SVGCanvas.breakMark(x: x + 21, y: y + 28), style: "k")
-                canvas.text(
-                    Figures.size(hole.size), x: x + 26, y: y + 60, size: 10, style: "q", anchor: .middle,
-                    within: Self.gapWidth - 8)
-            }
-            drawBlock(panel, width: width, on: &canvas, x: x + before, y: y)
-            x += before + width + 8
-        }
-        return y + 140
+    /// Facts, and then the figures of pieces.
+    static func figures(of pieces: [MapPiece], behind facts: [String]) -> String {
+        let trapped = pieces.count { $0.kind == .trapped }
+        let count = Figures.count(pieces.count, "piece")
+        let slots = Figures.count(Set(pieces.compactMap(\.slot)).count, "slot")
+        let words = trapped == 0 ? count : "\(count), \(Figures.grouped(trapped)) of them trapped"
+        return (facts + [words, slots]).joined(separator: "  ·  ")
     }
 
-    private func drawBlock(_ panel: Panel, width: Int, on canvas: inout SVGCanvas, x: Int, y: Int) {
-        let (area, inner) = (panel.area, width - 20)
-        canvas.rect(x, y, width, 88, style: "p", radius: 6)
-        for (index, line) in SVGCanvas.inTwoLines(area.name, size: 12, within: inner).enumerated() {
-            canvas.text(line, x: x + 10, y: y + 20 + 15 * index, size: 12, style: "h", within: inner)
+    func style(of piece: MapPiece) -> String {
+        let hue = piece.function.flatMap { functions[$0] }.map { "\($0 % Self.hues.count)" }
+        return "\(piece.kind)\(hue ?? "")"
+    }
+
+    // MARK: - Areas
+
+    /// Draws the name, range and use of an area, and a strip from its first to its last address to scale, where the smallest
+    /// piece is still a pixel.
+    private mutating func drawHeading(_ area: MapArea) {
+        let (used, size) = (area.pieces.totalSize, area.range.size)
+        let use = "\(Figures.size(used)) of \(Figures.size(size)), \(Figures.percent(used, of: size))"
+        let hasMemory = !area.pieces.isEmpty
+        let words = hasMemory ? Self.figures(of: area.pieces, behind: [use]) : "\(Figures.size(size)), no memory"
+        canvas.text(area.name, x: Self.left, y: y + 14, size: 13, style: "h", within: 270)
+        canvas.text(Figures.range(area.range), x: 330, y: y + 14, size: 12, style: "m q", within: 290)
+        canvas.text(words, x: Self.right, y: y + 14, size: 12, style: "q", anchor: .end, within: 590)
+
+        let width = Self.right - Self.left
+        canvas.rect(Self.left, y + 21, width, 10, style: "strip")
+        var next = 0
+        for piece in area.pieces {
+            let pixels = [piece.range.first, piece.range.last].map { address in
+                Int(Double(address.rawValue &- area.range.first.rawValue) / Double(size) * Double(width))
+            }
+            let (start, end) = (max(next, pixels[0]), min(pixels[1] + 1, width))
+            guard start < end else { continue }
+            canvas.rect(Self.left + start, y + 21, end - start, 10, style: style(of: piece) + " bare")
+            next = end
         }
-        drawStrip(panel, on: &canvas, x: x + 10, y: y + 46, width: inner, height: 16)
-        let use = panel.pieces.isEmpty ? "\(Figures.size(area.span.size)), no memory" : useText(panel)
-        canvas.text(use, x: x + 10, y: y + 78, size: 10, style: "q", within: inner)
-        canvas.path("M\(x) \(y + 94)v8M\(x + width) \(y + 94)v21", style: "k")
-        canvas.text(Figures.hex(area.first), x: x + 5, y: y + 102, size: 10, style: "m q", within: inner)
-        canvas.text(
-            Figures.hex(area.last), x: x + width - 5, y: y + 115, size: 10, style: "m q", anchor: .end, within: inner)
+        y += 36
+    }
+
+    /// Draws the pieces of an area, and what is unmapped before, between and behind them.
+    private mutating func drawPieces(of area: MapArea) {
+        var (pieces, end) = ([MapPiece](), area.range.first.rawValue)
+        for piece in area.pieces {
+            pieces += MapPiece.unmapped(from: end, upTo: piece.range.first.rawValue) + [piece]
+            end = piece.range.last.rawValue &+ 1
+        }
+        pieces += MapPiece.unmapped(from: end, upTo: area.range.last.rawValue &+ 1)
+        // Many pieces are cells of a grid instead of rows, but not what is unmapped before and behind them.
+        let mapped = pieces.indices.filter { pieces[$0].kind != .unmapped }
+        let cells = mapped.count > 40 ? mapped[0]..<mapped[mapped.count - 1] + 1 : 0..<0
+        drawRows(Array(pieces[..<cells.lowerBound]))
+        drawGrid(Array(pieces[cells]))
+        drawRows(Array(pieces[cells.upperBound...]))
     }
 }
 
-extension Figures {
-    static func range(_ span: AddressSpan) -> String {
-        "\(hex(span.first)) – \(hex(span.last))"
-    }
+// MARK: - Styles
+
+extension MemoryMapSVG {
+    /// Hues for functions, which people who see fewer colours tell apart too (after Paul Tol); neighbours differ in lightness.
+    static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
+
+    private static let styles = """
+        .strip{fill:none;stroke:#cbd2d9;rx:4px} .line{stroke:#e4e7eb} .row{fill-opacity:0} .veil{fill:#fff;fill-opacity:.4}
+        .slot{stroke:#1f2933;stroke-width:3} .unmapped{stroke:#7b8794;stroke-width:1.2}
+        .ram{fill:#8794a3} .extra{fill:#3e4c59} rect.bare{stroke:none}
+        """
+
+    /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.
+    private static let definitions = hues.enumerated().map { hue, color in
+        """
+        <style>
+        .bar\(hue){fill:\(color)} .rom\(hue){fill:url(#rom\(hue));stroke:\(color)}
+        .trapped\(hue){fill:url(#trapped\(hue));stroke:\(color);stroke-dasharray:2 2}
+        </style>
+        <pattern id="rom\(hue)" width="4" height="4" patternUnits="userSpaceOnUse">\
+        <path d="M0 1h4" stroke="\(color)" stroke-width="2.5"/></pattern>
+        <pattern id="trapped\(hue)" width="5" height="5" patternUnits="userSpaceOnUse">\
+        <path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
+
+        """
+    }.joined()
 }

@@ -46,7 +46,7 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
-        let map = try options.map.map(MapFile.init)
+        let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
@@ -55,7 +55,7 @@ struct PlanCommand: ParsableCommand {
         } catch {
             throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
         }
-        try map?.write(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned")
+        try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
         if output.json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {

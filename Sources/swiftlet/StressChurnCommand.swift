@@ -38,7 +38,7 @@ struct StressChurnCommand: ParsableCommand {
             limit: limits.seconds?.duration ?? (limits.operations == nil ? .seconds(10) : nil),
             mayExhaustHost: start.force
         ).run()
-        try plot?.write(ChurnPlotSVG(result).text)
+        try plot?.write(Plot.churn(result).text)
         try output.show(result, Self.tables(result))
         try result.end(hint: " (seed \(result.seed))")
     }

@@ -27,7 +27,7 @@ struct StressFillCommand: ParsableCommand {
     func run() throws {
         let plot = try self.plot.map { try OutputFile(picture: $0, for: "--plot") }
         let result = try FillRun(slots: slots, mayExhaustHost: start.force).run()
-        try plot?.write(FillPlotSVG(result).text)
+        try plot?.write(Plot.fill(result).text)
         try output.show(result, [Self.table(result)])
         try result.end(hint: "; see above")
     }

@@ -1,3 +1,4 @@
+import Memslots
 import Testing
 
 @testable import Pictures
@@ -16,9 +17,10 @@ struct MemoryMapSVGTests {
     func tooltips(sample: MapSample) throws {
         let titles = try SVGElement.all(in: sample.drawing).filter { $0.name == "title" }.map(\.text)
         let expected = sample.pieces.map { piece in
-            let range = "0x\(String(piece.first, radix: 16)) – 0x\(String(piece.last, radix: 16))"
+            let (first, last) = (piece.range.first.rawValue, piece.range.last.rawValue)
+            let range = "0x\(String(first, radix: 16)) – 0x\(String(last, radix: 16))"
             let trapped = piece.kind == .trapped ? ", trapped" : ""
-            let size = Figures.size(piece.last - piece.first + 1)
+            let size = Figures.size(last - first + 1)
             return "\(piece.owner)\(trapped)\n\(range)\n\(size), \(piece.slot.map { "slot \($0)" } ?? "no slot")"
         }
         #expect(titles.first == sample.name)
@@ -73,7 +75,7 @@ struct MemoryMapSVGTests {
     @Test("draws one line along neighbours in one slot, not across a trapped page")
     func joinedCells() throws {
         func lines(_ sample: MapSample) throws -> Int {
-            try SVGElement.all(in: sample.drawing).filter { $0.attributes["class"] == "s" }
+            try SVGElement.all(in: sample.drawing).filter { $0.attributes["class"] == "slot" }
                 .compactMap { $0.attributes["d"] }.joined().count { $0 == "M" }
         }
         #expect(try lines(.fullBus(isCoalesced: false)) == 2048 + 1)
@@ -86,8 +88,8 @@ struct MemoryMapSVGTests {
         let classes = try SVGElement.all(in: MapSample.fullBus(isCoalesced: false).drawing)
             .filter { $0.attributes["height"] == "15" }.compactMap { $0.attributes["class"] }
         #expect(classes.count == 2304)
-        #expect(classes.prefix(6) == ["b0", "t0", "b0", "b1", "t1", "b1"])
-        #expect(classes.suffix(2) == ["o2", "o3"])
+        #expect(classes.prefix(6) == ["bar0", "trapped0", "bar0", "bar1", "trapped1", "bar1"])
+        #expect(classes.suffix(2) == ["rom2", "rom3"])
     }
 
     @Test("says sizes and shares as people do")
@@ -99,7 +101,7 @@ struct MemoryMapSVGTests {
         #expect(Figures.size(.max) == "16 EiB")
         #expect(Figures.percent(1, of: 1 << 20) == "< 0.1 %")
         #expect(Figures.percent(1, of: 2) == "50 %")
-        #expect(AddressSpan(first: 0, last: .max).size == .max)
+        #expect(GuestRange.everything.size == .max)
     }
 }
 
@@ -115,20 +117,31 @@ struct MapSample: CustomTestStringConvertible, Sendable {
     static let low: UInt64 = 0xd000_0000
     static let gibibyte: UInt64 = 1 << 30
     static let areas = [
-        MapArea(name: "RAM below 3 GiB", first: 0, last: 0xbfff_ffff),
-        MapArea(name: "configuration space (ECAM)", first: 0xc000_0000, last: 0xcfff_ffff),
-        MapArea(name: "low aperture", first: low, last: 0xfebf_ffff),
-        MapArea(name: "interrupt controllers", first: 0xfec0_0000, last: 0xffff_ffff),
-        MapArea(name: "RAM above 4 GiB", first: 4 * gibibyte, last: 65 * gibibyte - 1),
-        MapArea(name: "high aperture", first: 80 * gibibyte, last: (1 << 46) - 1),
+        area("RAM below 3 GiB", 0, 0xbfff_ffff),
+        area("configuration space (ECAM)", 0xc000_0000, 0xcfff_ffff),
+        area("low aperture", low, 0xfebf_ffff),
+        area("interrupt controllers", 0xfec0_0000, 0xffff_ffff),
+        area("RAM above 4 GiB", 4 * gibibyte, 65 * gibibyte - 1),
+        area("high aperture", 80 * gibibyte, (1 << 46) - 1),
     ]
 
     /// Adds a piece in a slot of its own, or in that of the piece before.
     mutating func add(_ kind: MapPiece.Kind, _ owner: String, at first: UInt64, size: UInt64, joining: Bool = false) {
         let before = pieces.last
         var slot = kind == .trapped ? nil : (pieces.last { $0.slot != nil }?.slot ?? -1) + 1
-        if joining, let before, before.kind == kind, before.last &+ 1 == first { slot = before.slot }
-        pieces.append(MapPiece(kind: kind, first: first, last: first + (size - 1), owner: owner, slot: slot))
+        if joining, let before, before.kind == kind, before.range.last.rawValue &+ 1 == first { slot = before.slot }
+        pieces.append(MapPiece(kind: kind, range: Self.range(first, first + (size - 1)), owner: owner, slot: slot))
+    }
+
+    private static func area(_ name: String, _ first: UInt64, _ last: UInt64) -> MapArea {
+        MapArea(name: name, range: range(first, last))
+    }
+
+    private static func range(_ first: UInt64, _ last: UInt64) -> GuestRange {
+        guard let range = GuestRange(first: GuestAddress(first), last: GuestAddress(last)) else {
+            preconditionFailure("a range of a sample ends before it begins")
+        }
+        return range
     }
 
     static let all = [
@@ -193,8 +206,8 @@ struct MapSample: CustomTestStringConvertible, Sendable {
     /// Names to escape and to shorten, and addresses at the ends of everything.
     static let odd: MapSample = {
         let areas = [
-            MapArea(name: "an <&\"> area", first: 0, last: 0xfffff),
-            MapArea(name: String(repeating: "long name ", count: 20), first: 2 << 20, last: .max - 8192),
+            area("an <&\"> area", 0, 0xfffff),
+            area(String(repeating: "long name ", count: 20), 2 << 20, .max - 8192),
         ]
         var sample = MapSample(name: "<&\"> \(String(repeating: "wide", count: 50))", areas: areas)
         sample.add(.ram, "RAM <&\">", at: 0, size: 640 << 10)

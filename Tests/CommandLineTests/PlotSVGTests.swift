@@ -27,8 +27,8 @@ struct PlotSVGTests {
             let curves = try SVGElement.all(in: drawing).filter { $0.name == "path" && $0.isCurve }
             for curve in curves {
                 for place in try curve.places() {
-                    #expect((Double(PlotFrame.left) - 5...Double(PlotFrame.right) + 5).contains(place.x), "\(curve)")
-                    #expect((Double(PlotFrame.top) - 5...Double(PlotFrame.bottom) + 5).contains(place.y), "\(curve)")
+                    #expect((Double(Plot.left) - 5...Double(Plot.right) + 5).contains(place.x), "\(curve)")
+                    #expect((Double(Plot.top) - 5...Double(Plot.bottom) + 5).contains(place.y), "\(curve)")
                 }
             }
         }
@@ -53,15 +53,15 @@ struct PlotSVGTests {
         // The 500th add and the first delete are the ones among most slots.
         #expect(titles.contains("1 add among 1 slot\np50 1 us, p99 1 us, max 1 us"))
         #expect(titles.contains("1 delete among 1 slot\np50 500 us, p99 500 us, max 500 us"))
-        let last = try #require(SlotBucket.all(of: 500).last)
+        let first = try #require(Plot.slotBuckets(of: 500).last).lowerBound
         #expect(
             titles.contains {
-                $0.hasPrefix("\(500 - last.first + 1) adds among \(last.words)\n") && $0.hasSuffix("max 500 us")
+                $0.hasPrefix("\(500 - first + 1) adds among \(first) to 500 slots\n") && $0.hasSuffix("max 500 us")
             })
         #expect(
             titles.contains {
-                $0.hasPrefix("\(500 - last.first + 1) deletes among \(last.words)\np50 ")
-                    && $0.hasSuffix("max \(501 - last.first) us")
+                $0.hasPrefix("\(500 - first + 1) deletes among \(first) to 500 slots\np50 ")
+                    && $0.hasSuffix("max \(501 - first) us")
             })
         #expect(titles.count { $0.contains(" add") } == titles.count { $0.contains(" delete") })
     }
@@ -86,11 +86,11 @@ struct PlotSVGTests {
     @Test("of a churn have a curve from the shortest to the longest that never falls", arguments: PlotSample.all)
     func curves(sample: PlotSample) throws {
         let curves = try SVGElement.all(in: sample.churn).filter {
-            ["c0", "c1"].contains($0.attributes["class"]) && !($0.attributes["d"] ?? "").hasSuffix("h34")
+            ["line0", "line1"].contains($0.attributes["class"]) && $0.isCurve
         }
         #expect(curves.count == [sample.first, sample.second].count { !$0.isEmpty })
         for places in try curves.map({ try $0.places() }) {
-            #expect(places.first?.y == Double(PlotFrame.bottom) && places.last?.y == Double(PlotFrame.top))
+            #expect(places.first?.y == Double(Plot.bottom) && places.last?.y == Double(Plot.top))
             #expect(zip(places, places.dropFirst()).allSatisfy { $0.x <= $1.x && $0.y >= $1.y })
         }
     }
@@ -107,23 +107,23 @@ struct PlotSVGTests {
 struct LogAxisTests {
     @Test("begins and ends at ticks around what it shows")
     func ends() {
-        let axis = LogAxis(from: 3, to: 32_764, at: 100, 600)
+        let axis = LogAxis([3, 32_764], at: 100, 600)
         #expect([axis.first.count, axis.last.count] == ["2", "50,000"])
         // What it does not show stands at the ends of what it was asked to show.
         #expect(axis.position(of: 0) == axis.position(of: 3) && axis.position(of: 3) > 100)
         #expect(axis.position(of: .infinity) == axis.position(of: 32_764) && axis.position(of: 32_764) < 600)
-        let decades = LogAxis(from: 1, to: 1000, at: 600, 0)
+        let decades = LogAxis([1, 1000], at: 600, 0)
         #expect([decades.first.count, decades.last.count] == ["1", "1,000"])
         #expect([1, 10, 100, 1000].map { decades.position(of: $0).rounded() } == [600, 400, 200, 0])
         // One number alone is in the middle of a decade or more.
-        let single = LogAxis(from: 7, to: 7, at: 0, 100)
+        let single = LogAxis([7], at: 0, 100)
         #expect([single.first.count, single.last.count] == ["2", "50"])
     }
 
     @Test("leaves out words that have no room")
     func room() {
         func words(_ pixels: Int) -> [String] {
-            LogAxis(from: 1, to: 1e6, at: 0, pixels).lines(words: \.time) { _ in 20 }.compactMap(\.words)
+            LogAxis([1, 1e6], at: 0, pixels).lines(words: \.time) { _ in 20 }.compactMap { $0.words }
         }
         #expect(words(600).count == 19)
         #expect(words(300) == ["1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"])
@@ -137,10 +137,13 @@ struct LogAxisTests {
         #expect(ticks.compactMap(\.count).prefix(5) == ["1", "2", "5", "10", "20"])
         #expect(ticks.compactMap(\.time).prefix(4) == ["1 ns", "2 ns", "5 ns", "10 ns"])
         #expect(ticks.suffix(3).map(\.time) == ["200 ms", "500 ms", "1 s"])
+        // An axis of three decades begins at the last tick that is not above it, and ends at the first that is not below it.
         for tick in ticks {
-            #expect(LogTick(atOrBelow: tick.logarithm) == tick && LogTick(atOrAbove: tick.logarithm) == tick)
-            #expect(LogTick(atOrBelow: tick.logarithm + 0.1) == tick)
-            #expect(LogTick(atOrAbove: tick.logarithm - 0.1) == tick)
+            let end = LogTick(index: tick.index + 9)
+            for factor in [1, 1.25] {
+                let axis = LogAxis([tick.value * factor, end.value / factor], at: 0, 100)
+                #expect(axis.first == tick && axis.last == end)
+            }
         }
     }
 
@@ -160,11 +163,11 @@ struct LogAxisTests {
 
     @Test("puts every number of slots into one bucket", arguments: [0, 1, 2, 3, 7, 10, 509, 32_764, 1_000_000])
     func buckets(count: Int) {
-        let buckets = SlotBucket.all(of: count)
-        #expect(buckets.first?.first ?? 1 == 1)
-        #expect(buckets.last?.last ?? 0 == count)
-        #expect(zip(buckets, buckets.dropFirst()).allSatisfy { $0.last + 1 == $1.first })
-        #expect(buckets.allSatisfy { $0.first <= $0.last && $0.last - $0.first <= $0.first / 2 })
+        let buckets = Plot.slotBuckets(of: count)
+        #expect(buckets.first?.lowerBound ?? 1 == 1)
+        #expect(buckets.last?.upperBound ?? 0 == count)
+        #expect(zip(buckets, buckets.dropFirst()).allSatisfy { $0.upperBound + 1 == $1.lowerBound })
+        #expect(buckets.allSatisfy { $0.count - 1 <= $0.lowerBound / 2 })
         #expect(buckets.count < 60)
     }
 }
@@ -181,11 +184,10 @@ struct PlotSample: CustomTestStringConvertible, Sendable {
 
     var testDescription: String { name }
     var fill: String {
-        FillPlotSVG(title: name, detail: "", adds: Latencies(first), deletes: Latencies(second.prefix(first.count)))
-            .text
+        Plot.fill(title: name, detail: "", adds: Latencies(first), deletes: Latencies(second.prefix(first.count))).text
     }
     var churn: String {
-        ChurnPlotSVG(title: name, detail: "", parked: Latencies(first), unparked: Latencies(second)).text
+        Plot.churn(title: name, detail: "", parked: Latencies(first), unparked: Latencies(second)).text
     }
     var drawings: [String] { [fill, churn] }
 
@@ -210,7 +212,7 @@ extension SVGElement {
     /// Whether it shows data, in the frame.
     fileprivate var isCurve: Bool {
         let isSample = (try? places().allSatisfy { $0.y < 130 }) ?? false
-        return (attributes["class"] ?? "").hasPrefix("c") && !isSample
+        return "01".contains(attributes["class"]?.last ?? " ") && !isSample
     }
 
     /// The corners of a path, and where a mark begins.

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Machine
 import Memslots
+import Pictures
 
 extension Bench {
     /// Time and memory against the number of slots, up to KVM's limit, as a table (CSV) and two plots (SVG).
@@ -94,8 +95,8 @@ extension Bench {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let csv = ([ScalingRow.header] + rows.map(\.csv)).joined(separator: "\n") + "\n"
         for (file, text) in [
-            ("scaling.csv", csv), ("scaling-time.svg", ScalingPlot.time(rows)),
-            ("scaling-memory.svg", ScalingPlot.memory(rows)),
+            ("scaling.csv", csv), ("scaling-time.svg", Plot.scalingTime(rows).text),
+            ("scaling-memory.svg", Plot.scalingMemory(rows).text),
         ] {
             try Data(text.utf8).write(to: directory.appending(path: file))
         }

@@ -1,0 +1,128 @@
+import Memslots
+import Pictures
+
+// MARK: - Few pieces: a row each
+
+extension MemoryMapSVG {
+    private typealias Column = (
+        x: Int, anchor: SVGCanvas.Anchor, width: Int, style: String, words: (MapPiece) -> String
+    )
+
+    /// The columns of words behind the bar.
+    private static var columns: [Column] {
+        [
+            (320, .start, 230, "", \.owner), (560, .start, 340, "m", { Figures.range($0.range) }),
+            (1000, .end, 90, "", { Figures.size($0.range.size) }),
+            (slotColumn, .start, 150, "q", { $0.kind == .unmapped || $0.slot != nil ? "" : "no slot" }),
+        ]
+    }
+    private static let (bar, barWidth, slotColumn, rowHeight) = (left + 10, 240, 1060, 22)
+
+    mutating func drawRows(_ pieces: [MapPiece]) {
+        let top = y
+        for piece in pieces {
+            drawRow(piece)
+            y += Self.rowHeight
+        }
+        // A slot is a line along all rows that it holds, on both sides.
+        for (slot, rows) in slots(of: pieces) {
+            let (start, end) = (top + rows.lowerBound * Self.rowHeight, top + rows.upperBound * Self.rowHeight)
+            let lines = [Self.left + 2, Self.slotColumn - 14].map { "M\($0) \(start + 4)V\(end - 4)" }
+            canvas.path(lines.joined(), style: "slot")
+            canvas.text("slot \(slot)", x: Self.slotColumn, y: (start + end) / 2 + 4, size: 12, within: 150)
+        }
+    }
+
+    /// Draws a bar and the words behind it. The longest bar is that of the largest piece of the drawing; each halving shortens
+    /// it by as much.
+    private mutating func drawRow(_ piece: MapPiece) {
+        let bits = { (size: UInt64) in UInt64.bitWidth - size.leadingZeroBitCount }
+        let length = max(16, Self.barWidth * bits(piece.range.size) / max(8, bits(largest)))
+        canvas.path("M\(Self.columns[0].x) \(y)H\(Self.slotColumn - 20)", style: "line")
+        drawSwatch(style(of: piece), x: Self.bar, y: y + 4, width: length)
+        for column in Self.columns {
+            canvas.text(
+                column.words(piece), x: column.x, y: y + 15, size: 12, style: column.style, anchor: column.anchor,
+                within: column.width)
+        }
+        let (style, tooltip) = piece.kind == .unmapped ? ("veil", nil) : ("row", piece.tooltip)
+        canvas.rect(Self.left, y + 1, Self.right - Self.left, 20, style: style, tooltip: tooltip)
+    }
+
+    /// The slots of neighbours, with the places of those that share each.
+    private func slots(of pieces: [MapPiece]) -> [(slot: Int, pieces: Range<Int>)] {
+        var slots: [(slot: Int, pieces: Range<Int>)] = []
+        for (index, piece) in pieces.enumerated() {
+            guard let slot = piece.slot else { continue }
+            let joins = slots.last.map { $0.slot == slot && $0.pieces.upperBound == index } ?? false
+            let start = joins ? slots.removeLast().pieces.lowerBound : index
+            slots.append((slot, start..<index + 1))
+        }
+        return slots
+    }
+}
+
+// MARK: - Many pieces: a cell each
+
+extension MemoryMapSVG {
+    private static let (cellsPerRow, pitch, firstCell) = (64, 14, left + 120)
+
+    /// Draws bands of cells in the order of addresses. A band begins where the functions begin anew.
+    mutating func drawGrid(_ cells: [MapPiece]) {
+        var (starts, function) = ([0], "" as Substring)
+        for (index, piece) in cells.enumerated() where piece.kind != .unmapped {
+            if piece.function ?? "" < function { starts.append(index) }
+            function = piece.function ?? ""
+        }
+        // Where addresses do not follow the functions at all, bands say nothing.
+        if starts.count * 8 > cells.count { starts = [0] }
+        let slots = slots(of: cells).map(\.pieces)
+        for (start, end) in zip(starts, starts.dropFirst() + [cells.count]) where start < end {
+            drawBandHeading(cells[start..<end].filter { $0.kind != .unmapped })
+            for first in stride(from: start, to: end, by: Self.cellsPerRow) {
+                let row = first..<min(end, first + Self.cellsPerRow)
+                drawCells(row, of: cells, slots.filter(row.overlaps))
+            }
+            y += 4
+        }
+    }
+
+    /// Says what the pieces of a band have in common.
+    private mutating func drawBandHeading(_ pieces: [MapPiece]) {
+        let registers = Set(pieces.filter(\.kind.isHued).map(\.register)).sorted().joined(separator: ", ")
+        let functions = Figures.count(Set(pieces.compactMap(\.function)).count, "function")
+        let facts = (registers.isEmpty ? [] : ["\(registers) of \(functions)"]) + [Figures.size(pieces.totalSize)]
+        let words = Self.figures(of: pieces, behind: facts)
+        canvas.text(words, x: Self.firstCell, y: y + 13, size: 11, style: "q", within: 890)
+        y += 20
+    }
+
+    /// Draws a row of cells, slots as lines below them, the first address before them, and their functions behind them.
+    private mutating func drawCells(_ row: Range<Int>, of cells: [MapPiece], _ slots: [Range<Int>]) {
+        func x(_ index: Int) -> Int { Self.firstCell + (index - row.lowerBound) * Self.pitch }
+        for index in row where cells[index].kind == .unmapped {
+            drawSwatch("unmapped", x: x(index) - 2, y: y + 1, width: 0)
+        }
+        for index in row where cells[index].kind != .unmapped {
+            // Pieces of one function stand closer together than functions.
+            let inset = index > 0 && cells[index - 1].function == cells[index].function ? 0 : 2
+            canvas.rect(
+                x(index) + inset, y, Self.pitch - 1 - inset, 15, style: style(of: cells[index]),
+                tooltip: cells[index].tooltip)
+        }
+        // A slot that goes on in another row stands out at the end of this one.
+        let lines = slots.map { slot in
+            let start = slot.lowerBound < row.lowerBound ? x(row.lowerBound) - 6 : x(slot.lowerBound) + 2
+            let end = slot.upperBound > row.upperBound ? x(row.upperBound) + 6 : x(slot.upperBound) - 2
+            return "M\(start) \(y + 18)H\(end)"
+        }
+        canvas.path(lines.joined(), style: "slot")
+        let names = cells[row].compactMap(\.function)
+        let ends = names.prefix(1) + names.suffix(names.first == names.last ? 0 : 1)
+        let (address, foot) = ("\(cells[row.lowerBound].range.first)", y + 12)
+        let behind = x(row.lowerBound + Self.cellsPerRow) + 12
+        canvas.text(address, x: Self.firstCell - 10, y: foot, size: 10, style: "m q", anchor: .end, within: 110)
+        canvas.text(ends.joined(separator: " – "), x: behind, y: foot, size: 10, style: "m q", within: 150)
+        y += 24
+    }
+}
