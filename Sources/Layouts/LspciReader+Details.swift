@@ -80,7 +80,7 @@ extension LspciReader {
     /// Takes the region at `place`, which the rest of the line describes.
     private mutating func takeRegion(at place: ConfigDump.Region.Place, _ line: LineScanner) {
         var scanner = line
-        let name = place.number.map { "region \($0)" } ?? "the expansion ROM"
+        var name: String { place.number.map { "region \($0)" } ?? "the expansion ROM" }
         guard let region = scanner.region(at: place) else {
             let text = (place.number == nil ? scanner : line).text
             return problem("\(name) cannot be read: `\(text.prefix(60))`")
