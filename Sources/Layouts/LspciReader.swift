@@ -89,7 +89,7 @@ public struct LspciReader {
         new.name = header.text
         let parts = new.name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let rest = parts.dropFirst().first?.drop { $0 == " " } ?? ""
-        new.isBridge = parts[0].utf8.contains("bridge".utf8) || parts[0].utf8.contains("Bridge".utf8)
+        new.isBridge = ["bridge", "Bridge"].contains(where: LineScanner(parts[0]).contains)
         // With -n and -nn there are numbers: `Ethernet controller [0200]: ... [8086:1572]`, or `0200: 8086:1572`.
         let code = Self.bracketed(parts[0]) ?? parts[0]
         if code.count == 4, let value = UInt32(code, radix: 16) {
