@@ -116,19 +116,13 @@ void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run, size); }
 
 int ckvm_run(int vcpu) { return result(ioctl(vcpu, KVM_RUN, 0)); }
 
-int ckvm_get_registers(int vcpu, struct kvm_regs *registers) { return result(ioctl(vcpu, KVM_GET_REGS, registers)); }
+int ckvm_get_registers(int vcpu, void *registers) { return result(ioctl(vcpu, KVM_GET_REGS, registers)); }
 
-int ckvm_set_registers(int vcpu, const struct kvm_regs *registers) {
-    return result(ioctl(vcpu, KVM_SET_REGS, registers));
-}
+int ckvm_set_registers(int vcpu, const void *registers) { return result(ioctl(vcpu, KVM_SET_REGS, registers)); }
 
-int ckvm_get_system_registers(int vcpu, struct kvm_sregs *registers) {
-    return result(ioctl(vcpu, KVM_GET_SREGS, registers));
-}
+int ckvm_get_system_registers(int vcpu, void *registers) { return result(ioctl(vcpu, KVM_GET_SREGS, registers)); }
 
-int ckvm_set_system_registers(int vcpu, const struct kvm_sregs *registers) {
-    return result(ioctl(vcpu, KVM_SET_SREGS, registers));
-}
+int ckvm_set_system_registers(int vcpu, const void *registers) { return result(ioctl(vcpu, KVM_SET_SREGS, registers)); }
 
 int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count) {
     struct kvm_cpuid2 *block = cpuid_block(count);

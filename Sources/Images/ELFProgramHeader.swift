@@ -19,30 +19,17 @@ struct ELFProgramHeader {
     let filesz: UInt64
     let memsz: UInt64
 
-    /// Reads the whole table, so that a file cut short is called that before any segment is looked at.
-    static func table(_ bytes: [UInt8], _ header: ELFHeader) throws(ImageError) -> [ELFProgramHeader] {
-        var table: [ELFProgramHeader] = []
-        for index in 0..<Int(header.phnum) {
-            table.append(try ELFProgramHeader(bytes, header, index: index))
-        }
-        return table
-    }
-
-    private init(_ bytes: [UInt8], _ header: ELFHeader, index: Int) throws(ImageError) {
-        let elfClass = header.elfClass
-        let size = Int(elfClass.programHeaderSize)
+    init(_ bytes: [UInt8], _ header: ELFHeader, index: Int) throws(ImageError) {
+        let size = Int(header.programHeaderSize)
         let (start, overflow) = header.phoff.addingReportingOverflow(UInt64(index * size))
-        var reader = try ByteReader(bytes, .programHeader(index), at: overflow ? .max : start, count: size)
-
+        let part = try FilePart(bytes, .programHeader(index), at: overflow ? .max : start, count: size)
+        // Behind the type all are as wide as addresses: p_flags fills the gap in the 64-bit header, and ends the 32-bit one.
+        func field(_ number: Int) -> UInt64 {
+            part.address(at: number * (header.is64 ? 8 : 4), is64: header.is64)
+        }
         self.index = index
-        type = SegmentType(rawValue: try reader.read(UInt32.self))
-        // p_flags stands here in the 64-bit header, and near the end of the 32-bit one.
-        if elfClass == .elf64 { try reader.skip(MemoryLayout<UInt32>.size) }
-        offset = try reader.readWord(elfClass)
-        vaddr = try reader.readWord(elfClass)
-        paddr = try reader.readWord(elfClass)
-        filesz = try reader.readWord(elfClass)
-        memsz = try reader.readWord(elfClass)
+        type = SegmentType(rawValue: part[0])
+        (offset, vaddr, paddr, filesz, memsz) = (field(1), field(2), field(3), field(4), field(5))
     }
 
     /// What it loads from a file of `fileSize` bytes, in an address space that ends at `highest`.
@@ -53,16 +40,12 @@ struct ELFProgramHeader {
         guard let range = GuestRange(first: GuestAddress(paddr), size: memsz), range.last.rawValue <= highest else {
             throw .segmentWraps(index: index, paddr: paddr, memsz: memsz, highest: highest)
         }
-        return Segment(range: range, bytes: try fileBytes(fileSize: fileSize))
-    }
-
-    private func fileBytes(fileSize: Int) throws(ImageError) -> Range<Int> {
         // Linkers let the offset of a segment without file bytes point anywhere.
-        guard filesz > 0 else { return 0..<0 }
+        guard filesz > 0 else { return Segment(range: range, bytes: 0..<0) }
         let (end, overflow) = offset.addingReportingOverflow(filesz)
         guard !overflow, end <= UInt64(fileSize) else {
             throw .segmentPastEndOfFile(index: index, offset: offset, filesz: filesz, fileSize: fileSize)
         }
-        return Int(offset)..<Int(end)
+        return Segment(range: range, bytes: Int(offset)..<Int(end))
     }
 }

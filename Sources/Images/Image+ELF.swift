@@ -5,34 +5,39 @@ extension Image {
     ///
     /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
     public static func elf(_ bytes: [UInt8]) throws(ImageError) -> Image {
-        try elf(bytes, as: .own)
+        try elf(bytes, isMultiboot: false)
     }
 
-    static func elf(_ bytes: [UInt8], as start: ELFHeader.Start) throws(ImageError) -> Image {
-        let header = try ELFHeader(bytes, as: start)
+    static func elf(_ bytes: [UInt8], isMultiboot: Bool) throws(ImageError) -> Image {
+        let header = try ELFHeader(bytes, isMultiboot: isMultiboot)
         let loads = try loadable(header, bytes)
-        let entry = try entryPoint(header, loads, start)
-        let segments = try inAddressOrder(loads.map(\.segment))
-        let isMultiboot = start == .multiboot
+        let entry = try entryPoint(header, loads, isMultiboot: isMultiboot)
+        let segments = loads.map(\.segment).sorted { $0.range.first < $1.range.first }
+        for (lower, upper) in zip(segments, segments.dropFirst()) where lower.range.overlaps(upper.range) {
+            throw .segmentsOverlap(lower.range, upper.range)
+        }
         return Image(
-            segments: segments, entry: entry, mode: isMultiboot ? .protected : header.mode,
-            format: isMultiboot ? .multiboot : header.format)
+            segments: segments, entry: entry, mode: header.is64 && !isMultiboot ? .long : .protected,
+            format: isMultiboot ? .multiboot : header.is64 ? .elf64 : .elf32)
     }
 
     private typealias Load = (header: ELFProgramHeader, segment: Segment)
 
     /// The segments that take memory, in the order of the file.
     private static func loadable(_ header: ELFHeader, _ bytes: [UInt8]) throws(ImageError) -> [Load] {
+        // The whole table first, so that a file cut short is called that before any segment is looked at.
+        var table: [ELFProgramHeader] = []
+        for index in 0..<Int(header.phnum) {
+            table.append(try ELFProgramHeader(bytes, header, index: index))
+        }
         var loads: [Load] = []
-        for programHeader in try ELFProgramHeader.table(bytes, header) {
+        for programHeader in table {
             switch programHeader.type {
             case .load where programHeader.memsz > 0:
                 let segment = try programHeader.segment(fileSize: bytes.count, highest: header.highestAddress)
                 loads.append((programHeader, segment))
-            case .interp, .dynamic:
-                throw .needsDynamicLoader(index: programHeader.index)
-            case .load, nil:
-                continue
+            case .interp, .dynamic: throw .needsDynamicLoader(index: programHeader.index)
+            case .load, nil: continue
             }
         }
         guard !loads.isEmpty else { throw .nothingToLoad }
@@ -42,7 +47,7 @@ extension Image {
     /// Where `e_entry` lies in guest-physical memory. Kernels that multiboot starts without paging, though they are linked high,
     /// may give it as a physical address.
     private static func entryPoint(
-        _ header: ELFHeader, _ loads: [Load], _ start: ELFHeader.Start
+        _ header: ELFHeader, _ loads: [Load], isMultiboot: Bool
     ) throws(ImageError) -> GuestAddress {
         for load in loads {
             let (offset, isBelow) = header.entry.subtractingReportingOverflow(load.header.vaddr)
@@ -51,16 +56,7 @@ extension Image {
             }
         }
         let entry = GuestAddress(header.entry)
-        if start == .multiboot, loads.contains(where: { $0.segment.range.contains(entry) }) { return entry }
+        if isMultiboot, loads.contains(where: { $0.segment.range.contains(entry) }) { return entry }
         throw .entryOutsideSegments(entry: header.entry)
-    }
-
-    /// The segments sorted, once it is sure that no two share memory.
-    private static func inAddressOrder(_ segments: [Segment]) throws(ImageError) -> [Segment] {
-        let ordered = segments.sorted { $0.range.first < $1.range.first }
-        for (lower, upper) in zip(ordered, ordered.dropFirst()) where lower.range.overlaps(upper.range) {
-            throw .segmentsOverlap(lower.range, upper.range)
-        }
-        return ordered
     }
 }

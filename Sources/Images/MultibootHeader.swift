@@ -34,67 +34,52 @@ struct MultibootHeader {
 
     /// Reads the header of a file, or throws why it has none that can be met.
     init(_ bytes: [UInt8]) throws(ImageError) {
-        switch Self.search(bytes, from: 0, to: Self.searched) {
-        case .found(let offset): try self.init(bytes, at: offset)
-        case .wrongChecksum(let offset, let checksum, let expected):
-            throw .multiboot(.wrongChecksum(offset: offset, checksum: checksum, expected: expected))
-        case .absent:
-            guard case .found(let offset) = Self.search(bytes, from: Self.searched - Self.size + 4, to: bytes.count)
-            else {
-                throw .multiboot(.noHeader)
-            }
-            throw .multiboot(.headerTooFar(offset: offset))
+        guard let found = Self.search(bytes, from: 0, to: Self.searched) else {
+            let late = Self.search(bytes, from: Self.searched - Self.size + 4, to: bytes.count)
+            guard let late, late.checksum == late.expected else { throw .multiboot(.noHeader) }
+            throw .multiboot(.headerTooFar(offset: late.offset))
         }
-    }
-
-    private init(_ bytes: [UInt8], at offset: Int) throws(ImageError) {
-        var reader = try ByteReader(bytes, .multibootHeader, at: UInt64(offset), count: Self.size)
-        _ = try reader.read(UInt32.self)  // magic
-        let flags = try reader.read(UInt32.self)
+        offset = found.offset
+        guard found.checksum == found.expected else {
+            throw .multiboot(.wrongChecksum(offset: offset, checksum: found.checksum, expected: found.expected))
+        }
+        let flags = found.flags
         if flags & Flags.unknownRequirements != 0 {
             throw .multiboot(.unknownRequirements(flags: flags, bits: flags & Flags.unknownRequirements))
         }
         guard flags & Flags.videoMode == 0 else { throw .multiboot(.videoMode(flags: flags)) }
-        self.offset = offset
         guard flags & Flags.hasAddresses != 0 else {
             addresses = nil
             return
         }
         guard offset + Self.sizeWithAddresses <= Self.searched else { throw .multiboot(.headerTooFar(offset: offset)) }
-        var fields = try ByteReader(bytes, .multibootHeader, at: UInt64(offset), count: Self.sizeWithAddresses)
-        try fields.skip(Self.size)
+        let header = try FilePart(bytes, .multibootHeader, at: UInt64(offset), count: Self.sizeWithAddresses)
         addresses = Addresses(
-            headerAddr: try fields.read(UInt32.self), loadAddr: try fields.read(UInt32.self),
-            loadEndAddr: try fields.read(UInt32.self), bssEndAddr: try fields.read(UInt32.self),
-            entryAddr: try fields.read(UInt32.self))
+            headerAddr: header[12], loadAddr: header[16], loadEndAddr: header[20], bssEndAddr: header[24],
+            entryAddr: header[28])
     }
 
     /// Whether a file has the magic number where a header would be: a wrong checksum behind it is an error, not another format.
     static func isAnnounced(in bytes: [UInt8]) -> Bool {
-        if case .absent = search(bytes, from: 0, to: searched) { false } else { true }
+        search(bytes, from: 0, to: searched) != nil
     }
 
-    private enum Finding {
-        case absent
-        case found(offset: Int)
-        case wrongChecksum(offset: Int, checksum: UInt32, expected: UInt32)
-    }
+    /// A place with the magic number; `expected` is the checksum with which the three fields sum up to 0.
+    private typealias Candidate = (offset: Int, flags: UInt32, checksum: UInt32, expected: UInt32)
 
     /// The first header whose checksum is right, at a multiple of 4 bytes; else the first magic number.
-    private static func search(_ bytes: [UInt8], from start: Int, to end: Int) -> Finding {
-        func word(_ offset: Int) -> UInt32 {
-            bytes[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+    private static func search(_ bytes: [UInt8], from start: Int, to end: Int) -> Candidate? {
+        var first: Candidate?
+        for offset in stride(from: start, through: min(end, bytes.count) - size, by: 4)
+        where bytes[offset] == UInt8(truncatingIfNeeded: magic) {
+            guard let header = try? FilePart(bytes, .multibootHeader, at: UInt64(offset), count: size),
+                header[0] == magic
+            else { continue }
+            let flags: UInt32 = header[4]
+            let candidate = Candidate(offset, flags, header[8], 0 &- magic &- flags)
+            if candidate.checksum == candidate.expected { return candidate }
+            first = first ?? candidate
         }
-        var finding = Finding.absent
-        for offset in stride(from: start, through: min(end, bytes.count) - size, by: 4) {
-            guard bytes[offset] == UInt8(truncatingIfNeeded: magic), word(offset) == magic else { continue }
-            // The three sum up to 0.
-            let expected = 0 &- magic &- word(offset + 4)
-            if word(offset + 8) == expected { return .found(offset: offset) }
-            if case .absent = finding {
-                finding = .wrongChecksum(offset: offset, checksum: word(offset + 8), expected: expected)
-            }
-        }
-        return finding
+        return first
     }
 }

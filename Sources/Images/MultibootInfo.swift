@@ -42,7 +42,9 @@ public struct MultibootInfo: Equatable, Sendable {
         }
         let map = Self.memoryMap(ram)
         let strings = [commandLine, Array("swiftlet".utf8)] + modules.map(\.string)
-        let size = Block.size(modules: modules.count, mapEntries: map.count, strings: strings)
+        let size = UInt64(
+            Block.mapOffset(modules: modules.count) + map.count * Block.mapEntrySize
+                + strings.reduce(0) { $0 + $1.count + 1 })
         // Where a PC has its ROMs first: the memory map says that it is taken, so that no allocator puts anything there.
         guard
             let address = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended) ?? memory.take(
@@ -51,14 +53,9 @@ public struct MultibootInfo: Equatable, Sendable {
         else {
             throw .noRoom(what: "the boot information", size: size)
         }
-        var block = Block(address: address, modules: modules.count, mapEntries: map.count)
-        block.setMemory(lowRAM: ram.low, map: map)
-        block.setStrings(commandLine: strings[0], loader: strings[1])
-        for (index, module) in modules.enumerated() {
-            block.setModule(index, at: addresses[index], size: UInt64(module.size), string: module.string)
-        }
         self.address = GuestAddress(address)
-        bytes = block.bytes
+        let ranges = zip(addresses, modules).map { (start: $0, end: $0 + UInt64($1.size)) }
+        bytes = Block.bytes(at: address, lowRAM: ram.low, map: map, modules: ranges, strings: strings)
         moduleAddresses = addresses.map { GuestAddress($0) }
     }
 
@@ -118,101 +115,52 @@ private struct FreeMemory {
 }
 
 /// The information structure, and behind it what it points to: modules, memory map, strings.
-private struct Block {
-    private(set) var bytes: [UInt8]
-    private let address: UInt64
-    private let modules: Int
-    private let mapEntries: Int
-
+private enum Block {
     /// Bytes of the structure with all that version 0.6.96 has (3.3), rounded up.
     private static let structureSize = 128
     private static let moduleSize = 16
-    private static let mapEntrySize = 24
+    static let mapEntrySize = 24
 
-    /// Offsets of the fields.
-    private enum Field {
-        static let flags = 0
-        static let memLower = 4
-        static let memUpper = 8
-        static let cmdline = 16
-        static let modsCount = 20
-        static let modsAddr = 24
-        static let mmapLength = 44
-        static let mmapAddr = 48
-        static let bootLoaderName = 64
+    static func mapOffset(modules: Int) -> Int {
+        structureSize + modules * moduleSize
     }
 
-    private enum Flags {
-        static let memory: UInt32 = 1 << 0
-        static let cmdline: UInt32 = 1 << 2
-        static let modules: UInt32 = 1 << 3
-        static let mmap: UInt32 = 1 << 6
-        static let bootLoaderName: UInt32 = 1 << 9
-    }
-
-    static func size(modules: Int, mapEntries: Int, strings: [[UInt8]]) -> UInt64 {
-        UInt64(
-            structureSize + modules * moduleSize + mapEntries * mapEntrySize
-                + strings.reduce(0) { $0 + $1.count + 1 })
-    }
-
-    init(address: UInt64, modules: Int, mapEntries: Int) {
-        self.address = address
-        self.modules = modules
-        self.mapEntries = mapEntries
-        let size = Self.size(modules: modules, mapEntries: mapEntries, strings: [])
-        bytes = [UInt8](repeating: 0, count: Int(size))
-        set(
-            Flags.memory | Flags.cmdline | Flags.modules | Flags.mmap | Flags.bootLoaderName, at: Field.flags)
-        set(UInt32(modules), at: Field.modsCount)
-        set(pointer(to: Self.structureSize), at: Field.modsAddr)
-        set(UInt32(mapEntries * Self.mapEntrySize), at: Field.mmapLength)
-        set(pointer(to: mapOffset), at: Field.mmapAddr)
-    }
-
-    private var mapOffset: Int { Self.structureSize + modules * Self.moduleSize }
-
-    /// `mem_lower` and `mem_upper` are in KiB from 0 and from 1 MiB on.
-    mutating func setMemory(lowRAM: UInt64, map: [MultibootInfo.MapEntry]) {
-        set(UInt32(min(lowRAM, BootMemory.conventionalEnd) >> 10), at: Field.memLower)
+    /// The bytes for `address`; of the strings the first is the command line, the second the loader's name, and each module
+    /// has one.
+    static func bytes(
+        at address: UInt64, lowRAM: UInt64, map: [MultibootInfo.MapEntry], modules: [(start: UInt64, end: UInt64)],
+        strings: [[UInt8]]
+    ) -> [UInt8] {
+        func pointer(to offset: Int) -> UInt32 { UInt32(truncatingIfNeeded: address + UInt64(offset)) }
+        let mapOffset = mapOffset(modules: modules.count)
+        var end = mapOffset + map.count * mapEntrySize
+        let pointers = strings.map { string in
+            defer { end += string.count + 1 }
+            return pointer(to: end)
+        }
         let upper = lowRAM > BootMemory.extended ? lowRAM - BootMemory.extended : 0
-        set(UInt32(truncatingIfNeeded: upper >> 10), at: Field.memUpper)
-        for (index, entry) in map.enumerated() {
-            let offset = mapOffset + index * Self.mapEntrySize
-            // Its size without this field.
-            set(UInt32(Self.mapEntrySize - 4), at: offset)
-            set(entry.base, at: offset + 4)
-            set(entry.length, at: offset + 12)
-            set(UInt32(entry.isFree ? 1 : 2), at: offset + 20)
+        var words = [UInt32](repeating: 0, count: structureSize / 4)
+        words[0] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9  // flags: each of the fields below is there
+        words[1] = UInt32(min(lowRAM, BootMemory.conventionalEnd) >> 10)  // mem_lower, KiB from 0 on
+        words[2] = UInt32(truncatingIfNeeded: upper >> 10)  // mem_upper, KiB from 1 MiB on
+        words[4] = pointers[0]  // cmdline
+        words[5] = UInt32(modules.count)  // mods_count
+        words[6] = pointer(to: structureSize)  // mods_addr
+        words[11] = UInt32(map.count * mapEntrySize)  // mmap_length
+        words[12] = pointer(to: mapOffset)  // mmap_addr
+        words[16] = pointers[1]  // boot_loader_name
+        for (module, string) in zip(modules, pointers.dropFirst(2)) {
+            words += [UInt32(truncatingIfNeeded: module.start), UInt32(truncatingIfNeeded: module.end), string, 0]
         }
-    }
-
-    mutating func setStrings(commandLine: [UInt8], loader: [UInt8]) {
-        set(append(commandLine), at: Field.cmdline)
-        set(append(loader), at: Field.bootLoaderName)
-    }
-
-    mutating func setModule(_ index: Int, at start: UInt64, size: UInt64, string: [UInt8]) {
-        let offset = Self.structureSize + index * Self.moduleSize
-        set(UInt32(truncatingIfNeeded: start), at: offset)
-        set(UInt32(truncatingIfNeeded: start + size), at: offset + 4)
-        set(append(string), at: offset + 8)
-    }
-
-    /// Puts a string behind everything; its address.
-    private mutating func append(_ string: [UInt8]) -> UInt32 {
-        let offset = bytes.count
-        bytes += string + [0]
-        return pointer(to: offset)
-    }
-
-    private func pointer(to offset: Int) -> UInt32 {
-        UInt32(truncatingIfNeeded: address + UInt64(offset))
-    }
-
-    private mutating func set<Value: FixedWidthInteger>(_ value: Value, at offset: Int) {
-        for byte in 0..<MemoryLayout<Value>.size {
-            bytes[offset + byte] = UInt8(truncatingIfNeeded: value >> (8 * Value(byte)))
+        for entry in map {
+            // Its size without this field, then two fields of 64 bits, and its type.
+            words.append(UInt32(mapEntrySize - 4))
+            for value in [entry.base, entry.length] {
+                words += [UInt32(truncatingIfNeeded: value), UInt32(truncatingIfNeeded: value >> 32)]
+            }
+            words.append(entry.isFree ? 1 : 2)
         }
+        let bytes = words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+        return bytes + strings.flatMap { $0 + [0] }
     }
 }

@@ -1,3 +1,5 @@
+// KVM fills and reads these structures in place: their fields are those of the kernel's structures, in the same order.
+
 /// The general registers (`struct kvm_regs`).
 public struct GeneralRegisters: Equatable, Sendable {
     public var rax: UInt64 = 0
@@ -24,37 +26,55 @@ public struct GeneralRegisters: Equatable, Sendable {
 }
 
 /// A segment register with its hidden part (`struct kvm_segment`; SDM volume 3A, 3.4.3).
-public struct SegmentRegister: Equatable, Sendable {
+public struct SegmentRegister: Sendable {
     public var base: UInt64 = 0
     /// In bytes, whatever the granularity.
     public var limit: UInt32 = 0
     public var selector: UInt16 = 0
     public var type: UInt8 = 0
-    public var isPresent = false
+    @ByteFlag public var isPresent
     public var privilegeLevel: UInt8 = 0
     /// D/B: 32-bit operands and addresses.
-    public var is32Bit = false
+    @ByteFlag public var is32Bit
     /// S: code or data, not a system segment.
-    public var isCodeOrData = false
+    @ByteFlag public var isCodeOrData
     /// L: 64-bit code.
-    public var is64Bit = false
+    @ByteFlag public var is64Bit
     /// G: the limit was given in pages.
-    public var hasPageGranularity = false
+    @ByteFlag public var hasPageGranularity
+    private var available: UInt8 = 0
+    // KVM takes a segment that is not present for unusable, whatever stands here.
+    private var unusable: UInt8 = 0
+    private var padding: UInt8 = 0
+
+    public init() {}
+}
+
+/// A flag that takes a byte, whichever byte the kernel puts there.
+@propertyWrapper
+public struct ByteFlag: Sendable {
+    private var byte: UInt8 = 0
+
+    public var wrappedValue: Bool {
+        get { byte != 0 }
+        set { byte = newValue ? 1 : 0 }
+    }
 
     public init() {}
 }
 
 /// Where the GDT or IDT lies (`struct kvm_dtable`).
-public struct DescriptorTable: Equatable, Sendable {
+public struct DescriptorTable: Sendable {
     public var base: UInt64 = 0
     /// The last byte's offset.
     public var limit: UInt16 = 0
+    private var padding: [3 of UInt16] = .init(repeating: 0)
 
     public init() {}
 }
 
 /// Segments, tables and control registers (`struct kvm_sregs`).
-public struct SystemRegisters: Equatable, Sendable {
+public struct SystemRegisters: Sendable {
     public var cs = SegmentRegister()
     public var ds = SegmentRegister()
     public var es = SegmentRegister()
@@ -72,6 +92,8 @@ public struct SystemRegisters: Equatable, Sendable {
     public var cr8: UInt64 = 0
     public var efer: UInt64 = 0
     public var apicBase: UInt64 = 0
+    /// A bit for each external interrupt that is pending.
+    var interrupts: [4 of UInt64] = .init(repeating: 0)
 
     public init() {}
 }

@@ -14,6 +14,12 @@ public struct VirtualCPU: ~Copyable, Sendable {
     private nonisolated(unsafe) let run: UnsafeMutablePointer<kvm_run>
 
     init(descriptor: consuming Descriptor, id: UInt32, runSize: Int) throws(KVMError) {
+        precondition(
+            MemoryLayout<GeneralRegisters>.size == MemoryLayout<kvm_regs>.size
+                && MemoryLayout<SystemRegisters>.size == MemoryLayout<kvm_sregs>.size
+                && MemoryLayout<SystemRegisters>.offset(of: \.apicBase)
+                    == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
+        )
         var error: Int32 = 0
         // SAFETY: the call maps a new region, or returns NULL and sets `error`.
         guard let run = unsafe ckvm_map_run(descriptor.number, runSize, &error) else {
@@ -99,33 +105,32 @@ public struct VirtualCPU: ~Copyable, Sendable {
 }
 
 extension VirtualCPU {
+    // SAFETY: of these four calls, each moves as many bytes as its structure has; `init` checks that both sides agree on them.
+
     /// `KVM_GET_REGS`.
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
-        var registers = kvm_regs()
-        // SAFETY: the call fills the structure.
+        var registers = GeneralRegisters()
         _ = try check(unsafe ckvm_get_registers(descriptor.number, &registers), "KVM_GET_REGS", "vCPU \(id)")
-        return GeneralRegisters(registers)
+        return registers
     }
 
     /// `KVM_SET_REGS`.
     public borrowing func setGeneralRegisters(_ registers: GeneralRegisters) throws(KVMError) {
-        var registers = registers.ckvm
-        // SAFETY: the call reads the structure.
+        var registers = registers
         _ = try check(unsafe ckvm_set_registers(descriptor.number, &registers), "KVM_SET_REGS", "vCPU \(id)")
     }
 
     /// `KVM_GET_SREGS`.
     public borrowing func systemRegisters() throws(KVMError) -> SystemRegisters {
-        var registers = kvm_sregs()
-        // SAFETY: the call fills the structure.
+        var registers = SystemRegisters()
         _ = try check(unsafe ckvm_get_system_registers(descriptor.number, &registers), "KVM_GET_SREGS", "vCPU \(id)")
-        return SystemRegisters(registers)
+        return registers
     }
 
     /// `KVM_SET_SREGS`; drops any interrupt that is pending.
     public borrowing func setSystemRegisters(_ registers: SystemRegisters) throws(KVMError) {
-        var registers = registers.ckvm
-        // SAFETY: the call reads the structure.
+        var registers = registers
+        registers.interrupts = .init(repeating: 0)
         _ = try check(unsafe ckvm_set_system_registers(descriptor.number, &registers), "KVM_SET_SREGS", "vCPU \(id)")
     }
 

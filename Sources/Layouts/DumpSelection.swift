@@ -4,35 +4,8 @@ public import PCI
 public struct DumpSelection: Sendable {
     /// A region whose size the dump may not tell.
     public struct Place: Hashable, Sendable {
-        public enum Region: Hashable, Sendable {
-            case register(BaseAddressRegister)
-            /// A BAR of each virtual function.
-            case virtual(Int)
-        }
-
         public let function: DomainAddress
-        public let region: Region
-
-        public init(function: DomainAddress, region: Region) {
-            self.function = function
-            self.region = region
-        }
-
-        /// Reads `01:00.0/2`, `01:00.0/rom` and, of its virtual functions, `01:00.0/vf2`.
-        public init?(text: String) {
-            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-            guard parts.count == 2, let function = DomainAddress(text: String(parts[0])) else { return nil }
-            self.function = function
-            if parts[1] == "rom" {
-                region = .register(.rom)
-            } else if let number = Int(parts[1]), (0..<6).contains(number) {
-                region = .register(.bar(number))
-            } else if parts[1].hasPrefix("vf"), let number = Int(parts[1].dropFirst(2)), (0..<6).contains(number) {
-                region = .virtual(number)
-            } else {
-                return nil
-            }
-        }
+        public let region: ConfigDump.Region.Place
     }
 
     /// These functions only; all where it is empty.
@@ -61,11 +34,23 @@ public struct DumpSelection: Sendable {
 }
 
 extension DumpSelection.Place: CustomStringConvertible {
+    /// `01:00.0/2`, `01:00.0/rom` and, of its virtual functions, `01:00.0/vf2`.
     public var description: String {
         switch region {
         case .register(.bar(let number)): "\(function)/\(number)"
         case .register(.rom): "\(function)/rom"
         case .virtual(let number): "\(function)/vf\(number)"
         }
+    }
+
+    /// Reads what `description` writes.
+    public init?(text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let function = DomainAddress(text: String(parts[0])) else { return nil }
+        let regions =
+            (0..<6).flatMap { [ConfigDump.Region.Place.register(.bar($0)), .virtual($0)] } + [.register(.rom)]
+        let places = regions.map { DumpSelection.Place(function: function, region: $0) }
+        guard let place = places.first(where: { "\($0)".hasSuffix("/" + parts[1]) }) else { return nil }
+        self = place
     }
 }

@@ -2,57 +2,67 @@ public import PCI
 
 /// A function as a dump of a real machine shows it, before anybody knows whether it can be had.
 public struct DumpedFunction: Hashable, Sendable {
-    /// Memory or ports of a function; how large they are is not in every dump.
-    public struct Region: Hashable, Sendable {
-        public var kind: BARDescription.Kind
-        public var isPrefetchable = false
-        /// In bytes.
-        public var size: UInt64?
-        /// Where it lies on that machine; zero where it has no address.
-        public var base: UInt64 = 0
-
-        public init(kind: BARDescription.Kind, isPrefetchable: Bool = false, size: UInt64? = nil, base: UInt64 = 0) {
-            self.kind = kind
-            self.isPrefetchable = isPrefetchable
-            self.size = size
-            self.base = base
-        }
-    }
-
-    public var address: DomainAddress
+    public let address: DomainAddress
     /// What the dump calls it: `Ethernet controller: ...`; empty where it has no names.
     public var name = ""
     /// The line on which it begins, counted from 1; nil where it does not come from lines.
-    public var line: Int?
+    public let line: Int?
     public var isBridge = false
     public var vendorID: UInt16?
     public var deviceID: UInt16?
     public var classCode: UInt32?
-    public var regions: [BaseAddressRegister: Region] = [:]
+    /// By their places, which they also name themselves.
+    public var regions: [ConfigDump.Region.Place: ConfigDump.Region] = [:]
     public var msix: MSIXDescription?
     public var msiVectors: Int?
     public var virtualFunctions: ConfigDump.VirtualFunctions?
-    /// What each virtual function has, by the number of its BAR.
-    public var virtualRegions: [Int: Region] = [:]
-    /// Why the function cannot be counted.
-    public var problems: [DumpWarning.Reason] = []
-    /// What is known to be missing in the count.
-    public var remarks: [DumpWarning.Reason] = []
+    /// Whether whoever made the dump was not allowed to see the capabilities.
+    public var hidesCapabilities = false
+    /// The first reason why the function cannot be counted.
+    public private(set) var problem: DumpWarning.Reason?
 
-    public init(address: DomainAddress, line: Int? = nil) {
+    init(address: DomainAddress, line: Int? = nil) {
         self.address = address
         self.line = line
     }
 
+    /// Notes why the function cannot be counted, and the line that shows it if it is not the function's first one.
     mutating func problem(_ text: String, line: Int? = nil) {
-        problems.append(DumpWarning.Reason(line: line, text: text))
+        if problem == nil { problem = DumpWarning.Reason(line: line ?? self.line, text: text) }
     }
 
-    mutating func remark(_ text: String) {
-        remarks.append(DumpWarning.Reason(line: line, text: text))
+    /// Takes all that configuration space tells. The sizes of BARs are not in there.
+    mutating func take(_ config: ConfigDump) {
+        take(identityOf: config)
+        guard !isBridge else { return }
+        take(config.bars)
+        if let base = config.romBase {
+            take([ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base)])
+        }
+        if config.lacksCapabilities {
+            hidesCapabilities = true
+        } else {
+            take(capabilitiesOf: config)
+        }
     }
 
-    static let hiddenCapabilities = "its capabilities are hidden, so it is counted without MSI-X: look at it as root"
+    mutating func take(identityOf config: ConfigDump) {
+        isBridge = config.isBridge ?? isBridge
+        vendorID = config.vendorID
+        deviceID = config.deviceID
+        classCode = config.classCode
+    }
+
+    mutating func take(capabilitiesOf config: ConfigDump) {
+        msix = config.msix
+        msiVectors = config.msiVectors
+        virtualFunctions = config.virtualFunctions
+        take(config.enhancedRegions)
+    }
+
+    private mutating func take(_ found: [ConfigDump.Region]) {
+        for region in found { regions[region.place] = region }
+    }
 }
 
 /// Something in a dump that is not as it should be, and what became of it.
@@ -68,10 +78,10 @@ public struct DumpWarning: Hashable, Sendable {
     public let isSkipped: Bool
     public let reason: Reason
 
-    public init(_ text: String, line: Int? = nil, function: DomainAddress? = nil, isSkipped: Bool = false) {
+    init(_ reason: Reason, function: DomainAddress? = nil, isSkipped: Bool = false) {
         self.function = function
         self.isSkipped = isSkipped
-        reason = Reason(line: line, text: text)
+        self.reason = reason
     }
 }
 
@@ -86,20 +96,20 @@ extension DumpWarning: CustomStringConvertible {
 /// What a reader found.
 public struct Dump: Sendable {
     /// In the order of the dump; no two at one address.
-    public internal(set) var functions: [DumpedFunction] = []
-    public internal(set) var warnings: [DumpWarning] = []
-
-    public init() {}
+    public private(set) var functions: [DumpedFunction] = []
+    public private(set) var warnings: [DumpWarning] = []
+    private var addresses = Set<DomainAddress>()
 
     /// Adds a function, unless there is one at its address already.
-    mutating func append(_ function: DumpedFunction, seen: inout Set<DomainAddress>) {
-        guard seen.insert(function.address).inserted else {
-            warnings.append(
-                DumpWarning(
-                    "there is a function at this address already, and the first is taken", line: function.line,
-                    function: function.address))
-            return
+    mutating func append(_ function: DumpedFunction) {
+        guard addresses.insert(function.address).inserted else {
+            let text = "there is a function at this address already, and the first is taken"
+            return warn(text, line: function.line, function: function.address)
         }
         functions.append(function)
+    }
+
+    mutating func warn(_ text: String, line: Int? = nil, function: DomainAddress? = nil) {
+        warnings.append(DumpWarning(DumpWarning.Reason(line: line, text: text), function: function))
     }
 }

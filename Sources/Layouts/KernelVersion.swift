@@ -35,22 +35,11 @@ public struct SlotEra: Hashable, Sendable {
     /// The year of the change.
     public let year: Int?
     public let slots: Int
-    /// KVM's own, at the end of the table.
-    public let privateSlots: Int
-    /// Whether the table has room for all slots from the start, instead of growing with their use (since 5.7).
-    public let isFixedTable: Bool
-    /// Whether a slot has the 56 bytes and the index the 2 to which they were compacted in 2012.
-    public let isCompact: Bool
 
     public static let all = [
-        SlotEra(since: nil, year: nil, slots: 32, privateSlots: 4, isFixedTable: true, isCompact: false),
-        SlotEra(
-            since: KernelVersion(3, 9), year: 2012, slots: 125, privateSlots: 3, isFixedTable: true, isCompact: true),
-        SlotEra(
-            since: KernelVersion(4, 0), year: 2014, slots: 509, privateSlots: 3, isFixedTable: true, isCompact: true),
-        SlotEra(
-            since: KernelVersion(5, 12), year: 2021, slots: 32764, privateSlots: 3, isFixedTable: false,
-            isCompact: true),
+        SlotEra(since: nil, year: nil, slots: 32), SlotEra(since: KernelVersion(3, 9), year: 2012, slots: 125),
+        SlotEra(since: KernelVersion(4, 0), year: 2014, slots: 509),
+        SlotEra(since: KernelVersion(5, 12), year: 2021, slots: 32764),
     ]
 
     /// The era of a kernel.
@@ -62,10 +51,12 @@ public struct SlotEra: Hashable, Sendable {
         since.map { "\($0)" } ?? "before 3.9"
     }
 
-    /// Bytes of the table that holds `count` slots, in the accounting of 2012; a fixed one takes them for all it could hold.
+    /// Bytes of the table that holds `count` slots, in the accounting of 2012, when it was compacted. Up to 5.7 a table has room
+    /// for all slots from the start, instead of growing with their use.
     public func tableBytes(for count: Int) -> Int {
-        Footprint.fixedTableBytes(
-            slots: isFixedTable ? slots : min(count, slots), privateSlots: privateSlots,
+        let isCompact = since != nil
+        return Footprint.fixedTableBytes(
+            slots: slots <= 509 ? slots : min(count, slots), privateSlots: isCompact ? 3 : 4,
             slotBytes: isCompact ? 56 : 64, indexBytes: isCompact ? 2 : 4)
     }
 }

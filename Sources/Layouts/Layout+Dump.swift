@@ -7,10 +7,10 @@ extension Layout {
     public static func read(
         _ dump: Dump, name: String, selection: DumpSelection = DumpSelection()
     ) throws(LayoutError) -> (layout: Layout, warnings: [DumpWarning]) {
-        let unknown = selection.unknown(among: Set(dump.functions.map(\.address)))
+        let known = Set(dump.functions.map(\.address))
+        let unknown = selection.unknown(among: known)
         guard unknown.isEmpty else { throw .unknownFunctions(unknown) }
-        var builder = DumpBuilder(selection: selection, taken: Set(dump.functions.map(\.address)))
-        builder.warnings = dump.warnings
+        var builder = DumpBuilder(selection: selection, taken: known, warnings: dump.warnings)
         for function in dump.functions where !function.isBridge && selection.takes(function.address) {
             builder.add(function)
         }
@@ -37,30 +37,17 @@ extension Layout {
     /// free.
     private static func place(_ functions: [Function]) throws(LayoutError) -> [Function] {
         let sorted = functions.sorted { $0.source < $1.source }
-        let lowest = sorted.first?.source.domain
-        func device(_ function: Function) -> Int { Int(function.source.function.requesterID >> 3) }
-        var isUsed = [Bool](repeating: false, count: 1 << 13)
-        for function in sorted where function.source.domain == lowest && function.source.function.function == 0 {
-            isUsed[device(function)] = true
-        }
-        let used = isUsed
+        let lowest = sorted.filter { $0.source.domain == sorted[0].source.domain }.map(\.source.function)
+        let kept = Set(lowest.filter { $0.function == 0 }.map { $0.requesterID >> 3 })
+        var free = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }.makeIterator()
         var placed: [Function] = []
-        var next: UInt16 = 0
-        var isFull = false
-        for var function in sorted {
-            if function.source.domain == lowest, used[device(function)] {
-                function.address = function.source.function
+        for (number, var function) in sorted.enumerated() {
+            if number < lowest.count, kept.contains(lowest[number].requesterID >> 3) {
+                function.address = lowest[number]
+            } else if let address = free.next() {
+                function.address = FunctionAddress(requesterID: address)
             } else {
-                if next % 8 == 0 {
-                    guard !isFull, let free = isUsed.firstIndex(of: false) else {
-                        throw .tooManyFunctions(first: function.source.function, count: sorted.count)
-                    }
-                    isUsed[free] = true
-                    next = UInt16(free * 8)
-                }
-                function.address = FunctionAddress(requesterID: next)
-                isFull = next == .max
-                next &+= 1
+                throw .tooManyFunctions(first: function.source.function, count: sorted.count)
             }
             placed.append(function)
         }
@@ -73,126 +60,116 @@ private struct DumpBuilder {
     let selection: DumpSelection
     /// The addresses in the dump, where no virtual function has to be thought up.
     let taken: Set<DomainAddress>
+    var warnings: [DumpWarning]
     var found: [Layout.Function] = []
-    var warnings: [DumpWarning] = []
-
-    init(selection: DumpSelection, taken: Set<DomainAddress>) {
-        self.selection = selection
-        self.taken = taken
-    }
 
     mutating func add(_ function: DumpedFunction) {
-        for remark in function.remarks {
-            warnings.append(DumpWarning(remark.text, line: remark.line, function: function.address))
+        if function.hidesCapabilities {
+            warn("its capabilities are hidden, so it is counted without MSI-X: look at it as root", of: function)
         }
-        if let problem = function.problems.first {
-            return skip(function.address, problem.text, line: problem.line)
+        if let problem = function.problem {
+            warnings.append(DumpWarning(problem, function: function.address, isSkipped: true))
+            return
         }
-        guard let sizes = sizes(of: function) else { return }
-        var bars: [Int: BARDescription] = [:]
-        for (register, region) in function.regions {
-            guard case .bar(let number) = register, let size = sizes[register] else { continue }
-            bars[number] = region.bar(number, size: size, hasNext: function.regions[.bar(number + 1)] != nil)
-        }
+        let sized = sized(function.regions.filter { !$0.key.isVirtual }, of: function)
+        if let lack = sized.lack { return warn(lack, of: function, isSkipped: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
-            classCode: function.classCode ?? 0xff0000, bars: bars, romSize: sizes[.rom],
+            classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
             msiVectors: function.msiVectors, msix: function.msix)
         description.addDoorbell()
-        append(description, source: function.address, name: function.name, line: function.line)
+        append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
     }
 
-    /// How large everything is; nil where that is not known, after the function has been skipped.
-    private mutating func sizes(of function: DumpedFunction) -> [BaseAddressRegister: UInt64]? {
-        var sizes: [BaseAddressRegister: UInt64] = [:]
-        var missing: [String] = []
-        for (register, region) in function.regions.sorted(by: { $0.key < $1.key }) {
-            let place = DumpSelection.Place(function: function.address, region: .register(register))
-            if let size = selection.sizes[place] ?? region.size ?? region.mostPorts {
-                sizes[register] = size
-            } else {
-                missing.append(Self.lacking(place, "\(register)", region))
-            }
-        }
-        guard missing.isEmpty else {
-            skip(function.address, Self.lacksSizes(missing), line: function.line)
-            return nil
-        }
-        return sizes
-    }
-
     private mutating func append(
-        _ description: FunctionDescription, source: DomainAddress, name: String, line: Int?
+        _ description: FunctionDescription, at source: DomainAddress, name: String, of function: DumpedFunction
     ) {
-        do { try description.validate() } catch { return skip(source, "\(error)", line: line) }
+        do { try description.validate() } catch {
+            return warn("\(error)", of: function, at: source, isSkipped: true)
+        }
         found.append(
             Layout.Function(address: source.function, description: description, source: source, name: name))
     }
 
-    private mutating func skip(_ address: DomainAddress, _ text: String, line: Int?) {
-        warnings.append(DumpWarning(text, line: line, function: address, isSkipped: true))
+    private mutating func warn(
+        _ text: String, of function: DumpedFunction, at address: DomainAddress? = nil, isSkipped: Bool = false
+    ) {
+        let reason = DumpWarning.Reason(line: function.line, text: text)
+        warnings.append(DumpWarning(reason, function: address ?? function.address, isSkipped: isSkipped))
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
         guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
-        var bars: [Int: BARDescription] = [:]
-        var missing: [String] = []
-        for (number, region) in function.virtualRegions.sorted(by: { $0.key < $1.key }) {
-            let place = DumpSelection.Place(function: function.address, region: .virtual(number))
-            if let size = selection.sizes[place] ?? region.size {
-                bars[number] = region.bar(number, size: size, hasNext: function.virtualRegions[number + 1] != nil)
-            } else {
-                missing.append(Self.lacking(place, "VF BAR \(number)", region))
-            }
-        }
-        guard missing.isEmpty else {
-            let text = "its virtual functions are not counted: " + Self.lacksSizes(missing)
-            warnings.append(DumpWarning(text, line: function.line, function: function.address))
-            return
-        }
+        let sized = sized(function.regions.filter(\.key.isVirtual), of: function)
+        if let lack = sized.lack { return warn("its virtual functions are not counted: " + lack, of: function) }
         let description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID,
-            classCode: function.classCode ?? 0xff0000, bars: bars)
-        warnings.append(
-            DumpWarning(
-                "its virtual functions are counted without MSI-X: only they themselves can tell", line: function.line,
-                function: function.address))
+            classCode: function.classCode ?? 0xff0000, bars: sized.bars)
+        warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
         for index in 0..<min(selection.virtualFunctions, virtual.total) {
             let id = Int(function.address.function.requesterID) + virtual.firstOffset + index * virtual.stride
             guard let id = UInt16(exactly: id) else {
-                return skip(function.address, "its virtual function \(index) would pass ff:1f.7", line: function.line)
+                return warn("its virtual function \(index) would pass ff:1f.7", of: function, isSkipped: true)
             }
             let source = DomainAddress(
                 domain: function.address.domain, function: FunctionAddress(requesterID: id))
             if source == function.address || taken.contains(source) { continue }
-            append(description, source: source, name: "virtual function of \(function.address)", line: function.line)
+            append(description, at: source, name: "virtual function of \(function.address)", of: function)
         }
     }
 
-    private static func lacksSizes(_ missing: [String]) -> String {
-        "the dump does not tell the size of " + missing.joined(separator: ", ")
-    }
+    // MARK: Sizes
 
-    private static func lacking(
-        _ place: DumpSelection.Place, _ name: String, _ region: DumpedFunction.Region
-    ) -> String {
-        // BARs are naturally aligned, so that an address bounds the size.
-        let most = region.base == 0 ? "" : "at most \(hexadecimal(region.base & (0 &- region.base))) bytes, "
-        return "\(name) (\(most)--size \(place)=SIZE)"
+    private typealias Regions = [ConfigDump.Region.Place: ConfigDump.Region]
+
+    /// The BARs and the ROM that regions make, and a text if the sizes of some are not known.
+    private func sized(
+        _ regions: Regions, of function: DumpedFunction
+    ) -> (bars: [Int: BARDescription], romSize: UInt64?, lack: String?) {
+        var bars: [Int: BARDescription] = [:]
+        var romSize: UInt64?
+        var missing: [String] = []
+        for (place, region) in regions.sorted(by: { $0.key < $1.key }) {
+            let named = DumpSelection.Place(function: function.address, region: place)
+            guard let size = selection.sizes[named] ?? region.size ?? region.mostPorts else {
+                // BARs are naturally aligned, so that an address bounds the size.
+                let most = region.base == 0 ? "" : "at most \(hexadecimal(region.base & (0 &- region.base))) bytes, "
+                missing.append("\(place.name) (\(most)--size \(named)=SIZE)")
+                continue
+            }
+            guard let number = place.number else {
+                romSize = size
+                continue
+            }
+            // What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
+            let isWide =
+                region.kind == .memory32 && region.base > UInt32.max && number < 5
+                && !regions.keys.contains { $0.number == number + 1 }
+            bars[number] = BARDescription(
+                kind: isWide ? .memory64 : region.kind, size: size, isPrefetchable: region.isPrefetchable)
+        }
+        let lack = missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
+        return (bars, romSize, lack)
     }
 }
 
-extension DumpedFunction.Region {
-    /// How many ports there can be at an address; ports take no slots, so that nobody has to look up how many there are.
-    fileprivate var mostPorts: UInt64? {
-        kind == .io ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
-    }
+extension ConfigDump.Region.Place {
+    fileprivate var isVirtual: Bool { if case .virtual = self { true } else { false } }
 
-    /// As a BAR. What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
-    fileprivate func bar(_ number: Int, size: UInt64, hasNext: Bool) -> BARDescription {
-        let isWide = kind == .memory32 && base > UInt32.max && number < 5 && !hasNext
-        return BARDescription(kind: isWide ? .memory64 : kind, size: size, isPrefetchable: isPrefetchable)
+    fileprivate var name: String {
+        switch self {
+        case .register(let register): "\(register)"
+        case .virtual(let number): "VF BAR \(number)"
+        }
+    }
+}
+
+extension ConfigDump.Region {
+    /// How many ports of a function there can be at an address; ports take no slots, so that nobody has to look up how many
+    /// there are.
+    fileprivate var mostPorts: UInt64? {
+        kind == .io && !place.isVirtual ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
     }
 }
 

@@ -1,104 +1,94 @@
 internal import Board
-internal import Memslots
-public import PCI
+internal import PCI
 
 /// A layout as a JSON file has it; `docs/layouts.md` describes the keys.
-///
-/// Numbers may be JSON numbers or strings: `4096`, `"4K"`, `"0x1000"`.
-public struct LayoutFile: Codable, Hashable, Sendable {
-    public var name: String
-    public var functions: [Function]
-    public var apertures: Apertures?
-    /// The number of PCI buses.
-    public var buses: Int?
-
-    /// Where the machine's apertures lie.
-    public struct Apertures: Codable, Hashable, Sendable {
-        public var low: Range?
-        public var high: Range?
-    }
-
-    /// A range of guest-physical addresses.
-    public struct Range: Codable, Hashable, Sendable {
-        public var base: Number
-        public var size: Number
-    }
+public struct LayoutFile: Sendable {
+    let name: String
+    let functions: [Function]
+    /// Where the machine's apertures lie, and how many buses it has.
+    let choices: AddressMap.Choices
 
     /// One function, or several alike at addresses one after the other.
-    public struct Function: Codable, Hashable, Sendable {
-        /// Bus, device, function: `00:04.0`.
-        public var at: String
-        public var `repeat`: Int?
-        public var vendor: Number?
-        public var device: Number?
-        public var `class`: Number?
-        public var bars: [BAR]?
-        public var rom: Number?
-        /// Vectors of MSI.
-        public var msi: Int?
-        public var msix: MSIX?
-        public var doorbell: Location?
+    struct Function: Sendable {
+        let first: FunctionAddress
+        let count: Int
+        let description: FunctionDescription
     }
+}
 
-    public struct BAR: Codable, Hashable, Sendable {
-        public var bar: Int
-        public var kind: BARDescription.Kind
-        public var size: Number
-        public var prefetchable: Bool?
-        public var registers: [Registers]?
+/// A layout file whose every key is known.
+public struct CheckedLayoutFile: Decodable, Sendable {
+    public let file: LayoutFile
+
+    public init(from decoder: any Decoder) throws {
+        let object = try LayoutObject(decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
+        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
+        file = LayoutFile(
+            name: try object.value("name"),
+            functions: try object.list("functions", keys: keys).map(LayoutFile.Function.init),
+            choices: try AddressMap.Choices(object))
     }
+}
 
-    /// A part of a BAR that is trapped.
-    public struct Registers: Codable, Hashable, Sendable {
-        public var offset: Number
-        public var size: Number
+extension AddressMap.Choices {
+    fileprivate init(_ object: LayoutObject) throws {
+        self.init(buses: try object.optional("buses"))
+        guard object.has("apertures") else { return }
+        let apertures = try object.object("apertures", keys: ["low", "high"])
+        lowAperture = try apertures.range("low")
+        highAperture = try apertures.range("high")
     }
+}
 
-    public struct MSIX: Codable, Hashable, Sendable {
-        public var vectors: Int
-        public var table: Location
-        public var pendingBits: Location
-    }
-
-    public struct Location: Codable, Hashable, Sendable {
-        public var bar: Int
-        public var offset: Number
-    }
-
-    /// A number, or a string that means one.
-    public struct Number: Codable, Hashable, Sendable {
-        public var value: UInt64
-
-        public init(_ value: UInt64) {
-            self.value = value
+extension LayoutFile.Function {
+    fileprivate init(_ object: LayoutObject) throws {
+        let at: String = try object.value("at")
+        guard let first = FunctionAddress(text: at) else {
+            throw object.badValue("at", at, expected: "an address such as 00:04.0")
         }
-
-        public init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let number = try? container.decode(UInt64.self) {
-                value = number
-                return
+        self.first = first
+        count = try object.optional("repeat") ?? 1
+        guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
+        var description = FunctionDescription(
+            vendorID: UInt16(try object.number("vendor", below: 1 << 16, "an id of 16 bits") ?? 0x1af4),
+            deviceID: UInt16(try object.number("device", below: 1 << 16, "an id of 16 bits") ?? 1),
+            classCode: UInt32(try object.number("class", below: 1 << 24, "a class code of 24 bits") ?? 0xff0000))
+        let bars = object.has("bars") ? try object.list("bars", keys: BARDescription.keys) : []
+        for (index, bar) in bars.enumerated() {
+            let number: Int = try bar.value("bar")
+            guard description.bars.updateValue(try BARDescription(bar), forKey: number) == nil else {
+                throw object.badValue("bars[\(index)].bar", "\(number)", expected: "a BAR of its own")
             }
-            let text = try container.decode(String.self)
-            guard let number = Self.parse(text) else {
-                throw DecodingError.dataCorruptedError(
-                    in: container, debugDescription: "`\(text)` is not a number such as 4096, 4K, 16M or 0x1000")
+        }
+        description.romSize = object.has("rom") ? try object.number("rom") : nil
+        description.msiVectors = try object.optional("msi")
+        if object.has("msix") {
+            let msix = try object.object("msix", keys: ["vectors", "table", "pendingBits"])
+            description.msix = MSIXDescription(
+                vectors: try msix.value("vectors"), table: try msix.location("table"),
+                pendingBits: try msix.location("pendingBits"))
+        }
+        description.doorbell = object.has("doorbell") ? try object.location("doorbell") : nil
+        self.description = description
+    }
+}
+
+extension BARDescription {
+    fileprivate static let keys: Set = ["bar", "kind", "size", "prefetchable", "registers"]
+
+    fileprivate init(_ object: LayoutObject) throws {
+        self.init(
+            kind: try object.value("kind"), size: try object.number("size"),
+            isPrefetchable: try object.optional("prefetchable") ?? false)
+        guard object.has("registers") else { return }
+        for (index, part) in try object.list("registers", keys: ["offset", "size"]).enumerated() {
+            let (offset, count) = (try part.number("offset"), try part.number("size"))
+            let (end, overflow) = offset.addingReportingOverflow(count)
+            guard !overflow, count > 0, end <= size else {
+                throw object.badValue(
+                    "registers[\(index)]", "\(offset)+\(count)", expected: "a part of a BAR of \(size) bytes")
             }
-            value = number
-        }
-
-        public func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            try container.encode(value)
-        }
-
-        static func parse(_ text: String) -> UInt64? {
-            if text.hasPrefix("0x") { return UInt64(text.dropFirst(2), radix: 16) }
-            let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-            guard let shift = text.last.flatMap({ units[$0] }) else { return UInt64(text) }
-            guard let number = UInt64(text.dropLast()) else { return nil }
-            let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-            return overflow ? nil : bytes
+            registers.append(offset..<end)
         }
     }
 }
@@ -107,112 +97,17 @@ extension Layout {
     /// The layout that a file describes.
     public init(_ file: LayoutFile) throws(LayoutError) {
         var functions: [Function] = []
-        for (number, entry) in file.functions.enumerated() {
-            let key = "functions[\(number)]"
-            guard let first = FunctionAddress(text: entry.at) else {
-                throw .badValue(key: "\(key).at", value: entry.at, expected: "an address such as 00:04.0")
-            }
-            let count = entry.repeat ?? 1
-            guard count > 0 else {
-                throw .badValue(key: "\(key).repeat", value: "\(count)", expected: "a count of at least 1")
-            }
+        for entry in file.functions {
+            let (first, count) = (entry.first, entry.count)
             // Checked here, so that a short file does not fill the memory.
             guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, functions.count + count <= 1 << 16 else {
                 throw .tooManyFunctions(first: first, count: count)
             }
-            let description = try entry.description(key: key)
             for offset in 0..<count {
                 let address = FunctionAddress(requesterID: first.requesterID + UInt16(offset))
-                functions.append(Function(address: address, description: description))
+                functions.append(Function(address: address, description: entry.description))
             }
         }
-        let choices = AddressMap.Choices(
-            lowAperture: try file.apertures?.low?.range(key: "apertures.low"),
-            highAperture: try file.apertures?.high?.range(key: "apertures.high"), buses: file.buses)
-        try self.init(name: file.name, functions: functions, choices: choices)
-    }
-}
-
-extension LayoutFile.Range {
-    fileprivate func range(key: String) throws(LayoutError) -> GuestRange {
-        guard let range = GuestRange(first: GuestAddress(base.value), size: size.value) else {
-            throw .badValue(
-                key: key, value: "\(hexadecimal(base.value)) and \(hexadecimal(size.value)) bytes",
-                expected: "a range that has bytes and ends below 2^64")
-        }
-        return range
-    }
-}
-
-extension LayoutFile.Function {
-    func description(key: String) throws(LayoutError) -> FunctionDescription {
-        var description = FunctionDescription(
-            vendorID: try narrow(vendor, "\(key).vendor", or: 0x1af4),
-            deviceID: try narrow(device, "\(key).device", or: 1), romSize: rom?.value)
-        if let code = self.class {
-            guard code.value < 1 << 24 else {
-                throw .badValue(key: "\(key).class", value: "\(code.value)", expected: "a class code of 24 bits")
-            }
-            description.classCode = UInt32(code.value)
-        }
-        for (number, bar) in (bars ?? []).enumerated() {
-            guard description.bars[bar.bar] == nil else {
-                throw .badValue(key: "\(key).bars[\(number)].bar", value: "\(bar.bar)", expected: "a BAR of its own")
-            }
-            description.bars[bar.bar] = try bar.description(key: "\(key).bars[\(number)]")
-        }
-        description.msiVectors = msi
-        description.msix = msix.map { msix in
-            MSIXDescription(
-                vectors: msix.vectors, table: msix.table.location, pendingBits: msix.pendingBits.location)
-        }
-        description.doorbell = doorbell?.location
-        return description
-    }
-
-    private func narrow(
-        _ number: LayoutFile.Number?, _ key: String, or standard: UInt16
-    ) throws(LayoutError) -> UInt16 {
-        guard let number else { return standard }
-        guard let id = UInt16(exactly: number.value) else {
-            throw .badValue(key: key, value: "\(number.value)", expected: "an id of 16 bits")
-        }
-        return id
-    }
-}
-
-extension LayoutFile.BAR {
-    func description(key: String) throws(LayoutError) -> BARDescription {
-        var ranges: [Range<UInt64>] = []
-        for (number, part) in (registers ?? []).enumerated() {
-            let (end, overflow) = part.offset.value.addingReportingOverflow(part.size.value)
-            guard !overflow, part.size.value > 0, end <= size.value else {
-                throw .badValue(
-                    key: "\(key).registers[\(number)]", value: "\(part.offset.value)+\(part.size.value)",
-                    expected: "a part of a BAR of \(size.value) bytes")
-            }
-            ranges.append(part.offset.value..<end)
-        }
-        return BARDescription(
-            kind: kind, size: size.value, isPrefetchable: prefetchable ?? false, registers: ranges)
-    }
-}
-
-extension LayoutFile.Location {
-    var location: BARLocation {
-        BARLocation(bar: bar, offset: offset.value)
-    }
-}
-
-extension FunctionAddress {
-    /// Reads `00:04.0`.
-    public init?(text: String) {
-        let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "." }
-        guard
-            parts.count == 3, parts.allSatisfy({ (1...2).contains($0.count) && $0.allSatisfy(\.isHexDigit) }),
-            let bus = UInt8(parts[0], radix: 16), let device = UInt8(parts[1], radix: 16),
-            let function = UInt8(parts[2], radix: 16)
-        else { return nil }
-        self.init(bus: bus, device: device, function: function)
+        try self.init(name: file.name, functions: functions, choices: file.choices)
     }
 }

@@ -8,14 +8,16 @@ struct LineScanner {
         rest = line
     }
 
+    init(_ text: some StringProtocol) {
+        rest = Array(text.utf8)[...]
+    }
+
     var isAtEnd: Bool { rest.isEmpty }
 
     var first: UInt8? { rest.first }
 
     /// What is left, for people.
-    var text: String {
-        String(decoding: rest, as: UTF8.self)
-    }
+    var text: String { String(decoding: rest, as: UTF8.self) }
 
     mutating func skipSpaces() {
         rest = rest.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
@@ -31,14 +33,14 @@ struct LineScanner {
     /// Skips all up to and including the first `word`; false, and nothing skipped, where there is none.
     mutating func skip(past word: String) -> Bool {
         guard let head = word.utf8.first else { return true }
-        var candidate = rest
-        while let position = candidate.firstIndex(of: head) {
-            candidate = candidate[position...]
-            if candidate.starts(with: word.utf8) {
-                rest = candidate.dropFirst(word.utf8.count)
+        var candidate = self
+        while let position = candidate.rest.firstIndex(of: head) {
+            candidate.rest = candidate.rest[position...]
+            if candidate.skip(word) {
+                self = candidate
                 return true
             }
-            candidate = candidate.dropFirst()
+            candidate.rest = candidate.rest.dropFirst()
         }
         return false
     }
@@ -51,23 +53,28 @@ struct LineScanner {
     /// Digits of a number; nil, and nothing skipped, where there are none or more than 64 bits hold.
     mutating func number(radix: UInt64 = 10) -> UInt64? {
         var value: UInt64 = 0
-        var position = rest.startIndex
-        while position < rest.endIndex, let digit = Self.digit(rest[position]), digit < radix {
+        var end = rest.startIndex
+        while end < rest.endIndex, let digit = Self.digit(rest[end]), digit < radix {
             let (product, overflow) = value.multipliedReportingOverflow(by: radix)
             let (sum, carry) = product.addingReportingOverflow(digit)
             guard !overflow, !carry else { return nil }
             value = sum
-            position += 1
+            end += 1
         }
-        guard position > rest.startIndex else { return nil }
-        rest = rest[position...]
+        guard end > rest.startIndex else { return nil }
+        rest = rest[end...]
         return value
     }
 
-    /// Exactly `count` hexadecimal digits.
-    mutating func hex(_ count: Int) -> UInt64? {
+    /// The number behind the first `word`.
+    mutating func number(past word: String, radix: UInt64 = 10) -> UInt64? {
+        skip(past: word) ? number(radix: radix) : nil
+    }
+
+    /// A hexadecimal number with so many digits.
+    mutating func hex(_ digits: ClosedRange<Int>) -> UInt64? {
         var copy = self
-        guard let value = copy.number(radix: 16), rest.count - copy.rest.count == count else { return nil }
+        guard let value = copy.number(radix: 16), digits.contains(rest.count - copy.rest.count) else { return nil }
         self = copy
         return value
     }
@@ -80,45 +87,50 @@ struct LineScanner {
         default: nil
         }
     }
-}
 
-extension LineScanner {
+    /// A number of bytes, such as `16M`; each unit is 1024 times the one before.
+    mutating func size(units: [String] = ["K", "M", "G", "T"]) -> UInt64? {
+        guard let number = number() else { return nil }
+        let unit = units.firstIndex { skip($0) } ?? -1
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << UInt64(10 * (unit + 1)))
+        return overflow ? nil : bytes
+    }
+
     /// `01:00.0`, or behind a domain of 4 to 8 digits `0000:01:00.0`.
     mutating func address() -> DomainAddress? {
         var copy = self
-        var domain: UInt64 = 0
-        for digits in 4...8 {
-            var attempt = self
-            if let value = attempt.hex(digits), attempt.skip(":") {
-                domain = value
-                copy = attempt
-            }
-        }
-        guard let bus = copy.hex(2), copy.skip(":"), let device = copy.hex(2), copy.skip("."),
-            let number = copy.hex(1),
-            let function = FunctionAddress(
-                bus: UInt8(truncatingIfNeeded: bus), device: UInt8(truncatingIfNeeded: device),
-                function: UInt8(truncatingIfNeeded: number))
-        else { return nil }
+        let domain = copy.hex(4...8).flatMap { copy.skip(":") ? $0 : nil }
+        if domain == nil { copy = self }
+        guard let function = copy.function(2...2, 1...1) else { return nil }
         self = copy
-        return DomainAddress(domain: UInt32(truncatingIfNeeded: domain), function: function)
+        return DomainAddress(domain: UInt32(truncatingIfNeeded: domain ?? 0), function: function)
     }
 
-    /// ` [size=16M]`, behind `[size=`: K, M, G and T are powers of 1024.
-    mutating func size() -> UInt64? {
-        guard let number = number() else { return nil }
-        let units: [(String, UInt64)] = [("K", 10), ("M", 20), ("G", 30), ("T", 40), ("P", 50)]
-        let shift = units.first { skip($0.0) }?.1 ?? 0
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-        return overflow || bytes == 0 ? nil : bytes
+    /// `01:00.0`, with so many digits for bus and device, and for the function.
+    mutating func function(_ long: ClosedRange<Int>, _ short: ClosedRange<Int>) -> FunctionAddress? {
+        guard let bus = hex(long), skip(":"), let device = hex(long), skip("."), let function = hex(short) else {
+            return nil
+        }
+        return FunctionAddress(
+            bus: UInt8(truncatingIfNeeded: bus), device: UInt8(truncatingIfNeeded: device),
+            function: UInt8(truncatingIfNeeded: function))
     }
 }
 
 extension DomainAddress {
     /// Reads `01:00.0` and `0000:01:00.0`.
     public init?(text: String) {
-        var scanner = LineScanner(Array(text.utf8)[...])
+        var scanner = LineScanner(text)
         guard let address = scanner.address(), scanner.isAtEnd else { return nil }
+        self = address
+    }
+}
+
+extension FunctionAddress {
+    /// Reads `00:04.0`, also without leading zeros.
+    public init?(text: String) {
+        var scanner = LineScanner(text)
+        guard let address = scanner.function(1...2, 1...2), scanner.isAtEnd else { return nil }
         self = address
     }
 }

@@ -2,193 +2,173 @@ import PCI
 
 extension LspciReader {
     /// Takes a line within a function.
-    mutating func takeDetail(_ line: LineScanner, _ number: Int) {
+    mutating func takeDetail(_ line: LineScanner) {
         state.hasText = true
-        var scanner = line
-        if scanner.skip("Capabilities: ") {
-            beginCapability(scanner, number)
-        } else if scanner.skip("Region ") {
-            takeRegion(scanner, number)
-        } else if scanner.skip("Expansion ROM at ") {
-            if state.capability == nil { takeROM(scanner, number) }
-        } else if scanner.skip("[virtual] Expansion ROM at ") {
-            if state.capability == nil { takeROM(scanner, number) }
-        } else if scanner.skip("Vector table: ") {
-            state.table = location(scanner, number)
-        } else if scanner.skip("PBA: ") {
-            state.pendingBits = location(scanner, number)
-        } else if scanner.skip("Initial VFs: ") || scanner.skip("VF offset: ") {
-            takeVirtualFunctions(line, number)
-        } else if scanner.skip("Bus: primary=")
-            || state.capability == nil && scanner.contains("behind bridge")
-        {
-            current?.isBridge = true
-        } else if scanner.skip("Control: ") {
-            if state.hasControl { current?.problem("a function begins here without its address", line: number) }
+        let isHeader = state.capability == nil
+        var rest = line
+        if rest.skip("Capabilities: ") {
+            beginCapability(rest)
+        } else if rest.skip("Region ") {
+            takeRegion(rest)
+        } else if rest.skip("Expansion ROM at ") || rest.skip("[virtual] Expansion ROM at ") {
+            if isHeader { takeRegion(at: .register(.rom), rest) }
+        } else if rest.skip("Vector table: ") {
+            state.table = location(rest)
+        } else if rest.skip("PBA: ") {
+            state.pendingBits = location(rest)
+        } else if rest.skip("Initial VFs: ") || rest.skip("VF offset: ") {
+            takeVirtualFunctions(line)
+        } else if rest.skip("Bus: primary=") || isHeader && rest.contains("behind bridge") {
+            function?.isBridge = true
+        } else if rest.skip("Control: ") {
+            if state.hasControl { problem("a function begins here without its address") }
             state.hasControl = true
-        } else if state.capability == nil, scanner.skip("Status: ") {
+        } else if isHeader, rest.skip("Status: ") {
             // The secondary status of a bridge has a label of its own.
-            state.saysCapabilities = scanner.contains("Cap+")
-        } else if state.capability == nil || line.contains("[size=") {
-            checkStray(line, number)
+            state.saysCapabilities = rest.contains("Cap+")
+        } else if isHeader || line.contains("[size=") {
+            checkStray(line)
         }
     }
 
-    private mutating func beginCapability(_ scanner: LineScanner, _ number: Int) {
-        var scanner = scanner
+    private mutating func beginCapability(_ line: LineScanner) {
+        var scanner = line
         if scanner.skip("<access denied>") {
             state.hidesCapabilities = true
         } else if scanner.contains("MSI-X: ") {
             state.capability = .msix
-            if scanner.skip(past: "Count="), let count = scanner.number(), count <= 2048 {
+            if let count = scanner.number(past: "Count="), count <= 2048 {
                 state.vectors = Int(count)
             } else {
-                current?.problem("its MSI-X capability has no count of vectors", line: number)
+                problem("its MSI-X capability has no count of vectors")
             }
         } else if scanner.contains("(SR-IOV)") {
             state.capability = .virtualFunctions
-            current?.virtualFunctions = ConfigDump.VirtualFunctions(
-                total: 0, firstOffset: 0, stride: 0, deviceID: 0)
+            function?.virtualFunctions = ConfigDump.VirtualFunctions()
         } else {
             state.capability = .other
-            if scanner.skip(past: "MSI: "), scanner.skip(past: "Count="), scanner.number() != nil, scanner.skip("/") {
-                current?.msiVectors = scanner.number().flatMap { Int(exactly: $0) }
+            if scanner.skip(past: "MSI: "), scanner.number(past: "Count=") != nil, scanner.skip("/") {
+                function?.msiVectors = scanner.number().flatMap { Int(exactly: $0) }
             }
         }
     }
 
-    /// A line that speaks of memory, but not as lspci does: without it the sum would be wrong.
-    private mutating func checkStray(_ line: LineScanner, _ number: Int) {
+    /// Looks for a line that speaks of memory, but not as lspci does: without it the sum would be wrong.
+    private mutating func checkStray(_ line: LineScanner) {
         var unnumbered = line
-        while unnumbered.skip("[virtual] ") || unnumbered.skip("[enhanced] ") {}
+        unnumbered.skipLeadingTags()
         if unnumbered.skip("Memory at ") || unnumbered.skip("I/O ports at ") {
-            current?.problem("lspci -v leaves out which BAR this is: use -vvv", line: number)
-        } else if line.contains("[size=") || line.contains("Memory at ") || line.contains("I/O ports at ")
-            || line.contains("BAR=")
-        {
-            current?.problem("`\(line.text.prefix(60))` is not what lspci prints of a region", line: number)
+            problem("lspci -v leaves out which BAR this is: use -vvv")
+        } else if ["[size=", "Memory at ", "I/O ports at ", "BAR="].contains(where: line.contains) {
+            problem("`\(line.text.prefix(60))` is not what lspci prints of a region")
         }
     }
 
     // MARK: Regions
 
-    private mutating func takeRegion(_ scanner: LineScanner, _ number: Int) {
-        var scanner = scanner
+    private mutating func takeRegion(_ line: LineScanner) {
+        var scanner = line
         guard state.capability == nil || state.capability == .virtualFunctions else {
-            current?.problem("a region behind capabilities: is the beginning of a function missing?", line: number)
-            return
+            return problem("a region behind capabilities: is the beginning of a function missing?")
         }
         guard let bar = scanner.number(), bar < 6, scanner.skip(": ") else {
-            current?.problem("a region has a number from 0 to 5", line: number)
-            return
+            return problem("a region has a number from 0 to 5")
         }
-        guard let region = region(scanner) else {
-            current?.problem("region \(bar) cannot be read: `\(scanner.text.prefix(60))`", line: number)
-            return
-        }
-        if state.capability == .virtualFunctions {
-            current?.virtualRegions[Int(bar)] = region
-        } else if current?.regions.updateValue(region, forKey: .bar(Int(bar))) != nil {
-            current?.problem("region \(bar) is there twice", line: number)
-        }
+        takeRegion(at: state.capability == nil ? .register(.bar(Int(bar))) : .virtual(Int(bar)), scanner)
     }
 
-    private mutating func takeROM(_ scanner: LineScanner, _ number: Int) {
-        var scanner = scanner
-        var region = DumpedFunction.Region(kind: .memory32)
-        guard let base = base(&scanner), takeTags(&scanner, of: &region) else {
-            current?.problem("the expansion ROM cannot be read: `\(scanner.text.prefix(60))`", line: number)
-            return
-        }
-        region.base = base
-        if current?.regions.updateValue(region, forKey: .rom) != nil {
-            current?.problem("the expansion ROM is there twice", line: number)
-        }
-    }
-
-    private func region(_ line: LineScanner) -> DumpedFunction.Region? {
+    /// Takes the region at `place`, which the rest of the line describes.
+    private mutating func takeRegion(at place: ConfigDump.Region.Place, _ line: LineScanner) {
         var scanner = line
-        while scanner.skip("[virtual] ") || scanner.skip("[enhanced] ") {}
-        var region: DumpedFunction.Region
-        if scanner.skip("I/O ports at ") {
-            guard let base = base(&scanner) else { return nil }
-            region = DumpedFunction.Region(kind: .io, base: base)
-        } else {
-            guard scanner.skip("Memory at "), let base = base(&scanner), let kind = memoryKind(&scanner) else {
-                return nil
-            }
-            region = DumpedFunction.Region(kind: kind.kind, isPrefetchable: kind.isPrefetchable, base: base)
+        var name: String { place.number.map { "region \($0)" } ?? "the expansion ROM" }
+        guard let region = scanner.region(at: place) else {
+            let text = (place.number == nil ? scanner : line).text
+            return problem("\(name) cannot be read: `\(text.prefix(60))`")
         }
-        return takeTags(&scanner, of: &region) ? region : nil
-    }
-
-    /// An address, or `<unassigned>`, `<ignored>` and the like, which count as zero.
-    private func base(_ scanner: inout LineScanner) -> UInt64? {
-        if scanner.skip("<") {
-            return scanner.skip(past: ">") ? 0 : nil
-        }
-        return scanner.number(radix: 16)
-    }
-
-    private func memoryKind(
-        _ scanner: inout LineScanner
-    ) -> (kind: BARDescription.Kind, isPrefetchable: Bool)? {
-        let kind: BARDescription.Kind
-        if scanner.skip(" (64-bit, ") {
-            kind = .memory64
-        } else if scanner.skip(" (32-bit, ") || scanner.skip(" (low-1M, ") || scanner.skip(" (type 3, ") {
-            kind = .memory32
-        } else {
-            return nil
-        }
-        if scanner.skip("prefetchable)") { return (kind, true) }
-        return scanner.skip("non-prefetchable)") ? (kind, false) : nil
-    }
-
-    /// The words in brackets at the end of a line, the size among them; false where anything else is there.
-    private func takeTags(_ scanner: inout LineScanner, of region: inout DumpedFunction.Region) -> Bool {
-        while true {
-            scanner.skipSpaces()
-            if scanner.isAtEnd { return true }
-            if scanner.skip("[size=") {
-                guard region.size == nil, let size = scanner.size(), scanner.skip("]") else { return false }
-                region.size = size
-            } else {
-                let tags = ["[virtual]", "[disabled]", "[disabled by cmd]", "[enhanced]", "[ignored]"]
-                guard tags.contains(where: { scanner.skip($0) }) else { return false }
-            }
+        if function?.regions.updateValue(region, forKey: place) != nil, state.capability == nil {
+            problem("\(name) is there twice")
         }
     }
 
     // MARK: Capabilities
 
     /// `BAR=4 offset=00002000`
-    private mutating func location(_ scanner: LineScanner, _ number: Int) -> BARLocation? {
-        var scanner = scanner
+    private mutating func location(_ line: LineScanner) -> BARLocation? {
+        var scanner = line
         guard state.capability == .msix, scanner.skip("BAR="), let bar = scanner.number(), bar < 8,
             scanner.skip(" offset="), let offset = scanner.number(radix: 16), scanner.isAtEnd
         else {
-            current?.problem("`\(scanner.text.prefix(60))` is no place in a BAR of MSI-X", line: number)
+            problem("`\(scanner.text.prefix(60))` is no place in a BAR of MSI-X")
             return nil
         }
         return BARLocation(bar: Int(bar), offset: offset)
     }
 
-    private mutating func takeVirtualFunctions(_ line: LineScanner, _ number: Int) {
-        func value(_ name: String, radix: UInt64 = 10) -> Int? {
+    private mutating func takeVirtualFunctions(_ line: LineScanner) {
+        func value(_ name: String, radix: UInt64 = 10) -> UInt16? {
             var scanner = line
-            guard scanner.skip(past: name), let value = scanner.number(radix: radix), value <= 0xffff else {
-                return nil
-            }
-            return Int(value)
+            return scanner.number(past: name, radix: radix).flatMap { UInt16(exactly: $0) }
         }
         if let total = value("Total VFs: ") {
-            current?.virtualFunctions?.total = total
+            function?.virtualFunctions?.total = Int(total)
         }
         if let offset = value("VF offset: "), let stride = value("stride: "), let id = value("Device ID: ", radix: 16) {
-            current?.virtualFunctions?.firstOffset = offset
-            current?.virtualFunctions?.stride = stride
-            current?.virtualFunctions?.deviceID = UInt16(truncatingIfNeeded: id)
+            function?.virtualFunctions?.firstOffset = Int(offset)
+            function?.virtualFunctions?.stride = Int(stride)
+            function?.virtualFunctions?.deviceID = id
         }
+    }
+}
+
+extension ConfigDump.Region.Place {
+    /// The number of the BAR; nil for the ROM.
+    var number: Int? {
+        switch self {
+        case .register(.bar(let number)), .virtual(let number): number
+        case .register(.rom): nil
+        }
+    }
+}
+
+extension LineScanner {
+    fileprivate mutating func skipLeadingTags() {
+        while skip("[virtual] ") || skip("[enhanced] ") {}
+    }
+
+    /// Reads `Memory at f0000000 (64-bit, prefetchable) [disabled] [size=16M]` or `I/O ports at 2000 [size=128]`, and for the
+    /// ROM what is behind `at`.
+    fileprivate mutating func region(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
+        let isROM = place.number == nil
+        if !isROM { skipLeadingTags() }
+        let isPort = !isROM && skip("I/O ports at ")
+        guard isROM || isPort || skip("Memory at "), let base = base() else { return nil }
+        var region = ConfigDump.Region(place: place, kind: isPort ? .io : .memory32, base: base)
+        if !isROM, !isPort {
+            let widths = ["64-bit", "32-bit", "low-1M", "type 3"]
+            guard skip(" ("), let width = widths.firstIndex(where: { skip($0) }), skip(", ") else { return nil }
+            region.kind = width == 0 ? .memory64 : .memory32
+            region.isPrefetchable = skip("prefetchable)")
+            guard region.isPrefetchable || skip("non-prefetchable)") else { return nil }
+        }
+        skipSpaces()
+        while !isAtEnd {
+            if skip("[size=") {
+                guard region.size == nil, let size = size(units: ["K", "M", "G", "T", "P"]), size > 0, skip("]") else {
+                    return nil
+                }
+                region.size = size
+            } else {
+                let tags = ["[virtual]", "[disabled]", "[disabled by cmd]", "[enhanced]", "[ignored]"]
+                guard tags.contains(where: { skip($0) }) else { return nil }
+            }
+            skipSpaces()
+        }
+        return region
+    }
+
+    /// An address, or `<unassigned>`, `<ignored>` and the like, which count as zero.
+    private mutating func base() -> UInt64? {
+        guard skip("<") else { return number(radix: 16) }
+        return skip(past: ">") ? 0 : nil
     }
 }

@@ -4,82 +4,77 @@
 public struct ConfigDump: Hashable, Sendable {
     public let bytes: [UInt8]
 
-    /// A BAR as it was found. Its size cannot be told: that takes writing to it (PCI 3.0, 6.2.5.1).
-    public struct BAR: Hashable, Sendable {
-        public let number: Int
-        public let kind: BARDescription.Kind
-        public let isPrefetchable: Bool
-        /// Zero where it has no address yet.
-        public let base: UInt64
+    /// Memory or ports of a function as a dump of a real machine shows them.
+    public struct Region: Hashable, Sendable {
+        public enum Place: Hashable, Comparable, Sendable {
+            case register(BaseAddressRegister)
+            /// The BAR of each virtual function.
+            case virtual(Int)
+        }
+
+        public var place: Place
+        public var kind: BARDescription.Kind
+        public var isPrefetchable: Bool
+        /// In bytes; nil where the dump does not tell, and zero for 2^64.
+        public var size: UInt64?
+        /// Where it lies on that machine; zero where it has no address.
+        public var base: UInt64
+
+        public init(
+            place: Place, kind: BARDescription.Kind, isPrefetchable: Bool = false, size: UInt64? = nil, base: UInt64 = 0
+        ) {
+            self.place = place
+            self.kind = kind
+            self.isPrefetchable = isPrefetchable
+            self.size = size
+            self.base = base
+        }
     }
 
     /// What is beyond `ConfigSpace.size` is left out.
     public init(_ bytes: [UInt8]) {
-        self.bytes = bytes.count > Int(ConfigSpace.size) ? Array(bytes[..<Int(ConfigSpace.size)]) : bytes
+        self.bytes = Array(bytes.prefix(Int(ConfigSpace.size)))
     }
 
     /// The doubleword at `offset`.
-    subscript(register offset: Int) -> UInt32? {
-        guard offset >= 0, offset + 4 <= bytes.count else { return nil }
-        return (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
-    }
-
     subscript(register offset: UInt64) -> UInt32? {
-        self[register: Int(truncatingIfNeeded: offset)]
+        let word = bytes.dropFirst(Int(clamping: offset)).prefix(4)
+        return word.count == 4 ? word.reversed().reduce(0) { $0 << 8 | UInt32($1) } : nil
     }
 
     // MARK: Header (PCI 3.0, 6.1)
 
-    public var vendorID: UInt16? {
-        self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0) }
-    }
+    public var vendorID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0) } }
 
-    public var deviceID: UInt16? {
-        self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0 >> 16) }
-    }
+    public var deviceID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0 >> 16) } }
 
     /// 24 bits.
-    public var classCode: UInt32? {
-        self[register: ConfigOffset.classAndRevision].map { $0 >> 8 }
-    }
+    public var classCode: UInt32? { self[register: ConfigOffset.classAndRevision].map { $0 >> 8 } }
 
-    public var revision: UInt8? {
-        self[register: ConfigOffset.classAndRevision].map { UInt8(truncatingIfNeeded: $0) }
-    }
-
-    /// 0 for a device, 1 for a bridge between buses, 2 for one to CardBus.
-    public var headerType: UInt8? {
-        self[register: ConfigOffset.headerType].map { UInt8(truncatingIfNeeded: $0 >> 16) & 0x7f }
-    }
-
-    /// Whether it leads to another bus, or its class is that of bridges, 06 (PCI 3.0, appendix D).
+    /// Whether it leads to another bus, as header types other than 0 do, or its class is that of bridges, 06 (PCI 3.0,
+    /// appendix D).
     public var isBridge: Bool? {
-        guard let headerType, let classCode else { return nil }
-        return headerType != 0 || classCode >> 16 == 6
+        guard let header = self[register: ConfigOffset.headerType], let classCode else { return nil }
+        return header >> 16 & 0x7f != 0 || classCode >> 16 == 6
     }
 
-    /// The registers that are not zero: a BAR that is absent reads as zero, and so does one of the plainest kind without an
-    /// address.
-    public var bars: [BAR] {
-        var bars: [BAR] = []
+    /// The BARs whose registers are not zero: one that is absent reads as zero, and so does one of the plainest kind without
+    /// an address. The sizes cannot be told: that takes writing to the registers (PCI 3.0, 6.2.5.1).
+    public var bars: [Region] {
+        var bars: [Region] = []
         var number = 0
-        while number < 6 {
-            let offset = BaseAddressRegister.bar(number).offset
-            guard let low = self[register: offset] else { break }
-            let current = number
-            number += 1
-            guard low != 0 else { continue }
-            if low & 1 != 0 {
-                bars.append(BAR(number: current, kind: .io, isPrefetchable: false, base: UInt64(low & ~3)))
-                continue
+        while number < 6, let low = self[register: BaseAddressRegister.bar(number).offset] {
+            let isPort = low & 1 != 0
+            let isWide = low & 7 == 4
+            let high = isWide ? self[register: BaseAddressRegister.bar(number + 1).offset] ?? 0 : 0
+            if low != 0 {
+                bars.append(
+                    Region(
+                        place: .register(.bar(number)), kind: isPort ? .io : isWide ? .memory64 : .memory32,
+                        isPrefetchable: !isPort && low & 8 != 0,
+                        base: UInt64(high) << 32 | UInt64(low & (isPort ? ~3 : ~0xf))))
             }
-            let is64 = low & 6 == 4
-            let high = is64 ? self[register: offset + 4] ?? 0 : 0
-            bars.append(
-                BAR(
-                    number: current, kind: is64 ? .memory64 : .memory32, isPrefetchable: low & 8 != 0,
-                    base: UInt64(high) << 32 | UInt64(low & ~0xf)))
-            number += is64 ? 1 : 0
+            number += isWide ? 2 : 1
         }
         return bars
     }

@@ -24,15 +24,18 @@ struct ConfigDumpTests {
         function.setBase(of: .bar(4), to: 0xc020)
         function.setBase(of: .rom, to: 0xfd01_0000)
         let dump = ConfigDump(bytes(of: function))
-        #expect(dump.vendorID == 0x8086 && dump.deviceID == 0x1572 && dump.classCode == 0x020001 && dump.revision == 7)
-        #expect(dump.headerType == 0 && dump.isBridge == false && !dump.lacksCapabilities)
+        #expect(dump.vendorID == 0x8086 && dump.deviceID == 0x1572 && dump.classCode == 0x020001)
+        #expect(dump[register: ConfigOffset.classAndRevision].map { $0 & 0xff } == 7)
+        #expect(dump[register: ConfigOffset.headerType].map { $0 >> 16 & 0x7f } == 0)
+        #expect(dump.isBridge == false && !dump.lacksCapabilities)
         #expect(dump.msix == description.msix && dump.msiVectors == 8)
         #expect(dump.romBase == 0xfd01_0000)
         #expect(
             dump.bars == [
-                ConfigDump.BAR(number: 0, kind: .memory64, isPrefetchable: true, base: 0x12_3450_0000),
-                ConfigDump.BAR(number: 3, kind: .memory32, isPrefetchable: false, base: 0xfe00_4000),
-                ConfigDump.BAR(number: 4, kind: .io, isPrefetchable: false, base: 0xc020),
+                ConfigDump.Region(
+                    place: .register(.bar(0)), kind: .memory64, isPrefetchable: true, base: 0x12_3450_0000),
+                ConfigDump.Region(place: .register(.bar(3)), kind: .memory32, isPrefetchable: false, base: 0xfe00_4000),
+                ConfigDump.Region(place: .register(.bar(4)), kind: .io, isPrefetchable: false, base: 0xc020),
             ])
     }
 

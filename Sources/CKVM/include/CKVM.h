@@ -80,10 +80,11 @@ int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assi
 struct kvm_run *ckvm_map_run(int vcpu, size_t size, int *error);
 void ckvm_unmap_run(struct kvm_run *run, size_t size);
 int ckvm_run(int vcpu);
-int ckvm_get_registers(int vcpu, struct kvm_regs *registers);
-int ckvm_set_registers(int vcpu, const struct kvm_regs *registers);
-int ckvm_get_system_registers(int vcpu, struct kvm_sregs *registers);
-int ckvm_set_system_registers(int vcpu, const struct kvm_sregs *registers);
+/// The registers lie as in struct kvm_regs and struct kvm_sregs; Swift has structures of its own for them.
+int ckvm_get_registers(int vcpu, void *registers);
+int ckvm_set_registers(int vcpu, const void *registers);
+int ckvm_get_system_registers(int vcpu, void *registers);
+int ckvm_set_system_registers(int vcpu, const void *registers);
 int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count);
 /// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
 int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address);

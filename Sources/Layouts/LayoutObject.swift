@@ -1,0 +1,104 @@
+internal import Memslots
+internal import PCI
+
+/// An object of a layout file. A key that nobody knows is an error: one that is misspelt would otherwise be left out without a
+/// word.
+struct LayoutObject {
+    private let values: KeyedDecodingContainer<Key>
+
+    struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+
+        init(stringValue: String) {
+            self.stringValue = stringValue
+        }
+
+        init?(intValue: Int) {
+            nil
+        }
+    }
+
+    init(_ values: KeyedDecodingContainer<Key>, keys: Set<String>) throws {
+        self.values = values
+        for key in values.allKeys where !keys.contains(key.stringValue) {
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: values, debugDescription: "there is no such key (docs/layouts.md lists them)")
+        }
+    }
+
+    /// Whether there is a value, and it is not `null`.
+    func has(_ key: String) -> Bool {
+        (try? values.decodeNil(forKey: Key(stringValue: key))) == false
+    }
+
+    func value<Value: Decodable>(_ key: String) throws -> Value {
+        try values.decode(Value.self, forKey: Key(stringValue: key))
+    }
+
+    func optional<Value: Decodable>(_ key: String) throws -> Value? {
+        try values.decodeIfPresent(Value.self, forKey: Key(stringValue: key))
+    }
+
+    func object(_ key: String, keys: Set<String>) throws -> LayoutObject {
+        let inner = try values.nestedContainer(keyedBy: Key.self, forKey: Key(stringValue: key))
+        return try LayoutObject(inner, keys: keys)
+    }
+
+    /// A list of objects.
+    func list(_ key: String, keys: Set<String>) throws -> [LayoutObject] {
+        var list = try values.nestedUnkeyedContainer(forKey: Key(stringValue: key))
+        var objects: [LayoutObject] = []
+        while !list.isAtEnd {
+            objects.append(try LayoutObject(list.nestedContainer(keyedBy: Key.self), keys: keys))
+        }
+        return objects
+    }
+
+    /// A number, or a string that means one: `4096`, `"4K"`, `"0x1000"`.
+    func number(_ key: String) throws -> UInt64 {
+        if let number: UInt64 = try? value(key) { return number }
+        let text: String = try value(key)
+        var scanner = LineScanner(text)
+        guard let number = scanner.skip("0x") ? scanner.number(radix: 16) : scanner.size(), scanner.isAtEnd else {
+            throw DecodingError.dataCorruptedError(
+                forKey: Key(stringValue: key), in: values,
+                debugDescription: "`\(text)` is not a number such as 4096, 4K, 16M or 0x1000")
+        }
+        return number
+    }
+
+    /// A number that may be missing, but not too large.
+    func number(_ key: String, below end: UInt64, _ expected: String) throws -> UInt64? {
+        guard has(key) else { return nil }
+        let number = try number(key)
+        guard number < end else { throw badValue(key, "\(number)", expected: expected) }
+        return number
+    }
+
+    func location(_ key: String) throws -> BARLocation {
+        let place = try object(key, keys: ["bar", "offset"])
+        return BARLocation(bar: try place.value("bar"), offset: try place.number("offset"))
+    }
+
+    /// A range of guest-physical addresses, `{"base": …, "size": …}`; nil where it is missing.
+    func range(_ key: String) throws -> GuestRange? {
+        guard has(key) else { return nil }
+        let range = try object(key, keys: ["base", "size"])
+        let (base, size) = (try range.number("base"), try range.number("size"))
+        guard let found = GuestRange(first: GuestAddress(base), size: size) else {
+            throw badValue(
+                key, "\(hexadecimal(size)) bytes at \(hexadecimal(base))",
+                expected: "a range that has bytes and ends below 2^64")
+        }
+        return found
+    }
+
+    /// The error for a value that cannot be; the key is told with the path to it, such as `functions[2].at`.
+    func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
+        let path = (values.codingPath + [Key(stringValue: key)]).map { key in
+            key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)"
+        }
+        return .badValue(key: String(path.joined().dropFirst()), value: value, expected: expected)
+    }
+}
