@@ -26,12 +26,9 @@ public enum Figures {
 
     /// `32,764`: a number that is not negative, by thousands.
     public static func grouped(_ number: some BinaryInteger) -> String {
-        var (rest, text) = (Substring("\(number)"), "")
-        while rest.count > 3 {
-            text = ",\(rest.suffix(3))\(text)"
-            rest.removeLast(3)
-        }
-        return rest + text
+        let digits = Array("\(number)")
+        let parts = digits.indices.map { ($0 > 0 && (digits.count - $0) % 3 == 0 ? "," : "") + String(digits[$0]) }
+        return parts.joined()
     }
 
     /// The value in the largest unit in which it is not too small, rounded to as many parts of a whole as `parts` says.

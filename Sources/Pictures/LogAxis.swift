@@ -51,20 +51,17 @@ struct LogAxis {
         start + (logarithm - low) / (high - low) * (end - start)
     }
 
-    /// A line across the axis: its pixel, and its words where they have room.
-    typealias Line = (position: Double, words: String?)
-
-    /// The lines at all ticks. All of them have words if there is room, else those of decades, else of every second decade,
-    /// and so on.
+    /// The lines at all ticks, as pixels and words. All of them have words if there is room, else those of decades, else of every
+    /// second decade, and so on.
     ///
     /// - Parameter room: the pixels that words take, with those that separate them from the next.
-    func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [Line] {
+    func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [(position: Double, words: String?)] {
         var step = 0
         while true {
-            let lines = (first.index...last.index).map { index -> Line in
+            let lines = (first.index...last.index).map { index in
                 let tick = LogTick(index: index)
                 let isShown = step == 0 || tick.mantissa == 1 && tick.exponent % step == 0
-                return (position(ofLogarithm: log10(tick.value)), isShown ? words(tick) : nil)
+                return (position: position(ofLogarithm: log10(tick.value)), words: isShown ? words(tick) : nil)
             }
             let taken = lines.compactMap { line in line.words.map { (at: line.position, room: Double(room($0))) } }
             let fits = zip(taken, taken.dropFirst()).allSatisfy { abs($1.at - $0.at) >= ($0.room + $1.room) / 2 }

@@ -77,15 +77,15 @@ public struct Plot {
                 Self.draw(trace.shape, number, at: trace.points.map(place), trace.points, on: &canvas)
             }
         }
-        if points.isEmpty { canvas.text(nothing, x: 672, y: 401, size: 16, style: "q", anchor: .middle, within: width) }
+        let (center, middle) = ((Self.left + Self.right) / 2, (Self.top + Self.bottom) / 2)
+        let words = points.isEmpty ? nothing : ""
+        canvas.text(words, x: center, y: middle, size: 16, style: "q", anchor: .middle, within: width)
         drawLabels(of: points, place, on: &canvas)
         return canvas.document(title: title, height: Self.bottom + 64, styles: Self.styles)
     }
 
     /// Draws words beside points. Of labels at the same height, only the last one is on the right.
-    private func drawLabels(
-        of points: [Point], _ place: (Point) -> Place, on canvas: inout SVGCanvas
-    ) {
+    private func drawLabels(of points: [Point], _ place: (Point) -> Place, on canvas: inout SVGCanvas) {
         let labelled = points.filter { $0.label != nil }.sorted { ($0.y, $0.x) < ($1.y, $1.x) }
         for (index, point) in labelled.enumerated() {
             let isLeft = labelled.dropFirst(index + 1).first?.y == point.y

@@ -18,10 +18,21 @@ extension MemoryMapSVG {
     }
     private static let (bar, barWidth, slotColumn, rowHeight) = (left + 10, 240, 1060, 22)
 
+    /// Draws a bar for each piece, and the words behind it. The longest bar is that of the largest piece of the drawing; each
+    /// halving shortens it by as much.
     mutating func drawRows(_ pieces: [MapPiece]) {
-        let top = y
+        let (top, width) = (y, Self.right - Self.left)
+        let bits = { (size: UInt64) in UInt64.bitWidth - size.leadingZeroBitCount }
         for piece in pieces {
-            drawRow(piece)
+            let length = max(16, Self.barWidth * bits(piece.range.size) / max(8, bits(largest)))
+            canvas.path("M\(Self.columns[0].x) \(y)H\(Self.slotColumn - 20)", style: "line")
+            drawSwatch(style(of: piece), x: Self.bar, y: y + 4, width: length)
+            for (x, anchor, width, style, words) in Self.columns {
+                canvas.text(words(piece), x: x, y: y + 15, size: 12, style: style, anchor: anchor, within: width)
+            }
+            // A veil makes the words of what is unmapped fainter.
+            let (style, tooltip) = piece.kind == .unmapped ? ("veil", nil) : ("row", piece.tooltip)
+            canvas.rect(Self.left, y + 1, width, Self.rowHeight - 2, style: style, tooltip: tooltip)
             y += Self.rowHeight
         }
         // A slot is a line along all rows that it holds, on both sides.
@@ -31,22 +42,6 @@ extension MemoryMapSVG {
             canvas.path(lines.joined(), style: "slot")
             canvas.text("slot \(slot)", x: Self.slotColumn, y: (start + end) / 2 + 4, size: 12, within: 150)
         }
-    }
-
-    /// Draws a bar and the words behind it. The longest bar is that of the largest piece of the drawing; each halving shortens
-    /// it by as much.
-    private mutating func drawRow(_ piece: MapPiece) {
-        let bits = { (size: UInt64) in UInt64.bitWidth - size.leadingZeroBitCount }
-        let length = max(16, Self.barWidth * bits(piece.range.size) / max(8, bits(largest)))
-        canvas.path("M\(Self.columns[0].x) \(y)H\(Self.slotColumn - 20)", style: "line")
-        drawSwatch(style(of: piece), x: Self.bar, y: y + 4, width: length)
-        for column in Self.columns {
-            canvas.text(
-                column.words(piece), x: column.x, y: y + 15, size: 12, style: column.style, anchor: column.anchor,
-                within: column.width)
-        }
-        let (style, tooltip) = piece.kind == .unmapped ? ("veil", nil) : ("row", piece.tooltip)
-        canvas.rect(Self.left, y + 1, Self.right - Self.left, 20, style: style, tooltip: tooltip)
     }
 
     /// The slots of neighbours, with the places of those that share each.
@@ -67,7 +62,8 @@ extension MemoryMapSVG {
 extension MemoryMapSVG {
     private static let (cellsPerRow, pitch, firstCell) = (64, 14, left + 120)
 
-    /// Draws bands of cells in the order of addresses. A band begins where the functions begin anew.
+    /// Draws bands of cells in the order of addresses, below what the pieces of each have in common. A band begins where the
+    /// functions begin anew.
     mutating func drawGrid(_ cells: [MapPiece]) {
         var (starts, function) = ([0], "" as Substring)
         for (index, piece) in cells.enumerated() where piece.kind != .unmapped {
@@ -78,7 +74,13 @@ extension MemoryMapSVG {
         if starts.count * 8 > cells.count { starts = [0] }
         let slots = slots(of: cells).map(\.pieces)
         for (start, end) in zip(starts, starts.dropFirst() + [cells.count]) where start < end {
-            drawBandHeading(cells[start..<end].filter { $0.kind != .unmapped })
+            let pieces = cells[start..<end].filter { $0.kind != .unmapped }
+            let registers = Set(pieces.filter(\.kind.isHued).map(\.register)).sorted().joined(separator: ", ")
+            let functions = Figures.count(Set(pieces.compactMap(\.function)).count, "function")
+            let facts = (registers.isEmpty ? [] : ["\(registers) of \(functions)"]) + [Figures.size(pieces.totalSize)]
+            let words = Self.figures(of: pieces, behind: facts)
+            canvas.text(words, x: Self.firstCell, y: y + 13, size: 11, style: "q", within: 890)
+            y += 20
             for first in stride(from: start, to: end, by: Self.cellsPerRow) {
                 let row = first..<min(end, first + Self.cellsPerRow)
                 drawCells(row, of: cells, slots.filter(row.overlaps))
@@ -87,28 +89,17 @@ extension MemoryMapSVG {
         }
     }
 
-    /// Says what the pieces of a band have in common.
-    private mutating func drawBandHeading(_ pieces: [MapPiece]) {
-        let registers = Set(pieces.filter(\.kind.isHued).map(\.register)).sorted().joined(separator: ", ")
-        let functions = Figures.count(Set(pieces.compactMap(\.function)).count, "function")
-        let facts = (registers.isEmpty ? [] : ["\(registers) of \(functions)"]) + [Figures.size(pieces.totalSize)]
-        let words = Self.figures(of: pieces, behind: facts)
-        canvas.text(words, x: Self.firstCell, y: y + 13, size: 11, style: "q", within: 890)
-        y += 20
-    }
-
     /// Draws a row of cells, slots as lines below them, the first address before them, and their functions behind them.
     private mutating func drawCells(_ row: Range<Int>, of cells: [MapPiece], _ slots: [Range<Int>]) {
         func x(_ index: Int) -> Int { Self.firstCell + (index - row.lowerBound) * Self.pitch }
-        for index in row where cells[index].kind == .unmapped {
-            drawSwatch("unmapped", x: x(index) - 2, y: y + 1, width: 0)
-        }
-        for index in row where cells[index].kind != .unmapped {
+        for (index, piece) in zip(row, cells[row]) {
+            guard piece.kind != .unmapped else {
+                drawSwatch("unmapped", x: x(index) - 2, y: y + 1, width: 0)
+                continue
+            }
             // Pieces of one function stand closer together than functions.
-            let inset = index > 0 && cells[index - 1].function == cells[index].function ? 0 : 2
-            canvas.rect(
-                x(index) + inset, y, Self.pitch - 1 - inset, 15, style: style(of: cells[index]),
-                tooltip: cells[index].tooltip)
+            let start = x(index) + (index > 0 && cells[index - 1].function == piece.function ? 0 : 2)
+            canvas.rect(start, y, x(index + 1) - 1 - start, 15, style: style(of: piece), tooltip: piece.tooltip)
         }
         // A slot that goes on in another row stands out at the end of this one.
         let lines = slots.map { slot in

@@ -28,9 +28,8 @@ struct MemoryMapSVG {
         drawTitle(title, pieces)
         drawLegend(pieces)
         for (before, area) in zip([nil] + areas, areas) {
-            if let end = before?.range.last.rawValue {
-                drawRows(MapPiece.unmapped(from: end &+ 1, upTo: area.range.first.rawValue))
-            }
+            let first = area.range.first.rawValue
+            drawRows(MapPiece.unmapped(from: before.map { $0.range.last.rawValue &+ 1 } ?? first, upTo: first))
             drawHeading(area)
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14
@@ -74,16 +73,14 @@ struct MemoryMapSVG {
         y += 38
     }
 
+    /// Draws a sample of a style: a line for a slot, and two strokes for addresses that are left out.
     mutating func drawSwatch(_ style: String, x: Int, y: Int, width: Int) {
         switch style {
         case "slot": canvas.path("M\(x) \(y + 8)h\(width)", style: style)
-        case "unmapped": canvas.path(Self.breakMark(x: x + 3, y: y), style: style)
+        case "unmapped": canvas.path("M\(x + 3) \(y + 13)l5 -13m0 13l5 -13", style: style)
         default: canvas.rect(x, y, width, 14, style: style)
         }
     }
-
-    /// Two strokes that stand for addresses that are left out, 10 wide and 13 high.
-    static func breakMark(x: Int, y: Int) -> String { "M\(x) \(y + 13)l5 -13M\(x + 5) \(y + 13)l5 -13" }
 
     /// Facts, and then the figures of pieces.
     static func figures(of pieces: [MapPiece], behind facts: [String]) -> String {
@@ -104,10 +101,9 @@ struct MemoryMapSVG {
     /// Draws the name, range and use of an area, and a strip from its first to its last address to scale, where the smallest
     /// piece is still a pixel.
     private mutating func drawHeading(_ area: MapArea) {
-        let (used, size) = (area.pieces.totalSize, area.range.size)
+        let (pieces, used, size) = (area.pieces, area.pieces.totalSize, area.range.size)
         let use = "\(Figures.size(used)) of \(Figures.size(size)), \(Figures.percent(used, of: size))"
-        let hasMemory = !area.pieces.isEmpty
-        let words = hasMemory ? Self.figures(of: area.pieces, behind: [use]) : "\(Figures.size(size)), no memory"
+        let words = pieces.isEmpty ? "\(Figures.size(size)), no memory" : Self.figures(of: pieces, behind: [use])
         canvas.text(area.name, x: Self.left, y: y + 14, size: 13, style: "h", within: 270)
         canvas.text(Figures.range(area.range), x: 330, y: y + 14, size: 12, style: "m q", within: 290)
         canvas.text(words, x: Self.right, y: y + 14, size: 12, style: "q", anchor: .end, within: 590)
@@ -115,7 +111,7 @@ struct MemoryMapSVG {
         let width = Self.right - Self.left
         canvas.rect(Self.left, y + 21, width, 10, style: "strip")
         var next = 0
-        for piece in area.pieces {
+        for piece in pieces {
             let pixels = [piece.range.first, piece.range.last].map { address in
                 Int(Double(address.rawValue &- area.range.first.rawValue) / Double(size) * Double(width))
             }

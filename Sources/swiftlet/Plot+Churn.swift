@@ -22,8 +22,8 @@ extension Plot {
             // A label is to have room on either side.
             x: Axis("latency of a change", words: \.time, margin: 0.1),
             y: Axis(
-                "share of the changes that take at most so long", words: { $0.value < end ? share($0) : "max" },
-                including: [1, end]),
+                "share of the changes that take at most so long",
+                words: { $0.value < end ? share($0) : "max" }, including: [1, end]),
             series: [series("parked", parked, end: end), series("unparked", unparked, end: end)])
     }
 
@@ -34,7 +34,7 @@ extension Plot {
         case (2, 0): "50 %"
         case (1, 1): "90 %"
         case (1, 2): "99 %"
-        case (1, let exponent): "99.\(String(repeating: "9", count: exponent - 2)) %"
+        case (1, let exponent) where exponent > 2: "99.\(String(repeating: "9", count: exponent - 2)) %"
         default: nil
         }
     }
@@ -47,10 +47,9 @@ extension Plot {
         }
         let line: Trace = (.line, Figures.count(sorted.count, "change"), steps)
         guard let summary = latencies.summary else { return (name, [line]) }
-        let words = summary.words
-        let marks = zip(words, [(summary.p50, 2), (summary.p99, 100)]).map { words, place -> Trace in
+        let marks = zip(summary.words, [(summary.p50, 2), (summary.p99, 100)]).map { words, place -> Trace in
             (.marks, words, [Point(place.0, place.1, tooltip: "\(name)\n\(words)", label: words)])
         }
-        return (name, [line] + marks + [(.words, words[2], [])])
+        return (name, [line] + marks + [(.words, summary.words[2], [])])
     }
 }

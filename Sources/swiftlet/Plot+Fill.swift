@@ -25,8 +25,7 @@ extension Plot {
         let count = Double(max(adds.count, 10))
         return Plot(
             title: title, detail: detail,
-            note:
-                "Each point stands for the changes among similarly many slots. p99 begins where these are 100 or more.",
+            note: "Each point stands for changes among similarly many slots. p99 begins where these are 100 or more.",
             nothing: "no slots were added",
             x: Axis("slots, with the one that is added or deleted", words: \.count, including: [1, count]),
             y: Axis("latency of a transaction", words: \.time, margin: 0.03),
@@ -43,9 +42,9 @@ extension Plot {
             // The p99 of fewer changes would be the longest.
             if latencies.count >= 100 { p99.append(Point(middle, summary.p99)) }
             let slots = (first < last ? "\(Figures.grouped(first)) to " : "") + Figures.count(last, "slot")
-            let changes = "\(Figures.count(latencies.count, name)) among \(slots)"
-            longest.append(
-                Point(middle, summary.max, tooltip: "\(changes)\n\(summary.words.joined(separator: ", "))"))
+            let times = summary.words.joined(separator: ", ")
+            let tooltip = "\(Figures.count(latencies.count, name)) among \(slots)\n\(times)"
+            longest.append(Point(middle, summary.max, tooltip: tooltip))
         }
         let traces: [(Shape, [Point])] = [(.line, p50), (.dashes, p99), (.marks, longest)]
         return (Figures.count(all.count, name), zip(all.summary?.words ?? [], traces).map { ($1.0, $0, $1.1) })
