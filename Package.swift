@@ -92,13 +92,18 @@ let package = Package(
         tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
         tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
-        tests("PCITests", ["PropertySupport", "PCI", "Board", "Memslots", "Devices"]),
+        tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
         tests("HostTests", ["Host"]),
 
         // The seeds of property tests.
         .target(
             name: "PropertySupport", dependencies: ["SeededRandom"], path: "Tests/PropertySupport",
+            swiftSettings: settings),
+
+        // Functions on a bus, without a machine.
+        .target(
+            name: "PCISupport", dependencies: ["PCI", "Memslots", "Devices"], path: "Tests/PCISupport",
             swiftSettings: settings),
 
         // Dumps of machines that do not exist.

@@ -4,7 +4,7 @@ public struct CapabilityDescription: Hashable, Sendable {
     public var id: UInt16
     /// Where it begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
     public var offset: UInt64
-    /// The version of an extended capability; nil for a capability of the list of PCI.
+    /// The version of an extended capability, 0 to 15; nil for a capability of the list of PCI.
     public var version: UInt8?
     /// The bytes behind the header, which has 2 bytes, or 4 in an extended capability.
     public var body: [UInt8]
@@ -28,33 +28,35 @@ public struct CapabilityDescription: Hashable, Sendable {
     var headerSize: UInt64 { version == nil ? 2 : 4 }
 
     /// The bytes of configuration space that it takes.
-    var range: Range<UInt64> {
-        offset..<offset &+ headerSize &+ UInt64(body.count)
-    }
+    var size: UInt64 { headerSize + UInt64(body.count) }
 }
 
 extension FunctionDescription {
-    /// Throws where capabilities lie outside of their part of configuration space or on each other.
+    /// Throws where a header cannot say what it should, and where capabilities lie outside of their part of configuration space or
+    /// on each other.
     func validateCapabilities() throws(DescriptionError) {
         var taken: [Range<UInt64>] = []
-        func take(_ id: UInt16, _ range: Range<UInt64>, in space: Range<UInt64>) throws(DescriptionError) {
-            guard range.lowerBound.isMultiple(of: 4), space.contains(range.lowerBound),
-                range.upperBound <= space.upperBound
-            else { throw .capabilityOutside(id: id, offset: range.lowerBound) }
-            guard !taken.contains(where: range.overlaps) else {
-                throw .capabilityOverlap(id: id, offset: range.lowerBound)
+        func take(
+            _ id: UInt16, at offset: UInt64, size: UInt64, in space: Range<UInt64>
+        ) throws(DescriptionError) {
+            guard offset.isMultiple(of: 4), space.contains(offset), size <= space.upperBound - offset else {
+                throw .capabilityOutside(id: id, offset: offset)
             }
+            let range = offset..<offset + size
+            guard !taken.contains(where: range.overlaps) else { throw .capabilityOverlap(id: id, offset: offset) }
             taken.append(range)
         }
         let standard: Range<UInt64> = 0x40..<0x100
-        if msix != nil { try take(CapabilityID.msix, msixOffset..<msixOffset &+ 12, in: standard) }
-        if msiVectors != nil { try take(CapabilityID.msi, msiOffset..<msiOffset &+ 24, in: standard) }
+        if msix != nil { try take(CapabilityID.msix, at: msixOffset, size: 12, in: standard) }
+        if msiVectors != nil { try take(CapabilityID.msi, at: msiOffset, size: 24, in: standard) }
         for capability in capabilities {
-            guard capability.offset < ConfigSpace.size else {
-                throw .capabilityOutside(id: capability.id, offset: capability.offset)
+            // More does not fit into the fields of the header.
+            guard capability.version.map({ $0 < 16 }) ?? (capability.id < 0x100) else {
+                throw .capabilityHeader(id: capability.id, version: capability.version)
             }
             try take(
-                capability.id, capability.range, in: capability.version == nil ? standard : 0x100..<ConfigSpace.size)
+                capability.id, at: capability.offset, size: capability.size,
+                in: capability.version == nil ? standard : 0x100..<ConfigSpace.size)
         }
     }
 }

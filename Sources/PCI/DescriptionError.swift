@@ -25,6 +25,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case outside(Part, BARLocation, length: UInt64, size: UInt64)
     case above4GiB(Part, BARLocation)
     case overlap(Part, Part, bar: Int)
+    case capabilityHeader(id: UInt16, version: UInt8?)
     case capabilityOutside(id: UInt16, offset: UInt64)
     case capabilityOverlap(id: UInt16, offset: UInt64)
     case addressTaken(FunctionAddress)
@@ -55,6 +56,10 @@ extension DescriptionError: CustomStringConvertible {
             "\(part.rawValue): \(bytes(length)) at \(text(place)) pass its size of \(bytes(size))"
         case .above4GiB(let part, let place): "\(part.rawValue): \(text(place)), the register for it has 32 bits"
         case .overlap(let part, let other, let bar): "BAR \(bar): \(part.rawValue) and \(other.rawValue) overlap"
+        case .capabilityHeader(let id, nil):
+            "capability \(hexadecimal(UInt64(id))): the ID has 8 bits, as the capability is not an extended one"
+        case .capabilityHeader(let id, let version?):
+            "capability \(hexadecimal(UInt64(id))): version \(version), which has 4 bits"
         case .capabilityOutside(let id, let offset):
             "capability \(hexadecimal(UInt64(id))): \(hexadecimal(offset)) is no multiple of 4, or it leaves its part of "
                 + "configuration space (0x40 to 0xff, or 0x100 to 0xfff for extended ones)"

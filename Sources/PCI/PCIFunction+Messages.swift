@@ -25,7 +25,9 @@ extension PCIFunction {
         guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
         let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
         guard sendsByMSI, config[register: description.msiOffset + MSIOffset.mask] & bit == 0 else {
-            config.set(config[register: description.msiOffset + MSIOffset.pending] | bit, at: description.msiOffset + MSIOffset.pending)
+            config.set(
+                config[register: description.msiOffset + MSIOffset.pending] | bit,
+                at: description.msiOffset + MSIOffset.pending)
             return nil
         }
         return msiMessage(UInt32(truncatingIfNeeded: vector))

@@ -1,5 +1,5 @@
-public import Devices
-internal import Memslots
+import Devices
+import Memslots
 
 /// A PCI function: configuration space, decode and interrupts, and the model behind it.
 ///
@@ -162,7 +162,7 @@ public final class FunctionShape: Sendable {
         ports = description.bars.filter { $0.value.kind == .io }.sorted { $0.key < $1.key }
             .map { (.bar($0.key), $0.value.size) }
         msixParts = description.parts.filter { $0.name != .doorbell }
-        own = description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.range.upperBound }
+        own = description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.offset + $0.size }
         pieceCount = memory.reduce(0) { $0 + $1.pieces.count }
     }
 }

@@ -137,7 +137,9 @@ import Testing
 
     @Test func errorsSayWhoAndWhere() throws {
         let overlap = "\(try Self.refusal(.separate, adding: [Self.mapping(.frames(0x1003))]) as Any)"
-        for part in ["mapping 1", "0x1003000-0x1003fff", "mapping 2", "0x1000000-0x1003fff"] { #expect(overlap.contains(part)) }
+        for part in ["mapping 1", "0x1003000-0x1003fff", "mapping 2", "0x1000000-0x1003fff"] {
+            #expect(overlap.contains(part))
+        }
         let limit = "\(AddressSpaceError.tooManySlots(needed: 5, limit: 4))"
         for part in ["5", "4", "KVM_CAP_NR_MEMSLOTS"] { #expect(limit.contains(part)) }
         #expect("\(AddressSpaceError.notMapped(.frames(1)))".contains("0x1000-0x1fff"))

@@ -1,6 +1,7 @@
 import Board
 import Memslots
 import PCI
+import PCISupport
 import PropertySupport
 import Testing
 

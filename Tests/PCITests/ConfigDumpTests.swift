@@ -1,4 +1,5 @@
 import Devices
+import PCISupport
 import PropertySupport
 import Testing
 
@@ -104,6 +105,6 @@ struct ConfigDumpTests {
     }
 
     private func bytes(of function: PCIFunction) -> [UInt8] {
-        (0..<256).map { UInt8(truncatingIfNeeded: function.read(at: $0, width: .byte)) }
+        (0..<256).map { UInt8(truncatingIfNeeded: function.peek(at: $0, width: .byte)) }
     }
 }

@@ -1,5 +1,6 @@
 import Devices
 import PCI
+import PCISupport
 import Testing
 
 @Suite struct ConfigSpaceTests {
@@ -10,21 +11,21 @@ import Testing
     }
 
     private func read(_ offset: UInt64) -> UInt64 {
-        function.read(at: offset, width: .doubleword)
+        function.peek(at: offset, width: .doubleword)
     }
 
     private mutating func write(_ value: UInt64, at offset: UInt64) {
-        _ = function.write(value, at: offset, width: .doubleword)
+        function.writeSettled(value, at: offset, width: .doubleword)
     }
 
     @Test func headerTellsTheIdentity() throws {
         let plain = try PCIFunction(.plain, at: .at(4))
-        #expect(plain.read(at: 0x00, width: .word) == 0x1234)
-        #expect(plain.read(at: 0x02, width: .word) == 0x5678)
-        #expect(plain.read(at: 0x08, width: .doubleword) == 0x0580_0003)
-        #expect(plain.read(at: 0x0e, width: .byte) == 0)
-        #expect(plain.read(at: 0x06, width: .word) == 0)
-        #expect(plain.read(at: 0x34, width: .byte) == 0)
+        #expect(plain.peek(at: 0x00, width: .word) == 0x1234)
+        #expect(plain.peek(at: 0x02, width: .word) == 0x5678)
+        #expect(plain.peek(at: 0x08, width: .doubleword) == 0x0580_0003)
+        #expect(plain.peek(at: 0x0e, width: .byte) == 0)
+        #expect(plain.peek(at: 0x06, width: .word) == 0)
+        #expect(plain.peek(at: 0x34, width: .byte) == 0)
     }
 
     @Test mutating func identityIsReadOnly() {
@@ -37,9 +38,9 @@ import Testing
 
     @Test mutating func commandHasTheBitsThatMeanSomething() {
         write(0xffff_ffff, at: 0x04)
-        #expect(function.read(at: 0x04, width: .word) == 0x0407)
+        #expect(function.peek(at: 0x04, width: .word) == 0x0407)
         #expect(function.decodesPorts && function.decodesMemory && function.isBusMaster)
-        #expect(function.read(at: 0x06, width: .word) == 0x10)
+        #expect(function.peek(at: 0x06, width: .word) == 0x10)
     }
 
     @Test mutating func interruptLineAndCacheLineSizeAreScratch() {
@@ -51,20 +52,20 @@ import Testing
 
     @Test mutating func bytesOfARegisterAreWrittenAlone() {
         write(0x1122_3344, at: 0x10 + 4 * 4)
-        _ = function.write(0xaa, at: 0x10 + 4 * 4 + 2, width: .byte)
+        function.writeSettled(0xaa, at: 0x10 + 4 * 4 + 2, width: .byte)
         #expect(read(0x20) == 0x11aa_2008)
-        #expect(function.read(at: 0x22, width: .word) == 0x11aa)
-        #expect(function.read(at: 0x23, width: .byte) == 0x11)
+        #expect(function.peek(at: 0x22, width: .word) == 0x11aa)
+        #expect(function.peek(at: 0x23, width: .byte) == 0x11)
     }
 
     @Test mutating func misalignedAccessesAreRefused() {
-        #expect(function.read(at: 0x01, width: .word) == 0xffff)
-        #expect(function.read(at: 0x02, width: .doubleword) == 0xffff_ffff)
-        #expect(function.read(at: 0x00, width: .quadword) == .max)
+        #expect(function.peek(at: 0x01, width: .word) == 0xffff)
+        #expect(function.peek(at: 0x02, width: .doubleword) == 0xffff_ffff)
+        #expect(function.peek(at: 0x00, width: .quadword) == .max)
         #expect(function.write(0xffff, at: 0x05, width: .word).isEmpty)
         #expect(function.write(0xffff, at: 0x03, width: .doubleword).isEmpty)
         #expect(function.write(.max, at: 0x00, width: .quadword).isEmpty)
-        #expect(function.read(at: 0x04, width: .word) == 0)
+        #expect(function.peek(at: 0x04, width: .word) == 0)
     }
 
     /// Zero says that there are no extended capabilities (PCIe, 7.9.1).
@@ -72,24 +73,24 @@ import Testing
         for width in [AccessWidth.byte, .word, .doubleword] {
             for offset in stride(from: UInt64(0x100), to: 0x1000, by: width.rawValue) {
                 #expect(function.write(.max, at: offset, width: width).isEmpty)
-                #expect(function.read(at: offset, width: width) == 0)
+                #expect(function.peek(at: offset, width: width) == 0)
             }
         }
         #expect(function.write(.max, at: 0x100, width: .quadword).isEmpty)
-        #expect(function.read(at: 0x100, width: .quadword) == .max)
-        #expect(function.read(at: 0x101, width: .word) == 0xffff)
-        #expect(function.read(at: 0xffe, width: .doubleword) == 0xffff_ffff)
+        #expect(function.peek(at: 0x100, width: .quadword) == .max)
+        #expect(function.peek(at: 0x101, width: .word) == 0xffff)
+        #expect(function.peek(at: 0xffe, width: .doubleword) == 0xffff_ffff)
         for width in AccessWidth.allCases {
             #expect(function.write(.max, at: 0x1000, width: width).isEmpty)
-            #expect(function.read(at: 0x1000, width: width) == width.allOnes)
-            #expect(function.read(at: .max, width: width) == width.allOnes)
+            #expect(function.peek(at: 0x1000, width: width) == width.allOnes)
+            #expect(function.peek(at: .max, width: width) == width.allOnes)
         }
     }
 
     @Test func capabilityListHoldsMSIX() {
-        #expect(function.read(at: 0x34, width: .byte) == 0x40)
-        #expect(function.read(at: 0x40, width: .word) == 0x0011)
-        #expect(function.read(at: 0x42, width: .word) == 69)
+        #expect(function.peek(at: 0x34, width: .byte) == 0x40)
+        #expect(function.peek(at: 0x40, width: .word) == 0x0011)
+        #expect(function.peek(at: 0x42, width: .word) == 69)
         #expect(read(0x44) == 0x1005)
         #expect(read(0x48) == 0x1805)
     }

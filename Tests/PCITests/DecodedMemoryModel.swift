@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 
 /// What `DecodedMemory` should be, from configuration bytes and in the plainest way.
 struct DecodedMemoryModel {
@@ -60,7 +61,7 @@ struct DecodedMemoryModel {
     /// Where a register is decoded, read as a guest reads it.
     private static func base(_ root: RootComplex, _ owner: BAROwner) -> UInt64? {
         func read(_ offset: UInt64) -> UInt64 {
-            root.readECAM(at: UInt64(owner.function.requesterID) << 12 | offset, width: .doubleword)
+            root[owner.function]?.config.read(at: offset, width: .doubleword) ?? 0
         }
         guard read(4) & 2 != 0 else { return nil }
         guard case .bar(let number) = owner.register else {

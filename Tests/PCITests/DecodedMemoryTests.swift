@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 import PropertySupport
 import Testing
 
@@ -66,7 +67,7 @@ import Testing
         let base: UInt64 = 0xe000_0000
         var function = try PCIFunction.make(
             .rich, at: .at(1), command: 2, bases: [.bar(0): base, .bar(4): base, .bar(5): base + 0x10_0000])
-        _ = function.write(base + 0x10_0001, at: 0x30, width: .doubleword)
+        function.writeSettled(base + 0x10_0001, at: 0x30, width: .doubleword)
         _ = memory.update(function)
         #expect(
             memory.regions.map { "\($0.owner.register)" } == ["BAR 3", "BAR 0", "BAR 5", "BAR 5", "BAR 5"])
@@ -108,9 +109,8 @@ import Testing
     @Test(arguments: propertySeeds, [DecodePolicy.strict, .lazy])
     mutating func manyOnEachOtherFollowTheModel(seed: UInt64, policy: DecodePolicy) throws {
         var random = SplitMix64(seed: seed)
-        var root = RootComplex()
+        var root = RootComplex(policy: policy)
         var model = DecodedMemoryModel(policy: policy, reserved: [])
-        memory = DecodedMemory(policy: policy)
         let descriptions: [FunctionDescription] = [.plain, .rich, .full]
         let addresses = (0..<36).map { FunctionAddress(requesterID: $0) }
         for address in addresses {
@@ -120,7 +120,6 @@ import Testing
         for step in 0..<1500 {
             guard let address = addresses.randomElement(using: &random) else { return }
             if random.next() % 32 == 0 {
-                _ = memory.remove(address)
                 root.remove(address)
                 model.update(root)
                 try root.insert(descriptions[Int(address.requesterID) % 3], at: address)
@@ -132,16 +131,13 @@ import Testing
                 let command: UInt64 = random.next() % 4 == 0 ? 0 : 2
                 let value = register == 0x04 ? command : random.next() % 8 == 0 ? 0 : place
                 let offset = RootComplex.ecamOffset(of: address, register: register)
-                let write = root.writeECAM(value, at: offset, width: .doubleword)
-                if write?.change.affectsDecodedMemory == true, let function = root[address] {
-                    _ = memory.update(function)
-                }
+                _ = root.writeECAM(value, at: offset, width: .doubleword)
             }
             model.update(root)
-            let found = memory.regions.map(DecodedMemoryModel.Region.init)
+            let found = root.memory.regions.map(DecodedMemoryModel.Region.init)
             let isRight = found == model.regions.sorted { $0.first < $1.first }
             try #require(isRight, "seed \(seed), step \(step)")
-            hidden = max(hidden, memory.hiddenCount)
+            hidden = max(hidden, root.memory.hiddenCount)
         }
         #expect(hidden > 16, "seed \(seed)")
     }

@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 import Testing
 
 /// Where one function's BARs lie.
@@ -28,10 +29,10 @@ import Testing
         var function = try PCIFunction.make(.rich, at: .at(4), command: 2, bases: [.rom: 0xfeb0_0000])
         func rom() -> DecodedRegion? { function.decodedRegions.first { $0.owner.register == .rom } }
         #expect(rom() == nil)
-        _ = function.write(0xfeb0_0001, at: 0x30, width: .doubleword)
+        function.writeSettled(0xfeb0_0001, at: 0x30, width: .doubleword)
         #expect(try rom()?.range == range(0xfeb0_0000, 0x1_0000))
         #expect(rom()?.access == .readOnly)
-        _ = function.write(0, at: 0x04, width: .word)
+        function.writeSettled(0, at: 0x04, width: .word)
         #expect(rom() == nil)
     }
 

@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 import PropertySupport
 import Testing
 
@@ -28,7 +29,7 @@ import Testing
             if policy == .strict {
                 guest.model.update(guest.root)
             }
-            let regions = guest.memory.regions
+            let regions = guest.root.memory.regions
             let wanted = guest.model.regions.sorted { $0.first < $1.first }
             try #require(regions.map(DecodedMemoryModel.Region.init) == wanted, "seed \(seed), step \(step)")
             try #require(Set(regions) == guest.mirror, "seed \(seed), step \(step)")
@@ -42,8 +43,7 @@ import Testing
 /// Random configuration and trapped accesses to a small bus.
 private struct Guest {
     var random: SplitMix64
-    var root = RootComplex()
-    var memory: DecodedMemory
+    var root: RootComplex
     var model: DecodedMemoryModel
     /// What the changes add up to.
     var mirror: Set<DecodedRegion> = []
@@ -60,7 +60,7 @@ private struct Guest {
     init(seed: UInt64, policy: DecodePolicy) throws {
         random = SplitMix64(seed: seed)
         let reserved = [try range(0, 0x10_0000), try range(0xe001_0000, 0x1000)]
-        memory = DecodedMemory(reserved: reserved, policy: policy)
+        root = RootComplex(reserved: reserved, policy: policy)
         model = DecodedMemoryModel(policy: policy, reserved: reserved)
         for (id, description) in Self.descriptions {
             try root.insert(description, at: FunctionAddress(requesterID: id))
@@ -87,7 +87,7 @@ private struct Guest {
             random.next() % 4 == 0 ? AccessWidth.allCases.randomElement(using: &random) ?? .byte : .doubleword
         let value = value(for: register)
 
-        let write: ConfigWrite?
+        let write: RootComplex.Write?
         if byPort {
             let selected = 1 << 31 | UInt64(id) << 8 | register & 0xff
             _ = root.writePort(random.next() % 16 == 0 ? value : selected, at: 0, width: .doubleword)
@@ -98,9 +98,9 @@ private struct Guest {
             _ = root.readECAM(at: offset, width: width)
             write = root.writeECAM(value, at: offset, width: width)
         }
-        messages += write?.change.messages.count ?? 0
-        guard let write, write.change.affectsDecodedMemory, let function = root[write.function] else { return false }
-        take(memory.update(function))
+        messages += write?.outcome.messages.count ?? 0
+        guard let change = write?.change else { return false }
+        take(change)
         return true
     }
 
@@ -132,36 +132,33 @@ private struct Guest {
             try? root.insert(description, at: address)
             return false
         }
-        take(memory.remove(address))
-        if policyIsStrict, random.next() % 2 == 0 {
-            root.reset(address)
-        } else {
-            root.remove(address)
+        if root.memory.policy == .strict, random.next() % 2 == 0 {
+            take(root.reset(address))
+        } else if let change = root.remove(address) {
+            take(change)
         }
         return true
     }
 
-    private var policyIsStrict: Bool { memory.policy == .strict }
-
     private mutating func access() {
         var address = 0xe000_0000 | random.next() % 0x10_0000 & ~3
-        if let region = memory.regions.filter({ $0.kind == .trapped }).randomElement(using: &random) {
+        if let region = root.memory.regions.filter({ $0.kind == .trapped }).randomElement(using: &random) {
             // The first vectors, the doorbells, and the rest now and then.
             let places: [UInt64] = [random.next() % 0x40 & ~3, 0x900, 0xc00, random.next() % 0xa00]
             address = region.range.first.rawValue &+ (places.randomElement(using: &random) ?? 0)
         }
         if random.next() % 64 == 0 { address = random.next() }
         let width = AccessWidth.allCases.randomElement(using: &random) ?? .byte
-        guard let place = memory.trapped(at: GuestAddress(address), width: width) else { return }
+        guard let place = root.memory.trapped(at: GuestAddress(address), width: width) else { return }
         trapped += 1
         _ = root.readTrapped(place, width: width)
         let value = random.next() % 8 == 0 ? random.next() : random.next() % 4
-        messages += root.writeTrapped(value, place, width: width).count
+        messages += root.writeTrapped(value, place, width: width).messages.count
     }
 
     private mutating func take(_ change: DecodedMemory.Change) {
         changes += change.isEmpty ? 0 : 1
-        hidden += memory.hiddenCount > 0 ? 1 : 0
+        hidden += root.memory.hiddenCount > 0 ? 1 : 0
         for region in change.removed where mirror.remove(region) == nil {
             Issue.record("\(region) was removed and not there")
         }

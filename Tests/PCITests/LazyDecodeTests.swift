@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 import Testing
 
 /// Mapped regions stand while decode is off.
@@ -66,12 +67,12 @@ import Testing
 
     @Test mutating func romStandsWithItsEnableBitOff() throws {
         var function = try PCIFunction.make(.rich, at: .at(1), command: 2, bases: [.bar(0): 1 << 32])
-        _ = function.write(0xfeb0_0001, at: 0x30, width: .doubleword)
+        function.writeSettled(0xfeb0_0001, at: 0x30, width: .doubleword)
         _ = memory.update(function)
-        _ = function.write(0xfffe_0000, at: 0x30, width: .doubleword)
+        function.writeSettled(0xfffe_0000, at: 0x30, width: .doubleword)
         #expect(memory.update(function).isEmpty)
         #expect(memory.region(at: GuestAddress(0xfeb0_0000))?.owner.register == .rom)
-        _ = function.write(0xfea0_0001, at: 0x30, width: .doubleword)
+        function.writeSettled(0xfea0_0001, at: 0x30, width: .doubleword)
         #expect(memory.update(function).removed.map(\.range.first.rawValue) == [0xfeb0_0000])
     }
 

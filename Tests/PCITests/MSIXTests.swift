@@ -1,5 +1,6 @@
 import Devices
 import PCI
+import PCISupport
 import Testing
 
 @Suite struct MSIXTests {
@@ -12,16 +13,16 @@ import Testing
     /// MSI-X and bus master on, vectors masked.
     init() throws {
         function = try PCIFunction.make(.rich, at: .at(4), command: 6)
-        _ = function.write(Self.enabled, at: 0x42, width: .word)
+        function.writeSettled(Self.enabled, at: 0x42, width: .word)
     }
 
     private func read(_ offset: UInt64, _ width: AccessWidth = .doubleword) -> UInt64 {
-        function.readTrapped(.bar(5), at: offset, width: width)
+        function.peekTrapped(.bar(5), at: offset, width: width)
     }
 
     @discardableResult
     private mutating func write(_ value: UInt64, _ offset: UInt64, _ width: AccessWidth = .doubleword) -> [MSIMessage] {
-        function.writeTrapped(value, .bar(5), at: offset, width: width)
+        function.writeTrapped(value, .bar(5), at: offset, width: width).messages
     }
 
     private mutating func program(_ vector: UInt64, isMasked: Bool = false) -> [MSIMessage] {
@@ -97,32 +98,32 @@ import Testing
         _ = program(0)
         _ = program(1)
         _ = program(2, isMasked: true)
-        _ = function.write(0xc000, at: 0x42, width: .word)
+        function.writeSettled(0xc000, at: 0x42, width: .word)
         for vector in [1, 0, 2] as [UInt64] {
             #expect(write(vector, Self.doorbell).isEmpty)
         }
         #expect(read(Self.pendingBits) == 0b111)
-        let change = function.write(0x8000, at: 0x42, width: .word)
-        #expect(change.messages == [message(0), message(1)])
+        let outcome = function.writeSettled(0x8000, at: 0x42, width: .word)
+        #expect(outcome.messages == [message(0), message(1)])
         #expect(read(Self.pendingBits) == 0b100)
     }
 
     @Test mutating func messagesTakeBusMaster() {
         _ = program(0)
-        _ = function.write(2, at: 0x04, width: .word)
+        function.writeSettled(2, at: 0x04, width: .word)
         #expect(write(0, Self.doorbell).isEmpty)
         #expect(read(Self.pendingBits) == 1)
-        #expect(function.write(6, at: 0x04, width: .word).messages == [message(0)])
+        #expect(function.writeSettled(6, at: 0x04, width: .word).messages == [message(0)])
     }
 
     @Test mutating func nothingIsRaisedWhileMSIXIsOff() {
         _ = program(0)
         _ = program(1, isMasked: true)
         write(1, Self.doorbell)
-        _ = function.write(0, at: 0x42, width: .word)
+        function.writeSettled(0, at: 0x42, width: .word)
         #expect(write(0, Self.doorbell).isEmpty)
         #expect(read(Self.pendingBits) == 0)
-        #expect(function.write(0x8000, at: 0x42, width: .word).messages.isEmpty)
+        #expect(function.writeSettled(0x8000, at: 0x42, width: .word).messages.isEmpty)
     }
 
     @Test mutating func pendingBitsAreReadOnly() {

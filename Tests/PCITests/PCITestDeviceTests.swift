@@ -1,28 +1,26 @@
 import Devices
 import PCI
+import PCISupport
 import PropertySupport
 import Testing
 
 /// The test device as a guest sees it, and what it wants KVM to take.
 @Suite struct PCITestDeviceTests {
-    private var root = RootComplex()
-    private let address: FunctionAddress
+    private var function: PCIFunction
 
     init() throws {
-        address = try .at(3)
-        try root.insert(.testDevice, at: address)
-    }
-
-    private func place(_ bar: Int, _ offset: UInt64) -> TrappedPlace {
-        TrappedPlace(owner: BAROwner(function: address, register: .bar(bar)), offset: offset)
+        function = try PCIFunction(PCITestDevice(), at: .at(3))
     }
 
     private func read(_ bar: Int, _ offset: UInt64, _ width: AccessWidth = .doubleword) -> UInt64 {
-        root.readTrapped(place(bar, offset), width: width)
+        function.peekTrapped(.bar(bar), at: offset, width: width)
     }
 
+    /// Writes a place, which sends nothing and changes the events where the first byte of the header is written.
     private mutating func write(_ value: UInt64, _ bar: Int, _ offset: UInt64, _ width: AccessWidth = .byte) {
-        #expect(root.writeTrapped(value, place(bar, offset), width: width).isEmpty)
+        let outcome = function.writeTrapped(value, .bar(bar), at: offset, width: width)
+        let reachesTheFirstByte = (0..<UInt64(width.rawValue)).contains { offset &+ $0 == 0 }
+        #expect(outcome == AccessOutcome(changesEvents: reachesTheFirstByte))
     }
 
     private func name(_ bar: Int) -> String {
@@ -31,9 +29,9 @@ import Testing
     }
 
     @Test func isTheFunctionThatGuestsLookFor() {
-        #expect(root[address]?.read(at: 0, width: .doubleword) == 0x0005_1b36)
-        #expect(root[address]?.read(at: 8, width: .doubleword) == 0x00ff_0000)
-        #expect(FunctionDescription.testDevice.pieces(of: .bar(0)).map(\.kind) == [.trapped])
+        #expect(function.peek(at: 0, width: .doubleword) == 0x0005_1b36)
+        #expect(function.peek(at: 8, width: .doubleword) == 0x00ff_0000)
+        #expect(function.description.pieces(of: .bar(0)).map(\.kind) == [.trapped])
     }
 
     @Test mutating func readsZeroBeforeATestAndBehindTheLast() {
@@ -42,7 +40,7 @@ import Testing
         #expect(read(0, 1, .byte) == 1)
         write(3, 0, 0)
         #expect((0..<64).allSatisfy { read(0, $0, .byte) == 0 })
-        #expect(root[address]?.testDevice?.event == nil)
+        #expect(function.events.isEmpty)
     }
 
     @Test(arguments: [
@@ -66,12 +64,15 @@ import Testing
         write(data, bar, offset &+ 1)
         write(data, bar, offset, .doubleword)
         #expect(read(bar, 12) == (test == 1 ? 3 : 2))
-        root.add(events: 5, to: address)
+        let event = function.events.first
+        function.add(
+            count: 5, of: event ?? FunctionEvent(register: .bar(bar), offset: offset, size: 1))
         #expect(read(bar, 12) == (test == 1 ? 8 : 7))
 
-        let event = root[address]?.testDevice?.event
         #expect(event?.offset == (test == 0 ? nil : offset))
         #expect(event?.match == (test == 2 ? 0xfa : nil))
+        #expect(test == 0 || event?.register == .bar(bar) && event?.size == 1)
+        #expect(function.events.count == (test == 0 ? 0 : 1))
         write(test, bar, 0)
         #expect(read(bar, 12) == 0)
     }
@@ -107,14 +108,15 @@ import Testing
                 }
             }
             try #require(read(1 - bar, 12) == (test == nil ? 0 : count), "seed \(seed), step \(step)")
-            let event = root[address]?.testDevice?.event
-            try #require((event != nil) == (test.map { $0.number > 0 } ?? false), "seed \(seed), step \(step)")
+            try #require(
+                !function.events.isEmpty == (test.map { $0.number > 0 } ?? false), "seed \(seed), step \(step)")
         }
     }
 
     @Test mutating func resetEndsTheTest() {
         write(1, 0, 0)
-        root.reset(address)
+        function.reset()
+        #expect(function.events.isEmpty)
         #expect(read(0, 1, .byte) == 0)
     }
 }

@@ -1,5 +1,6 @@
 import Devices
 import PCI
+import PCISupport
 import Testing
 
 @Suite struct RootComplexTests {
@@ -23,7 +24,7 @@ import Testing
         try select(.at(4), 0x04)
         let write = root.writePort(2, at: 4, width: .word)
         #expect(try write?.function == .at(4))
-        #expect(write?.change.memoryDecode == true)
+        #expect(write?.proposal?.affectsMemory == true)
         #expect(try root[.at(4)]?.decodesMemory == true)
     }
 
@@ -46,7 +47,8 @@ import Testing
         try select(.at(4), 0x01)
         #expect(root.readPort(at: 5, width: .word) == 0x1111)
         try select(.at(4), 0x06)
-        #expect(root.writePort(0xffff, at: 4, width: .word) == nil)
+        #expect(root.writePort(0xffff, at: 4, width: .word)?.isEmpty == true)
+        #expect(root.readPort(at: 4, width: .word) == 0x10)
         try select(.at(4), 0x3d)
         #expect(root.readPort(at: 4, width: .byte) == 0)
     }
@@ -84,7 +86,8 @@ import Testing
         #expect(root.readECAM(at: base + 0x100, width: .doubleword) == 0)
         let write = root.writeECAM(0xe000_0000, at: base + 0x10, width: .doubleword)
         #expect(try write?.function == .at(31, 7, bus: 3))
-        #expect(write?.change.moved == [.bar(0)])
+        #expect(write?.isEmpty == true)
+        #expect(try root[.at(31, 7, bus: 3)]?.base(of: .bar(0)) == 0xe000_0000)
         #expect(root.readECAM(at: base + 0xffe, width: .doubleword) == 0xffff_ffff)
         #expect(root.readECAM(at: RootComplex.ecamSize + base, width: .doubleword) == 0xffff_ffff)
         #expect(root.readECAM(at: .max, width: .byte) == 0xff)
@@ -98,7 +101,7 @@ import Testing
         #expect(root.writeECAM(7, at: 5 << 15 | 4, width: .word) == nil)
         let place = TrappedPlace(owner: BAROwner(function: try .at(5), register: .bar(0)), offset: 0)
         #expect(root.readTrapped(place, width: .doubleword) == 0xffff_ffff)
-        #expect(root.writeTrapped(0, place, width: .doubleword).isEmpty)
+        #expect(root.writeTrapped(0, place, width: .doubleword) == AccessOutcome())
     }
 
     @Test mutating func deviceWithOtherFunctionsIsMultifunction() throws {
@@ -118,8 +121,8 @@ import Testing
 
     @Test mutating func addressHoldsOneFunction() throws {
         #expect(throws: try DescriptionError.addressTaken(.at(4))) { try root.insert(.plain, at: .at(4)) }
-        #expect(try root.remove(.at(4)))
-        #expect(try !root.remove(.at(4)))
+        #expect(try root.remove(.at(4)) != nil)
+        #expect(try root.remove(.at(4)) == nil)
         try root.insert(.plain, at: .at(4))
         #expect(try root.addresses == [.at(4)])
     }

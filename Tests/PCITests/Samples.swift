@@ -1,6 +1,7 @@
 import Devices
 import Memslots
 import PCI
+import PCISupport
 import Testing
 
 extension FunctionAddress {
@@ -61,11 +62,18 @@ extension PCIFunction {
         for (register, base) in bases {
             function.setBase(of: register, to: base)
         }
-        _ = function.write(command, at: 0x04, width: .word)
+        function.writeSettled(command, at: 0x04, width: .word)
         return function
     }
 }
 
 func range(_ first: UInt64, _ size: UInt64) throws -> GuestRange {
     try #require(GuestRange(first: GuestAddress(first), size: size))
+}
+
+extension PCIFunction {
+    /// All of configuration space, by doubleword.
+    var registers: [UInt64] {
+        stride(from: 0, to: ConfigSpace.size, by: 4).map { peek(at: $0, width: .doubleword) }
+    }
 }
