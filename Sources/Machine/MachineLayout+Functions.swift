@@ -19,7 +19,7 @@ struct FunctionsAtBoot {
     fileprivate(set) var shapes: [FunctionShape] = []
     /// By function, memory register and piece.
     fileprivate(set) var backings: [[[Backing?]]] = []
-    fileprivate(set) var decoded: DecodedMemory
+    var decoded: DecodedMemory
 
     /// The functions with their memory, each behind a lock.
     var cells: [FunctionAddress: FunctionCell] {

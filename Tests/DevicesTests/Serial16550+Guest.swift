@@ -18,17 +18,17 @@ enum Port {
 
 /// Byte accesses, as a guest's `in` and `out` make them.
 extension Serial16550 {
-    func input(_ port: UInt64) -> UInt8 {
+    mutating func input(_ port: UInt64) -> UInt8 {
         UInt8(truncatingIfNeeded: read(at: port, width: .byte).value)
     }
 
     @discardableResult
-    func output(_ value: UInt8, _ port: UInt64) -> DeviceEffects {
+    mutating func output(_ value: UInt8, _ port: UInt64) -> DeviceEffects {
         write(UInt64(value), at: port, width: .byte)
     }
 
     @discardableResult
-    func receive(count: Int) -> DeviceEffects {
+    mutating func receive(count: Int) -> DeviceEffects {
         var effects = DeviceEffects.none
         for byte in 0..<count { effects = receive(UInt8(truncatingIfNeeded: byte)) }
         return effects

@@ -19,7 +19,7 @@ import Testing
         }
         for _ in 0..<Self.stepsPerSeed {
             let bits = random.next()
-            try apply(step(serial, bits))
+            try apply(step(&serial, bits))
             guard bits >> 60 == 0 else { continue }
 
             // Enabled and pending, and let through by OUT2 without loopback.
@@ -35,7 +35,7 @@ import Testing
     }
 
     /// One access or received byte, out of the bits of a random number.
-    private func step(_ serial: Serial16550, _ bits: UInt64) -> DeviceEffects {
+    private func step(_ serial: inout Serial16550, _ bits: UInt64) -> DeviceEffects {
         let widths: [AccessWidth] = [.byte, .byte, .byte, .byte, .byte, .word, .doubleword, .quadword]
         let width = widths[Int(bits >> 4 & 7)]
         // Rarely an offset that no bus would let through.

@@ -1,7 +1,7 @@
 import Devices
 import Testing
 
-@Suite struct Serial16550InterruptTests {
+@Suite final class Serial16550InterruptTests {
     private var serial = Serial16550()
     private static let raised = InterruptLine(irq: 4, isRaised: true)
     private static let lowered = InterruptLine(irq: 4, isRaised: false)

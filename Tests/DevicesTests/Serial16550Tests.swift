@@ -2,7 +2,7 @@ import Devices
 import Testing
 
 /// Data, status and control of the serial port; interrupts have a suite of their own.
-@Suite struct Serial16550Tests {
+@Suite final class Serial16550Tests {
     private var serial = Serial16550()
 
     // MARK: Transmitter

@@ -115,7 +115,7 @@ struct TestDeviceLiveTests {
             [0xba, 0x00, 0xc0, 0xb0, test, 0xee, 0xba, 0x83 + test, 0xc0, 0xb0, data, 0xb9, 100, 0, 0xee, 0xe2, 0xfd]
             + TinyGuest.exit(0)
         var guest = TinyGuest(code: code)
-        guest.configuration.functions = [try #require(FunctionAddress(bus: 0, device: 1, function: 0)): .testDevice]
+        guest.configuration.functions = [try #require(FunctionAddress(bus: 0, device: 1, function: 0)): PCITestDevice()]
         let report = try guest.run().report
         #expect(report.outcome == .exited(0))
         #expect(report.exits.pio == expected + 1)
@@ -131,7 +131,7 @@ struct TestDeviceLiveTests {
             + [0xb2, 0xfc, 0x66, 0xb8, moves ? 1 : 0, moves ? 0xc1 : 0, 0, 0, 0x66, 0xef]
             + [0xba, 0x84, 0xc0, 0xee, 0xba, 0x84, 0xc1, 0xee] + TinyGuest.exit(0)
         var guest = TinyGuest(code: code)
-        guest.configuration.functions = [try #require(FunctionAddress(bus: 0, device: 1, function: 0)): .testDevice]
+        guest.configuration.functions = [try #require(FunctionAddress(bus: 0, device: 1, function: 0)): PCITestDevice()]
         let report = try guest.run().report
         #expect(report.outcome == .exited(0))
         // The test, address and data, the end; and those of the two writes that KVM does not take.

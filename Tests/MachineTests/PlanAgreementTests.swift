@@ -36,15 +36,17 @@ struct PlanAgreementTests {
         let plan = try Plan(layout, policy: policy)
 
         var configuration = MachineConfiguration()
-        configuration.functions = layout.byAddress
+        configuration.add(layout)
         let machine = try MachineLayout(configuration, physicalAddressBits: plan.host.physicalAddressBits)
-        var pci = try #require(try machine.makePCIDevices())
-        var offset: UInt64 = 0
-        for (owner, size) in pci.backedRegisters {
-            pci.setBacking(Backing(offset: offset), of: owner)
-            offset += size
+        var functions = try machine.makeFunctions()
+        var mappings: [Mapping] = []
+        for function in functions.functions {
+            mappings += functions.decoded.update(function).added.filter { $0.kind == .mapped }.map {
+                Mapping(
+                    range: $0.range, backing: Backing(offset: $0.range.first.rawValue), access: $0.access,
+                    owner: $0.owner.mappingOwner)
+            }
         }
-        let mappings = pci.allMappings()
         let windows = [machine.board.apertures.low, try #require(machine.board.apertures.high)].map {
             HostWindow(aperture: $0, host: (1 << 46) + $0.first.rawValue)
         }
