@@ -41,7 +41,8 @@ struct ChangeLists: Sendable {
         _ mappings: [PlacedMapping], isAdded: Bool, _ observers: Transaction.Observers,
         to steps: inout [TransactionStep]
     ) {
-        for (id, observer) in observers {
+        // In the order in which they were added: a dictionary has another one in each process.
+        for (id, observer) in observers.sorted(by: { $0.key.number < $1.key.number }) {
             for placed in mappings where observer.mirrors(placed.mapping) {
                 steps.append(.observer(id, placed.mapping, isAdded: isAdded))
             }

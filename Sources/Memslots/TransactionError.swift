@@ -27,11 +27,12 @@ public struct TransactionError: Error, Hashable, Sendable {
 
 extension TransactionError: CustomStringConvertible {
     public var description: String {
-        let end =
+        var end =
             stuck.isEmpty
             ? "the steps before it were undone"
             : "KVM now holds something else than before: "
                 + stuck.map { "\($0.what) (\($0.errno))" }.joined(separator: "; ")
+        if !lost.isEmpty { end += "; observers that could not take back what they had applied: \(lost.count)" }
         return "step \(number + 1) of \(count), \(step): \(causeDescription); \(end)"
     }
 

@@ -10,6 +10,7 @@ struct FakeKVM: SlotInstaller {
         case place(WindowPiece)
         case clear(WindowPiece)
         case takeDirtyLog(SlotID)
+        case event(IOEvent, isTaken: Bool)
     }
 
     /// A page of a backing, by the page's number in there.
@@ -23,6 +24,8 @@ struct FakeKVM: SlotInstaller {
     private(set) var dirtyLogs: [SlotID: Set<UInt64>] = [:]
     /// By host page number: what the windows hold.
     private(set) var windowPages: [UInt64: HostPage] = [:]
+    /// The writes that are taken.
+    private(set) var events: Set<IOEvent> = []
     private let placement: Placement
 
     private(set) var calls: [Call] = []
@@ -101,6 +104,12 @@ struct FakeKVM: SlotInstaller {
         var words = [UInt64](repeating: 0, count: Int(slot.pages + 63) / 64)
         for page in log { words[Int(page / 64)] |= 1 << (page % 64) }
         return words
+    }
+
+    mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
+        try begin(.event(event, isTaken: isTaken))
+        if events.contains(event) == isTaken { complaints.append("\(event): it is so already") }
+        if isTaken { events.insert(event) } else { events.remove(event) }
     }
 
     private mutating func begin(_ call: Call) throws(SlotErrno) {

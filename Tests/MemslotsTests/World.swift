@@ -7,6 +7,7 @@ struct World {
     private(set) var space: AddressSpace
     var kvm: FakeKVM
     private(set) var mapped: [Mapping] = []
+    private(set) var events: Set<IOEvent> = []
 
     /// Two windows side by side in the guest and far apart in the host, and one with room for huge mappings.
     static let placement = Placement(
@@ -30,8 +31,21 @@ struct World {
     // MARK: Changes
 
     mutating func change(removing: [GuestRange] = [], adding: [Mapping] = []) throws(AddressSpaceError) {
-        try space.change(removing: removing, adding: adding, through: &kvm)
-        mapped = Self.mappings(mapped, without: removing, with: adding)
+        try change(MemoryChange(removed: removing, added: adding))
+    }
+
+    mutating func change(_ change: MemoryChange) throws(AddressSpaceError) {
+        try space.change(change, through: &kvm)
+        mapped = Self.mappings(mapped, without: change.removed, with: change.added)
+        events = events.subtracting(change.removedEvents).union(change.addedEvents)
+    }
+
+    mutating func addObserver(_ observer: any MemoryObserver) throws(AddressSpaceError) -> ObserverID {
+        try space.addObserver(observer, through: &kvm)
+    }
+
+    mutating func removeObserver(_ id: ObserverID) throws(AddressSpaceError) {
+        try space.removeObserver(id, through: &kvm)
     }
 
     mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(AddressSpaceError) {
@@ -91,6 +105,7 @@ struct World {
         let planned = Self.plan(mapped, policy: space.policy)
         guard plain == planned else { return "slots \(plain), planned \(planned)" }
         guard space.mappings(in: .everything) == mapped else { return "other mappings than asked for" }
+        guard kvm.events == events else { return "KVM takes \(kvm.events), not \(events)" }
         return translationProblem
     }
 
@@ -123,9 +138,10 @@ struct World {
             ? nil : "\(kvm.windowPages.count) pages in windows, not \(windowPages)"
     }
 
-    /// Whether mappings, slots, free ids and windows are those of another world.
+    /// Whether mappings, slots, free ids, windows and events are those of another world.
     func isSame(as other: World) -> Bool {
         slots == other.slots && kvm.kvm == other.kvm.kvm && kvm.windowPages == other.kvm.windowPages
+            && kvm.events == other.kvm.events
             && space.mappings(in: .everything) == other.space.mappings(in: .everything)
             && space.table.lowestFreeID == other.space.table.lowestFreeID && mapped == other.mapped
     }
