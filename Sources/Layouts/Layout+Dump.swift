@@ -154,17 +154,6 @@ private struct DumpBuilder {
     }
 }
 
-extension ConfigDump.Region.Place {
-    fileprivate var isVirtual: Bool { if case .virtual = self { true } else { false } }
-
-    fileprivate var name: String {
-        switch self {
-        case .register(let register): "\(register)"
-        case .virtual(let number): "VF BAR \(number)"
-        }
-    }
-}
-
 extension ConfigDump.Region {
     /// How many ports of a function there can be at an address; ports take no slots, so that nobody has to look up how many
     /// there are.
