@@ -81,8 +81,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures",
-                argumentParser,
+                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures", "KVM",
+                argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]

@@ -49,8 +49,8 @@ extension MultibootError: CustomStringConvertible {
         case .headerTooFar(let offset):
             "the one at offset \(offset) does not end within the first 8192 bytes: link its section first"
         case .wrongChecksum(let offset, let checksum, let expected):
-            "checksum at offset \(offset + 8) is \(hex(checksum)), magic and flags need \(hex(expected)); if it is none, say so "
-                + "(--format elf or flat)"
+            "checksum at offset \(offset + 8) is \(hex(checksum)), magic and flags need \(hex(expected)), unless it is no "
+                + "header"
         case .unknownRequirements(let flags, let bits):
             "flags \(hex(flags)) require bits \(hex(bits)), of which multiboot 1 knows nothing: clear bits 3 to 15"
         case .videoMode(let flags): "flags \(hex(flags)) require a video mode (bit 2), and there is no screen: clear it"
@@ -71,7 +71,7 @@ extension MultibootError: CustomStringConvertible {
         case .entryAbove4GiB(let entry):
             "the entry \(hexadecimal(entry)) is above 4G, where 32-bit code cannot start: link it lower"
         case .noRoom(let what, let size):
-            "no room below 3G for \(what) of \(size) bytes beside the image: give the guest more memory (--memory)"
+            "no room below 3G for \(what) of \(size) bytes beside the image"
         }
     }
 

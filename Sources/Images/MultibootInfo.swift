@@ -42,9 +42,9 @@ public struct MultibootInfo: Equatable, Sendable {
         }
         let map = Self.memoryMap(ram)
         let strings = [commandLine, Array("swiftlet".utf8)] + modules.map(\.string)
-        let size = UInt64(
-            Block.mapOffset(modules: modules.count) + map.count * Block.mapEntrySize
-                + strings.reduce(0) { $0 + $1.count + 1 })
+        let ranges = zip(addresses, modules).map { (start: $0, end: $0 + UInt64($1.size)) }
+        let block = Block(lowRAM: ram.low, map: map, modules: ranges, strings: strings)
+        let size = UInt64(block.bytes(at: 0).count)
         // Where a PC has its ROMs first: the memory map says that it is taken, so that no allocator puts anything there.
         guard
             let address = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended) ?? memory.take(
@@ -54,8 +54,7 @@ public struct MultibootInfo: Equatable, Sendable {
             throw .noRoom(what: "the boot information", size: size)
         }
         self.address = GuestAddress(address)
-        let ranges = zip(addresses, modules).map { (start: $0, end: $0 + UInt64($1.size)) }
-        bytes = Block.bytes(at: address, lowRAM: ram.low, map: map, modules: ranges, strings: strings)
+        bytes = block.bytes(at: address)
         moduleAddresses = addresses.map { GuestAddress($0) }
     }
 
@@ -115,38 +114,36 @@ private struct FreeMemory {
 }
 
 /// The information structure, and behind it what it points to: modules, memory map, strings.
-private enum Block {
+private struct Block {
+    let lowRAM: UInt64
+    let map: [MultibootInfo.MapEntry]
+    let modules: [(start: UInt64, end: UInt64)]
+    /// The command line, the loader's name, and one for each module.
+    let strings: [[UInt8]]
+
     /// Bytes of the structure with all that version 0.6.96 has (3.3), rounded up.
     private static let structureSize = 128
     private static let moduleSize = 16
-    static let mapEntrySize = 24
+    private static let mapEntrySize = 24
 
-    static func mapOffset(modules: Int) -> Int {
-        structureSize + modules * moduleSize
-    }
-
-    /// The bytes for `address`; of the strings the first is the command line, the second the loader's name, and each module
-    /// has one.
-    static func bytes(
-        at address: UInt64, lowRAM: UInt64, map: [MultibootInfo.MapEntry], modules: [(start: UInt64, end: UInt64)],
-        strings: [[UInt8]]
-    ) -> [UInt8] {
+    /// What lies at `address`; how much that is does not depend on it.
+    func bytes(at address: UInt64) -> [UInt8] {
         func pointer(to offset: Int) -> UInt32 { UInt32(truncatingIfNeeded: address + UInt64(offset)) }
-        let mapOffset = mapOffset(modules: modules.count)
-        var end = mapOffset + map.count * mapEntrySize
+        let mapOffset = Self.structureSize + modules.count * Self.moduleSize
+        var end = mapOffset + map.count * Self.mapEntrySize
         let pointers = strings.map { string in
             defer { end += string.count + 1 }
             return pointer(to: end)
         }
         let upper = lowRAM > BootMemory.extended ? lowRAM - BootMemory.extended : 0
-        var words = [UInt32](repeating: 0, count: structureSize / 4)
+        var words = [UInt32](repeating: 0, count: Self.structureSize / 4)
         words[0] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9  // flags: each of the fields below is there
         words[1] = UInt32(min(lowRAM, BootMemory.conventionalEnd) >> 10)  // mem_lower, KiB from 0 on
         words[2] = UInt32(truncatingIfNeeded: upper >> 10)  // mem_upper, KiB from 1 MiB on
         words[4] = pointers[0]  // cmdline
         words[5] = UInt32(modules.count)  // mods_count
-        words[6] = pointer(to: structureSize)  // mods_addr
-        words[11] = UInt32(map.count * mapEntrySize)  // mmap_length
+        words[6] = pointer(to: Self.structureSize)  // mods_addr
+        words[11] = UInt32(map.count * Self.mapEntrySize)  // mmap_length
         words[12] = pointer(to: mapOffset)  // mmap_addr
         words[16] = pointers[1]  // boot_loader_name
         for (module, string) in zip(modules, pointers.dropFirst(2)) {
@@ -154,7 +151,7 @@ private enum Block {
         }
         for entry in map {
             // Its size without this field, then two fields of 64 bits, and its type.
-            words.append(UInt32(mapEntrySize - 4))
+            words.append(UInt32(Self.mapEntrySize - 4))
             for value in [entry.base, entry.length] {
                 words += [UInt32(truncatingIfNeeded: value), UInt32(truncatingIfNeeded: value >> 32)]
             }

@@ -1,3 +1,4 @@
+public import Board
 internal import Images
 public import Layouts
 public import Machine
@@ -18,11 +19,15 @@ public struct PCIRun {
         static let exercise: UInt8 = 4
     }
 
-    public init(_ layout: Layout, policy: SlotPolicy, decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool) {
+    public init(
+        _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy, decode: DecodePolicy, vcpus: Int,
+        mayExhaustHost: Bool
+    ) {
         guard let builtIn = BuiltInGuest.named("pci") else { preconditionFailure("the PCI guest is built in") }
         self.layout = layout
         image = builtIn.image
         configuration = builtIn.configuration
+        configuration.board = choices
         configuration.add(layout)
         configuration.policy = policy
         configuration.decode = decode

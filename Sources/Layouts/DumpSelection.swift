@@ -47,9 +47,7 @@ extension DumpSelection.Place: CustomStringConvertible {
     public init?(text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let function = DomainAddress(text: String(parts[0])) else { return nil }
-        let regions =
-            (0..<6).flatMap { [ConfigDump.Region.Place.register(.bar($0)), .virtual($0)] } + [.register(.rom)]
-        let places = regions.map { DumpSelection.Place(function: function, region: $0) }
+        let places = ConfigDump.Region.Place.all.map { DumpSelection.Place(function: function, region: $0) }
         guard let place = places.first(where: { "\($0)".hasSuffix("/" + parts[1]) }) else { return nil }
         self = place
     }

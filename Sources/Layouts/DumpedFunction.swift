@@ -65,11 +65,37 @@ public struct DumpedFunction: Hashable, Sendable {
     }
 }
 
+extension ConfigDump.Region.Place {
+    /// All that a function can have, in the order of Linux' file `resource`.
+    static let all: [Self] =
+        (0..<6).map { .register(.bar($0)) } + [.register(.rom)] + (0..<6).map { .virtual($0) }
+
+    /// The number of the BAR; nil for the ROM.
+    var number: Int? {
+        switch self {
+        case .register(.bar(let number)), .virtual(let number): number
+        case .register(.rom): nil
+        }
+    }
+
+    var isVirtual: Bool { if case .virtual = self { true } else { false } }
+
+    /// What people call it.
+    var name: String {
+        switch self {
+        case .register(let register): "\(register)"
+        case .virtual(let number): "VF BAR \(number)"
+        }
+    }
+}
+
 /// Something in a dump that is not as it should be, and what became of it.
 public struct DumpWarning: Hashable, Sendable {
     public struct Reason: Hashable, Sendable {
         public let line: Int?
         public let text: String
+        /// Whether the dump does not tell the sizes of regions, which the text names as `DumpSelection.Place` does.
+        public var lacksSizes = false
     }
 
     /// Whose it is; nil where no function can be told.

@@ -72,7 +72,7 @@ private struct DumpBuilder {
             return
         }
         let sized = sized(function.regions.filter { !$0.key.isVirtual }, of: function)
-        if let lack = sized.lack { return warn(lack, of: function, isSkipped: true) }
+        if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, lacksSizes: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
@@ -93,16 +93,19 @@ private struct DumpBuilder {
     }
 
     private mutating func warn(
-        _ text: String, of function: DumpedFunction, at address: DomainAddress? = nil, isSkipped: Bool = false
+        _ text: String, of function: DumpedFunction, at address: DomainAddress? = nil, isSkipped: Bool = false,
+        lacksSizes: Bool = false
     ) {
-        let reason = DumpWarning.Reason(line: function.line, text: text)
+        let reason = DumpWarning.Reason(line: function.line, text: text, lacksSizes: lacksSizes)
         warnings.append(DumpWarning(reason, function: address ?? function.address, isSkipped: isSkipped))
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
         guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
         let sized = sized(function.regions.filter(\.key.isVirtual), of: function)
-        if let lack = sized.lack { return warn("its virtual functions are not counted: " + lack, of: function) }
+        if let lack = sized.lack { 
+            return warn("its virtual functions are not counted: " + lack, of: function, lacksSizes: true)
+        }
         let description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars)
@@ -135,7 +138,7 @@ private struct DumpBuilder {
             guard let size = selection.sizes[named] ?? region.size ?? region.mostPorts else {
                 // BARs are naturally aligned, so that an address bounds the size.
                 let most = region.base == 0 ? "" : "at most \(hexadecimal(region.base & (0 &- region.base))) bytes, "
-                missing.append("\(place.name) (\(most)--size \(named)=SIZE)")
+                missing.append("\(place.name) (\(most)\(named))")
                 continue
             }
             guard let number = place.number else {
@@ -151,17 +154,6 @@ private struct DumpBuilder {
         }
         let lack = missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
         return (bars, romSize, lack)
-    }
-}
-
-extension ConfigDump.Region.Place {
-    fileprivate var isVirtual: Bool { if case .virtual = self { true } else { false } }
-
-    fileprivate var name: String {
-        switch self {
-        case .register(let register): "\(register)"
-        case .virtual(let number): "VF BAR \(number)"
-        }
     }
 }
 

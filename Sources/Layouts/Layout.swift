@@ -98,7 +98,7 @@ extension LayoutError: CustomStringConvertible {
                 + (warning.map { "; \($0)" } ?? "")
         case .unknownFunctions(let addresses):
             "there is no function at \(addresses.sorted().map { "\($0)" }.joined(separator: ", "))"
-        case .notADump(let name): "\(name) is no dump: --size and --vfs have no meaning for it"
+        case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
     }
 }

@@ -120,16 +120,6 @@ extension LspciReader {
     }
 }
 
-extension ConfigDump.Region.Place {
-    /// The number of the BAR; nil for the ROM.
-    var number: Int? {
-        switch self {
-        case .register(.bar(let number)), .virtual(let number): number
-        case .register(.rom): nil
-        }
-    }
-}
-
 extension LineScanner {
     fileprivate mutating func skipLeadingTags() {
         while skip("[virtual] ") || skip("[enhanced] ") {}

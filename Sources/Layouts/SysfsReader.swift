@@ -33,14 +33,11 @@ public struct SysfsReader {
         static let memory64: UInt64 = 0x10_0000
     }
 
-    /// What the lines of `resource` are about: each BAR, the ROM, and each BAR of all virtual functions together.
-    private static let places: [ConfigDump.Region.Place] =
-        (0..<6).map { .register(.bar($0)) } + [.register(.rom)] + (0..<6).map { .virtual($0) }
-
-    /// Takes lines of first address, last address and flags.
+    /// Takes lines of first address, last address and flags, one for each place of a region. Those of virtual functions are
+    /// about all of them together.
     private func takeResources(_ text: [UInt8], of function: inout DumpedFunction) {
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        for (number, (line, place)) in zip(lines, Self.places).enumerated() {
+        for (number, (line, place)) in zip(lines, ConfigDump.Region.Place.all).enumerated() {
             var scanner = LineScanner(line)
             scanner.skipSpaces()
             if scanner.isAtEnd { continue }
@@ -58,7 +55,7 @@ public struct SysfsReader {
             var region = ConfigDump.Region(
                 place: place, kind: flags & Flags.io != 0 ? .io : flags & Flags.memory64 != 0 ? .memory64 : .memory32,
                 isPrefetchable: flags & Flags.prefetch != 0, size: overflow ? nil : size, base: first)
-            if case .virtual = place {
+            if place.isVirtual {
                 guard let virtual = function.virtualFunctions, virtual.total > 0, !overflow else { continue }
                 region.size = size / UInt64(virtual.total)
             }

@@ -24,8 +24,7 @@ extension AddressSpaceError: CustomStringConvertible {
         case .rule(let violation, let owner):
             "\(owner): \(violation)"
         case .tooManySlots(let needed, let limit):
-            "\(needed) memory slots are needed, but KVM has \(limit) (KVM_CAP_NR_MEMSLOTS): map less, or let neighbours "
-                + "share slots (--slots coalesced)"
+            "\(needed) memory slots are needed, but KVM has \(limit) (KVM_CAP_NR_MEMSLOTS)"
         case .transaction(let error):
             "\(error)"
         case .dirtyLog(let slot, let errno):

@@ -16,7 +16,7 @@ extension MappingOwner: CustomStringConvertible {
     public var description: String {
         switch self {
         case .ram: "RAM"
-        case .extra: "extra memory"
+        case .extra: "extra slot"
         case .bar(let function, let number): "\(requesterText(function)) BAR \(number)"
         case .rom(let function): "\(requesterText(function)) ROM"
         case .other(let number): "mapping \(number)"

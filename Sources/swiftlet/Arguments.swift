@@ -1,4 +1,5 @@
 public import ArgumentParser
+import Board
 public import Images
 public import Machine
 public import Memslots
@@ -49,6 +50,39 @@ struct TimeSpan: Equatable, ExpressibleByArgument {
     }
 }
 
+/// An aperture and where it is to lie: `low=0xd0000000+512M`, or the first and the last address, `low=0xd0000000-0xefffffff`.
+struct ApertureArgument: Equatable, ExpressibleByArgument {
+    enum Name: String {
+        case low, high
+    }
+
+    let name: Name
+    let range: GuestRange
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let name = Name(rawValue: String(parts[0])) else { return nil }
+        let ends = parts[1].split(omittingEmptySubsequences: false) { $0 == "+" || $0 == "-" }
+        guard ends.count == 2, let first = parseNumber(ends[0]).map({ GuestAddress($0) }) else { return nil }
+        let range =
+            parts[1].contains("+")
+            ? ByteSize(argument: String(ends[1])).flatMap { GuestRange(first: first, size: $0.bytes) }
+            : parseNumber(ends[1]).flatMap { GuestRange(first: first, last: GuestAddress($0)) }
+        guard let range else { return nil }
+        self.name = name
+        self.range = range
+    }
+}
+
+extension AddressMap.Choices {
+    /// The last aperture of a name counts.
+    init(_ apertures: [ApertureArgument], buses: Int?) {
+        self.init(
+            lowAperture: apertures.last { $0.name == .low }?.range,
+            highAperture: apertures.last { $0.name == .high }?.range, buses: buses)
+    }
+}
+
 /// A multiboot module: a file, and behind the first `=` its arguments.
 struct ModuleArgument: Equatable, ExpressibleByArgument {
     let path: String
@@ -86,6 +120,7 @@ extension Image.Reading: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
+extension RefusalPolicy: ExpressibleByArgument {}
 
 /// The values of an option are asked for whenever it is parsed. The library finds them by a key path, made at run time, and
 /// compares each with its description; here it is a closure, and there are no descriptions.

@@ -34,7 +34,8 @@ func failure(_ error: any Error) -> ExitCode? {
         case is MachineError: .hostError
         default: nil
         }
-    return status.map { failure("\(error)", $0) }
+    let advice = (error as? MachineError)?.advice.map { ": \($0)" } ?? ""
+    return status.map { failure("\(error)\(advice)", $0) }
 }
 
 /// Writes bytes, to standard output unless told otherwise; what cannot be written is an error, for a script would take less

@@ -23,9 +23,12 @@ extension GuestRun {
         if let vcpus { wish.machine.vcpus = vcpus }
         if let slots { wish.machine.policy = slots }
         if let decode { wish.machine.decode = decode }
+        if let onRefusal { wish.machine.onRefusal = onRefusal }
+        wish.machine.board = AddressMap.Choices(apertures, buses: buses)
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
         if let layout {
+            wish.machine.functions = [:]
             wish.machine.add(try LayoutArgument(name: layout).load().layout)
         }
         for device in devices {
@@ -98,7 +101,7 @@ extension GuestRun {
         do {
             return try Image.load(bytes, as: format, flatLoadAddress: address)
         } catch {
-            throw failure("\(guest): \(error)", .badInput)
+            throw failure("\(guest): \(error)" + (error.advice.map { ": \($0)" } ?? ""), .badInput)
         }
     }
 

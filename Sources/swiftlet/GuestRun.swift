@@ -22,6 +22,9 @@ struct GuestRun: Equatable {
     var layout: String?
     var decode: DecodePolicy?
     var unassigned = false
+    var apertures: [ApertureArgument] = []
+    var buses: Int?
+    var onRefusal: RefusalPolicy?
     var slots: SlotPolicy?
     var force = false
     var timeout: TimeSpan?
@@ -44,6 +47,12 @@ struct GuestRun: Equatable {
         let result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
         if !result.outcome.isOrderly {
             explain(result, of: wish)
+        }
+        if result.refusals.count > 0, let first = result.refusals.list.first {
+            complain("\(guest): \(result.refusals.count) changes could not be; the first: \(first)")
+        }
+        for vcpu in result.leftBehind {
+            complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
         if let report {
             let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart)

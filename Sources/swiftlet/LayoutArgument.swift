@@ -54,7 +54,7 @@ struct LayoutArgument {
         let (layout, found) = try Layout.read(dump, name: file, selection: selection)
         // Thousands of lines help nobody.
         let shown = 20
-        found.prefix(shown).forEach { complain("\(name): \($0)") }
+        found.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
         if found.count > shown {
             complain("\(name): and \(found.count - shown) more such warnings")
         }

@@ -51,9 +51,13 @@ struct PlanCommand: ParsableCommand {
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
         do throws(PlanError) {
-            plan = try Plan(layout, policy: options.slots, host: host)
+            plan = try Plan(layout, policy: options.slots, host: host, choices: options.choices)
         } catch {
-            throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
+            switch error {
+            case .board: throw failure("\(layout.name): \(error)", .usage)
+            case .assignment:
+                throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
+            }
         }
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
         if output.json {

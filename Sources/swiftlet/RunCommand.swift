@@ -91,6 +91,22 @@ struct RunCommand: ParsableCommand {
     var unassigned = false
 
     @Option(
+        name: .customLong("aperture"),
+        help: ArgumentHelp(
+            "Where BARs may lie: low=0xd0000000+512M or high=0x4000000000-0x7fffffffff; one of each.",
+            valueName: "name=range"))
+    var apertures: [ApertureArgument] = []
+
+    @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
+    var buses: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "When a change of what a function decodes cannot be: go on with the old value in the register, or stop. (default: continue)",
+            valueName: "policy"))
+    var onRefusal: RefusalPolicy?
+
+    @Option(
         help: ArgumentHelp(
             "How mappings become slots: one each, or shared by neighbours. (default: separate)", valueName: "policy"))
     var slots: SlotPolicy?
@@ -119,7 +135,7 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, unassigned: unassigned, slots: slots, force: force, timeout: timeout,
+            layout: layout, decode: decode, unassigned: unassigned, apertures: apertures, buses: buses, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout,
             trace: trace, map: map, report: report)
     }
 }

@@ -1,6 +1,7 @@
 import Host
 import Laboratory
 import Machine
+import Memslots
 
 /// The report of a run, as `--report` writes it.
 struct RunReportJSON: Codable, Equatable {
@@ -10,12 +11,34 @@ struct RunReportJSON: Codable, Equatable {
         let limit: Int
     }
 
+    struct RefusedChange: Codable, Equatable {
+        let function: String
+        /// The register that keeps its value, and what was written to it.
+        let register: String?
+        let value: String
+        let rule: String
+        let reason: String
+
+        init(_ refusal: Refusal) {
+            function = "\(refusal.function)"
+            register = refusal.register.map(hexadecimal)
+            value = hexadecimal(refusal.value)
+            rule = refusal.rule
+            reason = refusal.reason
+        }
+    }
+
     private(set) var schema = 1
     let guest: String
     let outcome: String
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
+    /// Changes of what functions decode that could not be, and the first of them.
+    let refusedChanges: Int
+    let refusedChangeList: [RefusedChange]
+    /// vCPUs whose device did not let them go at the end.
+    let leftBehind: [UInt32]
     let slots: Slots
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double
@@ -28,6 +51,9 @@ struct RunReportJSON: Codable, Equatable {
         exitCode = report.outcome.exitCode
         exits = report.exits
         unclaimedAccesses = report.unclaimedAccesses
+        refusedChanges = report.refusals.count
+        refusedChangeList = report.refusals.list.map(RefusedChange.init)
+        leftBehind = report.leftBehind
         slots = Slots(count: report.slotCount, capacity: report.slotCapacity, limit: report.slotLimit)
         microsecondsToFirstRun = (report.firstRun - processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Board
 import Layouts
 import Machine
 import Memslots
@@ -45,6 +46,18 @@ struct PolicyOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
     var slots = SlotPolicy.separate
+
+    @Option(
+        name: .customLong("aperture"),
+        help: ArgumentHelp(
+            "Where BARs may lie: low=0xd0000000+512M or high=0x4000000000-0x7fffffffff; one of each.",
+            valueName: "name=range"))
+    var apertures: [ApertureArgument] = []
+
+    @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
+    var buses: Int?
+
+    var choices: AddressMap.Choices { AddressMap.Choices(apertures, buses: buses) }
 
     @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
     var map: String?

@@ -42,6 +42,25 @@ struct KVMLiveTests {
         #expect(read.cs.base == 0x10000 && read.cs.selector == 0x1000)
     }
 
+    /// Every field at its place: the structures are read as KVM writes them.
+    @Test("registers after reset are the processor's (SDM volume 3A, 10.1.1)")
+    func resetRegisters() throws {
+        let vm = try KVMSystem().makeVirtualMachine()
+        let cpu = try vm.makeVirtualCPU(id: 0)
+        let general = try cpu.generalRegisters()
+        #expect(general.rip == 0xfff0 && general.rflags == 2 && general.rax == 0)
+        let system = try cpu.systemRegisters()
+        #expect(system.cs.selector == 0xf000 && system.cs.base == 0xffff_0000)
+        for segment in [system.cs, system.ds, system.es, system.fs, system.gs, system.ss] {
+            #expect(segment.limit == 0xffff && segment.isPresent && segment.isCodeOrData)
+            #expect(!segment.is32Bit && !segment.is64Bit && !segment.hasPageGranularity && segment.privilegeLevel == 0)
+        }
+        #expect(system.tr.isPresent && !system.tr.isCodeOrData && system.ldt.isPresent && !system.ldt.isCodeOrData)
+        #expect(system.gdt.limit == 0xffff && system.idt.limit == 0xffff)
+        #expect(system.cr0 == 0x6000_0010 && system.cr3 == 0 && system.cr4 == 0 && system.efer == 0)
+        #expect(system.apicBase & 0xffff_f000 == 0xfee0_0000)
+    }
+
     @Test("the same vCPU id twice is refused with the request and the id")
     func duplicateVCPU() throws {
         let vm = try KVMSystem().makeVirtualMachine()

@@ -70,6 +70,7 @@ struct LayoutTests {
         "what cannot be is refused with the key and the value",
         arguments: [
             (#"{"at": "00:20.0"}"#, "functions[0].at"), (#"{"at": "x"}"#, "functions[0].at"),
+            (#"{"at": "00:04:0"}"#, "functions[0].at"), (#"{"at": "00:04.0 "}"#, "functions[0].at"),
             (#"{"at": "00:01.0", "repeat": 0}"#, "repeat"), (#"{"at": "ff:1f.7", "repeat": 2}"#, "ff:1f.7"),
             (#"{"at": "00:01.0", "repeat": 9223372036854775807}"#, "9223372036854775807"),
             (#"{"at": "00:01.0", "vendor": 65536}"#, "functions[0].vendor"),
@@ -110,7 +111,9 @@ struct LayoutTests {
         #expect(error.map { "\($0)".contains("00:01.2") } == true)
     }
 
-    @Test("numbers that are none are refused", arguments: ["4Q", "", "K", "0x", "-1", "99999999999T"])
+    @Test(
+        "numbers that are none are refused",
+        arguments: ["4Q", "", "K", "0x", "-1", "+4K", "0x+4", "4P", "99999999999T"])
     func badNumbers(text: String) {
         #expect(throws: DecodingError.self) {
             _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "rom": "\#(text)"}]}"#)

@@ -105,7 +105,7 @@ struct PlanTests {
         let description = FunctionDescription(vendorID: 1, deviceID: 1, bars: bars)
         let some = try Plan(Layout(name: "large", count: 100, of: description))
         #expect(some.separate.count == 300 && !some.fits)
-        #expect(throws: AssignmentError.self) { try Plan(Layout(name: "larger", count: 20000, of: description)) }
+        #expect(throws: PlanError.self) { try Plan(Layout(name: "larger", count: 20000, of: description)) }
     }
 
     @Test("advice tells which BARs share pages with MSI-X, once for all that are alike")

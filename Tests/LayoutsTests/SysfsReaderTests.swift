@@ -20,7 +20,7 @@ struct SysfsReaderTests {
         let dump = LspciReader.read(Array(text.utf8))
         let error = #expect(throws: LayoutError.self) { try Layout.read(dump, name: "hex") }
         let words = error.map { "\($0)" } ?? ""
-        for part in ["BAR 0", "--size 03:00.0/0=SIZE", "BAR 2 (at most 0x2000000 bytes", "--size 03:00.0/rom=SIZE"] {
+        for part in ["BAR 0", "(03:00.0/0)", "BAR 2 (at most 0x2000000 bytes", "(03:00.0/rom)"] {
             #expect(words.contains(part), "\(words)")
         }
         var selection = DumpSelection()
@@ -66,7 +66,7 @@ struct SysfsReaderTests {
         selection.virtualFunctions = 3
         let (none, warnings) = try Layout.read(dump, name: "x", selection: selection)
         #expect(none.functions.count == 1)
-        #expect(warnings.first?.reason.text.contains("--size 21:00.0/vf0=SIZE") == true)
+        #expect(warnings.first?.reason.text.contains("21:00.0/vf0") == true && warnings.first?.reason.lacksSizes == true)
         selection.sizes[try #require(DumpSelection.Place(text: "21:00.0/vf0"))] = 1 << 20
         let (layout, _) = try Layout.read(dump, name: "x", selection: selection)
         #expect(layout.functions.map { "\($0.source)" } == ["21:00.0", "21:00.2", "21:00.3", "21:00.4"])

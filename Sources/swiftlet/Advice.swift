@@ -1,0 +1,72 @@
+import Images
+import KVM
+import Layouts
+import Machine
+import Memslots
+import SystemPackage
+
+/// What the user of the command line can do about an error of the libraries, which know of no options.
+extension MachineError {
+    var advice: String? {
+        switch self {
+        case .configuration(let error): error.advice
+        case .imagePlacement(let error): error.advice
+        case .image(let error): error.advice
+        case .noKVM(let error): Self.advice(forOpening: error.errno)
+        case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
+        case .hostMemory: "give the guest less memory, or insist (--force)"
+        default: nil
+        }
+    }
+
+    private static func advice(forOpening errno: Errno) -> String {
+        switch errno {
+        case .permissionDenied, .notPermitted:
+            "join the group that owns it (usually `sudo usermod -aG kvm $USER`, then log in again)"
+        case .noSuchFileOrDirectory, .noSuchAddressOrDevice, Errno(rawValue: 19):
+            "load the module (`sudo modprobe kvm_intel` or `kvm_amd`), switch virtualisation on in the firmware, or pass "
+                + "the device into the container"
+        default: "it is not a working KVM device"
+        }
+    }
+}
+
+extension ConfigurationError {
+    fileprivate var advice: String? {
+        switch self {
+        case .vcpusWithoutInterruptController: "add --irqchip kernel"
+        case .timerWithoutInterruptController: "add --irqchip kernel, or leave out --pit"
+        case .pageTables: "give the guest less (--memory), or start in protected mode"
+        case .tooLittleMemory: "give the guest more (--memory)"
+        default: nil
+        }
+    }
+}
+
+extension ImagePlacementError {
+    fileprivate var advice: String? {
+        switch self {
+        case .overBootData(_, _, _):
+            "load it elsewhere (--load-address), from \(MachineConfiguration.defaultLoadAddress) on"
+        case .outsideRAM: "give the guest more memory (--memory), or load or link it lower"
+        case .entryInRealMode, .entryInProtectedMode: nil
+        }
+    }
+}
+
+extension ImageError {
+    var advice: String? {
+        switch self {
+        case .multiboot(.wrongChecksum): "then say so (--format elf or flat)"
+        case .multiboot(.noRoom): "give the guest more memory (--memory)"
+        default: nil
+        }
+    }
+}
+
+extension DumpWarning {
+    /// The warning, and how to give the sizes that it lacks.
+    var withAdvice: String {
+        "\(self)" + (reason.lacksSizes ? "; give them as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M" : "")
+    }
+}
