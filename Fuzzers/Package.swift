@@ -11,12 +11,14 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+func library(_ name: String) -> Target.Dependency {
+    .product(name: name, package: "swiftlet")
+}
+
 /// A fuzzer of this name, whose sources are in Sources/NAME and whose corpus is in Corpora/NAME.
-func fuzzer(_ name: String, _ libraries: String...) -> Target {
+func fuzzer(_ name: String, _ libraries: String..., beside targets: [Target.Dependency] = []) -> Target {
     .executableTarget(
-        name: name,
-        dependencies: ["Fuzzing"] + libraries.map { .product(name: $0, package: "swiftlet") },
-        swiftSettings: settings)
+        name: name, dependencies: ["Fuzzing"] + targets + libraries.map(library), swiftSettings: settings)
 }
 
 let package = Package(
@@ -30,9 +32,14 @@ let package = Package(
         .target(name: "CFuzzing"),
         .target(name: "Fuzzing", dependencies: ["CFuzzing"], swiftSettings: settings),
 
-        fuzzer("config-space", "PCI", "Devices", "Memslots"),
+        // Functions on a bus, as the tests have them.
+        .target(
+            name: "PCISupport", dependencies: [library("PCI"), library("Devices"), library("Memslots")],
+            swiftSettings: settings),
+
+        fuzzer("config-space", "PCI", "Devices", "Memslots", beside: ["PCISupport"]),
         fuzzer("image", "Images", "Board", "Memslots"),
-        fuzzer("layout", "Layouts", "PCI", "Board", "Memslots"),
+        fuzzer("layout", "Layouts", "PCI", "Board", "Memslots", beside: ["PCISupport"]),
         fuzzer("lspci", "Layouts", "PCI", "Memslots"),
     ]
 )

@@ -25,6 +25,9 @@ public struct DecodeProposal: Sendable {
     public let function: PCIFunction
     /// Whether what the function decodes in memory changes, or only what it decodes among the ports.
     public let affectsMemory: Bool
+    /// The register that changes, and its new value.
+    fileprivate let register: UInt64
+    fileprivate let value: UInt32
 }
 
 // MARK: - Configuration space
@@ -47,7 +50,8 @@ extension PCIFunction {
         if let affectsMemory = changeOfDecode(register, changed) {
             var function = self
             function.config.set(written, at: register)
-            return .proposed(DecodeProposal(function: function, affectsMemory: affectsMemory))
+            return .proposed(
+                DecodeProposal(function: function, affectsMemory: affectsMemory, register: register, value: written))
         }
         config.set(written, at: register)
         switch register {
@@ -58,9 +62,10 @@ extension PCIFunction {
         return .done(AccessOutcome(messages: takePendingMessages()))
     }
 
-    /// Makes a proposed change.
+    /// Makes a proposed change of one register. What else became of the function since the proposal stays: a vector may have been
+    /// raised, and the model may have been asked.
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
-        self = proposal.function
+        config.set(proposal.value, at: proposal.register)
         return AccessOutcome(messages: takePendingMessages())
     }
 

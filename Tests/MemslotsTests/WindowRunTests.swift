@@ -44,6 +44,14 @@ import Testing
     @Test func holeEndsARun() throws {
         let world = try Self.world([Self.mapping(0x1000, 2), Self.mapping(0x1003, 2)])
         #expect(Self.pieces(world) == [.place(Self.piece(0x1000, 2)), .place(Self.piece(0x1003, 2))])
+        // Also where the backing has none.
+        var next = Self.mapping(0x1003, 2)
+        next.backing.offset = 0x1002 << 12
+        let other = try Self.world([Self.mapping(0x1000, 2), next])
+        #expect(
+            Self.pieces(other)
+                == [.place(Self.piece(0x1000, 2)), .place(Self.piece(0x1003, 2, backing: next.backing))])
+        #expect(other.problem == nil)
     }
 
     /// Pages of another place in the backing, before or behind, and the next pages of another backing.

@@ -148,6 +148,17 @@ private struct Recorder: FunctionModel {
         #expect(function.writeSettled(0x8000, at: 0x42, width: .word).messages == [message(1)])
     }
 
+    /// A function goes on while memory follows its change of decode.
+    @Test mutating func commitKeepsWhatHappenedSinceTheProposal() throws {
+        function.writeSettled(0, at: 0x04, width: .word)
+        let proposal = try #require(function.write(6, at: 0x04, width: .word).proposal)
+        _ = function.writeTrapped(1, .bar(0), at: 0x1000, width: .byte)
+        function.isMultifunction = true
+        #expect(function.commit(proposal).messages == [message(1)])
+        #expect(calls == [.write(1, .bar(0), 0x1000, .byte)] && function.events == [Recorder.event])
+        #expect(function.isMultifunction && function.decodesMemory && function.isBusMaster)
+    }
+
     // MARK: Its own capabilities
 
     /// Each aligned access that lies whole in the body of a capability of its own, and no other.

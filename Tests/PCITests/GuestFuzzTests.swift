@@ -87,6 +87,8 @@ private struct Guest {
             random.next() % 4 == 0 ? AccessWidth.allCases.randomElement(using: &random) ?? .byte : .doubleword
         let value = value(for: register)
 
+        // A change of decode that is refused changes nothing.
+        root.agrees = random.next() % 16 != 0
         let write: RootComplex.Write?
         if byPort {
             let selected = 1 << 31 | UInt64(id) << 8 | register & 0xff

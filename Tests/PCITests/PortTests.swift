@@ -37,6 +37,19 @@ import Testing
         #expect(root.trappedPort(0xc04c, width: .word) == nil)
     }
 
+    @Test mutating func refusedChangeLeavesThePortsAlone() throws {
+        root.agrees = false
+        set(4, base: 0xc000, command: 1)
+        #expect(root.trappedPort(0xc000, width: .byte) == nil)
+        root.agrees = true
+        set(4, base: 0xc000, command: 1)
+        root.agrees = false
+        set(4, base: 0xc040, command: 0)
+        #expect(root.trappedPort(0xc000, width: .byte) == (try place(4, 0)))
+        #expect(root.trappedPort(0xc040, width: .byte) == nil)
+        #expect(try root[.at(4)]?.base(of: .bar(2)) == 0xc000)
+    }
+
     @Test mutating func theWholeAccessHasToFit() throws {
         set(4, base: 0xc000, command: 1)
         for width in AccessWidth.allCases {

@@ -21,8 +21,18 @@ extension Bus {
             vectors: 70, table: BARLocation(bar: 5, offset: 0x1000), pendingBits: BARLocation(bar: 5, offset: 0x1800)),
         doorbell: BARLocation(bar: 5, offset: 0x1900))
 
-    /// As many slots as a function can have.
-    static let full = FunctionDescription(
+    /// As many slots as a function can have, and capabilities at other places than the usual ones.
+    static let full = {
+        var description = most
+        description.msixOffset = 0x60
+        description.capabilities = [
+            CapabilityDescription(id: 9, offset: 0x70, body: [8, 0, 1, 2, 3, 4], writable: [0, 0xff, 0x0f, 0xf0]),
+            CapabilityDescription(id: 0xb, offset: 0x140, version: 1, body: [1, 2, 3, 4], writable: [0xff, 0, 0xff]),
+        ]
+        return description
+    }()
+
+    private static let most = FunctionDescription(
         vendorID: 0x1234, deviceID: 0x2222,
         bars: Dictionary(
             uniqueKeysWithValues: (0..<6).map { ($0, BARDescription(kind: .memory32, size: $0 < 5 ? 0x1000 : 0x4000)) }),

@@ -2,11 +2,11 @@ import Devices
 import Fuzzing
 import Memslots
 import PCI
+import PCISupport
 
 /// A few functions that are as different as they can be, and what they decode.
 struct Bus {
-    private var root = RootComplex()
-    private var memory: DecodedMemory
+    private var root: RootComplex
     /// What the changes add up to.
     private var regions: Set<DecodedRegion> = []
 
@@ -15,7 +15,7 @@ struct Bus {
     private static let reserved = [range(0...0xf_ffff), range(0xe001_0000...0xe001_0fff)]
 
     init(policy: DecodePolicy) {
-        memory = DecodedMemory(reserved: Self.reserved, policy: policy)
+        root = RootComplex(reserved: Self.reserved, policy: policy)
         for (address, description) in zip(Self.addresses, Self.descriptions) {
             insert(description, at: address)
         }
@@ -31,9 +31,11 @@ struct Bus {
 
     // MARK: Steps
 
-    /// What the program does next: the low bits of a byte say what, the high bits to which function.
+    /// What the program does next: the low bits of a byte say what, the high bits to which function, and those between whether
+    /// guest memory follows a change of decode.
     mutating func step(_ program: inout Program) {
         let operation = program.byte()
+        root.agrees = operation & 0x30 != 0x30
         let number = Int(operation >> 6)
         let address = Self.addresses[number]
         switch operation & 15 {
@@ -52,18 +54,21 @@ struct Bus {
     private mutating func writeRegister(of address: FunctionAddress, _ program: inout Program) {
         let register = UInt64(program.byte() & 31) << 2
         let value = program.number(bytes: 4)
-        apply(root.writeECAM(value, at: UInt64(address.requesterID) << 12 | register, width: .doubleword))
+        let offset = RootComplex.ecamOffset(of: address, register: register)
+        apply { $0.writeECAM(value, at: offset, width: .doubleword) }
     }
 
     private mutating func writeAnywhere(_ program: inout Program) {
         let (offset, width) = (program.number(bytes: 4), program.width())
-        apply(root.writeECAM(program.number(bytes: 8), at: offset, width: width))
+        let value = program.number(bytes: 8)
+        apply { $0.writeECAM(value, at: offset, width: width) }
     }
 
     private mutating func writePort(_ program: inout Program) {
         let (offset, width) = (UInt64(program.byte() & 15), program.width())
         _ = root.readPort(at: offset, width: width)
-        apply(root.writePort(program.number(bytes: 4), at: offset, width: width))
+        let value = program.number(bytes: 4)
+        apply { $0.writePort(value, at: offset, width: width) }
     }
 
     private enum Space { case port, memory }
@@ -73,14 +78,14 @@ struct Bus {
         let (address, width) = (program.number(bytes: space == .port ? 2 : 8), program.width())
         let place =
             space == .port
-            ? root.trappedPort(address, width: width) : memory.trapped(at: GuestAddress(address), width: width)
+            ? root.trappedPort(address, width: width) : root.memory.trapped(at: GuestAddress(address), width: width)
         guard let place else { return }
         let size = root[place.owner.function]?.description.size(of: place.owner.register) ?? 0
         expect(
             place.offset < size && UInt64(width.rawValue) <= size - place.offset,
             "\(width) at \(place.offset) is not in \(place.owner)")
         expect(root.readTrapped(place, width: width) & ~width.allOnes == 0, "more bits than \(width)")
-        send(root.writeTrapped(program.number(bytes: 8), place, width: width))
+        send(root.writeTrapped(program.number(bytes: 8), place, width: width).messages)
     }
 
     private mutating func raise(_ vector: UInt64, of address: FunctionAddress) {
@@ -88,30 +93,44 @@ struct Bus {
     }
 
     private mutating func reset(_ address: FunctionAddress) {
-        root.reset(address)
-        take(memory.remove(address))
+        take(root.reset(address))
     }
 
     private mutating func plug(_ description: FunctionDescription, at address: FunctionAddress) {
-        if root.remove(address) {
-            take(memory.remove(address))
+        if let change = root.remove(address) {
+            take(change)
         } else {
             insert(description, at: address)
         }
     }
 
-    private func readEverywhere(_ program: inout Program) {
+    private mutating func readEverywhere(_ program: inout Program) {
         let (offset, width) = (program.number(bytes: 4), program.width())
         expect(root.readECAM(at: offset, width: width) & ~width.allOnes == 0, "more bits than \(width)")
     }
 
     // MARK: What comes of them
 
-    private mutating func apply(_ write: ConfigWrite?) {
-        guard let write else { return }
-        send(write.change.messages)
-        guard write.change.affectsDecodedMemory, let function = root[write.function] else { return }
-        take(memory.update(function))
+    /// Makes a write of configuration space and takes over what decoded memory made of it. A change of decode that is refused leaves
+    /// the function and decoded memory as they were.
+    private mutating func apply(_ access: (inout RootComplex) -> RootComplex.Write?) {
+        let before = root.agrees ? nil : root
+        guard let write = access(&root) else { return }
+        send(write.outcome.messages)
+        if let change = write.change { take(change) }
+        guard write.isRefused else { return }
+        expect(write.isEmpty == false && write.outcome == AccessOutcome(), "a refused write leads to \(write.outcome)")
+        guard let old = before?[write.function], let new = root[write.function], let memory = before?.memory else {
+            fatalError("\(write.function) has gone")
+        }
+        for register in stride(from: 0, to: ConfigSpace.size, by: 4) {
+            let values = (old.peek(at: register, width: .doubleword), new.peek(at: register, width: .doubleword))
+            expect(values.0 == values.1, "refused: \(write.function) has \(values.1) at \(register), not \(values.0)")
+        }
+        expect(old.decodedRegions == new.decodedRegions, "refused: \(write.function) decodes \(new.decodedRegions)")
+        expect(memory.regions == root.memory.regions, "refused: \(memory.regions) became \(root.memory.regions)")
+        expect(memory.hiddenCount == root.memory.hiddenCount, "refused: other regions are hidden")
+        check()
     }
 
     private func send(_ messages: [MSIMessage]) {
@@ -133,7 +152,7 @@ struct Bus {
     }
 
     private func check() {
-        let now = memory.regions
+        let now = root.memory.regions
         expect(now.count == regions.count && now.allSatisfy(regions.contains), "\(regions) is not \(now)")
         for (left, right) in zip(now, now.dropFirst()) {
             expect(left.range.last < right.range.first, "\(left) and \(right) overlap, or are out of order")
@@ -154,7 +173,7 @@ struct Bus {
         let wanted = Set(fresh.regions)
         expect(wanted.isSubset(of: regions), "\(wanted.subtracting(regions)) should be decoded")
         let rest = regions.subtracting(wanted)
-        expect(rest.allSatisfy { memory.policy == .lazy && $0.kind == .mapped }, "\(rest) should not be decoded")
+        expect(rest.allSatisfy { root.memory.policy == .lazy && $0.kind == .mapped }, "\(rest) should not be decoded")
     }
 }
 

@@ -6,7 +6,8 @@ import PCI
 /// Any bytes at all as what a guest does to the functions of a machine, with strict decode or lazy.
 ///
 /// Nothing traps; after each change what is decoded is what the changes add up to: disjoint regions, none of them in a
-/// reserved range or past the last address; and in the end it is what the registers say.
+/// reserved range or past the last address; and in the end it is what the registers say. A change of decode that is refused
+/// leaves no trace.
 enum ConfigSpaceFuzzer {
     private static let strict = Bus(policy: .strict)
     private static let lazy = Bus(policy: .lazy)

@@ -4,6 +4,7 @@ import Fuzzing
 import Layouts
 import Memslots
 import PCI
+import PCISupport
 
 /// Any bytes at all as a layout file, or behind a zero as choices by which one is written: it is refused, or gives functions
 /// that can be made and placed.
@@ -70,18 +71,17 @@ enum LayoutFuzzer {
         for (address, description) in functions {
             expect((try? root.insert(description, at: address)) != nil, "\(address) is valid and refused")
         }
-        root.place(places, enabling: true)
-        var memory = DecodedMemory()
+        root.place(places)
         for address in root.addresses {
             guard let function = root[address] else { continue }
-            _ = memory.update(function)
             for place in places where place.owner.function == address {
                 expect(function.base(of: place.owner.register) == place.base, "\(place) is not in the register")
             }
         }
-        expect(memory.hiddenCount == 0, "places overlap: \(places)")
+        expect(root.memory.hiddenCount == 0, "places overlap: \(places)")
         let pieces = functions.values.flatMap { function in function.registers.flatMap(function.pieces) }
-        expect(memory.regions.count == pieces.count, "\(pieces.count) pieces, \(memory.regions.count) regions")
+        let regions = root.memory.regions
+        expect(regions.count == pieces.count, "\(pieces.count) pieces, \(regions.count) regions")
     }
 
     private static func range(_ addresses: ClosedRange<UInt64>) -> GuestRange {
