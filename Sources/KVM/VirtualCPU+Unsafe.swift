@@ -105,7 +105,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
 }
 
 extension VirtualCPU {
-    // SAFETY: of these four calls, each moves as many bytes as its structure has; `init` checks that both sides agree on them.
+    // SAFETY: each of these four calls moves as many bytes as its structure has. `init` checks that KVM's have the same sizes.
 
     /// `KVM_GET_REGS`.
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
@@ -136,7 +136,8 @@ extension VirtualCPU {
 
     /// `KVM_SET_CPUID2`, before the vCPU first runs.
     public borrowing func setCPUID(_ leaves: [CPUIDEntry]) throws(KVMError) {
-        // SAFETY: the call reads as many entries as it is told there are; `supportedCPUID` checks that they lie as KVM's.
+        // SAFETY: the call reads as many entries as it is told there are, and `supportedCPUID` checks that they have the size of
+        // KVM's.
         _ = try check(
             unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
     }

@@ -80,7 +80,7 @@ int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assi
 struct kvm_run *ckvm_map_run(int vcpu, size_t size, int *error);
 void ckvm_unmap_run(struct kvm_run *run, size_t size);
 int ckvm_run(int vcpu);
-/// The registers are a struct kvm_regs or kvm_sregs: Swift has its own structures, which lie the same.
+/// The registers are a struct kvm_regs or kvm_sregs. Swift passes its own structures, which have the same layout.
 int ckvm_get_registers(int vcpu, void *registers);
 int ckvm_set_registers(int vcpu, const void *registers);
 int ckvm_get_system_registers(int vcpu, void *registers);
