@@ -28,7 +28,7 @@ static struct kvm_cpuid2 *cpuid_block(uint32_t count) {
     return calloc(1, sizeof(struct kvm_cpuid2) + count * sizeof(struct kvm_cpuid_entry2));
 }
 
-int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 *entries, uint32_t capacity) {
+int ckvm_supported_cpuid(int kvm, void *entries, uint32_t capacity) {
     struct kvm_cpuid2 *block = cpuid_block(capacity);
     if (!block)
         return -ENOMEM;
@@ -36,7 +36,7 @@ int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 *entries, uint32_t cap
     int status = result(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, block));
     if (status >= 0) {
         status = (int)block->nent;
-        memcpy(entries, block->entries, block->nent * sizeof *entries);
+        memcpy(entries, block->entries, block->nent * sizeof *block->entries);
     }
     free(block);
     return status;
@@ -124,12 +124,12 @@ int ckvm_get_system_registers(int vcpu, void *registers) { return result(ioctl(v
 
 int ckvm_set_system_registers(int vcpu, const void *registers) { return result(ioctl(vcpu, KVM_SET_SREGS, registers)); }
 
-int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count) {
+int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count) {
     struct kvm_cpuid2 *block = cpuid_block(count);
     if (!block)
         return -ENOMEM;
     block->nent = count;
-    memcpy(block->entries, entries, count * sizeof *entries);
+    memcpy(block->entries, entries, count * sizeof *block->entries);
     int status = result(ioctl(vcpu, KVM_SET_CPUID2, block));
     free(block);
     return status;

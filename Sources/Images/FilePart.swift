@@ -1,4 +1,4 @@
-/// A part of a file, such as a header, that is there to its end. Its integers are little-endian.
+/// A part of a file, such as a header, whose bytes are all there. Its integers are little-endian.
 struct FilePart {
     private let bytes: ArraySlice<UInt8>
 

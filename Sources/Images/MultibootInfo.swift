@@ -126,7 +126,7 @@ private struct Block {
     private static let moduleSize = 16
     private static let mapEntrySize = 24
 
-    /// What lies at `address`; how much that is does not depend on it.
+    /// The bytes for `address`. Their number does not depend on the address.
     func bytes(at address: UInt64) -> [UInt8] {
         func pointer(to offset: Int) -> UInt32 { UInt32(truncatingIfNeeded: address + UInt64(offset)) }
         let mapOffset = Self.structureSize + modules.count * Self.moduleSize

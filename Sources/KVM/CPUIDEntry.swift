@@ -1,13 +1,14 @@
-/// One leaf of CPUID as a guest sees it (`struct kvm_cpuid_entry2`; SDM volume 2A, CPUID).
-public struct CPUIDEntry: Equatable, Sendable {
-    public var function: UInt32
-    public var index: UInt32
+/// One leaf of CPUID as a guest sees it, with the fields of `struct kvm_cpuid_entry2` (SDM volume 2A, CPUID).
+public struct CPUIDEntry: Sendable {
+    public var function: UInt32 = 0
+    public var index: UInt32 = 0
     /// `KVM_CPUID_FLAG_*`: bit 0 says that `index` counts.
-    public var flags: UInt32
-    public var eax: UInt32
-    public var ebx: UInt32
-    public var ecx: UInt32
-    public var edx: UInt32
+    public var flags: UInt32 = 0
+    public var eax: UInt32 = 0
+    public var ebx: UInt32 = 0
+    public var ecx: UInt32 = 0
+    public var edx: UInt32 = 0
+    private var padding: [3 of UInt32] = .init(repeating: 0)
 }
 
 extension [CPUIDEntry] {

@@ -50,7 +50,7 @@ public struct SegmentRegister: Sendable {
     public init() {}
 }
 
-/// A flag that takes a byte, whichever byte the kernel puts there.
+/// A flag in a byte of its own. Every byte but zero means true, so that each one that the kernel may write has a meaning.
 @propertyWrapper
 public struct ByteFlag: Sendable {
     private var byte: UInt8 = 0

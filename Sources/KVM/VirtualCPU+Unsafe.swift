@@ -105,7 +105,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
 }
 
 extension VirtualCPU {
-    // SAFETY: of these four calls, each moves as many bytes as its structure has; `init` checks that both sides agree on them.
+    // SAFETY: each of these four calls moves as many bytes as its structure has. `init` checks that KVM's have the same sizes.
 
     /// `KVM_GET_REGS`.
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
@@ -136,14 +136,10 @@ extension VirtualCPU {
 
     /// `KVM_SET_CPUID2`, before the vCPU first runs.
     public borrowing func setCPUID(_ leaves: [CPUIDEntry]) throws(KVMError) {
-        let entries = leaves.map { leaf in
-            kvm_cpuid_entry2(
-                function: leaf.function, index: leaf.index, flags: leaf.flags,
-                eax: leaf.eax, ebx: leaf.ebx, ecx: leaf.ecx, edx: leaf.edx, padding: (0, 0, 0))
-        }
-        // SAFETY: the call reads as many entries as it is told there are.
+        // SAFETY: the call reads as many entries as it is told there are, and `supportedCPUID` checks that they have the size of
+        // KVM's.
         _ = try check(
-            unsafe ckvm_set_cpuid(descriptor.number, entries, UInt32(entries.count)), "KVM_SET_CPUID2", "vCPU \(id)")
+            unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
     }
 
     /// The guest-physical address that a linear one stands for now, or nil where it is not mapped (`KVM_TRANSLATE`).

@@ -11,7 +11,7 @@ public struct DumpedFunction: Hashable, Sendable {
     public var vendorID: UInt16?
     public var deviceID: UInt16?
     public var classCode: UInt32?
-    /// By their places, which they also name themselves.
+    /// The regions by their places.
     public var regions: [ConfigDump.Region.Place: ConfigDump.Region] = [:]
     public var msix: MSIXDescription?
     public var msiVectors: Int?
@@ -66,7 +66,7 @@ public struct DumpedFunction: Hashable, Sendable {
 }
 
 extension ConfigDump.Region.Place {
-    /// All that a function can have, in the order of Linux' file `resource`.
+    /// All places of a function's regions, in the order of the lines in the file `resource` of sysfs.
     static let all: [Self] =
         (0..<6).map { .register(.bar($0)) } + [.register(.rom)] + (0..<6).map { .virtual($0) }
 

@@ -94,7 +94,7 @@ struct LayoutObject {
         return found
     }
 
-    /// The error for a value that cannot be; the key is told with the path to it, such as `functions[2].at`.
+    /// The error for a value that cannot be. It names the key with the path to it, such as `functions[2].at`.
     func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
         let path = (values.codingPath + [Key(stringValue: key)]).map { key in
             key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)"

@@ -106,7 +106,7 @@ struct LineScanner {
         return DomainAddress(domain: UInt32(truncatingIfNeeded: domain ?? 0), function: function)
     }
 
-    /// `01:00.0`, with so many digits for bus and device, and for the function.
+    /// `01:00.0`, where bus and device have `long` digits each and the function has `short`.
     mutating func function(_ long: ClosedRange<Int>, _ short: ClosedRange<Int>) -> FunctionAddress? {
         guard let bus = hex(long), skip(":"), let device = hex(long), skip("."), let function = hex(short) else {
             return nil

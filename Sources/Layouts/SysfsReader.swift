@@ -33,8 +33,8 @@ public struct SysfsReader {
         static let memory64: UInt64 = 0x10_0000
     }
 
-    /// Takes lines of first address, last address and flags, one for each place of a region. Those of virtual functions are
-    /// about all of them together.
+    /// Takes lines of first address, last address and flags, one for each place of a region. The line for a BAR of virtual
+    /// functions is about all of these functions together.
     private func takeResources(_ text: [UInt8], of function: inout DumpedFunction) {
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (number, (line, place)) in zip(lines, ConfigDump.Region.Place.all).enumerated() {

@@ -58,7 +58,7 @@ extension ImageError {
     var advice: String? {
         switch self {
         case .multiboot(.wrongChecksum): "then say so (--format elf or flat)"
-        case .multiboot(.noRoom): "give the guest more memory (--memory)"
+        case .multiboot(.noRoom): "give it more memory (--memory)"
         default: nil
         }
     }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The structures that Swift fills and reads field by field must be the ones that the kernel knows.
+// The structures that Swift fills and reads must be the ones that the kernel knows.
 _Static_assert(sizeof(struct kvm_userspace_memory_region) == 32, "KVM_SET_USER_MEMORY_REGION");
 _Static_assert(sizeof(struct kvm_regs) == 144, "KVM_GET_REGS");
 _Static_assert(sizeof(struct kvm_sregs) == 312, "KVM_GET_SREGS");
@@ -39,8 +39,8 @@ int ckvm_create_vm(int kvm);
 int ckvm_run_size(int kvm);
 /// KVM_CHECK_EXTENSION on /dev/kvm or on a virtual machine.
 int ckvm_check_extension(int fd, long capability);
-/// Fills up to `capacity` entries; returns how many there are, -E2BIG where there are more.
-int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 *entries, uint32_t capacity);
+/// Fills up to `capacity` entries, each a struct kvm_cpuid_entry2; returns how many there are, -E2BIG where there are more.
+int ckvm_supported_cpuid(int kvm, void *entries, uint32_t capacity);
 
 // --- a virtual machine ---
 
@@ -80,12 +80,12 @@ int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assi
 struct kvm_run *ckvm_map_run(int vcpu, size_t size, int *error);
 void ckvm_unmap_run(struct kvm_run *run, size_t size);
 int ckvm_run(int vcpu);
-/// The registers lie as in struct kvm_regs and struct kvm_sregs; Swift has structures of its own for them.
+/// The registers are a struct kvm_regs or kvm_sregs. Swift passes its own structures, which have the same layout.
 int ckvm_get_registers(int vcpu, void *registers);
 int ckvm_set_registers(int vcpu, const void *registers);
 int ckvm_get_system_registers(int vcpu, void *registers);
 int ckvm_set_system_registers(int vcpu, const void *registers);
-int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count);
+int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count);
 /// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
 int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address);
 
