@@ -75,12 +75,16 @@ public struct LayoutFile: Codable, Hashable, Sendable {
             try container.encode(value)
         }
 
-        static func parse(_ text: String) -> UInt64? {
-            if text.hasPrefix("0x") { return UInt64(text.dropFirst(2), radix: 16) }
-            let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-            guard let shift = text.last.flatMap({ units[$0] }) else { return UInt64(text) }
-            guard let number = UInt64(text.dropLast()) else { return nil }
-            let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
+        /// The number that a text means: `4096`, `0x1000`, or `4K`, `16M`, `2G`, `1T` in powers of 1024.
+        public static func parse(_ text: String) -> UInt64? {
+            let units = ["K": 10, "M": 20, "G": 30, "T": 40]
+            let shift = text.last.flatMap { units[$0.uppercased()] }
+            let digits = shift == nil ? text[...] : text.dropLast()
+            let isHexadecimal = digits.lowercased().hasPrefix("0x")
+            guard let number = isHexadecimal ? UInt64(digits.dropFirst(2), radix: 16) : UInt64(digits) else {
+                return nil
+            }
+            let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
             return overflow ? nil : bytes
         }
     }

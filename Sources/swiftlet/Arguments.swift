@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Images
+import Layouts
 public import Machine
 public import Memslots
 public import PCI
@@ -13,11 +14,7 @@ struct ByteSize: Equatable, ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
-        guard let number = parseNumber(unit == nil ? argument[...] : argument.dropLast()) else { return nil }
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (unit ?? 0))
-        guard !overflow else { return nil }
+        guard let bytes = LayoutFile.Number.parse(argument) else { return nil }
         self.bytes = bytes
     }
 }
@@ -27,7 +24,7 @@ struct Address: Equatable, ExpressibleByArgument {
     let value: UInt64
 
     init?(argument: String) {
-        guard let value = parseNumber(argument[...]) else { return nil }
+        guard let value = LayoutFile.Number.parse(argument) else { return nil }
         self.value = value
     }
 }
@@ -72,13 +69,6 @@ enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
         case .testDevice: .testDevice
         }
     }
-}
-
-private func parseNumber(_ text: Substring) -> UInt64? {
-    if text.hasPrefix("0x") || text.hasPrefix("0X") {
-        return UInt64(text.dropFirst(2), radix: 16)
-    }
-    return UInt64(text)
 }
 
 extension CPUMode: ExpressibleByArgument {}

@@ -1,4 +1,3 @@
-import Laboratory
 import Layouts
 import Memslots
 import PCI
@@ -51,7 +50,7 @@ struct PlanReport: Codable, Equatable {
     let functions: Int
     let bridges: Int
     let functionList: [Function]
-    let pieces: LayoutResult.Pieces
+    let pieces: [BARPiece.Kind: Int]
     let slots: [SlotPolicy: Int]
     let kernelBytes: [Footprint.MMU: UInt64]
     let toggle: Toggle
@@ -103,7 +102,7 @@ extension PlanReport {
                 address: "\(function.source)", guestAddress: "\(function.address)", name: name.isEmpty ? nil : name,
                 mapped: plan.mapped, trapped: plan.trapped, subPageBARs: plan.subPageBARs, splitBARs: plan.splitBARs)
         }
-        pieces = LayoutResult.Pieces(mapped: plan.mapped, trapped: plan.trapped)
+        pieces = [.mapped: plan.mapped, .trapped: plan.trapped]
         slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]
         kernelBytes = plan.slots.kernelBytes
         toggle = Toggle(edits: plan.slots.toggleEdits, microseconds: plan.slots.toggleMicroseconds)

@@ -110,7 +110,7 @@ struct LayoutTests {
         #expect(error.map { "\($0)".contains("00:01.2") } == true)
     }
 
-    @Test("numbers that are none are refused", arguments: ["4Q", "", "K", "0x", "-1", "99999999999T"])
+    @Test("numbers that are none are refused", arguments: ["4Q", "5ß", "", "K", "0x", "-1", "99999999999T"])
     func badNumbers(text: String) {
         #expect(throws: DecodingError.self) {
             _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "rom": "\#(text)"}]}"#)
