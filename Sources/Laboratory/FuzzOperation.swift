@@ -38,8 +38,7 @@ extension FuzzRequest {
             case .memory(let offset): base &+ offset
             case .absolute(let address): address
             }
-        return SlotRequest(
-            slot: slot, flags: flags, guestAddress: guestAddress, size: size, hostAddress: address)
+        return SlotRequest(slot: slot, flags: flags, guestAddress: guestAddress, size: size, hostAddress: address)
     }
 }
 

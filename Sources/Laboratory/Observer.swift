@@ -51,8 +51,7 @@ public struct Observer {
         guard now >= next else { return true }
         next = now + Self.interval
         let elapsed = now - start
-        hasInterrupted = !tell(
-            Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
+        hasInterrupted = !tell(Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
         isOver = limit.map { elapsed >= $0 } ?? false
         return !hasInterrupted && !isOver
     }

@@ -35,8 +35,7 @@ public struct PCIRun {
         let output = Output()
         let memoryBefore = try KernelBytes.used()
         let start = SuspendingClock.now
-        let machine = try GuestMachine(
-            configuration, flat: image, catchesSignals: true, consoleOutput: output.append)
+        let machine = try GuestMachine(configuration, flat: image, catchesSignals: true, consoleOutput: output.append)
         let buildTime = SuspendingClock.now - start
         let (table, memory) = (machine.slots, machine.memory)
         let kernelBytes = try KernelBytes(
