@@ -1,9 +1,9 @@
 public import Machine
 internal import Memslots
 
-/// Slots come, move, change and go while vCPUs run a guest that looks at all of them: it must never see wrong bytes.
+/// Creates, moves, changes and deletes slots while vCPUs run a guest that reads all of them and must never see wrong bytes.
 ///
-/// Half of the changes park the vCPUs, half do not, so that both costs are measured side by side.
+/// Half of the changes park the vCPUs and half do not, so that both costs are measured side by side.
 public struct ChurnRun: Experiment {
     private let slots: Int
     private let vcpus: Int
@@ -12,7 +12,7 @@ public struct ChurnRun: Experiment {
     private let limit: Duration?
     private let mayExhaustHost: Bool
 
-    /// A run that changes `slots` slots at random until the time is over or so many operations are done.
+    /// Describes a run that changes `slots` slots at random, until the time is over or so many operations are done.
     public init(
         slots: Int, vcpus: Int, seed: UInt64, operations: Int? = nil, limit: Duration? = nil,
         mayExhaustHost: Bool = false
@@ -60,7 +60,7 @@ public struct ChurnRun: Experiment {
             ok: run.isOK && run.findings.checks > 0, ending: run.report.ending)
     }
 
-    /// Before anything is computed with them.
+    /// Checks the numbers before anything is computed with them.
     private func check() throws(MachineError) {
         guard (2...1 << 15).contains(slots) else {
             throw .experiment("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
@@ -71,20 +71,20 @@ public struct ChurnRun: Experiment {
     }
 }
 
-/// What a churn found.
+/// The result of a `ChurnRun`.
 public struct ChurnResult: ExperimentResult {
-    /// A kind of change; each is a transaction.
+    /// A kind of change. Each change is one transaction.
     public enum Kind: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
         case create, delete, move
-        /// Delete, and create with other memory in the same place.
+        /// A delete, and a create in the same place with other memory.
         case replace
-        /// Dirty logging on or off.
+        /// The start or the end of dirty logging.
         case flags
-        /// Writable or read-only: delete and create.
+        /// A change from writable to read-only or back: a delete and a create.
         case access
     }
 
-    /// What changes cost with the vCPUs parked, and with the vCPUs in the guest.
+    /// The latencies of changes with the vCPUs parked, and of those with the vCPUs in the guest.
     public struct Costs: Codable, Equatable, Sendable {
         public let parked: Latencies.Summary?
         public let unparked: Latencies.Summary?

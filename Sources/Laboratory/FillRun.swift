@@ -1,14 +1,14 @@
 public import Machine
 public import Memslots
 
-/// Fills a virtual machine with slots of a page up to KVM's limit, sees the next one refused, and deletes all.
+/// Fills a virtual machine with slots of one page up to KVM's limit, expects that the next one is refused, and deletes all.
 ///
-/// Each slot is a transaction of its own; no vCPU runs.
+/// Each slot is a transaction of its own. No vCPU runs.
 public struct FillRun: Experiment {
     private let slots: Int?
     private let mayExhaustHost: Bool
 
-    /// A run that creates `slots` slots, or as many as KVM has.
+    /// Describes a run that creates `slots` slots, or as many as KVM has.
     public init(slots: Int? = nil, mayExhaustHost: Bool = false) {
         self.slots = slots
         self.mayExhaustHost = mayExhaustHost
@@ -65,7 +65,7 @@ public struct FillRun: Experiment {
         }
     }
 
-    /// Asks KVM for one slot more: with the next id, in a place that is free.
+    /// Asks KVM for one more slot, with the next id and in a free place.
     private static func refusal(
         behind table: MemslotTable, of machine: borrowing BareMachine
     ) -> FillResult.Refusal? {
@@ -78,11 +78,11 @@ public struct FillRun: Experiment {
         return FillResult.Refusal(errno: errno.map { "\($0)" }, rule: rule)
     }
 
-    /// Every other page, so that no two slots touch.
+    /// The range of a slot: every other page, so that no two slots touch.
     private static func range(_ number: Int) -> GuestRange { .page(at: UInt64(number) << 13) }
 }
 
-/// What a fill found.
+/// The result of a `FillRun`.
 public struct FillResult: ExperimentResult {
     /// How KVM refused the slot behind the last one.
     public struct Refusal: Codable, Equatable, Sendable {
@@ -104,7 +104,7 @@ public struct FillResult: ExperimentResult {
     public let addMicroseconds: Latencies.Summary?
     public let deleteMicroseconds: Latencies.Summary?
     public let kernelBytes: KernelBytes
-    /// What the table takes in this process when it is full.
+    /// The size of the slot table in this process while all slots are there.
     public let tableBytes: Int
     public let interrupted: Bool
     public let ok: Bool

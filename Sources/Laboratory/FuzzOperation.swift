@@ -1,51 +1,44 @@
 public import Memslots
 
-/// One thing that the fuzzer does.
+/// One step of the fuzzer.
 public enum FuzzOperation: Hashable, Sendable {
     /// Asks KVM for a change.
     case request(FuzzRequest)
     /// Lets the guest read the first word of a page.
-    case look(GuestAddress)
+    case read(GuestAddress)
 }
 
-/// A request whose host address does not depend on where a process happens to have its memory.
+/// A request to KVM whose host address is the same in every process.
 public struct FuzzRequest: Hashable, Sendable {
     public enum Host: Hashable, Sendable {
-        /// So many bytes behind the start of the machine's memory.
+        /// An offset in the machine's memory, in bytes.
         case memory(UInt64)
         case absolute(UInt64)
     }
 
     public var slot: UInt32
-    public var flags: UInt32
+    public var flags: UInt32 = 0
     public var guestAddress: UInt64
     public var size: UInt64
     public var host: Host
+}
 
-    public init(slot: UInt32, flags: UInt32 = 0, guestAddress: UInt64, size: UInt64, host: Host) {
-        self.slot = slot
-        self.flags = flags
-        self.guestAddress = guestAddress
-        self.size = size
-        self.host = host
-    }
-
-    /// The request of a slot that lies in memory at `base`.
+extension FuzzRequest {
+    /// Makes the request after which KVM holds `slot`, in a machine whose memory lies at `base`.
     init(holding slot: Memslot, base: UInt64) {
         self.init(
             slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
             size: slot.range.size, host: .memory(slot.host &- base))
     }
 
-    /// What KVM is asked, where the machine's memory lies at `base`.
+    /// Gives the request for a machine whose memory lies at `base`.
     func request(base: UInt64) -> SlotRequest {
         let address =
             switch host {
             case .memory(let offset): base &+ offset
             case .absolute(let address): address
             }
-        return SlotRequest(
-            slot: slot, flags: flags, guestAddress: guestAddress, size: size, hostAddress: address)
+        return SlotRequest(slot: slot, flags: flags, guestAddress: guestAddress, size: size, hostAddress: address)
     }
 }
 
@@ -53,7 +46,7 @@ extension FuzzOperation: CustomStringConvertible {
     public var description: String {
         switch self {
         case .request(let request): "\(request)"
-        case .look(let address): "read at \(address)"
+        case .read(let address): "read at \(address)"
         }
     }
 }

@@ -1,16 +1,17 @@
 public import Machine
 public import Memslots
 
-/// Random operations against KVM, each verdict predicted by the rules; a divergence is shrunk to the smallest trace.
+/// Does random operations on KVM, predicts each verdict by the rules, and shrinks a divergence to the smallest trace.
 public struct FuzzRun: Experiment {
     private let seed: UInt64
     private let operations: Int?
     private let limit: Duration?
 
-    /// Operations on one machine: enough to fill it, and few enough to be done again and again while a trace is shrunk.
+    /// The number of operations on one machine. They are enough to fill it, and few enough to be repeated while a trace is
+    /// shrunk.
     static let operationsOfMachine = 5000
 
-    /// A run that does so many operations, or as many as the time allows, until KVM and the rules diverge.
+    /// Describes a run that does so many operations, or as many as the time allows, until KVM and the rules diverge.
     public init(seed: UInt64, operations: Int?, limit: Duration? = nil) {
         self.seed = seed
         self.operations = operations
@@ -62,7 +63,9 @@ public struct FuzzRun: Experiment {
         return result
     }
 
-    /// Does random operations on one machine; those up to a divergence, and what it is, or nil where there is none.
+    /// Does random operations on one machine.
+    ///
+    /// - Returns: The operations up to a divergence and the divergence in words, or nil where there is none.
     private static func run<Target: FuzzTarget & ~Copyable>(
         _ session: inout FuzzSession<Target>, count: Int, seed: UInt64, _ result: inout FuzzResult,
         _ observer: inout Observer
@@ -82,7 +85,7 @@ public struct FuzzRun: Experiment {
         return nil
     }
 
-    /// The smallest trace that still diverges.
+    /// Finds the smallest trace that still diverges.
     private static func shrunk<Target: FuzzTarget & ~Copyable>(
         _ operations: [FuzzOperation], divergence first: String,
         _ makeSession: () throws(MachineError) -> FuzzSession<Target>
@@ -101,22 +104,22 @@ public struct FuzzRun: Experiment {
     }
 }
 
-/// What the fuzzer found.
+/// The result of a `FuzzRun`.
 public struct FuzzResult: ExperimentResult {
     public private(set) var schema = 1
     public let seed: UInt64
     public internal(set) var operations = 0
     public internal(set) var accepted = 0
-    /// By the rule that was broken.
+    /// The number of refused requests for each rule that they broke.
     public internal(set) var refusals: [SlotRule: Int] = [:]
-    /// Reads of the guest.
+    /// The number of reads by the guest.
     public internal(set) var reads = 0
     public private(set) var divergences = 0
     /// The first divergence, in words: what was predicted and what was seen.
     public internal(set) var divergence: String? {
         didSet { (divergences, ok) = (divergence == nil ? 0 : 1, divergence == nil) }
     }
-    /// The operations that lead to the divergence, as few as they could be made.
+    /// The operations that lead to the divergence, shrunk to as few as possible.
     public internal(set) var operationList: [FuzzOperation]?
     /// The file that these operations are saved in.
     public var trace: String?
@@ -129,24 +132,24 @@ public struct FuzzResult: ExperimentResult {
     mutating func count<Target: FuzzTarget & ~Copyable>(_ session: borrowing FuzzSession<Target>) {
         accepted += session.accepted
         refusals.merge(session.refusals, uniquingKeysWith: +)
-        reads += session.looks
+        reads += session.reads
     }
 
-    /// What can be saved and replayed, where there is a divergence.
+    /// The trace that can be saved and replayed; nil where there is no divergence.
     public var smallestTrace: FuzzTrace? {
         divergence.map { FuzzTrace(seed: seed, divergence: $0, operations: operationList ?? []) }
     }
 }
 
 extension FuzzOperation {
-    /// The same with one number that is easier to read.
+    /// Variants of the operation in which one number is easier to read.
     fileprivate var simpler: [FuzzOperation] {
         guard case .request(let request) = self else { return [] }
         var variants: [FuzzRequest] = []
         func vary(_ change: (inout FuzzRequest) -> Void) {
             var variant = request
             change(&variant)
-            // Only towards the simpler: what shrinks has to come to an end.
+            // A variant is always simpler, so that shrinking comes to an end.
             if variant != request { variants.append(variant) }
         }
         if request.flags != 0 { vary { $0.flags = 0 } }

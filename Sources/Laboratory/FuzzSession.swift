@@ -1,14 +1,14 @@
 internal import Machine
 internal import Memslots
 
-/// What the rules say of a request.
+/// The answer that the rules predict for a request.
 enum SlotVerdict: Hashable, Sendable {
     case accepted(SlotChange)
     case refused(SlotRule)
 
     typealias Predict = @Sendable (MemslotTable, SlotRequest) -> SlotVerdict
 
-    /// The rules as the table has them.
+    /// Predicts the answer by the rules of the table.
     init(of table: MemslotTable, on request: SlotRequest) {
         do throws(SlotViolation) {
             self = .accepted(try table.change(for: request))
@@ -18,7 +18,7 @@ enum SlotVerdict: Hashable, Sendable {
     }
 }
 
-/// A target and the table that follows it: each operation is predicted, done, and held against the prediction.
+/// A target and the table that follows it. Each operation is predicted, carried out, and compared with the prediction.
 struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     private var target: Target
     private(set) var table: MemslotTable
@@ -28,7 +28,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
 
     private(set) var accepted = 0
     private(set) var refusals: [SlotRule: Int] = [:]
-    private(set) var looks = 0
+    private(set) var reads = 0
 
     init(_ target: consuming Target, predict: @escaping SlotVerdict.Predict) {
         table = MemslotTable(limits: target.limits)
@@ -41,11 +41,13 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
         self.target = target
     }
 
-    /// Does an operation; what was predicted and what was seen, in words, or nil where they agree.
+    /// Does an operation.
+    ///
+    /// - Returns: In words, what was predicted and what was seen; nil where they agree.
     mutating func divergence(at operation: FuzzOperation) throws(MachineError) -> String? {
         switch operation {
         case .request(let request): divergence(at: request)
-        case .look(let address): try divergence(lookingAt: address)
+        case .read(let address): try divergence(reading: address)
         }
     }
 
@@ -73,18 +75,18 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
         return "\(request): predicted: \(predicted); KVM: \(answer.map { "refused with \($0)" } ?? "accepted")"
     }
 
-    private mutating func divergence(lookingAt address: GuestAddress) throws(MachineError) -> String? {
-        let expected: BareMachine.Sight
+    private mutating func divergence(reading address: GuestAddress) throws(MachineError) -> String? {
+        let expected: BareMachine.ReadResult
         switch table.find(address) {
         case .hole: expected = .hole
         case .slot(let slot):
             let offset = slot.host &- base &+ slot.range.offset(of: address)
-            // Elsewhere in this process lies what nobody can predict.
+            // The contents of other memory of this process cannot be predicted.
             guard offset < FuzzMemory.size else { return nil }
             expected = offset % Page.size == 0 ? .word(Label(number: Int(offset >> Page.shift)).word) : .word(0)
         }
-        looks += 1
-        let seen = try target.look(at: address)
+        reads += 1
+        let seen = try target.readWord(at: address)
         return seen == expected ? nil : "read at \(address): predicted \(expected), the guest saw \(seen)"
     }
 }

@@ -1,18 +1,18 @@
 internal import Machine
 internal import Memslots
 
-/// What the fuzzer asks: a KVM, or in tests something that plays its part. It begins without slots, but for one of its own.
+/// What the fuzzer asks: a KVM, or a fake of it in tests. It begins with no slots but its own `codeSlot`.
 protocol FuzzTarget: ~Copyable {
     var limits: SlotLimits { get }
-    /// The first address space that there is not.
+    /// The number of the first address space that does not exist.
     var missingAddressSpace: UInt32 { get }
-    /// Where the host memory for slots begins: `FuzzMemory.pages` pages, labelled.
+    /// The address of the host memory for slots: `FuzzMemory.pages` pages, each with its label.
     var memoryBase: UInt64 { get }
     /// The slot that the target keeps for itself, if any.
     var codeSlot: SlotRequest? { get }
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno)
-    mutating func look(at address: GuestAddress) throws(MachineError) -> BareMachine.Sight
+    mutating func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult
 }
 
 /// The host memory that fuzzed slots show: each page begins with its label.
@@ -24,9 +24,9 @@ enum FuzzMemory {
 extension BareMachine: FuzzTarget {
     var memoryBase: UInt64 { placement.backings[0] }
 
-    /// A machine that looks, its memory labelled.
+    /// Makes a machine with a reader, whose pages have their labels.
     static func forFuzzing() throws(MachineError) -> BareMachine {
-        let machine = try BareMachine(memory: FuzzMemory.size, looks: true)
+        let machine = try BareMachine(memory: FuzzMemory.size, hasReader: true)
         for page in 0..<FuzzMemory.pages {
             machine.write(Label(number: Int(page)).bytes, at: page << Page.shift)
         }
@@ -35,8 +35,8 @@ extension BareMachine: FuzzTarget {
 }
 
 extension FuzzOperation {
-    /// Whether the guest can read a word there: below 4 GiB, and not its own code.
-    static func canLook(at address: UInt64) -> Bool {
+    /// Whether the guest can read a word at the address: it lies below 4 GiB and outside the reader's code.
+    static func canRead(at address: UInt64) -> Bool {
         address % 4 == 0 && address < BareMachine.codeAddress.rawValue
     }
 }

@@ -1,9 +1,9 @@
 internal import Memslots
 
-/// What led to a divergence, as small as it could be made: a file to do it again, or to send to somebody.
+/// The operations that led to a divergence, shrunk to as few as possible. It is saved to a file that can be replayed or sent.
 public struct FuzzTrace: Sendable {
     private let format = "swiftlet fuzz trace 1"
-    /// Of the run that found it.
+    /// The seed of the run that found the divergence.
     public let seed: UInt64
     /// What was predicted and what was seen, in words.
     public let divergence: String
@@ -33,7 +33,7 @@ extension FuzzOperation: Codable {
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: Key.self)
         switch self {
-        case .look(let address):
+        case .read(let address):
             try object.encode(hexadecimal(address.rawValue), forKey: .read)
         case .request(let request):
             try object.encode(request.slot, forKey: .slot)
@@ -59,12 +59,12 @@ extension FuzzOperation: Codable {
         }
         if object.contains(.read) {
             let address = try number(.read)
-            guard FuzzOperation.canLook(at: address) else {
+            guard FuzzOperation.canRead(at: address) else {
                 throw DecodingError.dataCorruptedError(
                     forKey: .read, in: object,
                     debugDescription: "the guest reads whole words below its code at 0xfffff000")
             }
-            self = .look(GuestAddress(address))
+            self = .read(GuestAddress(address))
             return
         }
         self = .request(

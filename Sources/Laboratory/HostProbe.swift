@@ -4,7 +4,7 @@ internal import KVM
 public import Machine
 public import Memslots
 
-/// What a host's KVM offers: asked of KVM where it tells, measured where it does not.
+/// What a host's KVM offers. KVM tells one part of it, and the rest is measured.
 public struct ProbeResult: Codable, Equatable, Sendable {
     public enum Execution: String, Codable, Sendable {
         /// The processor runs guests.
@@ -21,11 +21,11 @@ public struct ProbeResult: Codable, Equatable, Sendable {
     public let physicalAddressBits: Int
     /// The last guest-physical address that KVM lets a slot hold, in hexadecimal.
     public let highestSlotAddress: String
-    /// By their names in the KVM API; 0 where one is missing.
+    /// The values of capabilities by their names in the KVM API; 0 where KVM does not have one.
     public let capabilities: [String: Int]
     public let execution: Execution
     public let nanosecondsPerInstruction: Double
-    /// A port access: out of the guest, to the monitor and back.
+    /// The time of a port access: out of the guest, to the monitor and back.
     public let microsecondsPerExit: Double
     public let slotCosts: SlotCosts
     public let mmu: Footprint.MMU
@@ -33,7 +33,7 @@ public struct ProbeResult: Codable, Equatable, Sendable {
 
 /// Asks and measures a host's KVM.
 public enum HostProbe {
-    /// The processor takes a nanosecond or a few for an instruction, the emulator more than a thousand.
+    /// An instruction that takes this long is emulated: the processor takes a few nanoseconds, the emulator some hundred.
     private static let emulatedFromNanoseconds = 200.0
 
     public static func run() throws(MachineError) -> ProbeResult {
@@ -53,8 +53,8 @@ public enum HostProbe {
             mmu: .ofHost)
     }
 
-    /// From the shortest loop that takes long enough to tell it from what disturbs a run: thousands of rounds in the
-    /// emulator, millions on hardware.
+    /// Measures an instruction with a loop that is long enough not to be disturbed: thousands of rounds in the emulator,
+    /// millions on hardware.
     private static func secondsPerInstruction() throws(MachineError) -> Double {
         let loop: [UInt8] = [0x67, 0xe2, 0xfd]  // loop to itself, counting in ecx
         var rounds: UInt32 = 8000
@@ -65,10 +65,10 @@ public enum HostProbe {
         }
     }
 
-    /// Seconds that a real-mode guest takes for so many rounds of a loop.
+    /// Measures the seconds that a real-mode guest takes for so many rounds of a loop.
     ///
-    /// The difference to a loop of few leaves out what a run costs besides. Other processes only ever make a run longer, so
-    /// the shortest of several counts.
+    /// The time of a short loop is subtracted, because starting and ending a run takes time as well. Other processes only ever
+    /// make a run longer, so the shortest of several runs counts.
     private static func seconds(each body: [UInt8], rounds: UInt32) throws(MachineError) -> Double {
         let few: UInt32 = 100
         var (short, long) = (Double.infinity, Double.infinity)
@@ -86,10 +86,10 @@ public enum HostProbe {
         return try machine.run().duration.inSeconds
     }
 
-    /// The last guest-physical address that a slot may hold, tried with a machine that is thrown away.
+    /// Finds the last guest-physical address that a slot may hold, with a machine of its own.
     ///
-    /// With nested paging that is what the processor's physical addresses reach (CPUID 0x80000008), with shadow paging the
-    /// 52 bits that x86-64 can have.
+    /// With nested paging the processor's physical addresses limit it (CPUID 0x80000008), with shadow paging the 52 bits that
+    /// x86-64 can have.
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
         let page = try host(try MappedFile(name: "probe", capacity: Page.size))

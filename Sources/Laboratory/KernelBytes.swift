@@ -1,9 +1,9 @@
 internal import Host
 internal import Machine
 
-/// What slots take in the kernel, in bytes.
+/// The kernel memory that slots take, in bytes.
 public struct KernelBytes: Codable, Equatable, Sendable {
-    /// For the MMU that this host's KVM uses.
+    /// The prediction for the MMU that this host's KVM uses.
     public let predicted: UInt64
     /// The growth of VmallocUsed, to which the rest of the host contributes.
     public let measured: UInt64
@@ -14,7 +14,7 @@ public struct KernelBytes: Codable, Equatable, Sendable {
         measured = now - min(before, now)
     }
 
-    /// What the kernel has taken for vmalloc on the whole host.
+    /// The memory that the kernel has taken for vmalloc on the whole host.
     static func used() throws(MachineError) -> UInt64 {
         try host(try KernelFigures.ofHost()).bytes("VmallocUsed") ?? 0
     }

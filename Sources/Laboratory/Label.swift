@@ -1,6 +1,6 @@
 internal import Memslots
 
-/// The first word of a page, by which a guest knows it again; never 0 or all ones.
+/// The first word of a page, by which a guest recognises the page. It is never 0 or all ones.
 struct Label {
     let word: UInt32
 
@@ -11,18 +11,18 @@ struct Label {
     var bytes: [UInt8] { littleEndian(word) }
 }
 
-/// A number as it lies in memory.
+/// Gives the bytes of a number as they lie in memory.
 func littleEndian<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
     (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
 }
 
-/// The number that lies in memory as these bytes.
+/// Gives the number that lies in memory as these bytes; 0 without bytes.
 func number(_ bytes: [UInt8]?) -> UInt64 {
     bytes?.reversed().reduce(0) { $0 << 8 | UInt64($1) } ?? 0
 }
 
 extension GuestRange {
-    /// The page that begins at an address of the experiment's own choice.
+    /// Gives the page at an address that the experiment itself has chosen.
     static func page(at address: UInt64) -> GuestRange {
         guard let page = GuestRange(first: GuestAddress(address), size: Page.size) else {
             preconditionFailure("\(hexadecimal(address)) begins no page")

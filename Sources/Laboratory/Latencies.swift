@@ -1,12 +1,12 @@
 internal import Host
 
-/// How long single operations took, in nanoseconds.
+/// The times that single operations took, in the order in which they came.
 public struct Latencies: Sendable {
     private var samples: [Int64] = []
 
     public init() {}
 
-    /// Of operations in the order in which they came.
+    /// Takes the times of operations, in the order in which they came.
     public init(_ durations: some Sequence<Duration>) {
         samples = durations.map(\.nanoseconds)
     }
@@ -27,27 +27,27 @@ public struct Latencies: Sendable {
 
     public var count: Int { samples.count }
 
-    /// The time of all operations together.
+    /// The sum of all times.
     var seconds: Double { Double(samples.reduce(0, +)) / 1e9 }
 
-    /// Of some of the operations, counted from 0.
+    /// The times of some of the operations, counted from 0.
     public subscript(operations: Range<Int>) -> Latencies {
         var latencies = Latencies()
         latencies.samples = Array(samples[operations])
         return latencies
     }
 
-    /// In the order in which they came.
+    /// The times in microseconds.
     public var microseconds: [Double] {
         samples.map { Double($0) / 1000 }
     }
 
-    /// The middle, the one that 99 of 100 do not exceed, and the longest, in microseconds; nil where there are none.
+    /// The percentiles 50 and 99 and the longest time; nil where there are no operations.
     public var summary: Summary? {
         let sorted = samples.sorted()
         guard let last = sorted.last else { return nil }
         func rank(_ percent: Int) -> Double {
-            // The nearest rank: a value that was measured.
+            // The nearest rank is a value that was measured.
             Double(sorted[(sorted.count * percent + 99) / 100 - 1]) / 1000
         }
         return Summary(p50: rank(50), p99: rank(99), max: Double(last) / 1000, latencies: self)
@@ -61,6 +61,7 @@ public struct Latencies: Sendable {
         return summary
     }
 
+    /// Percentiles in microseconds.
     public struct Summary: Codable, Equatable, Sendable {
         public let p50: Double
         public let p99: Double
@@ -73,11 +74,11 @@ public struct Latencies: Sendable {
 }
 
 extension Duration {
-    /// For JSON and for people.
+    /// The duration in seconds.
     package var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
-/// The time that `body` takes.
+/// Measures the time that `body` takes.
 func measure<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) -> Duration {
     let start = SuspendingClock.now
     try body()

@@ -1,13 +1,13 @@
-/// Who watches a scenario: is told now and then how far it is, and may end it early.
+/// Watches an experiment: it is told about ten times a second how far the experiment is, and may end it early.
 public struct Observer {
-    /// How far a scenario is.
+    /// How far an experiment is.
     public struct Progress: Sendable {
-        /// What is being done: `adding slots`.
+        /// The name of the phase, such as `adding slots`.
         public let phase: String
         public let done: Int
-        /// Nil where time alone ends the phase.
+        /// The number of operations in the phase; nil where time alone ends it.
         public let total: Int?
-        /// Since the phase began, and how long it may take in all.
+        /// The time since the phase began, and the time that it may take in all.
         public let elapsed: Duration
         public let limit: Duration?
     }
@@ -18,19 +18,19 @@ public struct Observer {
     private var limit: Duration?
     private var start = SuspendingClock.now
     private var next = SuspendingClock.now
-    /// Whether the time of the phase is over.
+    /// Whether the time for the phase is over.
     private var isOver = false
-    /// Whether the scenario was told to end early.
+    /// Whether the experiment was told to end early.
     public private(set) var hasInterrupted = false
 
     private static let interval = Duration.milliseconds(100)
 
-    /// `tell` is called about ten times a second and says whether to go on.
+    /// Makes an observer that calls `tell` about ten times a second. The answer says whether to go on.
     public init(_ tell: @escaping (Progress) -> Bool) {
         self.tell = tell
     }
 
-    /// Nobody.
+    /// An observer that never ends an experiment.
     public static var none: Observer {
         Observer { _ in true }
     }
@@ -44,15 +44,14 @@ public struct Observer {
         isOver = false
     }
 
-    /// Whether to go on, after so much has been `done`: neither interrupted nor out of time.
+    /// Tells how many operations are `done`. The answer says whether to go on: there is time left, and no interruption.
     mutating func goesOn(_ done: Int) -> Bool {
         let now = SuspendingClock.now
         guard !hasInterrupted, !isOver else { return false }
         guard now >= next else { return true }
         next = now + Self.interval
         let elapsed = now - start
-        hasInterrupted = !tell(
-            Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
+        hasInterrupted = !tell(Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
         isOver = limit.map { elapsed >= $0 } ?? false
         return !hasInterrupted && !isOver
     }

@@ -2,7 +2,7 @@ internal import Machine
 internal import Memslots
 internal import SeededRandom
 
-/// Random operations, valid and invalid: a few ids and a few pages, so that they get into each other's way.
+/// Makes random operations, valid and invalid. They use few ids and few pages, so that they get into each other's way.
 struct RandomOperations {
     private var random: SplitMix64
     private let base: UInt64
@@ -22,28 +22,37 @@ struct RandomOperations {
         self.missingAddressSpace = missingAddressSpace
     }
 
-    /// The next operation on the slots of `table`.
+    /// Makes the next operation on the slots of `table`.
     mutating func next(on table: MemslotTable) -> FuzzOperation {
         switch number(100) {
-        case 0..<2: return .look(GuestAddress(page(below: 3)))
+        case 0..<2: return .read(GuestAddress(page(below: 3)))
         case 2..<6: return .request(anything())
         case 6..<40: return .request(anything(id: unusedID(in: table)))
         case 40..<50: return .request(broken(anything()))
         default: break
         }
-        // Half of the time, a slot that is there.
+        // Half of the operations are about a slot that exists.
         let id = SlotID(number(UInt64(Self.ids)))
         guard let slot = table[id] else { return .request(anything(id: UInt32(id))) }
-        let request = FuzzRequest(holding: slot, base: base)
+        var request = FuzzRequest(holding: slot, base: base)
         switch number(50) {
-        case 0..<18: return .request(deleted(request))
-        case 18..<30: return .request(moved(request))
-        case 30..<36: return .request(flagged(request))
-        case 36..<38: return .request(request)
-        case 38..<44: return .request(altered(request))
-        case 44..<48: return .request(neighbour(of: slot))
-        default: return .request(broken(request))
+        case 0..<18:
+            request.size = 0
+            // KVM ignores the addresses of a delete, but they have to be aligned.
+            if number(2) == 0 { request.guestAddress = page(below: UInt64(Self.regions.count)) }
+        case 18..<30:
+            // This is a move to another place, or over its own.
+            request.guestAddress =
+                number(3) == 0
+                ? request.guestAddress &+ (number(5) << Page.shift) &- 2 << Page.shift
+                : page(below: UInt64(Self.regions.count))
+        case 30..<36: request.flags ^= SlotFlags.logDirtyPages.rawValue
+        case 36..<38: break
+        case 38..<44: alter(&request)
+        case 44..<48: request = neighbour(of: slot)
+        default: request = broken(request)
         }
+        return .request(request)
     }
 
     // MARK: Kinds
@@ -54,42 +63,16 @@ struct RandomOperations {
             guestAddress: page(below: UInt64(Self.regions.count)), size: number(5) << Page.shift, host: memory())
     }
 
-    private mutating func deleted(_ request: FuzzRequest) -> FuzzRequest {
-        var request = request
-        request.size = 0
-        // A delete looks at no address, but they have to be aligned.
-        if number(2) == 0 { request.guestAddress = page(below: UInt64(Self.regions.count)) }
-        return request
-    }
-
-    /// Elsewhere, or over its own place.
-    private mutating func moved(_ request: FuzzRequest) -> FuzzRequest {
-        var request = request
-        request.guestAddress =
-            number(3) == 0
-            ? request.guestAddress &+ (number(5) << Page.shift) &- 2 << Page.shift
-            : page(below: UInt64(Self.regions.count))
-        return request
-    }
-
-    private mutating func flagged(_ request: FuzzRequest) -> FuzzRequest {
-        var request = request
-        request.flags ^= SlotFlags.logDirtyPages.rawValue
-        return request
-    }
-
-    /// What a slot keeps until it is deleted, changed: size, host address, read-only.
-    private mutating func altered(_ request: FuzzRequest) -> FuzzRequest {
-        var request = request
+    /// Changes what a slot keeps until it is deleted: size, host address, read-only.
+    private mutating func alter(_ request: inout FuzzRequest) {
         switch number(3) {
         case 0: request.size &+= (number(2) == 0 ? 1 : .max) << Page.shift
         case 1: request.host = memory()
         default: request.flags ^= SlotFlags.readOnly.rawValue
         }
-        return request
     }
 
-    /// A slot that touches another one, or overlaps it by a page.
+    /// Makes a slot that touches another one, or overlaps it by a page.
     private mutating func neighbour(of slot: Memslot) -> FuzzRequest {
         var request = anything()
         request.size = (1 + number(3)) << Page.shift
@@ -100,7 +83,7 @@ struct RandomOperations {
         return request
     }
 
-    /// A request with something impossible in it.
+    /// Puts something impossible into a request.
     private mutating func broken(_ request: FuzzRequest) -> FuzzRequest {
         var request = request
         let end = limits.hostAddressLimit
@@ -119,7 +102,7 @@ struct RandomOperations {
             request.guestAddress = 0 &- ((1 + number(4)) << Page.shift)
             request.size = number(6) << Page.shift
         case 11:
-            // More pages than a slot may have, where all else is right.
+            // The slot has more pages than it may have, and all else is right.
             request = FuzzRequest(
                 slot: request.slot, guestAddress: 1 << 44, size: (SlotLimits.maximumPages + 1) << Page.shift,
                 host: .absolute(0))
@@ -139,14 +122,14 @@ struct RandomOperations {
         UInt64.random(in: 0..<limit, using: &random)
     }
 
-    /// An id that is not in use, if one is easily found.
+    /// Chooses an id that is not in use, if one is easily found.
     private mutating func unusedID(in table: MemslotTable) -> UInt32 {
         var id = UInt32(number(UInt64(Self.ids)))
         for _ in 0..<4 where table[SlotID(id)] != nil { id = (id + 7) % Self.ids }
         return id
     }
 
-    /// A page in one of the first regions.
+    /// Chooses a page in one of the first regions.
     private mutating func page(below regions: UInt64) -> UInt64 {
         let region = Int(number(regions))
         let pages = Self.pagesOfRegion << Page.shift
@@ -158,7 +141,7 @@ struct RandomOperations {
         .memory(number(FuzzMemory.pages - 4) << Page.shift)
     }
 
-    /// KVM cuts an id to 16 bits.
+    /// Chooses an id at or above the limit, within the 16 bits to which KVM cuts an id.
     private mutating func id(outside limit: UInt32) -> UInt32 {
         limit + UInt32(number(2) == 0 ? number(4) : number(UInt64(0x1_0000 - limit)))
     }

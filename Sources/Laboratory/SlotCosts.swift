@@ -4,14 +4,14 @@ internal import Images
 internal import Machine
 internal import Memslots
 
-/// What changes of one-page slots cost on a host, each a transaction of its own on a machine whose vCPU does not run.
+/// The prices of changes of one-page slots on a host. Each change is a transaction of its own, and no vCPU runs.
 public struct SlotCosts: Codable, Equatable, Sendable {
-    /// Medians.
+    /// The medians of some changes of each kind.
     public let createMicroseconds: Double
     public let moveMicroseconds: Double
     public let flagsMicroseconds: Double
     public let deleteMicroseconds: Double
-    /// What VmallocUsed and Slab grew by, for each slot. Nil where the rest of the host was too busy to tell.
+    /// The growth of VmallocUsed and Slab for each slot; nil where the rest of the host was too busy to tell.
     public let kernelBytes: Int?
 
     private static let count = 64
@@ -44,7 +44,7 @@ public struct SlotCosts: Codable, Equatable, Sendable {
             kernelBytes: after > before ? Int(after - before) / count : nil)
     }
 
-    /// Every other page, so that no two slots touch; rows lie 16 MiB apart.
+    /// The range of a slot: every other page, so that no two slots touch. Rows lie 16 MiB apart.
     private static func range(_ page: Int, row: UInt64) -> GuestRange {
         .page(at: AddressMap.standard.apertures.low.first.rawValue + row << 24 + UInt64(page) << 13)
     }

@@ -6,19 +6,21 @@ public import PCI
 /// Switches the memory decode of every function of a machine off and on again, over and over, while a guest watches their
 /// BARs and trapped registers.
 ///
-/// KVM remembers, for addresses that trap, that there is no slot, by a generation number of 19 bits that each swap of its
-/// slot set counts up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN); once it wraps, all of that is dropped.
+/// KVM remembers which addresses have no slot, together with a generation number of 19 bits. Each swap of its slot set counts
+/// the number up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN). When it wraps, KVM drops all that it remembers.
 public struct ToggleRun: Experiment {
     private let layout: Layout
     private let operations: Int?
     private let limit: Duration?
     private let mayExhaustHost: Bool
 
-    /// Swaps of the slot set after which the generation of KVM has been through all its values.
+    /// The number of swaps after which the generation has been through all its values.
     public static let swapsUntilWrap: UInt64 = 1 << 19
 
-    /// A run that toggles the functions in all four ways: `operations` toggles each or, without a number, twice all of them,
-    /// and where each toggle edits slots one by one, until the generation has wrapped.
+    /// Describes a run that toggles the functions in all four ways.
+    ///
+    /// It makes `operations` toggles each way. Without a number it toggles each function twice, and goes on with separate slots
+    /// and strict decode until the generation has wrapped.
     public init(_ layout: Layout, operations: Int? = nil, limit: Duration? = nil, mayExhaustHost: Bool = false) {
         self.layout = layout
         self.operations = operations
@@ -43,7 +45,7 @@ public struct ToggleRun: Experiment {
             partList: parts, interrupted: observer.hasInterrupted, ok: parts.allSatisfy(\.ok) && !parts.isEmpty)
     }
 
-    /// Toggles with one way to make slots and one way to decode.
+    /// Toggles the functions with one slot policy and one decode policy.
     private func toggle(
         _ policy: SlotPolicy, _ decode: DecodePolicy, _ observer: inout Observer
     ) throws(MachineError) -> ToggleResult.Part {
@@ -80,9 +82,9 @@ public struct ToggleRun: Experiment {
     }
 }
 
-/// What the toggling of a layout's functions found.
+/// The result of a `ToggleRun`.
 public struct ToggleResult: ExperimentResult {
-    /// With one way to make slots and one way to decode.
+    /// The part of the result for one slot policy and one decode policy.
     public struct Part: Codable, Equatable, Sendable {
         public let policy: SlotPolicy
         public let decode: DecodePolicy
@@ -93,7 +95,7 @@ public struct ToggleResult: ExperimentResult {
         public let slotSetSwaps: UInt64
         public let seconds: Double
         public let secondsPerToggle: Double?
-        /// Of each toggle: two writes to a command register and what they lead to.
+        /// The latencies of toggles. A toggle is two writes to a command register, with the changes of slots that follow.
         public let toggleMicroseconds: Latencies.Summary?
         public let guestChecks: UInt64
         public let guestErrors: UInt64
@@ -106,7 +108,7 @@ public struct ToggleResult: ExperimentResult {
 
     public private(set) var schema = 1
     public let layout: String
-    /// Functions of the machine; where there are several, one whose registers trap keeps its decode on.
+    /// The number of functions. Where there are several, one of those with trapped registers keeps its decode on.
     public let functions: Int
     public let toggles: Int
     public let edits: UInt64
@@ -127,8 +129,8 @@ public struct ToggleResult: ExperimentResult {
 }
 
 extension EditCounts {
-    /// How often KVM has swapped its slot set: once for a create or for flags, twice for a delete or a move
-    /// (`virt/kvm/kvm_main.c`, kvm_set_memslot).
+    /// The number of times that KVM has swapped its slot set: one for a create or a change of flags, two for a delete or a
+    /// move (`virt/kvm/kvm_main.c`, kvm_set_memslot).
     public var slotSetSwaps: UInt64 {
         created + flagged + 2 * (deleted + moved)
     }

@@ -6,27 +6,22 @@ internal import PCI
 
 /// A machine's functions, and the places in their BARs that the guest watches while their decode is toggled.
 struct ToggledFunctions {
-    private struct Place {
-        let number: Int
-        /// While decode is on, and while it is off.
-        let on: WatchedPlaces.Sight
-        let off: WatchedPlaces.Sight
-    }
-
     private let machine: GuestMachine
     private(set) var watched: WatchedPlaces
-    /// All functions but one with trapped registers, if there are several: those must trap all the time.
+    /// The functions that are toggled. Where there are several, one with trapped registers is left out, and has to go on
+    /// trapping.
     let toggled: [FunctionAddress]
-    private var places: [FunctionAddress: [Place]] = [:]
+    /// The numbers of a function's watched places, and what they show while its decode is on.
+    private var places: [FunctionAddress: [(number: Int, on: WatchedPlaces.State)]] = [:]
     private let decode: DecodePolicy
 
-    /// Functions of which places are watched: with more, the guest would take too long to come back to one.
+    /// The guest watches places of no more functions than these, because it would take too long to come back to one.
     private static let mostWatched = 16
 
     private static let commandRegister: UInt64 = 0x04
     private static let memorySpace: UInt64 = 1 << 1
 
-    /// The functions of a machine whose guest has not begun, decode on.
+    /// Watches the functions of a machine whose guest has not begun. Their decode is on.
     init(
         _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, of machine: GuestMachine
     ) {
@@ -59,48 +54,45 @@ struct ToggledFunctions {
                 _ = machine.write(label.bytes, at: region.range.first)
             }
             let word = UInt32(truncatingIfNeeded: number(machine.read(count: 4, at: region.range.first)))
-            add(region.range.first, of: function, on: .memory(word, region.access), stays: decode == .lazy)
+            add(region.range.first, of: function, showing: .memory(word, region.access))
         }
         if let register {
             // Vectors are masked after reset (PCI 3.0, 6.8.2.9).
-            add(register, of: function, on: .register(1), stays: false)
+            add(register, of: function, showing: .register(1))
         }
     }
 
-    private mutating func add(
-        _ address: GuestAddress, of function: FunctionAddress, on: WatchedPlaces.Sight, stays: Bool
-    ) {
-        var off: WatchedPlaces.Sight = .absent
-        if stays {
-            off = on
-        } else if case .register = on {
-            off = .register(.max)
-        }
-        let number = watched.add(address, showing: on)
-        places[function, default: []].append(Place(number: number, on: on, off: off))
+    private mutating func add(_ address: GuestAddress, of function: FunctionAddress, showing on: WatchedPlaces.State) {
+        places[function, default: []].append((watched.add(address, showing: on), on))
     }
 
-    /// Switches the decode of a function off and on again; how long the two writes took.
+    /// What a place shows while decode is off.
+    private func off(_ on: WatchedPlaces.State) -> WatchedPlaces.State {
+        if case .register = on { return .register(.max) }
+        return decode == .lazy ? on : .absent
+    }
+
+    /// Switches the decode of a function off and on again.
+    ///
+    /// - Returns: How long the two writes took.
     mutating func toggle(_ function: FunctionAddress) throws(MachineError) -> Duration {
         let command = machine.readConfiguration(of: function, at: Self.commandRegister, width: .word)
-        let off = try write(command & ~Self.memorySpace, to: function, showing: \.off)
-        let on = try write(command | Self.memorySpace, to: function, showing: \.on)
-        return off + on
+        let places = places[function] ?? []
+        let hidden = places.map { ($0.number, off($0.on)) }
+        let time = try write(command & ~Self.memorySpace, to: function, showing: hidden)
+        return try time + write(command | Self.memorySpace, to: function, showing: places)
     }
 
     private mutating func write(
-        _ command: UInt64, to function: FunctionAddress, showing sight: KeyPath<Place, WatchedPlaces.Sight>
+        _ command: UInt64, to function: FunctionAddress, showing places: [(Int, WatchedPlaces.State)]
     ) throws(MachineError) -> Duration {
-        let places = places[function] ?? []
-        for place in places { watched.announce(place.number) }
-        let time = try measure { () throws(MachineError) in
+        let machine = machine
+        return try watched.change(places) { () throws(MachineError) in
             try machine.writeConfiguration(command, of: function, at: Self.commandRegister, width: .word)
         }
-        for place in places { watched.show(place[keyPath: sight], at: place.number) }
-        return time
     }
 
-    /// The vector control of a function's first MSI-X table entry, where it is among the regions.
+    /// Finds the vector control of a function's first MSI-X table entry among the regions.
     private static func vectorControl(
         table: BARLocation, in regions: [DecodedRegion]
     ) -> GuestAddress? {

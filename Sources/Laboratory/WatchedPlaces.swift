@@ -2,17 +2,17 @@ internal import Host
 internal import Machine
 internal import Memslots
 
-/// A machine with the built-in guest `watch`, and what the monitor tells it of the places that it looks at.
+/// The table by which the monitor tells the built-in guest `watch` what places show. `guests/watch.S` describes it.
 ///
-/// `guests/watch.S` describes the table. A place is announced before it changes and shown afterwards; the guest counts what
-/// it checks, and what was wrong.
+/// The monitor announces a place before it changes, and says afterwards what the place shows. The guest counts its checks and
+/// the errors that it finds.
 struct WatchedPlaces {
-    /// What a place is to the guest.
-    enum Sight: Hashable {
+    /// What a place shows to the guest.
+    enum State: Hashable {
         case absent
         /// Memory that begins with this word.
         case memory(UInt32, Access)
-        /// A register of a device that reads so; nothing is written there.
+        /// A register of a device that has this value. The guest does not write it.
         case register(UInt32)
     }
 
@@ -26,10 +26,10 @@ struct WatchedPlaces {
     private static let entrySize: UInt64 = 32
     private static let results: UInt64 = 0x30_0000
     private static let resultSize: UInt64 = 64
-    /// Pages of the guest's own RAM that it watches as well.
+    /// The pages of its own RAM that the guest watches as well.
     private static let ownPages = stride(from: UInt64(0x38_0000), to: 0x38_8000, by: 0x1000)
 
-    /// What the guest needs; the rest of the configuration is the scenario's.
+    /// Gives the image of the guest and the configuration that it needs. The experiment adds what it needs itself.
     static func configuration(vcpus: Int) -> (image: [UInt8], configuration: MachineConfiguration) {
         guard let guest = BuiltInGuest.named("watch") else { preconditionFailure("the guest `watch` is built in") }
         var configuration = guest.configuration
@@ -38,7 +38,7 @@ struct WatchedPlaces {
         return (guest.image, configuration)
     }
 
-    /// Watches nothing yet but pages of the guest's own RAM.
+    /// Makes a table that has only the pages of the guest's own RAM.
     init(_ machine: GuestMachine, vcpus: Int) {
         self.machine = machine
         self.vcpus = vcpus
@@ -49,36 +49,47 @@ struct WatchedPlaces {
         }
     }
 
-    /// Watches a place, below 4 GiB, from now on; its number.
+    /// Adds a place below 4 GiB.
+    ///
+    /// - Returns: The number of the place.
     @discardableResult
-    mutating func add(_ address: GuestAddress, showing sight: Sight) -> Int {
+    mutating func add(_ address: GuestAddress, showing state: State) -> Int {
         places.append((address.rawValue, 1))
         let number = places.count - 1
         write(UInt32(truncatingIfNeeded: address.rawValue), number, at: 0)
         write(UInt32(truncatingIfNeeded: address.rawValue >> 32), number, at: 4)
-        show(sight, at: number)
+        show(state, at: number)
         _ = machine.write(littleEndian(UInt32(places.count)), at: Self.count)
         return number
     }
 
-    /// Says that a place is about to change.
-    mutating func announce(_ number: Int) {
-        places[number].sequence |= 1
-        write(places[number].sequence, number, at: 8)
+    /// Announces places, lets `change` change them, and says what they show from then on.
+    ///
+    /// - Returns: How long the change took.
+    mutating func change(
+        _ changed: [(number: Int, state: State)], _ change: () throws(MachineError) -> Void
+    ) throws(MachineError) -> Duration {
+        for (number, _) in changed {
+            places[number].sequence |= 1
+            write(places[number].sequence, number, at: 8)
+        }
+        let time = try measure(change)
+        for (number, state) in changed { show(state, at: number) }
+        return time
     }
 
-    /// Says what a place is from now on.
-    mutating func show(_ sight: Sight, at number: Int) {
-        let (state, label): (UInt32, UInt32) =
-            switch sight {
+    /// Says what a place shows from now on.
+    private mutating func show(_ state: State, at number: Int) {
+        let (kind, label): (UInt32, UInt32) =
+            switch state {
             case .absent: (0, .max)
             case .memory(let label, .readWrite): (1, label)
             case .memory(let label, .readOnly): (2, label)
             case .register(let value): (3, value)
             }
-        write(state, number, at: 12)
+        write(kind, number, at: 12)
         write(label, number, at: 16)
-        // Even again, and another number than before.
+        // The number is even again, and another one than before.
         places[number].sequence = (places[number].sequence &+ 1) & ~1
         write(places[number].sequence, number, at: 8)
     }
@@ -102,9 +113,11 @@ struct WatchedPlaces {
         return WatchedRun(findings: findings, isLookedAt: isLookedAt, report: report)
     }
 
-    /// Gives the guest time to look at everything once more, as it is now; whether it has.
+    /// Gives the guest time to look at everything as it is now.
+    ///
+    /// - Returns: Whether the guest has done so.
     private func awaitAnotherRound(of running: RunningMachine) -> Bool {
-        // A round that has begun may have passed what changed last.
+        // The current round may have passed the place that changed last.
         let seen = findings.rounds
         let deadline = SuspendingClock.now + .seconds(30)
         while findings.rounds < seen + 2 {
@@ -114,7 +127,7 @@ struct WatchedPlaces {
         return true
     }
 
-    /// What the guest's processors have seen so far.
+    /// The counts of the guest's processors so far.
     var findings: GuestFindings {
         (0..<vcpus).reduce(into: GuestFindings()) { findings, vcpu in
             findings.add(vcpu: vcpu) { offset in
@@ -130,7 +143,7 @@ struct WatchedPlaces {
     }
 }
 
-/// How a run of the guest `watch` went.
+/// The end of a run of the guest `watch`.
 struct WatchedRun {
     let findings: GuestFindings
     /// Whether the guest has looked at everything after the last change.
@@ -143,15 +156,15 @@ struct WatchedRun {
 
 extension RunReport {
     /// How the run ended, and the state of the vCPUs where the guest did not end it.
-    var ending: String { (["\(outcome)"] + vcpus.map { "\($0)" }).joined(separator: "\n") }
+    package var ending: String { (["\(outcome)"] + vcpus.map { "\($0)" }).joined(separator: "\n") }
 }
 
-/// What the guest `watch` has checked, and what was wrong.
+/// The checks of the guest `watch`, and the errors that it found.
 struct GuestFindings {
-    /// Looks at places that did not change meanwhile.
+    /// The number of checks of places that did not change meanwhile.
     private(set) var checks: UInt64 = 0
     private(set) var errors: UInt64 = 0
-    /// How often the slowest of the processors has been through all places.
+    /// The number of rounds through all places that the slowest processor has finished.
     private(set) var rounds: UInt64 = .max
     /// The first error of a processor, in words.
     private(set) var firstError: String?

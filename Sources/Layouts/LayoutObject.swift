@@ -59,8 +59,7 @@ struct LayoutObject {
     func number(_ key: String) throws -> UInt64 {
         if let number: UInt64 = try? value(key) { return number }
         let text: String = try value(key)
-        var scanner = LineScanner(text)
-        guard let number = scanner.skip("0x") ? scanner.number(radix: 16) : scanner.size(), scanner.isAtEnd else {
+        guard let number = UInt64(quantity: text) else {
             throw DecodingError.dataCorruptedError(
                 forKey: Key(stringValue: key), in: values,
                 debugDescription: "`\(text)` is not a number such as 4096, 4K, 16M or 0x1000")

@@ -117,6 +117,16 @@ struct LineScanner {
     }
 }
 
+extension UInt64 {
+    /// The number that a text means: `4096`, `0x1000`, or `4K`, `16M`, `2G`, `1T` in powers of 1024, in either case.
+    public init?(quantity text: String) {
+        var scanner = LineScanner(text.lowercased())
+        let number = scanner.skip("0x") ? scanner.number(radix: 16) : scanner.size(units: ["k", "m", "g", "t"])
+        guard let number, scanner.isAtEnd else { return nil }
+        self = number
+    }
+}
+
 extension DomainAddress {
     /// Reads `01:00.0` and `0000:01:00.0`.
     public init?(text: String) {

@@ -5,8 +5,12 @@ public import PCI
 /// What a layout would need: which slots, at what cost, and what runs out first. Nothing is made, and no KVM is asked.
 public struct Plan: Sendable {
     /// What becomes of one function.
-    public struct Function: Sendable {
-        public let function: Layout.Function
+    public struct Function: Codable, Equatable, Sendable {
+        /// The address of the function in the dump or the layout.
+        public let address: String
+        /// The address at which the guest finds the function.
+        public let guestAddress: String
+        public let name: String?
         public let mapped: Int
         public let trapped: Int
         /// Memory BARs below a page: they are trapped whole, for no slot can be so small.
@@ -138,6 +142,8 @@ struct FunctionPieces {
             if pieces.count > 1 { split.append(number) }
         }
         return Plan.Function(
-            function: function, mapped: mapped, trapped: trapped, subPageBARs: subPage, splitBARs: split)
+            address: "\(function.source)", guestAddress: "\(function.address)",
+            name: function.name.isEmpty ? nil : function.name, mapped: mapped, trapped: trapped, subPageBARs: subPage,
+            splitBARs: split)
     }
 }

@@ -1,6 +1,6 @@
 /// A part of a BAR or ROM that is handled in one way.
 public struct BARPiece: Hashable, Sendable {
-    public enum Kind: String, Codable, Sendable {
+    public enum Kind: String, Codable, CodingKeyRepresentable, Sendable {
         /// Memory that the guest reaches without the monitor.
         case mapped
         /// A hole: every access exits to the monitor.

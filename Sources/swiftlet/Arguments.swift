@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Board
 public import Images
+import Layouts
 public import Machine
 public import Memslots
 public import PCI
@@ -14,11 +15,7 @@ struct ByteSize: Equatable, ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
-        guard let number = parseNumber(unit == nil ? argument[...] : argument.dropLast()) else { return nil }
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (unit ?? 0))
-        guard !overflow else { return nil }
+        guard let bytes = UInt64(quantity: argument) else { return nil }
         self.bytes = bytes
     }
 }
@@ -28,7 +25,7 @@ struct Address: Equatable, ExpressibleByArgument {
     let value: UInt64
 
     init?(argument: String) {
-        guard let value = parseNumber(argument[...]) else { return nil }
+        guard let value = UInt64(quantity: argument) else { return nil }
         self.value = value
     }
 }
@@ -63,11 +60,11 @@ struct ApertureArgument: Equatable, ExpressibleByArgument {
         let parts = argument.split(separator: "=", maxSplits: 1)
         guard parts.count == 2, let name = Name(rawValue: String(parts[0])) else { return nil }
         let ends = parts[1].split(omittingEmptySubsequences: false) { $0 == "+" || $0 == "-" }
-        guard ends.count == 2, let first = parseNumber(ends[0]).map({ GuestAddress($0) }) else { return nil }
+        guard ends.count == 2, let first = UInt64(quantity: String(ends[0])).map({ GuestAddress($0) }) else { return nil }
         let range =
             parts[1].contains("+")
             ? ByteSize(argument: String(ends[1])).flatMap { GuestRange(first: first, size: $0.bytes) }
-            : parseNumber(ends[1]).flatMap { GuestRange(first: first, last: GuestAddress($0)) }
+            : UInt64(quantity: String(ends[1])).flatMap { GuestRange(first: first, last: GuestAddress($0)) }
         guard let range else { return nil }
         self.name = name
         self.range = range
@@ -106,13 +103,6 @@ enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
         case .testDevice: PCITestDevice()
         }
     }
-}
-
-private func parseNumber(_ text: Substring) -> UInt64? {
-    if text.hasPrefix("0x") || text.hasPrefix("0X") {
-        return UInt64(text.dropFirst(2), radix: 16)
-    }
-    return UInt64(text)
 }
 
 extension CPUMode: ExpressibleByArgument {}

@@ -16,8 +16,7 @@ struct DumpOptions: ParsableArguments {
             valueName: "bar=size"))
     var size: [RegionSize] = []
 
-    @Option(
-        help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
+    @Option(help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
     var vfs = 0
 
     func validate() throws {

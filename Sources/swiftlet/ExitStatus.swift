@@ -23,7 +23,7 @@ func failure(_ message: String, _ status: ExitStatus) -> ExitCode {
     return ExitCode(status.rawValue)
 }
 
-/// Likewise for errors of machines and of the host, which commands throw as they are. Gives nil for all others.
+/// Does the same for an error of a machine or of the host, which commands throw as they are. Gives nil for all others.
 func failure(_ error: any Error) -> ExitCode? {
     let status: ExitStatus? =
         switch error {
@@ -38,8 +38,8 @@ func failure(_ error: any Error) -> ExitCode? {
     return status.map { failure("\(error)\(advice)", $0) }
 }
 
-/// Writes bytes, to standard output unless told otherwise; what cannot be written is an error, for a script would take less
-/// for all.
+/// Writes bytes, to standard output unless told otherwise. A failure is an error, because a script would take a part of the
+/// output for all of it.
 func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) throws {
     guard FileBytes.write(bytes, to: descriptor) else {
         throw failure("the output could not be written: is the disk full?", .hostError)

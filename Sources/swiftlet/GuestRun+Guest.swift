@@ -115,8 +115,7 @@ extension GuestRun {
             let number = (1..<32).first(where: { !taken.contains($0) }),
             let address = FunctionAddress(bus: 0, device: number, function: 0)
         else {
-            throw failure(
-                "no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken", .usage)
+            throw failure("no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken", .usage)
         }
         machine.functions[address] = device.model
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Host
 import Images
+import Laboratory
 import Machine
 import Memslots
 import PCI
@@ -65,14 +66,14 @@ struct GuestRun: Equatable {
     }
 
     private func explain(_ result: RunReport, of wish: Wish) {
-        var lines = ["\(guest): \(result.outcome)"] + result.vcpus.map { "\($0)" }
+        var text = "\(guest): \(result.ending)"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if result.outcome.isFault, isGuess {
-            lines.append(
-                "\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
-                    + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that")
+            text +=
+                "\n\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
+                + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that"
         }
-        complain(lines.joined(separator: "\n"))
+        complain(text)
     }
 }
 

@@ -6,8 +6,11 @@ struct InputFile {
     let path: String
     let bytes: [UInt8]
 
-    /// Reads a file of at most `limit` bytes. `kind` and `remedy` are for errors: what the file is, and what to do where it
-    /// is larger.
+    /// Reads a file of at most `limit` bytes.
+    ///
+    /// - Parameters:
+    ///   - kind: What the file is, for the error that it cannot be read.
+    ///   - remedy: The limit in words and what to do about it, for the error that the file is larger.
     init(_ path: String, kind: String, limit: Int, remedy: String? = nil) throws {
         self.path = path
         do { bytes = try readFile(path, limit: limit) } catch {
@@ -22,7 +25,7 @@ struct InputFile {
         }
     }
 
-    /// What is wrong with a JSON file, and where in it.
+    /// Says what is wrong with a JSON file, and where.
     private static func describe(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
@@ -34,7 +37,7 @@ struct InputFile {
         }
     }
 
-    /// The key as people would write it: `functions[2].bars[0].size`.
+    /// Gives the key as people would write it: `functions[2].bars[0].size`.
     private static func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
         let keys = context.codingPath + (last.map { [$0] } ?? [])
         let text = keys.reduce("") { path, key in

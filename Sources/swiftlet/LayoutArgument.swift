@@ -11,8 +11,9 @@ struct LayoutArgument {
     /// A dump of a large machine has a few megabytes; more than this is none.
     private static let largestFile = 256 << 20
 
-    /// The layout: a preset, what a file describes, or the functions of a dump that `selection` takes. Warnings say what
-    /// cannot be had of a dump, and are on standard error already.
+    /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
+    ///
+    /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
     func load(_ selection: DumpSelection = DumpSelection()) throws -> (layout: Layout, warnings: [String]) {
         do {
             if name.contains("/") || name.contains(".") {

@@ -74,7 +74,8 @@ struct LayoutCommand: ParsableCommand {
         func edits(_ counts: EditCounts) -> String {
             "\(counts.created) created, \(counts.deleted) deleted, \(counts.moved) moved, \(counts.flagged) flagged"
         }
-        let (slots, seconds, guest) = (result.slots, result.seconds, result.guest)
+        let (slots, seconds) = (result.slots, result.seconds)
+        func guest(_ name: String) -> String { "\(result.guest[name] ?? 0)" }
         return [
             TextTable(
                 result.memory?.rows ?? [],
@@ -87,7 +88,7 @@ struct LayoutCommand: ParsableCommand {
                 result.layout,
                 facts: [
                     "functions": "\(result.functions)",
-                    "pieces": "\(result.pieces.mapped) mapped, \(result.pieces.trapped) trapped",
+                    "pieces": "\(result.pieces[.mapped] ?? 0) mapped, \(result.pieces[.trapped] ?? 0) trapped",
                     "slots": "\(slots.bars) for BARs, \(slots.roms) for ROMs, \(slots.ram) for RAM; \(slots.total) of "
                         + "\(slots.limit) (\(result.policy.rawValue))",
                     "kernel memory": Figures.both(result.kernelBytes),
@@ -96,8 +97,8 @@ struct LayoutCommand: ParsableCommand {
                     "edits while sizing": edits(result.edits.sizing),
                     "edits while placing": edits(result.edits.placement),
                     "guest": result.outcome == "exited"
-                        ? "\(guest.functions) functions, \(guest.bars) BARs, \(guest.bytesChecked) bytes checked, "
-                            + "\(guest.mismatches) mismatches, \(guest.interrupts) interrupts, in "
+                        ? "\(guest("functions")) functions, \(guest("bars")) BARs, \(guest("bytesChecked")) bytes checked, "
+                            + "\(guest("mismatches")) mismatches, \(guest("interrupts")) interrupts, in "
                             + Figures.seconds(seconds.guest) : nil,
                     "ok": result.ok ? "yes" : "no",
                 ]),

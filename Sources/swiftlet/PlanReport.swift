@@ -1,21 +1,9 @@
-import Laboratory
 import Layouts
 import Memslots
 import PCI
 
 /// What `plan --json` prints.
 struct PlanReport: Codable, Equatable {
-    struct Function: Codable, Equatable {
-        let address: String
-        /// Where the guest finds it.
-        let guestAddress: String
-        let name: String?
-        let mapped: Int
-        let trapped: Int
-        let subPageBARs: [Int]
-        let splitBARs: [Int]
-    }
-
     struct Toggle: Codable, Equatable {
         let edits: Int
         let microseconds: [Footprint.MMU: Double]
@@ -50,8 +38,8 @@ struct PlanReport: Codable, Equatable {
     let policy: SlotPolicy
     let functions: Int
     let bridges: Int
-    let functionList: [Function]
-    let pieces: LayoutResult.Pieces
+    let functionList: [Plan.Function]
+    let pieces: [BARPiece.Kind: Int]
     let slots: [SlotPolicy: Int]
     let kernelBytes: [Footprint.MMU: UInt64]
     let toggle: Toggle
@@ -97,13 +85,8 @@ extension PlanReport {
         policy = plan.policy
         functions = plan.functions.count
         bridges = plan.layout.bridges
-        functionList = plan.functions.map { plan in
-            let (function, name) = (plan.function, plan.function.name)
-            return Function(
-                address: "\(function.source)", guestAddress: "\(function.address)", name: name.isEmpty ? nil : name,
-                mapped: plan.mapped, trapped: plan.trapped, subPageBARs: plan.subPageBARs, splitBARs: plan.splitBARs)
-        }
-        pieces = LayoutResult.Pieces(mapped: plan.mapped, trapped: plan.trapped)
+        functionList = plan.functions
+        pieces = [.mapped: plan.mapped, .trapped: plan.trapped]
         slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]
         kernelBytes = plan.slots.kernelBytes
         toggle = Toggle(edits: plan.slots.toggleEdits, microseconds: plan.slots.toggleMicroseconds)

@@ -16,14 +16,16 @@ struct PlanText {
     }
 
     private var functions: TextTable {
-        let hasNames = plan.functions.contains { !$0.function.name.isEmpty }
+        let hasNames = plan.functions.contains { $0.name != nil }
         return TextTable(
             plan.functions,
             [
-                .left("function") { Self.address($0.function) }, .right("mapped", \.mapped),
+                .left("function") {
+                    $0.address == $0.guestAddress ? $0.address : "\($0.address) as \($0.guestAddress)"
+                }, .right("mapped", \.mapped),
                 .right("trapped", \.trapped), .right("slots", \.mapped),
                 .left("below a page") { Self.list($0.subPageBARs) }, .left("split") { Self.list($0.splitBARs) },
-                .left(hasNames ? "name" : "") { String($0.function.name.prefix(60)) },
+                .left(hasNames ? "name" : "") { String(($0.name ?? "").prefix(60)) },
             ])
     }
 
@@ -92,12 +94,6 @@ struct PlanText {
     }
 
     // MARK: Figures
-
-    private static func address(_ function: Layout.Function) -> String {
-        let source = "\(function.source)"
-        let address = "\(function.address)"
-        return source == address ? source : "\(source) as \(address)"
-    }
 
     private static func list(_ bars: [Int]) -> String {
         bars.isEmpty ? "" : "BAR " + bars.map { "\($0)" }.joined(separator: ", ")

@@ -52,8 +52,7 @@ struct RunCommand: ParsableCommand {
     )
     var memory: ByteSize?
 
-    @Option(
-        help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "mode"))
+    @Option(help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "mode"))
     var mode: CPUMode?
 
     @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
@@ -71,8 +70,7 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Add the timer of a PC (8254 PIT), which takes 15 ms at the end of the run.")
     var pit = false
 
-    @Option(
-        name: .customLong("device"), help: ArgumentHelp("Add a PCI device; repeat for more.", valueName: "device"))
+    @Option(name: .customLong("device"), help: ArgumentHelp("Add a PCI device; repeat for more.", valueName: "device"))
     var devices: [DeviceArgument] = []
 
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))

@@ -29,7 +29,7 @@ struct StressFuzzCommand: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    /// A trace is a few hundred bytes long; one that nobody has shrunk, some hundred thousand.
+    /// A trace has a few hundred bytes, and some hundred thousand where nobody has shrunk it.
     private static let largestFile = 16 << 20
 
     func validate() throws {
@@ -52,7 +52,9 @@ struct StressFuzzCommand: ParsableCommand {
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 
-    /// Saves the trace of a divergence; the name of the file. Where it cannot be written, the result still has it all.
+    /// Saves the trace of a divergence. Where it cannot be written, the result still has all operations.
+    ///
+    /// - Returns: The name of the file; nil where there is none.
     private func save(_ trace: FuzzTrace?) -> String? {
         guard let trace else { return nil }
         let path = save ?? "swiftlet-fuzz-\(trace.seed).json"

@@ -26,7 +26,8 @@ struct UsageTests {
     @Test(
         "wrong usage ends with 64 and a message",
         arguments: [
-            ["frobnicate"], ["run", "--memory", "12X"], ["run", "--vcpus", "0"], ["run", "--vcpus", "x"],
+            ["frobnicate"], ["run", "--memory", "12X"], ["run", "--memory", "5ß"], ["run", "--vcpus", "0"],
+            ["run", "--vcpus", "x"],
             ["run", "--timeout", "-1s"], ["run", "--timeout", "never"], ["run", "--mode", "virtual"],
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
             ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],

@@ -48,7 +48,7 @@ struct FakeKernel: FuzzTarget {
         table.apply(change)
     }
 
-    func look(at address: GuestAddress) throws(MachineError) -> BareMachine.Sight {
+    func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult {
         let slot =
             if case .slot(let slot) = table.find(address) { slot as Memslot? } else {
                 stale.last { $0.range.contains(address) }

@@ -70,8 +70,8 @@ struct FaultLiveTests {
     }
 
     /// What the guest sees in each place.
-    private static func sights(_ machine: inout FaultyMachine) throws -> [BareMachine.Sight] {
-        try (0..<2 * pages).map { try machine.machine.look(at: try range($0).first) }
+    private static func words(_ machine: inout FaultyMachine) throws -> [BareMachine.ReadResult] {
+        try (0..<2 * pages).map { try machine.machine.readWord(at: try range($0).first) }
     }
 
     @Test(
@@ -80,7 +80,7 @@ struct FaultLiveTests {
     func faults(policy: SlotPolicy, seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var machine = FaultyMachine(
-            try BareMachine(memory: UInt64(Self.pages) << 12, looks: true, hasWindows: policy == .coalesced))
+            try BareMachine(memory: UInt64(Self.pages) << 12, hasReader: true, hasWindows: policy == .coalesced))
         for page in 0..<Self.pages {
             machine.machine.write(Label(number: page).bytes, at: UInt64(page) << 12)
         }
@@ -104,7 +104,7 @@ struct FaultLiveTests {
             if let place = contents.keys.sorted().randomElement(using: &random) {
                 try space.setDirtyLogging(Bool.random(using: &random), in: try Self.range(place), through: &machine)
             }
-            let before = try Self.sights(&machine)
+            let before = try Self.words(&machine)
             let slots = Array(space.table.all)
 
             for call in 0... {
@@ -123,13 +123,13 @@ struct FaultLiveTests {
                 guard failed else { break }
                 faults += 1
                 #expect(Array(space.table.all) == slots, "seed \(seed)")
-                #expect(try Self.sights(&machine) == before, "seed \(seed), call \(call)")
+                #expect(try Self.words(&machine) == before, "seed \(seed), call \(call)")
             }
             for place in places { contents[place] = new[place] }
             let expected = (0..<2 * Self.pages).map { place in
-                contents[place].map { BareMachine.Sight.word(Label(number: $0).word) } ?? .hole
+                contents[place].map { BareMachine.ReadResult.word(Label(number: $0).word) } ?? .hole
             }
-            #expect(try Self.sights(&machine) == expected, "seed \(seed)")
+            #expect(try Self.words(&machine) == expected, "seed \(seed)")
         }
         #expect(faults > 60)
     }

@@ -92,7 +92,7 @@ struct ScenarioLiveTests {
 
     /// A page that the guest watches, and what it is told of it.
     private func findings(
-        mapping access: Access?, telling sight: WatchedPlaces.Sight, vcpus: Int
+        mapping access: Access?, telling state: WatchedPlaces.State, vcpus: Int
     ) throws -> GuestFindings {
         var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
         configuration.spareMemory = 4096
@@ -104,7 +104,7 @@ struct ScenarioLiveTests {
             #expect(machine.write(Label(number: 7).bytes, at: page.first))
         }
         var watched = WatchedPlaces(machine, vcpus: vcpus)
-        watched.add(page.first, showing: sight)
+        watched.add(page.first, showing: state)
         let running = try RunningMachine(machine)
         let deadline = SuspendingClock.now + .seconds(20)
         while watched.findings.rounds < 2, .now < deadline, !running.hasEnded {}
@@ -115,27 +115,27 @@ struct ScenarioLiveTests {
 
     @Test("the guest agrees with what is so", arguments: [1, 3])
     func truths(vcpus: Int) throws {
-        let truths: [(Access?, WatchedPlaces.Sight)] = [
+        let truths: [(Access?, WatchedPlaces.State)] = [
             (nil, .absent), (.readWrite, .memory(Label(number: 7).word, .readWrite)),
             (.readOnly, .memory(Label(number: 7).word, .readOnly)), (nil, .register(.max)),
         ]
-        for (access, sight) in truths {
-            let findings = try findings(mapping: access, telling: sight, vcpus: vcpus)
-            #expect(findings.errors == 0 && findings.checks > 0, "\(sight): \(findings)")
+        for (access, state) in truths {
+            let findings = try findings(mapping: access, telling: state, vcpus: vcpus)
+            #expect(findings.errors == 0 && findings.checks > 0, "\(state): \(findings)")
         }
     }
 
     @Test("each of its processors notices what is not so", arguments: [1, 3])
     func lies(vcpus: Int) throws {
-        let lies: [(Access?, WatchedPlaces.Sight)] = [
+        let lies: [(Access?, WatchedPlaces.State)] = [
             (nil, .memory(Label(number: 7).word, .readWrite)), (.readWrite, .absent), (.readOnly, .absent),
             (.readWrite, .memory(Label(number: 8).word, .readWrite)),
             (.readWrite, .memory(Label(number: 7).word, .readOnly)),
             (.readOnly, .memory(Label(number: 7).word, .readWrite)), (.readWrite, .register(1)),
         ]
-        for (access, sight) in lies {
-            let findings = try findings(mapping: access, telling: sight, vcpus: vcpus)
-            #expect(findings.errors >= UInt64(2 * vcpus), "\(sight): \(findings)")
+        for (access, state) in lies {
+            let findings = try findings(mapping: access, telling: state, vcpus: vcpus)
+            #expect(findings.errors >= UInt64(2 * vcpus), "\(state): \(findings)")
             #expect(findings.firstError?.contains("0xd0000000") == true)
         }
     }

@@ -113,7 +113,7 @@ struct LayoutTests {
 
     @Test(
         "numbers that are none are refused",
-        arguments: ["4Q", "", "K", "0x", "-1", "+4K", "0x+4", "4P", "99999999999T"])
+        arguments: ["4Q", "5ß", "", "K", "0x", "-1", "+4K", "0x+4", "4P", "99999999999T"])
     func badNumbers(text: String) {
         #expect(throws: DecodingError.self) {
             _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "rom": "\#(text)"}]}"#)

@@ -12,7 +12,7 @@ struct LspciReaderTests {
         #expect(warnings.isEmpty)
         #expect(layout.bridges == 1)
         let plan = try Plan(layout)
-        let rows = plan.functions.map { "\($0.function.address) \($0.mapped) \($0.trapped)" }
+        let rows = plan.functions.map { "\($0.guestAddress) \($0.mapped) \($0.trapped)" }
         // GPUs: three BARs and a ROM. Cards: BAR 0 without its pages 2 and 3, and a ROM. Disks: a ROM, and 2 KiB trapped.
         #expect(
             rows == [
