@@ -24,10 +24,13 @@ public struct SerialConsole: Device {
         return effects
     }
 
+    /// Takes input behind that which still waits: a vCPU may have asked again just before it came.
     public mutating func receive(_ read: [UInt8]) -> DeviceEffects {
+        guard !hasEnded else { return .none }
         hasEnded = read.isEmpty
-        input = hasEnded ? [Self.endOfTransmission] : read
+        input.removeFirst(taken)
         taken = 0
+        input += hasEnded ? [Self.endOfTransmission] : read
         var effects = DeviceEffects.none
         feed(&effects)
         return effects

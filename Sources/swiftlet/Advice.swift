@@ -37,7 +37,7 @@ extension ConfigurationError {
         case .vcpusWithoutInterruptController: "add --irqchip kernel"
         case .timerWithoutInterruptController: "add --irqchip kernel, or leave out --pit"
         case .pageTables: "give the guest less (--memory), or start in protected mode"
-        case .tooLittleMemory: "give the guest more (--memory)"
+        case .tooLittleMemory: "give it more memory (--memory)"
         default: nil
         }
     }
@@ -48,7 +48,7 @@ extension ImagePlacementError {
         switch self {
         case .overBootData(_, _, _):
             "load it elsewhere (--load-address), from \(MachineConfiguration.defaultLoadAddress) on"
-        case .outsideRAM: "give the guest more memory (--memory), or load or link it lower"
+        case .outsideRAM: "give it more memory (--memory), or load or link it lower"
         case .entryInRealMode, .entryInProtectedMode: nil
         }
     }
