@@ -26,8 +26,16 @@ struct MachineState: ~Copyable {
         self.decoded = decoded
         self.functions = functions
         for cell in functions.values {
-            _ = cell.withFunction { ports.update($0) }
+            _ = cell.withFunction { function in
+                ports.update(function)
+                if !function.events.isEmpty { wantedEvents[cell.address] = function.events }
+            }
         }
+    }
+
+    /// Lets KVM take the writes that functions want it to take from the start.
+    mutating func takeFirstEvents() throws(MachineError) {
+        if !wantedEvents.isEmpty { try follow(nil) }
     }
 }
 
