@@ -42,7 +42,9 @@ final class FunctionCell: Sendable {
         _ body: (inout PCIFunction) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         guard !isLost.load(ordering: .acquiring) else { return nil }
-        return try function.withLock { (function: inout PCIFunction) throws(Failure) -> Result in
+        return try function.withLock { (function: inout PCIFunction) throws(Failure) -> Result? in
+            // It may have been lost while this thread waited.
+            guard !isLost.load(ordering: .acquiring) else { return nil }
             if hasEvents.load(ordering: .acquiring) { collectEvents(into: &function) }
             return try body(&function)
         }

@@ -105,7 +105,7 @@ extension GuestMachine {
         run.withLock { $0.refusals.append(refusal) }
         trace("\(refusal)", context)
         if layout.configuration.onRefusal == .stop || error.hasLeftTraces {
-            end(.internalError("what the guest wrote to a PCI function cannot be: \(error)"))
+            end(.internalError("\(refusal)"))
         }
     }
 }

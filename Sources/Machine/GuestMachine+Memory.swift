@@ -85,9 +85,7 @@ extension GuestMachine {
             do throws(MachineError) {
                 return try body(&state)
             } catch {
-                if case .memory(.transaction(let failed)) = error, !failed.lost.isEmpty {
-                    try state.endFunctions(of: failed.lost)
-                }
+                if !error.lostObservers.isEmpty { try state.endFunctions(of: error.lostObservers) }
                 throw error
             }
         }

@@ -19,7 +19,8 @@ extension GuestMachine {
         if leftBehind.isEmpty {
             console.drain { run.outcome?.isOrderly != true }
         }
-        tracer?.write(since: run.firstRun)
+        let firstRun = run.firstRun ?? end
+        tracer?.write(since: firstRun)
         let table = slots
         var exits = ExitCounts()
         var unclaimed: UInt64 = 0
@@ -27,7 +28,7 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
-            leftBehind: leftBehind, phases: run.phases, firstRun: run.firstRun, duration: end - run.firstRun,
+            leftBehind: leftBehind, phases: run.phases, firstRun: firstRun, duration: end - firstRun,
             vcpus: run.vcpus)
     }
 
@@ -105,10 +106,7 @@ extension GuestMachine {
     /// A vCPU's thread: run, handle, run again.
     private func runVCPU(_ vcpu: VCPU) {
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
-        if vcpu === vcpus.first {
-            run.withLock { $0.firstRun = SuspendingClock.now }
-        }
-        var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.firstRun })
+        var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
         var lastAccess: Exit?
         var unemulated: [UInt8]?
         running: while true {

@@ -63,7 +63,8 @@ public final class GuestMachine: Sendable {
         var memory = GuestMemory(installer: installer, limits: limits, policy: configuration.policy)
         mappingTime = try layout.populate(&memory, &functions)
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
-        let state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
+        var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
+        try state.takeFirstEvents()
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)
@@ -134,6 +135,13 @@ struct RunState: Sendable {
     /// The phases that the guest has begun, with the edits and the time until then.
     var phases: [PhaseMark] = []
     var refusals = Refusals()
-    /// When the first vCPU first entered the guest.
-    var firstRun = SuspendingClock.now
+    /// When the first vCPU first entered the guest; nil before.
+    private(set) var firstRun: SuspendingClock.Instant?
+
+    /// A vCPU is about to enter the guest for the first time. All of them count time from the first of these moments on.
+    mutating func begin() -> SuspendingClock.Instant {
+        let start = firstRun ?? SuspendingClock.now
+        firstRun = start
+        return start
+    }
 }

@@ -34,6 +34,18 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     var parksVCPUs = true
     /// The counters of writes that KVM takes, and of those that it took before the present transaction.
     private(set) var events: [IOEvent: CountedEvent] = [:]
+    /// Lets tests refuse a call in KVM's place; nil everywhere else.
+    var refusal: (@Sendable (RefusableCall) -> SlotErrno?)?
+
+    enum RefusableCall {
+        case slot
+        case window
+        case event
+    }
+
+    private func ask(_ call: RefusableCall) throws(SlotErrno) {
+        if let errno = refusal?(call) { throw errno }
+    }
 
     init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows, parking: Parking) {
         owned = vm
@@ -56,6 +68,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func set(_ request: SlotRequest) throws(SlotErrno) {
+        try ask(.slot)
         try Self.check(
             owned.vm.setMemoryRegion(
                 slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
@@ -63,10 +76,12 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func place(_ piece: WindowPiece) throws(SlotErrno) {
+        try ask(.window)
         do { try windows.place(piece, of: store) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
     package func clear(_ piece: WindowPiece) throws(SlotErrno) {
+        try ask(.window)
         do { try windows.clear(piece) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
@@ -77,6 +92,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
+        try ask(.event)
         let counted: CountedEvent
         if let known = events[event] {
             counted = known

@@ -71,14 +71,25 @@ struct MachineLayout {
             try memory.attach(DeviceCell(scratch), at: AddressMap.scratchMemory, size: scratch.size)
             for attached in configuration.portDevices {
                 try ports.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
+                try check(attached, in: "ports", against: BoardPorts.configuration)
             }
             for attached in configuration.memoryDevices {
                 try memory.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
+                try check(attached, in: "memory", against: board.ecam.first.rawValue...board.ecam.last.rawValue)
             }
         } catch {
             throw .bus(error)
         }
         return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil)
+    }
+
+    /// Throws where a device lies over configuration space, which is on no bus.
+    private func check(
+        _ attached: AttachedDevice, in bus: String, against configuration: ClosedRange<UInt64>
+    ) throws(BusError) {
+        let range = attached.first...attached.first &+ (attached.size - 1)
+        guard hasFunctions, range.overlaps(configuration) else { return }
+        throw .overlaps(bus: bus, range: range, taken: configuration)
     }
 
     /// What a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.

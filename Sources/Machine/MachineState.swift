@@ -26,8 +26,16 @@ struct MachineState: ~Copyable {
         self.decoded = decoded
         self.functions = functions
         for cell in functions.values {
-            _ = cell.withFunction { ports.update($0) }
+            _ = cell.withFunction { function in
+                ports.update(function)
+                if !function.events.isEmpty { wantedEvents[cell.address] = function.events }
+            }
         }
+    }
+
+    /// Lets KVM take the writes that functions want it to take from the start.
+    mutating func takeFirstEvents() throws(MachineError) {
+        if !wantedEvents.isEmpty { try follow(nil) }
     }
 }
 
@@ -36,6 +44,9 @@ struct MachineState: ~Copyable {
 extension MachineState {
     /// Lets memory, ports and events follow a change that a function proposes; where one of them cannot, all stay as they are.
     mutating func follow(_ proposal: DecodeProposal) throws(MachineError) {
+        // It may have been lost while its access waited for the machine lock.
+        let address = proposal.function.address
+        guard !isLost(address) else { throw .functionLost(address) }
         let portsBefore = ports
         let change = proposal.affectsMemory ? decoded.propose(proposal.function) : nil
         ports.update(proposal.function)
@@ -50,6 +61,7 @@ extension MachineState {
 
     /// Lets events follow what a function wants KVM to take; where KVM refuses, nothing changes.
     mutating func setEvents(_ events: [FunctionEvent], of address: FunctionAddress) throws(MachineError) {
+        guard !isLost(address) else { throw .functionLost(address) }
         let before = wantedEvents[address]
         wantedEvents[address] = events.isEmpty ? nil : events
         do throws(MachineError) {
@@ -58,6 +70,10 @@ extension MachineState {
             wantedEvents[address] = before
             throw error
         }
+    }
+
+    private func isLost(_ address: FunctionAddress) -> Bool {
+        functions[address]?.isLost.load(ordering: .acquiring) ?? false
     }
 
     /// Takes mappings and events from what they are to what functions decode now.
@@ -123,9 +139,15 @@ extension MachineState {
     mutating func addObserver(
         _ observer: any MemoryObserver, of owner: FunctionAddress?
     ) throws(MachineError) -> ObserverID {
-        let id = try memory.addObserver(observer)
-        observers[id] = owner
-        return id
+        do throws(MachineError) {
+            let id = try memory.addObserver(observer)
+            observers[id] = owner
+            return id
+        } catch {
+            // It has mappings that it could not give back.
+            for id in error.lostObservers where observers[id] == nil { observers[id] = owner }
+            throw error
+        }
     }
 
     mutating func removeObserver(_ id: ObserverID) throws(MachineError) {
@@ -134,13 +156,33 @@ extension MachineState {
     }
 
     /// Ends the functions whose observers could not take back what they had applied: they answer nobody any more, and what they
-    /// decoded goes.
+    /// decoded goes. Observers that are lost on the way end theirs as well.
     mutating func endFunctions(of lost: [ObserverID]) throws(MachineError) {
-        for address in Set(lost.compactMap { observers.removeValue(forKey: $0) }).sorted() {
-            functions[address]?.isLost.store(true, ordering: .releasing)
-            ports.remove(address)
-            wantedEvents[address] = nil
-            try follow(decoded.remove(address))
+        var lost = lost
+        var failure: MachineError?
+        while !lost.isEmpty {
+            let addresses = Set(lost.compactMap { observers.removeValue(forKey: $0) }).sorted()
+            lost = []
+            for address in addresses where !isLost(address) {
+                functions[address]?.isLost.store(true, ordering: .releasing)
+                ports.remove(address)
+                wantedEvents[address] = nil
+                routing &+= 1
+                do throws(MachineError) {
+                    try follow(decoded.remove(address))
+                } catch {
+                    failure = error
+                    lost += error.lostObservers
+                }
+            }
         }
+        if let failure { throw failure }
+    }
+}
+
+extension MachineError {
+    /// The observers that could not take back what they had applied.
+    var lostObservers: [ObserverID] {
+        if case .memory(.transaction(let error)) = self { error.lost } else { [] }
     }
 }

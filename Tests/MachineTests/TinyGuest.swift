@@ -16,9 +16,9 @@ struct TinyGuest {
     /// jmp to itself.
     static let spin: [UInt8] = [0xeb, 0xfe]
 
-    func machine(output: Output = Output()) throws -> GuestMachine {
+    func machine(output: Output = Output(), trace: Int32? = nil) throws -> GuestMachine {
         let image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
-        return try GuestMachine(configuration, image: image, bytes: code, consoleOutput: output.append)
+        return try GuestMachine(configuration, image: image, bytes: code, trace: trace, consoleOutput: output.append)
     }
 
     /// Runs the guest to its end, ten seconds at most.
