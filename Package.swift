@@ -43,6 +43,7 @@ let package = Package(
         .library(name: "Images", targets: ["Images"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
+        .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),

@@ -1,21 +1,24 @@
 public import Memslots
 
-/// Where everything lies in a machine's guest-physical memory: RAM, PCI configuration space, apertures, interrupt controllers.
+/// The places of everything in a machine's guest-physical memory: RAM, PCI configuration space, apertures, interrupt controllers.
 public struct AddressMap: Hashable, Sendable {
-    /// What can be chosen; nil takes the usual place.
+    /// The parts of the map that can be chosen. A part that is nil takes its usual place.
     public struct Choices: Hashable, Sendable {
+        /// The aperture below 4 GiB.
         public var lowAperture: GuestRange?
+        /// The aperture for 64-bit BARs.
         public var highAperture: GuestRange?
         /// The number of PCI buses, 1 to 256: configuration space has 1 MiB for each.
         public var buses: Int?
 
+        /// Creates choices. Without arguments nothing is chosen.
         public init(lowAperture: GuestRange? = nil, highAperture: GuestRange? = nil, buses: Int? = nil) {
             self.lowAperture = lowAperture
             self.highAperture = highAperture
             self.buses = buses
         }
 
-        /// These choices, and where they have none those of `other`.
+        /// Returns these choices, completed by those of `other` where these have none.
         public func filled(from other: Choices) -> Choices {
             Choices(
                 lowAperture: lowAperture ?? other.lowAperture, highAperture: highAperture ?? other.highAperture,
@@ -25,25 +28,30 @@ public struct AddressMap: Hashable, Sendable {
 
     /// A part of guest-physical memory with a purpose.
     public struct Area: Hashable, Sendable {
+        /// The name of the area for people.
         public let name: String
+        /// The addresses of the area.
         public let range: GuestRange
     }
 
+    /// The places of the RAM.
     public let ram: RAMLayout
+    /// The number of PCI buses.
     public let buses: Int
     /// PCI configuration space by memory (ECAM; PCIe, 7.2.2), at the beginning of the hole in the RAM.
     public let ecam: GuestRange
+    /// The ranges in which BARs may lie.
     public let apertures: Apertures
-    /// What no processor of the machine can address; nil with 64 address bits.
+    /// The addresses that no processor of the machine has. It is nil with 64 address bits.
     public let beyond: GuestRange?
 
-    /// From the IOAPIC up to 4 GiB; local APICs, scratch memory and the pages for real mode lie there, and no mapping.
+    /// The range from the IOAPIC up to 4 GiB. Local APICs, scratch memory and the pages for real mode lie there, and no mapping.
     public static let interruptControllers = constantRange(0xfec0_0000, size: (4 << 30) - 0xfec0_0000)
     /// The first of the four pages that some Intel processors need for real mode.
     public static let realModePages: UInt32 = 0xfffb_c000
     /// The last page below 4 GiB, where processors begin after a reset.
     public static let resetPage = GuestAddress(0xffff_f000)
-    /// The memory of a device that keeps what is written to it.
+    /// The address of the device memory that keeps what is written to it.
     public static let scratchMemory: UInt64 = 0xff00_0000
     /// Bytes of configuration space for one bus.
     public static let ecamBytesPerBus: UInt64 = 1 << 20
@@ -54,9 +62,10 @@ public struct AddressMap: Hashable, Sendable {
     /// Places everything.
     ///
     /// - Parameters:
-    ///   - memory: the RAM in bytes.
-    ///   - addressBits: the bits of a guest-physical address.
-    /// - Throws: the first choice that cannot be, with what it collides with.
+    ///   - memory: The RAM in bytes.
+    ///   - addressBits: The bits of a guest-physical address.
+    ///   - choices: The places that are to differ from the usual ones.
+    /// - Throws: The first choice that is not possible, with the area that it collides with.
     public init(memory: UInt64, addressBits: Int, choices: Choices = Choices()) throws(AddressMapError) {
         let ram = RAMLayout(memory: memory)
         guard (1...256).contains(choices.buses ?? 256) else { throw .buses(choices.buses ?? 256) }
@@ -80,7 +89,8 @@ public struct AddressMap: Hashable, Sendable {
             ? GuestRange(first: GuestAddress(1 << UInt64(addressBits)), last: GuestAddress(.max)) : nil
     }
 
-    /// The addresses above 4 GiB and all RAM: 16 TiB, or up to the last address that a processor has; nil where that leaves none.
+    /// Returns the addresses above 4 GiB and all RAM: 16 TiB, or fewer if the last address of the processor comes first. Returns nil
+    /// if that leaves none.
     private static func highAperture(above ram: RAMLayout, addressBits: Int) -> GuestRange? {
         let gigabyte: UInt64 = 1 << 30
         let (end, overflow) = max(ram.end, RAMLayout.highStart).addingReportingOverflow(gigabyte - 1)
@@ -90,18 +100,21 @@ public struct AddressMap: Hashable, Sendable {
         return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
     }
 
-    /// Throws where the highest bus with a function is none of the machine's.
+    /// Throws if the machine does not have the highest bus with a function.
     public func checkBuses(of highest: UInt8?) throws(AddressMapError) {
         if let highest, Int(highest) >= buses { throw .noSuchBus(bus: highest, buses: buses) }
     }
 
-    /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and what cannot be addressed.
+    /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and addresses that no processor has.
     public var reserved: [GuestRange] {
         ram.ranges + [ecam, Self.interruptControllers] + (beyond.map { [$0] } ?? [])
     }
 
-    /// The parts of guest-physical memory that have a purpose, by address. Configuration space and the high aperture are there on
-    /// machines with functions only. A plan may give apertures that are larger than those of the map.
+    /// Returns the parts of guest-physical memory that have a purpose, by address.
+    ///
+    /// - Parameters:
+    ///   - hasFunctions: Whether the machine has PCI functions. Only then it has configuration space and a high aperture.
+    ///   - planned: The apertures of a plan, which may be larger than those of the map.
     public func areas(hasFunctions: Bool, apertures planned: Apertures? = nil) -> [Area] {
         let apertures = planned ?? apertures
         var areas = [Area(name: "low aperture", range: apertures.low), Self.controllers]
@@ -120,7 +133,7 @@ public struct AddressMap: Hashable, Sendable {
     }
 }
 
-// MARK: - Choices that cannot be
+// MARK: - Choices that are not possible
 
 extension AddressMap {
     private static let controllers = Area(name: "interrupt controllers", range: interruptControllers)

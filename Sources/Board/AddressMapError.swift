@@ -1,11 +1,14 @@
 internal import Memslots
 
-/// A choice that no address map can have.
+/// The reason why an address map cannot have what was chosen.
 public enum AddressMapError: Error, Hashable, Sendable {
     /// An area that does not begin and end at page boundaries.
     case misaligned(AddressMap.Area)
+    /// Two areas that have addresses in common.
     case overlap(AddressMap.Area, with: AddressMap.Area)
+    /// A low aperture that passes 4 GiB, where 32-bit BARs end.
     case lowApertureAbove4GiB(AddressMap.Area)
+    /// An area that passes the last address of the processor.
     case beyondAddressBits(AddressMap.Area, bits: Int)
     /// A number of buses outside 1 to 256.
     case buses(Int)

@@ -1,6 +1,6 @@
 public import Memslots
 
-/// Where RAM lies in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between them belongs to
+/// The places of RAM in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between them belongs to
 /// devices.
 public struct RAMLayout: Hashable, Sendable {
     /// The addresses between the two parts of the RAM.
@@ -8,12 +8,12 @@ public struct RAMLayout: Hashable, Sendable {
     /// The first address of the RAM's upper part.
     public static let highStart: UInt64 = 4 << 30
 
-    /// Bytes below the hole.
+    /// The bytes of RAM below the hole.
     public let low: UInt64
-    /// Bytes from 4 GiB on.
+    /// The bytes of RAM from 4 GiB on.
     public let high: UInt64
 
-    /// - Parameter memory: the RAM in bytes.
+    /// Places RAM of this many bytes.
     public init(memory: UInt64) {
         low = min(memory, Self.hole.first.rawValue)
         high = memory - low
@@ -24,14 +24,14 @@ public struct RAMLayout: Hashable, Sendable {
         self.high = high
     }
 
-    /// The address behind all RAM; `UInt64.max` where that passes the address space.
+    /// The address behind all RAM, or `UInt64.max` if that passes the address space.
     public var end: UInt64 {
         guard high > 0 else { return low }
         let (end, overflow) = Self.highStart.addingReportingOverflow(high)
         return overflow ? .max : end
     }
 
-    /// The ranges of the RAM, by address. There are more than two only where one would have more pages than a slot can.
+    /// The ranges of the RAM, by address. There are more than two only if one would have more pages than a slot can have.
     public var ranges: [GuestRange] {
         var ranges: [GuestRange] = []
         for (start, size) in [(0, low), (Self.highStart, high)] {
@@ -46,7 +46,7 @@ public struct RAMLayout: Hashable, Sendable {
         return ranges
     }
 
-    /// The mappings of the RAM, whose memory begins at `backing`.
+    /// Returns the mappings of the RAM, whose memory begins at `backing`.
     public func mappings(of backing: Backing) -> [Mapping] {
         var backing = backing
         return ranges.map { range in
@@ -56,7 +56,7 @@ public struct RAMLayout: Hashable, Sendable {
     }
 }
 
-/// A range that constants describe.
+/// Returns a range that constants describe.
 func constantRange(_ first: UInt64, size: UInt64) -> GuestRange {
     guard let range = GuestRange(first: GuestAddress(first), size: size) else {
         preconditionFailure("\(size) bytes from \(hexadecimal(first)) on pass the address space")

@@ -1,18 +1,20 @@
-/// A capability in a function's configuration space, beside MSI and MSI-X: an ID, a place, bytes, and what software may write.
+/// A capability in a function's configuration space, beside MSI and MSI-X: its ID, its place, its bytes, and which bits software
+/// may write.
 public struct CapabilityDescription: Hashable, Sendable {
     /// The capability ID: 8 bits in the list of PCI (PCI 3.0, appendix H), 16 in the list of PCI Express (PCIe, 7.6.3).
     public var id: UInt16
-    /// Where it begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
+    /// The offset at which it begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
     public var offset: UInt64
-    /// The version of an extended capability, 0 to 15; nil for a capability of the list of PCI.
+    /// The version of an extended capability, 0 to 15, or nil for a capability of the list of PCI.
     public var version: UInt8?
     /// The bytes behind the header, which has 2 bytes, or 4 in an extended capability.
     public var body: [UInt8]
-    /// The bits of `body` that software may write. Bytes that are missing are read-only.
+    /// The bits of `body` that software may write. A byte of `body` that has no counterpart here is read-only.
     public var writable: [UInt8]
-    /// Whether the function's model answers reads and writes of the body, in doublewords or parts of one.
+    /// Whether the function's model answers reads and writes of the body. It is asked for a doubleword or a part of one at a time.
     public var isOwn: Bool
 
+    /// Creates a capability of the list of PCI, or with a version one of the list of PCI Express.
     public init(
         id: UInt16, offset: UInt64, version: UInt8? = nil, body: [UInt8] = [], writable: [UInt8] = [],
         isOwn: Bool = false
@@ -27,13 +29,13 @@ public struct CapabilityDescription: Hashable, Sendable {
 
     var headerSize: UInt64 { version == nil ? 2 : 4 }
 
-    /// The bytes of configuration space that it takes.
+    /// The bytes of configuration space that the capability takes, with its header.
     var size: UInt64 { headerSize + UInt64(body.count) }
 }
 
 extension FunctionDescription {
-    /// Throws where a header cannot say what it should, and where capabilities lie outside of their part of configuration space or
-    /// on each other.
+    /// Throws if a header cannot hold its ID or version, if a capability lies outside of its part of configuration space, or if
+    /// two capabilities overlap.
     func validateCapabilities() throws(DescriptionError) {
         var taken: [Range<UInt64>] = []
         func take(
@@ -50,7 +52,7 @@ extension FunctionDescription {
         if msix != nil { try take(CapabilityID.msix, at: msixOffset, size: 12, in: standard) }
         if msiVectors != nil { try take(CapabilityID.msi, at: msiOffset, size: 24, in: standard) }
         for capability in capabilities {
-            // More does not fit into the fields of the header.
+            // The header has 4 bits for the version, and for the ID 16 bits with a version and 8 bits without one.
             guard capability.version.map({ $0 < 16 }) ?? (capability.id < 0x100) else {
                 throw .capabilityHeader(id: capability.id, version: capability.version)
             }

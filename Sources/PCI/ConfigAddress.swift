@@ -1,18 +1,23 @@
 public import Devices
 
-/// CONFIG_ADDRESS of configuration mechanism #1 (PCI 3.0, 3.2.2.3.2): the register of a function that CONFIG_DATA stands for.
+/// The value of CONFIG_ADDRESS (PCI 3.0, 3.2.2.3.2): the register of a function that an access to CONFIG_DATA reaches.
 public struct ConfigAddress: Hashable, Sendable {
+    /// The value as the guest writes it.
     public var rawValue: UInt32
 
+    /// Creates a value. Without an argument it is not enabled.
     public init(rawValue: UInt32 = 0) {
         self.rawValue = rawValue
     }
 
-    /// What an access to CONFIG_DATA stands for, `offset` bytes behind CONFIG_ADDRESS; nil where that is none, or where
-    /// CONFIG_ADDRESS is not enabled.
+    /// Returns the place that an access to CONFIG_DATA reaches, or nil if the port is not one of CONFIG_DATA or CONFIG_ADDRESS is
+    /// not enabled.
     ///
-    /// Hardware knows no low bits of the register, and the port chooses the byte. Test kernels put them into CONFIG_ADDRESS and
-    /// read the first data port: the sum of both is where they look. A sum that the access cannot have is a register's, as ever.
+    /// On hardware CONFIG_ADDRESS has no low bits of the register, and the data port chooses the byte. Test kernels put the low bits
+    /// into CONFIG_ADDRESS and use the first data port. So the byte is the sum of both. If an access of this width cannot be at
+    /// that sum, the port alone chooses the byte.
+    ///
+    /// - Parameter offset: The port, counted from CONFIG_ADDRESS.
     public func target(at offset: UInt64, width: AccessWidth) -> ConfigTarget? {
         guard (4...7).contains(offset), rawValue >> 31 != 0 else { return nil }
         let sum = UInt64(rawValue & 0xff) + offset & 3
@@ -25,22 +30,25 @@ public struct ConfigAddress: Hashable, Sendable {
 
 /// A place in a function's configuration space.
 public struct ConfigTarget: Hashable, Sendable {
+    /// The address of the function.
     public var function: FunctionAddress
-    /// In bytes.
+    /// The offset in configuration space, in bytes.
     public var register: UInt64
 
+    /// Creates the place of a function's register.
     public init(function: FunctionAddress, register: UInt64) {
         self.function = function
         self.register = register
     }
 
-    /// The place that an offset in memory-mapped configuration space stands for: bus << 20 | device << 15 | function << 12 |
-    /// register (PCIe, 7.2.2).
+    /// Creates the place at an offset in memory-mapped configuration space: bus << 20 | device << 15 | function << 12 | register
+    /// (PCIe, 7.2.2).
     public init(ecamOffset offset: UInt64) {
         function = FunctionAddress(requesterID: UInt16(truncatingIfNeeded: offset >> 12))
         register = offset & 0xfff
     }
 
+    /// The offset of the place in memory-mapped configuration space.
     public var ecamOffset: UInt64 {
         UInt64(function.requesterID) << 12 | register & 0xfff
     }

@@ -3,67 +3,73 @@ public import Memslots
 
 /// What all functions together decode in guest memory: disjoint regions, each with its owner.
 ///
-/// Who wins where two claim the same addresses: the reserved ranges, which are RAM and what the host cannot map, win over
-/// all. Among functions the lower bus, device, function and BAR wins, the ROM comes last. A region that overlaps one that has
-/// won is hidden whole, and appears once the way is free.
+/// Two claims to the same addresses are settled by precedence. Reserved ranges come first: RAM, configuration space, and what the
+/// host cannot map. Then comes the lower bus, device, function and BAR, and the ROM last. A region that overlaps one with precedence
+/// is hidden whole. It is shown once nothing with precedence lies on it.
 ///
-/// With strict decode the regions depend on the present state of the functions only. With lazy decode a mapped region whose
-/// decode went off stands behind all these: it stays until one that is decoded overlaps it.
+/// With strict decode the regions depend only on the present state of the functions. With lazy decode a mapped region whose decode
+/// went off is standing: it is still shown, until a region that is decoded overlaps it.
 public struct DecodedMemory: Sendable {
-    /// The difference that an update makes, each list in address order; a region that stays is in neither.
+    /// The difference that an update makes. Both lists are in address order, and a region that stays is in neither.
     public struct Change: Hashable, Sendable {
+        /// The regions that are shown no longer.
         public var removed: [DecodedRegion] = []
+        /// The regions that are shown from now on.
         public var added: [DecodedRegion] = []
 
+        /// Whether nothing changes.
         public var isEmpty: Bool { removed.isEmpty && added.isEmpty }
     }
 
     /// A change that can be withdrawn.
     public struct Proposal: Sendable {
+        /// The difference that the proposal makes.
         public fileprivate(set) var change = Change()
-        /// What the functions that it touched had before.
+        /// The state before the proposal of each function that it touched.
         fileprivate var functions: [(FunctionAddress, Function?)] = []
         fileprivate let hidden: [DecodedRegion]
     }
 
     fileprivate struct Function: Sendable {
-        /// What it decodes, shown or hidden; nothing in a reserved range.
+        /// The regions that it decodes, shown or hidden, but for those on a reserved range.
         var decoded: [DecodedRegion] = []
-        /// What stands, and is shown, though its register is not decoded.
+        /// The standing regions: they are shown, though their registers are not decoded.
         var standing: [DecodedRegion] = []
     }
 
+    /// What becomes of mapped regions while decode is off.
     public let policy: DecodePolicy
     /// The ranges that no BAR can have.
     public let reserved: [GuestRange]
 
     private var functions: [FunctionAddress: Function] = [:]
-    /// What is shown, by address.
+    /// The regions that are shown, by address.
     private var index = RegionIndex()
-    /// What is decoded but lies on a region that is shown and has precedence; in no order.
+    /// The regions that are decoded and hidden by a region that is shown, in no order.
     private var hidden: [DecodedRegion] = []
 
+    /// Creates memory in which nothing is decoded.
     public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict) {
         self.reserved = reserved
         self.policy = policy
     }
 
-    /// All regions, in address order.
+    /// The regions that are shown, in address order.
     public var regions: [DecodedRegion] {
         index.regions
     }
 
-    /// Regions that are decoded but lie on others. Each update looks through them, and once more for each region that hides others.
+    /// The number of hidden regions. Each update looks through them, and once more for each region that takes the place of others.
     public var hiddenCount: Int {
         hidden.count
     }
 
-    /// The region that holds `address`.
+    /// Returns the region that is shown at an address.
     public func region(at address: GuestAddress) -> DecodedRegion? {
         index.region(at: address)
     }
 
-    /// Who answers an access to trapped memory; nil where its bytes are not all in one trapped region.
+    /// Returns the place of an access to trapped memory, or nil if its bytes are not all in one trapped region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {
         guard let range = GuestRange(first: address, size: UInt64(width.rawValue)),
             let region = index.region(at: address), region.kind == .trapped, region.range.contains(range)
@@ -71,7 +77,7 @@ public struct DecodedMemory: Sendable {
         return TrappedPlace(owner: region.owner, offset: region.offset &+ region.range.offset(of: address))
     }
 
-    /// Where a place of a BAR lies in guest memory; nil where no access there reaches it.
+    /// Returns the address of a trapped place in guest memory, or nil if it is not decoded or is hidden.
     public func address(of place: TrappedPlace) -> GuestAddress? {
         let region = functions[place.owner.function]?.decoded.first {
             $0.owner == place.owner && $0.kind == .trapped && $0.offset <= place.offset
@@ -81,12 +87,12 @@ public struct DecodedMemory: Sendable {
         return region.range.first.advanced(by: place.offset - region.offset)
     }
 
-    /// Takes over what `function` decodes now; also how a function is added.
+    /// Takes over what a function decodes now. A function that is not known yet is added.
     public mutating func update(_ function: PCIFunction) -> Change {
         propose(function).change
     }
 
-    /// Takes over what `function` decodes now, until the proposal is withdrawn.
+    /// Takes over what a function decodes, and returns what `withdraw` needs in order to put everything back.
     public mutating func propose(_ function: PCIFunction) -> Proposal {
         var decoded = function.decodedRegions
         decoded.removeAll { region in reserved.contains { $0.overlaps(region.range) } }
@@ -94,12 +100,12 @@ public struct DecodedMemory: Sendable {
         return change(function.address, to: decoded, letStand: policy == .lazy ? undecodedRegisters : 0)
     }
 
-    /// Forgets a function, and what stands of it.
+    /// Forgets a function with its standing regions.
     public mutating func remove(_ function: FunctionAddress) -> Change {
         change(function, to: [], letStand: 0).change
     }
 
-    /// Puts everything back to what it was before a proposal, the last one that was made.
+    /// Puts everything back to what it was before a proposal, which must be the last one that was made.
     public mutating func withdraw(_ proposal: Proposal) {
         for region in proposal.change.added { index.remove(region) }
         for region in proposal.change.removed { index.insert(region) }
@@ -107,10 +113,12 @@ public struct DecodedMemory: Sendable {
         hidden = proposal.hidden
     }
 
-    // MARK: Who shows
+    // MARK: Which regions are shown
 
-    /// Gives a function what it decodes, and settles in order of precedence who shows: the function's new regions, and those
-    /// that lay hidden on what went away. What loses to one of them makes room for others in turn.
+    /// Gives a function the regions that it decodes, and settles in order of precedence which regions are shown.
+    ///
+    /// Candidates are the function's new regions and the regions that its removed regions had hidden. A region that a candidate
+    /// hides may have hidden others, which become candidates in turn.
     private mutating func change(
         _ address: FunctionAddress, to decoded: [DecodedRegion], letStand registers: UInt8
     ) -> Proposal {
@@ -152,13 +160,14 @@ public struct DecodedMemory: Sendable {
         return proposal
     }
 
+    /// Takes the hidden regions for which a condition holds off the list.
     private mutating func takeHidden(where isTaken: (DecodedRegion) -> Bool) -> [DecodedRegion] {
         let taken = hidden.partition(by: isTaken)
         defer { hidden.removeSubrange(taken...) }
         return Array(hidden[taken...])
     }
 
-    /// What lies hidden on some of `regions`, which are disjoint and come by address.
+    /// Takes the hidden regions that overlap some of `regions` off the list. `regions` are disjoint and in address order.
     private mutating func takeHidden(on regions: [DecodedRegion]) -> [DecodedRegion] {
         takeHidden { region in
             let next = regions.partitioningIndex { $0.range.last >= region.range.first }
@@ -166,11 +175,12 @@ public struct DecodedMemory: Sendable {
         }
     }
 
+    /// Whether a region is standing.
     private func stands(_ region: DecodedRegion) -> Bool {
         functions[region.owner.function]?.standing.contains(region) ?? false
     }
 
-    /// Takes away a region that is shown; one that stands is gone for good.
+    /// Hides a region that is shown. A standing region is gone for good, because it is not decoded.
     private mutating func hide(_ region: DecodedRegion) {
         index.remove(region)
         if stands(region) {

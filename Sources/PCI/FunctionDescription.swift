@@ -23,7 +23,7 @@ public struct FunctionDescription: Hashable, Sendable {
     public init(
         vendorID: UInt16, deviceID: UInt16, classCode: UInt32 = 0xff0000, revision: UInt8 = 0,
         bars: [Int: BARDescription] = [:], romSize: UInt64? = nil, msiVectors: Int? = nil,
-        msix: MSIXDescription? = nil, doorbell: BARLocation? = nil
+        msix: MSIXDescription? = nil, doorbell: BARLocation? = nil, capabilities: [CapabilityDescription] = []
     ) {
         self.vendorID = vendorID
         self.deviceID = deviceID
@@ -34,6 +34,7 @@ public struct FunctionDescription: Hashable, Sendable {
         self.msiVectors = msiVectors
         self.msix = msix
         self.doorbell = doorbell
+        self.capabilities = capabilities
     }
 }
 

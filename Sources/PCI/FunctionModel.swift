@@ -1,12 +1,14 @@
 public import Devices
 public import Memslots
 
-/// What stands behind a PCI function: its registers, its memory, and its own part of configuration space.
+/// What stands behind a PCI function: its registers, its memory, and the capabilities that are its own.
 ///
-/// Everything that functions have in common is kept by `PCIFunction`: the header of configuration space, BARs and decode, the
-/// list of capabilities, MSI and MSI-X with their masks and pending bits. A model answers for the rest. It is a value, so that
-/// every machine has a model of its own; the machine calls it under the function's lock, by one thread at a time. A model states
-/// what it wants as `FunctionEffects` and never calls back. It may block: that holds up the vCPU that asked it, and nobody else.
+/// `PCIFunction` keeps everything that functions have in common: the header of configuration space, BARs and decode, the list of
+/// capabilities, MSI and MSI-X with their masks and pending bits. A model answers for the rest.
+///
+/// A model is a value, so that every machine has a model of its own. The machine calls it under the function's lock, by one thread
+/// at a time. A model returns what it wants as `FunctionEffects` and never calls the machine. It may block, which holds up the
+/// vCPUs that access this function, and no others.
 ///
 /// A guest chooses every offset and value, so no model may trap on one. All requirements but `description` have defaults: a
 /// model of plain memory needs nothing else.
@@ -22,35 +24,40 @@ public import Memslots
 ///         }
 ///     }
 public protocol FunctionModel: Sendable {
-    /// Identity, BARs, ROM and capabilities of the function. They do not change while a machine has the function.
+    /// The identity, BARs, ROM and capabilities of the function. They do not change while a machine has the function.
     var description: FunctionDescription { get }
 
-    /// The memory that a mapped piece of a BAR or of the ROM shows, or nil for zeroed memory of the machine's own.
+    /// Returns the memory that a mapped piece of a BAR or of the ROM shows, or nil for zeroed memory of the machine's own.
     ///
-    /// `piece.size` bytes from the backing's offset on have to lie in the backing.
+    /// The machine asks once for each piece, when it is made. The backing must have `piece.size` bytes from its offset on.
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing?
 
-    /// Reads `width` bytes at a place that is trapped: in a trapped piece of a memory BAR, or in an I/O BAR. MSI-X tables and
-    /// pending bits are not asked of the model.
+    /// Reads `width` bytes at a trapped place, in a trapped piece of a memory BAR or in an I/O BAR.
     ///
-    /// - Parameter offset: bytes from the beginning of the BAR.
+    /// The model is not asked for MSI-X tables and pending bits. Bits of the result above the width mean nothing.
+    ///
+    /// - Parameters:
+    ///   - register: The BAR.
+    ///   - offset: Bytes from the beginning of the BAR.
     mutating func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64
 
-    /// Takes a write of the low `width` bytes of `value` at a place that is trapped.
+    /// Takes a write of the low `width` bytes of `value` at a trapped place, `offset` bytes from the beginning of the BAR.
     mutating func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects
 
     /// Reads configuration space in a capability that is the model's own (`CapabilityDescription.isOwn`).
+    ///
+    /// - Parameter offset: Bytes from the beginning of configuration space.
     mutating func readConfiguration(at offset: UInt64, width: AccessWidth) -> UInt64
 
     /// Takes a write to configuration space in a capability that is the model's own.
     mutating func writeConfiguration(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> FunctionEffects
 
-    /// The writes that KVM shall take itself at present, by ioeventfd. They take effect where the BAR is decoded.
+    /// The writes that KVM is to take itself at present, by ioeventfd. KVM takes them while the BAR is decoded and shown.
     var events: [FunctionEvent] { get }
 
-    /// Counts writes that KVM has taken. The machine calls this before the guest's next access to the function.
+    /// Counts writes that KVM has taken. The machine calls this before it passes the next access to the function on.
     mutating func add(count: UInt64, of event: FunctionEvent)
 
     /// Puts the model into its state after a reset.
@@ -58,9 +65,10 @@ public protocol FunctionModel: Sendable {
 }
 
 extension FunctionModel {
+    /// Returns nil, so that the piece shows memory of the machine's own.
     public func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing? { nil }
 
-    /// Reads as zero, unlike an address where nobody answers.
+    /// Returns zero, unlike an address where nobody answers.
     public mutating func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 { 0 }
 
     /// Ignores the write.
@@ -68,24 +76,30 @@ extension FunctionModel {
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects { .none }
 
+    /// Returns zero.
     public mutating func readConfiguration(at offset: UInt64, width: AccessWidth) -> UInt64 { 0 }
 
+    /// Ignores the write.
     public mutating func writeConfiguration(
         _ value: UInt64, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects { .none }
 
+    /// No writes: all of them exit.
     public var events: [FunctionEvent] { [] }
+    /// Does nothing.
     public mutating func add(count: UInt64, of event: FunctionEvent) {}
+    /// Does nothing.
     public mutating func reset() {}
 }
 
 /// What a function asks of the machine after an access.
 public struct FunctionEffects: Hashable, Sendable {
-    /// The vectors to raise, by MSI-X where software has enabled that, else by MSI.
+    /// The vectors to raise, by MSI-X if software has enabled that, otherwise by MSI.
     public var vectors: [UInt64]
-    /// Whether `FunctionModel.events` may be other than before.
+    /// Whether `FunctionModel.events` may have changed.
     public var changesEvents: Bool
 
+    /// Creates effects. Without arguments there are none.
     public init(vectors: [UInt64] = [], changesEvents: Bool = false) {
         self.vectors = vectors
         self.changesEvents = changesEvents
@@ -97,14 +111,16 @@ public struct FunctionEffects: Hashable, Sendable {
 
 /// A guest's write to a function that KVM takes itself and counts (`KVM_IOEVENTFD`).
 public struct FunctionEvent: Hashable, Sendable {
+    /// The BAR that is written to.
     public var register: BaseAddressRegister
     /// Bytes from the beginning of the BAR, in a trapped piece or an I/O BAR.
     public var offset: UInt64
-    /// Bytes of the write: 1, 2, 4 or 8.
+    /// The bytes of a write: 1, 2, 4 or 8. Writes of another width exit.
     public var size: UInt32
-    /// The only value that is taken, or nil for any.
+    /// The only value that KVM takes, or nil for any.
     public var match: UInt64?
 
+    /// Creates an event for writes of any value, unless `match` is given.
     public init(register: BaseAddressRegister, offset: UInt64, size: UInt32, match: UInt64? = nil) {
         self.register = register
         self.offset = offset
@@ -113,28 +129,29 @@ public struct FunctionEvent: Hashable, Sendable {
     }
 }
 
-/// A function that a description says all about: plain memory, registers that read as zero, and a doorbell.
+/// A model that does what its description says, and nothing else: plain memory, registers that read as zero, and a doorbell.
 public struct DescribedFunction: FunctionModel {
+    /// What the function is made of.
     public let description: FunctionDescription
 
+    /// Creates a model that does what a description says.
     public init(_ description: FunctionDescription) {
         self.description = description
     }
 
-    /// The doorbell's eight bytes, where it lies in this register.
+    /// Returns the offsets of the doorbell's eight bytes if it lies in this register.
     private func doorbell(in register: BaseAddressRegister) -> Range<UInt64>? {
         guard let doorbell = description.doorbell, register == .bar(doorbell.bar) else { return nil }
         return doorbell.offset..<doorbell.offset &+ 8
     }
 
-    /// Registers that are nothing in particular read as zero. An access that begins before the doorbell and reaches it is not
-    /// aligned and reads as ones.
+    /// Returns zero for every register. An access that begins before the doorbell and reaches it is not aligned and gives all ones.
     public func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let doorbell = doorbell(in: register), offset < doorbell.lowerBound else { return 0 }
         return doorbell.lowerBound - offset < UInt64(width.rawValue) ? width.allOnes : 0
     }
 
-    /// The doorbell raises the vector whose number is written to it.
+    /// Raises the vector whose number is written to the doorbell, and ignores all other writes.
     public func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects {

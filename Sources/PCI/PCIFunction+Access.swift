@@ -1,29 +1,35 @@
 public import Devices
 
-/// What a write to a function leads to.
+/// What the machine has to do after a write to a function.
 public struct AccessOutcome: Hashable, Sendable {
     /// The messages to send now.
     public var messages: [MSIMessage] = []
-    /// Whether the writes that KVM shall take itself may be other than before.
+    /// Whether the writes that KVM is to take itself may have changed.
     public var changesEvents = false
 
+    /// Creates an outcome. Without arguments there is nothing to do.
     public init(messages: [MSIMessage] = [], changesEvents: Bool = false) {
         self.messages = messages
         self.changesEvents = changesEvents
     }
 }
 
-/// A write to configuration space: done, or a change of decode that has yet to be agreed to.
+/// The result of a write to configuration space.
 public enum ConfigWrite: Sendable {
+    /// The write has been made.
     case done(AccessOutcome)
+    /// The write changes what the function decodes, and has not been made. Guest memory has to follow first.
     case proposed(DecodeProposal)
 }
 
-/// A function as it would be after a write that changes what it decodes. Guest memory has to follow first; then
-/// `PCIFunction.commit` makes the change. Where memory cannot follow, the function stays as it is.
+/// A function as it would be after a write that changes what it decodes.
+///
+/// Guest memory has to follow the proposal. Then `PCIFunction.commit` makes the change. If memory cannot follow, the function
+/// stays as it is.
 public struct DecodeProposal: Sendable {
+    /// The function as it would be.
     public let function: PCIFunction
-    /// Whether what the function decodes in memory changes, or only what it decodes among the ports.
+    /// Whether the change affects what the function decodes in memory, and not only what it decodes among the ports.
     public let affectsMemory: Bool
     /// The register that changes, and its new value.
     fileprivate let register: UInt64
@@ -33,13 +39,13 @@ public struct DecodeProposal: Sendable {
 // MARK: - Configuration space
 
 extension PCIFunction {
-    /// Reads configuration space; see `ConfigSpace.read`.
+    /// Reads configuration space, as `ConfigSpace.read` does, or asks the model if the place is its own.
     public mutating func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
         if isOwn(offset, width) { return width.mask(model.readConfiguration(at: offset, width: width)) }
         return config.read(at: offset, width: width)
     }
 
-    /// Writes configuration space. A write that changes what is decoded is proposed and not made.
+    /// Writes configuration space. A write that changes what the function decodes is returned as a proposal and not made.
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite {
         if isOwn(offset, width) {
             return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
@@ -74,8 +80,8 @@ extension PCIFunction {
             && shape.own.contains { $0.contains(offset) && $0.contains(offset + UInt64(width.rawValue) - 1) }
     }
 
-    /// Whether a change of these bits changes what is decoded: in memory (true), or among the ports alone (false); nil where it
-    /// changes neither.
+    /// Returns true if a change of these bits changes what is decoded in memory, false if it changes only what is decoded among the
+    /// ports, and nil if it changes neither.
     private func changeOfDecode(_ register: UInt64, _ changed: UInt32) -> Bool? {
         switch register {
         case ConfigOffset.commandAndStatus:
@@ -97,7 +103,7 @@ extension PCIFunction {
 // MARK: - Trapped places
 
 extension PCIFunction {
-    /// Reads a trapped place.
+    /// Reads a trapped place: the table or the pending bits of MSI-X, or a place of the model's.
     public mutating func readTrapped(
         _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> UInt64 {
@@ -113,7 +119,7 @@ extension PCIFunction {
             ?? width.allOnes
     }
 
-    /// Writes a trapped place. The pending bits ignore writes.
+    /// Writes a trapped place: the table of MSI-X, or a place of the model's. The pending bits ignore writes.
     public mutating func writeTrapped(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> AccessOutcome {
@@ -126,7 +132,7 @@ extension PCIFunction {
             messages: msix?.writeTable(value, at: offset - part.location.offset, width: width, isOpen: isOpen) ?? [])
     }
 
-    /// The writes that KVM shall take itself at present.
+    /// The writes that KVM is to take itself at present.
     public var events: [FunctionEvent] { model.events }
 
     /// Counts writes that KVM has taken.

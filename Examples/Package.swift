@@ -1,0 +1,35 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// With SWIFTLET_STRICT=1 every warning is an error, as in the package that is used.
+let isStrict = Context.environment["SWIFTLET_STRICT"] == "1"
+
+/// The same settings as in the package that is used.
+let settings: [SwiftSetting] =
+    [
+        .strictMemorySafety(),
+        .treatWarning("StrictMemorySafety", as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+func swiftlet(_ product: String) -> Target.Dependency {
+    .product(name: product, package: "swiftlet")
+}
+
+let package = Package(
+    name: "swiftlet-examples",
+    dependencies: [
+        .package(name: "swiftlet", path: "..")
+    ],
+    targets: [
+        .executableTarget(
+            name: "function",
+            dependencies: [
+                swiftlet("Machine"), swiftlet("PCI"), swiftlet("Devices"), swiftlet("Memslots"), swiftlet("Host"),
+            ],
+            swiftSettings: settings)
+    ]
+)
