@@ -8,12 +8,12 @@ extension Bench {
     mutating func footprint() throws {
         results.begin(name, "kernel memory for slots: predicted, and measured as the growth of VmallocUsed and Slab")
         for (count, rounds) in [(1, rounds(15)), (32, rounds(15)), (2048, rounds(7)), (32763, 3)] {
-            let pages = ScatteredPages(count: count, backingOffset: 2 << 20)
+            let pages = ScatteredPages(count: count, backing: GuestMachine.spareBacking)
             try footprint("\(count) one-page slots", pages.mappings, rounds: rounds)
         }
         let size: UInt64 = 64 << 30
         let huge = Mapping(
-            range: ScatteredPages.range(4 << 30, size: size), backing: Backing(offset: 2 << 20), owner: .other(0))
+            range: ScatteredPages.range(4 << 30, size: size), backing: GuestMachine.spareBacking, owner: .other(0))
         try footprint("one slot of 64 GiB", [huge], rounds: rounds(7))
     }
 

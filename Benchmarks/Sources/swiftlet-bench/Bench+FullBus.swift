@@ -14,7 +14,7 @@ extension Bench {
         var slots: [SlotPolicy: [floor_slot]] = [:]
         for policy in SlotPolicy.allCases {
             var configuration = MachineConfiguration(mode: .real, policy: policy)
-            configuration.functions = layout.byAddress
+            configuration.add(layout)
             let wanted = try Self.slots(of: configuration)
             slots[policy] = wanted
             try compareBuild(configuration, wanted, target: policy == .separate ? 1.10 : nil)

@@ -9,7 +9,7 @@ extension Bench {
         results.begin(name, "2048 edits in a transaction beside a vCPU that spins in the guest")
         let count = 2048
         let size = UInt64(count) * Page.size
-        let pages = ScatteredPages(count: count, backingOffset: Self.ram)
+        let pages = ScatteredPages(count: count, backing: GuestMachine.spareBacking)
         func creates(_ target: Double?) -> Phase { Phase(name: "2048 creates", operations: 1, target: target) }
         func deletes(_ target: Double?) -> Phase { Phase(name: "2048 deletes", operations: 1, target: target) }
         try compare(
@@ -21,7 +21,7 @@ extension Bench {
             swiftlet: { try Self.whileSpinning(spareMemory: size) { try Self.createAndDelete(pages, in: $0) } })
 
         let few = 32
-        let fewPages = ScatteredPages(count: few, backingOffset: Self.ram)
+        let fewPages = ScatteredPages(count: few, backing: GuestMachine.spareBacking)
         try compare(
             [
                 Phase(name: "32 creates, each", operations: few),
@@ -40,9 +40,6 @@ extension Bench {
             },
             swiftlet: { try Self.whileSpinning(spareMemory: size) { try Self.createAndDelete(fewPages, in: $0) } })
     }
-
-    /// Where spare memory begins in a machine's file.
-    private static let ram: UInt64 = 2 << 20
 
     private static func createAndDelete(_ pages: ScatteredPages, in machine: GuestMachine) throws -> [Elapsed] {
         let ranges = pages.ranges

@@ -17,7 +17,7 @@ extension Bench {
         let floor = FloorMachine(code: [0xf4], spareMemory: size)
         let loads = counts.map { count in
             Load(
-                pages: ScatteredPages(count: count, order: .random, backingOffset: backing.offset),
+                pages: ScatteredPages(count: count, order: .random, backing: backing),
                 repeats: max(1, 4096 / count))
         }
         func inTurns(_ round: inout Int, _ phases: (ScatteredPages) throws -> [Elapsed]) rethrows -> [Elapsed] {

@@ -18,7 +18,7 @@ extension Bench {
         let size = UInt64(count) * Page.size
         let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
         let floor = FloorMachine(code: [0xf4], spareMemory: size)
-        let pages = ScatteredPages(count: count, order: order, backingOffset: backing.offset)
+        let pages = ScatteredPages(count: count, order: order, backing: backing)
         let ranges = pages.ranges
         let (logging, silent) = (pages.slots.with(flags: 1), pages.slots)
         func phases(_ tasks: [String]) -> [Phase] {
@@ -66,7 +66,7 @@ extension Bench {
         let size = UInt64(count) * Page.size
         let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
         let floor = FloorMachine(code: [0xf4], spareMemory: size)
-        let pages = ScatteredPages(count: count, order: .random, backingOffset: backing.offset)
+        let pages = ScatteredPages(count: count, order: .random, backing: backing)
         let singles = pages.mappings.map { (mapping: [$0], range: [$0.range]) }
         try compare(
             ["create", "delete"].map { task in

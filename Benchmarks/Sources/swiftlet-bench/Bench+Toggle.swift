@@ -15,7 +15,7 @@ extension Bench {
         let size = UInt64(count) * Page.size
         let (machine, backing) = try GuestMachine.forBenchmark(spareMemory: size)
         let floor = FloorMachine(code: [0xf4], spareMemory: size)
-        let pages = ScatteredPages(count: count, order: .random, backingOffset: backing.offset)
+        let pages = ScatteredPages(count: count, order: .random, backing: backing)
         floor.set(pages.slots)
         try machine.changeMemory(adding: pages.mappings)
 

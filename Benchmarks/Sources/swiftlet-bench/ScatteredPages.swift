@@ -22,8 +22,8 @@ struct ScatteredPages {
     static let area = range(4 << 30, size: 1 << 40)
     private static let stride: UInt64 = 4
 
-    /// `backingOffset` is where the machine's spare memory begins in its file. Ids start behind the one of the RAM.
-    init(count: Int, order: Order = .byAddress, backingOffset: UInt64 = 0, firstID: Int = 1, seed: UInt64 = 1) {
+    /// `backing` is where the memory begins that they map. Ids start behind the one of the RAM.
+    init(count: Int, order: Order = .byAddress, backing: Backing = Backing(offset: 0), firstID: Int = 1, seed: UInt64 = 1) {
         var random = SplitMix64(seed: seed)
         let places = Self.area.size / Page.size / Self.stride
         var chosen = Set<UInt64>()
@@ -41,7 +41,8 @@ struct ScatteredPages {
         }
         mappings = slots.map { slot in
             Mapping(
-                range: Self.range(slot.guest, size: slot.size), backing: Backing(offset: backingOffset + slot.offset),
+                range: Self.range(slot.guest, size: slot.size),
+                backing: Backing(id: backing.id, offset: backing.offset + slot.offset),
                 owner: .bar(function: 0x20, number: 2))
         }
     }
@@ -85,6 +86,9 @@ extension [Mapping] {
 }
 
 extension GuestMachine {
+    /// The begin of what a machine allocates first: its second memory file, behind that of the RAM.
+    static let spareBacking = Backing(id: 1, offset: 0)
+
     /// A machine with 2 MiB of RAM, and spare memory that is already allocated from `backing` on.
     static func forBenchmark(
         code: [UInt8] = [0xf4], mode: CPUMode = .real, spareMemory: UInt64 = 0, policy: SlotPolicy = .separate
@@ -93,7 +97,8 @@ extension GuestMachine {
         let machine = try GuestMachine(
             MachineConfiguration(mode: mode, spareMemory: spareMemory, policy: policy), image: image, bytes: code,
             consoleOutput: { _, _ in })
-        let backing = spareMemory == 0 ? Backing(offset: 0) : try machine.allocate(spareMemory)
+        let backing = spareMemory == 0 ? spareBacking : try machine.allocate(spareMemory)
+        precondition(backing == spareBacking)
         return (machine, backing)
     }
 }
