@@ -9,7 +9,8 @@ public struct Refusal: Hashable, Sendable {
     public let register: UInt64?
     /// The value that was written.
     public let value: UInt64
-    /// The name of the rule or limit that was met: `tooManySlots`, `overlap`, `kernel`, `observer`, or that of a `SlotRule`.
+    /// The name of the rule or limit that was met: `tooManySlots`, `overlap`, `kernel`, `observer`, `backing`, or that of a
+    /// `SlotRule`, for example.
     public let rule: String
     /// The reason in words.
     public let reason: String
