@@ -1,9 +1,9 @@
-/// Finds the device at an address: I/O ports and device memory each have a bus of their own.
+/// A table that finds the device at an address. I/O ports and device memory each have a bus of their own.
 ///
-/// An access belongs to a device only when all of its bytes do. The bus knows devices by their numbers, in the order in which
-/// they were attached. It is a value, so that each vCPU can have a copy of its own.
+/// An access belongs to a device only if all of its bytes do. The bus names devices by numbers, in the order in which they were
+/// attached. It is a value, so that each vCPU can have a copy of its own.
 public struct Bus: Sendable {
-    /// What error messages call the bus: `ports`, `memory`.
+    /// The name of the bus in error messages: `ports`, `memory`.
     public let name: String
 
     private struct Attachment {
@@ -11,22 +11,27 @@ public struct Bus: Sendable {
         let device: Int
     }
 
-    /// The device that holds an access, and where in its range the access begins.
+    /// The device to which an access belongs, and the place in the device's range.
     public struct Hit: Hashable, Sendable {
+        /// The number of the device.
         public let device: Int
+        /// The first address of the access, counted from the beginning of the device's range.
         public let offset: UInt64
     }
 
     /// By address, disjoint.
     private var attachments: [Attachment] = []
-    /// Guests come back to the same device again and again: look there before searching.
+    /// The attachment that was found last. Guests come back to the same device again and again, so it is tried before a search.
     private var lastHit = 0
 
+    /// Creates a bus without devices.
     public init(name: String) {
         self.name = name
     }
 
-    /// Takes the `size` addresses from `first` for a device and returns the device's number.
+    /// Gives the `size` addresses from `first` on to a device and returns the device's number.
+    ///
+    /// - Throws: `BusError` if the range is empty, passes the last address, or overlaps that of another device.
     public mutating func attach(at first: UInt64, size: UInt64) throws(BusError) -> Int {
         guard size > 0 else { throw .empty(bus: name, first: first) }
         let (last, wraps) = first.addingReportingOverflow(size - 1)
@@ -41,7 +46,7 @@ public struct Bus: Sendable {
         return attachments.count - 1
     }
 
-    /// The device that holds the whole access, or nil where nobody is home.
+    /// Returns the device to which an access belongs, or nil if there is none.
     public mutating func find(at first: UInt64, width: AccessWidth) -> Hit? {
         let (last, wraps) = first.addingReportingOverflow(UInt64(width.rawValue) - 1)
         guard !wraps else { return nil }
@@ -54,7 +59,7 @@ public struct Bus: Sendable {
         return Hit(device: attachment.device, offset: first - attachment.range.lowerBound)
     }
 
-    /// The same bus, in memory that it shares with no other copy.
+    /// Returns a copy of the bus that shares no memory with the original.
     public func copied() -> Bus {
         var copy = self
         copy.attachments = attachments.map { $0 }
@@ -66,7 +71,8 @@ public struct Bus: Sendable {
             && last <= attachments[index].range.upperBound
     }
 
-    /// Where the first attachment stands that does not end below `address`: the one that holds it, if any does.
+    /// Returns the index of the first attachment that does not end below `address`. If any attachment holds the address, it is this
+    /// one.
     private func firstIndex(endingAtOrAbove address: UInt64) -> Int {
         var low = 0
         var high = attachments.count

@@ -1,24 +1,32 @@
 internal import CHost
 internal import SystemPackage
 
-/// A part of a file that somebody else holds too: a device's region, the memory of another process.
+/// A part of a file that somebody else holds too, such as a device's region or the memory of another process.
 ///
-/// Its pages can go away at any time, which would end a process that loads from a mapping of them (SIGBUS). So this process
-/// maps it for guests only, and reads and writes it by the descriptor.
+/// Its pages can go away at any time, and a load from a mapping of them would then end this process (SIGBUS). So this process maps
+/// the part for guests only, and reads and writes it by the descriptor.
+///
+/// A file may have several parts, and a part may be opened more than once. A program that gives a guest memory of its own keeps
+/// a second part in order to read what the guest writes:
+///
+///     var file = try MemoryFile(name: "shared")
+///     try file.resize(to: 0x4000)
+///     let backing = try ForeignBacking(ForeignMemory(file, offset: 0, size: 0x4000))
+///     let mine = try ForeignMemory(file, offset: 0, size: 0x4000)
 @safe
 public struct ForeignMemory: ~Copyable, Sendable {
     let descriptor: Descriptor
-    /// For people.
+    /// The name of the file for people.
     public let name: String
-    /// Where the part begins in the file, in bytes: a multiple of the page size.
+    /// The beginning of the part in the file, in bytes: a multiple of the page size.
     public let offset: UInt64
-    /// In bytes: a multiple of the page size.
+    /// The size of the part in bytes: a multiple of the page size.
     public let size: UInt64
 
-    /// The part of a file that is open as `number`; the file is held by a descriptor of its own from here on.
+    /// Opens a part of the file that is open as `number`. The part has a descriptor of its own, so `number` can be closed.
     ///
-    /// - Throws: EINVAL where the offset or the size is no multiple of the page size, or where the file ends before the part
-    ///   does.
+    /// - Throws: EINVAL if the offset or the size is no multiple of the page size, if the size is 0, or if the file ends before
+    ///   the part does.
     @unsafe
     public init(descriptor number: Int32, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         let end = offset.addingReportingOverflow(size)
@@ -37,13 +45,13 @@ public struct ForeignMemory: ~Copyable, Sendable {
         self.size = size
     }
 
-    /// A part of a memory file of this process.
+    /// Opens a part of a memory file of this process.
     public init(_ file: borrowing MemoryFile, offset: UInt64, size: UInt64) throws(HostError) {
         // SAFETY: the file's descriptor is open while it is borrowed.
         try unsafe self.init(descriptor: file.descriptor.number, name: file.name, offset: offset, size: size)
     }
 
-    /// The `count` bytes at `position` in the part; nil where they cannot all be read.
+    /// Returns the `count` bytes at `position` in the part, or nil if not all of them can be read.
     public func read(count: Int, at position: UInt64) -> [UInt8]? {
         guard contains(count, at: position) else { return nil }
         var result: Int64 = 0
@@ -55,7 +63,7 @@ public struct ForeignMemory: ~Copyable, Sendable {
         return bytes.count == count ? bytes : nil
     }
 
-    /// Writes bytes at `position` in the part; whether all were written.
+    /// Writes bytes at `position` in the part. Returns whether all of them were written.
     public func write(_ bytes: Span<UInt8>, at position: UInt64) -> Bool {
         guard contains(bytes.count, at: position) else { return false }
         let written = unsafe bytes.withUnsafeBytes { buffer in

@@ -2,15 +2,16 @@ internal import Glibc
 
 /// A mutual exclusion lock around a value.
 ///
-/// It is a POSIX mutex: a thread that meets a held lock waits for it in the kernel, and the next thread can take it at once. The
-/// standard library's `Mutex` inherits priorities instead, which makes each lock and unlock a system call as soon as two threads
-/// meet. The value lies in cache lines of its own.
+/// It is a POSIX mutex. The `Mutex` of the module `Synchronization` is a futex with priority inheritance instead, which makes each
+/// lock and each unlock a system call as soon as two threads meet at it. docs/concurrency.md has figures. The value lies in cache
+/// lines of its own.
 @safe
 public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
     @usableFromInline let mutex = POSIXMutex()
     // SAFETY: allocated and initialised from init to deinit; only the holder of the mutex uses it.
     @usableFromInline nonisolated(unsafe) let value: UnsafeMutablePointer<Value>
 
+    /// Creates a lock around a value.
     public init(_ initial: consuming Value) {
         // SAFETY: the allocation holds a value at an alignment that is at least the value's.
         let memory = UnsafeMutableRawPointer.allocate(
@@ -26,7 +27,7 @@ public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
         unsafe value.deallocate()
     }
 
-    /// Calls `body` while this thread holds the lock. The lock must not be held by this thread already.
+    /// Calls `body` with the value while this thread holds the lock. This thread must not hold it already.
     @inlinable
     public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
@@ -38,7 +39,7 @@ public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
     }
 }
 
-/// A mutex of POSIX threads, at a place of its own.
+/// A mutex of POSIX threads, in cache lines of its own.
 @safe
 @usableFromInline
 struct POSIXMutex: ~Copyable, Sendable {

@@ -1,20 +1,23 @@
 public import Host
 package import Memslots
 
-/// The host memory of a machine, by the ids of its backings: RAM has a memory file of its own, so that it can be given to a
-/// device process alone; BARs, ROMs and other memory of the machine's share another; then come the backings that the machine
-/// was given.
+/// The host memory of a machine, by the ids of its backings.
+///
+/// RAM has a memory file of its own, so that it can be given to a device process alone. BARs, ROMs and other memory of the machine's
+/// share another file. The backings that the machine was given come behind these.
 package struct BackingStore: ~Copyable {
+    /// The id of the RAM.
     package static let ram = 0
+    /// The id of the file with BARs, ROMs and other memory of the machine's.
     static let machine = 1
 
     private let ramFile: SealedFile
     private let machineFile: SealedFile?
     private var foreign: [ForeignBacking] = []
-    /// Bytes of the machine's own file that have been given out.
+    /// The bytes of the machine's own file that have been allocated.
     private var allocated: UInt64 = 0
 
-    /// Makes the two files, whose sizes are sealed: nobody to whom one is given can take memory away under the guest. Their
+    /// Makes the two files and seals their sizes, so that nobody to whom one is given can take memory away under the guest. Their
     /// pages take memory once they are touched.
     package init(ram: UInt64, machine: UInt64 = 0) throws(HostError) {
         let ramFile = try SealedFile(name: "swiftlet-ram", size: ram)
@@ -22,13 +25,13 @@ package struct BackingStore: ~Copyable {
         self.ramFile = ramFile
     }
 
-    /// Adds a backing whose memory somebody else holds too; its id.
+    /// Adds a backing whose memory somebody else holds too. Returns its id.
     mutating func add(_ backing: ForeignBacking) -> Int {
         foreign.append(backing)
         return Self.machine + foreign.count
     }
 
-    /// Zeroed memory of the machine's own. It lasts as long as the machine.
+    /// Allocates zeroed memory of the machine's own. It lasts as long as the machine.
     mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         let left = (machineFile?.file.capacity ?? 0) - allocated
         guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
@@ -41,7 +44,7 @@ package struct BackingStore: ~Copyable {
         [ramFile.file.address, machineFile?.file.address ?? 0] + foreign.map { $0.reservation.address }
     }
 
-    /// Bytes that may be mapped of a backing; nil where there is none of this id.
+    /// Returns the number of bytes that mappings may show of a backing, or nil if there is no backing with this id.
     func size(of id: Int) -> UInt64? {
         switch id {
         case Self.ram: ramFile.file.capacity
@@ -50,7 +53,7 @@ package struct BackingStore: ~Copyable {
         }
     }
 
-    /// Throws where a mapping shows memory that its backing does not have: a guest would see memory of this process.
+    /// Throws if a mapping shows memory that its backing does not have. A guest would see other memory of this process.
     func check(_ mapping: Mapping) throws(MachineError) {
         let size = size(of: mapping.backing.id)
         guard let size, mapping.backing.offset <= size, mapping.range.size <= size - mapping.backing.offset else {
@@ -65,7 +68,8 @@ package struct BackingStore: ~Copyable {
 
     // MARK: Bytes
 
-    /// Copies bytes into a backing; whether all of them were. Memory that somebody else holds is written by its descriptor.
+    /// Copies bytes into a backing. Returns whether all of them were copied. Memory that somebody else holds is written by its
+    /// descriptor.
     package func write(_ bytes: Span<UInt8>, at place: Backing) -> Bool {
         switch place.id {
         case Self.ram: ramFile.file.write(bytes, at: place.offset)
@@ -75,7 +79,7 @@ package struct BackingStore: ~Copyable {
         return true
     }
 
-    /// Bytes of a backing; nil where they cannot be read.
+    /// Returns bytes of a backing, or nil if they cannot be read.
     func read(count: Int, at place: Backing) -> [UInt8]? {
         switch place.id {
         case Self.ram: ramFile.file.read(count: count, at: place.offset)
@@ -110,12 +114,12 @@ private final class SealedFile: Sendable {
     }
 }
 
-/// Memory that somebody else holds too, mapped once for the guest.
+/// Memory that somebody else holds too, mapped once for guests. `MachineConfiguration.add` gives it to a machine.
 public final class ForeignBacking: Sendable {
     let memory: ForeignMemory
     let reservation: AddressReservation
 
-    /// Maps the memory.
+    /// Maps the memory for guests.
     public init(_ memory: consuming ForeignMemory) throws(HostError) {
         let reservation = try AddressReservation(size: memory.size)
         try reservation.map(memory, from: 0, size: memory.size, at: 0)

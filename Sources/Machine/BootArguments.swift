@@ -1,35 +1,39 @@
 internal import Board
 internal import Images
 
-/// What a multiboot kernel is given beside itself.
+/// The command line and the modules of a multiboot kernel.
 public struct BootArguments: Hashable, Sendable {
-    /// A file in the guest's memory.
+    /// A file that the kernel finds in its memory.
     public struct Module: Hashable, Sendable {
-        /// The string that the kernel finds with it, in UTF-8.
+        /// The string that the kernel finds with the module. The kernel gets it in UTF-8.
         public var string: String
+        /// The contents of the module.
         public var bytes: [UInt8]
 
+        /// Creates a module.
         public init(string: String, bytes: [UInt8]) {
             self.string = string
             self.bytes = bytes
         }
     }
 
-    /// In UTF-8; its first word is the kernel's own name, by custom.
+    /// The command line, whose first word is the kernel's own name by custom. The kernel gets it in UTF-8.
     public var commandLine: String
+    /// The modules, in the order in which the kernel finds them.
     public var modules: [Module]
 
+    /// Creates arguments. Without any the kernel gets an empty command line and no modules.
     public init(commandLine: String = "", modules: [Module] = []) {
         self.commandLine = commandLine
         self.modules = modules
     }
 
-    /// Whether there is anything that only multiboot can pass on.
+    /// Whether there is nothing that only multiboot can pass on.
     var isEmpty: Bool {
         commandLine.isEmpty && modules.isEmpty
     }
 
-    /// The information for a kernel, or nil where the image is none of multiboot.
+    /// Returns the information for a kernel, or nil if the image is no multiboot kernel.
     func info(for image: Image, ram: RAMLayout) throws(MachineError) -> MultibootInfo? {
         guard image.format == .multiboot else {
             guard isEmpty else {
@@ -46,7 +50,7 @@ public struct BootArguments: Hashable, Sendable {
         }
     }
 
-    /// What has to be in memory when the kernel starts.
+    /// Returns what has to be in memory when the kernel starts.
     func bootData(_ info: MultibootInfo) -> [StartState.BootData] {
         var data = [StartState.BootData(address: info.address, bytes: info.bytes, what: "the boot information")]
         for (index, module) in modules.enumerated() {

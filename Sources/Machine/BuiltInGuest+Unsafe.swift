@@ -5,11 +5,13 @@ internal import PCI
 
 /// A guest that comes with Swiftlet: its image and the machine that it needs.
 public struct BuiltInGuest: Sendable {
+    /// The name by which `swiftlet run` knows the guest.
     public let name: String
-    /// What it shows, in a line.
+    /// What the guest shows, in one line.
     public let shows: String
-    /// A multiboot kernel, or a flat image that is loaded at `MachineConfiguration.defaultLoadAddress`.
+    /// The guest's image: a multiboot kernel, or a flat image that is loaded at `MachineConfiguration.defaultLoadAddress`.
     public let image: [UInt8]
+    /// The machine that the guest needs. A program may add to it.
     public let configuration: MachineConfiguration
 
     private static var table: UnsafeBufferPointer<cguests_guest> {
@@ -17,13 +19,13 @@ public struct BuiltInGuest: Sendable {
         unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
     }
 
-    /// All guests, in the order of the list, made anew each time.
+    /// All guests, in the order in which `swiftlet guests` lists them. They are made anew each time.
     public static var all: [BuiltInGuest] {
         // SAFETY: what the table holds is constant too.
         unsafe table.map { unsafe BuiltInGuest($0) }
     }
 
-    /// The guest of this name. The others are not made.
+    /// Returns the guest with a name, or nil if there is none. The others are not made.
     public static func named(_ name: String) -> BuiltInGuest? {
         // SAFETY: as above; names end in a zero byte.
         unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }

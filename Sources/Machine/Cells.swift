@@ -18,15 +18,15 @@ final class DeviceCell: Sendable {
 final class FunctionCell: Sendable {
     let address: FunctionAddress
     let shape: FunctionShape
-    /// The memory of each piece: by memory register in the order of the shape, and by piece. Nil where the piece is trapped.
+    /// The memory of each piece: by memory register in the order of the shape, and by piece. It is nil for a trapped piece.
     let backings: [[Backing?]]
     private let function: Lock<PCIFunction>
-    /// Whether the function has lost what stands behind it: it answers nobody any more.
+    /// Whether the function has lost what stands behind it, so that it answers nobody any more.
     let isLost = Atomic(false)
     private let hasEvents = Atomic(false)
     /// The writes to the function that KVM takes. Only the holder of the machine lock changes it.
     private let events = Lock<[FunctionEvent: CountedEvent]>([:])
-    /// What was counted of writes that KVM takes no longer.
+    /// The counts of writes that KVM takes no longer, until the function hears of them.
     private let rest = Lock<[FunctionEvent: UInt64]>([:])
 
     init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]]) {
@@ -36,8 +36,8 @@ final class FunctionCell: Sendable {
         self.function = Lock(function)
     }
 
-    /// Calls `body` with the function, which knows of all writes that KVM has taken until now. Nil, and nothing is called, where
-    /// the function is lost.
+    /// Calls `body` with the function under its lock. The function has been told of all writes that KVM has taken until now. Returns nil
+    /// and calls nothing if the function is lost.
     func withFunction<Result, Failure: Error>(
         _ body: (inout PCIFunction) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
@@ -50,6 +50,7 @@ final class FunctionCell: Sendable {
         }
     }
 
+    /// Tells the function of the writes that KVM has counted.
     private func collectEvents(into function: inout PCIFunction) {
         for (event, counted) in events.withLock({ $0 }) {
             let count = counted.counter.take()
@@ -60,7 +61,7 @@ final class FunctionCell: Sendable {
         for (event, count) in counts { function.add(count: count, of: event) }
     }
 
-    /// Takes over which writes KVM takes from now on. The caller holds the machine lock.
+    /// Sets the writes that KVM takes from now on. The caller holds the machine lock.
     func setEvents(_ new: [FunctionEvent: CountedEvent]) {
         events.withLock { events in
             for (event, counted) in events where new[event] !== counted {
@@ -72,7 +73,7 @@ final class FunctionCell: Sendable {
         hasEvents.store(true, ordering: .releasing)
     }
 
-    /// The mapping of a mapped piece that is decoded.
+    /// Returns the mapping of a region, or nil if the region is trapped.
     func mapping(of region: DecodedRegion) -> Mapping? {
         Self.mapping(of: region, shape: shape, backings: backings)
     }

@@ -1,7 +1,9 @@
 internal import Host
 
-/// What the guest prints, on its way out. A byte is queued under the lock of the device that took it, so that the order stays;
-/// it is written without that lock, by the vCPU that printed or by one that is writing already.
+/// The bytes that the guest has printed and nobody has written yet.
+///
+/// A byte is queued under the lock of the device that took it, which keeps the order. It is written without that lock, by the vCPU
+/// that printed or by one that is writing already.
 final class ConsoleQueue: Sendable {
     private struct State: Sendable {
         var pending: [UInt8] = []
@@ -11,18 +13,20 @@ final class ConsoleQueue: Sendable {
     private let state = Lock(State())
     private let write: GuestMachine.ConsoleOutput
 
-    /// A reader may be slow, and a guest of several vCPUs must not fill the monitor's memory meanwhile.
+    /// The bytes from which on a vCPU waits for the writer. A reader may be slow, and a guest must not fill the monitor's memory
+    /// meanwhile.
     private static let limit = 1 << 16
 
     init(_ write: @escaping GuestMachine.ConsoleOutput) {
         self.write = write
     }
 
+    /// Adds a byte to the queue.
     func append(_ byte: UInt8) {
         state.withLock { $0.pending.append(byte) }
     }
 
-    /// Writes what is queued, unless another thread does. Where there is too much, waits for that thread.
+    /// Writes what is queued, unless another thread is writing. If too much is queued, waits for that thread.
     func drain(isCancelled: () -> Bool) {
         while true {
             let (bytes, isFull) = state.withLock { state -> ([UInt8]?, Bool) in

@@ -1,12 +1,12 @@
 internal import Devices
 internal import KVM
 
-/// What a vCPU thread does after an exit. A function of the exit alone, so that every exit there is can be tried without a
+/// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a
 /// guest.
 enum ExitAction: Equatable {
     case accessPort(PortAccess, AccessWidth)
     case accessMemory(MemoryAccess)
-    /// Enter the guest again; the machine may have been stopped meanwhile.
+    /// The thread enters the guest again, unless the machine has been stopped meanwhile.
     case resume
     case end(Outcome)
 

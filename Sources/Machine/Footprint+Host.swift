@@ -2,8 +2,8 @@ internal import Host
 public import Memslots
 
 extension Footprint.MMU {
-    /// How this host's KVM translates guest addresses: two-dimensional paging where the module for the processor says that it
-    /// uses it, shadow page tables otherwise.
+    /// The way in which this host's KVM translates guest addresses: two-dimensional paging if the module for the processor says that it
+    /// uses it, otherwise shadow page tables.
     public static var ofHost: Footprint.MMU {
         let parameters = ["/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt"]
         let isTwoDimensional = parameters.contains { path in
@@ -15,9 +15,9 @@ extension Footprint.MMU {
 }
 
 extension Footprint {
-    /// Refuses slots for which the kernel would need more than half of the memory that the host has available.
+    /// Throws if the kernel would need more than half of the memory that the host has available.
     public static func checkHostMemory(for kernelBytes: (MMU) -> UInt64) throws(MachineError) {
-        // Asking the host takes files to be read, and small machines need not ask: shadow paging is the costlier one.
+        // To ask the host takes reading of files. Small machines need not ask: they fit even with shadow paging, which costs more.
         guard kernelBytes(.shadow) > 64 << 20 else { return }
         let needed = kernelBytes(.ofHost)
         let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0

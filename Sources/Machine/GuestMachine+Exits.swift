@@ -6,13 +6,13 @@ internal import Memslots
 internal import PCI
 internal import Synchronization
 
-/// What a vCPU's thread needs for its exits, and no other thread touches.
+/// The state that a vCPU's thread needs for its exits. No other thread uses it.
 struct ExitContext {
     let vcpu: VCPU
     var view: RoutingView
-    /// When the first vCPU first entered the guest.
+    /// The time at which the first vCPU first entered the guest.
     let start: SuspendingClock.Instant
-    /// Whether the guest has printed something that is still to be written.
+    /// Whether this vCPU has printed something that is still to be written.
     var hasPrinted = false
     /// Whether this vCPU ended the run.
     var endedRun = false
@@ -25,7 +25,7 @@ struct ExitContext {
 }
 
 extension GuestMachine {
-    /// Does what an exit asks for.
+    /// Handles an exit: passes the access on, or ends the run. Then writes what was printed and the line of the trace.
     func handle(_ exit: Exit, _ context: inout ExitContext) {
         context.vcpu.exits.count(exit)
         switch ExitAction(for: exit) {
@@ -113,13 +113,13 @@ extension GuestMachine {
         return noteUnclaimed(address, width, written, "memory", context)
     }
 
-    /// Copies the present routing where the vCPU's own is old.
+    /// Copies the present routing into the vCPU's view if the view is old.
     private func refreshView(_ context: inout ExitContext) {
         guard context.view.number != routing.load(ordering: .acquiring) else { return }
         state.withLock { context.view.update(from: $0) }
     }
 
-    /// Counts an access that nobody answers: reads give all ones.
+    /// Counts an access that nobody answers, and returns all ones.
     private func noteUnclaimed(
         _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ kind: String, _ context: ExitContext
     ) -> UInt64 {
@@ -133,8 +133,8 @@ extension GuestMachine {
 
     // MARK: Devices
 
-    /// An access to a device of the board, under its lock. What it prints and the level of its interrupt line keep the order in
-    /// which it was accessed.
+    /// Passes an access on to a device of the board, under its lock. What the device prints and the level of its interrupt line keep
+    /// the order of the accesses.
     private func access(
         _ cell: DeviceCell, at offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
@@ -151,7 +151,7 @@ extension GuestMachine {
         return width.mask(reply.value)
     }
 
-    /// The effects whose order is that of the accesses; the device's lock is held.
+    /// Carries out the effects that have to keep the order of the accesses. The device's lock is held.
     private func applyInOrder(_ effects: DeviceEffects) {
         if let byte = effects.output { console.append(byte) }
         if let line = effects.line, layout.configuration.interruptController == .kernel {
@@ -164,6 +164,7 @@ extension GuestMachine {
         }
     }
 
+    /// Carries out the other effects.
     private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
         if effects.output != nil { context.hasPrinted = true }
         if let status = effects.exitStatus {
@@ -174,7 +175,7 @@ extension GuestMachine {
         if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
     }
 
-    /// Marks the beginning of a phase. The first time counts: a guest may write to the port as often as it likes.
+    /// Marks the beginning of a phase. Only the first time counts, because a guest may write to the port as often as it likes.
     private func mark(_ phase: UInt8, _ context: ExitContext) {
         let edits = edits
         run.withLock { run in
@@ -183,7 +184,7 @@ extension GuestMachine {
         }
     }
 
-    /// Gives the guest's serial port what the user typed; nothing at the end of the input.
+    /// Gives the guest's serial port what the user typed, or no bytes at the end of the input.
     func receive(_ input: [UInt8]) {
         let effects = serial.device.withLock { device in
             let effects = device.receive(input)

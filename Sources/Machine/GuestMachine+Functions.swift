@@ -10,7 +10,7 @@ internal import Synchronization
 // MARK: - Accesses of vCPUs
 
 extension GuestMachine {
-    /// An access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS.
+    /// Handles an access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS.
     func accessConfiguration(
         byPort offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
@@ -23,7 +23,7 @@ extension GuestMachine {
         return accessConfiguration(target, width, written, &context)
     }
 
-    /// An access to a function's configuration space. An absent function reads as all ones and drops writes.
+    /// Handles an access to a function's configuration space. An absent function reads as all ones and drops writes.
     func accessConfiguration(
         _ target: ConfigTarget, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
@@ -42,7 +42,7 @@ extension GuestMachine {
         return 0
     }
 
-    /// An access to a trapped piece of a BAR or to an I/O BAR, under the function's lock.
+    /// Handles an access to a trapped piece of a BAR or to an I/O BAR, under the function's lock.
     func access(
         _ place: RoutingView.Place, _ width: AccessWidth, _ written: UInt64?, _ context: ExitContext
     ) -> UInt64 {
@@ -67,8 +67,8 @@ extension GuestMachine {
         cell.withFunction { $0.read(at: register, width: width) } ?? width.allOnes
     }
 
-    /// Writes configuration space under the function's lock. A change of what is decoded takes the machine's lock as well; where
-    /// it cannot be, it is thrown, and everything is as before.
+    /// Writes configuration space under the function's lock. A change of what is decoded takes the machine lock as well. If it is not
+    /// possible, the reason is thrown, and everything is as before.
     private func writeConfiguration(
         _ value: UInt64, of cell: FunctionCell, at register: UInt64, _ width: AccessWidth
     ) throws(MachineError) {
@@ -82,7 +82,7 @@ extension GuestMachine {
         }
     }
 
-    /// Sends messages, and lets KVM take what the function wants it to take; the function's lock is held.
+    /// Sends messages, and lets KVM take the writes that the function wants it to take. The function's lock is held.
     private func carryOut(_ outcome: AccessOutcome, _ function: PCIFunction) throws(MachineError) {
         if layout.configuration.interruptController == .kernel {
             for message in outcome.messages {
@@ -95,8 +95,8 @@ extension GuestMachine {
         }
     }
 
-    /// Counts a change that could not be. The guest goes on, unless the run is to end or KVM was left with something else than
-    /// before.
+    /// Counts a change that was not possible. The guest goes on, unless the configuration says otherwise or KVM could not be taken
+    /// back to what it held before.
     private func refuse(
         _ error: MachineError, _ function: FunctionAddress, register: UInt64?, value: UInt64, _ context: ExitContext
     ) {
@@ -122,14 +122,17 @@ extension MachineError {
 // MARK: - Accesses of the host
 
 extension GuestMachine {
-    /// Reads a register in configuration space, as the guest would; all ones where there is no function.
+    /// Reads a register in configuration space as the guest would. An absent function reads as all ones.
     public func readConfiguration(of function: FunctionAddress, at register: UInt64, width: AccessWidth) -> UInt64 {
         guard let cell = state.withLock({ $0.functions[function] }) else { return width.allOnes }
         return readConfiguration(of: cell, at: register, width)
     }
 
-    /// Writes a register in configuration space, as the guest would; memory follows what the function decodes then. Where that
-    /// cannot be, it is thrown, and register, memory and events are as before. A write to an absent function is dropped.
+    /// Writes a register in configuration space as the guest would. Memory follows what the function decodes then.
+    ///
+    /// A write to an absent function is dropped.
+    ///
+    /// - Throws: The reason why memory cannot follow. Register, memory and events are then as before.
     public func writeConfiguration(
         _ value: UInt64, of function: FunctionAddress, at register: UInt64, width: AccessWidth
     ) throws(MachineError) {
@@ -137,8 +140,9 @@ extension GuestMachine {
         try writeConfiguration(value, of: cell, at: register, width)
     }
 
-    /// Raises an interrupt vector of a function, by MSI-X where software has enabled that, else by MSI. A vector that is masked
-    /// pends; while both are off it is ignored.
+    /// Raises an interrupt vector of a function, by MSI-X if software has enabled that, otherwise by MSI.
+    ///
+    /// A masked vector pends. If both are off, the vector is ignored.
     public func raise(vector: UInt64, of function: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in
@@ -147,12 +151,12 @@ extension GuestMachine {
         }
     }
 
-    /// The edits of slots so far.
+    /// The number of edits of slots until now, by kind.
     public var edits: EditCounts {
         state.withLock { $0.memory.space.table.edits }
     }
 
-    /// The guest's memory as it is now.
+    /// A description of the guest's memory as it is now.
     public var memory: MemoryDescription {
         state.withLock { state in
             let space = state.memory.space

@@ -3,17 +3,18 @@ public import Memslots
 public import PCI
 internal import Synchronization
 
-/// A machine's memory, from any thread, before and while its guest runs.
+/// Memory of a machine. All methods can be called from any thread, before and while the guest runs.
 extension GuestMachine {
-    /// Host memory for mappings: zero, and not there until it is touched. It lasts as long as the machine.
+    /// Allocates zeroed host memory for mappings. It lasts as long as the machine, and takes memory of the host once it is touched.
     ///
-    /// The machine's configuration says how much there can be beside RAM and extra slots (`spareMemory`).
+    /// - Throws: `MachineError.outOfSpareMemory` if the machine was not made with so much (`MachineConfiguration.spareMemory`).
     public func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         try state.withLock { state throws(MachineError) in try state.memory.installer.store.allocate(size) }
     }
 
-    /// Takes mappings away, by their ranges, and adds others: all of it or nothing. Running vCPUs never see a state in
-    /// between, unless they are not `parked`: that is for measuring what parking saves.
+    /// Takes mappings away, by their ranges, and adds others. If it throws, nothing has changed.
+    ///
+    /// Running vCPUs never see a state in between, unless they are not `parked`, which is there to measure what parking saves.
     public func changeMemory(
         removing: [GuestRange] = [], adding: [Mapping] = [], parked: Bool = true
     ) throws(MachineError) {
@@ -22,8 +23,12 @@ extension GuestMachine {
         }
     }
 
-    /// Adds an observer of memory, which hears of all mappings that are there and of each change from then on. An observer that
-    /// could not take a change back is lost, and with it the function that is its `owner`.
+    /// Adds an observer of memory and tells it of all present mappings. It hears of each change from then on.
+    ///
+    /// - Parameters:
+    ///   - observer: The observer.
+    ///   - owner: The function that ends if the observer is lost because it could not take a change back.
+    /// - Throws: The observer's refusal of a mapping. The observer is then not added.
     public func addObserver(
         _ observer: any MemoryObserver, of owner: FunctionAddress? = nil
     ) throws(MachineError) -> ObserverID {
@@ -42,34 +47,35 @@ extension GuestMachine {
         }
     }
 
-    /// The pages of a range that the guest has written since they were last taken.
+    /// Returns the pages of a range that the guest has written since they were last taken.
     public func takeDirtyPages(in range: GuestRange) throws(MachineError) -> DirtyBitmap {
         try changeState { state throws(MachineError) in
             try state.memory.takeDirtyPages(in: range)
         }
     }
 
-    /// Copies bytes into guest memory; false where a part is not mapped or cannot be written.
+    /// Copies bytes into guest memory. Returns false if a part is not mapped or cannot be written.
     public func write(_ bytes: [UInt8], at address: GuestAddress) -> Bool {
         state.withLock { $0.memory.write(bytes.span, at: address) }
     }
 
-    /// Bytes of guest memory, or nil where a part is not mapped or cannot be read.
+    /// Returns bytes of guest memory, or nil if a part is not mapped or cannot be read.
     public func read(count: Int, at address: GuestAddress) -> [UInt8]? {
         state.withLock { $0.memory.read(count: count, at: address) }
     }
 
-    /// The slots that KVM holds now.
+    /// The slots that KVM holds at present.
     public var slots: MemslotTable {
         state.withLock { $0.memory.space.table }
     }
 
-    /// The mapping that holds an address.
+    /// Returns the mapping that holds an address.
     public func mapping(at address: GuestAddress) -> Mapping? {
         state.withLock { $0.memory.space.mapping(at: address) }
     }
 
-    /// Changes the state under the machine lock, and lets vCPUs know. Where an observer is lost on the way, so is its function.
+    /// Changes the state under the machine lock, and publishes the number of the routing for vCPUs. If an observer is lost on the
+    /// way, its function ends.
     func changeState<Result: Sendable>(
         parked: Bool = true, _ body: (inout MachineState) throws(MachineError) -> Result
     ) throws(MachineError) -> Result {

@@ -4,9 +4,11 @@ internal import Memslots
 internal import Synchronization
 
 extension GuestMachine {
-    /// Runs the guest until it ends, the time is over, or a signal ends it; called once.
+    /// Runs the guest until it ends, the time is over, or a signal or `stop` ends it. Can be called once.
     ///
-    /// `input` is a descriptor from which the guest's serial port is fed, once the guest looks for input.
+    /// - Parameters:
+    ///   - timeout: The time after which the run ends.
+    ///   - input: A descriptor from which the guest's serial port is fed once the guest looks for input.
     public func run(timeout: Duration? = nil, input: Int32? = nil) throws(MachineError) -> RunReport {
         let threads = try startThreads()
         let start = SuspendingClock.now
@@ -46,17 +48,17 @@ extension GuestMachine {
         return threads
     }
 
-    /// How long a vCPU may stay in a device after the end of the run.
+    /// The time that a vCPU may stay in a device after the end of the run.
     private static let patience = Duration.seconds(2)
 
-    /// Calls all vCPUs out for good and waits for their threads. A thread that stays in a device is left behind: the ids of its
-    /// vCPU.
+    /// Calls all vCPUs out for good and waits for their threads. A thread that stays in a device is left behind. Returns the ids of
+    /// the vCPUs that were left behind.
     private func end(_ threads: [HostThread]) -> [UInt32] {
         parking.stop(vcpus)
         var leftBehind: [UInt32] = []
         let deadline = SuspendingClock.now + Self.patience
         for (thread, vcpu) in zip(threads, vcpus) {
-            // A kick that comes just before a thread begins to wait, to write to a full pipe say, is lost.
+            // A kick is lost if it comes just before a thread begins to wait, to write to a full pipe say.
             while !thread.join(within: .milliseconds(20)) {
                 vcpu.interrupt()
                 guard vcpu.isInDevice.load(ordering: .acquiring), SuspendingClock.now > deadline else { continue }
@@ -67,7 +69,7 @@ extension GuestMachine {
         return leftBehind
     }
 
-    /// The main thread's part: time, signals, and input for the guest.
+    /// Waits for the end of the run, and handles time, signals and input for the guest meanwhile.
     private func waitForEnd(until deadline: SuspendingClock.Instant?, input: Int32?) {
         while run.withLock({ $0.outcome == nil }) {
             do throws(HostError) {
@@ -96,14 +98,14 @@ extension GuestMachine {
         events.post()
     }
 
-    /// Ends the run from another thread, as the end of its time would.
+    /// Ends the run as the end of its time would. Can be called from any thread.
     public func stop() {
         end(.timeout)
     }
 
     // MARK: vCPU threads
 
-    /// A vCPU's thread: run, handle, run again.
+    /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
     private func runVCPU(_ vcpu: VCPU) {
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
@@ -135,7 +137,7 @@ extension GuestMachine {
 }
 
 extension GuestMemory {
-    /// The state of a vCPU and the bytes at its instruction pointer; nothing where KVM does not tell.
+    /// Returns the state of a vCPU with the bytes at its instruction pointer, or no element if KVM does not tell.
     fileprivate func describe(
         _ cpu: borrowing VirtualCPU, unemulated: [UInt8]?, lastAccess: String?
     ) -> [VCPUState] {

@@ -9,17 +9,25 @@ internal import Synchronization
 
 /// A machine with its guest in it.
 ///
-/// Each vCPU has a POSIX thread. What an exit leads to is guarded by the device or function that it reaches; `state` is for
-/// changes of what is decoded, and for memory. docs/concurrency.md has all locks and their order.
+///     let guest = BuiltInGuest.named("hello")!
+///     let machine = try GuestMachine(guest.configuration, flat: guest.image) { bytes, _ in
+///         print(String(decoding: bytes, as: UTF8.self), terminator: "")
+///     }
+///     let report = try machine.run(timeout: .seconds(5))
+///
+/// Its methods can be called from any thread, before, during and after the run. Each vCPU has a POSIX thread. Each device and each
+/// function has a lock of its own, and `state` is behind the machine lock, which is for memory and for changes of what is decoded.
+/// docs/concurrency.md has all locks and their order.
 public final class GuestMachine: Sendable {
-    /// Takes what the guest prints; asks after each signal whether the run has been ended meanwhile.
+    /// A function that takes what the guest prints. A function that waits, for a slow reader say, asks `isCancelled` after each
+    /// signal whether the run has been ended meanwhile, and then gives up.
     public typealias ConsoleOutput = @Sendable (_ bytes: [UInt8], _ isCancelled: () -> Bool) -> Void
 
     let owned: OwnedVM
     let state: Lock<MachineState>
-    /// The number of the present routing, for vCPUs to compare with that of their views.
+    /// The number of the present routing. vCPUs compare it with the numbers of their views.
     let routing: Atomic<UInt64>
-    /// What all views have in common.
+    /// The view from which each vCPU makes its own: it has the board's devices, and number 0.
     let view: RoutingView
     let serial: DeviceCell
     let configAddress = Atomic<UInt32>(0)
@@ -27,18 +35,23 @@ public final class GuestMachine: Sendable {
     let vcpus: [VCPU]
     let parking: Parking
     let events: HostEvents
-    /// Whether the guest would take input that is not there yet.
+    /// Whether the guest would take input that has not come yet.
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
     let tracer: Tracer?
     let layout: MachineLayout
-    /// How long it took to take KVM from no slot to those of the start.
+    /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
 
-    /// Makes the machine and loads `image`, whose segments refer to `bytes`.
+    /// Makes the machine and loads an image.
     ///
-    /// `trace` is a descriptor that gets a line for each exit. Where the machine `catchesSignals`, SIGINT and SIGTERM end
-    /// its run instead of the process.
+    /// - Parameters:
+    ///   - configuration: The parts of the machine.
+    ///   - image: The image, whose segments refer to `bytes`.
+    ///   - bytes: The file from which the image was read.
+    ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
+    ///   - catchesSignals: Whether SIGINT and SIGTERM end the machine's run instead of the process.
+    ///   - consoleOutput: Takes what the guest prints.
     public init(
         _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
@@ -81,7 +94,7 @@ public final class GuestMachine: Sendable {
         events = try host(try HostEvents(catchesSignals: catchesSignals))
     }
 
-    /// Makes the machine with a flat image at the usual place.
+    /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.
     public convenience init(
         _ configuration: MachineConfiguration, flat code: [UInt8], catchesSignals: Bool = false,
         consoleOutput: @escaping ConsoleOutput = { _, _ in }
@@ -128,17 +141,18 @@ public final class GuestMachine: Sendable {
     }
 }
 
-/// How a run is going.
+/// The state of a run, which all threads write.
 struct RunState: Sendable {
     var outcome: Outcome?
     var vcpus: [VCPUState] = []
     /// The phases that the guest has begun, with the edits and the time until then.
     var phases: [PhaseMark] = []
     var refusals = Refusals()
-    /// When the first vCPU first entered the guest; nil before.
+    /// The time at which the first vCPU first entered the guest, or nil before.
     private(set) var firstRun: SuspendingClock.Instant?
 
-    /// A vCPU is about to enter the guest for the first time. All of them count time from the first of these moments on.
+    /// Notes that a vCPU is about to enter the guest for the first time. Returns the time from which all vCPUs count, which is the
+    /// first of these moments.
     mutating func begin() -> SuspendingClock.Instant {
         let start = firstRun ?? SuspendingClock.now
         firstRun = start

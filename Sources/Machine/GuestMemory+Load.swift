@@ -2,7 +2,7 @@ internal import Images
 internal import Memslots
 
 extension GuestMemory {
-    /// Lets each page of a range begin with its own guest address.
+    /// Writes its own guest address at the beginning of each page of a range.
     func label(_ range: GuestRange) {
         for page in 0..<range.pages {
             guard let address = range.first.advanced(by: page << Page.shift) else { return }
@@ -30,7 +30,7 @@ extension GuestMemory {
         }
     }
 
-    /// Whether all of a range is mapped, also the part that stays zero.
+    /// Returns whether all of a range is mapped, with the part that no byte of the image is copied to.
     private func isRAM(_ range: GuestRange) -> Bool {
         var next = range.first
         for mapping in space.mappings(in: range) {

@@ -2,7 +2,7 @@ internal import Host
 internal import KVM
 internal import Memslots
 
-/// A guest's memory: how it should look, the slots that make it so, and the host memory behind it.
+/// A guest's memory: the mappings that it should have, the slots that follow from them, and the host memory behind it.
 struct GuestMemory: ~Copyable {
     private(set) var space: AddressSpace
     var installer: KVMSlotInstaller
@@ -13,7 +13,7 @@ struct GuestMemory: ~Copyable {
         space = AddressSpace(limits: limits, policy: policy, placement: placement)
     }
 
-    /// Takes mappings and events away and adds others: all of it or nothing.
+    /// Takes mappings and events away and adds others. If it throws, nothing has changed.
     mutating func change(_ change: MemoryChange) throws(MachineError) {
         for mapping in change.added { try installer.store.check(mapping) }
         do throws(AddressSpaceError) {
@@ -55,7 +55,8 @@ struct GuestMemory: ~Copyable {
         }
     }
 
-    /// Copies bytes into guest memory, read-only mappings included; false, and nothing copied, where a part is not mapped.
+    /// Copies bytes into guest memory, read-only mappings included. Returns false if not all of it can be written. If a part is not
+    /// mapped, nothing is copied.
     func write(_ bytes: Span<UInt8>, at address: GuestAddress) -> Bool {
         guard !bytes.isEmpty else { return true }
         guard let parts = parts(of: UInt64(bytes.count), at: address) else { return false }
@@ -69,7 +70,7 @@ struct GuestMemory: ~Copyable {
         return true
     }
 
-    /// Bytes of guest memory, or nil where a part is not mapped or its backing is gone.
+    /// Returns bytes of guest memory, or nil if a part is not mapped or cannot be read.
     func read(count: Int, at address: GuestAddress) -> [UInt8]? {
         guard count > 0 else { return [] }
         guard let parts = parts(of: UInt64(count), at: address) else { return nil }
@@ -81,7 +82,7 @@ struct GuestMemory: ~Copyable {
         return bytes
     }
 
-    /// The parts of backings behind a piece of guest memory.
+    /// Returns the parts of backings that a range of guest memory shows, or nil if a part of it is not mapped.
     private func parts(of count: UInt64, at address: GuestAddress) -> [(place: Backing, count: Int)]? {
         guard let range = GuestRange(first: address, size: count) else { return nil }
         var parts: [(place: Backing, count: Int)] = []

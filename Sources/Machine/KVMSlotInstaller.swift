@@ -3,17 +3,18 @@ package import KVM
 package import Memslots
 internal import SystemPackage
 
-/// A virtual machine that several borrow: those who change slots, send interrupts and own devices. The machine that made it
-/// owns it.
+/// The virtual machine that a machine owns. The code that changes slots, sends interrupts or owns devices borrows it.
 package final class OwnedVM: Sendable {
+    /// The virtual machine.
     package let vm: VirtualMachine
 
+    /// Takes over a virtual machine.
     package init(_ vm: consuming VirtualMachine) {
         self.vm = vm
     }
 }
 
-/// Writes that KVM takes itself, and the eventfd that counts them.
+/// The eventfd that counts writes that KVM takes itself.
 final class CountedEvent: Sendable {
     let counter: EventCounter
 
@@ -22,10 +23,12 @@ final class CountedEvent: Sendable {
     }
 }
 
-/// Puts slots and events into KVM and pieces into host windows.
+/// The installer that puts slots and events into KVM and pieces into host windows.
 package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     private let owned: OwnedVM
+    /// The host memory behind the slots.
     package var store: BackingStore
+    /// The host windows, of which there are none without coalesced slots.
     package let windows: HostWindows
     /// The vCPUs that have to be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
@@ -54,7 +57,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
         self.parking = parking
     }
 
-    /// For a machine whose vCPUs, if it has any, are outside the guest whenever slots change.
+    /// Creates an installer for a machine whose vCPUs, if it has any, are outside the guest whenever slots change.
     package init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows) {
         self.init(vm: vm, store: store, windows: windows, parking: Parking())
     }

@@ -14,42 +14,47 @@ public enum InterruptController: String, CaseIterable, Sendable {
     case kernel
 }
 
-/// What a machine is made of, before anything is made.
+/// The parts of a machine that is to be made.
 public struct MachineConfiguration: Sendable {
-    /// Bytes of RAM.
+    /// The RAM in bytes: a multiple of the page size.
     public var memory: UInt64
     /// The mode in which the first vCPU starts.
     public var mode: CPUMode
+    /// The number of vCPUs. More than one need an interrupt controller.
     public var vcpus: Int
+    /// The interrupt controllers.
     public var interruptController: InterruptController
     /// Whether there is the timer of a PC (an 8254, on interrupt line 0). It costs 15 ms at the end of a run.
     public var hasTimer = false
-    /// What a multiboot kernel is given.
+    /// The command line and the modules of a multiboot kernel.
     public var boot = BootArguments()
-    /// Memory beside the RAM.
+    /// Pieces of memory beside the RAM.
     public var extraSlots: [ExtraSlot]
-    /// Where apertures lie, and how many PCI buses there are, unless at the usual place.
+    /// The places of the apertures and the number of PCI buses, unless they are the usual ones.
     public var board = AddressMap.Choices()
-    /// PCI functions: what stands behind each.
+    /// The PCI functions, with the model that stands behind each.
     public var functions: [FunctionAddress: any FunctionModel] = [:]
-    /// Devices of one's own at I/O ports, and in memory where nothing is mapped.
+    /// The user's own devices at I/O ports.
     public var portDevices: [AttachedDevice] = []
+    /// The user's own devices in memory where nothing is mapped.
     public var memoryDevices: [AttachedDevice] = []
-    /// Host memory that somebody else holds too, see `add`.
+    /// The host memory that somebody else holds too. `add` adds to it.
     public private(set) var backings: [ForeignBacking] = []
     /// What becomes of the run when a change of what a function decodes is refused.
     public var onRefusal = RefusalPolicy.continue
-    /// Whether they have addresses in the apertures and decode on at boot, as after firmware; else they are as after
-    /// reset, and the guest assigns them.
+    /// Whether PCI functions have addresses in the apertures and decode on when the guest starts, as after firmware. Otherwise they are
+    /// as after reset, and the guest assigns addresses.
     public var assignsAddresses = true
-    /// What becomes of a function's memory while its decode is off.
+    /// What becomes of the mapped memory of a function while its decode is off.
     public var decode = DecodePolicy.strict
-    /// Bytes of host memory that can be allocated and mapped while the machine is there.
+    /// The bytes of host memory that can be allocated and mapped after the machine was made (`GuestMachine.allocate`).
     public var spareMemory: UInt64
+    /// How mappings become slots.
     public var policy: SlotPolicy
-    /// Whether the kernel's own memory for the slots may take more than half of what the host has available.
+    /// Whether the kernel's own memory for the slots may take more than half of the memory that the host has available.
     public var mayExhaustHost = false
 
+    /// Creates the configuration of a machine without PCI functions. What is not given has the values of a small guest in long mode.
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,
         interruptController: InterruptController = .none, extraSlots: [ExtraSlot] = [], spareMemory: UInt64 = 0,
@@ -64,43 +69,48 @@ public struct MachineConfiguration: Sendable {
         self.policy = policy
     }
 
-    /// Takes over a layout: its functions, and where it wants the apertures unless that has been chosen.
+    /// Adds the functions of a layout, and takes over the layout's places of apertures and its buses unless these have been chosen.
     public mutating func add(_ layout: Layout) {
         for function in layout.functions { functions[function.address] = DescribedFunction(function.description) }
         board = board.filled(from: layout.choices)
     }
 
-    /// Adds host memory that somebody else holds too; functions and mappings may show any part of it.
+    /// Adds host memory that somebody else holds too. Functions and mappings may show any part of it.
     ///
-    /// - Returns: the backing's beginning.
+    /// - Returns: The beginning of the backing.
     public mutating func add(_ backing: ForeignBacking) -> Backing {
         backings.append(backing)
         return Backing(id: BackingStore.machine + backings.count, offset: 0)
     }
 
-    /// Where flat images are loaded unless told otherwise.
+    /// The address at which flat images are loaded unless told otherwise.
     public static let defaultLoadAddress = GuestAddress(BootMemory.flatImage)
 }
 
 /// A piece of memory beside the RAM; each of its pages begins with its guest address as a 64-bit number.
 public struct ExtraSlot: Hashable, Sendable {
+    /// The addresses of the piece.
     public var range: GuestRange
+    /// What the guest may do with the piece.
     public var access: Access
 
+    /// Creates a piece of memory beside the RAM.
     public init(range: GuestRange, access: Access) {
         self.range = range
         self.access = access
     }
 }
 
-/// A device of one's own and its place.
+/// A user's own device and its place.
 public struct AttachedDevice: Sendable {
+    /// The device.
     public var device: any Device
-    /// The first port, or the first guest-physical address.
+    /// The first port or the first guest-physical address.
     public var first: UInt64
-    /// The number of ports, or of bytes.
+    /// The number of ports or of bytes.
     public var size: UInt64
 
+    /// Creates a device with its place.
     public init(_ device: any Device, at first: UInt64, size: UInt64) {
         self.device = device
         self.first = first
@@ -109,7 +119,7 @@ public struct AttachedDevice: Sendable {
 }
 
 extension MachineConfiguration {
-    /// Checks what can be told without asking KVM.
+    /// Throws the first reason that can be told without asking KVM why there can be no such machine.
     func validate() throws(MachineError) {
         guard memory > 0, memory % Page.size == 0 else { throw .configuration(.memory(memory)) }
         guard vcpus > 0 else { throw .configuration(.vcpus(vcpus)) }
@@ -121,7 +131,7 @@ extension MachineConfiguration {
         }
     }
 
-    /// Checks what the host's KVM and processors allow.
+    /// Throws the first reason why the host's KVM or its processors do not allow such a machine.
     func validate(on system: borrowing KVMSystem, physicalAddressBits bits: Int) throws(MachineError) {
         let most = system.capability(.maximumVCPUs)
         guard vcpus <= most else { throw .configuration(.tooManyVCPUs(vcpus, most: most)) }

@@ -6,59 +6,77 @@ public import KVM
 public import Memslots
 public import PCI
 
-/// Why a machine could not be made or run. The text says what was asked and which rule or limit it met.
+/// The reason why a machine could not be made or run. The text says what was asked and which rule or limit it met.
 public enum MachineError: Error {
-    /// What was asked cannot be, whatever the host.
+    /// No machine can be what was asked for, or not on this host.
     case configuration(ConfigurationError)
-    /// An experiment cannot be done as it was asked for; the text says why.
+    /// An experiment cannot be done as it was asked for. The text says why.
     case experiment(String)
+    /// The file is no image that can be started.
     case image(ImageError)
     /// The image does not fit into the machine.
     case imagePlacement(ImagePlacementError)
     /// KVM cannot be reached.
     case noKVM(KVMError)
+    /// KVM refused a request.
     case kvm(KVMError)
+    /// The rest of the host refused a request.
     case host(HostError)
+    /// A change of guest memory is not possible.
     case memory(AddressSpaceError)
+    /// Apertures or buses cannot be what was chosen.
     case board(AddressMapError)
+    /// A device cannot have the place that it was given.
     case bus(BusError)
+    /// There can be no function with this description.
     case description(FunctionAddress, DescriptionError)
+    /// The apertures have no room for all functions.
     case assignment(AssignmentError)
-    /// A mapping shows more than its backing has, in bytes.
+    /// A mapping shows more than its backing has. The size is that of the backing in bytes.
     case backingEnds(Mapping, size: UInt64)
-    /// More memory was asked for than the machine was made with, in bytes.
+    /// More spare memory was asked for than is left. Both are in bytes.
     case outOfSpareMemory(asked: UInt64, left: UInt64)
-    /// The slots would take more than half of the memory that the host has available, in bytes.
+    /// The kernel would need more than half of the memory that the host has available for the slots. Both are in bytes.
     case hostMemory(needed: UInt64, available: UInt64)
-    /// The function is lost: what stood behind it is gone.
+    /// The function is lost, because what stood behind it is gone.
     case functionLost(FunctionAddress)
 }
 
-/// What no machine can be made of.
+/// A part of a configuration of which no machine can be made, or none on this host.
 public enum ConfigurationError: Error, Hashable, Sendable {
+    /// RAM that is nothing, or no multiple of the page size.
     case memory(UInt64)
+    /// Fewer vCPUs than one.
     case vcpus(Int)
+    /// More vCPUs than KVM runs in a machine here.
     case tooManyVCPUs(Int, most: Int)
+    /// Several vCPUs that nobody could start.
     case vcpusWithoutInterruptController(Int)
+    /// A timer whose interrupt goes nowhere.
     case timerWithoutInterruptController
+    /// RAM that passes the last address of the processor.
     case memoryBeyond(UInt64, addressBits: Int)
+    /// Memory beside the RAM that passes the last address of the processor.
     case extraSlotBeyond(GuestRange, addressBits: Int)
-    /// More than 2^64 bytes in all.
+    /// RAM and BARs of more than 2^64 bytes in all.
     case sum
-    /// Page tables in low memory do not reach the end of the RAM.
+    /// RAM whose end page tables in low memory do not reach.
     case pageTables(end: UInt64, most: UInt64)
     /// A command line or modules for a guest that is no multiboot kernel.
     case bootArguments
-    /// RAM in which what the guest finds at its start does not fit.
+    /// RAM that is too small for what the guest finds at its start.
     case tooLittleMemory(what: String, address: GuestAddress)
 }
 
-/// Where an image cannot lie.
+/// The reason why an image cannot be loaded or started where it is to be.
 public enum ImagePlacementError: Error, Hashable, Sendable {
+    /// An entry that real mode cannot start at.
     case entryInRealMode(GuestAddress)
+    /// An entry that protected mode cannot reach.
     case entryInProtectedMode(GuestAddress)
     /// The image lies over something that the guest finds at its start.
     case overBootData(GuestRange, what: String, address: GuestAddress)
+    /// The image needs memory where there is none.
     case outsideRAM(GuestRange)
 }
 
@@ -109,7 +127,8 @@ extension ConfigurationError: CustomStringConvertible {
         case .sum: "more than 2^64 bytes of memory in RAM and BARs"
         case .pageTables(let end, let most):
             "guest memory that ends at \(hexadecimal(end)): page tables in low memory map at most \(most)G"
-        case .bootArguments: "a command line or modules for a guest that is no multiboot kernel: nobody would tell it of them"
+        case .bootArguments:
+            "a command line or modules for a guest that is no multiboot kernel: nobody would tell it of them"
         case .tooLittleMemory(let what, let address): "the memory is too small to hold \(what) at \(address)"
         }
     }
@@ -129,17 +148,18 @@ extension ImagePlacementError: CustomStringConvertible {
 
 // MARK: - Wrapping what the layers below throw
 
-/// The result of a call whose refusal by KVM becomes a machine error; likewise the functions below.
+/// Returns the result of a call, and throws a refusal by KVM as a machine error.
 package func kvm<Result: ~Copyable>(_ call: @autoclosure () throws(KVMError) -> Result) throws(MachineError) -> Result {
     do { return try call() } catch { throw .kvm(error) }
 }
 
+/// Returns the result of a call, and throws a refusal by the host as a machine error.
 package func host<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -> Result) throws(MachineError) -> Result
 {
     do { return try call() } catch { throw .host(error) }
 }
 
-/// Opening `/dev/kvm` is a case of its own, for the user can do something about it.
+/// Opens KVM. A failure is a case of its own, because the user can do something about it.
 package func reachable(_ call: @autoclosure () throws(KVMError) -> KVMSystem) throws(MachineError) -> KVMSystem {
     do { return try call() } catch { throw .noKVM(error) }
 }

@@ -5,13 +5,13 @@ internal import PCI
 
 /// The functions of a machine while it is made.
 struct FunctionsAtBoot {
-    /// A memory register with its memory still to be found.
+    /// A memory register whose memory is still to be allocated.
     struct Register {
         let function: Int
         let register: Int
         let size: UInt64
         let address: UInt64
-        /// Whether some of its pieces show memory of the machine's own.
+        /// Whether some of its mapped pieces show memory of the machine's own.
         let needsMemory: Bool
     }
 
@@ -49,7 +49,7 @@ struct FunctionsAtBoot {
 }
 
 extension MachineLayout {
-    /// The functions, with addresses in the apertures and their decode on, or as after reset.
+    /// Makes the functions, with addresses in the apertures and decode on, or as after reset.
     func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
         var boot = FunctionsAtBoot(
             decoded: DecodedMemory(
@@ -71,7 +71,7 @@ extension MachineLayout {
             let descriptions = Dictionary(
                 uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
             var index = 0
-            // Both come by address.
+            // Functions and assignments are both in address order.
             for assignment in try AddressAssigner(board.apertures).assign(descriptions) {
                 while boot.functions[index].address != assignment.owner.function { index += 1 }
                 boot.functions[index].place(assignment)
@@ -82,7 +82,7 @@ extension MachineLayout {
         return boot
     }
 
-    /// What a model shares with others of its kind, of which machines have few.
+    /// Returns the shape of a model. Models with equal descriptions share one, and a machine has few kinds of them.
     private static func shape(
         of model: any FunctionModel, at address: FunctionAddress, among kinds: inout [FunctionShape]
     ) throws(MachineError) -> FunctionShape {
@@ -98,7 +98,7 @@ extension MachineLayout {
         }
     }
 
-    /// A device is multifunction when it has any function but 0 (PCI 3.0, 6.2.1).
+    /// Marks the functions of devices that have other functions than 0 as multifunction (PCI 3.0, 6.2.1).
     private func setMultifunction(_ functions: inout [PCIFunction]) {
         let devices = Set(functions.filter { $0.address.function != 0 }.map { $0.address.requesterID >> 3 })
         for index in functions.indices where devices.contains(functions[index].address.requesterID >> 3) {
@@ -106,7 +106,7 @@ extension MachineLayout {
         }
     }
 
-    /// The host memory of the machine, and of all backings that it was given.
+    /// Makes the host memory of the machine, and adds all backings that it was given.
     func makeStore(for functions: FunctionsAtBoot) throws(MachineError) -> BackingStore {
         let parts =
             [configuration.spareMemory] + configuration.extraSlots.map(\.range.size)
@@ -122,7 +122,7 @@ extension MachineLayout {
         return store
     }
 
-    /// Maps the RAM, the extra slots and what PCI functions decode, in one transaction; how long that took.
+    /// Maps the RAM, the extra slots and what PCI functions decode, in one transaction. Returns the time that it took.
     func populate(
         _ memory: inout GuestMemory, _ functions: inout FunctionsAtBoot
     ) throws(MachineError) -> Duration {
@@ -133,7 +133,7 @@ extension MachineLayout {
         }
         try allocate(in: &memory.installer.store, for: &functions)
         for (index, function) in functions.functions.enumerated() {
-            // Assigned addresses do not overlap, so that what appears is the function's own.
+            // Assigned addresses do not overlap, so the regions that are shown now are the function's own.
             for region in functions.decoded.update(function).added where region.owner.function == function.address {
                 let mapping = FunctionCell.mapping(
                     of: region, shape: functions.shapes[index], backings: functions.backings[index])
@@ -141,7 +141,7 @@ extension MachineLayout {
             }
         }
         if !configuration.mayExhaustHost {
-            // What the guest is to assign counts too.
+            // BARs that the guest is still to assign count too.
             let later = configuration.assignsAddresses ? [] : functions.registers.filter(\.needsMemory).map(\.size)
             try Footprint.checkHostMemory { mmu in
                 (mappings.map(\.range.size) + later).reduce(0) {
@@ -173,7 +173,7 @@ extension MachineLayout {
         try checkBackings(of: boot, in: store)
     }
 
-    /// Throws where a model gives memory that does not hold all of a piece.
+    /// Throws if a model gives a piece memory that does not hold all of it.
     private func checkBackings(of boot: FunctionsAtBoot, in store: borrowing BackingStore) throws(MachineError) {
         guard !configuration.backings.isEmpty else { return }
         for (number, function) in boot.functions.enumerated() {
@@ -190,6 +190,6 @@ extension MachineLayout {
         }
     }
 
-    /// What software knows a ROM by (PCI 3.0, 6.3.1.1).
+    /// The bytes by which software recognises a ROM (PCI 3.0, 6.3.1.1).
     private static let romSignature: [UInt8] = [0x55, 0xaa]
 }

@@ -6,7 +6,7 @@ internal import Layouts
 internal import Memslots
 internal import PCI
 
-/// What a machine is made of, at the addresses that its configuration and the host's processors give it.
+/// The parts of a machine at the addresses that its configuration and the host's processors give them.
 struct MachineLayout {
     let configuration: MachineConfiguration
     let board: AddressMap
@@ -24,7 +24,7 @@ struct MachineLayout {
 
     var hasFunctions: Bool { !configuration.functions.isEmpty }
 
-    /// The state in which the first vCPU starts.
+    /// Makes the state in which the first vCPU starts.
     func makeStartState(for image: Image, hasGigabytePages: Bool) throws(MachineError) -> StartState {
         if let info = try configuration.boot.info(for: image, ram: board.ram) {
             return StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
@@ -34,23 +34,23 @@ struct MachineLayout {
             hasGigabytePages: hasGigabytePages)
     }
 
-    /// Reserved host address space that mirrors the apertures, where neighbours share slots.
+    /// Reserves host address space that mirrors the apertures, if neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
         let apertures = [board.apertures.low] + (board.apertures.high.map { [Self.mirrored($0)] } ?? [])
         return try host(try HostWindows(configuration.policy == .coalesced ? apertures : []))
     }
 
-    /// The part of the high aperture that has a window: all of it. What lies outside has slots of its own.
+    /// Returns the part of the high aperture that has a window: all of it. Mappings outside of windows have slots of their own.
     private static func mirrored(_ aperture: GuestRange) -> GuestRange {
         #if THREAD_SANITIZER
-            // It leaves a process six TiB of address space.
+            // ThreadSanitizer leaves a process six TiB of address space.
             return GuestRange(first: aperture.first, size: min(aperture.size, 512 << 30)) ?? aperture
         #else
             return aperture
         #endif
     }
 
-    /// The board's devices, as every vCPU finds them.
+    /// Makes the view from which each vCPU makes its own, with the devices of the board and of the user.
     func makeView(serial: DeviceCell) throws(MachineError) -> RoutingView {
         let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
         let registers = ScratchMemory(size: 4, marksPhases: true)
@@ -83,7 +83,7 @@ struct MachineLayout {
         return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil)
     }
 
-    /// Throws where a device lies over configuration space, which is on no bus.
+    /// Throws if a device lies over configuration space, which is on no bus.
     private func check(
         _ attached: AttachedDevice, in bus: String, against configuration: ClosedRange<UInt64>
     ) throws(BusError) {
@@ -92,7 +92,7 @@ struct MachineLayout {
         throw .overlaps(bus: bus, range: range, taken: configuration)
     }
 
-    /// What a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.
+    /// Returns what a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.
     func parameters(mappedEnd: UInt64) -> [StartState.BootData] {
         guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
         // The upper halves of the apertures: there functions can be moved without meeting where they were.

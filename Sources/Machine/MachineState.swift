@@ -6,19 +6,19 @@ internal import Memslots
 internal import PCI
 internal import Synchronization
 
-/// What the machine lock guards: what functions decode, which mappings and events follow from that, and the slots. No exit
-/// needs it but one that changes what is decoded.
+/// The state that the machine lock guards: what functions decode, which mappings and events follow from that, and the slots. An
+/// exit needs it only if it changes what is decoded, or if the vCPU's view is old.
 struct MachineState: ~Copyable {
     var memory: GuestMemory
     private(set) var decoded: DecodedMemory
     private(set) var ports = DecodedPorts()
     private(set) var functions: [FunctionAddress: FunctionCell]
-    /// The writes that functions want KVM to take, and those that it takes.
+    /// The writes that functions want KVM to take, and below the writes that it takes.
     private var wantedEvents: [FunctionAddress: [FunctionEvent]] = [:]
     private var takenEvents: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
-    /// Whose end is the end of a function.
+    /// The observers that functions own: if one is lost, its function ends.
     private var observers: [ObserverID: FunctionAddress] = [:]
-    /// Counts the changes of what vCPUs have to know.
+    /// The number of the present routing, which counts the changes of what views are copies of.
     private(set) var routing: UInt64 = 1
 
     init(memory: consuming GuestMemory, decoded: DecodedMemory, functions: [FunctionAddress: FunctionCell]) {
@@ -42,7 +42,7 @@ struct MachineState: ~Copyable {
 // MARK: - Changes of what functions decode
 
 extension MachineState {
-    /// Lets memory, ports and events follow a change that a function proposes; where one of them cannot, all stay as they are.
+    /// Lets memory, ports and events follow a change that a function proposes. If one of them cannot follow, all stay as they are.
     mutating func follow(_ proposal: DecodeProposal) throws(MachineError) {
         // It may have been lost while its access waited for the machine lock.
         let address = proposal.function.address
@@ -59,7 +59,7 @@ extension MachineState {
         }
     }
 
-    /// Lets events follow what a function wants KVM to take; where KVM refuses, nothing changes.
+    /// Lets KVM take the writes that a function wants it to take. If KVM refuses, nothing changes.
     mutating func setEvents(_ events: [FunctionEvent], of address: FunctionAddress) throws(MachineError) {
         guard !isLost(address) else { throw .functionLost(address) }
         let before = wantedEvents[address]
@@ -76,7 +76,7 @@ extension MachineState {
         functions[address]?.isLost.load(ordering: .acquiring) ?? false
     }
 
-    /// Takes mappings and events from what they are to what functions decode now.
+    /// Changes mappings and events to those that follow from what functions decode now, in one transaction.
     private mutating func follow(_ decodedChange: DecodedMemory.Change?) throws(MachineError) {
         var change = MemoryChange()
         if let decodedChange {
@@ -101,7 +101,7 @@ extension MachineState {
         targets.isEmpty ? [] : Set(targets.values.flatMap(\.values))
     }
 
-    /// Where the writes that functions want KVM to take arrive now. A write counts only where the function would answer itself.
+    /// The addresses and ports at which KVM is to take writes now. A write is among them only if the function itself would answer it.
     private var eventTargets: [FunctionAddress: [FunctionEvent: IOEvent]] {
         var targets: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
         for (address, events) in wantedEvents {
@@ -135,7 +135,7 @@ extension MachineState {
 // MARK: - Observers
 
 extension MachineState {
-    /// Adds an observer of memory; with `owner`, the function that ends with it.
+    /// Adds an observer of memory. If it is lost, the function that is its `owner` ends.
     mutating func addObserver(
         _ observer: any MemoryObserver, of owner: FunctionAddress?
     ) throws(MachineError) -> ObserverID {
@@ -155,8 +155,8 @@ extension MachineState {
         observers[id] = nil
     }
 
-    /// Ends the functions whose observers could not take back what they had applied: they answer nobody any more, and what they
-    /// decoded goes. Observers that are lost on the way end theirs as well.
+    /// Ends the functions whose observers could not take back what they had applied. Such a function answers nobody any more, and
+    /// the regions that it decoded go. If more observers are lost on the way, their functions end as well.
     mutating func endFunctions(of lost: [ObserverID]) throws(MachineError) {
         var lost = lost
         var failure: MachineError?

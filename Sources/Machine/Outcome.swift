@@ -1,21 +1,21 @@
 public import Memslots
 
-/// How a run ended.
+/// The way in which a run ended.
 public enum Outcome: Equatable, Sendable {
     /// The guest wrote this to the exit port.
     case exited(UInt32)
-    /// HLT without an interrupt controller.
+    /// The guest executed HLT and has no interrupt controller.
     case halted
-    /// A triple fault.
+    /// The guest met a triple fault.
     case shutdown
-    /// KVM or the processor could not go on; the text says why.
+    /// KVM or the processor could not go on, or a refusal ended the run. The text says why.
     case internalError(String)
-    /// The time was over.
+    /// The time was over, or the run was stopped.
     case timeout
-    /// The user's signal, by number.
+    /// The user ended the run by a signal, which is given by number.
     case interrupted(Int32)
 
-    /// The name in reports.
+    /// The name of the outcome in reports.
     public var name: String {
         switch self {
         case .exited: "exited"
@@ -48,7 +48,7 @@ public enum Outcome: Equatable, Sendable {
         }
     }
 
-    /// Whether the guest did what nobody can go on from.
+    /// Whether the guest cannot go on after this.
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError: true
@@ -70,12 +70,17 @@ extension Outcome: CustomStringConvertible {
     }
 }
 
-/// How often and why vCPUs came back from KVM_RUN.
+/// The exits of all vCPUs by kind.
 public struct ExitCounts: Codable, Equatable, Sendable {
+    /// Accesses to ports.
     public var pio = 0
+    /// Accesses to memory that is not mapped, and writes to memory that is read-only.
     public var mmio = 0
+    /// Executions of HLT without an interrupt controller.
     public var hlt = 0
+    /// Exits because the guest can take interrupts.
     public var irqWindow = 0
+    /// All other exits, with those by signals.
     public var other = 0
 }
 
@@ -83,31 +88,37 @@ public struct ExitCounts: Codable, Equatable, Sendable {
 public struct PhaseMark: Hashable, Sendable {
     /// The number that the guest gave it.
     public let phase: UInt8
-    /// Edits of slots until then.
+    /// The edits of slots until the phase began.
     public let edits: EditCounts
-    /// Since the first vCPU first entered KVM_RUN.
+    /// The time since the first vCPU first entered KVM_RUN.
     public let time: Duration
 }
 
-/// What a run was like.
+/// The report of a run.
 public struct RunReport: Sendable {
+    /// The way in which the run ended.
     public let outcome: Outcome
+    /// The exits of all vCPUs by kind.
     public let exits: ExitCounts
-    /// Reads and writes that no device answered.
+    /// The number of reads and writes that no device and no function answered.
     public let unclaimedAccesses: UInt64
+    /// The number of slots that KVM held at the end.
     public let slotCount: Int
+    /// The number of slots for which the table had room.
     public let slotCapacity: Int
+    /// The number of slots that KVM allows.
     public let slotLimit: Int
-    /// The changes that could not be.
+    /// The changes of what functions decode that were not possible.
     public let refusals: Refusals
-    /// The vCPUs whose threads did not come back from a device within the limit, by their APIC ids.
+    /// The vCPUs that were left behind, because a device kept their threads after the end of the run. They are named by their APIC
+    /// ids.
     public let leftBehind: [UInt32]
     /// The phases that the guest has begun.
     public let phases: [PhaseMark]
-    /// When the first vCPU first entered KVM_RUN.
+    /// The time at which the first vCPU first entered KVM_RUN.
     public let firstRun: SuspendingClock.Instant
-    /// From there to the end.
+    /// The time from there to the end of the run.
     public let duration: Duration
-    /// The state of the vCPUs, where the guest did not end by its own will: the one that ended the run first.
+    /// The states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
     public let vcpus: [VCPUState]
 }

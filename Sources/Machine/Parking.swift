@@ -2,14 +2,14 @@ internal import Host
 internal import KVM
 internal import Synchronization
 
-/// A vCPU, what other threads need in order to call it out of the guest, and what its thread counts.
+/// A vCPU, together with what other threads need in order to call it out of the guest, and with the counts of its exits.
 ///
 /// Only its own thread writes to it on the way of an exit. The padding keeps it apart from what lies behind it in memory.
 final class VCPU: Sendable {
     let cpu: VirtualCPU
     /// Whether its thread is in KVM_RUN, or about to enter it.
     let isInGuest = Atomic(false)
-    /// The kernel's number of its thread, 0 before it runs.
+    /// The kernel's number of its thread, or 0 before it runs.
     let threadID = Atomic<Int32>(0)
     /// Whether its thread is in a device or function, which may keep it.
     let isInDevice = Atomic(false)
@@ -20,14 +20,14 @@ final class VCPU: Sendable {
         self.cpu = cpu
     }
 
-    /// Makes the vCPU leave the guest, or not enter it, until immediate_exit is taken back.
+    /// Makes the vCPU leave the guest, or not enter it, until immediate_exit is cleared.
     func interrupt() {
         cpu.setImmediateExit(true)
         HostThread.kick(id: threadID.load(ordering: .acquiring))
     }
 }
 
-/// The exits of one vCPU by their kind. Its thread counts; others may read at any time.
+/// The counts of one vCPU's exits by kind. Only its thread writes them. Other threads may read them at any time.
 struct ExitCounters: ~Copyable, Sendable {
     private let pio = Atomic(0)
     private let mmio = Atomic(0)
@@ -50,12 +50,12 @@ struct ExitCounters: ~Copyable, Sendable {
         Self.increase(unclaimed)
     }
 
-    /// One thread writes, so that a load and a store do.
+    /// Increases a counter. One thread writes, so a load and a store do.
     private static func increase(_ counter: borrowing Atomic<Int>) {
         counter.store(counter.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     }
 
-    /// Adds the counts so far.
+    /// Adds the counts until now to sums.
     func add(to counts: inout ExitCounts, unclaimed sum: inout UInt64) {
         counts.pio += pio.load(ordering: .relaxed)
         counts.mmio += mmio.load(ordering: .relaxed)
@@ -68,15 +68,15 @@ struct ExitCounters: ~Copyable, Sendable {
 
 /// Holds the vCPUs of a machine outside KVM_RUN.
 ///
-/// A slot change waits for every vCPU that is in the guest, for milliseconds each; so whoever changes slots calls all of
-/// them out once. The caller holds the machine lock. A vCPU outside KVM_RUN is parked already, whether it handles an exit
-/// or waits for the lock: it looks here before it enters again, and then waits for the lock.
+/// A slot change waits for every vCPU that is in the guest, for milliseconds each. So the thread that changes slots calls all of
+/// them out once. It holds the machine lock. A vCPU outside KVM_RUN is parked already, whatever it does there: it calls `enter`
+/// before it enters again, and then waits for the lock. docs/concurrency.md says why no vCPU is missed.
 final class Parking: Sendable {
     private let isRequested = Atomic(false)
     private let isStopped = Atomic(false)
     private let left = Semaphore()
 
-    /// Returns once no vCPU is in the guest; none enters it until `resume`.
+    /// Waits until no vCPU is in the guest. None enters it until `resume`.
     func park(_ vcpus: [VCPU]) {
         isRequested.store(true, ordering: .sequentiallyConsistent)
         for vcpu in vcpus where vcpu.isInGuest.load(ordering: .sequentiallyConsistent) {
@@ -89,6 +89,7 @@ final class Parking: Sendable {
         }
     }
 
+    /// Lets the vCPUs enter the guest again, unless the run has been ended.
     func resume(_ vcpus: [VCPU]) {
         for vcpu in vcpus {
             vcpu.cpu.setImmediateExit(false)
@@ -100,7 +101,7 @@ final class Parking: Sendable {
         }
     }
 
-    /// Lets no vCPU enter the guest any more; those that are in it stay there until `stop`.
+    /// Lets no vCPU enter the guest any more. Those that are in it stay there until `stop`.
     func requestStop() {
         isStopped.store(true, ordering: .sequentiallyConsistent)
     }
@@ -113,18 +114,20 @@ final class Parking: Sendable {
         }
     }
 
+    /// Whether the run has been ended.
     var hasStopped: Bool {
         isStopped.load(ordering: .sequentiallyConsistent)
     }
 
-    /// What a vCPU thread asks before it enters the guest.
+    /// The answer to a vCPU's thread that wants to enter the guest.
     enum Permission {
         case enter
-        /// Wait for the machine lock, then ask again.
+        /// The thread waits for the machine lock and asks again.
         case wait
         case stop
     }
 
+    /// Asks for permission to enter the guest. A vCPU that gets it counts as in the guest until `leave`.
     func enter(_ vcpu: VCPU) -> Permission {
         vcpu.isInGuest.store(true, ordering: .sequentiallyConsistent)
         if isStopped.load(ordering: .sequentiallyConsistent) {
@@ -138,7 +141,7 @@ final class Parking: Sendable {
         return .enter
     }
 
-    /// What a vCPU thread says after it has left the guest.
+    /// Says that a vCPU has left the guest.
     func leave(_ vcpu: VCPU) {
         vcpu.isInGuest.store(false, ordering: .sequentiallyConsistent)
         if isRequested.load(ordering: .sequentiallyConsistent) {

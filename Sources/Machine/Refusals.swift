@@ -1,16 +1,18 @@
 internal import Memslots
 public import PCI
 
-/// A change of what a function decodes, or of the writes that KVM takes for it, that could not be: everything is as before.
+/// A change of what a function decodes, or of the writes that KVM takes for it, that was not possible. Everything is as before.
 public struct Refusal: Hashable, Sendable {
+    /// The function that was to change.
     public let function: FunctionAddress
-    /// The register in configuration space that keeps its old value; nil where the change came from the function itself.
+    /// The register in configuration space that keeps its old value, or nil if the write was to a trapped place of the function.
     public let register: UInt64?
-    /// What was written.
+    /// The value that was written.
     public let value: UInt64
-    /// The rule or the limit that was met, by its name: `tooManySlots`, `overlap`, `kernel`, `observer`, or a rule of slots.
+    /// The name of the rule or limit that was met: `tooManySlots`, `overlap`, `kernel`, `observer`, `backing`, or that of a
+    /// `SlotRule`, for example.
     public let rule: String
-    /// The error in words.
+    /// The reason in words.
     public let reason: String
 }
 
@@ -21,12 +23,14 @@ extension Refusal: CustomStringConvertible {
     }
 }
 
-/// The refusals of a run: how many there were, and the first of them.
+/// The refusals of a run: their number, and the first of them.
 public struct Refusals: Hashable, Sendable {
+    /// The number of refusals.
     public private(set) var count = 0
+    /// The first refusals.
     public private(set) var list: [Refusal] = []
 
-    /// A guest may try again for ever.
+    /// The length of the list at most, because a guest may try again for ever.
     private static let most = 64
 
     mutating func append(_ refusal: Refusal) {
@@ -35,7 +39,7 @@ public struct Refusals: Hashable, Sendable {
     }
 }
 
-/// What becomes of a run when a change is refused.
+/// What becomes of a run when a change of what a function decodes is refused.
 public enum RefusalPolicy: String, CaseIterable, Sendable {
     /// The register keeps its old value, and the guest goes on.
     case `continue`

@@ -3,8 +3,8 @@ internal import Devices
 internal import Memslots
 internal import PCI
 
-/// Where accesses go, as one vCPU knows it. It is a copy in memory of the vCPU's own: nothing of it is shared on the way of an
-/// exit. A number says how new it is; see docs/concurrency.md.
+/// A vCPU's own copy of where devices and functions are found. It lies in memory that no other vCPU uses on the way of an exit. Its
+/// number says whether it is still the present one. docs/concurrency.md has more.
 struct RoutingView: Sendable {
     /// The devices of the board, which do not change.
     struct Devices: Sendable {
@@ -15,11 +15,13 @@ struct RoutingView: Sendable {
             bus = Bus(name: name)
         }
 
+        /// Attaches a device to the bus.
         mutating func attach(_ cell: DeviceCell, at first: UInt64, size: UInt64) throws(BusError) {
             _ = try bus.attach(at: first, size: size)
             cells.append(cell)
         }
 
+        /// Returns a copy that shares no memory with the original, but for the devices themselves.
         func copied() -> Devices {
             var copy = self
             copy.bus = bus.copied()
@@ -40,7 +42,7 @@ struct RoutingView: Sendable {
         let last: UInt64
         let function: FunctionCell
         let register: BaseAddressRegister
-        /// Where the region begins in its BAR.
+        /// The beginning of the region in its BAR, in bytes.
         let offset: UInt64
 
         func place(at address: UInt64) -> Place {
@@ -50,13 +52,14 @@ struct RoutingView: Sendable {
 
     var ports: Devices
     var memory: Devices
-    /// Nil on a machine without functions.
+    /// The addresses of configuration space, or nil on a machine without functions.
     let ecam: GuestRange?
+    /// The number of the routing from which the view was copied, or 0 if it was never copied.
     private(set) var number: UInt64 = 0
     private(set) var functions: [FunctionAddress: FunctionCell] = [:]
-    /// Trapped pieces of BARs, by address, disjoint.
+    /// The trapped pieces of BARs that are shown, by address.
     private var trapped: [Region] = []
-    /// I/O BARs, in order of precedence.
+    /// The I/O BARs that are decoded, in order of precedence.
     private var barPorts: [Region] = []
 
     init(ports: Devices, memory: Devices, ecam: GuestRange?) {
@@ -65,7 +68,7 @@ struct RoutingView: Sendable {
         self.ecam = ecam
     }
 
-    /// Copies the present state of the machine.
+    /// Copies the present routing. The caller holds the machine lock.
     mutating func update(from state: borrowing MachineState) {
         number = state.routing
         guard ecam != nil else { return }
@@ -88,14 +91,14 @@ struct RoutingView: Sendable {
         }
     }
 
-    /// The I/O BAR that holds all ports of an access. A BAR over the board's own ports hides no console.
+    /// Returns the place of an access in the I/O BAR that holds all its ports. No BAR hides the board's own ports.
     func barPort(at port: UInt64, width: AccessWidth) -> Place? {
         guard port >= BoardPorts.firstOfBARs, !barPorts.isEmpty else { return nil }
         let last = port &+ UInt64(width.rawValue) &- 1
         return barPorts.first { $0.first <= port && last <= $0.last }?.place(at: port)
     }
 
-    /// The trapped piece of a BAR that holds all bytes of an access.
+    /// Returns the place of an access in the trapped piece of a BAR that holds all its bytes.
     func trappedPlace(at address: UInt64, width: AccessWidth) -> Place? {
         var low = 0
         var high = trapped.count

@@ -2,6 +2,7 @@ internal import Host
 
 /// A machine whose guest runs in a thread of its own.
 public final class RunningMachine: Sendable {
+    /// The machine.
     public let machine: GuestMachine
     private let thread: HostThread
     private let result: Box
@@ -27,7 +28,7 @@ public final class RunningMachine: Sendable {
             })
     }
 
-    /// Waits for the end of the run and ends it after `patience`; called once.
+    /// Waits for the end of the run, and ends it after `patience`. Can be called once.
     public func report(within patience: Duration = .seconds(60)) throws(MachineError) -> RunReport {
         if !thread.join(within: patience) {
             machine.stop()

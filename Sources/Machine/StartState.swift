@@ -3,8 +3,8 @@ package import Images
 package import KVM
 package import Memslots
 
-/// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for those
-/// who write guests.
+/// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for people who
+/// write guests.
 package struct StartState {
     /// Bytes that the monitor puts into guest memory before the image.
     private(set) var bootData: [BootData] = []
@@ -12,7 +12,7 @@ package struct StartState {
     private let mode: CPUMode
     private let entry: UInt64
     private var pageTableRoot: UInt64 = 0
-    /// The end of what the page tables map; 0 without paging.
+    /// The end of what the page tables map, or 0 without paging.
     private(set) var mappedEnd: UInt64 = 0
     /// Whether the segments that the guest starts with are in a table of memory, too.
     private var hasGDT = true
@@ -20,14 +20,14 @@ package struct StartState {
     struct BootData {
         var address: GuestAddress
         var bytes: [UInt8]
-        /// For people.
+        /// The name of the data for people.
         var what: String
     }
 
     private static let codeSelector: UInt16 = 0x08
     private static let dataSelector: UInt16 = 0x10
 
-    /// Throws where the entry or the RAM cannot be reached in the mode.
+    /// Makes the state for an image that is not of multiboot. Throws if the mode cannot reach the entry or the RAM.
     package init(
         mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool
     ) throws(MachineError) {

@@ -2,12 +2,13 @@ internal import Devices
 internal import Host
 internal import KVM
 
-/// Writes a line for each exit: microseconds since the first run, vCPU, what it was.
+/// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, and the exit.
 ///
-/// Each vCPU keeps its lines by itself. Once there are many, some thread writes those of all vCPUs, in the order of their times.
+/// Each vCPU has a buffer for its lines. The thread of a vCPU whose buffer has many lines writes those of all vCPUs, in the order
+/// of their times.
 final class Tracer: Sendable {
     private struct Line: Sendable {
-        /// Nanoseconds since the first run.
+        /// Nanoseconds since the first vCPU entered the guest.
         let time: Int64
         let text: String
     }
@@ -18,7 +19,7 @@ final class Tracer: Sendable {
     }
 
     private let descriptor: Int32
-    /// By vCPU.
+    /// The buffers, by vCPU.
     private let buffers: [BufferCell]
     private let isWriting = Lock(false)
 
@@ -26,8 +27,9 @@ final class Tracer: Sendable {
         let buffer = Lock(Buffer())
     }
 
+    /// The lines of a vCPU from which on its thread writes.
     private static let enough = 512
-    /// A reader may be slow; this many lines of a vCPU wait for it.
+    /// The lines of a vCPU from which on its thread waits for a slow reader.
     private static let most = 1 << 14
 
     init(descriptor: Int32, vcpus: Int) {
@@ -35,10 +37,10 @@ final class Tracer: Sendable {
         buffers = (0..<vcpus).map { _ in BufferCell() }
     }
 
-    /// Adds a line of a vCPU, with the time now, and writes lines where there are many.
+    /// Adds a line of a vCPU with the present time, and writes lines if there are many.
     func record(_ text: String, vcpu: UInt32, since start: SuspendingClock.Instant, isCancelled: () -> Bool) {
         var count = buffers[Int(vcpu)].buffer.withLock { buffer in
-            // Within the lock: whoever takes lines up to a time then gets all of them.
+            // The time is taken under the lock. A thread that takes the lines up to a time then gets all of them.
             let time = (SuspendingClock.now - start).nanoseconds
             buffer.lines.append(Line(time: time, text: text))
             return buffer.lines.count
@@ -50,14 +52,14 @@ final class Tracer: Sendable {
         }
     }
 
-    /// The line of an exit that has been handled.
+    /// Returns the line of an exit that has been handled.
     func text(of exit: Exit, _ cpu: borrowing VirtualCPU) -> String {
         // A write's data are still there, and a read's have just been answered.
         guard case .port(let access) = exit else { return "\(exit)" }
         return "\(exit)" + (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
     }
 
-    /// The line of an access that no device answered; nil where the vCPU has had it before.
+    /// Returns the line of an access that nobody answered, or nil if the vCPU has made the same access before.
     func text(of access: UnclaimedAccess, _ kind: String, vcpu: UInt32) -> String? {
         let isNew = buffers[Int(vcpu)].buffer.withLock { $0.unclaimed.note(access) }
         guard isNew else { return nil }
@@ -66,7 +68,7 @@ final class Tracer: Sendable {
             + "\(bytes) byte\(bytes == 1 ? "" : "s")"
     }
 
-    /// Writes the lines up to now; false where another thread is writing.
+    /// Writes the lines up to now. Returns false and writes nothing if another thread is writing.
     @discardableResult
     func write(since start: SuspendingClock.Instant, isCancelled: () -> Bool = { false }) -> Bool {
         let isMine = isWriting.withLock { isWriting in

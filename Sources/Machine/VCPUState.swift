@@ -1,14 +1,14 @@
 internal import KVM
 internal import Memslots
 
-/// A vCPU at the end of a run, for people who want to know what its guest was up to.
+/// The state of a vCPU at the end of a run, for people who want to know what its guest was doing.
 public struct VCPUState: Sendable {
     let id: UInt32
     let registers: GeneralRegisters
     let system: SystemRegisters
-    /// At the instruction pointer, as far as it can be read.
+    /// The bytes at the instruction pointer, as far as they can be read.
     let instruction: [UInt8]
-    /// What KVM's emulator could not do, empty where KVM does not tell; nil where that is not why the run ended.
+    /// The instruction that KVM's emulator could not do, empty if KVM does not tell, or nil if that is not why the run ended.
     let unemulated: [UInt8]?
     let lastAccess: String?
 }

@@ -1,51 +1,56 @@
 /// A guest's memory as it should look, and the slots that KVM holds for it.
 ///
-/// Whoever wants memory changed says which mappings go and which come. The planner turns the mappings around the change
-/// into slots, the difference to the slots there now becomes edits, and a transaction takes KVM from the one to the other.
+/// A change names the mappings that go and the mappings that come. The planner turns the mappings around the change into slots.
+/// The difference to the present slots becomes edits, and one transaction makes all of them.
 public struct AddressSpace: Sendable {
+    /// How mappings become slots.
     public let policy: SlotPolicy
+    /// The host addresses of backings and windows.
     public private(set) var placement: Placement
+    /// The slots that KVM holds.
     public private(set) var table: MemslotTable
     var mappings = MappingSet()
     var dirty = DirtyPages()
-    /// What logs dirty pages, wherever it is mapped: a BAR keeps its logging while it moves or its decode is off.
+    /// The backings whose dirty pages are logged, wherever they are mapped. So a BAR keeps its logging while it moves or its decode
+    /// is off.
     var loggedBackings = Set<Backing>()
-    /// Whether a failed undo has left other slots than the mappings ask for; the next change looks at all of them.
+    /// Whether a failed undo has left other slots than the mappings ask for. The next change then looks at all slots.
     private var isOutOfStep = false
     private var observers: [ObserverID: any MemoryObserver] = [:]
     private var observerCount = 0
 
+    /// Creates an empty address space.
     public init(limits: SlotLimits, policy: SlotPolicy, placement: Placement) {
         self.policy = policy
         self.placement = placement
         table = MemslotTable(limits: limits)
     }
 
-    /// The mapping that holds an address.
+    /// Returns the mapping that holds an address.
     public func mapping(at address: GuestAddress) -> Mapping? {
         mappings.record(at: address)?.mapping
     }
 
-    /// The mappings that overlap a range, by address.
+    /// Returns the mappings that overlap a range, by address.
     public func mappings(in range: GuestRange) -> [Mapping] {
         var found: [Mapping] = []
         mappings.forEach(in: range) { found.append($0.mapping) }
         return found
     }
 
-    /// Says where a backing lies: its whole memory is mapped from `host` on. Ids count from 0 without a gap.
+    /// Sets the host address at which a whole backing is mapped. Ids count from 0 without a gap.
     public mutating func setHostAddress(_ host: UInt64, ofBacking id: Int) {
         if id == placement.backings.count { placement.backings.append(host) } else { placement.backings[id] = host }
     }
 
-    /// Takes mappings away, by their ranges, and adds others: all of it or, where it throws, nothing.
+    /// Takes mappings away, by their ranges, and adds others. If it throws, nothing has changed.
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
         try change(MemoryChange(removed: removing, added: adding), through: &installer)
     }
 
-    /// Takes mappings and events away and adds others: all of it or, where it throws, nothing.
+    /// Takes mappings and events away and adds others. If it throws, nothing has changed.
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         _ wanted: MemoryChange, through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -62,7 +67,7 @@ public struct AddressSpace: Sendable {
         isOutOfStep = false
     }
 
-    /// Runs a transaction; the mappings still say what was there before it.
+    /// Runs a transaction. The mappings are still those from before it.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         _ steps: [TransactionStep], through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -83,7 +88,7 @@ public struct AddressSpace: Sendable {
 // MARK: - Observers
 
 extension AddressSpace {
-    /// Adds an observer, which hears of all mappings that are there; where it refuses one, it hears of none.
+    /// Adds an observer and tells it of all present mappings. If it refuses one, it is not added.
     public mutating func addObserver<Installer: SlotInstaller & ~Copyable>(
         _ observer: any MemoryObserver, through installer: inout Installer
     ) throws(AddressSpaceError) -> ObserverID {
@@ -99,7 +104,7 @@ extension AddressSpace {
         return id
     }
 
-    /// Removes an observer, which forgets all mappings; nothing where it was lost.
+    /// Removes an observer, which forgets all mappings. Does nothing if the observer was lost.
     public mutating func removeObserver<Installer: SlotInstaller & ~Copyable>(
         _ id: ObserverID, through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -116,7 +121,7 @@ extension AddressSpace {
 // MARK: - Planning
 
 extension AddressSpace {
-    /// Checks a change against the rules and the mappings that stay, before anything is asked of KVM.
+    /// Checks a change against the rules and against the mappings that stay, before KVM is asked for anything.
     private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
@@ -173,10 +178,10 @@ extension AddressSpace {
         }
     }
 
-    /// The slots around a change that are there, and those that should be.
+    /// Finds the present slots around a change, and the slots that should be there.
     private func plan(_ change: ChangeLists.Change, into lists: inout ChangeLists) {
         if policy == .separate, !isOutOfStep {
-            // Each mapping is a slot by itself: nothing around a change takes part in it.
+            // Each mapping is a slot by itself, so no slot around the change is affected.
             for record in change.removed {
                 if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { lists.slots.append(slot) }
             }
@@ -213,7 +218,7 @@ extension AddressSpace {
         }
     }
 
-    /// A range, and around it the slots that it cuts or touches: neighbours may share slots.
+    /// Returns a range extended by the slots that it cuts or touches, because neighbours may share slots.
     private func extended(_ range: GuestRange) -> GuestRange {
         if isOutOfStep { return .everything }
         let before = GuestAddress(range.first.rawValue == 0 ? 0 : range.first.rawValue - 1)
@@ -254,14 +259,14 @@ private struct ChangedRanges {
 }
 
 extension [PlacedMapping] {
-    /// In place, and only where they are out of order: that allocates nothing for few.
+    /// Sorts in place, and only if the mappings are out of order. That allocates nothing for a few of them.
     fileprivate mutating func sortByAddress() {
         for position in indices.dropFirst() where self[position].range.first < self[position - 1].range.first {
             return sort { $0.range.first < $1.range.first }
         }
     }
 
-    /// Whether a mapping in this list, which comes by address, begins at an address.
+    /// Returns whether a mapping begins at an address. The list is in address order.
     fileprivate func containsMapping(at address: GuestAddress) -> Bool {
         var low = 0
         var high = count

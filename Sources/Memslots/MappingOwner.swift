@@ -1,13 +1,16 @@
-/// Whose memory a mapping shows.
+/// The owner of the memory that a mapping shows.
 ///
-/// PCI functions go by their requester ID: bus, device and function in 16 bits (PCI 3.0, 3.2.2.3).
+/// A PCI function is named by its requester ID: bus, device and function in 16 bits (PCI 3.0, 3.2.2.3).
 public enum MappingOwner: Hashable, Sendable {
+    /// The RAM of the machine.
     case ram
     /// Memory beside the RAM that a machine's configuration asks for.
     case extra
+    /// A BAR of a PCI function.
     case bar(function: UInt16, number: UInt8)
+    /// The expansion ROM of a PCI function.
     case rom(function: UInt16)
-    /// Memory that a user of the library maps, by a number of the user's own.
+    /// Memory that a user of the library maps, named by a number of the user's choice.
     case other(Int)
 }
 
@@ -24,9 +27,9 @@ extension MappingOwner: CustomStringConvertible {
     }
 }
 
-/// A requester ID as `lspci` writes it: `00:04.0`.
+/// Returns a requester ID as `lspci` writes it: `00:04.0`.
 public func requesterText(_ id: UInt16) -> String {
-    // By hand, for tables have thousands of these.
+    // Written by hand because tables have thousands of these.
     let digits = Array("0123456789abcdef".utf8)
     let (bus, device) = (Int(id >> 8), Int(id >> 3 & 31))
     let text = [

@@ -1,10 +1,12 @@
 /// Something that mirrors guest memory beside KVM's slots: an IOMMU, or a device process that is given the guest's RAM.
 ///
-/// Observers take part in each transaction. They hear of mappings that go before KVM's slots change, and of mappings that come
-/// afterwards, while no vCPU runs. An observer that refuses makes the whole change be refused. An observer that can neither
-/// apply a change nor take it back is lost: it hears of nothing any more, and its owner has to go.
+/// Observers take part in each transaction, while no vCPU runs. An observer hears of mappings that go before KVM's slots change,
+/// and of mappings that come after they have changed. If an observer refuses, the whole change is refused and undone. An observer
+/// that cannot take back what it has done is lost: it hears of nothing more, and the function that owns it ends.
+///
+/// The machine lock is held meanwhile. So an observer must bound the time that it takes, and calls no method of the machine.
 public protocol MemoryObserver: AnyObject, Sendable {
-    /// Whether the observer mirrors this mapping.
+    /// Returns whether the observer mirrors a mapping. The answer for a mapping must stay the same.
     func mirrors(_ mapping: Mapping) -> Bool
 
     /// Mirrors a mapping.
@@ -14,21 +16,23 @@ public protocol MemoryObserver: AnyObject, Sendable {
     func remove(_ mapping: Mapping) throws(SlotErrno)
 }
 
-/// The number of an observer in its address space; numbers are not used again.
+/// The number of an observer in its address space. Numbers are not used again.
 public struct ObserverID: Hashable, Sendable {
     let number: Int
 }
 
-/// Guest writes that KVM takes itself (`KVM_IOEVENTFD`): they count an eventfd, and the vCPU goes on.
+/// Guest writes that KVM takes itself (`KVM_IOEVENTFD`): KVM counts them in an eventfd, and the vCPU goes on.
 public struct IOEvent: Hashable, Sendable {
-    /// A port, or a guest-physical address.
+    /// The port or the guest-physical address.
     public var address: UInt64
+    /// Whether `address` is a port.
     public var isPort: Bool
-    /// Bytes of a write: 1, 2, 4 or 8. Writes of another width exit.
+    /// The bytes of a write: 1, 2, 4 or 8. Writes of another width exit.
     public var size: UInt32
-    /// The only value that is taken, or nil for any.
+    /// The only value that KVM takes, or nil for any.
     public var match: UInt64?
 
+    /// Creates an event for writes of any value, unless `match` is given.
     public init(address: UInt64, isPort: Bool, size: UInt32, match: UInt64? = nil) {
         self.address = address
         self.isPort = isPort
@@ -45,14 +49,16 @@ extension IOEvent: CustomStringConvertible {
 
 /// What a change of an address space takes away and adds.
 public struct MemoryChange: Hashable, Sendable {
-    /// The ranges of whole mappings that go.
+    /// The mappings to take away, each by its whole range.
     public var removed: [GuestRange]
+    /// The mappings to add.
     public var added: [Mapping]
-    /// The writes that KVM takes no longer.
+    /// The writes that KVM is no longer to take.
     public var removedEvents: [IOEvent]
-    /// The writes that KVM takes from now on.
+    /// The writes that KVM is to take from now on.
     public var addedEvents: [IOEvent]
 
+    /// Creates a change. Without arguments nothing changes.
     public init(
         removed: [GuestRange] = [], added: [Mapping] = [], removedEvents: [IOEvent] = [], addedEvents: [IOEvent] = []
     ) {
@@ -62,6 +68,7 @@ public struct MemoryChange: Hashable, Sendable {
         self.addedEvents = addedEvents
     }
 
+    /// Whether nothing changes.
     public var isEmpty: Bool {
         removed.isEmpty && added.isEmpty && removedEvents.isEmpty && addedEvents.isEmpty
     }

@@ -1,26 +1,29 @@
 /// A step of a transaction.
 public enum TransactionStep: Hashable, Sendable {
-    /// Takes a slot's dirty log, before the slot or the mappings in it change.
+    /// Takes a slot's log of dirty pages before the slot or the mappings in it change.
     case takeDirtyLog(Memslot)
+    /// Changes a slot.
     case edit(SlotEdit)
+    /// Maps a piece of a backing into a host window.
     case place(WindowPiece)
+    /// Unmaps a piece from its host window.
     case clear(WindowPiece)
-    /// KVM takes such writes from now on, or no longer.
+    /// Lets KVM take such writes from now on, or lets them exit again.
     case event(IOEvent, isTaken: Bool)
-    /// An observer hears of a mapping that comes or goes.
+    /// Tells an observer of a mapping that comes or goes.
     case observer(ObserverID, Mapping, isAdded: Bool)
 }
 
 /// A list of steps that takes place whole or not at all.
 ///
-/// The steps are applied one by one, and the table follows each. Where one fails, those before it are undone in reverse.
-/// Each state that undoing passes through was passed through before, so no rule stands in its way.
+/// The steps are applied one by one, and the table follows each. If one fails, those before it are undone in reverse order. Each
+/// state on the way back was a state on the way there, so undoing breaks no rule.
 struct Transaction: Sendable {
     typealias Observers = [ObserverID: any MemoryObserver]
 
     var steps: [TransactionStep] = []
-    /// The dirty logs that were taken, also where a later step failed: KVM has forgotten what it hands out. They are sorted into
-    /// mappings when the vCPUs run again.
+    /// The logs of dirty pages that were taken, even if a later step failed: KVM has forgotten what it handed out. They are sorted
+    /// into mappings when the vCPUs run again.
     private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
     private var applied: [Applied] = []
     private var observers: Observers
@@ -36,7 +39,7 @@ struct Transaction: Sendable {
         self.observers = observers
     }
 
-    /// Applies all steps, the vCPUs parked meanwhile.
+    /// Applies all steps while the vCPUs are parked. If one fails, undoes those before it and throws.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer
     ) throws(TransactionError) {
@@ -60,7 +63,7 @@ struct Transaction: Sendable {
         }
     }
 
-    /// Does a step that is no edit of slots.
+    /// Carries out a step that is no edit of a slot.
     private mutating func perform<Installer: SlotInstaller & ~Copyable>(
         _ step: TransactionStep, through installer: inout Installer
     ) throws(SlotErrno) {
@@ -95,7 +98,7 @@ struct Transaction: Sendable {
         return change
     }
 
-    /// Undoes what was applied, the last step first; returns what could not be undone.
+    /// Undoes the steps that were applied, the last one first. Returns those that could not be undone.
     private mutating func undo<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer
     ) -> (stuck: [TransactionError.Stuck], lost: [ObserverID]) {
@@ -145,7 +148,7 @@ struct Transaction: Sendable {
 }
 
 extension TransactionStep {
-    /// The step that undoes this one; nil where nothing has to be undone. Edits are undone by the table.
+    /// The step that undoes this one, or nil if nothing has to be undone. Edits are undone by the table.
     fileprivate var opposite: TransactionStep? {
         switch self {
         case .takeDirtyLog, .edit: nil

@@ -5,8 +5,9 @@ import Machine
 import Memslots
 import SystemPackage
 
-/// What the user of the command line can do about an error of the libraries, which know of no options.
+/// Advice on errors of the libraries, which know of no options.
 extension MachineError {
+    /// What the user of the command line can do about the error, or nil if there is nothing to say.
     var advice: String? {
         switch self {
         case .configuration(let error): error.advice

@@ -47,7 +47,8 @@ struct TimeSpan: Equatable, ExpressibleByArgument {
     }
 }
 
-/// An aperture and where it is to lie: `low=0xd0000000+512M`, or the first and the last address, `low=0xd0000000-0xefffffff`.
+/// An aperture with its chosen place: the first address and the size, `low=0xd0000000+512M`, or the first and the last address,
+/// `low=0xd0000000-0xefffffff`.
 struct ApertureArgument: Equatable, ExpressibleByArgument {
     enum Name: String {
         case low, high
@@ -60,7 +61,9 @@ struct ApertureArgument: Equatable, ExpressibleByArgument {
         let parts = argument.split(separator: "=", maxSplits: 1)
         guard parts.count == 2, let name = Name(rawValue: String(parts[0])) else { return nil }
         let ends = parts[1].split(omittingEmptySubsequences: false) { $0 == "+" || $0 == "-" }
-        guard ends.count == 2, let first = UInt64(quantity: String(ends[0])).map({ GuestAddress($0) }) else { return nil }
+        guard ends.count == 2, let first = UInt64(quantity: String(ends[0])).map({ GuestAddress($0) }) else {
+            return nil
+        }
         let range =
             parts[1].contains("+")
             ? ByteSize(argument: String(ends[1])).flatMap { GuestRange(first: first, size: $0.bytes) }
@@ -72,7 +75,7 @@ struct ApertureArgument: Equatable, ExpressibleByArgument {
 }
 
 extension AddressMap.Choices {
-    /// The last aperture of a name counts.
+    /// Creates the choices of the command line. Of several apertures with one name the last counts.
     init(_ apertures: [ApertureArgument], buses: Int?) {
         self.init(
             lowAperture: apertures.last { $0.name == .low }?.range,
@@ -83,7 +86,7 @@ extension AddressMap.Choices {
 /// A multiboot module: a file, and behind the first `=` its arguments.
 struct ModuleArgument: Equatable, ExpressibleByArgument {
     let path: String
-    /// What the kernel finds with it: the file's name and the arguments, as on a command line.
+    /// The string that the kernel finds with the module: the file's name and the arguments, as on a command line.
     let string: String
 
     init?(argument: String) {
@@ -112,8 +115,8 @@ extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
 extension RefusalPolicy: ExpressibleByArgument {}
 
-/// The values of an option are asked for whenever it is parsed. The library finds them by a key path, made at run time, and
-/// compares each with its description; here it is a closure, and there are no descriptions.
+/// The library asks for the values of an option whenever it parses the option. By itself it finds them by a key path, which is made
+/// at run time, and compares each value with its description. Here a closure lists the values, and there are no descriptions.
 extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<String> {
     public static var allValueStrings: [String] {
         allCases.map { $0.rawValue }

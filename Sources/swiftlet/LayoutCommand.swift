@@ -55,7 +55,8 @@ struct LayoutCommand: ParsableCommand {
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
         let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
         let result = try PCIRun(
-            layout, choices: options.choices, policy: options.slots, decode: decode, vcpus: vcpus, mayExhaustHost: start.force
+            layout, choices: options.choices, policy: options.slots, decode: decode, vcpus: vcpus,
+            mayExhaustHost: start.force
         ).run()
         if let memory = result.memory {
             try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)

@@ -4,12 +4,12 @@ import Machine
 import Memslots
 import PCI
 
-/// The options of `run`. None has a default value here that the library would describe: it looks for conformances at run time,
-/// whether anybody asks for help or not.
+/// The options of `run`. None has a default value here. The library would describe a default value, and looks for conformances at
+/// run time in order to do so, whether anybody asks for help or not.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        // It is parsed by itself, see SwiftletCommand.guestRun.
+        // The command is parsed by itself, see SwiftletCommand.guestRun.
         _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """
@@ -100,7 +100,7 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "When a change of what a function decodes cannot be: go on with the old value in the register, or stop. (default: continue)",
+            "When a change of what a function decodes is not possible: continue with the old value in the register, or stop. (default: continue)",
             valueName: "policy"))
     var onRefusal: RefusalPolicy?
 
@@ -129,11 +129,12 @@ struct RunCommand: ParsableCommand {
         try guestRun.run()
     }
 
+    /// The run that the options ask for.
     var guestRun: GuestRun {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, unassigned: unassigned, apertures: apertures, buses: buses, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout,
-            trace: trace, map: map, report: report)
+            layout: layout, decode: decode, unassigned: unassigned, apertures: apertures, buses: buses,
+            onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, trace: trace, map: map, report: report)
     }
 }

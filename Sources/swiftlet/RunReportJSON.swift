@@ -3,17 +3,19 @@ import Laboratory
 import Machine
 import Memslots
 
-/// The report of a run, as `--report` writes it.
+/// The report of a run as `--report` writes it. guests/README.md lists its keys.
 struct RunReportJSON: Codable, Equatable {
+    /// The slots at the end of the run.
     struct Slots: Codable, Equatable {
         let count: Int
         let capacity: Int
         let limit: Int
     }
 
+    /// A change of what a function decodes that was not possible.
     struct RefusedChange: Codable, Equatable {
         let function: String
-        /// The register that keeps its value, and what was written to it.
+        /// The register of configuration space that keeps its value, or nil if the write was to a trapped place.
         let register: String?
         let value: String
         let rule: String
@@ -34,15 +36,15 @@ struct RunReportJSON: Codable, Equatable {
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
-    /// Changes of what functions decode that could not be, and the first of them.
+    /// The number of changes of what functions decode that were not possible. The list has the first of them.
     let refusedChanges: Int
     let refusedChangeList: [RefusedChange]
-    /// vCPUs whose device did not let them go at the end.
+    /// The vCPUs that a device did not let go at the end of the run.
     let leftBehind: [UInt32]
     let slots: Slots
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double
-    /// What the monitor itself needed at most: VmHWM, less the guest memory that is resident.
+    /// The most memory that the monitor itself had resident: VmHWM less the guest memory that is resident.
     let peakRSSBytes: UInt64
 
     init(guest: String, _ report: RunReport, processStart: SuspendingClock.Instant) throws {

@@ -4,7 +4,7 @@ import Layouts
 import Machine
 import Memslots
 
-/// The options that several commands have alike.
+/// The options that several commands share: those of the output.
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -15,12 +15,13 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
+/// The option that lifts the check of the host's memory.
 struct ForceOption: ParsableArguments {
     @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
     var force = false
 }
 
-/// What ends an experiment.
+/// The limits that end an experiment.
 struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("End after so many operations.", valueName: "n"))
     var operations: Int?
@@ -33,6 +34,7 @@ struct LimitOptions: ParsableArguments {
     }
 }
 
+/// The option that repeats an experiment.
 struct SeedOption: ParsableArguments {
     @Option(help: ArgumentHelp("Where randomness begins. (default: another one each time)", valueName: "s"))
     var seed: UInt64?
@@ -41,6 +43,7 @@ struct SeedOption: ParsableArguments {
     var value: UInt64 { seed ?? UInt64.random(in: 1..<1 << 32) }
 }
 
+/// The options of commands that place the functions of a layout.
 struct PolicyOptions: ParsableArguments {
     @OptionGroup var dump: DumpOptions
 
@@ -57,6 +60,7 @@ struct PolicyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
     var buses: Int?
 
+    /// The places of apertures and the number of buses that the user chose.
     var choices: AddressMap.Choices { AddressMap.Choices(apertures, buses: buses) }
 
     @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
