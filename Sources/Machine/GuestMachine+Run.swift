@@ -78,7 +78,6 @@ extension GuestMachine {
                 case .posted: break
                 case .input:
                     guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }
-                    wantsInput.store(false, ordering: .releasing)
                     receive(bytes)
                 }
             } catch {
