@@ -135,7 +135,7 @@ struct GuestLiveTests {
         let guest = try #require(BuiltInGuest.named(name))
         for _ in 0..<5 {
             let (report, output) = try TinyGuest(code: guest.image, configuration: guest.configuration)
-                .run(input: try FileBytes.open(path))
+                .run(input: try FileBytes.open(path), timeout: .seconds(60))
             #expect(report.outcome == .exited(0))
             #expect(output == input)
         }
