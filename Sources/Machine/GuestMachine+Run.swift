@@ -61,6 +61,7 @@ extension GuestMachine {
                 vcpu.interrupt()
                 guard vcpu.isInDevice.load(ordering: .acquiring), SuspendingClock.now > deadline else { continue }
                 leftBehind.append(vcpu.cpu.id)
+                thread.detach()
                 break
             }
         }
