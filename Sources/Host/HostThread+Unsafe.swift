@@ -47,6 +47,11 @@ public final class HostThread: Sendable {
         precondition(error == 0, "the thread has been joined before")
     }
 
+    /// Leaves the thread to itself instead of joining it: what it holds is given back when it ends.
+    public func detach() {
+        pthread_detach(thread)
+    }
+
     /// The kernel's number of the calling thread.
     public static var currentID: Int32 {
         chost_thread_id()

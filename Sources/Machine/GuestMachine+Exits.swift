@@ -154,6 +154,8 @@ extension GuestMachine {
     /// Carries out the effects that have to keep the order of the accesses. The device's lock is held.
     private func applyInOrder(_ effects: DeviceEffects) {
         if let byte = effects.output { console.append(byte) }
+        // A wish for input that came late would bring more while the last input is still there.
+        if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
         if let line = effects.line, layout.configuration.interruptController == .kernel {
             do {
                 if line.fallsFirst { try owned.vm.setInterruptLine(UInt32(line.irq), isRaised: false) }
@@ -172,7 +174,6 @@ extension GuestMachine {
             end(.exited(status))
         }
         if let phase = effects.phase { mark(phase, context) }
-        if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
     }
 
     /// Marks the beginning of a phase. Only the first time counts, because a guest may write to the port as often as it likes.
@@ -186,11 +187,9 @@ extension GuestMachine {
 
     /// Gives the guest's serial port what the user typed, or no bytes at the end of the input.
     func receive(_ input: [UInt8]) {
-        let effects = serial.device.withLock { device in
-            let effects = device.receive(input)
-            applyInOrder(effects)
-            return effects
+        serial.device.withLock { device in
+            wantsInput.store(false, ordering: .releasing)
+            applyInOrder(device.receive(input))
         }
-        if effects.wantsInput { wantsInput.store(true, ordering: .releasing) }
     }
 }

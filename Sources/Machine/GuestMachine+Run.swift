@@ -63,6 +63,7 @@ extension GuestMachine {
                 vcpu.interrupt()
                 guard vcpu.isInDevice.load(ordering: .acquiring), SuspendingClock.now > deadline else { continue }
                 leftBehind.append(vcpu.cpu.id)
+                thread.detach()
                 break
             }
         }
@@ -80,7 +81,6 @@ extension GuestMachine {
                 case .posted: break
                 case .input:
                     guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }
-                    wantsInput.store(false, ordering: .releasing)
                     receive(bytes)
                 }
             } catch {

@@ -134,15 +134,15 @@ struct ConcurrencyLiveTests {
     @Test("what guests print in turn keeps its order", arguments: [UInt32(0x3f8), 0xe9])
     func turns(port: UInt32) throws {
         let code = GuestCode(vcpus: 4) { code in
-            code.repeated(150) {
+            code.repeated(75) {
                 $0.waitForTurn(at: GuestCode.token)
                 $0.outLetter(port)
                 $0.passTurn(at: GuestCode.token, count: 4)
             }
         }
-        let (report, output) = try guest(code, vcpus: 4).run()
+        let (report, output) = try guest(code, vcpus: 4).run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
-        #expect(String(decoding: output, as: UTF8.self) == String(repeating: "abcd", count: 150))
+        #expect(String(decoding: output, as: UTF8.self) == String(repeating: "abcd", count: 75))
     }
 
     @Test("what two vCPUs print to one serial port arrives once, each one's bytes in order")
@@ -151,7 +151,7 @@ struct ConcurrencyLiveTests {
         let code = GuestCode(vcpus: 2) { code in
             code.repeated(UInt32(count)) { $0.outCount(0x3f8) }
         }
-        let (report, output) = try guest(code, vcpus: 2).run()
+        let (report, output) = try guest(code, vcpus: 2).run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         #expect(output.count == 2 * count)
         for id in 0..<2 {
@@ -177,7 +177,7 @@ struct ConcurrencyLiveTests {
         }
         let machine = try guest.machine(trace: try FileBytes.create(path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         #expect(report.unclaimedAccesses == UInt64(400 * vcpus))
         let lines = String(decoding: try readFile(path), as: UTF8.self).split(separator: "\n")

@@ -55,7 +55,7 @@ struct ForeignBackingLiveTests {
         let bytes: [UInt8] = [0x0d, 0xf0, 0x0d, 0x60]
         let isWritten = view.write(bytes.span, at: 0x1008)
         #expect(isWritten)
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         #expect(report.exits.mmio == 0)
         #expect(machine.results(2) == [0x600d_f00d, 0x1122_3344])
@@ -78,7 +78,7 @@ struct ForeignBackingLiveTests {
         try file.resize(to: 0x1000)
         #expect(machine.read(count: 4, at: GuestAddress(UInt64(Self.base))) == nil)
         // The guest reads all ones, or KVM says that there is no memory.
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         switch report.outcome {
         case .exited(0), .internalError: break
         default: Issue.record("\(report.outcome)")
@@ -112,7 +112,7 @@ struct ForeignBackingLiveTests {
         guest.configuration.functions = [Self.address: ForeignFunction(memory: Backing(id: 7, offset: 0))]
         guest.configuration.assignsAddresses = isAssigned
         do {
-            let report = try guest.machine().run(timeout: .seconds(20))
+            let report = try guest.machine().run(timeout: .seconds(60))
             #expect(!isAssigned)
             #expect(report.outcome == .exited(0))
             #expect(report.refusals.list.map(\.rule) == ["backing"])
@@ -142,6 +142,6 @@ struct ForeignBackingLiveTests {
             try file.close()
         }
         #expect(found == 1)
-        #expect(try machine.run(timeout: .seconds(20)).outcome == .exited(0))
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
     }
 }

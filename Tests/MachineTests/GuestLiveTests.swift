@@ -1,3 +1,4 @@
+import Foundation
 import Host
 import Images
 import LiveSupport
@@ -122,6 +123,22 @@ struct GuestLiveTests {
         // Figures change between two reads, names do not.
         #expect(output.bytes.count > file.count / 2)
         #expect(output.bytes.prefix(6) == file.prefix(6))
+    }
+
+    @Test("no input is lost", arguments: ["echo", "echo-irq"])
+    func longInput(name: String) throws {
+        let path = "/tmp/swiftlet-input-\(UInt64.random(in: .min ... .max))"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let input = (0..<3000).map { UInt8(ascii: "a") + UInt8($0 % 26) }
+        let file = try FileBytes.create(path)
+        FileBytes.write(input, to: file)
+        let guest = try #require(BuiltInGuest.named(name))
+        for _ in 0..<5 {
+            let (report, output) = try TinyGuest(code: guest.image, configuration: guest.configuration)
+                .run(input: try FileBytes.open(path), timeout: .seconds(60))
+            #expect(report.outcome == .exited(0))
+            #expect(output == input)
+        }
     }
 
     private func run(builtIn name: String) throws -> (report: RunReport, output: String) {

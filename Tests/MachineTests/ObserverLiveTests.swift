@@ -1,4 +1,7 @@
 import Devices
+import Dispatch
+import Host
+import Layouts
 import LiveSupport
 import Memslots
 import PCI
@@ -35,7 +38,7 @@ struct ObserverLiveTests {
         let id = try machine.addObserver(observer)
         #expect(observer.mappings == machine.mappings && observer.mappings.values.contains(.ram))
         #expect(observer.mappings.count == 3)
-        #expect(try machine.run(timeout: .seconds(20)).outcome == .exited(0))
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
         #expect(observer.mappings == machine.mappings)
         let moved = GuestRange(at: UInt64(Self.target) + 0x8000, size: 0x1000)
         #expect(observer.mappings[moved] == .bar(function: Self.other.requesterID, number: 0))
@@ -67,7 +70,7 @@ struct ObserverLiveTests {
         let observer = RecordingObserver(faults)
         _ = try machine.addObserver(observer, of: Self.owner)
         faults.refuse([1])
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         #expect(report.refusals.list.map(\.rule) == ["observer"])
         #expect(machine.results(4) == [Self.base, 0, 0, 0x1234])
@@ -85,7 +88,7 @@ struct ObserverLiveTests {
         faults.install(in: machine)
         // The event and the observer's mapping have gone when the slot does not move. The observer does not take its mapping back.
         faults.refuse([2, 3])
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         #expect(report.refusals.list.map(\.rule) == ["kernel"])
         #expect(machine.results(4) == [.max, .max, .max, 0x1234])
@@ -134,5 +137,40 @@ struct ObserverLiveTests {
         #expect(failed.lost.count == 1)
         #expect(machine.register(4, of: Self.other) & 2 == 2)
         #expect(machine.register(0, of: Self.owner) == 0xffff_ffff)
+    }
+
+    @Test("a write that waits for a function that is lost meanwhile is dropped", .timeLimit(.minutes(1)))
+    func loseWhileWaiting() throws {
+        let gate = Gate()
+        let slow = Self.owner
+        let code = GuestCode { code in
+            code.load(Self.base)
+            code.keep(0)
+            code.exit(0)
+        }
+        var guest = TinyGuest(code: code.bytes, configuration: GuestCode.configuration())
+        guest.configuration.functions = [slow: GateFunction(gate: gate), Self.other: plainFunction()]
+        let machine = try guest.machine()
+        let faults = Faults()
+        _ = try machine.addObserver(RecordingObserver(faults), of: slow)
+        let running = try RunningMachine(machine)
+        #expect(gate.waitForVisitor())
+
+        let isWriting = DispatchSemaphore(value: 0)
+        let writer = try HostThread(name: "writer") {
+            isWriting.signal()
+            try? machine.writeConfiguration(UInt64(Self.target), of: slow, at: 0x10, width: .doubleword)
+        }
+        isWriting.wait()
+        faults.install(in: machine)
+        faults.refuse([1, 2])
+        #expect(throws: MachineError.self) {
+            try machine.writeConfiguration(0, of: Self.other, at: 4, width: .word)
+        }
+        gate.open()
+        #expect(writer.join(within: .seconds(30)))
+        #expect(try running.report().outcome == .exited(0))
+        #expect(machine.register(0, of: slow) == 0xffff_ffff)
+        #expect(machine.memory.decoded.allSatisfy { $0.owner.function == Self.other })
     }
 }

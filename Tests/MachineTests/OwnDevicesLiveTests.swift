@@ -37,7 +37,7 @@ struct OwnDevicesLiveTests {
         guest.configuration.portDevices = [device(0x21, at: 0x700)]
         guest.configuration.memoryDevices = [device(0x1234_5678, at: 0xd000_0000)]
         let machine = try guest.machine()
-        let report = try machine.run(timeout: .seconds(20))
+        let report = try machine.run(timeout: .seconds(60))
         #expect(report.outcome == .exited(0))
         let results = machine.results(3)
         #expect(results[0] & 0xff == 0x21)
@@ -84,7 +84,7 @@ struct OwnDevicesLiveTests {
         guest.configuration.portDevices = [device(0x21, at: 0xc000)]
         let machine = try guest.machine()
         try #require(machine.register(0x10, of: Self.address) == 0xc001)
-        #expect(try machine.run(timeout: .seconds(20)).outcome == .exited(0))
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
         #expect(machine.results(2).map { $0 & 0xff } == [0x77, 0x21])
     }
 
@@ -102,7 +102,7 @@ struct OwnDevicesLiveTests {
         guest.configuration.functions = [Self.address: PortFunction()]
         guest.configuration.portDevices = [device(0x21, at: 0x700, size: 4)]
         let machine = try guest.machine()
-        #expect(try machine.run(timeout: .seconds(20)).outcome == .exited(0))
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
         #expect(machine.results(2).map { $0 & 0xff } == [0x21, 0xff])
     }
 }

@@ -23,7 +23,7 @@ struct RefusalPolicyLiveTests {
         let machine = try guest.machine()
         let backing = try machine.allocate(0x1000)
         try machine.changeMemory(adding: [Mapping(range: Self.taken, backing: backing, owner: .other(5))])
-        return try machine.run(timeout: .seconds(20))
+        return try machine.run(timeout: .seconds(60))
     }
 
     @Test("the guest goes on, and each is counted; the list has an end", arguments: [UInt32(1), 64, 100])

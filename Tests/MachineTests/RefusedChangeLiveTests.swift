@@ -42,7 +42,7 @@ struct RefusedChangeLiveTests {
         func run(refusing call: Int, register: UInt64, of function: FunctionAddress = moved) throws -> Bool {
             let (before, slots, mappings) = (machine.register(register, of: function), machine.slots, machine.mappings)
             faults.refuse([call])
-            let report = try machine.run(timeout: .seconds(20))
+            let report = try machine.run(timeout: .seconds(60))
             guard report.refusals.count > 0 else { return false }
             #expect(report.outcome == .exited(0))
             #expect(report.refusals.count == 1)
@@ -58,13 +58,15 @@ struct RefusedChangeLiveTests {
     }
 
     /// A guest in which all vCPUs but the first look at the moved function's memory until the end.
-    private static func guest(vcpus: Int, _ body: (inout GuestCode) -> Void) -> GuestCode {
+    private static func guest(
+        vcpus: Int, sees value: UInt32 = marker, _ body: (inout GuestCode) -> Void
+    ) -> GuestCode {
         guard vcpus > 1 else { return GuestCode(body) }
         return GuestCode(vcpus: vcpus) { code in
             code.onVCPU(0, body)
             code.forever {
                 $0.load(base + 0x1000)
-                $0.unless(marker) { $0.exit(99) }
+                $0.unless(value) { $0.exit(99) }
             }
         }
     }
@@ -118,7 +120,7 @@ struct RefusedChangeLiveTests {
         }
         let machine = try Machine(code, vcpus: 1, .separate)
         machine.faults.refuse([call])
-        let report = try machine.machine.run(timeout: .seconds(20))
+        let report = try machine.machine.run(timeout: .seconds(60))
         #expect(report.refusals.count == 1)
         #expect(machine.machine.results(2) == [Self.base, 10])
         #expect(report.exits.mmio == 1)
@@ -147,9 +149,9 @@ struct RefusedChangeLiveTests {
         }
     }
 
-    @Test("decode that cannot be switched on stays off", arguments: SlotPolicy.allCases)
-    func decodeOn(policy: SlotPolicy) throws {
-        let code = Self.guest(vcpus: 1) { code in
+    @Test("decode that cannot be switched on stays off", arguments: SlotPolicy.allCases, [1, 2])
+    func decodeOn(policy: SlotPolicy, vcpus: Int) throws {
+        let code = Self.guest(vcpus: vcpus, sees: .max) { code in
             code.writeConfiguration(2, Self.moved, at: 4)
             code.readConfiguration(Self.moved, at: 4)
             code.keep(0)
@@ -160,7 +162,7 @@ struct RefusedChangeLiveTests {
             code.exit(0)
         }
         try Self.forEachCall(atLeast: policy == .separate ? 3 : 4) { call in
-            let machine = try Machine(code, vcpus: 1, policy)
+            let machine = try Machine(code, vcpus: vcpus, policy)
             try machine.machine.writeConfiguration(0, of: Self.moved, at: 4, width: .word)
             guard try machine.run(refusing: call, register: 4) else { return false }
             #expect(Array(machine.machine.results(3).dropFirst()) == [.max, .max], "call \(call)")

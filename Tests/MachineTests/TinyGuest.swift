@@ -21,10 +21,10 @@ struct TinyGuest {
         return try GuestMachine(configuration, image: image, bytes: code, trace: trace, consoleOutput: output.append)
     }
 
-    /// Runs the guest to its end, ten seconds at most.
-    func run(input: Int32? = nil) throws -> (report: RunReport, output: [UInt8]) {
+    /// Runs the guest to its end, for no longer than `timeout`.
+    func run(input: Int32? = nil, timeout: Duration = .seconds(10)) throws -> (report: RunReport, output: [UInt8]) {
         let output = Output()
-        let report = try machine(output: output).run(timeout: .seconds(10), input: input)
+        let report = try machine(output: output).run(timeout: timeout, input: input)
         return (report, output.bytes)
     }
 
