@@ -49,6 +49,15 @@ final class FloorMachine {
     }
 }
 
+extension FloorMachine {
+    /// Runs a guest of several vCPUs in a machine of its own, in plain C, from the start of its threads to their end.
+    static func run(_ code: [UInt8], vcpus: Int, isShared: Bool) -> Elapsed {
+        // SAFETY: the code lives through the call; a failure ends the process.
+        let nanoseconds = unsafe floor_run_vcpus(code, code.count, Int32(vcpus), isShared ? 1 : 0)
+        return Elapsed(wall: Double(nanoseconds) / 1e9, processor: nil)
+    }
+}
+
 /// A sorted array of slots in plain C.
 @safe
 final class FloorTable {

@@ -10,3 +10,16 @@ extension PeerMachine.Guest {
         }
     }
 }
+
+extension TinyGuest {
+    /// Reads of so many vCPUs, each of the port `stride` behind that of the one before.
+    static func reads(_ count: Int, vcpus: Int, stride: Int) -> [UInt8] {
+        // SAFETY: the image has this size and is never written to.
+        var image = unsafe Array(UnsafeBufferPointer(start: peer_vcpus_image(), count: Int(PEER_VCPUS_SIZE)))
+        for (number, value) in [count, vcpus, stride].enumerated() {
+            let first = Int(PEER_VCPUS_PARAMETERS) + 4 * number
+            image.replaceSubrange(first..<first + 4, with: (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+        }
+        return image
+    }
+}

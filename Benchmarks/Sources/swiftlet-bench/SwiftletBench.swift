@@ -15,7 +15,7 @@ struct SwiftletBench: ParsableCommand {
             """)
 
     enum Name: String, CaseIterable, ExpressibleByArgument {
-        case exits, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint, memory
+        case exits, vcpus, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint, memory
     }
 
     @Argument(help: "What to measure.")
@@ -82,6 +82,7 @@ extension Bench {
     mutating func run(_ name: SwiftletBench.Name) throws {
         switch name {
         case .exits: try exits()
+        case .vcpus: try vcpus()
         case .slots: try slots()
         case .edits: try edits()
         case .coalesced: try coalesced()

@@ -32,6 +32,16 @@ uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run);
 void floor_vm_start(struct floor_vm *vm);
 void floor_vm_join(struct floor_vm *vm);
 
+// --- several vCPUs (vcpus.c) ---
+
+/// Where the devices of `floor_run_vcpus` are: one port each.
+enum { FLOOR_DEVICE_PORT = 0x700, FLOOR_DEVICE_STRIDE = 16 };
+
+/// Runs a guest of so many vCPUs, at most 64, with interrupt controllers in the kernel. It begins in protected mode at
+/// FLOOR_LOAD_ADDRESS on the first of them, reads the devices' ports, and ends with a write to port 0xf4. Devices that are shared
+/// are locked at each access. Returns nanoseconds from the start of the threads to their end.
+int64_t floor_run_vcpus(const uint8_t *code, size_t code_size, int vcpus, int is_shared);
+
 // --- slots (slots.c) ---
 
 struct floor_slot {

@@ -10,4 +10,9 @@ enum { PEER_IMAGE_SIZE = 0x10000 };
 const uint8_t *peer_hello_image(void);
 const uint8_t *peer_bars_image(void);
 
+/// A guest of several vCPUs; vcpus.S says what it does. At PEER_VCPUS_PARAMETERS it wants three numbers of 32 bits: reads of each
+/// vCPU, vCPUs, and the distance of their ports.
+enum { PEER_VCPUS_SIZE = 0x1100, PEER_VCPUS_PARAMETERS = 8 };
+const uint8_t *peer_vcpus_image(void);
+
 #endif
