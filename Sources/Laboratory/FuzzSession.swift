@@ -20,11 +20,10 @@ enum SlotVerdict: Hashable, Sendable {
 
 /// A target and the table that follows it. Each operation is predicted, carried out, and compared with the prediction.
 struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
-    private var target: Target
+    private(set) var target: Target
     private(set) var table: MemslotTable
     private let predict: SlotVerdict.Predict
     let base: UInt64
-    let missingAddressSpace: UInt32
 
     private(set) var accepted = 0
     private(set) var refusals: [SlotRule: Int] = [:]
@@ -33,8 +32,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     init(_ target: consuming Target, predict: @escaping SlotVerdict.Predict) {
         table = MemslotTable(limits: target.limits)
         base = target.memoryBase
-        missingAddressSpace = target.missingAddressSpace
-        if let request = target.codeSlot, case .accepted(let change) = SlotVerdict(of: table, on: request) {
+        if let request = target.codeSlot, let change = try? table.change(for: request) {
             table.apply(change)
         }
         self.predict = predict

@@ -24,6 +24,8 @@ enum FuzzMemory {
 extension BareMachine: FuzzTarget {
     var memoryBase: UInt64 { placement.backings[0] }
 
+    mutating func set(_ request: SlotRequest) throws(SlotErrno) { try installer.set(request) }
+
     /// Makes a machine with a reader, whose pages have their labels.
     static func forFuzzing() throws(MachineError) -> BareMachine {
         let machine = try BareMachine(memory: FuzzMemory.size, hasReader: true)
@@ -31,12 +33,5 @@ extension BareMachine: FuzzTarget {
             machine.write(Label(number: Int(page)).bytes, at: page << Page.shift)
         }
         return machine
-    }
-}
-
-extension FuzzOperation {
-    /// Whether the guest can read a word at the address: it lies below 4 GiB and outside the reader's code.
-    static func canRead(at address: UInt64) -> Bool {
-        address % 4 == 0 && address < BareMachine.codeAddress.rawValue
     }
 }

@@ -2,7 +2,7 @@ internal import Host
 internal import Machine
 
 /// The kernel memory that slots take, in bytes.
-public struct KernelBytes: Codable, Equatable, Sendable {
+public struct KernelBytes: Codable, Sendable {
     /// The prediction for the MMU that this host's KVM uses.
     public let predicted: UInt64
     /// The growth of VmallocUsed, to which the rest of the host contributes.

@@ -1,10 +1,10 @@
-public import Layouts
+internal import Layouts
 public import Memslots
 public import PCI
 
 /// The result of a `PCIRun`.
-public struct LayoutResult: Codable, Equatable, Sendable {
-    public struct Slots: Codable, Equatable, Sendable {
+public struct LayoutResult: Codable, Sendable {
+    public struct Slots: Codable, Sendable {
         public let ram: Int
         public let bars: Int
         public let roms: Int
@@ -13,14 +13,14 @@ public struct LayoutResult: Codable, Equatable, Sendable {
     }
 
     /// Edits until the guest began, in its sizing phase, and in its placement phase.
-    public struct Edits: Codable, Equatable, Sendable {
+    public struct Edits: Codable, Sendable {
         public let build: EditCounts
         public let sizing: EditCounts
         public let placement: EditCounts
     }
 
     /// The time to make the machine, the part of it for the transaction with all slots, and the time of the guest.
-    public struct Seconds: Codable, Equatable, Sendable {
+    public struct Seconds: Codable, Sendable {
         public let build: Double
         public let slots: Double
         public let guest: Double
@@ -46,8 +46,6 @@ public struct LayoutResult: Codable, Equatable, Sendable {
     public let ok: Bool
     /// The outcome in words, and the state of the vCPUs where the guest did not end by itself.
     public let ending: String
-    /// The memory of the guest at boot.
-    @Unencoded public var memory: MemoryDescription?
 }
 
 extension LayoutResult {

@@ -5,7 +5,7 @@ internal import Machine
 internal import Memslots
 
 /// The prices of changes of one-page slots on a host. Each change is a transaction of its own, and no vCPU runs.
-public struct SlotCosts: Codable, Equatable, Sendable {
+public struct SlotCosts: Codable, Sendable {
     /// The medians of some changes of each kind.
     public let createMicroseconds: Double
     public let moveMicroseconds: Double

@@ -46,12 +46,12 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
-        let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
+        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
         do throws(PlanError) {
-            plan = try Plan(layout, policy: options.slots, host: host, choices: options.choices)
+            plan = try Plan(layout, policy: options.slots, host: host, choices: options.board.choices)
         } catch {
             switch error {
             case .board: throw failure("\(layout.name): \(error)", .usage)
@@ -63,7 +63,7 @@ struct PlanCommand: ParsableCommand {
         if output.json {
             try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
         } else {
-            try emit(Array((PlanText(plan).text + "\n").utf8))
+            try emit(Array((PlanText(plan: plan).text + "\n").utf8))
         }
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)

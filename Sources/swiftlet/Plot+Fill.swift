@@ -17,10 +17,10 @@ extension Plot {
     /// The n-th add finds n slots, the n-th delete n less than were added.
     static func fill(title: String, detail: String, adds: Latencies, deletes: Latencies) -> Plot {
         // A change among n and n + 1 slots stands at n + 1, so that a logarithmic axis has a place for each.
-        let added = slotBuckets(of: adds.count).map { ($0, adds[($0.lowerBound - 1)..<$0.upperBound]) }
+        let added = slotBuckets(of: adds.count).map { ($0, Latencies(adds[($0.lowerBound - 1)..<$0.upperBound])) }
         let deleted = slotBuckets(of: adds.count).map { bucket in
             let (next, end) = (adds.count - bucket.upperBound, adds.count - bucket.lowerBound + 1)
-            return (bucket, deletes[min(next, deletes.count)..<min(end, deletes.count)])
+            return (bucket, Latencies(deletes[min(next, deletes.count)..<min(end, deletes.count)]))
         }
         let count = Double(max(adds.count, 10))
         return Plot(
@@ -66,7 +66,7 @@ extension Plot {
     }
 }
 
-extension Latencies.Summary {
+extension LatencySummary {
     /// `p50 7.25 us`, and the same of p99 and of the longest.
     var words: [String] {
         [("p50", p50), ("p99", p99), ("max", max)].map { "\($0) \(Figures.time($1))" }

@@ -5,41 +5,20 @@ import Memslots
 
 /// The report of a run, as `--report` writes it.
 struct RunReportJSON: Codable, Equatable {
-    struct Slots: Codable, Equatable {
-        let count: Int
-        let capacity: Int
-        let limit: Int
-    }
-
-    struct RefusedChange: Codable, Equatable {
-        let function: String
-        /// The register that keeps its value, and what was written to it.
-        let register: String?
-        let value: String
-        let rule: String
-        let reason: String
-
-        init(_ refusal: Refusal) {
-            function = "\(refusal.function)"
-            register = refusal.register.map(hexadecimal)
-            value = hexadecimal(refusal.value)
-            rule = refusal.rule
-            reason = refusal.reason
-        }
-    }
-
     private(set) var schema = 1
     let guest: String
     let outcome: String
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
-    /// Changes of what functions decode that could not be, and the first of them.
+    /// Changes of what functions decode that could not be, and the first of them: each with its function, the register that keeps
+    /// its value, if it is one, what was written, the rule and the reason.
     let refusedChanges: Int
-    let refusedChangeList: [RefusedChange]
+    let refusedChangeList: [[String: String]]
     /// vCPUs whose device did not let them go at the end.
     let leftBehind: [UInt32]
-    let slots: Slots
+    /// Their count, their capacity and their limit.
+    let slots: [String: Int]
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double
     /// What the monitor itself needed at most: VmHWM, less the guest memory that is resident.
@@ -52,9 +31,14 @@ struct RunReportJSON: Codable, Equatable {
         exits = report.exits
         unclaimedAccesses = report.unclaimedAccesses
         refusedChanges = report.refusals.count
-        refusedChangeList = report.refusals.list.map(RefusedChange.init)
+        refusedChangeList = report.refusals.list.map { refusal in
+            [
+                "function": "\(refusal.function)", "register": refusal.register.map(hexadecimal),
+                "value": hexadecimal(refusal.value), "rule": refusal.rule, "reason": refusal.reason,
+            ].compactMapValues { $0 }
+        }
         leftBehind = report.leftBehind
-        slots = Slots(count: report.slotCount, capacity: report.slotCapacity, limit: report.slotLimit)
+        slots = ["count": report.slotCount, "capacity": report.slotCapacity, "limit": report.slotLimit]
         microsecondsToFirstRun = (report.firstRun - processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds
         let figures = try KernelFigures.ofProcess()

@@ -26,7 +26,7 @@ struct LimitOptions: ParsableArguments {
     var operations: Int?
 
     @Option(help: ArgumentHelp("End after this time.", valueName: "t"))
-    var seconds: TimeSpan?
+    var seconds: Duration?
 
     func validate() throws {
         if let operations, operations < 1 { throw ValidationError("--operations counts from 1.") }
@@ -41,12 +41,8 @@ struct SeedOption: ParsableArguments {
     var value: UInt64 { seed ?? UInt64.random(in: 1..<1 << 32) }
 }
 
-struct PolicyOptions: ParsableArguments {
-    @OptionGroup var dump: DumpOptions
-
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
-
+/// Where a machine has its BARs and PCI buses.
+struct BoardOptions: ParsableArguments {
     @Option(
         name: .customLong("aperture"),
         help: ArgumentHelp(
@@ -57,7 +53,21 @@ struct PolicyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
     var buses: Int?
 
-    var choices: AddressMap.Choices { AddressMap.Choices(apertures, buses: buses) }
+    /// The last aperture of a name counts.
+    var choices: AddressMap.Choices {
+        AddressMap.Choices(
+            lowAperture: apertures.last { !$0.isHigh }?.range, highAperture: apertures.last { $0.isHigh }?.range,
+            buses: buses)
+    }
+}
+
+struct PolicyOptions: ParsableArguments {
+    @OptionGroup var dump: DumpOptions
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @OptionGroup var board: BoardOptions
 
     @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
     var map: String?

@@ -25,10 +25,12 @@ struct StressToggleCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let result = try ToggleRun(
-            LayoutArgument(name: layout).load().layout, operations: limits.operations, limit: limits.seconds?.duration,
-            mayExhaustHost: start.force
-        ).run()
+        let layout = try LayoutArgument(name: layout).load().layout
+        let result = try watched {
+            try ToggleRun.run(
+                &$0, layout: layout, operations: limits.operations, limit: limits.seconds,
+                mayExhaustHost: start.force)
+        }
         try output.show(result, Self.tables(result))
         try result.end()
     }
