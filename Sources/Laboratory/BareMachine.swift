@@ -1,5 +1,4 @@
 internal import Board
-internal import Host
 internal import Images
 internal import KVM
 public import Machine

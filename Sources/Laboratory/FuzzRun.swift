@@ -132,14 +132,12 @@ extension FuzzOperation {
             // A variant is always simpler, so that shrinking comes to an end.
             if variant != request { variants.append(variant) }
         }
-        if request.flags != 0 { vary { $0.flags = 0 } }
-        if request.host != .memory(0) { vary { $0.host = .memory(0) } }
-        if request.slot != 0 { vary { $0.slot = 0 } }
-        if request.guestAddress != 0 {
-            vary { $0.guestAddress = 0 }
-            if request.guestAddress > Page.size { vary { $0.guestAddress = Page.size } }
-        }
-        if request.size > Page.size { vary { $0.size = Page.size } }
+        vary { $0.flags = 0 }
+        vary { $0.host = .memory(0) }
+        vary { $0.slot = 0 }
+        vary { $0.guestAddress = 0 }
+        vary { $0.guestAddress = min($0.guestAddress, Page.size) }
+        vary { $0.size = min($0.size, Page.size) }
         return variants.map(FuzzOperation.request)
     }
 }

@@ -1,4 +1,3 @@
-internal import Machine
 internal import Memslots
 internal import SeededRandom
 

@@ -1,5 +1,4 @@
 public import ArgumentParser
-import Board
 public import Images
 import Layouts
 public import Machine

@@ -1,8 +1,5 @@
-import Board
 import FoundationEssentials
-import Host
 import Images
-import Layouts
 import Machine
 import Memslots
 import PCI

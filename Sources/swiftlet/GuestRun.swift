@@ -55,10 +55,7 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        if let report {
-            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart)
-            try report.write(try encodeJSON(json))
-        }
+        try report?.write(encodeJSON(RunReportJSON(guest: guest, result)))
         if result.outcome.isOrderly, console.hasLostBytes {
             throw failure("some of what the guest printed could not be written", .hostError)
         }

@@ -50,7 +50,7 @@ struct LayoutCommand: ParsableCommand {
             let columns: [TextTable.Column<Layout.Preset>] = [
                 .left("layout", \.name), .right("functions") { $0.make().functions.count }, .left("shows", \.shows),
             ]
-            return try emit([TextTable(Layout.presets, columns)])
+            return try emit(TextTable(Layout.presets, columns).text)
         }
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
         let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
@@ -58,7 +58,7 @@ struct LayoutCommand: ParsableCommand {
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force)
         try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
-        try output.show(result, Self.tables(result, memory))
+        try output.show(result, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)
             throw ExitCode(result.exitCode)
@@ -68,7 +68,7 @@ struct LayoutCommand: ParsableCommand {
         }
     }
 
-    private static func tables(_ result: LayoutResult, _ memory: MemoryDescription) -> [TextTable] {
+    private static func text(_ result: LayoutResult, _ memory: MemoryDescription) -> String {
         func edits(_ counts: EditCounts) -> String {
             "\(counts.created) created, \(counts.deleted) deleted, \(counts.moved) moved, \(counts.flagged) flagged"
         }
@@ -100,6 +100,6 @@ struct LayoutCommand: ParsableCommand {
                             + Figures.seconds(seconds.guest) : nil,
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }

@@ -2,9 +2,7 @@ import ArgumentParser
 import Host
 import Laboratory
 import Layouts
-import Machine
 import Memslots
-import PCI
 
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -60,11 +58,7 @@ struct PlanCommand: ParsableCommand {
             }
         }
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
-        if output.json {
-            try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
-        } else {
-            try emit(Array((PlanText(plan: plan).text + "\n").utf8))
-        }
+        try output.show(PlanReport(plan, warnings: warnings), PlanText(plan: plan).text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)
         }

@@ -24,7 +24,7 @@ struct RunReportJSON: Codable, Equatable {
     /// What the monitor itself needed at most: VmHWM, less the guest memory that is resident.
     let peakRSSBytes: UInt64
 
-    init(guest: String, _ report: RunReport, processStart: SuspendingClock.Instant) throws {
+    init(guest: String, _ report: RunReport) throws {
         self.guest = guest
         outcome = report.outcome.name
         exitCode = report.outcome.exitCode
@@ -39,7 +39,7 @@ struct RunReportJSON: Codable, Equatable {
         }
         leftBehind = report.leftBehind
         slots = ["count": report.slotCount, "capacity": report.slotCapacity, "limit": report.slotLimit]
-        microsecondsToFirstRun = (report.firstRun - processStart).nanoseconds / 1000
+        microsecondsToFirstRun = (report.firstRun - SwiftletCommand.processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds
         let figures = try KernelFigures.ofProcess()
         let resident = figures.bytes("RssShmem") ?? 0

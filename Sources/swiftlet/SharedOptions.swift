@@ -9,9 +9,9 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    /// Prints a result as JSON, or the tables that are made from it.
-    func show(_ result: some Encodable, _ tables: @autoclosure () -> [TextTable]) throws {
-        try json ? emit(try encodeJSON(result)) : emit(tables())
+    /// Prints a result as JSON, or the text that is made from it.
+    func show(_ result: some Encodable, _ text: @autoclosure () -> String) throws {
+        try json ? emit(try encodeJSON(result)) : emit(text())
     }
 }
 

@@ -40,11 +40,11 @@ struct StressChurnCommand: ParsableCommand {
                 mayExhaustHost: start.force)
         }
         try plot?.write(Plot.churn(result).text)
-        try output.show(result, Self.tables(result))
+        try output.show(result, Self.text(result))
         try result.end(hint: " (seed \(result.seed))")
     }
 
-    private static func tables(_ result: ChurnResult) -> [TextTable] {
+    private static func text(_ result: ChurnResult) -> String {
         typealias Row = (name: String, parked: LatencySummary?, unparked: LatencySummary?)
         let rows: [Row] =
             ChurnResult.Kind.allCases.map { ($0.rawValue, result.kinds[$0]?.parked, result.kinds[$0]?.unparked) }
@@ -62,6 +62,6 @@ struct StressChurnCommand: ParsableCommand {
                     "seed": "\(result.seed)",
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }

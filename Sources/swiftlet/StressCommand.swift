@@ -46,10 +46,6 @@ extension ExperimentResult {
 extension Figures {
     static func seconds(_ seconds: Double) -> String { time(seconds * 1e6) }
 
-    static func latencies(_ summary: LatencySummary) -> String {
-        "p50 \(time(summary.p50)), p99 \(time(summary.p99)), max \(time(summary.max))"
-    }
-
     static func both(_ bytes: KernelBytes) -> String {
         "\(size(bytes.predicted)) predicted, \(size(bytes.measured)) measured"
     }

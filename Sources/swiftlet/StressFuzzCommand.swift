@@ -50,7 +50,7 @@ struct StressFuzzCommand: ParsableCommand {
             }
             result.trace = save(result.smallestTrace)
         }
-        try output.show(result, [Self.table(result)])
+        try output.show(result, Self.table(result).text)
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 

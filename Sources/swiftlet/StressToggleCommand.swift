@@ -31,11 +31,11 @@ struct StressToggleCommand: ParsableCommand {
                 &$0, layout: layout, operations: limits.operations, limit: limits.seconds,
                 mayExhaustHost: start.force)
         }
-        try output.show(result, Self.tables(result))
+        try output.show(result, Self.text(result))
         try result.end()
     }
 
-    private static func tables(_ result: ToggleResult) -> [TextTable] {
+    private static func text(_ result: ToggleResult) -> String {
         [
             TextTable(
                 result.partList,
@@ -51,6 +51,6 @@ struct StressToggleCommand: ParsableCommand {
                     "KVM's generation": "wrapped \(Figures.count(Int(result.generationWraps), "time"))",
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }
