@@ -1,7 +1,5 @@
 import ArgumentParser
 import Board
-import Layouts
-import Machine
 import Memslots
 
 /// The options that several commands have alike.

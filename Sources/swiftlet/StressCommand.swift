@@ -1,7 +1,5 @@
 import ArgumentParser
-import Host
 import Laboratory
-import Machine
 import Pictures
 
 struct StressCommand: ParsableCommand {
