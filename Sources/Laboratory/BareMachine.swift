@@ -1,5 +1,4 @@
 internal import Board
-internal import Host
 internal import Images
 internal import KVM
 public import Machine
@@ -9,8 +8,9 @@ public import Memslots
 ///
 /// All changes of slots end at a `SlotInstaller`. This machine is that last step alone: it has neither mappings nor a table of
 /// slots. Its user asks KVM for slots as raw as KVM takes them, and keeps the table.
-public struct BareMachine: SlotInstaller, ~Copyable {
-    private var installer: KVMSlotInstaller
+public struct BareMachine: ~Copyable {
+    /// Asks KVM for slots. It parks nobody, because the vCPU runs only during `readWord`.
+    package var installer: KVMSlotInstaller
     private let reader: Reader?
     private var registers = GeneralRegisters()
     /// The slots that KVM has. All ids of user slots are free. The code of a reader lies in a private slot.
@@ -68,28 +68,6 @@ public struct BareMachine: SlotInstaller, ~Copyable {
     /// Copies bytes into the host memory, from `offset` on. All of them lie within it.
     public func write(_ bytes: [UInt8], at offset: UInt64) {
         _ = installer.store.write(bytes.span, at: Backing(offset: offset))
-    }
-
-    // MARK: SlotInstaller
-
-    /// Does nothing, because the vCPU runs only during `readWord`.
-    public func park() {}
-    public func resume() {}
-
-    public func set(_ request: SlotRequest) throws(SlotErrno) {
-        try installer.set(request)
-    }
-
-    public func place(_ piece: WindowPiece) throws(SlotErrno) {
-        try installer.place(piece)
-    }
-
-    public func clear(_ piece: WindowPiece) throws(SlotErrno) {
-        try installer.clear(piece)
-    }
-
-    public func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
-        try installer.takeDirtyLog(of: slot)
     }
 }
 

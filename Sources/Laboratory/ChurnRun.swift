@@ -4,64 +4,45 @@ internal import Memslots
 /// Creates, moves, changes and deletes slots while vCPUs run a guest that reads all of them and must never see wrong bytes.
 ///
 /// Half of the changes park the vCPUs and half do not, so that both costs are measured side by side.
-public struct ChurnRun: Experiment {
-    private let slots: Int
-    private let vcpus: Int
-    private let seed: UInt64
-    private let operations: Int?
-    private let limit: Duration?
-    private let mayExhaustHost: Bool
-
-    /// Describes a run that changes `slots` slots at random, until the time is over or so many operations are done.
-    public init(
-        slots: Int, vcpus: Int, seed: UInt64, operations: Int? = nil, limit: Duration? = nil,
-        mayExhaustHost: Bool = false
-    ) {
-        self.slots = slots
-        self.vcpus = vcpus
-        self.seed = seed
-        self.operations = operations
-        self.limit = limit
-        self.mayExhaustHost = mayExhaustHost
-    }
-
-    public func run(_ observer: inout Observer) throws(MachineError) -> ChurnResult {
-        try check()
+public enum ChurnRun {
+    /// Changes `slots` slots at random, until the time is over or so many operations are done.
+    public static func run(
+        _ observer: inout Observer, slots: Int, vcpus: Int, seed: UInt64, operations: Int? = nil,
+        limit: Duration? = nil, mayExhaustHost: Bool = false
+    ) throws(MachineError) -> ChurnResult {
+        try check(slots: slots, vcpus: vcpus)
         var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
         configuration.spareMemory = UInt64(slots) * Page.size
         configuration.mayExhaustHost = mayExhaustHost
         var world = try ChurnedMemory(slots: slots, GuestMachine(configuration, flat: image), vcpus: vcpus, seed: seed)
-        var parked: [ChurnResult.Kind: Latencies] = [:]
-        var unparked: [ChurnResult.Kind: Latencies] = [:]
+        // By the kind of the change, and whether the vCPUs were parked.
+        var latencies: [ChurnResult.Kind: [Bool: Latencies]] = [:]
         var done = 0
         observer.begin("churning \(slots) slots", total: operations, limit: limit)
         let watched = world.watched
         let run = try watched.run { running throws(MachineError) in
             while done < operations ?? .max, observer.goesOn(done), !running.hasEnded {
                 let (kind, isParked, time) = try world.change()
-                if isParked {
-                    parked[kind, default: Latencies()].append(time)
-                } else {
-                    unparked[kind, default: Latencies()].append(time)
-                }
+                latencies[kind, default: [:]][isParked, default: []].append(time)
                 done += 1
             }
         }
         let kinds = ChurnResult.Kind.allCases.map { kind in
-            let costs = ChurnResult.Costs(
-                parked: parked[kind]?.countedSummary, unparked: unparked[kind]?.countedSummary)
-            return (kind, costs)
+            let times = latencies[kind] ?? [:]
+            return (
+                kind, ChurnResult.Costs(parked: times[true]?.countedSummary, unparked: times[false]?.countedSummary)
+            )
         }
+        let all = { isParked in latencies.values.flatMap { $0[isParked] ?? [] }.countedSummary }
         return ChurnResult(
             operations: done, guestChecks: run.findings.checks, guestErrors: run.findings.errors,
-            firstError: run.findings.firstError, parked: parked.values.reduce(Latencies(), +).countedSummary,
-            unparked: unparked.values.reduce(Latencies(), +).countedSummary,
+            firstError: run.findings.firstError, parked: all(true), unparked: all(false),
             kinds: Dictionary(uniqueKeysWithValues: kinds), seed: seed, interrupted: observer.hasInterrupted,
             ok: run.isOK && run.findings.checks > 0, ending: run.report.ending)
     }
 
     /// Checks the numbers before anything is computed with them.
-    private func check() throws(MachineError) {
+    private static func check(slots: Int, vcpus: Int) throws(MachineError) {
         guard (2...1 << 15).contains(slots) else {
             throw .experiment("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
         }
@@ -85,9 +66,9 @@ public struct ChurnResult: ExperimentResult {
     }
 
     /// The latencies of changes with the vCPUs parked, and of those with the vCPUs in the guest.
-    public struct Costs: Codable, Equatable, Sendable {
-        public let parked: Latencies.Summary?
-        public let unparked: Latencies.Summary?
+    public struct Costs: Codable, Sendable {
+        public let parked: LatencySummary?
+        public let unparked: LatencySummary?
     }
 
     public private(set) var schema = 1
@@ -96,8 +77,8 @@ public struct ChurnResult: ExperimentResult {
     public let guestErrors: UInt64
     /// The first error of a processor, in words.
     public let firstError: String?
-    public let parked: Latencies.Summary?
-    public let unparked: Latencies.Summary?
+    public let parked: LatencySummary?
+    public let unparked: LatencySummary?
     public let kinds: [Kind: Costs]
     public let seed: UInt64
     public let interrupted: Bool

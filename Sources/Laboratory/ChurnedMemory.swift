@@ -35,9 +35,7 @@ struct ChurnedMemory {
         }
         self.machine = machine
         random = SplitMix64(seed: seed)
-        var backings: [Backing] = []
-        for _ in 0..<slots { backings.append(try machine.allocate(Page.size)) }
-        self.backings = backings
+        backings = try (0..<slots).map { _ throws(MachineError) in try machine.allocate(Page.size) }
         contents = (0..<Self.place(ofPage: slots - 1) + 2).map { place in
             place % 5 == 4 || place / 5 * 4 + place % 5 >= slots
                 ? nil : Content(page: place / 5 * 4 + place % 5)

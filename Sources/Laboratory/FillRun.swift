@@ -4,17 +4,11 @@ public import Memslots
 /// Fills a virtual machine with slots of one page up to KVM's limit, expects that the next one is refused, and deletes all.
 ///
 /// Each slot is a transaction of its own. No vCPU runs.
-public struct FillRun: Experiment {
-    private let slots: Int?
-    private let mayExhaustHost: Bool
-
-    /// Describes a run that creates `slots` slots, or as many as KVM has.
-    public init(slots: Int? = nil, mayExhaustHost: Bool = false) {
-        self.slots = slots
-        self.mayExhaustHost = mayExhaustHost
-    }
-
-    public func run(_ observer: inout Observer) throws(MachineError) -> FillResult {
+public enum FillRun {
+    /// Creates `slots` slots, or as many as KVM has.
+    public static func run(
+        _ observer: inout Observer, slots: Int? = nil, mayExhaustHost: Bool = false
+    ) throws(MachineError) -> FillResult {
         let limit = try BareMachine(memory: Page.size).limits.userSlots
         let wanted = slots ?? limit
         guard (1...limit).contains(wanted) else {
@@ -25,7 +19,7 @@ public struct FillRun: Experiment {
         }
         var machine = try BareMachine(memory: UInt64(wanted) * Page.size)
         var space = AddressSpace(limits: machine.limits, policy: .separate, placement: machine.placement)
-        var (adds, deletes) = (Latencies(capacity: wanted), Latencies(capacity: wanted))
+        var (adds, deletes) = (Latencies(), Latencies())
 
         let before = try KernelBytes.used()
         observer.begin("adding slots", total: wanted)
@@ -58,7 +52,7 @@ public struct FillRun: Experiment {
     ) throws(MachineError) -> Duration {
         do throws(AddressSpaceError) {
             return try measure { () throws(AddressSpaceError) in
-                try space.change(removing: removing, adding: adding, through: &machine)
+                try space.change(removing: removing, adding: adding, through: &machine.installer)
             }
         } catch {
             throw .memory(error)
@@ -74,7 +68,7 @@ public struct FillRun: Experiment {
             hostAddress: machine.placement.backings[0])
         guard case .refused(let rule) = SlotVerdict(of: table, on: request) else { return nil }
         var errno: SlotErrno?
-        do { try machine.set(request) } catch { errno = error }
+        do { try machine.installer.set(request) } catch { errno = error }
         return FillResult.Refusal(errno: errno.map { "\($0)" }, rule: rule)
     }
 
@@ -85,7 +79,7 @@ public struct FillRun: Experiment {
 /// The result of a `FillRun`.
 public struct FillResult: ExperimentResult {
     /// How KVM refused the slot behind the last one.
-    public struct Refusal: Codable, Equatable, Sendable {
+    public struct Refusal: Codable, Sendable {
         /// Nil where KVM accepted it.
         public let errno: String?
         /// The rule that predicted the refusal.
@@ -101,8 +95,8 @@ public struct FillResult: ExperimentResult {
     public let refused: Refusal?
     public let addSeconds: Double
     public let deleteSeconds: Double
-    public let addMicroseconds: Latencies.Summary?
-    public let deleteMicroseconds: Latencies.Summary?
+    public let addMicroseconds: LatencySummary?
+    public let deleteMicroseconds: LatencySummary?
     public let kernelBytes: KernelBytes
     /// The size of the slot table in this process while all slots are there.
     public let tableBytes: Int

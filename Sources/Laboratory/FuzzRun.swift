@@ -1,25 +1,20 @@
 public import Machine
 public import Memslots
+internal import SeededRandom
 
 /// Does random operations on KVM, predicts each verdict by the rules, and shrinks a divergence to the smallest trace.
-public struct FuzzRun: Experiment {
-    private let seed: UInt64
-    private let operations: Int?
-    private let limit: Duration?
-
+public enum FuzzRun {
     /// The number of operations on one machine. They are enough to fill it, and few enough to be repeated while a trace is
     /// shrunk.
     static let operationsOfMachine = 5000
 
-    /// Describes a run that does so many operations, or as many as the time allows, until KVM and the rules diverge.
-    public init(seed: UInt64, operations: Int?, limit: Duration? = nil) {
-        self.seed = seed
-        self.operations = operations
-        self.limit = limit
-    }
-
-    public func run(_ observer: inout Observer) throws(MachineError) -> FuzzResult {
-        try run(&observer, predict: SlotVerdict.init, makeTarget: BareMachine.forFuzzing)
+    /// Does so many operations, or as many as the time allows, until KVM and the rules diverge.
+    public static func run(
+        _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil
+    ) throws(MachineError) -> FuzzResult {
+        try run(
+            &observer, seed: seed, operations: operations, limit: limit, predict: SlotVerdict.init,
+            makeTarget: BareMachine.forFuzzing)
     }
 
     /// Does the operations of a trace again.
@@ -37,57 +32,42 @@ public struct FuzzRun: Experiment {
         return result
     }
 
-    func run<Target: FuzzTarget & ~Copyable>(
-        _ observer: inout Observer, predict: @escaping SlotVerdict.Predict,
-        makeTarget: () throws(MachineError) -> Target
+    static func run<Target: FuzzTarget & ~Copyable>(
+        _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil,
+        predict: @escaping SlotVerdict.Predict, makeTarget: () throws(MachineError) -> Target
     ) throws(MachineError) -> FuzzResult {
         var result = FuzzResult(seed: seed)
         observer.begin("fuzzing", total: operations, limit: limit)
-        let start = SuspendingClock.now
-        var machine: UInt64 = 0
-        while result.operations < operations ?? .max, result.ok, observer.goesOn(result.operations) {
-            let count = min(Self.operationsOfMachine, (operations ?? .max) - result.operations)
+        let (start, most) = (SuspendingClock.now, operations ?? .max)
+        while result.operations < most, result.ok, observer.goesOn(result.operations) {
             var session = FuzzSession(try makeTarget(), predict: predict)
-            let found = try Self.run(&session, count: count, seed: seed &+ machine, &result, &observer)
+            var random = RandomOperations(
+                random: SplitMix64(seed: seed &+ UInt64(result.operations / operationsOfMachine)), base: session.base,
+                limits: session.table.limits, missingAddressSpace: session.target.missingAddressSpace)
+            var done: [FuzzOperation] = []
+            while done.count < operationsOfMachine, result.operations < most, result.ok,
+                observer.goesOn(result.operations)
+            {
+                let operation = random.next(on: session.table)
+                done.append(operation)
+                result.operations += 1
+                result.divergence = try session.divergence(at: operation)
+            }
             result.count(session)
             result.seconds = (SuspendingClock.now - start).inSeconds
-            machine += 1
-            guard let found else { continue }
-            let smallest = try Self.shrunk(found.operations, divergence: found.divergence) {
-                () throws(MachineError) in
-                FuzzSession(try makeTarget(), predict: predict)
+            if let divergence = result.divergence {
+                (result.operationList, result.divergence) = try shrunk(done, divergence) { () throws(MachineError) in
+                    FuzzSession(try makeTarget(), predict: predict)
+                }
             }
-            (result.operationList, result.divergence) = (smallest.operations, smallest.divergence)
         }
         result.interrupted = observer.hasInterrupted
         return result
     }
 
-    /// Does random operations on one machine.
-    ///
-    /// - Returns: The operations up to a divergence and the divergence in words, or nil where there is none.
-    private static func run<Target: FuzzTarget & ~Copyable>(
-        _ session: inout FuzzSession<Target>, count: Int, seed: UInt64, _ result: inout FuzzResult,
-        _ observer: inout Observer
-    ) throws(MachineError) -> (operations: [FuzzOperation], divergence: String)? {
-        var random = RandomOperations(
-            seed: seed, base: session.base, limits: session.table.limits,
-            missingAddressSpace: session.missingAddressSpace)
-        var done: [FuzzOperation] = []
-        done.reserveCapacity(count)
-        for number in 0..<count {
-            if number % 64 == 0, !observer.goesOn(result.operations) { return nil }
-            let operation = random.next(on: session.table)
-            done.append(operation)
-            result.operations += 1
-            if let divergence = try session.divergence(at: operation) { return (done, divergence) }
-        }
-        return nil
-    }
-
     /// Finds the smallest trace that still diverges.
     private static func shrunk<Target: FuzzTarget & ~Copyable>(
-        _ operations: [FuzzOperation], divergence first: String,
+        _ operations: [FuzzOperation], _ first: String,
         _ makeSession: () throws(MachineError) -> FuzzSession<Target>
     ) throws(MachineError) -> (operations: [FuzzOperation], divergence: String) {
         func divergence(of operations: [FuzzOperation]) throws(MachineError) -> String? {
@@ -152,14 +132,12 @@ extension FuzzOperation {
             // A variant is always simpler, so that shrinking comes to an end.
             if variant != request { variants.append(variant) }
         }
-        if request.flags != 0 { vary { $0.flags = 0 } }
-        if request.host != .memory(0) { vary { $0.host = .memory(0) } }
-        if request.slot != 0 { vary { $0.slot = 0 } }
-        if request.guestAddress != 0 {
-            vary { $0.guestAddress = 0 }
-            if request.guestAddress > Page.size { vary { $0.guestAddress = Page.size } }
-        }
-        if request.size > Page.size { vary { $0.size = Page.size } }
+        vary { $0.flags = 0 }
+        vary { $0.host = .memory(0) }
+        vary { $0.slot = 0 }
+        vary { $0.guestAddress = 0 }
+        vary { $0.guestAddress = min($0.guestAddress, Page.size) }
+        vary { $0.size = min($0.size, Page.size) }
         return variants.map(FuzzOperation.request)
     }
 }

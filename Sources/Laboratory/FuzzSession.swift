@@ -20,11 +20,10 @@ enum SlotVerdict: Hashable, Sendable {
 
 /// A target and the table that follows it. Each operation is predicted, carried out, and compared with the prediction.
 struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
-    private var target: Target
+    private(set) var target: Target
     private(set) var table: MemslotTable
     private let predict: SlotVerdict.Predict
     let base: UInt64
-    let missingAddressSpace: UInt32
 
     private(set) var accepted = 0
     private(set) var refusals: [SlotRule: Int] = [:]
@@ -33,8 +32,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     init(_ target: consuming Target, predict: @escaping SlotVerdict.Predict) {
         table = MemslotTable(limits: target.limits)
         base = target.memoryBase
-        missingAddressSpace = target.missingAddressSpace
-        if let request = target.codeSlot, case .accepted(let change) = SlotVerdict(of: table, on: request) {
+        if let request = target.codeSlot, let change = try? table.change(for: request) {
             table.apply(change)
         }
         self.predict = predict
@@ -53,25 +51,21 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
 
     private mutating func divergence(at request: FuzzRequest) -> String? {
         let asked = request.request(base: base)
-        let verdict = predict(table, asked)
         var answer: SlotErrno?
         do { try target.set(asked) } catch { answer = error }
-        switch verdict {
-        case .accepted(let change):
-            guard answer == nil else { break }
+        let predicted: String
+        switch predict(table, asked) {
+        case .accepted(let change) where answer == nil:
             table.apply(change)
             accepted += 1
             return nil
-        case .refused(let rule):
-            guard answer == rule.errno else { break }
+        case .refused(let rule) where answer == rule.errno:
             refusals[rule, default: 0] += 1
             return nil
+        case .accepted: predicted = "accepted"
+        case .refused(let rule):
+            predicted = "refused with \(rule.errno) by the rule `\(rule.rawValue)` (\(rule.words))"
         }
-        let predicted =
-            switch verdict {
-            case .accepted: "accepted"
-            case .refused(let rule): "refused with \(rule.errno) by the rule `\(rule.rawValue)` (\(rule.words))"
-            }
         return "\(request): predicted: \(predicted); KVM: \(answer.map { "refused with \($0)" } ?? "accepted")"
     }
 
@@ -88,5 +82,40 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
         reads += 1
         let seen = try target.readWord(at: address)
         return seen == expected ? nil : "read at \(address): predicted \(expected), the guest saw \(seen)"
+    }
+}
+
+/// What the fuzzer asks: a KVM, or a fake of it in tests. It begins with no slots but its own `codeSlot`.
+protocol FuzzTarget: ~Copyable {
+    var limits: SlotLimits { get }
+    /// The number of the first address space that does not exist.
+    var missingAddressSpace: UInt32 { get }
+    /// The address of the host memory for slots: `FuzzMemory.pages` pages, each with its label.
+    var memoryBase: UInt64 { get }
+    /// The slot that the target keeps for itself, if any.
+    var codeSlot: SlotRequest? { get }
+
+    mutating func set(_ request: SlotRequest) throws(SlotErrno)
+    mutating func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult
+}
+
+/// The host memory that fuzzed slots show: each page begins with its label.
+enum FuzzMemory {
+    static let pages: UInt64 = 256
+    static let size = pages * Page.size
+}
+
+extension BareMachine: FuzzTarget {
+    var memoryBase: UInt64 { placement.backings[0] }
+
+    mutating func set(_ request: SlotRequest) throws(SlotErrno) { try installer.set(request) }
+
+    /// Makes a machine with a reader, whose pages have their labels.
+    static func forFuzzing() throws(MachineError) -> BareMachine {
+        let machine = try BareMachine(memory: FuzzMemory.size, hasReader: true)
+        for page in 0..<FuzzMemory.pages {
+            machine.write(Label(number: Int(page)).bytes, at: page << Page.shift)
+        }
+        return machine
     }
 }

@@ -5,7 +5,7 @@ public import Machine
 public import Memslots
 
 /// What a host's KVM offers. KVM tells one part of it, and the rest is measured.
-public struct ProbeResult: Codable, Equatable, Sendable {
+public struct ProbeResult: Codable, Sendable {
     public enum Execution: String, Codable, Sendable {
         /// The processor runs guests.
         case hardware

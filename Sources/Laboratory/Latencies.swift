@@ -1,76 +1,44 @@
 internal import Host
 
 /// The times that single operations took, in the order in which they came.
-public struct Latencies: Sendable {
-    private var samples: [Int64] = []
+public typealias Latencies = [Duration]
 
-    public init() {}
-
-    /// Takes the times of operations, in the order in which they came.
-    public init(_ durations: some Sequence<Duration>) {
-        samples = durations.map(\.nanoseconds)
-    }
-
-    init(capacity: Int) {
-        samples.reserveCapacity(capacity)
-    }
-
-    mutating func append(_ duration: Duration) {
-        samples.append(duration.nanoseconds)
-    }
-
-    static func + (first: Latencies, second: Latencies) -> Latencies {
-        var sum = first
-        sum.samples += second.samples
-        return sum
-    }
-
-    public var count: Int { samples.count }
-
+extension Latencies {
     /// The sum of all times.
-    var seconds: Double { Double(samples.reduce(0, +)) / 1e9 }
-
-    /// The times of some of the operations, counted from 0.
-    public subscript(operations: Range<Int>) -> Latencies {
-        var latencies = Latencies()
-        latencies.samples = Array(samples[operations])
-        return latencies
-    }
+    var seconds: Double { reduce(.zero, +).inSeconds }
 
     /// The times in microseconds.
-    public var microseconds: [Double] {
-        samples.map { Double($0) / 1000 }
-    }
+    public var microseconds: [Double] { map { Double($0.nanoseconds) / 1000 } }
 
     /// The percentiles 50 and 99 and the longest time; nil where there are no operations.
-    public var summary: Summary? {
-        let sorted = samples.sorted()
+    public var summary: LatencySummary? {
+        let sorted = microseconds.sorted()
         guard let last = sorted.last else { return nil }
-        func rank(_ percent: Int) -> Double {
-            // The nearest rank is a value that was measured.
-            Double(sorted[(sorted.count * percent + 99) / 100 - 1]) / 1000
-        }
-        return Summary(p50: rank(50), p99: rank(99), max: Double(last) / 1000, latencies: self)
+        // The nearest rank is a value that was measured.
+        func rank(_ percent: Int) -> Double { sorted[(sorted.count * percent + 99) / 100 - 1] }
+        return LatencySummary(p50: rank(50), p99: rank(99), max: last, latencies: self)
     }
 
     /// The summary with its count and its unit, for a key in JSON that says neither.
-    var countedSummary: Summary? {
+    var countedSummary: LatencySummary? {
         var summary = self.summary
         summary?.count = count
         summary?.unit = "microseconds"
         return summary
     }
+}
 
-    /// Percentiles in microseconds.
-    public struct Summary: Codable, Equatable, Sendable {
-        public let p50: Double
-        public let p99: Double
-        public let max: Double
-        public fileprivate(set) var count: Int?
-        public fileprivate(set) var unit: String?
-        /// The latencies that it sums up.
-        @Unencoded public var latencies: Latencies?
-    }
+/// Percentiles in microseconds.
+public struct LatencySummary: Codable, Sendable {
+    public let p50: Double
+    public let p99: Double
+    public let max: Double
+    public fileprivate(set) var count: Int?
+    public fileprivate(set) var unit: String?
+    /// The latencies that it sums up. JSON leaves them out, because pictures need them and scripts do not.
+    public var latencies: Latencies?
+
+    private enum CodingKeys: CodingKey { case p50, p99, max, count, unit }
 }
 
 extension Duration {

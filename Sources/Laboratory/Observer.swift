@@ -4,22 +4,18 @@ public struct Observer {
     public struct Progress: Sendable {
         /// The name of the phase, such as `adding slots`.
         public let phase: String
-        public let done: Int
+        public internal(set) var done = 0
         /// The number of operations in the phase; nil where time alone ends it.
         public let total: Int?
         /// The time since the phase began, and the time that it may take in all.
-        public let elapsed: Duration
+        public internal(set) var elapsed = Duration.zero
         public let limit: Duration?
     }
 
     private let tell: (Progress) -> Bool
-    private var phase = ""
-    private var total: Int?
-    private var limit: Duration?
+    private var progress = Progress(phase: "", total: nil, limit: nil)
     private var start = SuspendingClock.now
     private var next = SuspendingClock.now
-    /// Whether the time for the phase is over.
-    private var isOver = false
     /// Whether the experiment was told to end early.
     public private(set) var hasInterrupted = false
 
@@ -36,23 +32,20 @@ public struct Observer {
     }
 
     mutating func begin(_ phase: String, total: Int? = nil, limit: Duration? = nil) {
-        self.phase = phase
-        self.total = total
-        self.limit = limit
+        progress = Progress(phase: phase, total: total, limit: limit)
         start = .now
         next = start
-        isOver = false
     }
 
     /// Tells how many operations are `done`. The answer says whether to go on: there is time left, and no interruption.
     mutating func goesOn(_ done: Int) -> Bool {
         let now = SuspendingClock.now
-        guard !hasInterrupted, !isOver else { return false }
-        guard now >= next else { return true }
-        next = now + Self.interval
-        let elapsed = now - start
-        hasInterrupted = !tell(Progress(phase: phase, done: done, total: total, elapsed: elapsed, limit: limit))
-        isOver = limit.map { elapsed >= $0 } ?? false
-        return !hasInterrupted && !isOver
+        progress.done = done
+        progress.elapsed = now - start
+        if now >= next, !hasInterrupted {
+            next = now + Self.interval
+            hasInterrupted = !tell(progress)
+        }
+        return !hasInterrupted && !(progress.limit.map { progress.elapsed >= $0 } ?? false)
     }
 }

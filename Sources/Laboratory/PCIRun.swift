@@ -1,5 +1,4 @@
 public import Board
-internal import Images
 public import Layouts
 public import Machine
 public import Memslots
@@ -7,11 +6,7 @@ public import PCI
 internal import Synchronization
 
 /// Runs the built-in PCI guest on a machine with a layout's functions. The guest finds, sizes, places and exercises all of them.
-public struct PCIRun {
-    private let layout: Layout
-    private var configuration: MachineConfiguration
-    private let image: [UInt8]
-
+public enum PCIRun {
     /// The phases of the guest, by the numbers with which it marks them.
     private enum Phase {
         static let sizing: UInt8 = 2
@@ -19,43 +14,41 @@ public struct PCIRun {
         static let exercise: UInt8 = 4
     }
 
-    public init(
-        _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy, decode: DecodePolicy, vcpus: Int,
-        mayExhaustHost: Bool
-    ) {
+    /// Makes the machine, runs the guest, and compares what the guest and the monitor found.
+    ///
+    /// - Returns: The result, and the memory of the guest at boot.
+    public static func run(
+        _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy,
+        decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool
+    ) throws(MachineError) -> (result: LayoutResult, memory: MemoryDescription) {
         guard let builtIn = BuiltInGuest.named("pci") else { preconditionFailure("the PCI guest is built in") }
-        self.layout = layout
-        image = builtIn.image
-        configuration = builtIn.configuration
+        var configuration = builtIn.configuration
         configuration.board = choices
         configuration.add(layout)
         configuration.policy = policy
         configuration.decode = decode
         configuration.vcpus = vcpus
         configuration.mayExhaustHost = mayExhaustHost
-    }
-
-    /// Makes the machine, runs the guest, and compares what the guest and the monitor found.
-    public func run(timeout: Duration? = nil) throws(MachineError) -> LayoutResult {
         let output = Output()
         let memoryBefore = try KernelBytes.used()
         let start = SuspendingClock.now
-        let machine = try GuestMachine(configuration, flat: image, catchesSignals: true, consoleOutput: output.append)
+        let machine = try GuestMachine(
+            configuration, flat: builtIn.image, catchesSignals: true, consoleOutput: output.append)
         let buildTime = SuspendingClock.now - start
         let (table, memory) = (machine.slots, machine.memory)
         let kernelBytes = try KernelBytes(
             predicted: Footprint.kernelBytes(of: table, mmu: .ofHost), since: memoryBefore)
 
-        let report = try machine.run(timeout: timeout)
+        let report = try machine.run()
         let marks = Dictionary(report.phases.map { ($0.phase, $0.edits) }, uniquingKeysWith: { first, _ in first })
         func edits(from first: UInt8, to last: UInt8) -> EditCounts {
             guard let first = marks[first], let last = marks[last] else { return EditCounts() }
             return last - first
         }
-        let (hasExited, guest) = (report.outcome == .exited(0), Self.figures(in: output.text))
+        let (hasExited, guest) = (report.outcome == .exited(0), figures(in: output.text))
         let mismatches = hasExited ? machine.countWrongPages() : 0
-        return LayoutResult(
-            layout: layout.name, policy: configuration.policy, functions: layout.functions.count,
+        let result = LayoutResult(
+            layout: layout.name, policy: policy, functions: layout.functions.count,
             pieces: [.mapped: memory.rows.count { $0.mapping.owner != .ram }, .trapped: memory.trapped.count],
             slots: LayoutResult.Slots(memory.rows, limit: table.limit),
             edits: LayoutResult.Edits(
@@ -65,8 +58,8 @@ public struct PCIRun {
                 build: buildTime.inSeconds, slots: machine.mappingTime.inSeconds, guest: report.duration.inSeconds),
             kernelBytes: kernelBytes, guest: guest, hostMismatches: mismatches, outcome: report.outcome.name,
             exitCode: report.outcome.exitCode,
-            ok: hasExited && isRight(guest) && mismatches == 0, ending: report.ending,
-            memory: memory)
+            ok: hasExited && finds(layout, guest) && mismatches == 0, ending: report.ending)
+        return (result, memory)
     }
 
     /// Reads the figures from what the guest printed: lines of a name and a number. A figure without a line is 0.
@@ -78,7 +71,7 @@ public struct PCIRun {
     }
 
     /// Whether the guest has found the whole layout and nothing wrong.
-    private func isRight(_ guest: [String: Int]) -> Bool {
+    private static func finds(_ layout: Layout, _ guest: [String: Int]) -> Bool {
         let interrupts = layout.functions.count { $0.description.msix != nil && $0.description.doorbell != nil }
         return guest["functions"] == layout.functions.count && guest["mismatches"] == 0
             && guest["interrupts"] == interrupts
@@ -110,5 +103,69 @@ extension GuestMachine {
             }
         }
         return wrong
+    }
+}
+
+/// The result of a `PCIRun`.
+public struct LayoutResult: Codable, Sendable {
+    public struct Slots: Codable, Sendable {
+        public let ram: Int
+        public let bars: Int
+        public let roms: Int
+        public let total: Int
+        public let limit: Int
+    }
+
+    /// Edits until the guest began, in its sizing phase, and in its placement phase.
+    public struct Edits: Codable, Sendable {
+        public let build: EditCounts
+        public let sizing: EditCounts
+        public let placement: EditCounts
+    }
+
+    /// The time to make the machine, the part of it for the transaction with all slots, and the time of the guest.
+    public struct Seconds: Codable, Sendable {
+        public let build: Double
+        public let slots: Double
+        public let guest: Double
+    }
+
+    public private(set) var schema = 1
+    public let layout: String
+    public let policy: SlotPolicy
+    public let functions: Int
+    public let pieces: [BARPiece.Kind: Int]
+    public let slots: Slots
+    public let edits: Edits
+    public let seconds: Seconds
+    public let kernelBytes: KernelBytes
+    /// The figures that the guest prints about its work, by name. A figure that it has not printed is 0.
+    public let guest: [String: Int]
+    /// The number of pages in which the monitor did not find the guest's pattern.
+    public let hostMismatches: Int
+    /// The name of the way in which the guest ended, and the exit status of `swiftlet run` for it.
+    public let outcome: String
+    public let exitCode: Int32
+    /// Whether the guest found every function, and the monitor found everything that the guest wrote.
+    public let ok: Bool
+    /// The outcome in words, and the state of the vCPUs where the guest did not end by itself.
+    public let ending: String
+}
+
+extension LayoutResult {
+    /// Whether the guest ended by its own will.
+    public var isOrderly: Bool { ["exited", "halted"].contains(outcome) }
+}
+
+extension LayoutResult.Slots {
+    /// Counts slots by their owners. A slot that mappings share counts once, as that of its first mapping.
+    init(_ rows: [MemoryDescription.Row], limit: Int) {
+        var seen = Set<Int>()
+        let owners = rows.filter { seen.insert($0.slot).inserted }.map(\.mapping.owner)
+        ram = owners.count { $0 == .ram }
+        roms = owners.count { if case .rom = $0 { true } else { false } }
+        bars = owners.count - ram - roms
+        total = owners.count
+        self.limit = limit
     }
 }

@@ -1,26 +1,18 @@
-internal import Machine
 internal import Memslots
 internal import SeededRandom
 
 /// Makes random operations, valid and invalid. They use few ids and few pages, so that they get into each other's way.
 struct RandomOperations {
-    private var random: SplitMix64
-    private let base: UInt64
-    private let limits: SlotLimits
-    private let missingAddressSpace: UInt32
+    var random: SplitMix64
+    let base: UInt64
+    let limits: SlotLimits
+    let missingAddressSpace: UInt32
 
     private static let ids: UInt32 = 24
     /// Where slots lie: at the bottom, in the hole for devices, on both sides of 4 GiB, and (0) at the end of the address
     /// space.
     private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0x1_0000_0000, 0]
     private static let pagesOfRegion: UInt64 = 24
-
-    init(seed: UInt64, base: UInt64, limits: SlotLimits, missingAddressSpace: UInt32) {
-        random = SplitMix64(seed: seed)
-        self.base = base
-        self.limits = limits
-        self.missingAddressSpace = missingAddressSpace
-    }
 
     /// Makes the next operation on the slots of `table`.
     mutating func next(on table: MemslotTable) -> FuzzOperation {

@@ -3,9 +3,10 @@
 func shrink<Element, Failure: Error>(
     _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws(Failure) -> Bool
 ) throws(Failure) -> [Element] {
-    var list = try leaveOut(of: list, fails: fails)
-    var isSimpler = true
-    while isSimpler {
+    var list = list
+    var isSimpler: Bool
+    repeat {
+        list = try leaveOut(of: list, fails: fails)
         isSimpler = false
         for index in list.indices {
             for candidate in simpler(list[index]) {
@@ -17,10 +18,7 @@ func shrink<Element, Failure: Error>(
                 break
             }
         }
-        if isSimpler {
-            list = try leaveOut(of: list, fails: fails)
-        }
-    }
+    } while isSimpler
     return list
 }
 
@@ -30,21 +28,20 @@ private func leaveOut<Element, Failure: Error>(
     var list = list
     var length = max(1, list.count / 2)
     while true {
+        let count = list.count
         var start = 0
-        var isShorter = false
         while start < list.count {
             var shorter = list
             shorter.removeSubrange(start..<min(start + length, list.count))
             if try fails(shorter) {
                 list = shorter
-                isShorter = true
             } else {
                 start += length
             }
         }
         if length > 1 {
             length = (length + 1) / 2
-        } else if !isShorter {
+        } else if list.count == count {
             return list
         }
     }

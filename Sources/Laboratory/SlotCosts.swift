@@ -5,7 +5,7 @@ internal import Machine
 internal import Memslots
 
 /// The prices of changes of one-page slots on a host. Each change is a transaction of its own, and no vCPU runs.
-public struct SlotCosts: Codable, Equatable, Sendable {
+public struct SlotCosts: Codable, Sendable {
     /// The medians of some changes of each kind.
     public let createMicroseconds: Double
     public let moveMicroseconds: Double
@@ -20,14 +20,12 @@ public struct SlotCosts: Codable, Equatable, Sendable {
         let code: [UInt8] = [0xf4]  // hlt; it never runs
         let machine = try GuestMachine(
             MachineConfiguration(mode: .real, spareMemory: UInt64(count) * Page.size), flat: code)
-        var mappings: [Mapping] = []
-        for page in 0..<count {
-            mappings.append(
-                Mapping(range: range(page, row: 0), backing: try machine.allocate(Page.size), owner: .other(page)))
+        let mappings = try (0..<count).map { page throws(MachineError) in
+            Mapping(range: range(page, row: 0), backing: try machine.allocate(Page.size), owner: .other(page))
         }
-        let before = try kernelMemory()
+        let before = try KernelBytes.used(["VmallocUsed", "Slab"])
         let create = try median { page throws(MachineError) in try machine.changeMemory(adding: [mappings[page]]) }
-        let after = try kernelMemory()
+        let after = try KernelBytes.used(["VmallocUsed", "Slab"])
         let move = try median { page throws(MachineError) in
             var moved = mappings[page]
             moved.range = range(page, row: 1)
@@ -50,15 +48,29 @@ public struct SlotCosts: Codable, Equatable, Sendable {
     }
 
     private static func median(_ change: (Int) throws(MachineError) -> Void) throws(MachineError) -> Double {
-        var times = Latencies()
-        for page in 0..<count {
-            times.append(try measure { () throws(MachineError) in try change(page) })
+        let times = try (0..<count).map { page throws(MachineError) in
+            try measure { () throws(MachineError) in try change(page) }
         }
         return times.microseconds.sorted()[count / 2]
     }
+}
 
-    private static func kernelMemory() throws(MachineError) -> UInt64 {
+/// The kernel memory that slots take, in bytes.
+public struct KernelBytes: Codable, Sendable {
+    /// The prediction for the MMU that this host's KVM uses.
+    public let predicted: UInt64
+    /// The growth of VmallocUsed, to which the rest of the host contributes.
+    public let measured: UInt64
+
+    init(predicted: UInt64, since before: UInt64) throws(MachineError) {
+        let now = try Self.used()
+        self.predicted = predicted
+        measured = now - min(before, now)
+    }
+
+    /// The memory of the kernel on the whole host, by the names that `/proc/meminfo` has: what it has taken for vmalloc, or more.
+    static func used(_ names: [String] = ["VmallocUsed"]) throws(MachineError) -> UInt64 {
         let figures = try host(try KernelFigures.ofHost())
-        return (figures.bytes("VmallocUsed") ?? 0) + (figures.bytes("Slab") ?? 0)
+        return names.reduce(0) { $0 + (figures.bytes($1) ?? 0) }
     }
 }

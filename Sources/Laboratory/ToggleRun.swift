@@ -8,31 +8,27 @@ public import PCI
 ///
 /// KVM remembers which addresses have no slot, together with a generation number of 19 bits. Each swap of its slot set counts
 /// the number up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN). When it wraps, KVM drops all that it remembers.
-public struct ToggleRun: Experiment {
-    private let layout: Layout
-    private let operations: Int?
-    private let limit: Duration?
-    private let mayExhaustHost: Bool
-
+public enum ToggleRun {
     /// The number of swaps after which the generation has been through all its values.
     public static let swapsUntilWrap: UInt64 = 1 << 19
 
-    /// Describes a run that toggles the functions in all four ways.
+    /// Toggles the functions in all four ways.
     ///
     /// It makes `operations` toggles each way. Without a number it toggles each function twice, and goes on with separate slots
     /// and strict decode until the generation has wrapped.
-    public init(_ layout: Layout, operations: Int? = nil, limit: Duration? = nil, mayExhaustHost: Bool = false) {
-        self.layout = layout
-        self.operations = operations
-        self.limit = limit
-        self.mayExhaustHost = mayExhaustHost
-    }
-
-    public func run(_ observer: inout Observer) throws(MachineError) -> ToggleResult {
+    public static func run(
+        _ observer: inout Observer, layout: Layout, operations: Int? = nil, limit: Duration? = nil,
+        mayExhaustHost: Bool = false
+    ) throws(MachineError) -> ToggleResult {
+        var (image, configuration) = WatchedPlaces.configuration(vcpus: 1)
+        configuration.add(layout)
+        configuration.mayExhaustHost = mayExhaustHost
         var parts: [ToggleResult.Part] = []
         for policy in SlotPolicy.allCases {
             for decode in DecodePolicy.allCases where !observer.hasInterrupted {
-                parts.append(try toggle(policy, decode, &observer))
+                (configuration.policy, configuration.decode) = (policy, decode)
+                let machine = try GuestMachine(configuration, flat: image)
+                parts.append(try toggle(layout, of: machine, configuration, operations, limit, &observer))
             }
         }
         let toggles = parts.reduce(0) { $0 + $1.toggles }
@@ -40,24 +36,20 @@ public struct ToggleRun: Experiment {
             layout: layout.name, functions: layout.functions.count, toggles: toggles,
             edits: parts.reduce(0) { $0 + $1.edits },
             secondsPerToggle: toggles > 0 ? parts.reduce(0) { $0 + $1.seconds } / Double(toggles) : nil,
-            generationWraps: (parts.map(\.slotSetSwaps).max() ?? 0) / Self.swapsUntilWrap,
+            generationWraps: (parts.map(\.slotSetSwaps).max() ?? 0) / swapsUntilWrap,
             guestChecks: parts.reduce(0) { $0 + $1.guestChecks }, guestErrors: parts.reduce(0) { $0 + $1.guestErrors },
             partList: parts, interrupted: observer.hasInterrupted, ok: parts.allSatisfy(\.ok) && !parts.isEmpty)
     }
 
     /// Toggles the functions with one slot policy and one decode policy.
-    private func toggle(
-        _ policy: SlotPolicy, _ decode: DecodePolicy, _ observer: inout Observer
+    private static func toggle(
+        _ layout: Layout, of machine: GuestMachine, _ configuration: MachineConfiguration, _ operations: Int?,
+        _ limit: Duration?, _ observer: inout Observer
     ) throws(MachineError) -> ToggleResult.Part {
-        var (image, configuration) = WatchedPlaces.configuration(vcpus: 1)
-        configuration.add(layout)
-        configuration.policy = policy
-        configuration.decode = decode
-        configuration.mayExhaustHost = mayExhaustHost
-        let machine = try GuestMachine(configuration, flat: image)
+        let (policy, decode) = (configuration.policy, configuration.decode)
         var world = ToggledFunctions(layout.byAddress, decode: decode, of: machine)
         let wraps = operations == nil && policy == .separate && decode == .strict
-        let (count, swaps) = (operations ?? 2 * layout.functions.count, wraps ? Self.swapsUntilWrap : 0)
+        let (count, swaps) = (operations ?? 2 * layout.functions.count, wraps ? swapsUntilWrap : 0)
         let before = machine.edits
         var (edits, latencies) = (EditCounts(), Latencies())
         observer.begin(
@@ -85,7 +77,7 @@ public struct ToggleRun: Experiment {
 /// The result of a `ToggleRun`.
 public struct ToggleResult: ExperimentResult {
     /// The part of the result for one slot policy and one decode policy.
-    public struct Part: Codable, Equatable, Sendable {
+    public struct Part: Codable, Sendable {
         public let policy: SlotPolicy
         public let decode: DecodePolicy
         /// How often a function's decode was switched off and on again.
@@ -96,7 +88,7 @@ public struct ToggleResult: ExperimentResult {
         public let seconds: Double
         public let secondsPerToggle: Double?
         /// The latencies of toggles. A toggle is two writes to a command register, with the changes of slots that follow.
-        public let toggleMicroseconds: Latencies.Summary?
+        public let toggleMicroseconds: LatencySummary?
         public let guestChecks: UInt64
         public let guestErrors: UInt64
         public let firstError: String?

@@ -130,10 +130,8 @@ struct WatchedPlaces {
     /// The counts of the guest's processors so far.
     var findings: GuestFindings {
         (0..<vcpus).reduce(into: GuestFindings()) { findings, vcpu in
-            findings.add(vcpu: vcpu) { offset in
-                let address = Self.results + UInt64(vcpu) * Self.resultSize + offset
-                return number(machine.read(count: 8, at: GuestAddress(address)))
-            }
+            let start = Self.results + UInt64(vcpu) * Self.resultSize
+            findings.add(vcpu: vcpu, (0..<6).map { number(machine.read(count: 8, at: GuestAddress(start + 8 * $0))) })
         }
     }
 
@@ -169,14 +167,15 @@ struct GuestFindings {
     /// The first error of a processor, in words.
     private(set) var firstError: String?
 
-    mutating func add(vcpu: Int, _ number: (_ offset: UInt64) -> UInt64) {
-        checks += number(0)
-        errors += number(8)
-        rounds = min(rounds, number(16))
-        guard number(8) > 0, firstError == nil else { return }
-        let (words, more) = (number(32), number(40))
+    /// Adds the numbers that a processor has written.
+    mutating func add(vcpu: Int, _ results: [UInt64]) {
+        checks += results[0]
+        errors += results[1]
+        rounds = min(rounds, results[2])
+        guard results[1] > 0, firstError == nil else { return }
+        let (words, more) = (results[4], results[5])
         firstError =
-            "vCPU \(vcpu) at \(hexadecimal(number(24))): read \(hexadecimal(words & 0xffff_ffff)) instead of "
+            "vCPU \(vcpu) at \(hexadecimal(results[3])): read \(hexadecimal(words & 0xffff_ffff)) instead of "
             + "\(hexadecimal(more & 0xffff_ffff)), and \(hexadecimal(words >> 32)) of its own word (state \(more >> 32))"
     }
 }

@@ -10,8 +10,13 @@ extension MachineError {
     /// What the user of the command line can do about the error, or nil if there is nothing to say.
     var advice: String? {
         switch self {
-        case .configuration(let error): error.advice
-        case .imagePlacement(let error): error.advice
+        case .configuration(.vcpusWithoutInterruptController): "add --irqchip kernel"
+        case .configuration(.timerWithoutInterruptController): "add --irqchip kernel, or leave out --pit"
+        case .configuration(.pageTables): "give the guest less (--memory), or start in protected mode"
+        case .configuration(.tooLittleMemory): "give it more memory (--memory)"
+        case .imagePlacement(.overBootData):
+            "load it elsewhere (--load-address), from \(MachineConfiguration.defaultLoadAddress) on"
+        case .imagePlacement(.outsideRAM): "give it more memory (--memory), or load or link it lower"
         case .image(let error): error.advice
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
@@ -28,29 +33,6 @@ extension MachineError {
             "load the module (`sudo modprobe kvm_intel` or `kvm_amd`), switch virtualisation on in the firmware, or pass "
                 + "the device into the container"
         default: "it is not a working KVM device"
-        }
-    }
-}
-
-extension ConfigurationError {
-    fileprivate var advice: String? {
-        switch self {
-        case .vcpusWithoutInterruptController: "add --irqchip kernel"
-        case .timerWithoutInterruptController: "add --irqchip kernel, or leave out --pit"
-        case .pageTables: "give the guest less (--memory), or start in protected mode"
-        case .tooLittleMemory: "give it more memory (--memory)"
-        default: nil
-        }
-    }
-}
-
-extension ImagePlacementError {
-    fileprivate var advice: String? {
-        switch self {
-        case .overBootData(_, _, _):
-            "load it elsewhere (--load-address), from \(MachineConfiguration.defaultLoadAddress) on"
-        case .outsideRAM: "give it more memory (--memory), or load or link it lower"
-        case .entryInRealMode, .entryInProtectedMode: nil
         }
     }
 }

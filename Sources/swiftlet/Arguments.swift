@@ -1,27 +1,13 @@
 public import ArgumentParser
-import Board
 public import Images
 import Layouts
 public import Machine
 public import Memslots
 public import PCI
 
-/// A number of bytes: `4K`, `16M`, `2G`, `1T` in powers of 1024, or plain bytes, also hexadecimal.
-struct ByteSize: Equatable, ExpressibleByArgument {
-    let bytes: UInt64
-
-    init(bytes: UInt64) {
-        self.bytes = bytes
-    }
-
-    init?(argument: String) {
-        guard let bytes = UInt64(quantity: argument) else { return nil }
-        self.bytes = bytes
-    }
-}
-
-/// A guest-physical address: decimal, or hexadecimal behind `0x`.
-struct Address: Equatable, ExpressibleByArgument {
+/// A number of bytes or a guest-physical address: decimal, hexadecimal behind `0x`, or `4K`, `16M`, `2G`, `1T` in powers of
+/// 1024.
+struct Quantity: Equatable, ExpressibleByArgument {
     let value: UInt64
 
     init?(argument: String) {
@@ -31,55 +17,35 @@ struct Address: Equatable, ExpressibleByArgument {
 }
 
 /// A span of time: `500ms`, `1s`, `2m`, or seconds, also with a fraction.
-struct TimeSpan: Equatable, ExpressibleByArgument {
-    let duration: Duration
-
-    init?(argument: String) {
-        let units: [(suffix: String, seconds: Double)] = [
-            ("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600),
-        ]
-        let unit = units.first { argument.hasSuffix($0.suffix) }
+extension Duration: @retroactive ExpressibleByArgument {
+    public init?(argument: String) {
+        let units = [("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600)]
+        let (suffix, seconds) = units.first { argument.hasSuffix($0.0) } ?? ("", 1)
         guard
-            let number = Double(argument.dropLast(unit?.suffix.count ?? 0)),
-            number > 0, number.isFinite, number * (unit?.seconds ?? 1) < 1e9
+            let number = Double(argument.dropLast(suffix.count)), number > 0, number.isFinite, number * seconds < 1e9
         else { return nil }
-        duration = .seconds(number * (unit?.seconds ?? 1))
+        self = .seconds(number * seconds)
     }
 }
 
 /// An aperture with its chosen place: the first address and the size, `low=0xd0000000+512M`, or the first and the last address,
 /// `low=0xd0000000-0xefffffff`.
 struct ApertureArgument: Equatable, ExpressibleByArgument {
-    enum Name: String {
-        case low, high
-    }
-
-    let name: Name
+    let isHigh: Bool
     let range: GuestRange
 
     init?(argument: String) {
-        let parts = argument.split(separator: "=", maxSplits: 1)
-        guard parts.count == 2, let name = Name(rawValue: String(parts[0])) else { return nil }
+        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2, ["low", "high"].contains(parts[0]) else { return nil }
         let ends = parts[1].split(omittingEmptySubsequences: false) { $0 == "+" || $0 == "-" }
-        guard ends.count == 2, let first = UInt64(quantity: String(ends[0])).map({ GuestAddress($0) }) else {
-            return nil
-        }
+        let numbers = ends.compactMap { UInt64(quantity: String($0)) }
+        guard ends.count == 2, numbers.count == 2 else { return nil }
+        let (first, end) = (GuestAddress(numbers[0]), numbers[1])
         let range =
             parts[1].contains("+")
-            ? ByteSize(argument: String(ends[1])).flatMap { GuestRange(first: first, size: $0.bytes) }
-            : UInt64(quantity: String(ends[1])).flatMap { GuestRange(first: first, last: GuestAddress($0)) }
+            ? GuestRange(first: first, size: end) : GuestRange(first: first, last: GuestAddress(end))
         guard let range else { return nil }
-        self.name = name
-        self.range = range
-    }
-}
-
-extension AddressMap.Choices {
-    /// Creates the choices of the command line. Of several apertures with one name the last counts.
-    init(_ apertures: [ApertureArgument], buses: Int?) {
-        self.init(
-            lowAperture: apertures.last { $0.name == .low }?.range,
-            highAperture: apertures.last { $0.name == .high }?.range, buses: buses)
+        (isHigh, self.range) = (parts[0] == "high", range)
     }
 }
 

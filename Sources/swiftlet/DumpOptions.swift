@@ -54,9 +54,9 @@ struct RegionSize: ExpressibleByArgument {
     init?(argument: String) {
         let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
         guard parts.count == 2, let place = DumpSelection.Place(text: String(parts[0])),
-            let size = ByteSize(argument: String(parts[1]))
+            let size = UInt64(quantity: String(parts[1]))
         else { return nil }
         self.place = place
-        bytes = size.bytes
+        bytes = size
     }
 }

@@ -47,7 +47,7 @@ func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) thr
     }
 }
 
-/// Writes tables to standard output, with an empty line between them.
-func emit(_ tables: [TextTable]) throws {
-    try emit(Array((tables.map(\.text).joined(separator: "\n\n") + "\n").utf8))
+/// Writes a text and the end of its last line to standard output.
+func emit(_ text: String) throws {
+    try emit(Array("\(text)\n".utf8))
 }

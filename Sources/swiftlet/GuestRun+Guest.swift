@@ -1,8 +1,5 @@
-import Board
 import FoundationEssentials
-import Host
 import Images
-import Layouts
 import Machine
 import Memslots
 import PCI
@@ -20,12 +17,12 @@ extension GuestRun {
 
     func guestAndMachine() throws -> Wish {
         var wish = try isFile ? file() : builtIn()
-        if let memory { wish.machine.memory = memory.bytes }
+        if let memory { wish.machine.memory = memory.value }
         if let vcpus { wish.machine.vcpus = vcpus }
         if let slots { wish.machine.policy = slots }
         if let decode { wish.machine.decode = decode }
         if let onRefusal { wish.machine.onRefusal = onRefusal }
-        wish.machine.board = AddressMap.Choices(apertures, buses: buses)
+        wish.machine.board = board
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
         if let layout {
@@ -71,7 +68,7 @@ extension GuestRun {
     }
 
     private func file() throws -> Wish {
-        let memory = self.memory?.bytes ?? Self.memoryForMultiboot
+        let memory = self.memory?.value ?? Self.memoryForMultiboot
         guard memory > 0 else {
             throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", .usage)
         }
@@ -88,7 +85,7 @@ extension GuestRun {
         }
         let isMultiboot = image.format == .multiboot
         let machine = MachineConfiguration(
-            memory: isMultiboot ? memory : self.memory?.bytes ?? Self.memoryForFiles,
+            memory: isMultiboot ? memory : self.memory?.value ?? Self.memoryForFiles,
             mode: image.mode ?? mode ?? .long, interruptController: isMultiboot ? .kernel : .none)
         return Wish(machine: machine, image: image, bytes: bytes)
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Board
 import Host
 import Images
 import Laboratory
@@ -13,9 +14,9 @@ struct GuestRun: Equatable {
     var format: Image.Reading?
     var append: String?
     var modules: [ModuleArgument] = []
-    var memory: ByteSize?
+    var memory: Quantity?
     var mode: CPUMode?
-    var loadAddress: Address?
+    var loadAddress: Quantity?
     var vcpus: Int?
     var irqchip: InterruptController?
     var pit = false
@@ -23,12 +24,11 @@ struct GuestRun: Equatable {
     var layout: String?
     var decode: DecodePolicy?
     var unassigned = false
-    var apertures: [ApertureArgument] = []
-    var buses: Int?
+    var board = AddressMap.Choices()
     var onRefusal: RefusalPolicy?
     var slots: SlotPolicy?
     var force = false
-    var timeout: TimeSpan?
+    var timeout: Duration?
     var trace: String?
     var map: String?
     var report: String?
@@ -38,14 +38,14 @@ struct GuestRun: Equatable {
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
-        let map = try self.map.map { try OutputFile(picture: $0, for: "--map") }
+        let map = try self.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
             consoleOutput: console.write)
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
-        let result = try machine.run(timeout: timeout?.duration, input: FileBytes.standardInput)
+        let result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         if !result.outcome.isOrderly {
             explain(result, of: wish)
         }
@@ -55,10 +55,7 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        if let report {
-            let json = try RunReportJSON(guest: guest, result, processStart: SwiftletCommand.processStart)
-            try report.write(try encodeJSON(json))
-        }
+        try report?.write(encodeJSON(RunReportJSON(guest: guest, result)))
         if result.outcome.isOrderly, console.hasLostBytes {
             throw failure("some of what the guest printed could not be written", .hostError)
         }

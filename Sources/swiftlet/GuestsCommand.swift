@@ -14,6 +14,6 @@ struct GuestsCommand: ParsableCommand {
             .left("guest", \.name), .left("mode", \.configuration.mode.rawValue), .right("bytes", \.image.count),
             .left("shows", \.shows),
         ]
-        try emit([TextTable(BuiltInGuest.all, columns)])
+        try emit(TextTable(BuiltInGuest.all, columns).text)
     }
 }

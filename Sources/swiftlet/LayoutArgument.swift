@@ -1,4 +1,3 @@
-import ArgumentParser
 import FoundationEssentials
 import Host
 import Layouts
@@ -31,10 +30,12 @@ struct LayoutArgument {
     }
 
     private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [String]) {
-        if let functions = SysfsDirectory(name).functions {
+        if let functions = try? FileManager.default.contentsOfDirectory(atPath: name).sorted() {
             var reader = SysfsReader()
             for function in functions {
-                reader.add(directory: function.name, config: function.config, resource: function.resource)
+                // A file of either kind has at most a few kilobytes.
+                let files = ["config", "resource"].map { try? readFile("\(name)/\(function)/\($0)", limit: 1 << 16) }
+                reader.add(directory: function, config: files[0], resource: files[1])
             }
             return try read(reader.result, selection)
         }

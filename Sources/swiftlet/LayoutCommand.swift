@@ -50,18 +50,15 @@ struct LayoutCommand: ParsableCommand {
             let columns: [TextTable.Column<Layout.Preset>] = [
                 .left("layout", \.name), .right("functions") { $0.make().functions.count }, .left("shows", \.shows),
             ]
-            return try emit([TextTable(Layout.presets, columns)])
+            return try emit(TextTable(Layout.presets, columns).text)
         }
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
-        let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
-        let result = try PCIRun(
-            layout, choices: options.choices, policy: options.slots, decode: decode, vcpus: vcpus,
-            mayExhaustHost: start.force
-        ).run()
-        if let memory = result.memory {
-            try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
-        }
-        try output.show(result, Self.tables(result))
+        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
+        let (result, memory) = try PCIRun.run(
+            layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
+            mayExhaustHost: start.force)
+        try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
+        try output.show(result, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)
             throw ExitCode(result.exitCode)
@@ -71,7 +68,7 @@ struct LayoutCommand: ParsableCommand {
         }
     }
 
-    private static func tables(_ result: LayoutResult) -> [TextTable] {
+    private static func text(_ result: LayoutResult, _ memory: MemoryDescription) -> String {
         func edits(_ counts: EditCounts) -> String {
             "\(counts.created) created, \(counts.deleted) deleted, \(counts.moved) moved, \(counts.flagged) flagged"
         }
@@ -79,7 +76,7 @@ struct LayoutCommand: ParsableCommand {
         func guest(_ name: String) -> String { "\(result.guest[name] ?? 0)" }
         return [
             TextTable(
-                result.memory?.rows ?? [],
+                memory.rows,
                 [
                     .left("owner", \.mapping.owner), .left("guest range", \.mapping.range),
                     .right("size") { Figures.size($0.mapping.range.size) }, .right("slot", \.slot),
@@ -103,6 +100,6 @@ struct LayoutCommand: ParsableCommand {
                             + Figures.seconds(seconds.guest) : nil,
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }

@@ -6,26 +6,14 @@ struct OutputFile {
     let descriptor: Int32
     private let option: String
 
-    /// For text; `-` is standard error.
-    init(_ path: String, for option: String) throws {
-        guard !path.isEmpty else {
-            throw failure("\(option) needs the name of a file, or - for standard error", .usage)
+    /// Opens the file. For text `-` is standard error; a picture has to have a name.
+    init(_ path: String, for option: String, isPicture: Bool = false) throws {
+        guard !path.isEmpty, path != "-" || !isPicture else {
+            let way = isPicture ? ", such as picture.svg" : ", or - for standard error"
+            throw failure("\(option) needs the name of a file\(way)", .usage)
         }
         self.option = option
-        descriptor = path == "-" ? FileBytes.standardError : try Self.create(path, option)
-    }
-
-    /// For a picture, which has to have a name.
-    init(picture path: String, for option: String) throws {
-        guard path != "-", !path.isEmpty else {
-            throw failure("\(option) needs the name of a file, such as picture.svg", .usage)
-        }
-        self.option = option
-        descriptor = try Self.create(path, option)
-    }
-
-    private static func create(_ path: String, _ option: String) throws -> Int32 {
-        do { return try FileBytes.create(path) } catch {
+        do { descriptor = path == "-" ? FileBytes.standardError : try FileBytes.create(path) } catch {
             throw failure("\(option) cannot be written: \(error)", .hostError)
         }
     }

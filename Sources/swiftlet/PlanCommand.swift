@@ -2,9 +2,7 @@ import ArgumentParser
 import Host
 import Laboratory
 import Layouts
-import Machine
 import Memslots
-import PCI
 
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -46,12 +44,12 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
-        let map = try options.map.map { try OutputFile(picture: $0, for: "--map") }
+        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         let plan: Plan
         do throws(PlanError) {
-            plan = try Plan(layout, policy: options.slots, host: host, choices: options.choices)
+            plan = try Plan(layout, policy: options.slots, host: host, choices: options.board.choices)
         } catch {
             switch error {
             case .board: throw failure("\(layout.name): \(error)", .usage)
@@ -60,11 +58,7 @@ struct PlanCommand: ParsableCommand {
             }
         }
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
-        if output.json {
-            try emit(try encodeJSON(PlanReport(plan, warnings: warnings)))
-        } else {
-            try emit(Array((PlanText(plan).text + "\n").utf8))
-        }
+        try output.show(PlanReport(plan, warnings: warnings), PlanText(plan: plan).text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)
         }

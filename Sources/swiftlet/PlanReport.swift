@@ -3,13 +3,13 @@ import Memslots
 import PCI
 
 /// What `plan --json` prints.
-struct PlanReport: Codable, Equatable {
-    struct Toggle: Codable, Equatable {
+struct PlanReport: Encodable {
+    struct Toggle: Encodable {
         let edits: Int
         let microseconds: [Footprint.MMU: Double]
     }
 
-    struct Budget: Codable, Equatable {
+    struct Budget: Encodable {
         let name: String
         let need: Amount
         let limit: Amount
@@ -18,7 +18,7 @@ struct PlanReport: Codable, Equatable {
         let condition: String?
     }
 
-    struct Kernel: Codable, Equatable {
+    struct Kernel: Encodable {
         let version: String
         let year: Int?
         let slots: Int
@@ -26,14 +26,14 @@ struct PlanReport: Codable, Equatable {
         let tableBytes: Int
     }
 
-    struct Advice: Codable, Equatable {
+    struct Advice: Encodable {
         let functions: [String]
         let bar: Int
         let sharedBytes: UInt64
         let savedSlots: Int
     }
 
-    private(set) var schema = 1
+    private let schema = 1
     let layout: String
     let policy: SlotPolicy
     let functions: Int
@@ -54,27 +54,13 @@ struct PlanReport: Codable, Equatable {
     let fits: Bool
 
     /// A number, or an address as a string.
-    enum Amount: Codable, Equatable {
-        case number(UInt64)
-        case address(String)
-
-        init(_ value: UInt64, _ unit: Layouts.Budget.Unit) {
-            self = unit == .address ? .address(hexadecimal(value)) : .number(value)
-        }
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            do { self = .number(try container.decode(UInt64.self)) } catch {
-                self = .address(try container.decode(String.self))
-            }
-        }
+    struct Amount: Encodable {
+        let value: UInt64
+        let unit: Layouts.Budget.Unit
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.singleValueContainer()
-            switch self {
-            case .number(let value): try container.encode(value)
-            case .address(let text): try container.encode(text)
-            }
+            try unit == .address ? container.encode(hexadecimal(value)) : container.encode(value)
         }
     }
 }
@@ -92,7 +78,8 @@ extension PlanReport {
         toggle = Toggle(edits: plan.slots.toggleEdits, microseconds: plan.slots.toggleMicroseconds)
         budgets = plan.budgets.map {
             Budget(
-                name: $0.name, need: Amount($0.need, $0.unit), limit: Amount($0.limit, $0.unit), fits: $0.fits,
+                name: $0.name, need: Amount(value: $0.need, unit: $0.unit),
+                limit: Amount(value: $0.limit, unit: $0.unit), fits: $0.fits,
                 condition: $0.condition)
         }
         firstToEnd = plan.firstToEnd?.name

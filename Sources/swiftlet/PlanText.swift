@@ -5,11 +5,7 @@ import Pictures
 
 /// What `plan` prints: a table of the functions, the totals, the budgets, the kernels and some advice.
 struct PlanText {
-    private let plan: Plan
-
-    init(_ plan: Plan) {
-        self.plan = plan
-    }
+    let plan: Plan
 
     var text: String {
         ([functions.text, totals.text, budgets.text, kernels] + advice + [verdict]).joined(separator: "\n\n")

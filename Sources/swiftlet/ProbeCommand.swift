@@ -18,7 +18,7 @@ struct ProbeCommand: ParsableCommand {
 
     func run() throws {
         let result = try HostProbe.run()
-        try output.show(result, [Self.table(result)])
+        try output.show(result, Self.table(result).text)
     }
 
     private static func table(_ result: ProbeResult) -> TextTable {

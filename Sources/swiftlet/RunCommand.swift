@@ -50,13 +50,13 @@ struct RunCommand: ParsableCommand {
         help:
             "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 128M for multiboot kernels, 16M for other files)"
     )
-    var memory: ByteSize?
+    var memory: Quantity?
 
     @Option(help: ArgumentHelp("The mode in which a flat file starts. (default: long)", valueName: "mode"))
     var mode: CPUMode?
 
     @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
-    var loadAddress: Address?
+    var loadAddress: Quantity?
 
     @Option(help: ArgumentHelp("vCPUs. (default: what the guest needs, 1 for files)", valueName: "n"))
     var vcpus: Int?
@@ -88,15 +88,7 @@ struct RunCommand: ParsableCommand {
     )
     var unassigned = false
 
-    @Option(
-        name: .customLong("aperture"),
-        help: ArgumentHelp(
-            "Where BARs may lie: low=0xd0000000+512M or high=0x4000000000-0x7fffffffff; one of each.",
-            valueName: "name=range"))
-    var apertures: [ApertureArgument] = []
-
-    @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
-    var buses: Int?
+    @OptionGroup var board: BoardOptions
 
     @Option(
         help: ArgumentHelp(
@@ -114,7 +106,7 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m; seconds without a unit.", valueName: "time"))
-    var timeout: TimeSpan?
+    var timeout: Duration?
 
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
@@ -134,7 +126,8 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, unassigned: unassigned, apertures: apertures, buses: buses,
-            onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, trace: trace, map: map, report: report)
+            layout: layout, decode: decode, unassigned: unassigned, board: board.choices, onRefusal: onRefusal,
+            slots: slots, force: force,
+            timeout: timeout, trace: trace, map: map, report: report)
     }
 }

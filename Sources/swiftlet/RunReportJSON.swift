@@ -5,59 +5,41 @@ import Memslots
 
 /// The report of a run as `--report` writes it. guests/README.md lists its keys.
 struct RunReportJSON: Codable, Equatable {
-    /// The slots at the end of the run.
-    struct Slots: Codable, Equatable {
-        let count: Int
-        let capacity: Int
-        let limit: Int
-    }
-
-    /// A change of what a function decodes that was not possible.
-    struct RefusedChange: Codable, Equatable {
-        let function: String
-        /// The register of configuration space that keeps its value, or nil if the write was to a trapped place.
-        let register: String?
-        let value: String
-        let rule: String
-        let reason: String
-
-        init(_ refusal: Refusal) {
-            function = "\(refusal.function)"
-            register = refusal.register.map(hexadecimal)
-            value = hexadecimal(refusal.value)
-            rule = refusal.rule
-            reason = refusal.reason
-        }
-    }
-
     private(set) var schema = 1
     let guest: String
     let outcome: String
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
-    /// The number of changes of what functions decode that were not possible. The list has the first of them.
+    /// Changes of what functions decode that could not be, and the first of them: each with its function, the register that keeps
+    /// its value, if it is one, what was written, the rule and the reason.
     let refusedChanges: Int
-    let refusedChangeList: [RefusedChange]
-    /// The vCPUs that a device did not let go at the end of the run.
+    let refusedChangeList: [[String: String]]
+    /// vCPUs whose device did not let them go at the end.
     let leftBehind: [UInt32]
-    let slots: Slots
+    /// Their count, their capacity and their limit.
+    let slots: [String: Int]
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double
     /// The most memory that the monitor itself had resident: VmHWM less the guest memory that is resident.
     let peakRSSBytes: UInt64
 
-    init(guest: String, _ report: RunReport, processStart: SuspendingClock.Instant) throws {
+    init(guest: String, _ report: RunReport) throws {
         self.guest = guest
         outcome = report.outcome.name
         exitCode = report.outcome.exitCode
         exits = report.exits
         unclaimedAccesses = report.unclaimedAccesses
         refusedChanges = report.refusals.count
-        refusedChangeList = report.refusals.list.map(RefusedChange.init)
+        refusedChangeList = report.refusals.list.map { refusal in
+            [
+                "function": "\(refusal.function)", "register": refusal.register.map(hexadecimal),
+                "value": hexadecimal(refusal.value), "rule": refusal.rule, "reason": refusal.reason,
+            ].compactMapValues { $0 }
+        }
         leftBehind = report.leftBehind
-        slots = Slots(count: report.slotCount, capacity: report.slotCapacity, limit: report.slotLimit)
-        microsecondsToFirstRun = (report.firstRun - processStart).nanoseconds / 1000
+        slots = ["count": report.slotCount, "capacity": report.slotCapacity, "limit": report.slotLimit]
+        microsecondsToFirstRun = (report.firstRun - SwiftletCommand.processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds
         let figures = try KernelFigures.ofProcess()
         let resident = figures.bytes("RssShmem") ?? 0

@@ -1,7 +1,5 @@
 import ArgumentParser
 import Board
-import Layouts
-import Machine
 import Memslots
 
 /// The options that several commands share: those of the output.
@@ -9,9 +7,9 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    /// Prints a result as JSON, or the tables that are made from it.
-    func show(_ result: some Encodable, _ tables: @autoclosure () -> [TextTable]) throws {
-        try json ? emit(try encodeJSON(result)) : emit(tables())
+    /// Prints a result as JSON, or the text that is made from it.
+    func show(_ result: some Encodable, _ text: @autoclosure () -> String) throws {
+        try json ? emit(try encodeJSON(result)) : emit(text())
     }
 }
 
@@ -27,7 +25,7 @@ struct LimitOptions: ParsableArguments {
     var operations: Int?
 
     @Option(help: ArgumentHelp("End after this time.", valueName: "t"))
-    var seconds: TimeSpan?
+    var seconds: Duration?
 
     func validate() throws {
         if let operations, operations < 1 { throw ValidationError("--operations counts from 1.") }
@@ -43,13 +41,8 @@ struct SeedOption: ParsableArguments {
     var value: UInt64 { seed ?? UInt64.random(in: 1..<1 << 32) }
 }
 
-/// The options of commands that place the functions of a layout.
-struct PolicyOptions: ParsableArguments {
-    @OptionGroup var dump: DumpOptions
-
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
-
+/// Where a machine has its BARs and PCI buses.
+struct BoardOptions: ParsableArguments {
     @Option(
         name: .customLong("aperture"),
         help: ArgumentHelp(
@@ -60,8 +53,21 @@ struct PolicyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
     var buses: Int?
 
-    /// The places of apertures and the number of buses that the user chose.
-    var choices: AddressMap.Choices { AddressMap.Choices(apertures, buses: buses) }
+    /// The last aperture of a name counts.
+    var choices: AddressMap.Choices {
+        AddressMap.Choices(
+            lowAperture: apertures.last { !$0.isHigh }?.range, highAperture: apertures.last { $0.isHigh }?.range,
+            buses: buses)
+    }
+}
+
+struct PolicyOptions: ParsableArguments {
+    @OptionGroup var dump: DumpOptions
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @OptionGroup var board: BoardOptions
 
     @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
     var map: String?

@@ -32,19 +32,20 @@ struct StressChurnCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let plot = try self.plot.map { try OutputFile(picture: $0, for: "--plot") }
-        let result = try ChurnRun(
-            slots: slots, vcpus: vcpus, seed: random.value, operations: limits.operations,
-            limit: limits.seconds?.duration ?? (limits.operations == nil ? .seconds(10) : nil),
-            mayExhaustHost: start.force
-        ).run()
+        let plot = try self.plot.map { try OutputFile($0, for: "--plot", isPicture: true) }
+        let result = try watched { observer in
+            try ChurnRun.run(
+                &observer, slots: slots, vcpus: vcpus, seed: random.value, operations: limits.operations,
+                limit: limits.seconds ?? (limits.operations == nil ? .seconds(10) : nil),
+                mayExhaustHost: start.force)
+        }
         try plot?.write(Plot.churn(result).text)
-        try output.show(result, Self.tables(result))
+        try output.show(result, Self.text(result))
         try result.end(hint: " (seed \(result.seed))")
     }
 
-    private static func tables(_ result: ChurnResult) -> [TextTable] {
-        typealias Row = (name: String, parked: Latencies.Summary?, unparked: Latencies.Summary?)
+    private static func text(_ result: ChurnResult) -> String {
+        typealias Row = (name: String, parked: LatencySummary?, unparked: LatencySummary?)
         let rows: [Row] =
             ChurnResult.Kind.allCases.map { ($0.rawValue, result.kinds[$0]?.parked, result.kinds[$0]?.unparked) }
             + [("all", result.parked, result.unparked)]
@@ -61,6 +62,6 @@ struct StressChurnCommand: ParsableCommand {
                     "seed": "\(result.seed)",
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Host
 import Laboratory
-import Machine
 import Pictures
 
 struct StressCommand: ParsableCommand {
@@ -22,14 +20,12 @@ struct StressCommand: ParsableCommand {
         ])
 }
 
-extension Experiment {
-    /// Carries out the experiment, watched by the terminal and its user.
-    func run() throws -> Result {
-        let watch = try TerminalWatch()
-        var observer = Observer(watch.goesOn)
-        defer { watch.clear() }
-        return try run(&observer)
-    }
+/// Carries out an experiment, watched by the terminal and its user.
+func watched<Result>(_ experiment: (inout Observer) throws -> Result) throws -> Result {
+    let watch = try TerminalWatch()
+    var observer = Observer(watch.goesOn)
+    defer { watch.clear() }
+    return try experiment(&observer)
 }
 
 extension ExperimentResult {
@@ -48,10 +44,6 @@ extension ExperimentResult {
 extension Figures {
     static func seconds(_ seconds: Double) -> String { time(seconds * 1e6) }
 
-    static func latencies(_ summary: Latencies.Summary) -> String {
-        "p50 \(time(summary.p50)), p99 \(time(summary.p99)), max \(time(summary.max))"
-    }
-
     static func both(_ bytes: KernelBytes) -> String {
         "\(size(bytes.predicted)) predicted, \(size(bytes.measured)) measured"
     }
@@ -59,8 +51,8 @@ extension Figures {
 
 extension TextTable {
     /// The columns of a summary.
-    static func latencies<Row>(_ summary: @escaping (Row) -> Latencies.Summary?) -> [Column<Row>] {
-        let columns: [(String, KeyPath<Latencies.Summary, Double>)] = [("p50", \.p50), ("p99", \.p99), ("max", \.max)]
+    static func latencies<Row>(_ summary: @escaping (Row) -> LatencySummary?) -> [Column<Row>] {
+        let columns: [(String, KeyPath<LatencySummary, Double>)] = [("p50", \.p50), ("p99", \.p99), ("max", \.max)]
         return columns.map { title, value in
             .right(title) { summary($0).map { Figures.time($0[keyPath: value]) } ?? "" }
         }

@@ -25,16 +25,16 @@ struct StressFillCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let plot = try self.plot.map { try OutputFile(picture: $0, for: "--plot") }
-        let result = try FillRun(slots: slots, mayExhaustHost: start.force).run()
+        let plot = try self.plot.map { try OutputFile($0, for: "--plot", isPicture: true) }
+        let result = try watched { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
         try plot?.write(Plot.fill(result).text)
-        try output.show(result, [Self.table(result)])
+        try output.show(result, Self.table(result).text)
         try result.end(hint: "; see above")
     }
 
     private static func table(_ result: FillResult) -> TextTable {
-        func line(_ latencies: Latencies.Summary?, _ seconds: Double) -> String {
-            latencies.map { "\(Figures.seconds(seconds)); \(Figures.latencies($0))" } ?? "none"
+        func line(_ latencies: LatencySummary?, _ seconds: Double) -> String {
+            latencies.map { "\(Figures.seconds(seconds)); \($0.words.joined(separator: ", "))" } ?? "none"
         }
         let refusal = result.refused.map { refused in
             "\(refused.errno.map { "refused with \($0)" } ?? "accepted"); predicted \(refused.rule.errno): \(refused.rule.words)"

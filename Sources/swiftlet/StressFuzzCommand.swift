@@ -45,10 +45,12 @@ struct StressFuzzCommand: ParsableCommand {
             result = try FuzzRun.replay(file.decoded(as: FuzzTrace.self))
         } else {
             let operations = limits.operations ?? (limits.seconds == nil ? 1_000_000 : nil)
-            result = try FuzzRun(seed: random.value, operations: operations, limit: limits.seconds?.duration).run()
+            result = try watched {
+                try FuzzRun.run(&$0, seed: random.value, operations: operations, limit: limits.seconds)
+            }
             result.trace = save(result.smallestTrace)
         }
-        try output.show(result, [Self.table(result)])
+        try output.show(result, Self.table(result).text)
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 

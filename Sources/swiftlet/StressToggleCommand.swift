@@ -25,15 +25,17 @@ struct StressToggleCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let result = try ToggleRun(
-            LayoutArgument(name: layout).load().layout, operations: limits.operations, limit: limits.seconds?.duration,
-            mayExhaustHost: start.force
-        ).run()
-        try output.show(result, Self.tables(result))
+        let layout = try LayoutArgument(name: layout).load().layout
+        let result = try watched {
+            try ToggleRun.run(
+                &$0, layout: layout, operations: limits.operations, limit: limits.seconds,
+                mayExhaustHost: start.force)
+        }
+        try output.show(result, Self.text(result))
         try result.end()
     }
 
-    private static func tables(_ result: ToggleResult) -> [TextTable] {
+    private static func text(_ result: ToggleResult) -> String {
         [
             TextTable(
                 result.partList,
@@ -49,6 +51,6 @@ struct StressToggleCommand: ParsableCommand {
                     "KVM's generation": "wrapped \(Figures.count(Int(result.generationWraps), "time"))",
                     "ok": result.ok ? "yes" : "no",
                 ]),
-        ]
+        ].map(\.text).joined(separator: "\n\n")
     }
 }

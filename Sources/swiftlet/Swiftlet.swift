@@ -41,9 +41,8 @@ struct SwiftletCommand: ParsableCommand {
 
     /// The run that arguments behind `run` ask for. What cannot be run, and calls for help, are left to the usual way.
     private static func guestRun(_ arguments: ArraySlice<String>) -> GuestRun? {
-        if let run = GuestRun(withoutOptions: arguments) { return run }
         // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
         // completion scripts before.
-        return (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.guestRun
+        GuestRun(withoutOptions: arguments) ?? (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.guestRun
     }
 }

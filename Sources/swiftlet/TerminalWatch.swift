@@ -27,7 +27,6 @@ final class TerminalWatch {
         if width > 0 {
             show("")
             FileBytes.write(Array("\r".utf8), to: FileBytes.standardError)
-            width = 0
         }
     }
 

@@ -32,10 +32,10 @@ struct GuestRunTests {
         ])
         let module = try #require(ModuleArgument(argument: "file=words"))
         let run = GuestRun(
-            guest: "./guest", format: .flat, append: "a b", modules: [module], memory: ByteSize(bytes: 4096),
-            mode: .real, loadAddress: Address(argument: "4096"), vcpus: 2, irqchip: .kernel, pit: true,
+            guest: "./guest", format: .flat, append: "a b", modules: [module], memory: Quantity(argument: "4096"),
+            mode: .real, loadAddress: Quantity(argument: "4096"), vcpus: 2, irqchip: .kernel, pit: true,
             devices: [.testDevice], layout: "one", decode: .lazy, unassigned: true, slots: .coalesced, force: true,
-            timeout: TimeSpan(argument: "1000ms"), trace: "trace", map: "map.svg", report: "report")
+            timeout: .seconds(1), trace: "trace", map: "map.svg", report: "report")
         #expect(command.guestRun == run)
     }
 

@@ -6,11 +6,29 @@ import Testing
 
 /// Needs no KVM.
 @Suite struct ReportTests {
-    @Test("the report of a plan is the same after it was written and read", arguments: ["one", "full-bus", "hgx-8"])
+    @Test("the report of a plan has a key for all that there is to say", arguments: ["one", "full-bus", "hgx-8"])
     func plan(name: String) throws {
         let layout = try #require(Layout.preset(name))
         let report = PlanReport(try Plan(layout), warnings: ["a warning"])
-        let read = try JSONDecoder().decode(PlanReport.self, from: Data(try encodeJSON(report)))
-        #expect(read == report && read.schema == 1)
+        let read = try JSONSerialization.jsonObject(with: Data(try encodeJSON(report)))
+        let object = try #require(read as? [String: Any])
+        #expect(object["schema"] as? Int == 1 && object["warnings"] as? [String] == ["a warning"])
+        for (label, value) in Mirror(reflecting: report).children {
+            let mirror = Mirror(reflecting: value)
+            let isNil = mirror.displayStyle == .optional && mirror.children.isEmpty
+            #expect((object[try #require(label)] == nil) == isNil, "\(label ?? "")")
+        }
+        let budgets = try #require(object["budgets"] as? [[String: Any]])
+        #expect(budgets.count == report.budgets.count)
+        for (budget, expected) in zip(budgets, report.budgets) {
+            #expect(budget["name"] as? String == expected.name && budget["fits"] as? Bool == expected.fits)
+            #expect(budget["condition"] as? String == expected.condition)
+            for (key, amount) in [("need", expected.need), ("limit", expected.limit)] {
+                let text = "0x" + String(amount.value, radix: 16)
+                let isWritten =
+                    amount.unit == .address ? budget[key] as? String == text : budget[key] as? UInt64 == amount.value
+                #expect(isWritten, "\(expected.name) \(key)")
+            }
+        }
     }
 }

@@ -33,22 +33,22 @@ struct FaultLiveTests {
 
         mutating func set(_ request: SlotRequest) throws(SlotErrno) {
             try count()
-            try machine.set(request)
+            try machine.installer.set(request)
         }
 
         mutating func place(_ piece: WindowPiece) throws(SlotErrno) {
             try count()
-            try machine.place(piece)
+            try machine.installer.place(piece)
         }
 
         mutating func clear(_ piece: WindowPiece) throws(SlotErrno) {
             try count()
-            try machine.clear(piece)
+            try machine.installer.clear(piece)
         }
 
         mutating func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64] {
             try count()
-            return try machine.takeDirtyLog(of: slot)
+            return try machine.installer.takeDirtyLog(of: slot)
         }
     }
 

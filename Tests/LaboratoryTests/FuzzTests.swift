@@ -9,8 +9,8 @@ import Testing
 @Suite struct FuzzTests {
     private func run(seed: UInt64, _ fault: FakeKernel.Fault?, operations: Int = 10_000) throws -> FuzzResult {
         var observer = Observer.none
-        return try FuzzRun(seed: seed, operations: operations).run(
-            &observer, predict: SlotVerdict.init, makeTarget: { FakeKernel(fault) })
+        return try FuzzRun.run(
+            &observer, seed: seed, operations: operations, predict: SlotVerdict.init, makeTarget: { FakeKernel(fault) })
     }
 
     @Test("a kernel without faults does not diverge", arguments: propertySeeds)
@@ -44,7 +44,8 @@ import Testing
         func operations(_ seed: UInt64) throws -> [FuzzOperation] {
             var session = FuzzSession(FakeKernel(nil), predict: SlotVerdict.init)
             var random = RandomOperations(
-                seed: seed, base: session.base, limits: session.table.limits, missingAddressSpace: 1)
+                random: SplitMix64(seed: seed), base: session.base, limits: session.table.limits, missingAddressSpace: 1
+            )
             return try (0..<500).map { _ in
                 let operation = random.next(on: session.table)
                 _ = try session.divergence(at: operation)
@@ -68,8 +69,8 @@ import Testing
             told += 1
             return told < 2
         }
-        let run = try FuzzRun(seed: 1, operations: nil).run(
-            &observer, predict: SlotVerdict.init, makeTarget: { FakeKernel(nil) })
+        let run = try FuzzRun.run(
+            &observer, seed: 1, operations: nil, predict: SlotVerdict.init, makeTarget: { FakeKernel(nil) })
         #expect(run.interrupted && run.ok && run.operations > 0)
     }
 
@@ -78,7 +79,8 @@ import Testing
     @Test("a trace is the same after it was written and read", arguments: propertySeeds)
     func roundTrip(seed: UInt64) throws {
         var random = RandomOperations(
-            seed: seed, base: 0x7000_0000_0000, limits: SlotLimits(userSlots: 40), missingAddressSpace: 1)
+            random: SplitMix64(seed: seed), base: 0x7000_0000_0000, limits: SlotLimits(userSlots: 40),
+            missingAddressSpace: 1)
         let table = MemslotTable(limits: SlotLimits(userSlots: 40))
         let operations = (0..<300).map { _ in random.next(on: table) }
         let trace = FuzzTrace(seed: seed, divergence: "as told", operations: operations)

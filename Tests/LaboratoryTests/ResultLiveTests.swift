@@ -11,46 +11,58 @@ import Testing
 @Suite("Results", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct ResultLiveTests {
     /// Encodes a result, and expects that the JSON has the version 1 and says all that the result says.
-    private func check<Result: Codable & Equatable>(_ result: Result) throws {
-        let json = try JSONEncoder().encode(result)
-        #expect(try JSONDecoder().decode(Result.self, from: json) == result)
+    ///
+    /// - Returns: The object in the JSON.
+    @discardableResult
+    private func check(_ result: some Codable) throws -> [String: Any] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let json = try encoder.encode(result)
+        #expect(try encoder.encode(JSONDecoder().decode(type(of: result), from: json)) == json)
         let object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
         #expect(object["schema"] as? Int == 1)
-    }
-
-    private func run<Trial: Experiment>(_ experiment: Trial) throws -> Trial.Result {
-        var observer = Observer.none
-        return try experiment.run(&observer)
+        for (label, value) in Mirror(reflecting: result).children {
+            let mirror = Mirror(reflecting: value)
+            let isNil = mirror.displayStyle == .optional && mirror.children.isEmpty
+            #expect((object[try #require(label)] == nil) == isNil, "\(label ?? "")")
+        }
+        return object
     }
 
     @Test("a fill, to the limit and below it", arguments: [nil, 20])
     func fill(slots: Int?) throws {
-        try check(try run(FillRun(slots: slots)))
+        var observer = Observer.none
+        let object = try check(try FillRun.run(&observer, slots: slots))
+        #expect((object["addMicroseconds"] as? [String: Double]).map { Set($0.keys) } == ["p50", "p99", "max"])
     }
 
     @Test("a churn of one change, and of many", arguments: [1, 200])
     func churn(operations: Int) throws {
-        let result = try run(ChurnRun(slots: 20, vcpus: 1, seed: 5, operations: operations))
-        try check(result)
-        let json = try JSONEncoder().encode(result)
-        let object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+        var observer = Observer.none
+        let object = try check(try ChurnRun.run(&observer, slots: 20, vcpus: 1, seed: 5, operations: operations))
         let kinds = try #require(object["kinds"] as? [String: Any])
         #expect(Set(kinds.keys) == ["create", "delete", "move", "replace", "flags", "access"])
+        let summaries = ["parked", "unparked"].compactMap { object[$0] as? [String: Any] }
+        #expect(summaries.count >= min(operations, 2))
+        #expect(summaries.allSatisfy { Set($0.keys) == ["p50", "p99", "max", "count", "unit"] })
     }
 
     @Test("the toggling of a layout")
     func toggle() throws {
-        try check(try run(ToggleRun(try #require(Layout.preset("one")), operations: 3)))
+        var observer = Observer.none
+        let layout = try #require(Layout.preset("one"))
+        try check(try ToggleRun.run(&observer, layout: layout, operations: 3))
     }
 
     @Test("fuzzing, with and without a divergence")
     func fuzz() throws {
-        let result = try run(FuzzRun(seed: 3, operations: 2000))
+        var observer = Observer.none
+        let result = try FuzzRun.run(&observer, seed: 3, operations: 2000)
         #expect(result.refusals.count > 3)
         try check(result)
-        var observer = Observer.none
-        let diverging = try FuzzRun(seed: 3, operations: 10_000).run(
-            &observer, predict: SlotVerdict.init, makeTarget: { FakeKernel(FakeKernel.Fault.allCases.first) })
+        let diverging = try FuzzRun.run(
+            &observer, seed: 3, operations: 10_000, predict: SlotVerdict.init,
+            makeTarget: { FakeKernel(FakeKernel.Fault.allCases.first) })
         #expect(diverging.divergences == 1 && diverging.operationList?.isEmpty == false)
         try check(diverging)
     }
@@ -58,8 +70,9 @@ struct ResultLiveTests {
     @Test("a layout, and the probe")
     func layoutAndProbe() throws {
         let layout = try #require(Layout.preset("one"))
-        let result = try PCIRun(layout, policy: .separate, decode: .strict, vcpus: 1, mayExhaustHost: false).run()
-        #expect(result.ok && result.memory?.rows.isEmpty == false)
+        let (result, memory) = try PCIRun.run(
+            layout, policy: .separate, decode: .strict, vcpus: 1, mayExhaustHost: false)
+        #expect(result.ok && !memory.rows.isEmpty)
         try check(result)
         try check(try HostProbe.run())
     }

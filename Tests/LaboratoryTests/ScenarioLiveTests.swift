@@ -24,7 +24,7 @@ struct ScenarioLiveTests {
     @Test("KVM's limit is reached, and one more is refused as predicted")
     func fillToTheLimit() throws {
         var observer = Observer.none
-        let result = try FillRun().run(&observer)
+        let result = try FillRun.run(&observer)
         #expect(result.ok && result.created == result.limit && result.limit >= 509)
         #expect(result.refused?.isAsPredicted == true && result.refused?.rule == .slotID)
         #expect(result.addMicroseconds?.latencies?.count == result.created)
@@ -35,17 +35,17 @@ struct ScenarioLiveTests {
     @Test("fewer slots are no failure, and none or too many are refused")
     func fillSome() throws {
         var observer = Observer.none
-        let result = try FillRun(slots: 100).run(&observer)
+        let result = try FillRun.run(&observer, slots: 100)
         #expect(result.ok && result.created == 100 && result.refused == nil)
         for slots in [0, -1, 32_765, .max] {
-            #expect(throws: MachineError.self) { try FillRun(slots: slots).run(&observer) }
+            #expect(throws: MachineError.self) { try FillRun.run(&observer, slots: slots) }
         }
     }
 
     @Test("an interrupted fill says what it reached")
     func interruptedFill() throws {
         var observer = Self.observer(interruptedAfter: 0)
-        let result = try FillRun().run(&observer)
+        let result = try FillRun.run(&observer)
         #expect(result.interrupted && !result.ok && result.created == 0)
     }
 
@@ -55,7 +55,7 @@ struct ScenarioLiveTests {
     func churn(vcpus: Int, slots: Int) throws {
         let seed = UInt64.random(in: .min ... .max)
         var observer = Observer.none
-        let result = try ChurnRun(slots: slots, vcpus: vcpus, seed: seed, operations: 400).run(&observer)
+        let result = try ChurnRun.run(&observer, slots: slots, vcpus: vcpus, seed: seed, operations: 400)
         #expect(result.ok, "seed \(seed): \(result.problem ?? "")")
         let (parked, unparked) = (result.parked?.count ?? 0, result.unparked?.count ?? 0)
         #expect(result.operations == 400 && parked + unparked == 400)
@@ -67,7 +67,7 @@ struct ScenarioLiveTests {
         var observer = Observer.none
         for slots in [0, 1, 40_000] {
             #expect(throws: MachineError.self) {
-                try ChurnRun(slots: slots, vcpus: 1, seed: 1, operations: 1).run(&observer)
+                try ChurnRun.run(&observer, slots: slots, vcpus: 1, seed: 1, operations: 1)
             }
         }
     }
@@ -78,7 +78,7 @@ struct ScenarioLiveTests {
     func toggle(name: String) throws {
         var observer = Observer.none
         let layout = try #require(Layout.preset(name))
-        let result = try ToggleRun(layout, operations: 40).run(&observer)
+        let result = try ToggleRun.run(&observer, layout: layout, operations: 40)
         #expect(result.ok && result.partList.count == 4)
         for part in result.partList {
             #expect(part.toggles == 40 && part.guestChecks > 0 && part.toggleMicroseconds?.count == 40)

@@ -1,5 +1,6 @@
 import Laboratory
 import LiveSupport
+import Machine
 import Memslots
 import Testing
 
@@ -21,7 +22,7 @@ struct SlotRulesLiveTests {
         /// Asks both; the difference in words, or nil where they agree.
         mutating func compare(_ request: SlotRequest) -> String? {
             var answer: SlotErrno?
-            do { try machine.set(request) } catch { answer = error }
+            do { try machine.installer.set(request) } catch { answer = error }
             let said = answer.map { "\($0)" } ?? "yes"
             do throws(SlotViolation) {
                 let change = try table.change(for: request)
