@@ -38,14 +38,7 @@ public struct PortAccess: Equatable, Sendable {
     public var size: UInt8
     public var isOutput: Bool
     /// Units moved.
-    public var count: UInt32
-
-    public init(port: UInt16, size: UInt8, isOutput: Bool, count: UInt32 = 1) {
-        self.port = port
-        self.size = size
-        self.isOutput = isOutput
-        self.count = count
-    }
+    public var count: UInt32 = 1
 }
 
 /// An access to guest-physical memory that is not backed; what is read is answered by `VirtualCPU.setMemoryValue`.
@@ -55,14 +48,7 @@ public struct MemoryAccess: Equatable, Sendable {
     public var size: UInt32
     public var isWrite: Bool
     /// What is written, little-endian and zero-extended; 0 for reads.
-    public var value: UInt64
-
-    public init(address: UInt64, size: UInt32, isWrite: Bool, value: UInt64 = 0) {
-        self.address = address
-        self.size = size
-        self.isWrite = isWrite
-        self.value = value
-    }
+    public var value: UInt64 = 0
 }
 
 extension Exit: CustomStringConvertible {

@@ -25,6 +25,7 @@ extension KVMError: CustomStringConvertible {
 
 /// The result of a call into CKVM, or the error that its negative value stands for.
 @inline(__always)
+@discardableResult
 func check(
     _ result: Int32, _ request: String, _ subject: @autoclosure () -> String = ""
 ) throws(KVMError) -> Int32 {

@@ -25,7 +25,7 @@ public struct KVMSystem: ~Copyable, Sendable {
 
     /// The value of a capability, 0 where it is missing (`KVM_CHECK_EXTENSION`).
     public func capability(_ capability: Capability) -> Int {
-        Int(max(0, ckvm_check_extension(descriptor.number, capability.number)))
+        capability.value(of: descriptor)
     }
 
     /// A new, empty virtual machine (`KVM_CREATE_VM`).
@@ -33,16 +33,9 @@ public struct KVMSystem: ~Copyable, Sendable {
     /// The call can be interrupted by a signal, and is then made again.
     public func makeVirtualMachine() throws(KVMError) -> VirtualMachine {
         var vm = ckvm_create_vm(descriptor.number)
-        while vm == -KVMErrno.interrupted {
+        while vm == -Errno.interrupted.rawValue {
             vm = ckvm_create_vm(descriptor.number)
         }
         return VirtualMachine(descriptor: try Descriptor(owning: vm, "KVM_CREATE_VM"), runSize: runSize)
     }
-}
-
-/// The errnos that the code here tells apart.
-enum KVMErrno {
-    static let notPermitted: Int32 = 1
-    static let interrupted: Int32 = 4
-    static let again: Int32 = 11
 }
