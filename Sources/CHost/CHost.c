@@ -25,16 +25,6 @@ int64_t chost_file_size(int fd) {
     return S_ISREG(status.st_mode) ? status.st_size : INT64_MAX;
 }
 
-int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset) {
-    ssize_t taken = pread(fd, bytes, count, (off_t)offset);
-    return taken < 0 ? -errno : taken;
-}
-
-int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset) {
-    ssize_t written = pwrite(fd, bytes, count, (off_t)offset);
-    return written < 0 ? -errno : written;
-}
-
 int chost_duplicate(int fd) { return result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 int chost_set_file_size(int fd, uint64_t size) { return result(ftruncate(fd, (off_t)size)); }
@@ -62,18 +52,6 @@ int chost_unmap_file(void *address, size_t size) {
 }
 
 int chost_release(void *address, size_t size) { return result(munmap(address, size)); }
-
-int chost_close(int fd) { return result(close(fd)); }
-
-int64_t chost_write(int fd, const void *bytes, size_t count) {
-    ssize_t written = write(fd, bytes, count);
-    return written < 0 ? -errno : written;
-}
-
-int64_t chost_read(int fd, void *bytes, size_t count) {
-    ssize_t taken = read(fd, bytes, count);
-    return taken < 0 ? -errno : taken;
-}
 
 static void ignore(int signal) { (void)signal; }
 

@@ -46,23 +46,24 @@ public struct ForeignMemory: ~Copyable, Sendable {
     /// The `count` bytes at `position` in the part; nil where they cannot all be read.
     public func read(count: Int, at position: UInt64) -> [UInt8]? {
         guard contains(count, at: position) else { return nil }
-        var result: Int64 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the buffer holds `count` bytes.
-            result = unsafe chost_read_at(descriptor.number, buffer.baseAddress, count, offset + position)
-            initialized = max(0, Int(result))
+        let bytes = try? unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: the call fills the buffer from its start.
+            initialized = try unsafe descriptor.file.read(
+                fromAbsoluteOffset: Int64(offset + position), into: UnsafeMutableRawBufferPointer(buffer),
+                retryOnInterrupt: false)
         }
-        return bytes.count == count ? bytes : nil
+        return bytes?.count == count ? bytes : nil
     }
 
     /// Writes bytes at `position` in the part; whether all were written.
     public func write(_ bytes: Span<UInt8>, at position: UInt64) -> Bool {
         guard contains(bytes.count, at: position) else { return false }
-        let written = unsafe bytes.withUnsafeBytes { buffer in
+        let written = try? unsafe bytes.withUnsafeBytes { buffer in
             // SAFETY: the buffer outlives the call.
-            unsafe chost_write_at(descriptor.number, buffer.baseAddress, buffer.count, offset + position)
+            try unsafe descriptor.file.write(
+                toAbsoluteOffset: Int64(offset + position), buffer, retryOnInterrupt: false)
         }
-        return written == Int64(bytes.count)
+        return written == bytes.count
     }
 
     private func contains(_ count: Int, at position: UInt64) -> Bool {

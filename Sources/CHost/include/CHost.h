@@ -19,8 +19,6 @@ int chost_set_file_size(int fd, uint64_t size);
 int chost_seal_size(int fd);
 /// Bytes of a regular file; INT64_MAX for a device, whose size nobody can tell.
 int64_t chost_file_size(int fd);
-int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset);
-int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset);
 /// Another descriptor of the same open file, closed on exec.
 int chost_duplicate(int fd);
 /// Reserves `size` bytes of address space without memory behind it; its address, or NULL with -errno in `error`.
@@ -30,12 +28,6 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
 int chost_release(void *address, size_t size);
-
-// --- files ---
-
-int chost_close(int fd);
-int64_t chost_write(int fd, const void *bytes, size_t count);
-int64_t chost_read(int fd, void *bytes, size_t count);
 
 // --- threads and signals ---
 
