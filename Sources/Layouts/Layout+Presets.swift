@@ -6,37 +6,31 @@ extension Layout {
         public let name: String
         /// What it shows, in a line.
         public let shows: String
-        private let functions: (count: Int, description: FunctionDescription, first: UInt16, step: Int)
-
-        fileprivate init(
-            _ name: String, _ shows: String, count: Int, of description: FunctionDescription, first: UInt16 = 0,
-            step: Int = 1
-        ) {
-            self.name = name
-            self.shows = shows
-            functions = (count, description, first, step)
-        }
-
-        public func make() -> Layout {
-            let (count, description, first, step) = functions
-            return Layout(name: name, count: count, of: description, first: first, step: step)
-        }
+        public let make: @Sendable () -> Layout
     }
 
     /// All presets, in the order of the list.
-    public static let presets = [
-        Preset("one", "one function with one BAR of a page", count: 1, of: onePage, first: 4 << 3),
+    public static let presets: [Preset] = [
+        Preset(name: "one", shows: "one function with one BAR of a page") {
+            Layout(name: "one", count: 1, of: onePage, first: 4 << 3)
+        },
+        Preset(name: "typical-16", shows: "16 devices of 4 slots: what 64 slots were to carry in 2012") {
+            Layout(name: "typical-16", count: 16, of: typical, step: 8)
+        },
+        Preset(name: "typical-32", shows: "32 devices of 4 slots: what 128 slots were to carry in 2012") {
+            Layout(name: "typical-32", count: 32, of: typical, step: 8)
+        },
         Preset(
-            "typical-16", "16 devices of 4 slots: what 64 slots were to carry in 2012", count: 16, of: typical, step: 8),
-        Preset(
-            "typical-32", "32 devices of 4 slots: what 128 slots were to carry in 2012", count: 32, of: typical, step: 8
-        ),
-        Preset(
-            "full-bus", "32 devices of 8 functions with 6 BARs, a ROM and a split MSI-X BAR: 2048 slots", count: 256,
-            of: full),
-        Preset(
-            "past-the-limit", "16 full buses: 32768 slots, four more than KVM has", count: 16 * 256, of: full),
-        Preset("hgx-8", "eight GPUs with BARs of 16 MiB, 256 GiB and 32 MiB", count: 8, of: gpu, step: 8),
+            name: "full-bus", shows: "32 devices of 8 functions with 6 BARs, a ROM and a split MSI-X BAR: 2048 slots"
+        ) {
+            Layout(name: "full-bus", count: 256, of: full)
+        },
+        Preset(name: "past-the-limit", shows: "16 full buses: 32768 slots, four more than KVM has") {
+            Layout(name: "past-the-limit", count: 16 * 256, of: full)
+        },
+        Preset(name: "hgx-8", shows: "eight GPUs with BARs of 16 MiB, 256 GiB and 32 MiB") {
+            Layout(name: "hgx-8", count: 8, of: gpu, step: 8)
+        },
     ]
 
     /// The preset of this name.
