@@ -8,12 +8,6 @@ public struct KVMError: Error, Equatable, Sendable {
     public let subject: String
     /// KVM's reason.
     public let errno: Errno
-
-    public init(_ request: String, _ subject: String = "", errno: Errno) {
-        self.request = request
-        self.subject = subject
-        self.errno = errno
-    }
 }
 
 extension KVMError: CustomStringConvertible {
@@ -30,7 +24,7 @@ func check(
     _ result: Int32, _ request: String, _ subject: @autoclosure () -> String = ""
 ) throws(KVMError) -> Int32 {
     guard result >= 0 else {
-        throw KVMError(request, subject(), errno: Errno(rawValue: -result))
+        throw KVMError(request: request, subject: subject(), errno: Errno(rawValue: -result))
     }
     return result
 }

@@ -17,7 +17,9 @@ public struct KVMSystem: ~Copyable, Sendable {
         let descriptor = try Descriptor(device: device)
         let version = try check(ckvm_api_version(descriptor.number), "KVM_GET_API_VERSION")
         guard version == Self.apiVersion else {
-            throw KVMError("KVM_GET_API_VERSION", "version \(version), not \(Self.apiVersion)", errno: .notSupported)
+            throw KVMError(
+                request: "KVM_GET_API_VERSION", subject: "version \(version), not \(Self.apiVersion)",
+                errno: .notSupported)
         }
         runSize = Int(try check(ckvm_run_size(descriptor.number), "KVM_GET_VCPU_MMAP_SIZE"))
         self.descriptor = descriptor
@@ -32,10 +34,8 @@ public struct KVMSystem: ~Copyable, Sendable {
     ///
     /// The call can be interrupted by a signal, and is then made again.
     public func makeVirtualMachine() throws(KVMError) -> VirtualMachine {
-        var vm = ckvm_create_vm(descriptor.number)
-        while vm == -Errno.interrupted.rawValue {
-            vm = ckvm_create_vm(descriptor.number)
-        }
+        var vm: Int32
+        repeat { vm = ckvm_create_vm(descriptor.number) } while vm == -Errno.interrupted.rawValue
         return VirtualMachine(descriptor: try Descriptor(owning: vm, "KVM_CREATE_VM"), runSize: runSize)
     }
 }

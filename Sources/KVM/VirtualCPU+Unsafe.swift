@@ -20,11 +20,11 @@ public struct VirtualCPU: ~Copyable, Sendable {
                 && MemoryLayout<SystemRegisters>.offset(of: \.apicBase)
                     == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
         )
-        var error: Int32 = 0
-        // SAFETY: the call maps a new region, or returns NULL and sets `error`.
-        guard let run = unsafe ckvm_map_run(descriptor.number, runSize, &error) else {
-            throw KVMError("mmap", "the run structure of vCPU \(id)", errno: Errno(rawValue: -error))
-        }
+        var mapped: UnsafeMutablePointer<kvm_run>?
+        // SAFETY: the call maps a new region.
+        try check(
+            unsafe ckvm_map_run(descriptor.number, runSize, &mapped), "mmap", "the run structure of vCPU \(id)")
+        guard let run = unsafe mapped else { preconditionFailure("mmap gave no address") }
         self.id = id
         self.descriptor = descriptor
         self.runSize = runSize

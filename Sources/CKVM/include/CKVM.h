@@ -138,14 +138,10 @@ static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint
 
 // --- a virtual CPU ---
 
-/// Maps the shared kvm_run structure of `size` bytes; NULL on failure, with -errno in `error`.
-static inline struct kvm_run *ckvm_map_run(int vcpu, size_t size, int *error) {
-    void *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-    if (run == MAP_FAILED) {
-        *error = -errno;
-        return NULL;
-    }
-    return run;
+/// Maps the shared kvm_run structure of `size` bytes, at `run` from then on.
+static inline int ckvm_map_run(int vcpu, size_t size, struct kvm_run **run) {
+    *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+    return *run == MAP_FAILED ? -errno : 0;
 }
 
 static inline void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run, size); }
