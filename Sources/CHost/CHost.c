@@ -29,13 +29,9 @@ int chost_duplicate(int fd) { return result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 int chost_set_file_size(int fd, uint64_t size) { return result(ftruncate(fd, (off_t)size)); }
 
-void *chost_reserve(size_t size, int *error) {
-    void *address = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (address == MAP_FAILED) {
-        *error = -errno;
-        return NULL;
-    }
-    return address;
+int chost_reserve(size_t size, void **address) {
+    *address = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return *address == MAP_FAILED ? -errno : 0;
 }
 
 static int map_fixed(void *address, size_t size, int protection, int flags, int fd, uint64_t offset) {
@@ -50,8 +46,6 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 int chost_unmap_file(void *address, size_t size) {
     return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
-
-int chost_release(void *address, size_t size) { return result(munmap(address, size)); }
 
 static void ignore(int signal) { (void)signal; }
 
@@ -123,7 +117,7 @@ void chost_take_events(int fd) {
     (void)eventfd_read(fd, &count);
 }
 
-int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready) {
+int chost_wait(int first, int second, int third, int64_t nanoseconds) {
     struct pollfd polled[] = {{.fd = first, .events = POLLIN},
                               {.fd = second, .events = POLLIN},
                               {.fd = third, .events = POLLIN}};
@@ -132,7 +126,8 @@ int chost_wait(int first, int second, int third, int64_t nanoseconds, struct cho
     if (count < 0 && errno != EINTR)
         return -errno;
     // A descriptor that hung up or is broken is ready too: reading from it tells which.
-    *ready = (struct chost_ready){count > 0 && polled[0].revents, count > 0 && polled[1].revents,
-                                  count > 0 && polled[2].revents};
-    return count < 0 ? 0 : count;
+    int ready = 0;
+    for (int index = 0; count > 0 && index < 3; index++)
+        ready |= (polled[index].revents != 0) << index;
+    return ready;
 }

@@ -73,14 +73,7 @@ extension FileBytes {
             return try FileDescriptor.open(FilePath(path), mode, options: options, permissions: permissions)
                 .rawValue
         } catch {
-            throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
+            throw HostError(call: "open", subject: path, errno: (error as? Errno) ?? .ioError)
         }
-    }
-}
-
-extension HostError {
-    /// Whether a file held more than was wanted of it.
-    public var isFileTooLarge: Bool {
-        errno == .fileTooLarge
     }
 }

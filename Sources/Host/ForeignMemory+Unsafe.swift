@@ -23,13 +23,15 @@ public struct ForeignMemory: ~Copyable, Sendable {
     public init(descriptor number: Int32, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         let end = offset.addingReportingOverflow(size)
         guard offset % 4096 == 0, size % 4096 == 0, size > 0, !end.overflow, end.partialValue <= Int64.max else {
-            throw HostError("mmap", "\(size) bytes of \(name) at offset \(offset)", errno: .invalidArgument)
+            throw HostError(
+                call: "mmap", subject: "\(size) bytes of \(name) at offset \(offset)", errno: .invalidArgument)
         }
         let descriptor = try Descriptor(owning: chost_duplicate(number), "fcntl F_DUPFD_CLOEXEC", name)
         let fileSize = try check(chost_file_size(descriptor.number), "fstat", name)
         guard end.partialValue <= UInt64(fileSize) else {
             throw HostError(
-                "mmap", "\(size) bytes at offset \(offset) of \(name), which has \(fileSize)", errno: .invalidArgument)
+                call: "mmap", subject: "\(size) bytes at offset \(offset) of \(name), which has \(fileSize)",
+                errno: .invalidArgument)
         }
         self.descriptor = descriptor
         self.name = name

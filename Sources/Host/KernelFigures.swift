@@ -51,6 +51,6 @@ public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UI
             }
         }
     } catch {
-        throw HostError(call, path, errno: (error as? Errno) ?? .ioError)
+        throw HostError(call: call, subject: path, errno: (error as? Errno) ?? .ioError)
     }
 }

@@ -21,13 +21,12 @@ int chost_seal_size(int fd);
 int64_t chost_file_size(int fd);
 /// Another descriptor of the same open file, closed on exec.
 int chost_duplicate(int fd);
-/// Reserves `size` bytes of address space without memory behind it; its address, or NULL with -errno in `error`.
-void *chost_reserve(size_t size, int *error);
+/// Reserves `size` bytes of address space without memory behind it, at `address` from then on.
+int chost_reserve(size_t size, void **address);
 /// Maps a part of a file over reserved address space: shared, and not accounted for until it is touched.
 int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
-int chost_release(void *address, size_t size);
 
 // --- threads and signals ---
 
@@ -57,11 +56,8 @@ int chost_post_event(int fd);
 /// Forgets the events posted so far.
 void chost_take_events(int fd);
 
-struct chost_ready {
-    bool first, second, third;
-};
 /// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
-/// Returns how many are ready; 0 where time ran out or a signal came.
-int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready);
+/// Returns a bit for each that is ready, bit 0 for the first; 0 where time ran out or a signal came.
+int chost_wait(int first, int second, int third, int64_t nanoseconds);
 
 #endif
