@@ -67,9 +67,6 @@ public struct HostEvents: ~Copyable, Sendable {
 extension Duration {
     /// Whole nanoseconds, at most what an Int64 holds.
     public var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return overflow || overflow2 ? .max : sum
+        Int64(clamping: attoseconds / 1_000_000_000)
     }
 }

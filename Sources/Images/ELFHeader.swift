@@ -44,10 +44,8 @@ struct ELFHeader {
     /// Reads `e_ident`, which looks the same in both classes.
     private static func is64(_ bytes: [UInt8]) throws(ImageError) -> Bool {
         guard bytes.starts(with: magic) else { throw .notELF }
-        let identification = try FilePart(bytes, "the ELF header", at: 0, count: 16)
-        let (fileClass, data, version): (UInt8, UInt8, UInt8) = (
-            identification[4], identification[5], identification[6]
-        )
+        _ = try FilePart(bytes, "the ELF header", at: 0, count: 16)
+        let (fileClass, data, version) = (bytes[4], bytes[5], bytes[6])
         guard fileClass == 1 || fileClass == 2 else { throw .unsupportedClass(fileClass) }
         // ELFDATA2LSB, the byte order of x86.
         guard data == 1 else { throw .notLittleEndian(data) }

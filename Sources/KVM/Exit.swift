@@ -55,34 +55,26 @@ extension Exit: CustomStringConvertible {
     /// One line for traces and reports.
     public var description: String {
         switch self {
-        case .port(let access): "\(access)"
-        case .memory(let access): "\(access)"
+        case .port(let access):
+            "\(access.isOutput ? "out" : "in") port \(hexadecimal(access.port)), \(bytes(access.size))"
+                + (access.count == 1 ? "" : ", \(access.count) times")
+        case .memory(let access):
+            "\(access.isWrite ? "write" : "read") memory \(hexadecimal(access.address)), \(bytes(access.size))"
+                + (access.isWrite ? " <- \(hexadecimal(access.value))" : "")
         case .halt: "hlt"
         case .shutdown: "shutdown"
         case .interrupted: "interrupted"
         case .interruptWindow: "interrupt window"
         case .systemEvent(let type): "system event \(type)"
-        case .entryFailure(let reason): "entry failure 0x\(String(reason, radix: 16))"
+        case .entryFailure(let reason): "entry failure \(hexadecimal(reason))"
         case .internalError(let suberror): "internal error \(suberror)"
-        case .unknown(let reason): "unknown exit 0x\(String(reason, radix: 16))"
+        case .unknown(let reason): "unknown exit \(hexadecimal(reason))"
         case .failure(let errno): "KVM_RUN failed with errno \(errno)"
         case .unsupported(let reason): "unsupported exit \(reason)"
         }
     }
-}
 
-extension PortAccess: CustomStringConvertible {
-    public var description: String {
-        let repeated = count == 1 ? "" : ", \(count) times"
-        return
-            "\(isOutput ? "out" : "in") port 0x\(String(port, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(repeated)"
-    }
-}
+    private func hexadecimal(_ value: some BinaryInteger) -> String { "0x" + String(value, radix: 16) }
 
-extension MemoryAccess: CustomStringConvertible {
-    public var description: String {
-        let data = isWrite ? " <- 0x\(String(value, radix: 16))" : ""
-        return
-            "\(isWrite ? "write" : "read") memory 0x\(String(address, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(data)"
-    }
+    private func bytes(_ count: some BinaryInteger) -> String { "\(count) byte\(count == 1 ? "" : "s")" }
 }
