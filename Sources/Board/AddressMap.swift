@@ -70,8 +70,17 @@ public struct AddressMap: Hashable, Sendable {
         let ram = RAMLayout(memory: memory)
         guard (1...256).contains(choices.buses ?? 256) else { throw .buses(choices.buses ?? 256) }
         self.init(standardFor: ram, addressBits: addressBits, choices)
-        try checkLow(choices.lowAperture)
-        try checkHigh(choices.highAperture, addressBits: addressBits)
+        let low = Area(name: "low aperture", range: apertures.low)
+        if choices.lowAperture != nil {
+            guard low.range.last.rawValue < RAMLayout.highStart else { throw .lowApertureAbove4GiB(low) }
+            try check(low, against: [configurationSpace, Self.controllers])
+        }
+        if let high = choices.highAperture.map({ Area(name: "high aperture", range: $0) }) {
+            guard addressBits >= 64 || high.range.last.rawValue >> UInt64(addressBits) == 0 else {
+                throw .beyondAddressBits(high, bits: addressBits)
+            }
+            try check(high, against: [configurationSpace, low, Self.controllers])
+        }
     }
 
     private init(standardFor ram: RAMLayout, addressBits: Int, _ choices: Choices = Choices()) {
@@ -139,40 +148,14 @@ extension AddressMap {
     private static let controllers = Area(name: "interrupt controllers", range: interruptControllers)
     private var configurationSpace: Area { Area(name: "configuration space (ECAM)", range: ecam) }
 
-    private func checkLow(_ chosen: GuestRange?) throws(AddressMapError) {
-        guard let chosen else { return }
-        let aperture = Area(name: "low aperture", range: chosen)
-        try Self.checkAlignment(of: aperture)
-        guard chosen.last < RAMLayout.highStart.address else { throw .lowApertureAbove4GiB(aperture) }
-        try check(aperture, against: [configurationSpace, Self.controllers])
-    }
-
-    private func checkHigh(_ chosen: GuestRange?, addressBits: Int) throws(AddressMapError) {
-        guard let chosen else { return }
-        let aperture = Area(name: "high aperture", range: chosen)
-        try Self.checkAlignment(of: aperture)
-        guard addressBits >= 64 || chosen.last.rawValue >> UInt64(addressBits) == 0 else {
-            throw .beyondAddressBits(aperture, bits: addressBits)
-        }
-        try check(
-            aperture,
-            against: [configurationSpace, Area(name: "low aperture", range: apertures.low), Self.controllers])
-    }
-
-    private static func checkAlignment(of area: Area) throws(AddressMapError) {
-        guard area.range.first.isPageAligned, area.range.last.rawValue & (Page.size - 1) == Page.size - 1 else {
-            throw .misaligned(area)
-        }
-    }
-
+    /// Throws if a chosen aperture does not consist of pages, or has addresses of RAM or of another area.
     private func check(_ aperture: Area, against others: [Area]) throws(AddressMapError) {
-        for other in ram.ranges.map({ Area(name: "RAM", range: $0) }) + others
-        where aperture.range.overlaps(other.range) {
+        let range = aperture.range
+        guard range.first.isPageAligned, range.last.rawValue & (Page.size - 1) == Page.size - 1 else {
+            throw .misaligned(aperture)
+        }
+        for other in ram.ranges.map({ Area(name: "RAM", range: $0) }) + others where range.overlaps(other.range) {
             throw .overlap(aperture, with: other)
         }
     }
-}
-
-extension UInt64 {
-    fileprivate var address: GuestAddress { GuestAddress(self) }
 }

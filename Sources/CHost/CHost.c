@@ -25,27 +25,13 @@ int64_t chost_file_size(int fd) {
     return S_ISREG(status.st_mode) ? status.st_size : INT64_MAX;
 }
 
-int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset) {
-    ssize_t taken = pread(fd, bytes, count, (off_t)offset);
-    return taken < 0 ? -errno : taken;
-}
-
-int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset) {
-    ssize_t written = pwrite(fd, bytes, count, (off_t)offset);
-    return written < 0 ? -errno : written;
-}
-
 int chost_duplicate(int fd) { return result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 int chost_set_file_size(int fd, uint64_t size) { return result(ftruncate(fd, (off_t)size)); }
 
-void *chost_reserve(size_t size, int *error) {
-    void *address = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (address == MAP_FAILED) {
-        *error = -errno;
-        return NULL;
-    }
-    return address;
+int chost_reserve(size_t size, void **address) {
+    *address = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return *address == MAP_FAILED ? -errno : 0;
 }
 
 static int map_fixed(void *address, size_t size, int protection, int flags, int fd, uint64_t offset) {
@@ -59,20 +45,6 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 
 int chost_unmap_file(void *address, size_t size) {
     return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-int chost_release(void *address, size_t size) { return result(munmap(address, size)); }
-
-int chost_close(int fd) { return result(close(fd)); }
-
-int64_t chost_write(int fd, const void *bytes, size_t count) {
-    ssize_t written = write(fd, bytes, count);
-    return written < 0 ? -errno : written;
-}
-
-int64_t chost_read(int fd, void *bytes, size_t count) {
-    ssize_t taken = read(fd, bytes, count);
-    return taken < 0 ? -errno : taken;
 }
 
 static void ignore(int signal) { (void)signal; }
@@ -145,7 +117,7 @@ void chost_take_events(int fd) {
     (void)eventfd_read(fd, &count);
 }
 
-int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready) {
+int chost_wait(int first, int second, int third, int64_t nanoseconds) {
     struct pollfd polled[] = {{.fd = first, .events = POLLIN},
                               {.fd = second, .events = POLLIN},
                               {.fd = third, .events = POLLIN}};
@@ -154,7 +126,8 @@ int chost_wait(int first, int second, int third, int64_t nanoseconds, struct cho
     if (count < 0 && errno != EINTR)
         return -errno;
     // A descriptor that hung up or is broken is ready too: reading from it tells which.
-    *ready = (struct chost_ready){count > 0 && polled[0].revents, count > 0 && polled[1].revents,
-                                  count > 0 && polled[2].revents};
-    return count < 0 ? 0 : count;
+    int ready = 0;
+    for (int index = 0; count > 0 && index < 3; index++)
+        ready |= (polled[index].revents != 0) << index;
+    return ready;
 }

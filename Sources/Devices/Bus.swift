@@ -38,7 +38,7 @@ public struct Bus: Sendable {
         guard !wraps else { throw .wraps(bus: name, first: first, size: size) }
 
         let range = first...last
-        let index = firstIndex(endingAtOrAbove: first)
+        let index = index(endingAtOrAbove: first)
         if index < attachments.count, attachments[index].range.overlaps(range) {
             throw .overlaps(bus: name, range: range, taken: attachments[index].range)
         }
@@ -51,7 +51,7 @@ public struct Bus: Sendable {
         let (last, wraps) = first.addingReportingOverflow(UInt64(width.rawValue) - 1)
         guard !wraps else { return nil }
         if !holds(lastHit, first, last) {
-            let index = firstIndex(endingAtOrAbove: first)
+            let index = index(endingAtOrAbove: first)
             guard holds(index, first, last) else { return nil }
             lastHit = index
         }
@@ -71,19 +71,9 @@ public struct Bus: Sendable {
             && last <= attachments[index].range.upperBound
     }
 
-    /// Returns the index of the first attachment that does not end below `address`. If any attachment holds the address, it is this
-    /// one.
-    private func firstIndex(endingAtOrAbove address: UInt64) -> Int {
-        var low = 0
-        var high = attachments.count
-        while low < high {
-            let middle = (low + high) / 2
-            if attachments[middle].range.upperBound < address {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low
+    /// Where the first attachment stands that does not end below `address`: the one that holds it, if any does. A board has
+    /// a dozen of them, too few to be searched by halves.
+    private func index(endingAtOrAbove address: UInt64) -> Int {
+        attachments.firstIndex { $0.range.upperBound >= address } ?? attachments.count
     }
 }

@@ -17,6 +17,11 @@ public protocol Device: Sendable {
 }
 
 extension Device {
+    /// Gives all ones, as where there is no device.
+    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
+        DeviceReply(width.allOnes)
+    }
+
     /// Drops the input.
     public mutating func receive(_ input: [UInt8]) -> DeviceEffects { .none }
 }

@@ -5,10 +5,6 @@ public struct ExitPort: Device {
 
     public init() {}
 
-    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
-        DeviceReply(width.allOnes)
-    }
-
     /// Ends the run with the low 32 bits of `value`; the ports above the first take nothing.
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         guard offset == 0 else { return .none }

@@ -6,10 +6,6 @@ public struct FlushPort: Device {
 
     public init() {}
 
-    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
-        DeviceReply(width.allOnes)
-    }
-
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         .none
     }

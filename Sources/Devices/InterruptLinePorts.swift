@@ -5,10 +5,6 @@ public struct InterruptLinePorts: Device {
 
     public init() {}
 
-    public func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
-        DeviceReply(width.allOnes)
-    }
-
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         guard offset < Self.size else { return .none }
         return DeviceEffects(line: InterruptLine(irq: UInt8(offset), isRaised: width.mask(value) != 0))

@@ -3,20 +3,18 @@ struct ReceiveFIFO {
     /// Bytes that the enabled FIFO holds.
     static let depth = 16
 
-    private var bytes = [UInt8](repeating: 0, count: depth)
-    private var head = 0
-    private(set) var count = 0
+    private var bytes: [UInt8] = []
     private(set) var isEnabled = false
     /// Bytes at which the FIFO asks for attention.
     private var trigger = 1
 
-    var isEmpty: Bool { count == 0 }
+    var isEmpty: Bool { bytes.isEmpty }
 
     /// Bytes that still fit.
-    var free: Int { (isEnabled ? ReceiveFIFO.depth : 1) - count }
+    var free: Int { (isEnabled ? ReceiveFIFO.depth : 1) - bytes.count }
 
     /// Whether received data is available or merely timing out; a single RBR is always at its level.
-    var hasReachedTrigger: Bool { count >= (isEnabled ? trigger : 1) }
+    var hasReachedTrigger: Bool { bytes.count >= (isEnabled ? trigger : 1) }
 
     /// Takes a received byte; false on an overrun.
     ///
@@ -24,21 +22,16 @@ struct ReceiveFIFO {
     mutating func push(_ byte: UInt8) -> Bool {
         let fits = free > 0
         if fits {
-            bytes[(head + count) % ReceiveFIFO.depth] = byte
-            count += 1
+            bytes.append(byte)
         } else if !isEnabled {
-            bytes[head] = byte
+            bytes[0] = byte
         }
         return fits
     }
 
     /// Gives the oldest byte, or nil where there is none.
     mutating func pop() -> UInt8? {
-        guard count > 0 else { return nil }
-        let byte = bytes[head]
-        head = (head + 1) % ReceiveFIFO.depth
-        count -= 1
-        return byte
+        bytes.isEmpty ? nil : bytes.removeFirst()
     }
 
     /// Obeys a write to FCR.
@@ -48,7 +41,7 @@ struct ReceiveFIFO {
     mutating func control(_ fcr: Serial16550.FCR) {
         let isEnabled = fcr.contains(.fifoEnable)
         if isEnabled != self.isEnabled || (isEnabled && fcr.contains(.receiverReset)) {
-            count = 0
+            bytes.removeAll(keepingCapacity: true)
         }
         self.isEnabled = isEnabled
         if isEnabled { trigger = fcr.trigger }

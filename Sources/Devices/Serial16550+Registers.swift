@@ -62,12 +62,8 @@ extension Serial16550 {
         }
     }
 
-    /// Line control register: only the divisor latch access bit does anything here.
-    struct LCR: OptionSet {
-        let rawValue: UInt8
-
-        static let dlab = LCR(rawValue: 0x80)
-    }
+    /// The divisor latch access bit of the line control register, the only one that does anything here.
+    static let dlab: UInt8 = 0x80
 
     /// Modem control register; bits 5 to 7 are always 0.
     struct MCR: OptionSet {

@@ -22,11 +22,14 @@ public struct Serial16550: Device {
     private var isLineRaised = false
 
     private var ier: IER = []
-    private var lcr: LCR = []
+    private var lcr: UInt8 = 0
     private var mcr: MCR = []
     private var scr: UInt8 = 0
     /// DLL and DLM, for 9600 baud until the guest says otherwise; it paces nothing.
     private var divisor: (low: UInt8, high: UInt8) = (12, 0)
+
+    /// Whether the first two registers are the divisor latch.
+    private var isLatchOpen: Bool { lcr & Self.dlab != 0 }
 
     /// A port that raises `irq`: 4 for COM1 and COM3, 3 for COM2 and COM4.
     public init(irq: UInt8 = 4) {
@@ -73,10 +76,10 @@ public struct Serial16550: Device {
 
     private mutating func readRegister(_ offset: UInt64) -> UInt8 {
         switch Register(rawValue: offset) {
-        case .data: lcr.contains(.dlab) ? divisor.low : readRBR()
-        case .interruptEnable: lcr.contains(.dlab) ? divisor.high : ier.rawValue
+        case .data: isLatchOpen ? divisor.low : readRBR()
+        case .interruptEnable: isLatchOpen ? divisor.high : ier.rawValue
         case .interruptIdentification: readIIR()
-        case .lineControl: lcr.rawValue
+        case .lineControl: lcr
         case .modemControl: mcr.rawValue
         case .lineStatus: readLSR()
         case .modemStatus: readMSR()
@@ -88,12 +91,12 @@ public struct Serial16550: Device {
     /// Writes one register and gives the byte that leaves the port, if one does.
     private mutating func writeRegister(_ offset: UInt64, _ value: UInt8) -> UInt8? {
         switch Register(rawValue: offset) {
-        case .data where lcr.contains(.dlab): divisor.low = value
+        case .data where isLatchOpen: divisor.low = value
         case .data: return writeTHR(value)
-        case .interruptEnable where lcr.contains(.dlab): divisor.high = value
+        case .interruptEnable where isLatchOpen: divisor.high = value
         case .interruptEnable: writeIER(IER(rawValue: value).intersection(.implemented))
         case .interruptIdentification: receiver.control(FCR(rawValue: value))
-        case .lineControl: lcr = LCR(rawValue: value)
+        case .lineControl: lcr = value
         case .modemControl: writeMCR(MCR(rawValue: value).intersection(.implemented))
         case .scratch: scr = value
         case .lineStatus, .modemStatus, nil: break

@@ -1,4 +1,5 @@
 internal import CHost
+internal import Glibc
 internal import SystemPackage
 
 /// Reserved host address space, into which parts of memory files are mapped; it costs no memory by itself.
@@ -11,21 +12,20 @@ public struct AddressReservation: ~Copyable, Sendable {
 
     /// Reserves `size` bytes, at least a page.
     public init(size: UInt64) throws(HostError) {
-        var error: Int32 = 0
         guard let length = Int(exactly: size), length > 0 else {
-            throw HostError("mmap", "\(size) bytes of address space", errno: .invalidArgument)
+            throw HostError(call: "mmap", subject: "\(size) bytes of address space", errno: .invalidArgument)
         }
-        // SAFETY: a new reservation, or NULL with `error` set.
-        guard let base = unsafe chost_reserve(length, &error) else {
-            throw HostError("mmap", "\(size) bytes of address space", errno: Errno(rawValue: -error))
-        }
+        var address: UnsafeMutableRawPointer?
+        // SAFETY: a new reservation.
+        try check(unsafe chost_reserve(length, &address), "mmap", "\(size) bytes of address space")
+        guard let base = unsafe address else { preconditionFailure("mmap gave no address") }
         unsafe self.base = base
         self.size = size
     }
 
     deinit {
         // SAFETY: nothing borrows the reservation any more; it fits in an Int since init.
-        _ = unsafe chost_release(base, Int(truncatingIfNeeded: size))
+        unsafe munmap(base, Int(truncatingIfNeeded: size))
     }
 
     /// The host address of the first byte.
@@ -68,9 +68,7 @@ public struct AddressReservation: ~Copyable, Sendable {
         // Both fit, since the reservation does.
         return Int(truncatingIfNeeded: offset)..<Int(truncatingIfNeeded: offset + size)
     }
-}
 
-extension AddressReservation {
     /// The offset of a host address in the reservation, or nil outside.
     public func offset(of address: UInt64) -> UInt64? {
         let offset = address &- self.address

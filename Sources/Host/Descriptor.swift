@@ -1,4 +1,4 @@
-internal import CHost
+internal import SystemPackage
 
 /// An open file descriptor and its end.
 struct Descriptor: ~Copyable, Sendable {
@@ -10,6 +10,9 @@ struct Descriptor: ~Copyable, Sendable {
     }
 
     deinit {
-        _ = chost_close(number)
+        try? file.close()
     }
+
+    /// The descriptor, lent to calls of System.
+    var file: FileDescriptor { FileDescriptor(rawValue: number) }
 }

@@ -1,4 +1,3 @@
-internal import CHost
 internal import Glibc
 internal import SystemPackage
 
@@ -19,13 +18,15 @@ public enum FileBytes {
         var written = 0
         while written < bytes.count {
             if isCancelled() { return false }
-            let result = unsafe bytes.withUnsafeBytes { buffer in
-                // SAFETY: the rest of the array, which outlives the call.
-                unsafe chost_write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, buffer.count - written)
-            }
-            if result >= 0 {
-                written += Int(result)
-            } else if result != -interrupted {
+            do {
+                written += try unsafe bytes.withUnsafeBytes { buffer in
+                    // SAFETY: the rest of the array, which outlives the call.
+                    let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
+                    return try unsafe FileDescriptor(rawValue: descriptor).write(rest, retryOnInterrupt: false)
+                }
+            } catch Errno.interrupted {
+                continue
+            } catch {
                 return false
             }
         }
@@ -35,54 +36,44 @@ public enum FileBytes {
     /// Up to `count` bytes that can be read now, and none at the end of input; nil where a signal came or there is nothing
     /// yet. An input that cannot be read is at its end.
     public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8]? {
-        do throws(Errno) {
-            return try readOrThrow(upTo: count, from: descriptor)
+        do {
+            return try readOrThrow(upTo: count, from: FileDescriptor(rawValue: descriptor))
+        } catch Errno.interrupted, Errno.resourceTemporarilyUnavailable {
+            return nil
         } catch {
-            return error == .interrupted || error == .resourceTemporarilyUnavailable ? nil : []
+            return []
         }
     }
 
     /// Up to `count` bytes that can be read now; empty at the end of input.
-    static func readOrThrow(upTo count: Int, from descriptor: Int32) throws(Errno) -> [UInt8] {
-        var result: Int64 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the buffer holds `count` bytes.
-            result = unsafe chost_read(descriptor, buffer.baseAddress, count)
-            initialized = max(0, Int(result))
+    static func readOrThrow(upTo count: Int, from file: FileDescriptor) throws -> [UInt8] {
+        try unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: the call fills the buffer from its start.
+            initialized = try unsafe file.read(into: UnsafeMutableRawBufferPointer(buffer), retryOnInterrupt: false)
         }
-        guard result >= 0 else { throw Errno(rawValue: Int32(-result)) }
-        return bytes
     }
-
-    private static let interrupted: Int64 = 4
 }
 
 extension FileBytes {
     /// Opens a file for reading; the descriptor stays open until the process ends.
     public static func open(_ path: String) throws(HostError) -> Int32 {
-        do {
-            return try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec).rawValue
-        } catch {
-            throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
-        }
+        try open(path, .readOnly, options: .closeOnExec)
     }
 
     /// Creates a file, or empties one that is there; the descriptor stays open until the process ends.
     public static func create(_ path: String) throws(HostError) -> Int32 {
-        do {
-            let options: FileDescriptor.OpenOptions = [.create, .truncate, .closeOnExec]
-            return try FileDescriptor.open(
-                FilePath(path), .writeOnly, options: options, permissions: [.ownerReadWrite, .groupRead, .otherRead]
-            ).rawValue
-        } catch {
-            throw HostError("open", path, errno: (error as? Errno) ?? .ioError)
-        }
+        try open(path, .writeOnly, options: [.create, .truncate, .closeOnExec])
     }
-}
 
-extension HostError {
-    /// Whether a file held more than was wanted of it.
-    public var isFileTooLarge: Bool {
-        errno == .fileTooLarge
+    private static func open(
+        _ path: String, _ mode: FileDescriptor.AccessMode, options: FileDescriptor.OpenOptions
+    ) throws(HostError) -> Int32 {
+        do {
+            let permissions: FilePermissions = [.ownerReadWrite, .groupRead, .otherRead]
+            return try FileDescriptor.open(FilePath(path), mode, options: options, permissions: permissions)
+                .rawValue
+        } catch {
+            throw HostError(call: "open", subject: path, errno: (error as? Errno) ?? .ioError)
+        }
     }
 }

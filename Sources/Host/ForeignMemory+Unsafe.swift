@@ -31,13 +31,15 @@ public struct ForeignMemory: ~Copyable, Sendable {
     public init(descriptor number: Int32, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         let end = offset.addingReportingOverflow(size)
         guard offset % 4096 == 0, size % 4096 == 0, size > 0, !end.overflow, end.partialValue <= Int64.max else {
-            throw HostError("mmap", "\(size) bytes of \(name) at offset \(offset)", errno: .invalidArgument)
+            throw HostError(
+                call: "mmap", subject: "\(size) bytes of \(name) at offset \(offset)", errno: .invalidArgument)
         }
         let descriptor = try Descriptor(owning: chost_duplicate(number), "fcntl F_DUPFD_CLOEXEC", name)
         let fileSize = try check(chost_file_size(descriptor.number), "fstat", name)
         guard end.partialValue <= UInt64(fileSize) else {
             throw HostError(
-                "mmap", "\(size) bytes at offset \(offset) of \(name), which has \(fileSize)", errno: .invalidArgument)
+                call: "mmap", subject: "\(size) bytes at offset \(offset) of \(name), which has \(fileSize)",
+                errno: .invalidArgument)
         }
         self.descriptor = descriptor
         self.name = name
@@ -54,23 +56,24 @@ public struct ForeignMemory: ~Copyable, Sendable {
     /// Returns the `count` bytes at `position` in the part, or nil if not all of them can be read.
     public func read(count: Int, at position: UInt64) -> [UInt8]? {
         guard contains(count, at: position) else { return nil }
-        var result: Int64 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the buffer holds `count` bytes.
-            result = unsafe chost_read_at(descriptor.number, buffer.baseAddress, count, offset + position)
-            initialized = max(0, Int(result))
+        let bytes = try? unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: the call fills the buffer from its start.
+            initialized = try unsafe descriptor.file.read(
+                fromAbsoluteOffset: Int64(offset + position), into: UnsafeMutableRawBufferPointer(buffer),
+                retryOnInterrupt: false)
         }
-        return bytes.count == count ? bytes : nil
+        return bytes?.count == count ? bytes : nil
     }
 
     /// Writes bytes at `position` in the part. Returns whether all of them were written.
     public func write(_ bytes: Span<UInt8>, at position: UInt64) -> Bool {
         guard contains(bytes.count, at: position) else { return false }
-        let written = unsafe bytes.withUnsafeBytes { buffer in
+        let written = try? unsafe bytes.withUnsafeBytes { buffer in
             // SAFETY: the buffer outlives the call.
-            unsafe chost_write_at(descriptor.number, buffer.baseAddress, buffer.count, offset + position)
+            try unsafe descriptor.file.write(
+                toAbsoluteOffset: Int64(offset + position), buffer, retryOnInterrupt: false)
         }
-        return written == Int64(bytes.count)
+        return written == bytes.count
     }
 
     private func contains(_ count: Int, at position: UInt64) -> Bool {

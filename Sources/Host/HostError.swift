@@ -8,23 +8,16 @@ public struct HostError: Error, Equatable, Sendable {
     public let subject: String
     public let errno: Errno
 
-    public init(_ call: String, _ subject: String, errno: Errno) {
-        self.call = call
-        self.subject = subject
-        self.errno = errno
-    }
+    /// Whether a file held more than was wanted of it.
+    public var isFileTooLarge: Bool { errno == .fileTooLarge }
 }
 
 extension HostError: CustomStringConvertible {
     public var description: String {
-        "\(call) (\(subject)): \(errno) [errno \(errno.rawValue)]\(advice)"
-    }
-}
-
-extension HostError {
-    private var advice: String {
-        call == "mmap" && errno == .noMemory
-            ? "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings" : ""
+        let refusal = "\(call) (\(subject)): \(errno) [errno \(errno.rawValue)]"
+        guard call == "mmap", errno == .noMemory else { return refusal }
+        return refusal
+            + "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings"
     }
 }
 
@@ -35,7 +28,7 @@ func check<Value: SignedInteger>(
     _ result: Value, _ call: String, _ subject: @autoclosure () -> String
 ) throws(HostError) -> Value {
     guard result >= 0 else {
-        throw HostError(call, subject(), errno: Errno(rawValue: CInt(-result)))
+        throw HostError(call: call, subject: subject(), errno: Errno(rawValue: CInt(-result)))
     }
     return result
 }

@@ -48,20 +48,18 @@ public struct HostEvents: ~Copyable, Sendable {
     public func wait(input: Int32?, until deadline: SuspendingClock.Instant?) throws(HostError) -> Event {
         while true {
             let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
-            var ready = chost_ready()
-            // SAFETY: the call fills the structure.
-            let count = unsafe chost_wait(signals.number, posts.number, input ?? -1, left?.nanoseconds ?? -1, &ready)
-            try check(count, "ppoll", "the main thread")
-            if ready.first {
+            let result = chost_wait(signals.number, posts.number, input ?? -1, left?.nanoseconds ?? -1)
+            let ready = try check(result, "ppoll", "the main thread")
+            if ready & 1 != 0 {
                 let signal = chost_take_signal(signals.number)
                 if signal > 0 { return .signal(signal) }
             }
             if let deadline, deadline <= .now { return .deadline }
-            if ready.second {
+            if ready & 2 != 0 {
                 chost_take_events(posts.number)
                 return .posted
             }
-            if ready.third { return .input }
+            if ready & 4 != 0 { return .input }
         }
     }
 }
@@ -69,9 +67,6 @@ public struct HostEvents: ~Copyable, Sendable {
 extension Duration {
     /// Whole nanoseconds, at most what an Int64 holds.
     public var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return overflow || overflow2 ? .max : sum
+        Int64(clamping: attoseconds / 1_000_000_000)
     }
 }

@@ -30,7 +30,7 @@ public final class HostThread: Sendable {
             }, argument.toOpaque())
         guard error == 0 else {
             unsafe argument.release()
-            throw HostError("pthread_create", name, errno: Errno(rawValue: error))
+            throw HostError(call: "pthread_create", subject: name, errno: Errno(rawValue: error))
         }
         self.thread = thread
         unsafe chost_name_thread(thread, String(name.prefix(15)))

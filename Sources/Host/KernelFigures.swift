@@ -44,13 +44,13 @@ public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UI
         return try file.closeAfter {
             var bytes: [UInt8] = []
             while true {
-                let chunk = try FileBytes.readOrThrow(upTo: 1 << 16, from: file.rawValue)
+                let chunk = try FileBytes.readOrThrow(upTo: 1 << 16, from: file)
                 if chunk.isEmpty { return bytes }
                 bytes += chunk
                 guard bytes.count <= limit else { throw Errno.fileTooLarge }
             }
         }
     } catch {
-        throw HostError(call, path, errno: (error as? Errno) ?? .ioError)
+        throw HostError(call: call, subject: path, errno: (error as? Errno) ?? .ioError)
     }
 }

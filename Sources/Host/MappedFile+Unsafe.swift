@@ -1,7 +1,3 @@
-#if canImport(Glibc)
-    internal import Glibc
-#endif
-
 /// A memory file that is mapped once, whole, and stays where it is.
 ///
 /// All of it may be written by a guest at any time, so there is no view of it: bytes are copied in and out.
@@ -51,22 +47,17 @@ public struct MappedFile: ~Copyable, Sendable {
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
         let start = checkedOffset(offset, count: bytes.count)
         // SAFETY: source and target have been checked; a guest that writes there too gets what it deserves.
-        unsafe bytes.withUnsafeBufferPointer { source in
-            guard let address = source.baseAddress else { return }
-            unsafe memcpy(reservation.base + start, address, source.count)
+        unsafe bytes.withUnsafeBytes { source in
+            let target = unsafe UnsafeMutableRawBufferPointer(start: reservation.base + start, count: source.count)
+            unsafe target.copyMemory(from: source)
         }
     }
 
     /// The `count` bytes at `offset`.
     public func read(count: Int, at offset: UInt64) -> [UInt8] {
         let start = checkedOffset(offset, count: count)
-        return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the part of the file has been checked, and the buffer holds `count` bytes.
-            if let address = buffer.baseAddress {
-                unsafe memcpy(address, reservation.base + start, count)
-            }
-            initialized = count
-        }
+        // SAFETY: the part of the file has been checked; it is copied once.
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: reservation.base + start, count: count))
     }
 
     private func checkedOffset(_ offset: UInt64, count: Int) -> Int {

@@ -20,7 +20,7 @@ struct ELFHeader {
     /// machine in 32-bit code, whatever it goes on to, so that the machine need not be that of the class.
     init(_ bytes: [UInt8], isMultiboot: Bool) throws(ImageError) {
         is64 = try Self.is64(bytes)
-        let header = try FilePart(bytes, .elfHeader, at: 0, count: is64 ? 64 : 52)
+        let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
         let (type, machine, version): (UInt16, UInt16, UInt32) = (header[16], header[18], header[20])
         let phentsize: UInt16 = header[is64 ? 54 : 42]
         entry = header.address(at: 24, is64: is64)
@@ -44,10 +44,8 @@ struct ELFHeader {
     /// Reads `e_ident`, which looks the same in both classes.
     private static func is64(_ bytes: [UInt8]) throws(ImageError) -> Bool {
         guard bytes.starts(with: magic) else { throw .notELF }
-        let identification = try FilePart(bytes, .elfHeader, at: 0, count: 16)
-        let (fileClass, data, version): (UInt8, UInt8, UInt8) = (
-            identification[4], identification[5], identification[6]
-        )
+        _ = try FilePart(bytes, "the ELF header", at: 0, count: 16)
+        let (fileClass, data, version) = (bytes[4], bytes[5], bytes[6])
         guard fileClass == 1 || fileClass == 2 else { throw .unsupportedClass(fileClass) }
         // ELFDATA2LSB, the byte order of x86.
         guard data == 1 else { throw .notLittleEndian(data) }

@@ -22,7 +22,7 @@ struct ELFProgramHeader {
     init(_ bytes: [UInt8], _ header: ELFHeader, index: Int) throws(ImageError) {
         let size = Int(header.programHeaderSize)
         let (start, overflow) = header.phoff.addingReportingOverflow(UInt64(index * size))
-        let part = try FilePart(bytes, .programHeader(index), at: overflow ? .max : start, count: size)
+        let part = try FilePart(bytes, "program header \(index)", at: overflow ? .max : start, count: size)
         // Behind the type all are as wide as addresses: p_flags fills the gap in the 64-bit header, and ends the 32-bit one.
         func field(_ number: Int) -> UInt64 {
             part.address(at: number * (header.is64 ? 8 : 4), is64: header.is64)

@@ -2,10 +2,10 @@
 struct FilePart {
     private let bytes: ArraySlice<UInt8>
 
-    /// The `count` bytes of the file at `start`, which are its `part`.
-    init(_ file: [UInt8], _ part: ImageError.Part, at start: UInt64, count: Int) throws(ImageError) {
+    /// The `count` bytes of the file at `start`, which are its `part`, such as `the ELF header`.
+    init(_ file: [UInt8], _ part: @autoclosure () -> String, at start: UInt64, count: Int) throws(ImageError) {
         guard start <= UInt64(file.count), count <= file.count - Int(start) else {
-            throw .truncated(part, offset: start, needed: count, fileSize: file.count)
+            throw .truncated(part(), offset: start, needed: count, fileSize: file.count)
         }
         bytes = file[Int(start)..<Int(start) + count]
     }

@@ -4,11 +4,7 @@ extension Image {
     /// A statically linked executable for x86: each PT_LOAD lies at its `p_paddr`.
     ///
     /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
-    public static func elf(_ bytes: [UInt8]) throws(ImageError) -> Image {
-        try elf(bytes, isMultiboot: false)
-    }
-
-    static func elf(_ bytes: [UInt8], isMultiboot: Bool) throws(ImageError) -> Image {
+    static func elf(_ bytes: [UInt8], isMultiboot: Bool = false) throws(ImageError) -> Image {
         let header = try ELFHeader(bytes, isMultiboot: isMultiboot)
         let loads = try loadable(header, bytes)
         let entry = try entryPoint(header, loads, isMultiboot: isMultiboot)

@@ -3,7 +3,7 @@ internal import Memslots
 extension Image {
     /// A kernel for multiboot 1: ELF of either class, or any file whose header has the address fields, which come first where
     /// both are there. It starts in 32-bit protected mode, also where its ELF file is one of 64 bits.
-    public static func multiboot(_ bytes: [UInt8]) throws(ImageError) -> Image {
+    static func multiboot(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try MultibootHeader(bytes)
         do throws(MultibootError) {
             if let addresses = header.addresses {

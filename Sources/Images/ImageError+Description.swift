@@ -39,13 +39,3 @@ extension ImageError: CustomStringConvertible {
         }
     }
 }
-
-extension ImageError.Part: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .elfHeader: "the ELF header"
-        case .multibootHeader: "the multiboot header"
-        case .programHeader(let index): "program header \(index)"
-        }
-    }
-}

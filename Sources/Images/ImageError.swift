@@ -4,22 +4,14 @@ public import Memslots
 ///
 /// An `index` is a program header's place in its table; sizes and offsets are in bytes.
 public enum ImageError: Error, Equatable {
-    /// A part of a file that has a fixed size.
-    public enum Part: Equatable, Sendable {
-        case elfHeader
-        case multibootHeader
-        /// By its place in the table.
-        case programHeader(Int)
-    }
-
     /// A file without bytes.
     case empty
     /// A flat binary whose end would pass the last guest-physical address.
     case flatImageWraps(address: GuestAddress, byteCount: Int)
     /// No ELF magic number.
     case notELF
-    /// The file ends before the `needed` bytes at `offset`.
-    case truncated(Part, offset: UInt64, needed: Int, fileSize: Int)
+    /// The file ends before the `needed` bytes at `offset`, which are a part such as `the ELF header`.
+    case truncated(String, offset: UInt64, needed: Int, fileSize: Int)
     /// EI_CLASS is neither ELFCLASS32 nor ELFCLASS64.
     case unsupportedClass(UInt8)
     /// EI_DATA is not ELFDATA2LSB.

@@ -53,7 +53,7 @@ struct MultibootHeader {
             return
         }
         guard offset + Self.sizeWithAddresses <= Self.searched else { throw .multiboot(.headerTooFar(offset: offset)) }
-        let header = try FilePart(bytes, .multibootHeader, at: UInt64(offset), count: Self.sizeWithAddresses)
+        let header = try FilePart(bytes, "the multiboot header", at: UInt64(offset), count: Self.sizeWithAddresses)
         addresses = Addresses(
             headerAddr: header[12], loadAddr: header[16], loadEndAddr: header[20], bssEndAddr: header[24],
             entryAddr: header[28])
@@ -72,7 +72,7 @@ struct MultibootHeader {
         var first: Candidate?
         for offset in stride(from: start, through: min(end, bytes.count) - size, by: 4)
         where bytes[offset] == UInt8(truncatingIfNeeded: magic) {
-            guard let header = try? FilePart(bytes, .multibootHeader, at: UInt64(offset), count: size),
+            guard let header = try? FilePart(bytes, "the multiboot header", at: UInt64(offset), count: size),
                 header[0] == magic
             else { continue }
             let flags: UInt32 = header[4]

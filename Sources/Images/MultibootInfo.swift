@@ -35,7 +35,7 @@ public struct MultibootInfo: Equatable, Sendable {
         var addresses: [UInt64] = []
         for (index, module) in modules.enumerated() {
             let size = UInt64(max(module.size, 1))
-            guard let address = memory.take(size, from: memory.endOfTaken) ?? memory.take(size, from: Page.size) else {
+            guard let address = memory.take(size) else {
                 throw .noRoom(what: "module \(index)", size: size)
             }
             addresses.append(address)
@@ -46,11 +46,8 @@ public struct MultibootInfo: Equatable, Sendable {
         let block = Block(lowRAM: ram.low, map: map, modules: ranges, strings: strings)
         let size = UInt64(block.bytes(at: 0).count)
         // Where a PC has its ROMs first: the memory map says that it is taken, so that no allocator puts anything there.
-        guard
-            let address = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended) ?? memory.take(
-                size, from: memory.endOfTaken)
-                ?? memory.take(size, from: Page.size)
-        else {
+        let inROMs = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended)
+        guard let address = inROMs ?? memory.take(size) else {
             throw .noRoom(what: "the boot information", size: size)
         }
         self.address = GuestAddress(address)
@@ -84,10 +81,11 @@ private struct FreeMemory {
         self.taken = taken.sorted { $0.first < $1.first }
     }
 
-    /// The end of all that is taken, from 1 MiB on, where kernels expect what was loaded with them.
-    var endOfTaken: UInt64 {
+    /// The lowest place behind all that is taken, from 1 MiB on, where kernels expect what was loaded with them; else the lowest
+    /// of all.
+    mutating func take(_ size: UInt64) -> UInt64? {
         let last = taken.last { $0.first.rawValue < end }?.last.rawValue ?? 0
-        return max(BootMemory.extended, last < end ? last + 1 : end)
+        return take(size, from: max(BootMemory.extended, last < end ? last + 1 : end)) ?? take(size, from: Page.size)
     }
 
     /// The lowest place at a page boundary from `floor` on, below `limit`; nil where there is none.

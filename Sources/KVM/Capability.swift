@@ -1,43 +1,30 @@
 internal import CKVM
 
 /// What `KVM_CHECK_EXTENSION` can be asked (KVM API, section 8 and the requests that name them).
-public enum Capability: Int, CaseIterable, Sendable {
-    case irqchip
-    case userMemory
-    case recommendedVCPUs
-    case memslots
-    case maximumVCPUs
-    case signalMSI
-    case readOnlyMemory
-    case immediateExit
-    case multipleAddressSpaces
-
+public struct Capability: Sendable {
     /// The name in `<linux/kvm.h>`.
-    public var name: String {
-        switch self {
-        case .irqchip: "KVM_CAP_IRQCHIP"
-        case .userMemory: "KVM_CAP_USER_MEMORY"
-        case .recommendedVCPUs: "KVM_CAP_NR_VCPUS"
-        case .memslots: "KVM_CAP_NR_MEMSLOTS"
-        case .maximumVCPUs: "KVM_CAP_MAX_VCPUS"
-        case .signalMSI: "KVM_CAP_SIGNAL_MSI"
-        case .readOnlyMemory: "KVM_CAP_READONLY_MEM"
-        case .immediateExit: "KVM_CAP_IMMEDIATE_EXIT"
-        case .multipleAddressSpaces: "KVM_CAP_MULTI_ADDRESS_SPACE"
-        }
-    }
+    public let name: String
+    private let number: Int32
 
-    var number: Int {
-        switch self {
-        case .irqchip: CKVM_CAP_IRQCHIP
-        case .userMemory: CKVM_CAP_USER_MEMORY
-        case .recommendedVCPUs: CKVM_CAP_NR_VCPUS
-        case .memslots: CKVM_CAP_NR_MEMSLOTS
-        case .maximumVCPUs: CKVM_CAP_MAX_VCPUS
-        case .signalMSI: CKVM_CAP_SIGNAL_MSI
-        case .readOnlyMemory: CKVM_CAP_READONLY_MEM
-        case .immediateExit: CKVM_CAP_IMMEDIATE_EXIT
-        case .multipleAddressSpaces: CKVM_CAP_MULTI_ADDRESS_SPACE
-        }
+    public static let irqchip = Capability(name: "KVM_CAP_IRQCHIP", number: KVM_CAP_IRQCHIP)
+    public static let userMemory = Capability(name: "KVM_CAP_USER_MEMORY", number: KVM_CAP_USER_MEMORY)
+    public static let recommendedVCPUs = Capability(name: "KVM_CAP_NR_VCPUS", number: KVM_CAP_NR_VCPUS)
+    public static let memslots = Capability(name: "KVM_CAP_NR_MEMSLOTS", number: KVM_CAP_NR_MEMSLOTS)
+    public static let maximumVCPUs = Capability(name: "KVM_CAP_MAX_VCPUS", number: KVM_CAP_MAX_VCPUS)
+    public static let signalMSI = Capability(name: "KVM_CAP_SIGNAL_MSI", number: KVM_CAP_SIGNAL_MSI)
+    public static let readOnlyMemory = Capability(name: "KVM_CAP_READONLY_MEM", number: KVM_CAP_READONLY_MEM)
+    public static let immediateExit = Capability(name: "KVM_CAP_IMMEDIATE_EXIT", number: KVM_CAP_IMMEDIATE_EXIT)
+    public static let multipleAddressSpaces = Capability(
+        name: "KVM_CAP_MULTI_ADDRESS_SPACE", number: KVM_CAP_MULTI_ADDRESS_SPACE)
+
+    /// All of them, in the order in which KVM got them.
+    public static let all = [
+        irqchip, userMemory, recommendedVCPUs, memslots, maximumVCPUs, signalMSI, readOnlyMemory, immediateExit,
+        multipleAddressSpaces,
+    ]
+
+    /// The value that KVM gives, for the host or for one machine; 0 where the capability is missing.
+    func value(of descriptor: borrowing Descriptor) -> Int {
+        Int(max(0, ckvm_check_extension(descriptor.number, Int(number))))
     }
 }

@@ -38,14 +38,7 @@ public struct PortAccess: Equatable, Sendable {
     public var size: UInt8
     public var isOutput: Bool
     /// Units moved.
-    public var count: UInt32
-
-    public init(port: UInt16, size: UInt8, isOutput: Bool, count: UInt32 = 1) {
-        self.port = port
-        self.size = size
-        self.isOutput = isOutput
-        self.count = count
-    }
+    public var count: UInt32 = 1
 }
 
 /// An access to guest-physical memory that is not backed; what is read is answered by `VirtualCPU.setMemoryValue`.
@@ -55,48 +48,33 @@ public struct MemoryAccess: Equatable, Sendable {
     public var size: UInt32
     public var isWrite: Bool
     /// What is written, little-endian and zero-extended; 0 for reads.
-    public var value: UInt64
-
-    public init(address: UInt64, size: UInt32, isWrite: Bool, value: UInt64 = 0) {
-        self.address = address
-        self.size = size
-        self.isWrite = isWrite
-        self.value = value
-    }
+    public var value: UInt64 = 0
 }
 
 extension Exit: CustomStringConvertible {
     /// One line for traces and reports.
     public var description: String {
         switch self {
-        case .port(let access): "\(access)"
-        case .memory(let access): "\(access)"
+        case .port(let access):
+            "\(access.isOutput ? "out" : "in") port \(hexadecimal(access.port)), \(bytes(access.size))"
+                + (access.count == 1 ? "" : ", \(access.count) times")
+        case .memory(let access):
+            "\(access.isWrite ? "write" : "read") memory \(hexadecimal(access.address)), \(bytes(access.size))"
+                + (access.isWrite ? " <- \(hexadecimal(access.value))" : "")
         case .halt: "hlt"
         case .shutdown: "shutdown"
         case .interrupted: "interrupted"
         case .interruptWindow: "interrupt window"
         case .systemEvent(let type): "system event \(type)"
-        case .entryFailure(let reason): "entry failure 0x\(String(reason, radix: 16))"
+        case .entryFailure(let reason): "entry failure \(hexadecimal(reason))"
         case .internalError(let suberror): "internal error \(suberror)"
-        case .unknown(let reason): "unknown exit 0x\(String(reason, radix: 16))"
+        case .unknown(let reason): "unknown exit \(hexadecimal(reason))"
         case .failure(let errno): "KVM_RUN failed with errno \(errno)"
         case .unsupported(let reason): "unsupported exit \(reason)"
         }
     }
-}
 
-extension PortAccess: CustomStringConvertible {
-    public var description: String {
-        let repeated = count == 1 ? "" : ", \(count) times"
-        return
-            "\(isOutput ? "out" : "in") port 0x\(String(port, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(repeated)"
-    }
-}
+    private func hexadecimal(_ value: some BinaryInteger) -> String { "0x" + String(value, radix: 16) }
 
-extension MemoryAccess: CustomStringConvertible {
-    public var description: String {
-        let data = isWrite ? " <- 0x\(String(value, radix: 16))" : ""
-        return
-            "\(isWrite ? "write" : "read") memory 0x\(String(address, radix: 16)), \(size) byte\(size == 1 ? "" : "s")\(data)"
-    }
+    private func bytes(_ count: some BinaryInteger) -> String { "\(count) byte\(count == 1 ? "" : "s")" }
 }

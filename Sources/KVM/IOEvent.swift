@@ -14,8 +14,7 @@ extension VirtualMachine {
     public func setIOEvent(
         address: UInt64, isPort: Bool, size: UInt32, match: UInt64?, counter: borrowing EventCounter, isTaken: Bool
     ) -> Int32 {
-        let request = ckvm_ioevent(
-            address: address, match: match ?? 0, size: size, is_port: isPort, has_match: match != nil)
-        return -ckvm_set_ioeventfd(descriptor.number, counter.descriptor.number, request, isTaken)
+        -ckvm_set_ioeventfd(
+            descriptor.number, counter.descriptor.number, address, size, isPort, match != nil, match ?? 0, isTaken)
     }
 }

@@ -8,12 +8,6 @@ public struct KVMError: Error, Equatable, Sendable {
     public let subject: String
     /// KVM's reason.
     public let errno: Errno
-
-    public init(_ request: String, _ subject: String = "", errno: Errno) {
-        self.request = request
-        self.subject = subject
-        self.errno = errno
-    }
 }
 
 extension KVMError: CustomStringConvertible {
@@ -25,11 +19,12 @@ extension KVMError: CustomStringConvertible {
 
 /// The result of a call into CKVM, or the error that its negative value stands for.
 @inline(__always)
+@discardableResult
 func check(
     _ result: Int32, _ request: String, _ subject: @autoclosure () -> String = ""
 ) throws(KVMError) -> Int32 {
     guard result >= 0 else {
-        throw KVMError(request, subject(), errno: Errno(rawValue: -result))
+        throw KVMError(request: request, subject: subject(), errno: Errno(rawValue: -result))
     }
     return result
 }

@@ -17,7 +17,9 @@ public struct KVMSystem: ~Copyable, Sendable {
         let descriptor = try Descriptor(device: device)
         let version = try check(ckvm_api_version(descriptor.number), "KVM_GET_API_VERSION")
         guard version == Self.apiVersion else {
-            throw KVMError("KVM_GET_API_VERSION", "version \(version), not \(Self.apiVersion)", errno: .notSupported)
+            throw KVMError(
+                request: "KVM_GET_API_VERSION", subject: "version \(version), not \(Self.apiVersion)",
+                errno: .notSupported)
         }
         runSize = Int(try check(ckvm_run_size(descriptor.number), "KVM_GET_VCPU_MMAP_SIZE"))
         self.descriptor = descriptor
@@ -25,24 +27,15 @@ public struct KVMSystem: ~Copyable, Sendable {
 
     /// The value of a capability, 0 where it is missing (`KVM_CHECK_EXTENSION`).
     public func capability(_ capability: Capability) -> Int {
-        Int(max(0, ckvm_check_extension(descriptor.number, capability.number)))
+        capability.value(of: descriptor)
     }
 
     /// A new, empty virtual machine (`KVM_CREATE_VM`).
     ///
     /// The call can be interrupted by a signal, and is then made again.
     public func makeVirtualMachine() throws(KVMError) -> VirtualMachine {
-        var vm = ckvm_create_vm(descriptor.number)
-        while vm == -KVMErrno.interrupted {
-            vm = ckvm_create_vm(descriptor.number)
-        }
+        var vm: Int32
+        repeat { vm = ckvm_create_vm(descriptor.number) } while vm == -Errno.interrupted.rawValue
         return VirtualMachine(descriptor: try Descriptor(owning: vm, "KVM_CREATE_VM"), runSize: runSize)
     }
-}
-
-/// The errnos that the code here tells apart.
-enum KVMErrno {
-    static let notPermitted: Int32 = 1
-    static let interrupted: Int32 = 4
-    static let again: Int32 = 11
 }

@@ -20,11 +20,11 @@ public struct VirtualCPU: ~Copyable, Sendable {
                 && MemoryLayout<SystemRegisters>.offset(of: \.apicBase)
                     == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
         )
-        var error: Int32 = 0
-        // SAFETY: the call maps a new region, or returns NULL and sets `error`.
-        guard let run = unsafe ckvm_map_run(descriptor.number, runSize, &error) else {
-            throw KVMError("mmap", "the run structure of vCPU \(id)", errno: Errno(rawValue: -error))
-        }
+        var mapped: UnsafeMutablePointer<kvm_run>?
+        // SAFETY: the call maps a new region.
+        try check(
+            unsafe ckvm_map_run(descriptor.number, runSize, &mapped), "mmap", "the run structure of vCPU \(id)")
+        guard let run = unsafe mapped else { preconditionFailure("mmap gave no address") }
         self.id = id
         self.descriptor = descriptor
         self.runSize = runSize
@@ -41,7 +41,8 @@ public struct VirtualCPU: ~Copyable, Sendable {
     public borrowing func runUntilExit() -> Exit {
         let result = ckvm_run(descriptor.number)
         guard result >= 0 else {
-            return -result == KVMErrno.interrupted || -result == KVMErrno.again ? .interrupted : .failure(-result)
+            let error = Errno(rawValue: -result)
+            return error == .interrupted || error == .resourceTemporarilyUnavailable ? .interrupted : .failure(-result)
         }
         // SAFETY: the run structure is mapped, and KVM has filled the member that belongs to its exit reason.
         switch Int32(truncatingIfNeeded: unsafe ckvm_exit_reason(run)) {
@@ -110,20 +111,20 @@ extension VirtualCPU {
     /// `KVM_GET_REGS`.
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
         var registers = GeneralRegisters()
-        _ = try check(unsafe ckvm_get_registers(descriptor.number, &registers), "KVM_GET_REGS", "vCPU \(id)")
+        try check(unsafe ckvm_get_regs(descriptor.number, &registers), "KVM_GET_REGS", "vCPU \(id)")
         return registers
     }
 
     /// `KVM_SET_REGS`.
     public borrowing func setGeneralRegisters(_ registers: GeneralRegisters) throws(KVMError) {
         var registers = registers
-        _ = try check(unsafe ckvm_set_registers(descriptor.number, &registers), "KVM_SET_REGS", "vCPU \(id)")
+        try check(unsafe ckvm_set_regs(descriptor.number, &registers), "KVM_SET_REGS", "vCPU \(id)")
     }
 
     /// `KVM_GET_SREGS`.
     public borrowing func systemRegisters() throws(KVMError) -> SystemRegisters {
         var registers = SystemRegisters()
-        _ = try check(unsafe ckvm_get_system_registers(descriptor.number, &registers), "KVM_GET_SREGS", "vCPU \(id)")
+        try check(unsafe ckvm_get_sregs(descriptor.number, &registers), "KVM_GET_SREGS", "vCPU \(id)")
         return registers
     }
 
@@ -131,14 +132,14 @@ extension VirtualCPU {
     public borrowing func setSystemRegisters(_ registers: SystemRegisters) throws(KVMError) {
         var registers = registers
         registers.interrupts = .init(repeating: 0)
-        _ = try check(unsafe ckvm_set_system_registers(descriptor.number, &registers), "KVM_SET_SREGS", "vCPU \(id)")
+        try check(unsafe ckvm_set_sregs(descriptor.number, &registers), "KVM_SET_SREGS", "vCPU \(id)")
     }
 
     /// `KVM_SET_CPUID2`, before the vCPU first runs.
     public borrowing func setCPUID(_ leaves: [CPUIDEntry]) throws(KVMError) {
         // SAFETY: the call reads as many entries as it is told there are, and `supportedCPUID` checks that they have the size of
         // KVM's.
-        _ = try check(
+        try check(
             unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
     }
 

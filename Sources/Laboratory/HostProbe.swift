@@ -39,7 +39,7 @@ public enum HostProbe {
     public static func run() throws(MachineError) -> ProbeResult {
         let system = try reachable(try KVMSystem())
         let capabilities = Dictionary(
-            uniqueKeysWithValues: Capability.allCases.map { ($0.name, system.capability($0)) })
+            uniqueKeysWithValues: Capability.all.map { ($0.name, system.capability($0)) })
         let instruction = try secondsPerInstruction() * 1e9
         let exit: [UInt8] = [0xe4, 0xe9, 0x67, 0xe2, 0xfb]  // in al, 0xe9; loop back to it, counting in ecx
         return ProbeResult(

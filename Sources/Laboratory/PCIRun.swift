@@ -1,9 +1,9 @@
 public import Board
+internal import Host
 public import Layouts
 public import Machine
 public import Memslots
 public import PCI
-internal import Synchronization
 
 /// Runs the built-in PCI guest on a machine with a layout's functions. The guest finds, sizes, places and exercises all of them.
 public enum PCIRun {
@@ -78,7 +78,7 @@ public enum PCIRun {
     }
 
     private final class Output: Sendable {
-        private let bytes = Mutex<[UInt8]>([])
+        private let bytes = Lock<[UInt8]>([])
 
         @Sendable func append(_ more: [UInt8], isCancelled: () -> Bool) {
             bytes.withLock { $0 += more }

@@ -10,17 +10,9 @@ public struct Budget: Hashable, Sendable {
     public let name: String
     public let need: UInt64
     public let limit: UInt64
-    public let unit: Unit
+    public internal(set) var unit = Unit.count
     /// Whether it counts in a set-up only that the plan cannot know of; which one.
-    public let condition: String?
-
-    init(_ name: String, need: UInt64, limit: UInt64, unit: Unit = .count, condition: String? = nil) {
-        self.name = name
-        self.need = need
-        self.limit = limit
-        self.unit = unit
-        self.condition = condition
-    }
+    public internal(set) var condition: String?
 
     public var fits: Bool { need <= limit }
 

@@ -98,17 +98,11 @@ public struct DumpWarning: Hashable, Sendable {
         public var lacksSizes = false
     }
 
+    public let reason: Reason
     /// Whose it is; nil where no function can be told.
     public let function: DomainAddress?
     /// Whether the function is left out for it.
-    public let isSkipped: Bool
-    public let reason: Reason
-
-    init(_ reason: Reason, function: DomainAddress? = nil, isSkipped: Bool = false) {
-        self.function = function
-        self.isSkipped = isSkipped
-        self.reason = reason
-    }
+    public private(set) var isSkipped = false
 }
 
 extension DumpWarning: CustomStringConvertible {
@@ -136,6 +130,6 @@ public struct Dump: Sendable {
     }
 
     mutating func warn(_ text: String, line: Int? = nil, function: DomainAddress? = nil) {
-        warnings.append(DumpWarning(DumpWarning.Reason(line: line, text: text), function: function))
+        warnings.append(DumpWarning(reason: DumpWarning.Reason(line: line, text: text), function: function))
     }
 }

@@ -69,18 +69,13 @@ public struct FixedTable: Hashable, Codable, Sendable {
     public let indexBytes: Int
     public let bytes: Int
 
-    private init(slots: Int, slotBytes: Int, indexBytes: Int) {
-        self.slots = slots
-        privateSlots = 4
-        self.slotBytes = slotBytes
-        self.indexBytes = indexBytes
-        bytes = Footprint.fixedTableBytes(
-            slots: slots, privateSlots: privateSlots, slotBytes: slotBytes, indexBytes: indexBytes)
+    /// What there was, what was asked for, the same compacted, and with KVM's own slots out of 128: slots,
+    /// bytes of a slot, and bytes of an index entry.
+    public static let of2012 = [(32, 64, 4), (128, 64, 4), (128, 56, 2), (124, 56, 2)].map {
+        slots, slotBytes, indexBytes in
+        FixedTable(
+            slots: slots, privateSlots: 4, slotBytes: slotBytes, indexBytes: indexBytes,
+            bytes: Footprint.fixedTableBytes(
+                slots: slots, privateSlots: 4, slotBytes: slotBytes, indexBytes: indexBytes))
     }
-
-    /// What there was, what was asked for, the same compacted, and with KVM's own slots out of 128.
-    public static let of2012 = [
-        FixedTable(slots: 32, slotBytes: 64, indexBytes: 4), FixedTable(slots: 128, slotBytes: 64, indexBytes: 4),
-        FixedTable(slots: 128, slotBytes: 56, indexBytes: 2), FixedTable(slots: 124, slotBytes: 56, indexBytes: 2),
-    ]
 }

@@ -68,7 +68,7 @@ private struct DumpBuilder {
             warn("its capabilities are hidden, so it is counted without MSI-X: look at it as root", of: function)
         }
         if let problem = function.problem {
-            warnings.append(DumpWarning(problem, function: function.address, isSkipped: true))
+            warnings.append(DumpWarning(reason: problem, function: function.address, isSkipped: true))
             return
         }
         let sized = sized(function.regions.filter { !$0.key.isVirtual }, of: function)
@@ -97,13 +97,13 @@ private struct DumpBuilder {
         lacksSizes: Bool = false
     ) {
         let reason = DumpWarning.Reason(line: function.line, text: text, lacksSizes: lacksSizes)
-        warnings.append(DumpWarning(reason, function: address ?? function.address, isSkipped: isSkipped))
+        warnings.append(DumpWarning(reason: reason, function: address ?? function.address, isSkipped: isSkipped))
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
         guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
         let sized = sized(function.regions.filter(\.key.isVirtual), of: function)
-        if let lack = sized.lack { 
+        if let lack = sized.lack {
             return warn("its virtual functions are not counted: " + lack, of: function, lacksSizes: true)
         }
         let description = FunctionDescription(

@@ -26,9 +26,9 @@ public struct Layout: Hashable, Sendable {
     /// By address; no two share one.
     public let functions: [Function]
     /// Bridges of the dump that it comes from; they are not assigned.
-    public let bridges: Int
+    public private(set) var bridges = 0
     /// Where the layout wants the apertures, and how many buses.
-    public let choices: AddressMap.Choices
+    public private(set) var choices = AddressMap.Choices()
 
     /// The functions by their addresses.
     public var byAddress: [FunctionAddress: FunctionDescription] {
@@ -39,34 +39,16 @@ public struct Layout: Hashable, Sendable {
     public var buses: Int {
         functions.last.map { Int($0.address.bus) + 1 } ?? 0
     }
+}
 
+extension Layout {
     /// Functions at the addresses from `first` on, eight a device and 32 devices a bus.
     init(name: String, count: Int, of description: FunctionDescription, first: UInt16 = 0, step: Int = 1) {
-        self.name = name
-        bridges = 0
-        choices = AddressMap.Choices()
-        functions = (0..<count).map { number in
+        let functions = (0..<count).map { number in
             Function(
                 address: FunctionAddress(requesterID: first + UInt16(number * step)), description: description)
         }
-    }
-
-    init(
-        name: String, functions: [Function], choices: AddressMap.Choices = AddressMap.Choices()
-    ) throws(LayoutError) {
-        let sorted = functions.sorted { $0.address < $1.address }
-        for (left, right) in zip(sorted, sorted.dropFirst()) where left.address == right.address {
-            throw .sharedAddress(left.address)
-        }
-        self.init(name: name, functions: sorted, bridges: 0, choices: choices)
-    }
-
-    /// The functions come by address.
-    init(name: String, functions: [Function], bridges: Int, choices: AddressMap.Choices = AddressMap.Choices()) {
-        self.choices = choices
-        self.name = name
-        self.functions = functions
-        self.bridges = bridges
+        self.init(name: name, functions: functions)
     }
 }
 

@@ -2,31 +2,45 @@ internal import Board
 internal import PCI
 
 /// A layout as a JSON file has it; `docs/layouts.md` describes the keys.
-public struct LayoutFile: Sendable {
-    let name: String
-    let functions: [Function]
-    /// Where the machine's apertures lie, and how many buses it has.
-    let choices: AddressMap.Choices
+public struct LayoutFile: Decodable, Sendable {
+    public let layout: Layout
+
+    /// Reads a file whose every key is known.
+    ///
+    /// - Throws: `DecodingError`, or `LayoutError` where a value is read but cannot be.
+    public init(from decoder: any Decoder) throws {
+        let object = try LayoutObject(
+            decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
+        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
+        var functions: [Layout.Function] = []
+        for entry in try object.list("functions", keys: keys) {
+            functions += try Self.functions(entry, after: functions.count)
+        }
+        functions.sort { $0.address < $1.address }
+        for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
+            throw LayoutError.sharedAddress(left.address)
+        }
+        layout = Layout(
+            name: try object.value("name"), functions: functions, choices: try AddressMap.Choices(object))
+    }
 
     /// One function, or several alike at addresses one after the other.
-    struct Function: Sendable {
-        let first: FunctionAddress
-        let count: Int
-        let description: FunctionDescription
-    }
-}
-
-/// A layout file whose every key is known.
-public struct CheckedLayoutFile: Decodable, Sendable {
-    public let file: LayoutFile
-
-    public init(from decoder: any Decoder) throws {
-        let object = try LayoutObject(decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
-        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
-        file = LayoutFile(
-            name: try object.value("name"),
-            functions: try object.list("functions", keys: keys).map(LayoutFile.Function.init),
-            choices: try AddressMap.Choices(object))
+    private static func functions(_ object: LayoutObject, after others: Int) throws -> [Layout.Function] {
+        let at: String = try object.value("at")
+        guard let first = FunctionAddress(text: at) else {
+            throw object.badValue("at", at, expected: "an address such as 00:04.0")
+        }
+        let count: Int = try object.optional("repeat") ?? 1
+        guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
+        let description = try FunctionDescription(object)
+        // Checked here, so that a short file does not fill the memory.
+        guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 16 else {
+            throw LayoutError.tooManyFunctions(first: first, count: count)
+        }
+        return (0..<count).map { offset in
+            Layout.Function(
+                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description)
+        }
     }
 }
 
@@ -40,36 +54,28 @@ extension AddressMap.Choices {
     }
 }
 
-extension LayoutFile.Function {
+extension FunctionDescription {
     fileprivate init(_ object: LayoutObject) throws {
-        let at: String = try object.value("at")
-        guard let first = FunctionAddress(text: at) else {
-            throw object.badValue("at", at, expected: "an address such as 00:04.0")
-        }
-        self.first = first
-        count = try object.optional("repeat") ?? 1
-        guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
-        var description = FunctionDescription(
+        self.init(
             vendorID: UInt16(try object.number("vendor", below: 1 << 16, "an id of 16 bits") ?? 0x1af4),
             deviceID: UInt16(try object.number("device", below: 1 << 16, "an id of 16 bits") ?? 1),
             classCode: UInt32(try object.number("class", below: 1 << 24, "a class code of 24 bits") ?? 0xff0000))
         let bars = object.has("bars") ? try object.list("bars", keys: BARDescription.keys) : []
         for (index, bar) in bars.enumerated() {
             let number: Int = try bar.value("bar")
-            guard description.bars.updateValue(try BARDescription(bar), forKey: number) == nil else {
+            guard self.bars.updateValue(try BARDescription(bar), forKey: number) == nil else {
                 throw object.badValue("bars[\(index)].bar", "\(number)", expected: "a BAR of its own")
             }
         }
-        description.romSize = object.has("rom") ? try object.number("rom") : nil
-        description.msiVectors = try object.optional("msi")
+        romSize = object.has("rom") ? try object.number("rom") : nil
+        msiVectors = try object.optional("msi")
         if object.has("msix") {
-            let msix = try object.object("msix", keys: ["vectors", "table", "pendingBits"])
-            description.msix = MSIXDescription(
-                vectors: try msix.value("vectors"), table: try msix.location("table"),
-                pendingBits: try msix.location("pendingBits"))
+            let object = try object.object("msix", keys: ["vectors", "table", "pendingBits"])
+            msix = MSIXDescription(
+                vectors: try object.value("vectors"), table: try object.location("table"),
+                pendingBits: try object.location("pendingBits"))
         }
-        description.doorbell = object.has("doorbell") ? try object.location("doorbell") : nil
-        self.description = description
+        doorbell = object.has("doorbell") ? try object.location("doorbell") : nil
     }
 }
 
@@ -90,24 +96,5 @@ extension BARDescription {
             }
             registers.append(offset..<end)
         }
-    }
-}
-
-extension Layout {
-    /// The layout that a file describes.
-    public init(_ file: LayoutFile) throws(LayoutError) {
-        var functions: [Function] = []
-        for entry in file.functions {
-            let (first, count) = (entry.first, entry.count)
-            // Checked here, so that a short file does not fill the memory.
-            guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, functions.count + count <= 1 << 16 else {
-                throw .tooManyFunctions(first: first, count: count)
-            }
-            for offset in 0..<count {
-                let address = FunctionAddress(requesterID: first.requesterID + UInt16(offset))
-                functions.append(Function(address: address, description: entry.description))
-            }
-        }
-        try self.init(name: file.name, functions: functions, choices: file.choices)
     }
 }

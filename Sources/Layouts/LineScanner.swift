@@ -32,17 +32,12 @@ struct LineScanner {
 
     /// Skips all up to and including the first `word`; false, and nothing skipped, where there is none.
     mutating func skip(past word: String) -> Bool {
-        guard let head = word.utf8.first else { return true }
-        var candidate = self
-        while let position = candidate.rest.firstIndex(of: head) {
-            candidate.rest = candidate.rest[position...]
-            if candidate.skip(word) {
-                self = candidate
-                return true
-            }
-            candidate.rest = candidate.rest.dropFirst()
+        let (word, head) = (word.utf8, word.utf8.first)
+        guard let start = rest.indices.first(where: { rest[$0] == head && rest[$0...].starts(with: word) }) else {
+            return false
         }
-        return false
+        rest = rest[start...].dropFirst(word.count)
+        return true
     }
 
     func contains(_ word: String) -> Bool {
@@ -51,23 +46,15 @@ struct LineScanner {
     }
 
     /// Digits of a number; nil, and nothing skipped, where there are none or more than 64 bits hold.
-    mutating func number(radix: UInt64 = 10) -> UInt64? {
-        var value: UInt64 = 0
-        var end = rest.startIndex
-        while end < rest.endIndex, let digit = Self.digit(rest[end]), digit < radix {
-            let (product, overflow) = value.multipliedReportingOverflow(by: radix)
-            let (sum, carry) = product.addingReportingOverflow(digit)
-            guard !overflow, !carry else { return nil }
-            value = sum
-            end += 1
-        }
-        guard end > rest.startIndex else { return nil }
-        rest = rest[end...]
+    mutating func number(radix: Int = 10) -> UInt64? {
+        let digits = rest.prefix { Self.isDigit($0, radix) }
+        guard let value = UInt64(String(decoding: digits, as: UTF8.self), radix: radix) else { return nil }
+        rest = rest[digits.endIndex...]
         return value
     }
 
     /// The number behind the first `word`.
-    mutating func number(past word: String, radix: UInt64 = 10) -> UInt64? {
+    mutating func number(past word: String, radix: Int = 10) -> UInt64? {
         skip(past: word) ? number(radix: radix) : nil
     }
 
@@ -79,12 +66,11 @@ struct LineScanner {
         return value
     }
 
-    private static func digit(_ byte: UInt8) -> UInt64? {
+    private static func isDigit(_ byte: UInt8, _ radix: Int) -> Bool {
         switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte - UInt8(ascii: "A") + 10)
-        default: nil
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"): radix == 16
+        default: false
         }
     }
 

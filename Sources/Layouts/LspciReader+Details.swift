@@ -105,7 +105,7 @@ extension LspciReader {
     }
 
     private mutating func takeVirtualFunctions(_ line: LineScanner) {
-        func value(_ name: String, radix: UInt64 = 10) -> UInt16? {
+        func value(_ name: String, radix: Int = 10) -> UInt16? {
             var scanner = line
             return scanner.number(past: name, radix: radix).flatMap { UInt16(exactly: $0) }
         }

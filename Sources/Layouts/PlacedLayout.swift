@@ -8,7 +8,7 @@ struct PlacedLayout {
     let obstacle: AssignmentError?
     let apertures: Apertures
     /// The apertures that there really are.
-    let real: Apertures
+    var real: Apertures { board.apertures }
     /// Memory, by address.
     let assignments: [AddressAssignment]
     /// Bytes of ports.
@@ -20,7 +20,7 @@ struct PlacedLayout {
 
     init(_ layout: Layout, _ pieces: [FunctionPieces], board: AddressMap) throws(AssignmentError) {
         self.board = board
-        real = board.apertures
+        let real = board.apertures
         let functions = layout.byAddress
         var assigner = AddressAssigner(real)
         var obstacle: AssignmentError?

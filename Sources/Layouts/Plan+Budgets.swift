@@ -24,27 +24,27 @@ extension Plan {
         let vectors = layout.functions.reduce(UInt64(0)) { $0 + $1.description.vectors }
         let largest = slots.planned.slots.map(\.range.pages).max() ?? 0
         var budgets = [
-            Budget("slots", need: UInt64(slots.count), limit: UInt64(host.slots)),
-            Budget("pages in a slot", need: largest, limit: SlotLimits.maximumPages),
+            Budget(name: "slots", need: UInt64(slots.count), limit: UInt64(host.slots)),
+            Budget(name: "pages in a slot", need: largest, limit: SlotLimits.maximumPages),
         ]
         budgets += addressBudgets(placed, host)
         budgets += [
             // A route a vector.
-            Budget("IRQ routes", need: vectors + Limit.ownRoutes, limit: Limit.routes),
+            Budget(name: "IRQ routes", need: vectors + Limit.ownRoutes, limit: Limit.routes),
             // One for each function whose guest rings a doorbell.
             Budget(
-                "ioeventfds on a bus", need: UInt64(layout.functions.count { $0.description.doorbell != nil }),
+                name: "ioeventfds on a bus", need: UInt64(layout.functions.count { $0.description.doorbell != nil }),
                 limit: Limit.ioeventfds),
             // Each piece that is mapped for the guest is mapped for the devices as well, and so is the RAM.
-            Budget("VFIO DMA mappings", need: pieces + 1, limit: Limit.dmaMappings),
-            Budget("mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
+            Budget(name: "VFIO DMA mappings", need: pieces + 1, limit: Limit.dmaMappings),
+            Budget(name: "mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
             // Of VFIO: a group and a device for each function, an eventfd for each vector.
             Budget(
-                "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
+                name: "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
         ]
         budgets += Limit.vhostUser.map { limit in
             Budget(
-                "vhost-user regions, \(limit)", need: UInt64(slots.count) + 1, limit: limit,
+                name: "vhost-user regions, \(limit)", need: UInt64(slots.count) + 1, limit: limit,
                 condition: "with a vhost-user backend that takes \(limit)")
         }
         return budgets
@@ -72,12 +72,12 @@ extension Plan {
         let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
         let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
         return [
-            Budget("32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes),
-            Budget("64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes),
+            Budget(name: "32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes),
+            Budget(name: "64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes),
             Budget(
-                "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
+                name: "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
                 limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),
-            Budget("I/O ports", need: placed.ports, limit: UInt64(real.ports.count)),
+            Budget(name: "I/O ports", need: placed.ports, limit: UInt64(real.ports.count)),
         ]
     }
 }

@@ -118,14 +118,10 @@ struct FunctionPieces {
         var all: [FunctionPieces] = []
         all.reserveCapacity(layout.functions.count)
         for function in layout.functions {
-            if let last = all.last, last.function.description == function.description {
-                all.append(FunctionPieces(function: function, registers: last.registers))
-            } else {
-                let description = function.description
-                all.append(
-                    FunctionPieces(
-                        function: function, registers: description.registers.map { ($0, description.pieces(of: $0)) }))
-            }
+            let description = function.description
+            let known = all.last.flatMap { $0.function.description == description ? $0.registers : nil }
+            let registers = known ?? description.registers.map { ($0, description.pieces(of: $0)) }
+            all.append(FunctionPieces(function: function, registers: registers))
         }
         return all
     }

@@ -68,7 +68,7 @@ struct LayoutArgument {
     }
 
     private func decode(_ file: InputFile) throws -> Layout {
-        let layout = try Layout(file.decoded(as: CheckedLayoutFile.self).file)
+        let layout = try file.decoded(as: LayoutFile.self).layout
         for function in layout.functions {
             do { try function.description.validate() } catch {
                 throw failure("\(name): \(function.address): \(error)", .badInput)

@@ -82,18 +82,18 @@ enum KernelChoice: ExpressibleByArgument {
 
     /// The limits to plan with; those of this host are asked of its KVM and its kernel.
     func host() throws -> PlanningHost {
+        var host = PlanningHost()
         switch self {
-        case .version(let version): return PlanningHost(slots: SlotEra.of(version).slots)
+        case .version(let version): host.slots = SlotEra.of(version).slots
         case .host:
             let probe = try HostProbe.run()
-            var host = PlanningHost(
-                slots: probe.slotLimit, physicalAddressBits: probe.physicalAddressBits,
-                costs: PlanningHost.EditCosts(
-                    createMicroseconds: probe.slotCosts.createMicroseconds,
-                    deleteMicroseconds: probe.slotCosts.deleteMicroseconds))
+            host.slots = probe.slotLimit
+            host.physicalAddressBits = probe.physicalAddressBits
+            host.costs.createMicroseconds = probe.slotCosts.createMicroseconds
+            host.costs.deleteMicroseconds = probe.slotCosts.deleteMicroseconds
             host.mappedAreas = KernelLimits.mappedAreas ?? host.mappedAreas
             host.openFiles = KernelLimits.openFiles ?? host.openFiles
-            return host
         }
+        return host
     }
 }

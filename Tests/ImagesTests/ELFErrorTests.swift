@@ -1,6 +1,7 @@
-import Images
 import Memslots
 import Testing
+
+@testable import Images
 
 /// One broken field at a time, in a file that is otherwise good.
 @Suite struct ELFErrorTests {
@@ -45,14 +46,14 @@ import Testing
 
     @Test func truncatedIdentification() {
         let bytes = Array(ELFFile(is64: true).bytes.prefix(15))
-        #expect(refusal(of: bytes) == .truncated(.elfHeader, offset: 0, needed: 16, fileSize: 15))
+        #expect(refusal(of: bytes) == .truncated("the ELF header", offset: 0, needed: 16, fileSize: 15))
     }
 
     @Test(arguments: [false, true])
     func truncatedHeader(is64: Bool) {
         let size = ELFFile(is64: is64).headerSize
         let bytes = Array(ELFFile(is64: is64).bytes.prefix(size - 1))
-        #expect(refusal(of: bytes) == .truncated(.elfHeader, offset: 0, needed: size, fileSize: size - 1))
+        #expect(refusal(of: bytes) == .truncated("the ELF header", offset: 0, needed: size, fileSize: size - 1))
     }
 
     @Test func positionIndependentExecutable() {
@@ -94,18 +95,18 @@ import Testing
     @Test func truncatedProgramHeader() {
         let file = ELFFile(is64: true)
         let bytes = Array(file.bytes.prefix(file.contentsOffset - 1))
-        #expect(refusal(of: bytes) == .truncated(.programHeader(1), offset: 120, needed: 56, fileSize: 175))
+        #expect(refusal(of: bytes) == .truncated("program header 1", offset: 120, needed: 56, fileSize: 175))
     }
 
     @Test func programHeadersPastTheEnd() {
         let size = ELFFile(is64: true).bytes.count
-        let expected = ImageError.truncated(.programHeader(0), offset: 0x1000, needed: 56, fileSize: size)
+        let expected = ImageError.truncated("program header 0", offset: 0x1000, needed: 56, fileSize: size)
         #expect(refusal { $0.phoff = 0x1000 } == expected)
     }
 
     @Test func programHeadersThatWrap() {
         let size = ELFFile(is64: true).bytes.count
-        let expected = ImageError.truncated(.programHeader(0), offset: .max, needed: 56, fileSize: size)
+        let expected = ImageError.truncated("program header 0", offset: .max, needed: 56, fileSize: size)
         #expect(refusal { $0.phoff = .max } == expected)
     }
 

@@ -1,7 +1,8 @@
-import Images
 import Memslots
 import PropertySupport
 import Testing
+
+@testable import Images
 
 /// Mutations of good files: none traps, and whatever is accepted can be loaded.
 @Suite struct ELFFuzzTests {

@@ -1,6 +1,7 @@
-import Images
 import Memslots
 import Testing
+
+@testable import Images
 
 @Suite struct ImageTests {
     // MARK: Flat

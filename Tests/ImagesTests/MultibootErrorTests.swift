@@ -1,6 +1,7 @@
-import Images
 import Memslots
 import Testing
+
+@testable import Images
 
 /// One broken field at a time, in a file that is otherwise good.
 @Suite struct MultibootErrorTests {
@@ -101,7 +102,7 @@ import Testing
 
     @Test func headerCutByTheEndOfTheFile() throws {
         let bytes = Array(MultibootFile.flat.bytes.prefix(8 + 20))
-        #expect(throws: ImageError.truncated(.multibootHeader, offset: 8, needed: 32, fileSize: 28)) {
+        #expect(throws: ImageError.truncated("the multiboot header", offset: 8, needed: 32, fileSize: 28)) {
             try Image.multiboot(bytes)
         }
     }

@@ -1,9 +1,9 @@
-import Images
 import Memslots
 import PropertySupport
 import Testing
 
 @testable import Board
+@testable import Images
 
 /// What a kernel would read in the information, and where all of it lies.
 @Suite struct MultibootInfoTests {

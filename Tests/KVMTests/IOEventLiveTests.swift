@@ -1,7 +1,8 @@
-import KVM
 import LiveSupport
 import SystemPackage
 import Testing
+
+@testable import KVM
 
 @Suite("KVM_IOEVENTFD", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct IOEventLiveTests {
@@ -29,6 +30,6 @@ struct IOEventLiveTests {
         let vm = try system.makeVirtualMachine()
         try vm.makeInterruptControllers()
         try vm.makeTimer()
-        #expect(throws: KVMError("KVM_CREATE_PIT2", errno: .fileExists)) { try vm.makeTimer() }
+        #expect(throws: KVMError(request: "KVM_CREATE_PIT2", subject: "", errno: .fileExists)) { try vm.makeTimer() }
     }
 }

@@ -121,6 +121,6 @@ struct LayoutTests {
     }
 
     private func read(_ json: String) throws -> Layout {
-        try Layout(JSONDecoder().decode(CheckedLayoutFile.self, from: Data(json.utf8)).file)
+        try JSONDecoder().decode(LayoutFile.self, from: Data(json.utf8)).layout
     }
 }

@@ -85,7 +85,9 @@ struct PlanTests {
     @Test("few address bits and large BARs pass the highest address")
     func addressBits() throws {
         let large = layout(BARDescription(kind: .memory64, size: 1 << 39))
-        let narrow = try Plan(large, host: PlanningHost(physicalAddressBits: 39))
+        var host = PlanningHost()
+        host.physicalAddressBits = 39
+        let narrow = try Plan(large, host: host)
         let address = try #require(narrow.budgets.first { $0.unit == .address })
         #expect(!address.fits && address.limit == (1 << 39) - 1 && address.need == (1 << 40) - 1)
         #expect(!narrow.fits)

@@ -1,7 +1,7 @@
 import Devices
-import KVM
 import Testing
 
+@testable import KVM
 @testable import Machine
 
 @Suite("From exits to actions")

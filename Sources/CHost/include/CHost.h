@@ -19,23 +19,14 @@ int chost_set_file_size(int fd, uint64_t size);
 int chost_seal_size(int fd);
 /// Bytes of a regular file; INT64_MAX for a device, whose size nobody can tell.
 int64_t chost_file_size(int fd);
-int64_t chost_read_at(int fd, void *bytes, size_t count, uint64_t offset);
-int64_t chost_write_at(int fd, const void *bytes, size_t count, uint64_t offset);
 /// Another descriptor of the same open file, closed on exec.
 int chost_duplicate(int fd);
-/// Reserves `size` bytes of address space without memory behind it; its address, or NULL with -errno in `error`.
-void *chost_reserve(size_t size, int *error);
+/// Reserves `size` bytes of address space without memory behind it, at `address` from then on.
+int chost_reserve(size_t size, void **address);
 /// Maps a part of a file over reserved address space: shared, and not accounted for until it is touched.
 int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
-int chost_release(void *address, size_t size);
-
-// --- files ---
-
-int chost_close(int fd);
-int64_t chost_write(int fd, const void *bytes, size_t count);
-int64_t chost_read(int fd, void *bytes, size_t count);
 
 // --- threads and signals ---
 
@@ -65,11 +56,8 @@ int chost_post_event(int fd);
 /// Forgets the events posted so far.
 void chost_take_events(int fd);
 
-struct chost_ready {
-    bool first, second, third;
-};
 /// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
-/// Returns how many are ready; 0 where time ran out or a signal came.
-int chost_wait(int first, int second, int third, int64_t nanoseconds, struct chost_ready *ready);
+/// Returns a bit for each that is ready, bit 0 for the first; 0 where time ran out or a signal came.
+int chost_wait(int first, int second, int third, int64_t nanoseconds);
 
 #endif

@@ -1,14 +1,22 @@
 // What Swift cannot say itself about <linux/kvm.h>: request numbers are macros, a failing call leaves its reason
-// in errno, and the members of the kvm_run union have to be reached by address.
+// in errno, and the members of the kvm_run union have to be reached by address. All of it is inline: every exit passes here.
 //
 // Every call returns a value that is not negative, or -errno.
 #ifndef CKVM_H
 #define CKVM_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 // The structures that Swift fills and reads must be the ones that the kernel knows.
 _Static_assert(sizeof(struct kvm_userspace_memory_region) == 32, "KVM_SET_USER_MEMORY_REGION");
@@ -17,79 +25,162 @@ _Static_assert(sizeof(struct kvm_sregs) == 312, "KVM_GET_SREGS");
 _Static_assert(sizeof(struct kvm_cpuid_entry2) == 40, "KVM_SET_CPUID2");
 _Static_assert(offsetof(struct kvm_run, exit_reason) == 8, "kvm_run");
 
-// Capabilities: KVM_CHECK_EXTENSION takes them, Swift does not import macros that other macros build.
-enum {
-    CKVM_CAP_IRQCHIP = KVM_CAP_IRQCHIP,
-    CKVM_CAP_USER_MEMORY = KVM_CAP_USER_MEMORY,
-    CKVM_CAP_NR_VCPUS = KVM_CAP_NR_VCPUS,
-    CKVM_CAP_NR_MEMSLOTS = KVM_CAP_NR_MEMSLOTS,
-    CKVM_CAP_MAX_VCPUS = KVM_CAP_MAX_VCPUS,
-    CKVM_CAP_SIGNAL_MSI = KVM_CAP_SIGNAL_MSI,
-    CKVM_CAP_READONLY_MEM = KVM_CAP_READONLY_MEM,
-    CKVM_CAP_IMMEDIATE_EXIT = KVM_CAP_IMMEDIATE_EXIT,
-    CKVM_CAP_MULTI_ADDRESS_SPACE = KVM_CAP_MULTI_ADDRESS_SPACE,
-};
+static inline int ckvm_result(long value) { return value < 0 ? -errno : (int)value; }
 
 // --- /dev/kvm ---
 
-int ckvm_open(const char *path);
-int ckvm_close(int fd);
-int ckvm_api_version(int kvm);
-int ckvm_create_vm(int kvm);
-int ckvm_run_size(int kvm);
+static inline int ckvm_open(const char *path) { return ckvm_result(open(path, O_RDWR | O_CLOEXEC)); }
+
+static inline int ckvm_close(int fd) { return ckvm_result(close(fd)); }
+
+static inline int ckvm_api_version(int kvm) { return ckvm_result(ioctl(kvm, KVM_GET_API_VERSION, 0)); }
+
+static inline int ckvm_create_vm(int kvm) { return ckvm_result(ioctl(kvm, KVM_CREATE_VM, 0)); }
+
+static inline int ckvm_run_size(int kvm) { return ckvm_result(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0)); }
+
 /// KVM_CHECK_EXTENSION on /dev/kvm or on a virtual machine.
-int ckvm_check_extension(int fd, long capability);
+static inline int ckvm_check_extension(int fd, long capability) {
+    return ckvm_result(ioctl(fd, KVM_CHECK_EXTENSION, capability));
+}
+
+// KVM takes and gives CPUID entries behind a header in the same block of memory.
+static inline struct kvm_cpuid2 *ckvm_cpuid_block(uint32_t count) {
+    return calloc(1, sizeof(struct kvm_cpuid2) + count * sizeof(struct kvm_cpuid_entry2));
+}
+
 /// Fills up to `capacity` entries, each a struct kvm_cpuid_entry2; returns how many there are, -E2BIG where there are more.
-int ckvm_supported_cpuid(int kvm, void *entries, uint32_t capacity);
+static inline int ckvm_supported_cpuid(int kvm, void *entries, uint32_t capacity) {
+    struct kvm_cpuid2 *block = ckvm_cpuid_block(capacity);
+    if (!block)
+        return -ENOMEM;
+    block->nent = capacity;
+    int status = ckvm_result(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, block));
+    if (status >= 0) {
+        status = (int)block->nent;
+        memcpy(entries, block->entries, block->nent * sizeof *block->entries);
+    }
+    free(block);
+    return status;
+}
 
 // --- a virtual machine ---
 
-int ckvm_create_vcpu(int vm, unsigned long id);
-int ckvm_create_irqchip(int vm);
+static inline int ckvm_create_vcpu(int vm, unsigned long id) { return ckvm_result(ioctl(vm, KVM_CREATE_VCPU, id)); }
+
+static inline int ckvm_create_irqchip(int vm) { return ckvm_result(ioctl(vm, KVM_CREATE_IRQCHIP, 0)); }
+
 /// KVM_CREATE_PIT2, with port 0x61 as far as the timer needs it.
-int ckvm_create_pit(int vm);
-int ckvm_set_tss_address(int vm, unsigned long address);
-int ckvm_set_identity_map_address(int vm, uint64_t address);
-int ckvm_irq_line(int vm, uint32_t irq, bool raised);
+static inline int ckvm_create_pit(int vm) {
+    struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
+    return ckvm_result(ioctl(vm, KVM_CREATE_PIT2, &config));
+}
+
+static inline int ckvm_set_tss_address(int vm, unsigned long address) {
+    return ckvm_result(ioctl(vm, KVM_SET_TSS_ADDR, address));
+}
+
+static inline int ckvm_set_identity_map_address(int vm, uint64_t address) {
+    return ckvm_result(ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &address));
+}
+
+static inline int ckvm_irq_line(int vm, uint32_t irq, bool raised) {
+    struct kvm_irq_level level = {.irq = irq, .level = raised};
+    return ckvm_result(ioctl(vm, KVM_IRQ_LINE, &level));
+}
+
 /// KVM_SIGNAL_MSI: positive where a vCPU took the message, 0 where the guest blocked it.
-int ckvm_signal_msi(int vm, uint64_t address, uint32_t data);
-int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest_address, uint64_t size,
-                           uint64_t host_address);
+static inline int ckvm_signal_msi(int vm, uint64_t address, uint32_t data) {
+    struct kvm_msi message = {.address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
+    return ckvm_result(ioctl(vm, KVM_SIGNAL_MSI, &message));
+}
+
+static inline int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, uint64_t guest_address, uint64_t size,
+                                         uint64_t host_address) {
+    struct kvm_userspace_memory_region region = {
+        .slot = slot,
+        .flags = flags,
+        .guest_phys_addr = guest_address,
+        .memory_size = size,
+        .userspace_addr = host_address,
+    };
+    return ckvm_result(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
 /// `bitmap` holds a bit a page of the slot, rounded up to 64 bits.
-int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap);
+static inline int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap) {
+    struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
+    return ckvm_result(ioctl(vm, KVM_GET_DIRTY_LOG, &log));
+}
 
 /// An eventfd whose reads do not block.
-int ckvm_eventfd(void);
-/// How often it was signalled since the last call.
-uint64_t ckvm_take_events(int eventfd);
+static inline int ckvm_eventfd(void) { return ckvm_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
-struct ckvm_ioevent {
-    uint64_t address;
-    uint64_t match;
-    uint32_t size;
-    bool is_port;
-    bool has_match;
-};
+/// How often it was signalled since the last call.
+static inline uint64_t ckvm_take_events(int eventfd) {
+    uint64_t count;
+    return read(eventfd, &count, sizeof count) == sizeof count ? count : 0;
+}
 
 /// KVM_IOEVENTFD: guest writes of `size` bytes to `address` signal the eventfd and exit no more, or do so again.
-int ckvm_set_ioeventfd(int vm, int eventfd, struct ckvm_ioevent event, bool assigned);
+static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint32_t size, bool is_port, bool has_match,
+                                     uint64_t match, bool assigned) {
+    struct kvm_ioeventfd request = {
+        .datamatch = match,
+        .addr = address,
+        .len = size,
+        .fd = eventfd,
+        .flags = (has_match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) | (is_port ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+                 (assigned ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+    };
+    return ckvm_result(ioctl(vm, KVM_IOEVENTFD, &request));
+}
 
 // --- a virtual CPU ---
 
-/// Maps the shared kvm_run structure of `size` bytes; NULL on failure, with -errno in `error`.
-struct kvm_run *ckvm_map_run(int vcpu, size_t size, int *error);
-void ckvm_unmap_run(struct kvm_run *run, size_t size);
-int ckvm_run(int vcpu);
-/// The registers are a struct kvm_regs or kvm_sregs. Swift passes its own structures, which have the same layout.
-int ckvm_get_registers(int vcpu, void *registers);
-int ckvm_set_registers(int vcpu, const void *registers);
-int ckvm_get_system_registers(int vcpu, void *registers);
-int ckvm_set_system_registers(int vcpu, const void *registers);
-int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count);
-/// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
-int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address);
+/// Maps the shared kvm_run structure of `size` bytes, at `run` from then on.
+static inline int ckvm_map_run(int vcpu, size_t size, struct kvm_run **run) {
+    *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+    return *run == MAP_FAILED ? -errno : 0;
+}
 
-// --- kvm_run: inline, for every exit passes through these ---
+static inline void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run, size); }
+
+static inline int ckvm_run(int vcpu) { return ckvm_result(ioctl(vcpu, KVM_RUN, 0)); }
+
+/// The registers are a struct kvm_regs or kvm_sregs. Swift passes its own structures, which have the same layout.
+static inline int ckvm_get_regs(int vcpu, void *regs) { return ckvm_result(ioctl(vcpu, KVM_GET_REGS, regs)); }
+
+static inline int ckvm_set_regs(int vcpu, const void *regs) { return ckvm_result(ioctl(vcpu, KVM_SET_REGS, regs)); }
+
+static inline int ckvm_get_sregs(int vcpu, void *regs) { return ckvm_result(ioctl(vcpu, KVM_GET_SREGS, regs)); }
+
+static inline int ckvm_set_sregs(int vcpu, const void *regs) { return ckvm_result(ioctl(vcpu, KVM_SET_SREGS, regs)); }
+
+static inline int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count) {
+    struct kvm_cpuid2 *block = ckvm_cpuid_block(count);
+    if (!block)
+        return -ENOMEM;
+    block->nent = count;
+    memcpy(block->entries, entries, count * sizeof *block->entries);
+    int status = ckvm_result(ioctl(vcpu, KVM_SET_CPUID2, block));
+    free(block);
+    return status;
+}
+
+/// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
+static inline int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address) {
+    struct kvm_translation translation = {.linear_address = linear_address};
+    int status = ckvm_result(ioctl(vcpu, KVM_TRANSLATE, &translation));
+    if (status < 0)
+        return status;
+    if (!translation.valid)
+        return -EFAULT;
+    *physical_address = translation.physical_address;
+    return 0;
+}
+
+// --- kvm_run ---
 
 static inline uint32_t ckvm_exit_reason(const struct kvm_run *run) { return run->exit_reason; }
 
