@@ -6,7 +6,7 @@ public struct AddressSpace: Sendable {
     public let policy: SlotPolicy
     public private(set) var placement: Placement
     public private(set) var table: MemslotTable
-    var mappings = MappingSet()
+    var mappings = RangeIndex<PlacedMapping>()
     var dirty = DirtyPages()
     /// What logs dirty pages, wherever it is mapped: a BAR keeps its logging while it moves or its decode is off.
     var loggedBackings = Set<Backing>()
@@ -23,14 +23,12 @@ public struct AddressSpace: Sendable {
 
     /// The mapping that holds an address.
     public func mapping(at address: GuestAddress) -> Mapping? {
-        mappings.record(at: address)?.mapping
+        mappings.element(at: address)?.mapping
     }
 
     /// The mappings that overlap a range, by address.
     public func mappings(in range: GuestRange) -> [Mapping] {
-        var found: [Mapping] = []
-        mappings.forEach(in: range) { found.append($0.mapping) }
-        return found
+        mappings.elements(in: range).map(\.mapping)
     }
 
     /// Says where a backing lies: its whole memory is mapped from `host` on. Ids count from 0 without a gap.
@@ -58,7 +56,8 @@ public struct AddressSpace: Sendable {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
         try run(lists.steps(wanted, observers), through: &installer)
-        mappings.apply(lists.change)
+        for mapping in lists.change.removed { mappings.remove(mapping) }
+        for mapping in lists.change.added { mappings.insert(mapping) }
         isOutOfStep = false
     }
 
@@ -120,7 +119,7 @@ extension AddressSpace {
     private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
-            guard let record = mappings.record(at: range.first), record.range == range else { throw .notMapped(range) }
+            guard let record = mappings.element(at: range.first), record.range == range else { throw .notMapped(range) }
             change.removed.append(record)
         }
         change.removed.sortByAddress()
@@ -164,9 +163,9 @@ extension AddressSpace {
         }
         var inTheWay: Mapping?
         mappings.forEach(in: placed.range) { other in
-            if inTheWay == nil, !leaving.containsMapping(at: other.range.first) {
-                inTheWay = other.mapping
-            }
+            let place = leaving.partitioningIndex { $0.range.first >= other.range.first }
+            let leaves = place < leaving.count && leaving[place].range == other.range
+            if inTheWay == nil, !leaves { inTheWay = other.mapping }
         }
         if let inTheWay {
             throw .overlap(placed.mapping, with: inTheWay)
@@ -259,16 +258,5 @@ extension [PlacedMapping] {
         for position in indices.dropFirst() where self[position].range.first < self[position - 1].range.first {
             return sort { $0.range.first < $1.range.first }
         }
-    }
-
-    /// Whether a mapping in this list, which comes by address, begins at an address.
-    fileprivate func containsMapping(at address: GuestAddress) -> Bool {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle].range.first < address { low = middle + 1 } else { high = middle }
-        }
-        return low < count && self[low].range.first == address
     }
 }

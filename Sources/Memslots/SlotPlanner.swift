@@ -139,7 +139,7 @@ extension SlotPlanner.Difference {
         var blockers = waiters
         var waitsFor = [Int](repeating: 0, count: moves.count)
         for (move, target) in moves.map(\.target).enumerated() {
-            var next = byAddress.partitionIndex { moves[$0].slot.range.last >= target.first }
+            var next = byAddress.partitioningIndex { moves[$0].slot.range.last >= target.first }
             while next < byAddress.count, moves[byAddress[next]].slot.range.first <= target.last {
                 let blocker = byAddress[next]
                 if blocker != move {
@@ -183,18 +183,5 @@ extension SlotPlanner.Difference {
                 ready.append(waiter)
             }
         }
-    }
-}
-
-extension [Int] {
-    /// The first position from which on `isAtOrBehind` holds; it holds for a tail of the array.
-    fileprivate func partitionIndex(where isAtOrBehind: (Int) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if isAtOrBehind(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }
