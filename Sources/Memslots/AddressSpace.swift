@@ -50,7 +50,7 @@ public struct AddressSpace: Sendable {
         var lists = ChangeLists()
         try check(wanted, into: &lists.change)
         plan(lists.change, into: &lists)
-        lists.difference.find(from: lists.slots, to: &lists.runs)
+        lists.difference.find(from: lists.slots, to: lists.runs)
         let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
@@ -122,7 +122,7 @@ extension AddressSpace {
             guard let record = mappings.element(at: range.first), record.range == range else { throw .notMapped(range) }
             change.removed.append(record)
         }
-        change.removed.sortByAddress()
+        change.removed.sort { $0.range.first < $1.range.first }
         for (number, record) in change.removed.enumerated() {
             guard number == 0 || change.removed[number - 1].range != record.range else {
                 throw .notMapped(record.range)
@@ -135,7 +135,7 @@ extension AddressSpace {
             placed.logsDirtyPages = !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)
             change.added.append(placed)
         }
-        change.added.sortByAddress()
+        change.added.sort { $0.range.first < $1.range.first }
         for (number, placed) in change.added.enumerated() {
             try check(placed, behind: number > 0 ? change.added[number - 1] : nil, leaving: change.removed)
             if let piece = placed.piece { change.places.appendRun(piece) }
@@ -187,11 +187,14 @@ extension AddressSpace {
         }
         var removed = change.removed[...]
         var added = change.added[...]
-        var changed = ChangedRanges(change)
-        while let first = changed.next() {
+        let changed = (change.removed.map(\.range) + change.added.map(\.range)).sorted { $0.first < $1.first }
+        var rest = changed[...]
+        while let first = rest.popFirst() {
             var region = extended(first)
-            while let next = changed.next(inReachOf: region) {
+            // All that overlaps the region or touches it belongs to it.
+            while let next = rest.first, next.first <= region.last || region.isFollowed(by: next) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
+                rest.removeFirst()
             }
             lists.slots.append(contentsOf: table.slots(in: region))
             mappings.forEach(in: region) { record in
@@ -220,43 +223,5 @@ extension AddressSpace {
         let first = table.slotID(at: before).flatMap { table[$0] }?.range.first ?? range.first
         let last = table.slotID(at: behind).flatMap { table[$0] }?.range.last ?? range.last
         return GuestRange(unchecked: min(first, range.first), max(last, range.last))
-    }
-}
-
-/// The ranges that a change touches, by address.
-private struct ChangedRanges {
-    private var removed: ArraySlice<PlacedMapping>
-    private var added: ArraySlice<PlacedMapping>
-
-    init(_ change: ChangeLists.Change) {
-        removed = change.removed[...]
-        added = change.added[...]
-    }
-
-    private var isRemovalNext: Bool? {
-        guard let gone = removed.first else { return added.isEmpty ? nil : false }
-        guard let new = added.first else { return true }
-        return gone.range.first <= new.range.first
-    }
-
-    mutating func next() -> GuestRange? {
-        isRemovalNext.map { $0 ? removed.removeFirst().range : added.removeFirst().range }
-    }
-
-    /// The next range, if it overlaps the region or touches it.
-    mutating func next(inReachOf region: GuestRange) -> GuestRange? {
-        let upcoming = isRemovalNext.flatMap { $0 ? removed.first?.range : added.first?.range }
-        guard let upcoming else { return nil }
-        let reaches = region.last >= upcoming.first || region.isFollowed(by: upcoming)
-        return reaches ? next() : nil
-    }
-}
-
-extension [PlacedMapping] {
-    /// In place, and only where they are out of order: that allocates nothing for few.
-    fileprivate mutating func sortByAddress() {
-        for position in indices.dropFirst() where self[position].range.first < self[position - 1].range.first {
-            return sort { $0.range.first < $1.range.first }
-        }
     }
 }
