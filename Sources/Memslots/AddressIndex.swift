@@ -130,7 +130,7 @@ struct AddressIndex: Sendable {
         let chunk = position.chunk
         let start = Int(slabs[chunk]) * Self.chunkCapacity
         let last = start + Int(counts[chunk]) - 1
-        moveEntries(
+        entries.moveElements(
             from: start + position.offset + 1, to: start + position.offset, count: last - start - position.offset)
         counts[chunk] -= 1
         if counts[chunk] == 0 {
@@ -154,7 +154,7 @@ extension AddressIndex {
     private mutating func insert(_ bits: UInt64, into chunk: Int, at offset: Int) {
         growFirstSlab(toHold: Int(counts[chunk]) + 1)
         let start = Int(slabs[chunk]) * Self.chunkCapacity
-        moveEntries(from: start + offset, to: start + offset + 1, count: Int(counts[chunk]) - offset)
+        entries.moveElements(from: start + offset, to: start + offset + 1, count: Int(counts[chunk]) - offset)
         entries[start + offset] = bits
         counts[chunk] += 1
         if offset == 0 {
@@ -206,7 +206,7 @@ extension AddressIndex {
     /// Appends a chunk's entries from `offset` on to another chunk.
     private mutating func moveTail(of source: Int, from offset: Int, to target: Int) {
         let count = Int(counts[source]) - offset
-        moveEntries(
+        entries.moveElements(
             from: Int(slabs[source]) * Self.chunkCapacity + offset,
             to: Int(slabs[target]) * Self.chunkCapacity + Int(counts[target]), count: count)
         counts[source] -= UInt8(count)
@@ -222,7 +222,7 @@ extension AddressIndex {
         shrinkDirectory()
         let lastSlab = UInt32(firsts.count)
         if slab != lastSlab, let moved = slabs.firstIndex(of: lastSlab) {
-            moveEntries(
+            entries.moveElements(
                 from: Int(lastSlab) * Self.chunkCapacity, to: Int(slab) * Self.chunkCapacity,
                 count: Int(counts[moved]))
             slabs[moved] = slab
@@ -233,9 +233,10 @@ extension AddressIndex {
     /// Gives back room in the directory once three quarters of it are spare.
     private mutating func shrinkDirectory() {
         guard firsts.capacity > 4 * max(firsts.count, 2) else { return }
-        firsts.trim()
-        slabs.trim()
-        counts.trim()
+        // Copies, which have no more room than they need.
+        firsts = firsts.map(\.self)
+        slabs = slabs.map(\.self)
+        counts = counts.map(\.self)
     }
 
     /// While there is one chunk: halves its slab once that is three eighths full or less.
@@ -259,19 +260,5 @@ extension AddressIndex {
         } else {
             entries.append(contentsOf: repeatElement(0, count: newCount - entries.count))
         }
-    }
-
-    private mutating func moveEntries(from source: Int, to target: Int, count: Int) {
-        entries.moveElements(from: source, to: target, count: count)
-    }
-}
-
-extension Array {
-    /// Gives back spare capacity.
-    fileprivate mutating func trim() {
-        var trimmed: [Element] = []
-        trimmed.reserveCapacity(count)
-        trimmed.append(contentsOf: self)
-        self = trimmed
     }
 }

@@ -24,8 +24,9 @@ extension AddressSpace {
             }
         }
         try run(steps, through: &installer)
-        mappings.setLogging(logs, in: range)
-        mappings.forEach(in: range) { record in
+        for var record in mappings.elements(in: range) {
+            record.logsDirtyPages = logs
+            mappings.replace(record)
             if logs {
                 loggedBackings.insert(record.mapping.backing)
             } else {
@@ -64,7 +65,7 @@ extension AddressSpace {
 extension DirtyPages {
     /// Adds a slot's dirty log, under the backings of the mappings that it holds and that log: what is kept by backing
     /// outlasts the slot.
-    mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: MappingSet) {
+    mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
         mappings.forEach(in: slot.range) { record in
             guard record.logsDirtyPages else { return }
             for (number, word) in log.enumerated() where word != 0 {

@@ -9,7 +9,7 @@ public struct AddressSpace: Sendable {
     public private(set) var placement: Placement
     /// The slots that KVM holds.
     public private(set) var table: MemslotTable
-    var mappings = MappingSet()
+    var mappings = RangeIndex<PlacedMapping>()
     var dirty = DirtyPages()
     /// The backings whose dirty pages are logged, wherever they are mapped. So a BAR keeps its logging while it moves or its decode
     /// is off.
@@ -28,14 +28,12 @@ public struct AddressSpace: Sendable {
 
     /// Returns the mapping that holds an address.
     public func mapping(at address: GuestAddress) -> Mapping? {
-        mappings.record(at: address)?.mapping
+        mappings.element(at: address)?.mapping
     }
 
     /// Returns the mappings that overlap a range, by address.
     public func mappings(in range: GuestRange) -> [Mapping] {
-        var found: [Mapping] = []
-        mappings.forEach(in: range) { found.append($0.mapping) }
-        return found
+        mappings.elements(in: range).map(\.mapping)
     }
 
     /// Sets the host address at which a whole backing is mapped. Ids count from 0 without a gap.
@@ -57,13 +55,14 @@ public struct AddressSpace: Sendable {
         var lists = ChangeLists()
         try check(wanted, into: &lists.change)
         plan(lists.change, into: &lists)
-        lists.difference.find(from: lists.slots, to: &lists.runs)
+        lists.difference.find(from: lists.slots, to: lists.runs)
         let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
         try run(lists.steps(wanted, observers), through: &installer)
-        mappings.apply(lists.change)
+        for mapping in lists.change.removed { mappings.remove(mapping) }
+        for mapping in lists.change.added { mappings.insert(mapping) }
         isOutOfStep = false
     }
 
@@ -125,10 +124,10 @@ extension AddressSpace {
     private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
-            guard let record = mappings.record(at: range.first), record.range == range else { throw .notMapped(range) }
+            guard let record = mappings.element(at: range.first), record.range == range else { throw .notMapped(range) }
             change.removed.append(record)
         }
-        change.removed.sortByAddress()
+        change.removed.sort { $0.range.first < $1.range.first }
         for (number, record) in change.removed.enumerated() {
             guard number == 0 || change.removed[number - 1].range != record.range else {
                 throw .notMapped(record.range)
@@ -141,7 +140,7 @@ extension AddressSpace {
             placed.logsDirtyPages = !loggedBackings.isEmpty && loggedBackings.contains(mapping.backing)
             change.added.append(placed)
         }
-        change.added.sortByAddress()
+        change.added.sort { $0.range.first < $1.range.first }
         for (number, placed) in change.added.enumerated() {
             try check(placed, behind: number > 0 ? change.added[number - 1] : nil, leaving: change.removed)
             if let piece = placed.piece { change.places.appendRun(piece) }
@@ -169,9 +168,9 @@ extension AddressSpace {
         }
         var inTheWay: Mapping?
         mappings.forEach(in: placed.range) { other in
-            if inTheWay == nil, !leaving.containsMapping(at: other.range.first) {
-                inTheWay = other.mapping
-            }
+            let place = leaving.partitioningIndex { $0.range.first >= other.range.first }
+            let leaves = place < leaving.count && leaving[place].range == other.range
+            if inTheWay == nil, !leaves { inTheWay = other.mapping }
         }
         if let inTheWay {
             throw .overlap(placed.mapping, with: inTheWay)
@@ -193,11 +192,14 @@ extension AddressSpace {
         }
         var removed = change.removed[...]
         var added = change.added[...]
-        var changed = ChangedRanges(change)
-        while let first = changed.next() {
+        let changed = (change.removed.map(\.range) + change.added.map(\.range)).sorted { $0.first < $1.first }
+        var rest = changed[...]
+        while let first = rest.popFirst() {
             var region = extended(first)
-            while let next = changed.next(inReachOf: region) {
+            // All that overlaps the region or touches it belongs to it.
+            while let next = rest.first, next.first <= region.last || region.isFollowed(by: next) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
+                rest.removeFirst()
             }
             lists.slots.append(contentsOf: table.slots(in: region))
             mappings.forEach(in: region) { record in
@@ -226,54 +228,5 @@ extension AddressSpace {
         let first = table.slotID(at: before).flatMap { table[$0] }?.range.first ?? range.first
         let last = table.slotID(at: behind).flatMap { table[$0] }?.range.last ?? range.last
         return GuestRange(unchecked: min(first, range.first), max(last, range.last))
-    }
-}
-
-/// The ranges that a change touches, by address.
-private struct ChangedRanges {
-    private var removed: ArraySlice<PlacedMapping>
-    private var added: ArraySlice<PlacedMapping>
-
-    init(_ change: ChangeLists.Change) {
-        removed = change.removed[...]
-        added = change.added[...]
-    }
-
-    private var isRemovalNext: Bool? {
-        guard let gone = removed.first else { return added.isEmpty ? nil : false }
-        guard let new = added.first else { return true }
-        return gone.range.first <= new.range.first
-    }
-
-    mutating func next() -> GuestRange? {
-        isRemovalNext.map { $0 ? removed.removeFirst().range : added.removeFirst().range }
-    }
-
-    /// The next range, if it overlaps the region or touches it.
-    mutating func next(inReachOf region: GuestRange) -> GuestRange? {
-        let upcoming = isRemovalNext.flatMap { $0 ? removed.first?.range : added.first?.range }
-        guard let upcoming else { return nil }
-        let reaches = region.last >= upcoming.first || region.isFollowed(by: upcoming)
-        return reaches ? next() : nil
-    }
-}
-
-extension [PlacedMapping] {
-    /// Sorts in place, and only if the mappings are out of order. That allocates nothing for a few of them.
-    fileprivate mutating func sortByAddress() {
-        for position in indices.dropFirst() where self[position].range.first < self[position - 1].range.first {
-            return sort { $0.range.first < $1.range.first }
-        }
-    }
-
-    /// Returns whether a mapping begins at an address. The list is in address order.
-    fileprivate func containsMapping(at address: GuestAddress) -> Bool {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle].range.first < address { low = middle + 1 } else { high = middle }
-        }
-        return low < count && self[low].range.first == address
     }
 }

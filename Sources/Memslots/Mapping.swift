@@ -33,7 +33,7 @@ public struct Mapping: Hashable, Sendable {
 }
 
 /// A mapping with the host address of its first byte.
-struct PlacedMapping: Hashable, Sendable {
+struct PlacedMapping: Hashable, GuestRanged {
     var mapping: Mapping
     var host: UInt64
     /// Whether it lies in a host window.

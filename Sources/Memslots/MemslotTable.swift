@@ -7,10 +7,9 @@ public struct MemslotTable: Sendable {
     /// By id, users' ids only.
     private var slots: [PackedSlot] = []
     private var privateSlots: [PackedSlot] = []
-    private var freeIDs = FreeIDs()
-    private var freePrivateIDs = FreeIDs()
+    private var ids = UsedIDs()
+    private var privateIDs = UsedIDs()
     private var index = AddressIndex()
-    private var highestUsed = -1
 
     /// Slots in use, the private ones not counted.
     public private(set) var count = 0
@@ -28,7 +27,7 @@ public struct MemslotTable: Sendable {
 
     public init(limits: SlotLimits) {
         self.limits = limits
-        freePrivateIDs.resize(to: limits.privateSlots)
+        privateIDs.resize(to: limits.privateSlots)
     }
 
     /// Slots for which the table has room before it grows.
@@ -43,19 +42,18 @@ public struct MemslotTable: Sendable {
 
     /// Bytes that the table takes in user space, spare capacity included.
     public var byteSize: Int {
-        MemoryLayout<MemslotTable>.size + heapBytes(slots) + heapBytes(privateSlots) + freeIDs.byteSize
-            + freePrivateIDs.byteSize + index.byteSize
+        MemoryLayout<MemslotTable>.size + heapBytes(slots) + heapBytes(privateSlots) + ids.byteSize
+            + privateIDs.byteSize + index.byteSize
     }
 
     /// The lowest id that is free, or nil where all are in use.
     public var lowestFreeID: SlotID? {
-        if let id = freeIDs.lowest { return SlotID(id) }
-        return capacity < limit ? SlotID(capacity) : nil
+        ids.lowestFree < limit ? SlotID(ids.lowestFree) : nil
     }
 
     /// The lowest private id that is free, or nil where all are in use.
     public var lowestFreePrivateID: SlotID? {
-        freePrivateIDs.lowest.map { SlotID(limits.userSlots + $0) }
+        privateIDs.lowestFree < limits.privateSlots ? SlotID(limits.userSlots + privateIDs.lowestFree) : nil
     }
 
     /// The slot with this id, users' or private.
@@ -190,14 +188,13 @@ extension MemslotTable {
             if id >= capacity {
                 resize(toHold: id)
             }
-            freeIDs.take(id)
-            highestUsed = max(highestUsed, id)
+            ids.insert(id)
             count += 1
         } else {
             if privateSlots.isEmpty {
                 privateSlots = [PackedSlot](repeating: .unused, count: limits.privateSlots)
             }
-            freePrivateIDs.take(id - limit)
+            privateIDs.insert(id - limit)
             privateCount += 1
         }
         store(PackedSlot(slot), at: slot.id)
@@ -209,11 +206,11 @@ extension MemslotTable {
         index.remove(AddressIndex.Entry(frame: slot.range.first.frame, payload: id))
         store(.unused, at: slot.id)
         if id < limit {
-            freeIDs.release(id)
+            ids.remove(id)
             count -= 1
             shrink()
         } else {
-            freePrivateIDs.release(id - limit)
+            privateIDs.remove(id - limit)
             privateCount -= 1
         }
     }
@@ -239,26 +236,20 @@ extension MemslotTable {
     /// Halves, down to powers of two whatever the limit is, while the ids in use fill at most seven eighths of the half:
     /// the eighth between keeps a table whose size swings by a few slots from being copied back and forth.
     private mutating func shrink() {
-        while highestUsed >= 0, freeIDs.isFree(highestUsed) {
-            highestUsed -= 1
-        }
+        let used = ids.end
         var capacity = slots.count
         while capacity > Self.smallestCapacity {
             let half = 1 << (Int.bitWidth - 1 - (capacity - 1).leadingZeroBitCount)
-            guard highestUsed + 1 <= half * 7 / 8 else { break }
+            guard used <= half * 7 / 8 else { break }
             capacity = half
         }
         if capacity < slots.count {
-            resize(to: highestUsed < 0 ? 0 : capacity)
+            resize(to: used == 0 ? 0 : capacity)
         }
     }
 
     private mutating func resize(to newCapacity: Int) {
-        var resized: [PackedSlot] = []
-        resized.reserveCapacity(newCapacity)
-        resized.append(contentsOf: slots.prefix(newCapacity))
-        resized.append(contentsOf: repeatElement(.unused, count: newCapacity - resized.count))
-        slots = resized
-        freeIDs.resize(to: newCapacity)
+        slots = (0..<newCapacity).map { $0 < slots.count ? slots[$0] : .unused }
+        ids.resize(to: newCapacity)
     }
 }

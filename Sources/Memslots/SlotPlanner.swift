@@ -10,15 +10,12 @@ enum SlotPlanner {
 
         /// What cannot be changed in a slot that is in use.
         func isSamePlace(as slot: Memslot) -> Bool {
-            range == slot.range && host == slot.host && !readOnlyDiffers(slot)
+            range == slot.range && host == slot.host
+                && flags.contains(.readOnly) == slot.flags.contains(.readOnly)
         }
 
         func canTakeOver(_ slot: Memslot) -> Bool {
             host == slot.host && range.size == slot.range.size && flags == slot.flags
-        }
-
-        private func readOnlyDiffers(_ slot: Memslot) -> Bool {
-            !flags.symmetricDifference(slot.flags).isDisjoint(with: .readOnly)
         }
     }
 
@@ -71,11 +68,8 @@ enum SlotPlanner {
 }
 
 extension SlotPlanner.Difference {
-    /// Finds it, where it is still empty; both lists come by address. Where no slot is there, the runs are taken away, not copied.
-    mutating func find(from slots: [Memslot], to runs: inout [SlotPlanner.Run]) {
-        if slots.isEmpty {
-            return swap(&creates, &runs)
-        }
+    /// Finds it, where it is still empty; both lists come by address.
+    mutating func find(from slots: [Memslot], to runs: [SlotPlanner.Run]) {
         var slot = 0
         var run = 0
         while slot < slots.count || run < runs.count {
@@ -139,7 +133,7 @@ extension SlotPlanner.Difference {
         var blockers = waiters
         var waitsFor = [Int](repeating: 0, count: moves.count)
         for (move, target) in moves.map(\.target).enumerated() {
-            var next = byAddress.partitionIndex { moves[$0].slot.range.last >= target.first }
+            var next = byAddress.partitioningIndex { moves[$0].slot.range.last >= target.first }
             while next < byAddress.count, moves[byAddress[next]].slot.range.first <= target.last {
                 let blocker = byAddress[next]
                 if blocker != move {
@@ -183,18 +177,5 @@ extension SlotPlanner.Difference {
                 ready.append(waiter)
             }
         }
-    }
-}
-
-extension [Int] {
-    /// The first position from which on `isAtOrBehind` holds; it holds for a tail of the array.
-    fileprivate func partitionIndex(where isAtOrBehind: (Int) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if isAtOrBehind(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -38,27 +38,19 @@ extension FunctionDescription {
     /// two capabilities overlap.
     func validateCapabilities() throws(DescriptionError) {
         var taken: [Range<UInt64>] = []
-        func take(
-            _ id: UInt16, at offset: UInt64, size: UInt64, in space: Range<UInt64>
-        ) throws(DescriptionError) {
-            guard offset.isMultiple(of: 4), space.contains(offset), size <= space.upperBound - offset else {
+        for capability in allCapabilities {
+            let (id, offset) = (capability.id, capability.offset)
+            // The header has 4 bits for the version, and for the ID 16 bits with a version and 8 bits without one.
+            guard capability.version.map({ $0 < 16 }) ?? (id < 0x100) else {
+                throw .capabilityHeader(id: id, version: capability.version)
+            }
+            let space: Range<UInt64> = capability.version == nil ? 0x40..<0x100 : 0x100..<ConfigSpace.size
+            guard offset.isMultiple(of: 4), space.contains(offset), capability.size <= space.upperBound - offset else {
                 throw .capabilityOutside(id: id, offset: offset)
             }
-            let range = offset..<offset + size
+            let range = offset..<offset + capability.size
             guard !taken.contains(where: range.overlaps) else { throw .capabilityOverlap(id: id, offset: offset) }
             taken.append(range)
-        }
-        let standard: Range<UInt64> = 0x40..<0x100
-        if msix != nil { try take(CapabilityID.msix, at: msixOffset, size: 12, in: standard) }
-        if msiVectors != nil { try take(CapabilityID.msi, at: msiOffset, size: 24, in: standard) }
-        for capability in capabilities {
-            // The header has 4 bits for the version, and for the ID 16 bits with a version and 8 bits without one.
-            guard capability.version.map({ $0 < 16 }) ?? (capability.id < 0x100) else {
-                throw .capabilityHeader(id: capability.id, version: capability.version)
-            }
-            try take(
-                capability.id, at: capability.offset, size: capability.size,
-                in: capability.version == nil ? standard : 0x100..<ConfigSpace.size)
         }
     }
 }

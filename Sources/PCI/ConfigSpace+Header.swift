@@ -97,22 +97,17 @@ extension BARDescription {
 // MARK: - Capabilities
 
 extension FunctionDescription {
-    /// A capability's place in its list.
-    struct ChainLink {
-        let id: UInt16
-        let offset: UInt64
-        let version: UInt8?
-
-        var isExtended: Bool { version != nil }
+    /// MSI-X and MSI, and the other capabilities, in no order.
+    var allCapabilities: [CapabilityDescription] {
+        [msix.map { Self.capability($0, at: msixOffset) }, msiVectors.map { Self.capabilityMSI($0, at: msiOffset) }]
+            .compactMap(\.self) + capabilities
     }
 
     /// All capabilities by offset; those of PCI Express begin at 0x100, if need be with an empty one (PCIe, 7.6.3).
-    var capabilityChain: [ChainLink] {
-        var chain = capabilities.map { ChainLink(id: $0.id, offset: $0.offset, version: $0.version) }
-        if msix != nil { chain.append(ChainLink(id: CapabilityID.msix, offset: msixOffset, version: nil)) }
-        if msiVectors != nil { chain.append(ChainLink(id: CapabilityID.msi, offset: msiOffset, version: nil)) }
+    fileprivate var capabilityChain: [CapabilityDescription] {
+        var chain = allCapabilities
         if chain.contains(where: \.isExtended), !chain.contains(where: { $0.offset == 0x100 }) {
-            chain.append(ChainLink(id: 0, offset: 0x100, version: 0))
+            chain.append(CapabilityDescription(id: 0, offset: 0x100, version: 0))
         }
         return chain.sorted { $0.offset < $1.offset }
     }
@@ -120,9 +115,8 @@ extension FunctionDescription {
     /// The registers of all capabilities, linked by offset.
     fileprivate var capabilityRegisters: ConfigShape.Registers {
         var registers: ConfigShape.Registers = [:]
-        if let msix { Self.define(msix, at: msixOffset, in: &registers) }
-        if let msiVectors { Self.defineMSI(msiVectors, at: msiOffset, in: &registers) }
-        for capability in capabilities {
+        let chain = capabilityChain
+        for (capability, next) in zip(chain, chain.dropFirst().map(Optional.some) + [nil]) {
             for (index, byte) in capability.body.enumerated() {
                 let offset = capability.offset + capability.headerSize + UInt64(index)
                 let shift = UInt32(truncatingIfNeeded: offset & 3) * 8
@@ -130,39 +124,47 @@ extension FunctionDescription {
                 guard index < capability.writable.count else { continue }
                 registers[offset & ~3, default: (0, 0)].writable |= UInt32(capability.writable[index]) << shift
             }
-        }
-        let chain = capabilityChain
-        for (link, next) in zip(chain, chain.dropFirst().map(Optional.some) + [nil]) {
-            let following = next.map { $0.isExtended == link.isExtended ? UInt32($0.offset) : 0 } ?? 0
-            registers[link.offset, default: (0, 0)].value |=
-                UInt32(link.id) | (link.version.map { UInt32($0) << 16 | following << 20 } ?? following << 8)
+            let following = next.map { $0.isExtended == capability.isExtended ? UInt32($0.offset) : 0 } ?? 0
+            registers[capability.offset, default: (0, 0)].value |=
+                UInt32(capability.id)
+                | (capability.version.map { UInt32($0) << 16 | following << 20 } ?? following << 8)
         }
         return registers
     }
 
-    private static func define(
-        _ msix: MSIXDescription, at offset: UInt64, in registers: inout ConfigShape.Registers
-    ) {
+    private static func capability(_ msix: MSIXDescription, at offset: UInt64) -> CapabilityDescription {
         func place(_ location: BARLocation) -> UInt32 {
             UInt32(truncatingIfNeeded: location.offset) | UInt32(truncatingIfNeeded: location.bar)
         }
-        registers[offset] = (
-            UInt32(truncatingIfNeeded: msix.vectors - 1) << 16, MSIXControlBits.functionMask | MSIXControlBits.enable
-        )
-        registers[offset + 4] = (place(msix.table), 0)
-        registers[offset + 8] = (place(msix.pendingBits), 0)
+        return CapabilityDescription(
+            id: CapabilityID.msix, offset: offset,
+            registers: [
+                UInt32(truncatingIfNeeded: msix.vectors - 1) << 16, place(msix.table), place(msix.pendingBits),
+            ],
+            writable: [MSIXControlBits.functionMask | MSIXControlBits.enable])
     }
 
-    private static func defineMSI(_ vectors: Int, at offset: UInt64, in registers: inout ConfigShape.Registers) {
-        registers[offset] = (
-            MSIControlBits.features | MSIControlBits.capable(of: vectors),
-            MSIControlBits.allocated | MSIControlBits.enable
-        )
-        // The low two address bits are zero (6.8.1.4).
-        registers[offset + MSIOffset.address] = (0, ~3)
-        registers[offset + MSIOffset.upperAddress] = (0, .max)
-        registers[offset + MSIOffset.data] = (0, 0xffff)
-        registers[offset + MSIOffset.mask] = (0, .max >> UInt32(truncatingIfNeeded: 32 - vectors))
-        registers[offset + MSIOffset.pending] = (0, 0)
+    private static func capabilityMSI(_ vectors: Int, at offset: UInt64) -> CapabilityDescription {
+        // Behind message control: address, whose low two bits are zero (6.8.1.4), upper address, data, masks, pending bits.
+        CapabilityDescription(
+            id: CapabilityID.msi, offset: offset,
+            registers: [MSIControlBits.features | MSIControlBits.capable(of: vectors), 0, 0, 0, 0, 0],
+            writable: [
+                MSIControlBits.allocated | MSIControlBits.enable, ~3, .max, 0xffff,
+                .max >> UInt32(truncatingIfNeeded: 32 - vectors),
+            ])
+    }
+}
+
+extension CapabilityDescription {
+    fileprivate var isExtended: Bool { version != nil }
+
+    /// A capability of the list of PCI, by its registers. The lower half of the first one is the header, which is left out.
+    fileprivate init(id: UInt16, offset: UInt64, registers: [UInt32], writable: [UInt32]) {
+        func body(_ registers: [UInt32]) -> [UInt8] {
+            registers.flatMap { register in (0..<4).map { UInt8(truncatingIfNeeded: register >> ($0 * 8)) } }
+                .dropFirst(2).map(\.self)
+        }
+        self.init(id: id, offset: offset, body: body(registers), writable: body(writable))
     }
 }

@@ -44,7 +44,7 @@ public struct DecodedMemory: Sendable {
 
     private var functions: [FunctionAddress: Function] = [:]
     /// The regions that are shown, by address.
-    private var index = RegionIndex()
+    private var index = RangeIndex<DecodedRegion>()
     /// The regions that are decoded and hidden by a region that is shown, in no order.
     private var hidden: [DecodedRegion] = []
 
@@ -56,7 +56,7 @@ public struct DecodedMemory: Sendable {
 
     /// The regions that are shown, in address order.
     public var regions: [DecodedRegion] {
-        index.regions
+        index.elements
     }
 
     /// The number of hidden regions. Each update looks through them, and once more for each region that takes the place of others.
@@ -66,13 +66,13 @@ public struct DecodedMemory: Sendable {
 
     /// Returns the region that is shown at an address.
     public func region(at address: GuestAddress) -> DecodedRegion? {
-        index.region(at: address)
+        index.element(at: address)
     }
 
     /// Returns the place of an access to trapped memory, or nil if its bytes are not all in one trapped region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {
         guard let range = GuestRange(first: address, size: UInt64(width.rawValue)),
-            let region = index.region(at: address), region.kind == .trapped, region.range.contains(range)
+            let region = index.element(at: address), region.kind == .trapped, region.range.contains(range)
         else { return nil }
         return TrappedPlace(owner: region.owner, offset: region.offset &+ region.range.offset(of: address))
     }
@@ -83,7 +83,7 @@ public struct DecodedMemory: Sendable {
             $0.owner == place.owner && $0.kind == .trapped && $0.offset <= place.offset
                 && place.offset - $0.offset < $0.size
         }
-        guard let region, index.region(at: region.range.first) == region else { return nil }
+        guard let region, index.element(at: region.range.first) == region else { return nil }
         return region.range.first.advanced(by: place.offset - region.offset)
     }
 
@@ -138,7 +138,7 @@ public struct DecodedMemory: Sendable {
         var candidates = decoded.filter { !shown.contains($0) } + takeHidden(on: yielding.sortedByAddress())
         candidates.sort { $0.owner > $1.owner }
         while let region = candidates.popLast() {
-            let rivals = index.regions(overlapping: region.range)
+            let rivals = index.elements(in: region.range)
             guard rivals.allSatisfy({ stands($0) || region.owner < $0.owner }) else {
                 hidden.append(region)
                 continue

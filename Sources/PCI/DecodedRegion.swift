@@ -1,7 +1,7 @@
 public import Memslots
 
 /// A piece of a BAR or ROM, where the guest finds it.
-public struct DecodedRegion: Hashable, Sendable {
+public struct DecodedRegion: Hashable, GuestRanged {
     /// The last address that x86-64 page tables can reach: physical addresses have at most 52 bits.
     public static let highestAddress = GuestAddress(1 << 52 - 1)
 

@@ -7,21 +7,13 @@ public import Devices
 /// the tests differ in is who takes the write: the monitor, or KVM itself, by ioeventfd, for any data or for the right one.
 public struct PCITestDevice: FunctionModel {
     /// How a test's writes are counted.
-    enum Notification: CaseIterable {
+    enum Notification: String, CaseIterable {
         /// Each exits to the monitor.
-        case none
+        case none = "no-eventfd"
         /// KVM takes them, whatever the data.
-        case wildcard
+        case wildcard = "wildcard-eventfd"
         /// KVM takes those with the right data.
-        case dataMatch
-
-        var name: String {
-            switch self {
-            case .none: "no-eventfd"
-            case .wildcard: "wildcard-eventfd"
-            case .dataMatch: "datamatch-eventfd"
-            }
-        }
+        case dataMatch = "datamatch-eventfd"
     }
 
     private struct Test {
@@ -46,10 +38,10 @@ public struct PCITestDevice: FunctionModel {
             notification = Notification.allCases[index]
             offset = (isPort ? PCITestDevice.portSize : PCITestDevice.memorySize) / 2 + UInt64(number)
             data = notification == .wildcard ? 0xce : 0xfa
-            let name = (isPort ? "portio-" : "mmio-") + notification.name
+            let name = (isPort ? "portio-" : "mmio-") + notification.rawValue
+            let offsetBytes = (0..<4).map { [offset] in UInt8(truncatingIfNeeded: offset >> ($0 * 8)) }
             header =
-                [number, Self.width, 0, 0] + PCITestDevice.littleEndian(UInt32(offset)) + [data, 0, 0, 0]
-                + [0, 0, 0, 0] + Array(name.utf8) + [0]
+                [number, Self.width, 0, 0] + offsetBytes + [data, 0, 0, 0] + [0, 0, 0, 0] + Array(name.utf8) + [0]
         }
     }
 
@@ -122,10 +114,6 @@ public struct PCITestDevice: FunctionModel {
     private mutating func start(_ index: UInt8, of register: BaseAddressRegister) {
         count = 0
         test = Int(index) < Notification.allCases.count ? Test(Int(index), of: register) : nil
-    }
-
-    private static func littleEndian(_ value: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
     }
 }
 

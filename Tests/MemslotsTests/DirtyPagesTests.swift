@@ -183,9 +183,8 @@ import Testing
     @Test func slotThatBeginsInsideAMappingIsHarvested() {
         let mapping = Mapping(
             range: .frames(8, 4), backing: Backing(offset: 0x5000), owner: .bar(function: 0x20, number: 2))
-        var mappings = MappingSet()
-        mappings.apply(
-            ChangeLists.Change(added: [PlacedMapping(mapping: mapping, host: 0x1000_5000, logsDirtyPages: true)]))
+        var mappings = RangeIndex<PlacedMapping>()
+        mappings.insert(PlacedMapping(mapping: mapping, host: 0x1000_5000, logsDirtyPages: true))
         var dirty = DirtyPages()
         dirty.insert([0b111], of: Memslot(id: 3, range: .frames(10, 4), host: 0x1000_7000), in: mappings)
         let pages = (0..<16).filter { dirty.remove(page: $0, of: 0) }
