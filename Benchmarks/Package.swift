@@ -33,7 +33,8 @@ let package = Package(
             name: "swiftlet-bench",
             dependencies: [
                 "Floor", "PeerGuests", "IdleInstaller", swiftlet("Board"), swiftlet("Memslots"), swiftlet("KVM"),
-                swiftlet("Devices"), swiftlet("Machine"), swiftlet("Laboratory"), swiftlet("Images"), swiftlet("Layouts"),
+                swiftlet("Devices"), swiftlet("Machine"), swiftlet("Laboratory"), swiftlet("Images"),
+                swiftlet("Layouts"),
                 swiftlet("SeededRandom"), swiftlet("Pictures"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

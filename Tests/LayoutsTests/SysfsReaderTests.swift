@@ -66,7 +66,8 @@ struct SysfsReaderTests {
         selection.virtualFunctions = 3
         let (none, warnings) = try Layout.read(dump, name: "x", selection: selection)
         #expect(none.functions.count == 1)
-        #expect(warnings.first?.reason.text.contains("21:00.0/vf0") == true && warnings.first?.reason.lacksSizes == true)
+        #expect(
+            warnings.first?.reason.text.contains("21:00.0/vf0") == true && warnings.first?.reason.lacksSizes == true)
         selection.sizes[try #require(DumpSelection.Place(text: "21:00.0/vf0"))] = 1 << 20
         let (layout, _) = try Layout.read(dump, name: "x", selection: selection)
         #expect(layout.functions.map { "\($0.source)" } == ["21:00.0", "21:00.2", "21:00.3", "21:00.4"])

@@ -9,7 +9,8 @@ extension Bench {
     /// Port exits by the number of vCPUs: each reads a device of its own, or all read one. C has a thread for each vCPU too, and
     /// locks a device that is shared. A table (CSV) and a plot (SVG) are written.
     mutating func vcpus() throws {
-        results.begin(name, "reads of ports by guests of several vCPUs, their threads in all; C: KVM_RUN and a switch in each")
+        results.begin(
+            name, "reads of ports by guests of several vCPUs, their threads in all; C: KVM_RUN and a switch in each")
         var rows: [VCPURow] = []
         for count in [1, 2, 4, 8, 16] {
             let reads = max(500, options.exits / 8 / count)
@@ -91,12 +92,14 @@ extension Plot {
         func series(_ name: String, _ value: (VCPURow) -> Double) -> Series {
             (
                 name,
-                trace(.line, "a device each", isShared: false, value) + trace(.dashes, "one device", isShared: true, value)
+                trace(.line, "a device each", isShared: false, value)
+                    + trace(.dashes, "one device", isShared: true, value)
             )
         }
         return Plot(
             title: "Port exits in a second, by the number of vCPUs",
-            detail: "Each vCPU reads a port again and again; medians. C is KVM_RUN and a switch in a thread for each vCPU.",
+            detail:
+                "Each vCPU reads a port again and again; medians. C is KVM_RUN and a switch in a thread for each vCPU.",
             x: Axis("vCPUs", words: \.count), y: Axis("exits in a second", words: \.count, margin: 0.05),
             series: [series("C", \.floor), series("Swiftlet", \.swiftlet)])
     }

@@ -23,7 +23,9 @@ struct ScatteredPages {
     private static let stride: UInt64 = 4
 
     /// `backing` is where the memory begins that they map. Ids start behind the one of the RAM.
-    init(count: Int, order: Order = .byAddress, backing: Backing = Backing(offset: 0), firstID: Int = 1, seed: UInt64 = 1) {
+    init(
+        count: Int, order: Order = .byAddress, backing: Backing = Backing(offset: 0), firstID: Int = 1, seed: UInt64 = 1
+    ) {
         var random = SplitMix64(seed: seed)
         let places = Self.area.size / Page.size / Self.stride
         var chosen = Set<UInt64>()

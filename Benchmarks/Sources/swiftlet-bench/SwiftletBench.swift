@@ -15,7 +15,8 @@ struct SwiftletBench: ParsableCommand {
             """)
 
     enum Name: String, CaseIterable, ExpressibleByArgument {
-        case exits, vcpus, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint, memory
+        case exits, vcpus, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint,
+            memory
     }
 
     @Argument(help: "What to measure.")
