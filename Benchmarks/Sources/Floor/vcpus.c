@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct machine {
     size_t run_size;
     char *memory;
     atomic_int has_stopped;
+    sem_t stopped;
     struct vcpu vcpus[MAX_VCPUS];
     struct device devices[MAX_VCPUS];
 };
@@ -72,10 +74,12 @@ static void *run_vcpu(void *argument) {
             fprintf(stderr, "floor: exit %u\n", run->exit_reason);
             exit(70);
         }
-        if (run->io.port == 0xf4)
+        if (run->io.port == 0xf4) {
             atomic_store_explicit(&machine->has_stopped, 1, memory_order_release);
-        else
+            sem_post(&machine->stopped);
+        } else {
             *((uint8_t *)run + run->io.data_offset) = read_device(machine, run->io.port);
+        }
     }
     atomic_store_explicit(&vcpu->has_ended, 1, memory_order_release);
     return NULL;
@@ -124,13 +128,11 @@ static void make_machine(struct machine *machine, const uint8_t *code, size_t co
     free(cpuid);
 }
 
-/// Those that are halted do not come out by themselves.
+/// A vCPU that is halted does not come out by itself.
 static void join(struct vcpu *vcpu) {
     while (!atomic_load_explicit(&vcpu->has_ended, memory_order_acquire)) {
-        if (atomic_load_explicit(&vcpu->machine->has_stopped, memory_order_acquire)) {
-            vcpu->run->immediate_exit = 1;
-            pthread_kill(vcpu->thread, SIGUSR1);
-        }
+        vcpu->run->immediate_exit = 1;
+        pthread_kill(vcpu->thread, SIGUSR1);
         usleep(100);
     }
     pthread_join(vcpu->thread, NULL);
@@ -144,6 +146,7 @@ int64_t floor_run_vcpus(const uint8_t *code, size_t code_size, int vcpus, int is
     memset(machine, 0, sizeof *machine);
     machine->count = vcpus;
     machine->is_shared = is_shared;
+    sem_init(&machine->stopped, 0, 0);
     make_machine(machine, code, code_size);
     int64_t start = floor_now();
     for (int number = 0; number < vcpus; number++) {
@@ -151,6 +154,8 @@ int64_t floor_run_vcpus(const uint8_t *code, size_t code_size, int vcpus, int is
         if (errno)
             floor_fail("pthread_create");
     }
+    while (sem_wait(&machine->stopped) < 0 && errno == EINTR)
+        ;
     for (int number = 0; number < vcpus; number++)
         join(&machine->vcpus[number]);
     int64_t time = floor_now() - start;
