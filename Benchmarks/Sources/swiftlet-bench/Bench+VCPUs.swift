@@ -13,7 +13,7 @@ extension Bench {
             name, "reads of ports by guests of several vCPUs, their threads in all; C: KVM_RUN and a switch in each")
         var rows: [VCPURow] = []
         for count in [1, 2, 4, 8, 16] {
-            let reads = max(500, options.exits / 8 / count)
+            let reads = max(500, options.exits / count)
             for isShared in [false, true] {
                 let code = TinyGuest.reads(reads, vcpus: count, stride: isShared ? 0 : Int(FLOOR_DEVICE_STRIDE))
                 try compare(
@@ -37,6 +37,14 @@ extension Bench {
         try Data(csv.utf8).write(to: directory.appending(path: "vcpus.csv"))
         try Data(Plot.exits(rows).text.utf8).write(to: directory.appending(path: "vcpus.svg"))
         results.add(Figure(name, "written into \(options.output)", ["rows": Double(rows.count)]))
+    }
+
+    /// Runs a guest whose vCPUs read devices of their own so many times in all.
+    static func runAlone(vcpus: Int, reads: Int) throws {
+        let each = max(1, reads / vcpus)
+        let code = TinyGuest.reads(each, vcpus: vcpus, stride: Int(FLOOR_DEVICE_STRIDE))
+        let taken = try run(code, vcpus: vcpus, isShared: false, exits: vcpus * each + 1)
+        printOut("\(vcpus * each) reads by \(vcpus) vCPUs: \(time(taken.wall))\n")
     }
 
     /// A run of the guest, without the making of its machine.

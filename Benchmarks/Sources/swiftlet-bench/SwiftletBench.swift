@@ -28,8 +28,14 @@ struct SwiftletBench: ParsableCommand {
     @Option(help: "More or fewer rounds: 0.2 for a look, 3 for a quiet hour.")
     var effort = 1.0
 
-    @Option(help: "Exits on each side in `exits`.")
+    @Option(help: "Exits on each side in `exits`, and about so many in a row of `vcpus`.")
     var exits = 250_000
+
+    @Option(
+        help: ArgumentHelp(
+            "Only run a guest of so many vCPUs, each of which reads a device of its own; for what counts system calls.",
+            valueName: "vcpus"))
+    var alone: Int?
 
     @Option(help: ArgumentHelp("The executable for `start`.", valueName: "path"))
     var swiftlet = ".build/release/swiftlet"
@@ -47,6 +53,7 @@ struct SwiftletBench: ParsableCommand {
     var output = "Benchmarks/.build/scaling"
 
     func run() throws {
+        if let alone { return try Bench.runAlone(vcpus: alone, reads: exits) }
         let options = Bench.Options(
             effort: effort, exits: exits, swiftlet: swiftlet, floorMonitor: floorMonitor, floorPeak: floorPeak,
             qemu: FileManager.default.isExecutableFile(atPath: qemu) ? qemu : nil, output: output)
