@@ -41,12 +41,26 @@ public struct DecodeProposal: Sendable {
 extension PCIFunction {
     /// Reads configuration space, as `ConfigSpace.read` does, or asks the model if the place is its own.
     public mutating func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        if let half = halfOfMixed(offset, width) {
+            let middle = UInt64(half.rawValue)
+            return read(at: offset, width: half) | read(at: offset + middle, width: half) << (8 * middle)
+        }
         if isOwn(offset, width) { return width.mask(model.readConfiguration(at: offset, width: width)) }
         return config.read(at: offset, width: width)
     }
 
     /// Writes configuration space. A write that changes what the function decodes is returned as a proposal and not made.
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite {
+        if let half = halfOfMixed(offset, width) {
+            let middle = UInt64(half.rawValue)
+            // Neither half decides what is decoded: the header's registers are nobody's own.
+            guard case .done(let low) = write(value, at: offset, width: half),
+                case .done(let high) = write(value >> (8 * middle), at: offset + middle, width: half)
+            else { return .done(AccessOutcome()) }
+            return .done(
+                AccessOutcome(
+                    messages: low.messages + high.messages, changesEvents: low.changesEvents || high.changesEvents))
+        }
         if isOwn(offset, width) {
             return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
         }
@@ -75,9 +89,20 @@ extension PCIFunction {
         return AccessOutcome(messages: takePendingMessages())
     }
 
+    /// Whether the model answers the first byte of an access to configuration space.
     private func isOwn(_ offset: UInt64, _ width: AccessWidth) -> Bool {
-        !shape.own.isEmpty && ConfigSpace.accepts(offset, width)
-            && shape.own.contains { $0.contains(offset) && $0.contains(offset + UInt64(width.rawValue) - 1) }
+        !shape.own.isEmpty && ConfigSpace.accepts(offset, width) && shape.own.contains { $0.contains(offset) }
+    }
+
+    /// Returns the half of the width of an access of which the model answers some bytes, but not all. Such an access is made as two,
+    /// for example one of the header of a capability and one of what stands behind it.
+    private func halfOfMixed(_ offset: UInt64, _ width: AccessWidth) -> AccessWidth? {
+        guard width != .byte, !shape.own.isEmpty, ConfigSpace.accepts(offset, width) else { return nil }
+        let bytes = offset..<offset + UInt64(width.rawValue)
+        let isMixed = shape.own.contains {
+            $0.overlaps(bytes) && ($0.lowerBound > bytes.lowerBound || $0.upperBound < bytes.upperBound)
+        }
+        return isMixed ? AccessWidth(rawValue: width.rawValue / 2) : nil
     }
 
     /// Returns true if a change of these bits changes what is decoded in memory, false if it changes only what is decoded among the

@@ -161,20 +161,26 @@ private struct Recorder: FunctionModel {
 
     // MARK: Its own capabilities
 
-    /// Each aligned access that lies whole in the body of a capability of its own, and no other.
+    /// The accesses of the model that an aligned access makes: itself, if it lies whole in the body of a capability of its own, and
+    /// those of its halves, if only a part of it does.
+    private func own(_ offset: UInt64, _ width: AccessWidth) -> [Recorder.Call] {
+        let bytes = offset..<offset + UInt64(width.rawValue)
+        let bodies = [Recorder.standard, Recorder.extended].filter { $0.overlaps(bytes) }
+        guard let body = bodies.first else { return [] }
+        if body.clamped(to: bytes) == bytes { return [.readConfiguration(offset, width)] }
+        guard let half = AccessWidth(rawValue: width.rawValue / 2) else { return [] }
+        return own(offset, half) + own(offset + UInt64(half.rawValue), half)
+    }
+
     @Test(arguments: AccessWidth.allCases)
     mutating func ownCapabilitiesAreForwarded(width: AccessWidth) {
         for offset in stride(from: UInt64(0), to: 0x1000, by: 1) {
-            let bytes = offset..<offset + UInt64(width.rawValue)
-            let isOwn =
-                width != .quadword && offset.isMultiple(of: UInt64(width.rawValue))
-                && [Recorder.standard, Recorder.extended].contains {
-                    $0.lowerBound <= bytes.lowerBound && bytes.upperBound <= $0.upperBound
-                }
+            let isAligned = width != .quadword && offset.isMultiple(of: UInt64(width.rawValue))
+            let expected = isAligned ? own(offset, width) : []
             let before = calls
             let value = function.read(at: offset, width: width)
-            #expect(calls == before + (isOwn ? [.readConfiguration(offset, width)] : []))
-            if isOwn { #expect(value == width.mask(0x1122_3344_5566_7788)) }
+            #expect(calls == before + expected)
+            if expected == [.readConfiguration(offset, width)] { #expect(value == width.mask(0x1122_3344_5566_7788)) }
         }
     }
 
@@ -187,15 +193,15 @@ private struct Recorder: FunctionModel {
             .writeConfiguration(0xffff_ffff, 0x14c, .doubleword),
         ]
         #expect(calls == expected)
-        // Neither across an end nor misaligned.
-        for (offset, width) in [
-            (0x80, .doubleword), (0x8a, .word), (0x85, .word), (0x150, .byte), (0x140, .doubleword),
-        ]
-            as [(UInt64, AccessWidth)]
-        {
+        // Neither outside nor misaligned.
+        for (offset, width) in [(0x85, .word), (0x150, .byte), (0x140, .doubleword)] as [(UInt64, AccessWidth)] {
             #expect(function.write(.max, at: offset, width: width).isEmpty)
         }
         #expect(calls == expected)
+        // Of an access across an end, the bytes inside.
+        #expect(function.write(.max, at: 0x80, width: .doubleword).outcome?.messages == [message(0)])
+        #expect(function.write(.max, at: 0x8a, width: .word).outcome?.messages == [message(0)])
+        #expect(calls.suffix(2) == [.writeConfiguration(0xffff, 0x82, .word), .writeConfiguration(0xff, 0x8a, .byte)])
     }
 
     // MARK: Reset, and functions of one kind
