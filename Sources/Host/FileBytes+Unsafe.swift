@@ -15,9 +15,14 @@ public enum FileBytes {
     /// Writes all of `bytes`, unless `isCancelled` says otherwise when a signal interrupts; whether all were written.
     @discardableResult
     public static func write(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }) -> Bool {
+        writePart(bytes, to: descriptor, isCancelled: isCancelled) == bytes.count
+    }
+
+    /// Does the same, and returns how many bytes were written.
+    public static func writePart(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool) -> Int {
         var written = 0
         while written < bytes.count {
-            if isCancelled() { return false }
+            if isCancelled() { return written }
             do {
                 written += try unsafe bytes.withUnsafeBytes { buffer in
                     // SAFETY: the rest of the array, which outlives the call.
@@ -27,10 +32,10 @@ public enum FileBytes {
             } catch Errno.interrupted {
                 continue
             } catch {
-                return false
+                return written
             }
         }
-        return true
+        return written
     }
 
     /// Up to `count` bytes that can be read now, and none at the end of input; nil where a signal came or there is nothing

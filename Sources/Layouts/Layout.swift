@@ -76,7 +76,7 @@ extension LayoutError: CustomStringConvertible {
         case .tooManyFunctions(let first, let count):
             "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
         case .noFunctions(let bridges, let warning):
-            "no function to assign" + (bridges > 0 ? " beside \(bridges) bridges" : "")
+            "no function to assign" + (bridges > 0 ? " beside \(bridges) bridge\(bridges == 1 ? "" : "s")" : "")
                 + (warning.map { "; \($0)" } ?? "")
         case .unknownFunctions(let addresses):
             "there is no function at \(addresses.sorted().map { "\($0)" }.joined(separator: ", "))"

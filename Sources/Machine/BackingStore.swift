@@ -31,11 +31,12 @@ package struct BackingStore: ~Copyable {
         return Self.machine + foreign.count
     }
 
-    /// Allocates zeroed memory of the machine's own. It lasts as long as the machine.
+    /// Allocates zeroed memory of the machine's own, in whole pages. It lasts as long as the machine.
     mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         let left = (machineFile?.file.capacity ?? 0) - allocated
         guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
-        defer { allocated += size }
+        // What is left ends at a page as well.
+        defer { allocated = min((allocated + size + Page.size - 1) / Page.size * Page.size, allocated + left) }
         return Backing(id: Self.machine, offset: allocated)
     }
 

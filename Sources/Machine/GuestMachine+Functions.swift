@@ -84,14 +84,13 @@ extension GuestMachine {
 
     /// Sends messages, and lets KVM take the writes that the function wants it to take. The function's lock is held.
     private func carryOut(_ outcome: AccessOutcome, _ function: PCIFunction) throws(MachineError) {
-        if layout.configuration.interruptController == .kernel {
-            for message in outcome.messages {
-                try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
-            }
-        }
         if outcome.changesEvents {
             let events = function.events
             try changeState { state throws(MachineError) in try state.setEvents(events, of: function.address) }
+        }
+        guard layout.configuration.interruptController == .kernel else { return }
+        for message in outcome.messages {
+            try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
         }
     }
 

@@ -91,7 +91,7 @@ extension GuestMachine {
             do throws(MachineError) {
                 return try body(&state)
             } catch {
-                if !error.lostObservers.isEmpty { try state.endFunctions(of: error.lostObservers) }
+                if !error.lostObservers.isEmpty { state.endFunctions(of: error.lostObservers) }
                 throw error
             }
         }

@@ -22,7 +22,7 @@ extension GuestMachine {
             console.drain { run.outcome?.isOrderly != true }
         }
         let firstRun = run.firstRun ?? end
-        tracer?.write(since: firstRun)
+        if let tracer { writeRest(of: tracer, since: firstRun, isOrderly: run.outcome?.isOrderly == true) }
         let table = slots
         var exits = ExitCounts()
         var unclaimed: UInt64 = 0
@@ -30,8 +30,21 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
-            leftBehind: leftBehind, phases: run.phases, firstRun: firstRun, duration: end - firstRun,
+            leftBehind: leftBehind, hasLostTrace: tracer?.hasLostLines ?? false, phases: run.phases, firstRun: firstRun,
+            duration: end - firstRun,
             vcpus: run.vcpus)
+    }
+
+    /// Writes the last lines of the trace. A run that was ended does not wait for a reader that does not read.
+    private func writeRest(of tracer: Tracer, since firstRun: SuspendingClock.Instant, isOrderly: Bool) {
+        guard !isOrderly, let thread = try? HostThread(name: "trace", body: { tracer.write(since: firstRun) }) else {
+            tracer.write(since: firstRun)
+            return
+        }
+        if !thread.join(within: Self.patience) {
+            thread.detach()
+            tracer.giveUp()
+        }
     }
 
     private func startThreads() throws(MachineError) -> [HostThread] {

@@ -34,7 +34,7 @@ extension GuestMemory {
     private func isRAM(_ range: GuestRange) -> Bool {
         var next = range.first
         for mapping in space.mappings(in: range) {
-            guard mapping.range.contains(next) else { return false }
+            guard mapping.range.contains(next), [.ram, .extra].contains(mapping.owner) else { return false }
             guard mapping.range.last < range.last, let behind = mapping.range.last.advanced(by: 1) else { return true }
             next = behind
         }

@@ -38,7 +38,7 @@ public enum MachineError: Error {
     case outOfSpareMemory(asked: UInt64, left: UInt64)
     /// The kernel would need more than half of the memory that the host has available for the slots. Both are in bytes.
     case hostMemory(needed: UInt64, available: UInt64)
-    /// The function is lost, because what stood behind it is gone.
+    /// There is no such function, or what stood behind it is gone.
     case functionLost(FunctionAddress)
 }
 
@@ -58,6 +58,8 @@ public enum ConfigurationError: Error, Hashable, Sendable {
     case memoryBeyond(UInt64, addressBits: Int)
     /// Memory beside the RAM that passes the last address of the processor.
     case extraSlotBeyond(GuestRange, addressBits: Int)
+    /// Memory beside the RAM where configuration space or an interrupt controller is.
+    case extraSlotTaken(GuestRange, GuestRange)
     /// RAM and BARs of more than 2^64 bytes in all.
     case sum
     /// RAM whose end page tables in low memory do not reach.
@@ -87,7 +89,8 @@ extension MachineError: CustomStringConvertible {
         case .configuration(let error): "\(error)"
         case .image(let error): "\(error)"
         case .imagePlacement(let error): "\(error)"
-        case .noKVM(let error): "\(error.subject) cannot be used (\(error.errno))"
+        case .noKVM(let error):
+            "\(error.subject.isEmpty ? error.request : error.subject) cannot be used (\(error.errno))"
         case .kvm(let error): "\(error)"
         case .host(let error): "\(error)"
         case .memory(let error): "\(error)"
@@ -103,7 +106,7 @@ extension MachineError: CustomStringConvertible {
         case .hostMemory(let needed, let available):
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
-        case .functionLost(let address): "\(address): what stands behind the function is gone"
+        case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
         }
     }
 }
@@ -124,6 +127,8 @@ extension ConfigurationError: CustomStringConvertible {
                 + "at or below \(hexadecimal(1 << UInt64(bits)))"
         case .extraSlotBeyond(let range, let bits):
             "extra memory at \(range): guest-physical addresses have \(bits) bits here"
+        case .extraSlotTaken(let range, let taken):
+            "extra memory at \(range) overlaps configuration space or an interrupt controller at \(taken)"
         case .sum: "more than 2^64 bytes of memory in RAM and BARs"
         case .pageTables(let end, let most):
             "guest memory that ends at \(hexadecimal(end)): page tables in low memory map at most \(most)G"

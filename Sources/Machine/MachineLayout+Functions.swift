@@ -175,7 +175,6 @@ extension MachineLayout {
 
     /// Throws if a model gives a piece memory that does not hold all of it.
     private func checkBackings(of boot: FunctionsAtBoot, in store: borrowing BackingStore) throws(MachineError) {
-        guard !configuration.backings.isEmpty else { return }
         for (number, function) in boot.functions.enumerated() {
             for (index, memory) in boot.shapes[number].memory.enumerated() {
                 for (piece, backing) in zip(memory.pieces, boot.backings[number][index]) {

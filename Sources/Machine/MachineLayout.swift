@@ -20,6 +20,11 @@ struct MachineLayout {
         } catch {
             throw .board(error)
         }
+        let reserved = board.reserved.filter { !board.ram.ranges.contains($0) && (hasFunctions || $0 != board.ecam) }
+        for slot in configuration.extraSlots {
+            guard let taken = reserved.first(where: slot.range.overlaps) else { continue }
+            throw .configuration(.extraSlotTaken(slot.range, taken))
+        }
     }
 
     var hasFunctions: Bool { !configuration.functions.isEmpty }
@@ -71,11 +76,13 @@ struct MachineLayout {
             try memory.attach(DeviceCell(scratch), at: AddressMap.scratchMemory, size: scratch.size)
             for attached in configuration.portDevices {
                 try ports.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
-                try check(attached, in: "ports", against: BoardPorts.configuration)
+                if hasFunctions { try check(attached, in: "ports", against: BoardPorts.configuration) }
             }
             for attached in configuration.memoryDevices {
                 try memory.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
-                try check(attached, in: "memory", against: board.ecam.first.rawValue...board.ecam.last.rawValue)
+                for taken in board.ram.ranges + (hasFunctions ? [board.ecam] : []) {
+                    try check(attached, in: "memory", against: taken.first.rawValue...taken.last.rawValue)
+                }
             }
         } catch {
             throw .bus(error)
@@ -83,13 +90,13 @@ struct MachineLayout {
         return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil)
     }
 
-    /// Throws if a device lies over configuration space, which is on no bus.
+    /// Throws if a device lies over RAM or configuration space, which are on no bus.
     private func check(
-        _ attached: AttachedDevice, in bus: String, against configuration: ClosedRange<UInt64>
+        _ attached: AttachedDevice, in bus: String, against taken: ClosedRange<UInt64>
     ) throws(BusError) {
         let range = attached.first...attached.first &+ (attached.size - 1)
-        guard hasFunctions, range.overlaps(configuration) else { return }
-        throw .overlaps(bus: bus, range: range, taken: configuration)
+        guard range.overlaps(taken) else { return }
+        throw .overlaps(bus: bus, range: range, taken: taken)
     }
 
     /// Returns what a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.

@@ -18,6 +18,8 @@ struct MachineState: ~Copyable {
     private var takenEvents: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
     /// The observers that functions own: if one is lost, its function ends.
     private var observers: [ObserverID: FunctionAddress] = [:]
+    /// What memory has not followed yet, because something refused when a function ended. The next change makes up for it.
+    private var owed = MemoryChange()
     /// The number of the present routing, which counts the changes of what views are copies of.
     private(set) var routing: UInt64 = 1
 
@@ -59,35 +61,53 @@ extension MachineState {
         }
     }
 
-    /// Lets KVM take the writes that a function wants it to take. If KVM refuses, nothing changes.
+    /// Lets KVM take the writes that a function wants it to take. If KVM refuses, it takes none of the function's, because the model
+    /// no longer counts the former ones: all exit.
     mutating func setEvents(_ events: [FunctionEvent], of address: FunctionAddress) throws(MachineError) {
         guard !isLost(address) else { throw .functionLost(address) }
-        let before = wantedEvents[address]
         wantedEvents[address] = events.isEmpty ? nil : events
         do throws(MachineError) {
             try follow(nil)
         } catch {
-            wantedEvents[address] = before
+            wantedEvents[address] = nil
+            try? follow(nil)
             throw error
         }
     }
 
     private func isLost(_ address: FunctionAddress) -> Bool {
-        functions[address]?.isLost.load(ordering: .acquiring) ?? false
+        functions[address]?.isLost.load(ordering: .acquiring) ?? true
     }
 
     /// Changes mappings and events to those that follow from what functions decode now, in one transaction.
-    private mutating func follow(_ decodedChange: DecodedMemory.Change?) throws(MachineError) {
-        var change = MemoryChange()
+    ///
+    /// If they cannot follow although they must, because a function has ended, the change `isOwed`.
+    private mutating func follow(_ decodedChange: DecodedMemory.Change?, isOwed: Bool = false) throws(MachineError) {
+        var change = owed
         if let decodedChange {
-            change.removed = decodedChange.removed.filter { $0.kind == .mapped }.map(\.range)
-            change.added = decodedChange.added.compactMap { functions[$0.owner.function]?.mapping(of: $0) }
+            for region in decodedChange.removed where region.kind == .mapped {
+                // What was owed has never been mapped.
+                if let index = change.added.firstIndex(where: { $0.range == region.range }) {
+                    change.added.remove(at: index)
+                } else {
+                    change.removed.append(region.range)
+                }
+            }
+            change.added += decodedChange.added.compactMap { functions[$0.owner.function]?.mapping(of: $0) }
         }
+        let mappings = change
         let targets = eventTargets
         let (before, after) = (Self.events(takenEvents), Self.events(targets))
         change.removedEvents = Array(before.subtracting(after))
         change.addedEvents = Array(after.subtracting(before))
-        if !change.isEmpty { try memory.change(change) }
+        do throws(MachineError) {
+            if !change.isEmpty { try memory.change(change) }
+        } catch {
+            memory.installer.keepEvents(before)
+            if isOwed { owed = mappings }
+            throw error
+        }
+        owed = MemoryChange()
         routing &+= 1
         guard targets != takenEvents else { return }
         for address in Set(targets.keys).union(takenEvents.keys) {
@@ -139,6 +159,7 @@ extension MachineState {
     mutating func addObserver(
         _ observer: any MemoryObserver, of owner: FunctionAddress?
     ) throws(MachineError) -> ObserverID {
+        if let owner, isLost(owner) { throw .functionLost(owner) }
         do throws(MachineError) {
             let id = try memory.addObserver(observer)
             observers[id] = owner
@@ -157,9 +178,8 @@ extension MachineState {
 
     /// Ends the functions whose observers could not take back what they had applied. Such a function answers nobody any more, and
     /// the regions that it decoded go. If more observers are lost on the way, their functions end as well.
-    mutating func endFunctions(of lost: [ObserverID]) throws(MachineError) {
+    mutating func endFunctions(of lost: [ObserverID]) {
         var lost = lost
-        var failure: MachineError?
         while !lost.isEmpty {
             let addresses = Set(lost.compactMap { observers.removeValue(forKey: $0) }).sorted()
             lost = []
@@ -169,14 +189,12 @@ extension MachineState {
                 wantedEvents[address] = nil
                 routing &+= 1
                 do throws(MachineError) {
-                    try follow(decoded.remove(address))
+                    try follow(decoded.remove(address), isOwed: true)
                 } catch {
-                    failure = error
                     lost += error.lostObservers
                 }
             }
         }
-        if let failure { throw failure }
     }
 }
 

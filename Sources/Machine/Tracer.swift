@@ -1,6 +1,7 @@
 internal import Devices
 internal import Host
 internal import KVM
+internal import Synchronization
 
 /// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, and the exit.
 ///
@@ -22,6 +23,15 @@ final class Tracer: Sendable {
     /// The buffers, by vCPU.
     private let buffers: [BufferCell]
     private let isWriting = Lock(false)
+    private let hasFailed = Atomic(false)
+
+    /// Whether lines could not be written, because a disk is full for example.
+    var hasLostLines: Bool { hasFailed.load(ordering: .acquiring) }
+
+    /// Notes that the last lines are not waited for.
+    func giveUp() {
+        hasFailed.store(true, ordering: .releasing)
+    }
 
     private final class BufferCell: Sendable {
         let buffer = Lock(Buffer())
@@ -88,7 +98,9 @@ final class Tracer: Sendable {
         }
         lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
         let text = lines.map { "\($0.line.time / 1000) vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
-        FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled)
+        if !FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled), !isCancelled() {
+            hasFailed.store(true, ordering: .releasing)
+        }
         return true
     }
 }

@@ -45,9 +45,10 @@ extension VCPUState: CustomStringConvertible {
         return lines.joined(separator: "\n")
     }
 
-    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts.
+    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts. The vCPUs behind the first
+    /// stand there until the guest starts them.
     private var isReset: Bool {
-        system.cs.selector == 0xf000 && registers.rip == 0xfff0
+        id == 0 && system.cs.selector == 0xf000 && registers.rip == 0xfff0
     }
 
     private var modeName: String {

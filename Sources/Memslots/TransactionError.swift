@@ -42,6 +42,7 @@ extension TransactionError: CustomStringConvertible {
         case (.kernel(let errno), .place), (.kernel(let errno), .clear):
             "mmap failed with \(errno); perhaps vm.max_map_count is reached"
         case (.kernel(let errno), .observer): "the observer refused with \(errno)"
+        case (.kernel(let errno), .event): "KVM_IOEVENTFD failed with \(errno)"
         case (.kernel(let errno), _):
             "the kernel refused with \(errno), though no rule known here is broken; on some processors KVM keeps slots of "
                 + "its own, and its memory may have run out"

@@ -6,6 +6,7 @@ import Laboratory
 import Machine
 import Memslots
 import PCI
+import Pictures
 import Synchronization
 
 /// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
@@ -49,14 +50,19 @@ struct GuestRun: Equatable {
         if !result.outcome.isOrderly {
             explain(result, of: wish)
         }
-        if result.refusals.count > 0, let first = result.refusals.list.first {
-            complain("\(guest): \(result.refusals.count) changes could not be; the first: \(first)")
+        // A refusal that ended the run has been told.
+        if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
+            complain("\(guest): \(Figures.count(result.refusals.count, "refused change")); the first: \(first)")
         }
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result)))
-        if result.outcome.isOrderly, console.hasLostBytes {
+        if result.hasLostTrace {
+            let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
+            if result.outcome.isOrderly { throw lost }
+        }
+        if result.outcome.isOrderly, !console.finish() {
             throw failure("some of what the guest printed could not be written", .hostError)
         }
         throw ExitCode(result.outcome.exitCode)
@@ -84,15 +90,22 @@ extension GuestRun {
 
 /// The guest's console on standard output, and whether all of it got there.
 private final class Console: Sendable {
+    /// What could not be written before the run ended.
+    private let rest = Lock<[UInt8]>([])
     private let lost = Atomic(false)
 
+    /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
-        if !FileBytes.write(bytes, to: FileBytes.standardOutput, isCancelled: isCancelled), !isCancelled() {
-            lost.store(true, ordering: .relaxed)
-        }
+        let all = rest.withLock { $0 } + bytes
+        let count = FileBytes.writePart(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
+        let isLost = count < all.count && !isCancelled()
+        if isLost { lost.store(true, ordering: .relaxed) }
+        rest.withLock { $0 = isLost ? [] : Array(all[count...]) }
     }
 
-    var hasLostBytes: Bool {
-        lost.load(ordering: .relaxed)
+    /// Writes what is left, however long its reader takes; whether all that was printed has been written.
+    func finish() -> Bool {
+        write([]) { false }
+        return !lost.load(ordering: .relaxed)
     }
 }

@@ -73,7 +73,7 @@ struct LayoutCommand: ParsableCommand {
             "\(counts.created) created, \(counts.deleted) deleted, \(counts.moved) moved, \(counts.flagged) flagged"
         }
         let (slots, seconds) = (result.slots, result.seconds)
-        func guest(_ name: String) -> String { "\(result.guest[name] ?? 0)" }
+        func guest(_ name: String, _ noun: String) -> String { Figures.count(result.guest[name] ?? 0, noun) }
         return [
             TextTable(
                 memory.rows,
@@ -95,8 +95,8 @@ struct LayoutCommand: ParsableCommand {
                     "edits while sizing": edits(result.edits.sizing),
                     "edits while placing": edits(result.edits.placement),
                     "guest": result.outcome == "exited"
-                        ? "\(guest("functions")) functions, \(guest("bars")) BARs, \(guest("bytesChecked")) bytes checked, "
-                            + "\(guest("mismatches")) mismatches, \(guest("interrupts")) interrupts, in "
+                        ? "\(guest("functions", "function")), \(guest("bars", "BAR")), \(guest("bytesChecked", "byte")) checked, "
+                            + "\(result.guest["mismatches"] ?? 0) mismatches, \(guest("interrupts", "interrupt")), in "
                             + Figures.seconds(seconds.guest) : nil,
                     "ok": result.ok ? "yes" : "no",
                 ]),

@@ -29,7 +29,9 @@ struct MemoryMapSVG {
         drawLegend(pieces)
         for (before, area) in zip([nil] + areas, areas) {
             let first = area.range.first.rawValue
-            drawRows(MapPiece.unmapped(from: before.map { $0.range.last.rawValue &+ 1 } ?? first, upTo: first))
+            let gap = MapPiece.unmapped(from: before.map { $0.range.last.rawValue &+ 1 } ?? first, upTo: first)
+            drawRows(gap)
+            y += gap.isEmpty ? 0 : 14
             drawHeading(area)
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14

@@ -46,7 +46,7 @@ struct BoardOptions: ParsableArguments {
     @Option(
         name: .customLong("aperture"),
         help: ArgumentHelp(
-            "Where BARs may lie: low=0xd0000000+512M or high=0x4000000000-0x7fffffffff; one of each.",
+            "Where BARs may lie: low=0xd0000000+512M or high=0x4000000000-0x7fffffffff. Of several with one name the last counts.",
             valueName: "name=range"))
     var apertures: [ApertureArgument] = []
 

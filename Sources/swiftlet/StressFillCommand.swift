@@ -14,7 +14,9 @@ struct StressFillCommand: ParsableCommand {
             Example: swiftlet stress fill --slots 2048 --json
             """)
 
-    @Option(help: ArgumentHelp("Slots to create. (default: as many as KVM has)", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Slots to create; with fewer than KVM has, none is refused. (default: as many as KVM has)", valueName: "n"))
     var slots: Int?
 
     @OptionGroup var start: ForceOption

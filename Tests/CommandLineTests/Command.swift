@@ -49,6 +49,20 @@ struct Command {
     }
 }
 
+extension Process {
+    /// Waits, half a minute at most, until the process takes SIGINT by itself, and then a moment in which its guest may begin.
+    func waitUntilSignalsAreTaken() {
+        for _ in 0..<3000 {
+            let status = (try? String(contentsOfFile: "/proc/\(processIdentifier)/status", encoding: .utf8)) ?? ""
+            let taken = status.split(separator: "\n").filter { $0.hasPrefix("SigBlk:") || $0.hasPrefix("SigCgt:") }
+                .compactMap { $0.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } }
+            if taken.contains(where: { $0 & 1 << 1 != 0 }) { break }
+            Thread.sleep(forTimeInterval: 0.01)
+        }
+        Thread.sleep(forTimeInterval: 0.1)
+    }
+}
+
 /// A file with these bytes for as long as the value lives.
 final class TemporaryFile: Sendable {
     let path: String

@@ -24,6 +24,27 @@ struct OutputLiveTests {
         withExtendedLifetime(full) {}
     }
 
+    @Test("a run that is ended does not wait for the reader of its trace", .timeLimit(.minutes(1)))
+    func unreadTrace() throws {
+        let guest = try TemporaryFile(Self.busy)
+        let process = Process()
+        process.executableURL = Command.executable
+        process.arguments = ["run", "--mode", "real", "--timeout", "300ms", "--trace", "/dev/stdout", guest.path]
+        let full = Pipe()
+        process.standardOutput = full
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 124)
+        withExtendedLifetime(full) {}
+    }
+
+    @Test("a trace that cannot be written is an error")
+    func fullTrace() throws {
+        let result = try Command("run", "hello", "--trace", "/dev/full").run()
+        #expect(result.status == 70 && result.errors.contains("trace"))
+    }
+
     @Test("a console that nobody reads does not hold up the end of the run", .timeLimit(.minutes(1)))
     func blockedConsole() throws {
         // mov al, 'x'; out 0xe9, al; jmp back to the out.

@@ -63,7 +63,7 @@ struct RunLiveTests {
         // hlt; jmp back; without interrupt controllers, jmp to itself.
         let guest = try TemporaryFile(irqchip == "kernel" ? [0xf4, 0xeb, 0xfd] : [0xeb, 0xfe])
         let result = try Command("run", "--irqchip", irqchip, guest.path) { process in
-            Thread.sleep(forTimeInterval: 0.3)
+            process.waitUntilSignalsAreTaken()
             process.interrupt()
         }.run()
         #expect(result.status == 130)

@@ -109,7 +109,7 @@ struct StressLiveTests {
         #expect(try command.run().status == -SIGKILL)
         // The kernel frees what the machine had when its last descriptor goes; other tests have machines of their own.
         var after = try vmallocUsed()
-        for _ in 0..<50 where after > before + 200 << 20 {
+        for _ in 0..<300 where after > before + 200 << 20 {
             Thread.sleep(forTimeInterval: 0.1)
             after = try vmallocUsed()
         }

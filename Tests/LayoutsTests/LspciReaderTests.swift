@@ -153,7 +153,7 @@ struct LspciReaderTests {
 
     @Test("nothing to assign is an error, and says what there was")
     func nothing() throws {
-        for (text, words) in [("", "no function"), ("hello\n", "line 1"), (LspciText.bridge("00:01.0"), "1 bridges")] {
+        for (text, words) in [("", "no function"), ("hello\n", "line 1"), (LspciText.bridge("00:01.0"), "1 bridge")] {
             let error = #expect(throws: LayoutError.self) { _ = try read(text) }
             #expect(error.map { "\($0)".contains(words) } == true)
         }
