@@ -26,17 +26,23 @@ struct OutputLiveTests {
 
     @Test("a run that is ended does not wait for the reader of its trace", .timeLimit(.minutes(1)))
     func unreadTrace() throws {
-        let guest = try TemporaryFile(Self.busy)
+        let guest = try TemporaryFile(Self.printers)
+        let fifo = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)").path
+        try Process.run(URL(fileURLWithPath: "/usr/bin/mkfifo"), arguments: [fifo]).waitUntilExit()
+        defer { try? FileManager.default.removeItem(atPath: fifo) }
+        // A reader that does not read.
+        let reader = try #require(FileHandle(forUpdatingAtPath: fifo))
+        defer { try? reader.close() }
         let process = Process()
         process.executableURL = Command.executable
-        process.arguments = ["run", "--mode", "real", "--timeout", "300ms", "--trace", "/dev/stdout", guest.path]
-        let full = Pipe()
-        process.standardOutput = full
+        process.arguments = [
+            "run", "--vcpus", "2", "--irqchip", "kernel", "--timeout", "1s", "--trace", fifo, guest.path,
+        ]
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
         #expect(process.terminationReason == .exit && process.terminationStatus == 124)
-        withExtendedLifetime(full) {}
     }
 
     @Test("a trace that cannot be written is an error")
