@@ -1,7 +1,8 @@
 internal import Memslots
 public import PCI
 
-/// A change of what a function decodes, or of the writes that KVM takes for it, that was not possible. Everything is as before.
+/// A change of what a function decodes, or of the writes that KVM takes for it, that was not possible. What the function decodes is as
+/// before. If the writes were to change, KVM takes none of the function's.
 public struct Refusal: Hashable, Sendable {
     /// The function that was to change.
     public let function: FunctionAddress
