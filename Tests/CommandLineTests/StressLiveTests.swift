@@ -84,7 +84,7 @@ struct StressLiveTests {
         var command = Command("stress")
         command.arguments += arguments + ["--json"]
         command.meddle = { process in
-            Thread.sleep(forTimeInterval: 0.4)
+            process.waitUntilSignalsAreTaken()
             process.interrupt()
         }
         let result = try command.run()
