@@ -6,7 +6,7 @@ public struct AddressSpace: Sendable {
     /// How mappings become slots.
     public let policy: SlotPolicy
     /// The host addresses of backings and windows.
-    public private(set) var placement: Placement
+    public let placement: Placement
     /// The slots that KVM holds.
     public private(set) var table: MemslotTable
     var mappings = RangeIndex<PlacedMapping>()
@@ -34,11 +34,6 @@ public struct AddressSpace: Sendable {
     /// Returns the mappings that overlap a range, by address.
     public func mappings(in range: GuestRange) -> [Mapping] {
         mappings.elements(in: range).map(\.mapping)
-    }
-
-    /// Sets the host address at which a whole backing is mapped. Ids count from 0 without a gap.
-    public mutating func setHostAddress(_ host: UInt64, ofBacking id: Int) {
-        if id == placement.backings.count { placement.backings.append(host) } else { placement.backings[id] = host }
     }
 
     /// Takes mappings away, by their ranges, and adds others. If it throws, nothing has changed.
