@@ -60,13 +60,23 @@ int chost_thread_id(void) { return gettid(); }
 
 int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, SIGUSR1)); }
 
-int chost_join(pthread_t thread, int64_t nanoseconds) {
+static struct timespec time_in(clockid_t clock, int64_t nanoseconds) {
     struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
+    clock_gettime(clock, &end);
     int64_t sum = end.tv_nsec + nanoseconds % 1000000000;
     end.tv_sec += nanoseconds / 1000000000 + sum / 1000000000;
     end.tv_nsec = sum % 1000000000;
+    return end;
+}
+
+int chost_join(pthread_t thread, int64_t nanoseconds) {
+    struct timespec end = time_in(CLOCK_REALTIME, nanoseconds);
     return -pthread_timedjoin_np(thread, NULL, &end);
+}
+
+void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t nanoseconds) {
+    struct timespec end = time_in(CLOCK_MONOTONIC, nanoseconds);
+    pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &end);
 }
 
 void chost_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }

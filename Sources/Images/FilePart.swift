@@ -15,6 +15,9 @@ struct FilePart {
         bytes.dropFirst(offset).prefix(MemoryLayout<Value>.size).reversed().reduce(0) { $0 << 8 | Value($1) }
     }
 
+    /// The bytes from `offset` on, none if that lies behind the part.
+    func tail(from offset: Int) -> ArraySlice<UInt8> { bytes.dropFirst(offset) }
+
     /// The `Elf32_Addr` or `Elf64_Addr` at `offset`; file offsets and sizes are as wide.
     func address(at offset: Int, is64: Bool) -> UInt64 {
         is64 ? self[offset] : UInt64(self[offset] as UInt32)

@@ -22,6 +22,8 @@ public enum Exit: Equatable, Sendable {
     case unknown(UInt64)
     /// `KVM_RUN` itself failed, with this errno: EFAULT, where guest memory has no host memory behind it.
     case failure(Int32)
+    /// A step ended, or the vCPU met a breakpoint or watchpoint of `VirtualCPU.setGuestDebug` (`KVM_EXIT_DEBUG`).
+    case debug(DebugExit)
     /// Any other exit, by its number in `<linux/kvm.h>`.
     case unsupported(UInt32)
 
@@ -51,6 +53,23 @@ public struct MemoryAccess: Equatable, Sendable {
     public var value: UInt64 = 0
 }
 
+/// The reason of a debug exit.
+public struct DebugExit: Equatable, Sendable {
+    /// The vector: 1 (#DB) after a step or for a debug register, 3 (#BP) for a breakpoint instruction.
+    public var exception: UInt32
+    /// DR6: bits 0 to 3 name debug registers, bit 14 a step (SDM volume 3B, 18.2.3).
+    public var status: UInt64
+
+    /// Whether a breakpoint instruction was met.
+    public var isBreakpointInstruction: Bool { exception == 3 }
+    /// Whether the vCPU has made a step.
+    public var isStep: Bool { exception == 1 && status & 1 << 14 != 0 }
+    /// The number of the debug register that was met, or nil.
+    public var debugRegister: Int? {
+        exception == 1 ? (0..<4).first { status & 1 << UInt64($0) != 0 } : nil
+    }
+}
+
 extension Exit: CustomStringConvertible {
     /// One line for traces and reports.
     public var description: String {
@@ -70,6 +89,7 @@ extension Exit: CustomStringConvertible {
         case .internalError(let suberror): "internal error \(suberror)"
         case .unknown(let reason): "unknown exit \(hexadecimal(reason))"
         case .failure(let errno): "KVM_RUN failed with errno \(errno)"
+        case .debug(let debug): "debug exception \(debug.exception), status \(hexadecimal(debug.status))"
         case .unsupported(let reason): "unsupported exit \(reason)"
         }
     }

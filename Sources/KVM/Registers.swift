@@ -92,8 +92,42 @@ public struct SystemRegisters: Sendable {
     public var cr8: UInt64 = 0
     public var efer: UInt64 = 0
     public var apicBase: UInt64 = 0
+    /// The linear address of an instruction by its offset in the code segment. In 64-bit mode the segment begins at 0.
+    public func linearAddress(ofInstruction offset: UInt64) -> UInt64 {
+        cs.is64Bit ? offset : (cs.base &+ offset) & 0xffff_ffff
+    }
+
     /// A bit for each external interrupt that is pending.
     var interrupts: [4 of UInt64] = .init(repeating: 0)
 
     public init() {}
+}
+
+/// The registers of the x87 and of SSE (`struct kvm_fpu`).
+public struct FloatingPointRegisters: Sendable {
+    /// ST0 to ST7, ten bytes each in two words.
+    public var stack: [16 of UInt64] = .init(repeating: 0)
+    public var controlWord: UInt16 = 0
+    public var statusWord: UInt16 = 0
+    /// A bit for each register that is not empty, as FXSAVE stores it.
+    public var tag: UInt8 = 0
+    private var padding1: UInt8 = 0
+    public var lastOpcode: UInt16 = 0
+    public var lastInstruction: UInt64 = 0
+    public var lastData: UInt64 = 0
+    /// XMM0 to XMM15, two words each.
+    public var xmm: [32 of UInt64] = .init(repeating: 0)
+    public var mxcsr: UInt32 = 0
+    private var padding2: UInt32 = 0
+
+    public init() {}
+}
+
+/// What a vCPU does in KVM_RUN (`struct kvm_mp_state`).
+public enum Activity: Sendable {
+    case runnable
+    /// It was never started: it waits for an INIT, or for a SIPI behind it.
+    case waitsForINIT, waitsForSIPI
+    /// It has executed HLT and waits for an interrupt.
+    case halted
 }

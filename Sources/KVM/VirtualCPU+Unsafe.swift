@@ -3,7 +3,8 @@ internal import SystemPackage
 
 /// A virtual CPU: its descriptor, and the structure through which KVM tells of its exits.
 ///
-/// One thread runs it. Others may only call `setImmediateExit`.
+/// One thread runs it. Others may call `setImmediateExit` at any time. What they ask or set besides waits until the vCPU is outside
+/// KVM_RUN.
 @safe
 public struct VirtualCPU: ~Copyable, Sendable {
     /// The APIC id.
@@ -17,6 +18,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
         precondition(
             MemoryLayout<GeneralRegisters>.size == MemoryLayout<kvm_regs>.size
                 && MemoryLayout<SystemRegisters>.size == MemoryLayout<kvm_sregs>.size
+                && MemoryLayout<FloatingPointRegisters>.size == MemoryLayout<kvm_fpu>.size
                 && MemoryLayout<SystemRegisters>.offset(of: \.apicBase)
                     == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
         )
@@ -63,6 +65,9 @@ public struct VirtualCPU: ~Copyable, Sendable {
         case KVM_EXIT_FAIL_ENTRY: return .entryFailure(unsafe ckvm_entry_failure(run))
         case KVM_EXIT_INTERNAL_ERROR: return .internalError(unsafe ckvm_internal_error(run))
         case KVM_EXIT_UNKNOWN: return .unknown(unsafe ckvm_hardware_exit_reason(run))
+        case KVM_EXIT_DEBUG:
+            return .debug(
+                DebugExit(exception: unsafe ckvm_debug_exception(run), status: unsafe ckvm_debug_status(run)))
         case let reason: return .unsupported(UInt32(bitPattern: reason))
         }
     }
@@ -141,6 +146,70 @@ extension VirtualCPU {
         // KVM's.
         try check(
             unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
+    }
+
+    /// `KVM_GET_FPU`.
+    public borrowing func floatingPointRegisters() throws(KVMError) -> FloatingPointRegisters {
+        var registers = FloatingPointRegisters()
+        try check(unsafe ckvm_get_fpu(descriptor.number, &registers), "KVM_GET_FPU", "vCPU \(id)")
+        return registers
+    }
+
+    /// `KVM_SET_FPU`.
+    public borrowing func setFloatingPointRegisters(_ registers: FloatingPointRegisters) throws(KVMError) {
+        var registers = registers
+        try check(unsafe ckvm_set_fpu(descriptor.number, &registers), "KVM_SET_FPU", "vCPU \(id)")
+    }
+
+    /// Sets what makes the vCPU exit for a debugger (`KVM_SET_GUEST_DEBUG`). Interrupts wait during a step where KVM can hold them back
+    /// (KVM_GUESTDBG_BLOCKIRQ, since Linux 5.15).
+    public borrowing func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
+        var addresses: [UInt64] = debug.watches.prefix(GuestDebug.registerCount).map(\.address)
+        addresses += [UInt64](repeating: 0, count: GuestDebug.registerCount - addresses.count)
+        // SAFETY: the call reads four addresses.
+        func set(_ control: UInt32) -> Int32 {
+            unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7)
+        }
+        if debug.steps, set(debug.control | UInt32(KVM_GUESTDBG_BLOCKIRQ)) >= 0 { return }
+        try check(set(debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
+    }
+
+    /// Raises #BP in the guest, for a breakpoint instruction of its own (`KVM_GUESTDBG_INJECT_BP`).
+    public borrowing func raiseBreakpointException(_ debug: GuestDebug) throws(KVMError) {
+        let control = debug.control | UInt32(KVM_GUESTDBG_ENABLE) | UInt32(KVM_GUESTDBG_INJECT_BP)
+        let addresses = [UInt64](repeating: 0, count: GuestDebug.registerCount)
+        // SAFETY: the call reads four addresses.
+        try check(
+            unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7), "KVM_SET_GUEST_DEBUG",
+            "vCPU \(id)")
+    }
+
+    /// What the vCPU does when it runs (`KVM_GET_MP_STATE`), or nil if KVM has no interrupt controllers or another state. The call waits
+    /// as long as the vCPU is in KVM_RUN.
+    public borrowing func activity() -> Activity? {
+        switch ckvm_get_mp_state(descriptor.number) {
+        case KVM_MP_STATE_RUNNABLE: .runnable
+        case KVM_MP_STATE_UNINITIALIZED: .waitsForINIT
+        case KVM_MP_STATE_INIT_RECEIVED: .waitsForSIPI
+        case KVM_MP_STATE_HALTED: .halted
+        default: nil
+        }
+    }
+
+    /// A register of 32 bits of the local APIC in the kernel, by its offset (SDM volume 3A, 12.4.1), or nil if there is no such APIC.
+    public borrowing func localAPICRegister(at offset: UInt32) -> UInt32? {
+        var value: UInt32 = 0
+        precondition(offset <= 0x3fc, "the registers have 1024 bytes")
+        // SAFETY: the call writes one number, and the offset lies in KVM's structure.
+        return unsafe ckvm_local_apic_register(descriptor.number, offset, &value) >= 0 ? value : nil
+    }
+
+    /// What KVM is about to deliver to the vCPU (`KVM_GET_VCPU_EVENTS`): the vector of an exception, and whether there is an NMI or SMI.
+    public borrowing func pendingEvents() -> (exception: UInt8?, hasNMI: Bool) {
+        var pending = ckvm_pending_events()
+        // SAFETY: the call writes one structure.
+        guard unsafe ckvm_pending_events(descriptor.number, &pending) >= 0 else { return (nil, false) }
+        return (pending.has_exception ? pending.exception : nil, pending.has_nmi)
     }
 
     /// The guest-physical address that a linear one stands for now, or nil where it is not mapped (`KVM_TRANSLATE`).

@@ -13,4 +13,12 @@ extension VirtualMachine {
         // SAFETY: KVM writes a bit a page, rounded up to 64, and the array is at least as long.
         return unsafe -ckvm_get_dirty_log(descriptor.number, slot, &bitmap)
     }
+
+    /// The redirection table of the IOAPIC in the kernel, an entry for each line (82093AA data sheet, 3.2.4). It is empty if there is no
+    /// such controller.
+    public func redirectionTable() -> [UInt64] {
+        var entries = [UInt64](repeating: 0, count: Int(KVM_IOAPIC_NUM_PINS))
+        // SAFETY: the call writes so many entries.
+        return unsafe ckvm_redirection_table(descriptor.number, &entries) >= 0 ? entries : []
+    }
 }

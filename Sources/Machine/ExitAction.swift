@@ -8,6 +8,8 @@ enum ExitAction: Equatable {
     case accessMemory(MemoryAccess)
     /// The thread enters the guest again, unless the machine has been stopped meanwhile.
     case resume
+    /// The vCPU stops for a debugger.
+    case debug(DebugExit)
     case end(Outcome)
 
     init(for exit: Exit) {
@@ -28,6 +30,7 @@ enum ExitAction: Equatable {
         case .internalError(Exit.emulationFailure):
             self = .end(.internalError("KVM's emulator does not know an instruction"))
         case .internalError(let suberror): self = .end(.internalError("KVM internal error \(suberror)"))
+        case .debug(let exit): self = .debug(exit)
         case .unknown(let reason):
             self = .end(.internalError("an exit that KVM does not know, hardware reason 0x\(hex(reason))"))
         case .failure(let errno): self = .end(.internalError("KVM_RUN failed with errno \(errno)"))

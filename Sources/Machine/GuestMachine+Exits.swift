@@ -14,8 +14,9 @@ struct ExitContext {
     let start: SuspendingClock.Instant
     /// Whether this vCPU has printed something that is still to be written.
     var hasPrinted = false
-    /// Whether this vCPU ended the run.
-    var endedRun = false
+    var lastAccess: Exit?
+    /// The instruction at which KVM's emulator stopped, empty if KVM does not tell.
+    var unemulated: [UInt8]?
 
     init(vcpu: VCPU, view: RoutingView, start: SuspendingClock.Instant) {
         self.vcpu = vcpu
@@ -33,9 +34,8 @@ extension GuestMachine {
             for unit in 0..<access.count { accessPort(access, width, unit: unit, &context) }
         case .accessMemory(let access): accessMemory(access, &context)
         case .resume: break
-        case .end(let outcome):
-            context.endedRun = true
-            end(outcome)
+        case .debug(let exit): handle(exit, &context)
+        case .end(let outcome): handle(outcome, &context)
         }
         if let tracer {
             trace(tracer.text(of: exit, context.vcpu.cpu), context)
@@ -169,10 +169,7 @@ extension GuestMachine {
     /// Carries out the other effects.
     private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
         if effects.output != nil { context.hasPrinted = true }
-        if let status = effects.exitStatus {
-            context.endedRun = true
-            end(.exited(status))
-        }
+        if let status = effects.exitStatus { end(.exited(status), by: context.vcpu) }
         if let phase = effects.phase { mark(phase, context) }
     }
 

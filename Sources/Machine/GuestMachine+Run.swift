@@ -32,7 +32,7 @@ extension GuestMachine {
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
             leftBehind: leftBehind, hasLostTrace: tracer?.hasLostLines ?? false, phases: run.phases, firstRun: firstRun,
             duration: end - firstRun,
-            vcpus: run.vcpus)
+            vcpus: states(endedBy: run.endedBy))
     }
 
     /// Writes the last lines of the trace. A run that was ended does not wait for a reader that does not read.
@@ -85,12 +85,15 @@ extension GuestMachine {
 
     /// Waits for the end of the run, and handles time, signals and input for the guest meanwhile.
     private func waitForEnd(until deadline: SuspendingClock.Instant?, input: Int32?) {
+        var watch = HaltWatch(machine: self)
         while run.withLock({ $0.outcome == nil }) {
             do throws(HostError) {
                 let isWatched = input != nil && wantsInput.load(ordering: .acquiring)
-                switch try events.wait(input: isWatched ? input : nil, until: deadline) {
+                let next = [deadline, watch.next].compactMap { $0 }.min()
+                switch try events.wait(input: isWatched ? input : nil, until: next) {
                 case .signal(let signal): end(.interrupted(signal))
-                case .deadline: end(.timeout)
+                case .deadline:
+                    if let deadline, deadline <= .now { end(.timeout) } else if watch.check() { end(.haltedForGood) }
                 case .posted: break
                 case .input:
                     guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }
@@ -103,9 +106,11 @@ extension GuestMachine {
     }
 
     /// Ends the run, unless it has been ended already.
-    func end(_ outcome: Outcome) {
+    func end(_ outcome: Outcome, by vcpu: VCPU? = nil) {
         run.withLock { run in
-            if run.outcome == nil { run.outcome = outcome }
+            guard run.outcome == nil else { return }
+            run.outcome = outcome
+            run.endedBy = vcpu?.cpu.id
         }
         parking.requestStop()
         events.post()
@@ -114,57 +119,5 @@ extension GuestMachine {
     /// Ends the run as the end of its time would. Can be called from any thread.
     public func stop() {
         end(.timeout)
-    }
-
-    // MARK: vCPU threads
-
-    /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
-    private func runVCPU(_ vcpu: VCPU) {
-        vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
-        var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
-        var lastAccess: Exit?
-        var unemulated: [UInt8]?
-        running: while true {
-            switch parking.enter(vcpu) {
-            case .stop: break running
-            case .wait:
-                state.withLock { _ in }
-                continue
-            case .enter: break
-            }
-            let exit = vcpu.cpu.runUntilExit()
-            parking.leave(vcpu)
-            switch exit {
-            case .port, .memory: lastAccess = exit
-            case .internalError(Exit.emulationFailure): unemulated = vcpu.cpu.unemulatedInstruction()
-            default: break
-            }
-            handle(exit, &context)
-        }
-        guard run.withLock({ $0.outcome?.isOrderly }) == false else { return }
-        let last = lastAccess.map { "\($0)" }
-        let states = state.withLock { $0.memory.describe(vcpu.cpu, unemulated: unemulated, lastAccess: last) }
-        // The vCPU that ended the run comes first.
-        run.withLock { $0.vcpus.insert(contentsOf: states, at: context.endedRun ? 0 : $0.vcpus.count) }
-    }
-}
-
-extension GuestMemory {
-    /// Returns the state of a vCPU with the bytes at its instruction pointer, or no element if KVM does not tell.
-    fileprivate func describe(
-        _ cpu: borrowing VirtualCPU, unemulated: [UInt8]?, lastAccess: String?
-    ) -> [VCPUState] {
-        guard let registers = try? cpu.generalRegisters(), let system = try? cpu.systemRegisters() else { return [] }
-        let linear = system.cs.is64Bit ? registers.rip : system.cs.base &+ registers.rip
-        let physical = cpu.physicalAddress(ofLinear: linear).map { GuestAddress($0) }
-        // As many bytes as are mapped behind it, at most 15: the longest instruction.
-        let bytes = physical.flatMap { address in
-            stride(from: 15, to: 0, by: -1).lazy.compactMap { read(count: $0, at: address) }.first
-        }
-        return [
-            VCPUState(
-                id: cpu.id, registers: registers, system: system, instruction: bytes ?? [], unemulated: unemulated,
-                lastAccess: lastAccess)
-        ]
     }
 }

@@ -35,6 +35,8 @@ public final class GuestMachine: Sendable {
     let vcpus: [VCPU]
     let parking: Parking
     let events: HostEvents
+    /// Told when a vCPU stops by itself. Without it a fault ends the run at once.
+    let debugger = Lock<(@Sendable () -> Void)?>(nil)
     /// Whether the guest would take input that has not come yet.
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
@@ -144,7 +146,8 @@ public final class GuestMachine: Sendable {
 /// The state of a run, which all threads write.
 struct RunState: Sendable {
     var outcome: Outcome?
-    var vcpus: [VCPUState] = []
+    /// The vCPU whose exit ended the run.
+    var endedBy: UInt32?
     /// The phases that the guest has begun, with the edits and the time until then.
     var phases: [PhaseMark] = []
     var refusals = Refusals()

@@ -67,7 +67,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func resume() {
-        if parksVCPUs { parking.resume(vcpus) }
+        if parksVCPUs { parking.resume() }
     }
 
     package func set(_ request: SlotRequest) throws(SlotErrno) {

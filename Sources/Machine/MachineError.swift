@@ -40,6 +40,31 @@ public enum MachineError: Error {
     case hostMemory(needed: UInt64, available: UInt64)
     /// There is no such function, or what stood behind it is gone.
     case functionLost(FunctionAddress)
+    /// A vCPU cannot do what was asked.
+    case vcpu(VCPUError)
+}
+
+/// The reason why a vCPU cannot do what was asked. vCPUs are named by their numbers from 0.
+public enum VCPUError: Error, Hashable, Sendable {
+    /// There are only so many.
+    case none(Int, count: Int)
+    /// The vCPU runs and nobody holds it.
+    case notHeld(Int)
+    /// A device keeps the vCPU in the middle of an access.
+    case kept(Int)
+    /// The vCPU's thread has ended.
+    case ended(Int)
+}
+
+extension VCPUError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .none(let id, let count): "there is no vCPU \(id), only vCPUs 0 to \(count - 1)"
+        case .notHeld(let id): "vCPU \(id) runs; it has to be paused first"
+        case .kept(let id): "vCPU \(id) is in the middle of an access to a device, so its registers can only be read"
+        case .ended(let id): "vCPU \(id) has ended its run"
+        }
+    }
 }
 
 /// A part of a configuration of which no machine can be made, or none on this host.
@@ -107,6 +132,7 @@ extension MachineError: CustomStringConvertible {
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
         case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
+        case .vcpu(let error): "\(error)"
         }
     }
 }

@@ -6,6 +6,8 @@ public enum Outcome: Equatable, Sendable {
     case exited(UInt32)
     /// The guest executed HLT and has no interrupt controller.
     case halted
+    /// All vCPUs have executed HLT while interrupts were off, or were never started, and nothing can wake them.
+    case haltedForGood
     /// The guest met a triple fault.
     case shutdown
     /// KVM or the processor could not go on, or a refusal ended the run. The text says why.
@@ -20,6 +22,7 @@ public enum Outcome: Equatable, Sendable {
         switch self {
         case .exited: "exited"
         case .halted: "halted"
+        case .haltedForGood: "haltedForGood"
         case .shutdown: "shutdown"
         case .internalError: "internalError"
         case .timeout: "timeout"
@@ -34,7 +37,7 @@ public enum Outcome: Equatable, Sendable {
             // A failure that the low byte would hide is still one.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
         case .halted: 0
-        case .shutdown, .internalError: 70
+        case .haltedForGood, .shutdown, .internalError: 70
         case .timeout: 124
         case .interrupted: 130
         }
@@ -44,7 +47,7 @@ public enum Outcome: Equatable, Sendable {
     public var isOrderly: Bool {
         switch self {
         case .exited, .halted: true
-        case .shutdown, .internalError, .timeout, .interrupted: false
+        case .haltedForGood, .shutdown, .internalError, .timeout, .interrupted: false
         }
     }
 
@@ -52,7 +55,7 @@ public enum Outcome: Equatable, Sendable {
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError: true
-        case .exited, .halted, .timeout, .interrupted: false
+        case .exited, .halted, .haltedForGood, .timeout, .interrupted: false
         }
     }
 }
@@ -62,6 +65,7 @@ extension Outcome: CustomStringConvertible {
         switch self {
         case .exited(let value): "the guest exited with \(value)"
         case .halted: "the guest halted"
+        case .haltedForGood: "the guest halted for good: all its vCPUs have executed HLT with interrupts off"
         case .shutdown: "triple fault"
         case .internalError(let text): text
         case .timeout: "the time limit was reached"

@@ -1,68 +1,96 @@
-internal import KVM
-internal import Memslots
+internal import Host
+public import KVM
 
 /// The state of a vCPU at the end of a run, for people who want to know what its guest was doing.
 public struct VCPUState: Sendable {
-    let id: UInt32
-    let registers: GeneralRegisters
-    let system: SystemRegisters
-    /// The bytes at the instruction pointer, as far as they can be read.
-    let instruction: [UInt8]
+    /// The APIC id.
+    public let id: UInt32
+    public let registers: GeneralRegisters
+    public let system: SystemRegisters
+    /// What the vCPU did when it last ran, or nil if KVM does not tell.
+    public let activity: Activity?
+    /// Whether a device kept the vCPU at the end of the run.
+    public let isKept: Bool
+    /// The bytes at the instruction pointer, as far as they can be read, at most 15.
+    public let instruction: [UInt8]
     /// The instruction that KVM's emulator could not do, empty if KVM does not tell, or nil if that is not why the run ended.
-    let unemulated: [UInt8]?
-    let lastAccess: String?
-}
+    public let unemulated: [UInt8]?
+    /// The words on top of the stack, as far as they can be read, at most 16.
+    public let stack: [UInt64]
+    /// The vector of an exception that KVM was about to deliver, or nil.
+    public let pendingException: UInt8?
+    /// Whether the linear address in CR2, that of the last page fault, is mapped.
+    public let isFaultAddressMapped: Bool
+    public let lastAccess: String?
+    /// The exits of this vCPU.
+    public let exits: ExitCounts
 
-extension VCPUState: CustomStringConvertible {
-    public var description: String {
-        var lines = [
-            "vCPU \(id), \(modeName), cs:rip \(hex(UInt64(system.cs.selector), 4)):\(hex(registers.rip)), rflags \(hex(registers.rflags, 8))"
-        ]
-        let r = registers
-        let general: [(String, UInt64)] = [
-            ("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx),
-            ("rsi", r.rsi), ("rdi", r.rdi), ("rbp", r.rbp), ("rsp", r.rsp),
-            ("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11),
-            ("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15),
-        ]
-        for row in stride(from: 0, to: general.count, by: 4) {
-            lines.append("  " + general[row..<row + 4].map { "\($0.0) \(hex($0.1))" }.joined(separator: "  "))
+    static let stackWords = 16
+
+    /// The linear address of the next instruction.
+    public var instructionAddress: UInt64 { system.linearAddress(ofInstruction: registers.rip) }
+    /// The bytes of a word on the stack: 2, 4 or 8.
+    public var wordSize: Int { is64Bit ? 8 : system.ss.is32Bit ? 4 : 2 }
+    /// Whether the vCPU executes 64-bit code.
+    public var is64Bit: Bool { system.cs.is64Bit && system.efer & 1 << 10 != 0 }
+    /// Whether the vCPU waited to be started.
+    public var wasNeverStarted: Bool {
+        switch activity {
+        case .waitsForINIT, .waitsForSIPI: true
+        case .runnable, .halted, nil: false
         }
-        lines.append(
-            "  cr0 \(hex(system.cr0, 8))  cr2 \(hex(system.cr2))  cr3 \(hex(system.cr3))  cr4 \(hex(system.cr4, 8))"
-                + "  efer \(hex(system.efer, 4))")
-        lines.append("  bytes at the instruction pointer: " + (instruction.isEmpty ? "not mapped" : bytes(instruction)))
-        if let unemulated {
-            let instruction = unemulated.isEmpty ? instruction : unemulated
-            lines.append(
-                "  KVM's emulator stopped at: \(bytes(instruction)) in \(modeName); KVM on hardware would run it, "
-                    + "unless it was for device memory")
-        }
-        if isReset {
-            lines.append("  this is the state after a reset: KVM on AMD resets a vCPU that has met a triple fault")
-        }
-        lines.append("  last device access: \(lastAccess ?? "none")")
-        return lines.joined(separator: "\n")
     }
 
-    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts. The vCPUs behind the first
-    /// stand there until the guest starts them.
-    private var isReset: Bool {
-        id == 0 && system.cs.selector == 0xf000 && registers.rip == 0xfff0
+    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts.
+    public var isReset: Bool {
+        !wasNeverStarted && system.cs.selector == 0xf000 && registers.rip == 0xfff0
     }
 
-    private var modeName: String {
-        if system.cs.is64Bit, system.efer & 1 << 10 != 0 { return "64-bit long mode" }
+    /// The name of the mode.
+    public var modeName: String {
+        if is64Bit { return "64-bit long mode" }
         if system.cr0 & 1 == 0 { return "16-bit real mode" }
         return system.cs.is32Bit ? "32-bit protected mode" : "16-bit protected mode"
     }
+}
 
-    private func hex(_ value: UInt64, _ digits: Int = 16) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
+extension GuestMachine {
+    /// Returns the states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
+    func states(endedBy first: UInt32?) -> [VCPUState] {
+        guard run.withLock({ $0.outcome?.isOrderly }) == false else { return [] }
+        let states = vcpus.compactMap(state)
+        return states.filter { $0.id == first } + states.filter { $0.id != first }
     }
 
-    private func bytes(_ bytes: [UInt8]) -> String {
-        bytes.map { hex(UInt64($0), 2) }.joined(separator: " ")
+    /// Returns the state of a vCPU that runs no more or is kept by a device, or nil if KVM does not tell.
+    private func state(of vcpu: VCPU) -> VCPUState? {
+        let control = vcpu.control.withLock { $0 }
+        let id = Int(vcpu.cpu.id)
+        guard let registers = try? vcpu.cpu.generalRegisters(), let system = try? vcpu.cpu.systemRegisters() else {
+            return nil
+        }
+        var exits = ExitCounts()
+        var unclaimed: UInt64 = 0
+        vcpu.exits.add(to: &exits, unclaimed: &unclaimed)
+        let code = system.linearAddress(ofInstruction: registers.rip)
+        // As many bytes as are mapped behind it: an instruction has 15 at most.
+        let instruction = (try? read(count: 15, atLinear: code, on: id)) ?? []
+        let size = system.cs.is64Bit ? 8 : system.ss.is32Bit ? 4 : 2
+        let top =
+            size == 8
+            ? registers.rsp : system.ss.base &+ (size == 4 ? registers.rsp & 0xffff_ffff : registers.rsp & 0xffff)
+        let stack = (try? read(count: VCPUState.stackWords * size, atLinear: top, on: id)) ?? []
+        return VCPUState(
+            id: vcpu.cpu.id, registers: registers, system: system, activity: vcpu.cpu.activity(),
+            isKept: control.phase == .running, instruction: instruction, unemulated: control.unemulated,
+            stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
+            isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
+            lastAccess: control.lastAccess.map { "\($0)" }, exits: exits)
+    }
+
+    private func words(_ bytes: [UInt8], of size: Int) -> [UInt64] {
+        stride(from: 0, to: bytes.count / size * size, by: size).map { start in
+            bytes[start..<start + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
     }
 }

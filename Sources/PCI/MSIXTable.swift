@@ -45,6 +45,9 @@ struct MSIXTable: Sendable {
         pending = Array(repeating: 0, count: pending.count)
     }
 
+    /// The messages of the vectors that are not masked.
+    var openMessages: [MSIMessage] { (0..<table.count / 4).filter { !isMasked($0) }.map(message) }
+
     private func isMasked(_ vector: Int) -> Bool { table[vector * 4 + 3] != 0 }
 
     private func message(_ vector: Int) -> MSIMessage {

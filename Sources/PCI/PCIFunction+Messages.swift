@@ -33,6 +33,14 @@ extension PCIFunction {
         return msiMessage(UInt32(truncatingIfNeeded: vector))
     }
 
+    /// Whether a message of the function can be one that wakes a processor which has halted with interrupts off.
+    public var canWakeHalted: Bool {
+        if sendsByMSI, MSIMessage.wakesHalted(UInt64(config[register: description.msiOffset + MSIOffset.data])) {
+            return true
+        }
+        return sendsByMSIX && msix?.openMessages.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
+    }
+
     /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
     mutating func takePendingMessages() -> [MSIMessage] {
         let isOpen = sendsByMSIX

@@ -19,6 +19,9 @@ public enum LiveKVM {
     /// SWIFTLET_REQUIRE_KVM=1 turns a skipped live test into a failed one.
     public static let isRequired = environment("SWIFTLET_REQUIRE_KVM") == "1"
 
+    /// How long a test of random changes goes on: SWIFTLET_LONG_SECONDS, or nil for its usual number of steps.
+    public static let longRun = environment("SWIFTLET_LONG_SECONDS").flatMap { Int($0) }.map { Duration.seconds($0) }
+
     /// What a skipped suite says.
     public static let comment = "needs a usable /dev/kvm"
 

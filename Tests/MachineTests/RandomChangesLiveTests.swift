@@ -1,5 +1,7 @@
 import Devices
+import Glibc
 import Host
+import KVM
 import Layouts
 import LiveSupport
 import Memslots
@@ -19,6 +21,7 @@ struct RandomChangesLiveTests {
     private static let base: UInt32 = 0xd000_0000
     private static let places = (0..<8).map { GuestRange(at: 0xe800_0000 + UInt64($0) << 12, size: 0x1000) }
     private static let steps = 150
+    private static let patience = Duration.seconds(60)
 
     /// Reads the BARs, which come and go, and writes to an event and to a port.
     private static let code = GuestCode(vcpus: vcpus) { code in
@@ -81,23 +84,29 @@ struct RandomChangesLiveTests {
     }
 
     @Test(
-        "no thread hangs, and slots are those of the mappings", .timeLimit(.minutes(2)), arguments: SlotPolicy.allCases,
-        propertySeeds)
+        "no thread hangs, and slots are those of the mappings", .timeLimit(.minutes(60)),
+        arguments: SlotPolicy.allCases, propertySeeds)
     func changes(policy: SlotPolicy, seed: UInt64) throws {
         let machine = try machine(policy, seed % 2 == 0 ? .lazy : .strict)
         let backings = try Self.places.map { _ in try machine.allocate(0x1000) }
         let observer = RecordingObserver()
         _ = try machine.addObserver(observer)
         let running = try RunningMachine(machine)
+        let end = LiveKVM.longRun.map { SuspendingClock.now + $0 }
         let threads = try (0..<4).map { number in
             try HostThread(name: "change\(number)") {
                 var random = SplitMix64(seed: seed &+ UInt64(number))
-                for _ in 0..<Self.steps { Self.act(machine, number, backings, &random) }
+                var step = 0
+                while end.map({ SuspendingClock.now < $0 }) ?? (step < Self.steps) {
+                    Self.act(machine, number, backings, &random)
+                    step += 1
+                }
             }
         }
         for thread in threads {
-            #expect(thread.join(within: .seconds(60)), "seed \(seed)")
+            #expect(thread.join(within: (LiveKVM.longRun ?? .zero) + Self.patience), "seed \(seed)")
         }
+        for vcpu in machine.vcpus { #expect(Self.goesOn(vcpu), "seed \(seed): vCPU \(vcpu.cpu.id) was not woken") }
         machine.stop()
         let report = try running.report()
         #expect(report.outcome == .timeout && report.leftBehind.isEmpty, "seed \(seed): \(report.outcome)")
@@ -114,6 +123,23 @@ struct RandomChangesLiveTests {
         for region in decoded { #expect(mappings[region.range] == region.owner.mappingOwner, "seed \(seed)") }
         let others = mappings.values.filter { if case .bar = $0 { false } else { true } }
         #expect(mappings.count == decoded.count + others.count, "seed \(seed)")
+    }
+
+    /// Waits until a vCPU makes another exit.
+    private static func goesOn(_ vcpu: VCPU) -> Bool {
+        func exits() -> Int {
+            var counts = ExitCounts()
+            var unclaimed: UInt64 = 0
+            vcpu.exits.add(to: &counts, unclaimed: &unclaimed)
+            return counts.pio + counts.mmio
+        }
+        let before = exits()
+        let deadline = SuspendingClock.now + patience
+        while exits() == before {
+            if SuspendingClock.now > deadline { return false }
+            usleep(1000)
+        }
+        return true
     }
 
     /// Ranges by address, neighbours made one.

@@ -40,6 +40,8 @@ int chost_thread_id(void);
 int chost_kick(int thread_id);
 /// Joins a thread that ends within this time; -ETIMEDOUT where it does not.
 int chost_join(pthread_t thread, int64_t nanoseconds);
+/// Waits on a condition with its mutex held, for this long at most.
+void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t nanoseconds);
 void chost_name_thread(pthread_t thread, const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---

@@ -22,6 +22,7 @@
 _Static_assert(sizeof(struct kvm_userspace_memory_region) == 32, "KVM_SET_USER_MEMORY_REGION");
 _Static_assert(sizeof(struct kvm_regs) == 144, "KVM_GET_REGS");
 _Static_assert(sizeof(struct kvm_sregs) == 312, "KVM_GET_SREGS");
+_Static_assert(sizeof(struct kvm_fpu) == 416, "KVM_GET_FPU");
 _Static_assert(sizeof(struct kvm_cpuid_entry2) == 40, "KVM_SET_CPUID2");
 _Static_assert(offsetof(struct kvm_run, exit_reason) == 8, "kvm_run");
 
@@ -168,6 +169,64 @@ static inline int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count) 
     return status;
 }
 
+/// The registers are a struct kvm_fpu.
+static inline int ckvm_get_fpu(int vcpu, void *fpu) { return ckvm_result(ioctl(vcpu, KVM_GET_FPU, fpu)); }
+
+static inline int ckvm_set_fpu(int vcpu, const void *fpu) { return ckvm_result(ioctl(vcpu, KVM_SET_FPU, fpu)); }
+
+/// KVM_SET_GUEST_DEBUG, with debug registers 0 to 3 and 7.
+static inline int ckvm_set_guest_debug(int vcpu, uint32_t control, const uint64_t addresses[4], uint64_t dr7) {
+    struct kvm_guest_debug debug = {.control = control};
+    for (int i = 0; i < 4; i++)
+        debug.arch.debugreg[i] = addresses[i];
+    debug.arch.debugreg[7] = dr7;
+    return ckvm_result(ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug));
+}
+
+/// KVM_GET_MP_STATE: KVM_MP_STATE_RUNNABLE or another; the call waits as long as the vCPU is in KVM_RUN.
+static inline int ckvm_get_mp_state(int vcpu) {
+    struct kvm_mp_state state;
+    int status = ckvm_result(ioctl(vcpu, KVM_GET_MP_STATE, &state));
+    return status < 0 ? status : (int)state.mp_state;
+}
+
+/// A register of 32 bits of the local APIC in the kernel, by its offset.
+static inline int ckvm_local_apic_register(int vcpu, uint32_t offset, uint32_t *value) {
+    struct kvm_lapic_state state;
+    int status = ckvm_result(ioctl(vcpu, KVM_GET_LAPIC, &state));
+    if (status >= 0)
+        memcpy(value, state.regs + offset, sizeof *value);
+    return status;
+}
+
+/// The redirection table of the IOAPIC in the kernel.
+static inline int ckvm_redirection_table(int vm, uint64_t entries[KVM_IOAPIC_NUM_PINS]) {
+    struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    int status = ckvm_result(ioctl(vm, KVM_GET_IRQCHIP, &chip));
+    for (int i = 0; status >= 0 && i < KVM_IOAPIC_NUM_PINS; i++)
+        entries[i] = chip.chip.ioapic.redirtbl[i].bits;
+    return status;
+}
+
+/// What KVM is about to deliver to a vCPU.
+struct ckvm_pending_events {
+    bool has_exception;
+    uint8_t exception;
+    bool has_nmi;
+};
+
+/// KVM_GET_VCPU_EVENTS.
+static inline int ckvm_pending_events(int vcpu, struct ckvm_pending_events *pending) {
+    struct kvm_vcpu_events events;
+    int status = ckvm_result(ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events));
+    if (status < 0)
+        return status;
+    pending->has_exception = events.exception.injected || events.exception.pending;
+    pending->exception = events.exception.nr;
+    pending->has_nmi = events.nmi.injected || events.nmi.pending || events.smi.pending;
+    return 0;
+}
+
 /// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
 static inline int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address) {
     struct kvm_translation translation = {.linear_address = linear_address};
@@ -184,9 +243,10 @@ static inline int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *ph
 
 static inline uint32_t ckvm_exit_reason(const struct kvm_run *run) { return run->exit_reason; }
 
-/// Written by other threads while KVM reads it, hence atomic.
+/// Written by other threads while KVM reads it, hence atomic. It is an exchange, so that a thread which clears it sees what others
+/// have written before they set it.
 static inline void ckvm_set_immediate_exit(struct kvm_run *run, bool value) {
-    __atomic_store_n(&run->immediate_exit, (uint8_t)value, __ATOMIC_RELEASE);
+    __atomic_exchange_n(&run->immediate_exit, (uint8_t)value, __ATOMIC_SEQ_CST);
 }
 
 struct ckvm_port_access {
@@ -246,6 +306,12 @@ static inline void ckvm_memory_store(struct kvm_run *run, uint64_t value) {
         return;
     __builtin_memcpy(run->mmio.data, &value, sizeof value);
 }
+
+/// The exception of KVM_EXIT_DEBUG: 1 for a step or a debug register, 3 for a breakpoint instruction.
+static inline uint32_t ckvm_debug_exception(const struct kvm_run *run) { return run->debug.arch.exception; }
+
+/// What DR6 says of it.
+static inline uint64_t ckvm_debug_status(const struct kvm_run *run) { return run->debug.arch.dr6; }
 
 static inline uint64_t ckvm_entry_failure(const struct kvm_run *run) {
     return run->fail_entry.hardware_entry_failure_reason;

@@ -1,0 +1,102 @@
+/// The symbols of an ELF file, for people who want to know where a guest was. Names are those of the file, not demangled.
+public struct SymbolTable: Sendable {
+    private struct Symbol {
+        let address: UInt64
+        /// 0 if the file does not tell.
+        let size: UInt64
+        let name: String
+    }
+
+    /// By address.
+    private let symbols: [Symbol]
+
+    /// Whether there is no symbol.
+    public var isEmpty: Bool { symbols.isEmpty }
+
+    /// Reads the symbol table of a file (TIS ELF 1.2, "Symbol Table"). It is empty if the file is not ELF, has no symbols, or has a table that
+    /// cannot be read: a guest runs without it.
+    public init(_ bytes: [UInt8]) {
+        symbols = ((try? Self.read(bytes)) ?? []).sorted { $0.address < $1.address }
+    }
+
+    /// Returns the symbol that holds an address, with the offset behind its beginning: `main+0x12`, or nil. A symbol without a size reaches to
+    /// the next one.
+    public func name(at address: UInt64) -> String? {
+        var (low, high) = (0, symbols.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if symbols[middle].address <= address { low = middle + 1 } else { high = middle }
+        }
+        // Symbols of one address, such as those of a section and of the function in it, follow each other.
+        let start = low > 0 ? symbols[low - 1].address : 0
+        let symbol = symbols[..<low].reversed().prefix { $0.address == start }.first {
+            $0.size == 0 ? low < symbols.count : address - $0.address < $0.size
+        }
+        guard let symbol else { return nil }
+        let offset = address - symbol.address
+        return symbol.name + (offset == 0 ? "" : "+0x" + String(offset, radix: 16))
+    }
+
+    /// SHT_SYMTAB, and the types of symbols without an address of their own: STT_SECTION, STT_FILE.
+    private static let symbolTable: UInt32 = 2
+    private static let nameless: ClosedRange<UInt8> = 3...4
+
+    private static func read(_ bytes: [UInt8]) throws(ImageError) -> [Symbol] {
+        guard bytes.starts(with: ELFHeader.magic), bytes.count > 5 else { return [] }
+        let is64 = bytes[4] == 2
+        let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
+        let start = header.address(at: is64 ? 40 : 32, is64: is64)
+        let count: UInt16 = header[is64 ? 60 : 48]
+        var sections: [Section] = []
+        for index in 0..<Int(count) {
+            sections.append(try Section(bytes, table: start, index: index, is64: is64))
+        }
+        guard let table = sections.first(where: { $0.type == symbolTable }), sections.indices.contains(table.link)
+        else {
+            return []
+        }
+        let names = try FilePart(
+            bytes, "the names of symbols", at: sections[table.link].offset, count: sections[table.link].size)
+        let entry = is64 ? 24 : 16
+        let part = try FilePart(bytes, "the symbol table", at: table.offset, count: table.size)
+        return (0..<table.size / entry).compactMap { index in
+            let at = index * entry
+            let name: UInt32 = part[at]
+            let info: UInt8 = part[at + (is64 ? 4 : 12)]
+            let section: UInt16 = part[at + (is64 ? 6 : 14)]
+            // SHN_UNDEF, and SHN_ABS: constants of the linker.
+            guard !nameless.contains(info & 0xf), section != 0, section != 0xfff1 else { return nil }
+            let text = names.string(at: Int(name))
+            guard !text.isEmpty else { return nil }
+            return Symbol(
+                address: part.address(at: at + (is64 ? 8 : 4), is64: is64),
+                size: part.address(at: at + (is64 ? 16 : 8), is64: is64), name: text)
+        }
+    }
+
+    /// What is needed of a section header (`Elf32_Shdr`, `Elf64_Shdr`).
+    private struct Section {
+        let type: UInt32
+        let offset: UInt64
+        let size: Int
+        let link: Int
+
+        init(_ bytes: [UInt8], table: UInt64, index: Int, is64: Bool) throws(ImageError) {
+            let size = is64 ? 64 : 40
+            let (start, overflow) = table.addingReportingOverflow(UInt64(index * size))
+            let part = try FilePart(bytes, "section header \(index)", at: overflow ? .max : start, count: size)
+            type = part[4]
+            offset = part.address(at: is64 ? 24 : 16, is64: is64)
+            self.size = Int(clamping: part.address(at: is64 ? 32 : 20, is64: is64))
+            link = Int(part[is64 ? 40 : 24] as UInt32)
+        }
+    }
+}
+
+extension FilePart {
+    /// The string at `offset`, to its end or that of the part. Control characters become question marks.
+    fileprivate func string(at offset: Int) -> String {
+        let bytes = tail(from: offset).prefix { $0 != 0 }
+        return String(decoding: bytes.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
+    }
+}

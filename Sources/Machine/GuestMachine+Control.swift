@@ -1,0 +1,216 @@
+internal import Board
+internal import Host
+public import KVM
+public import Memslots
+internal import Synchronization
+
+/// The registers of a vCPU.
+public struct VCPURegisters: Sendable {
+    public var general: GeneralRegisters
+    public var system: SystemRegisters
+    public var floatingPoint: FloatingPointRegisters
+}
+
+/// Holding, stepping and looking into vCPUs. All methods can be called from any thread, before, during and after the run.
+///
+/// A vCPU is named by its number from 0, which is its APIC id. Its registers can be read while it is *held*, that is outside KVM_RUN with its last
+/// access complete, and also while a device keeps it. They can be written only while it is held, or before the run.
+extension GuestMachine {
+    /// The number of vCPUs.
+    public var vcpuCount: Int { vcpus.count }
+
+    // MARK: Holding
+
+    /// Holds all vCPUs. Before the run, they are held in front of their first instructions.
+    ///
+    /// - Returns: Whether all are held. It is false if a device keeps a vCPU for longer than `patience`.
+    @discardableResult
+    public func pause(patience: Duration = .seconds(1)) -> Bool {
+        for vcpu in vcpus { vcpu.requestHold() }
+        let deadline = SuspendingClock.now + patience
+        return vcpus.reduce(true) { $1.waitUntilHeld(for: deadline - .now) && $0 }
+    }
+
+    /// Holds one vCPU. Returns whether it is held. It is false if a device keeps the vCPU for longer than `patience`.
+    @discardableResult
+    public func pause(vcpu id: Int, patience: Duration = .seconds(1)) throws(MachineError) -> Bool {
+        let vcpu = try vcpu(id)
+        vcpu.requestHold()
+        return vcpu.waitUntilHeld(for: patience)
+    }
+
+    /// Lets all vCPUs go on.
+    public func resume() {
+        for vcpu in vcpus { vcpu.letGo() }
+    }
+
+    /// Lets a vCPU go on.
+    public func resume(vcpu id: Int) throws(MachineError) {
+        try vcpu(id).letGo()
+    }
+
+    /// Lets a vCPU that is held execute one instruction, and does not wait for the end of it. The vCPU then stops for `VCPUStop.step`.
+    public func step(vcpu id: Int) throws(MachineError) {
+        let vcpu = try vcpu(id)
+        try vcpu.control.update { control throws(MachineError) in
+            try control.requireHeld(id)
+            control.debug.steps = true
+            try kvm(try vcpu.cpu.setGuestDebug(control.debug))
+            vcpu.letGo(&control)
+        }
+    }
+
+    /// Waits until a vCPU stops by itself.
+    ///
+    /// - Returns: Why it has stopped, or nil if the time was over before or the run has ended.
+    public func waitForStop(of id: Int, within time: Duration) throws(MachineError) -> VCPUStop? {
+        let result: VCPUStop?? = try vcpu(id).control.wait(for: time) { control in
+            if let stop = control.stop { return .some(stop) }
+            return control.phase == .ended ? .some(nil) : nil
+        }
+        return result ?? nil
+    }
+
+    /// Why a vCPU has stopped by itself, or nil if it has not.
+    public func stop(of id: Int) throws(MachineError) -> VCPUStop? {
+        try vcpu(id).control.withLock { $0.stop }
+    }
+
+    /// Has `handler` called whenever a vCPU stops by itself. With a handler, a fault stops the vCPU before it ends the run, and a machine that
+    /// has halted for good goes on.
+    public func onStop(_ handler: (@Sendable () -> Void)?) {
+        debugger.withLock { $0 = handler }
+    }
+
+    /// Chooses where vCPUs stop, each from when it next enters the guest. All of them must be held, or the run must not have begun.
+    ///
+    /// - Parameters:
+    ///   - watches: At most four addresses that debug registers watch.
+    ///   - breakpointInstructions: The linear addresses at which the caller has put INT3 into guest memory. The guest's own INT3 raise #BP.
+    public func setStops(
+        at watches: [GuestDebug.Watch], breakpointInstructions: Set<UInt64> = []
+    ) throws(MachineError) {
+        precondition(watches.count <= GuestDebug.registerCount, "there are four debug registers")
+        for vcpu in vcpus {
+            try vcpu.control.withLock { control throws(MachineError) in
+                guard control.phase != .ended else { return }
+                // A vCPU that a device keeps takes it when it comes back.
+                control.debug.watches = watches
+                control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
+                control.breakpointInstructions = breakpointInstructions
+                try kvm(try vcpu.cpu.setGuestDebug(control.debug))
+            }
+        }
+    }
+
+    // MARK: Registers and memory
+
+    /// Returns the registers of a vCPU that is held, kept by a device, not started yet, or at its end.
+    public func registers(of id: Int) throws(MachineError) -> VCPURegisters {
+        let vcpu = try vcpu(id)
+        return try vcpu.control.withLock { control throws(MachineError) in
+            guard control.isReadable else { throw .vcpu(.notHeld(id)) }
+            return VCPURegisters(
+                general: try kvm(try vcpu.cpu.generalRegisters()), system: try kvm(try vcpu.cpu.systemRegisters()),
+                floatingPoint: try kvm(try vcpu.cpu.floatingPointRegisters()))
+        }
+    }
+
+    /// Writes the registers of a vCPU that is held or not started yet.
+    ///
+    /// If KVM refuses the system registers, because they contradict each other, nothing has changed.
+    public func setRegisters(_ registers: VCPURegisters, of id: Int) throws(MachineError) {
+        let vcpu = try vcpu(id)
+        try vcpu.control.withLock { control throws(MachineError) in
+            try control.requireHeld(id)
+            try kvm(try vcpu.cpu.setSystemRegisters(registers.system))
+            try kvm(try vcpu.cpu.setGeneralRegisters(registers.general))
+            try kvm(try vcpu.cpu.setFloatingPointRegisters(registers.floatingPoint))
+            control.hasNewRegisters = true
+        }
+    }
+
+    /// Returns the guest-physical address that a linear address stands for on a vCPU, or nil if nothing is mapped there (`KVM_TRANSLATE`).
+    public func physicalAddress(ofLinear address: UInt64, on id: Int) throws(MachineError) -> GuestAddress? {
+        let vcpu = try vcpu(id)
+        return try vcpu.control.withLock { control throws(MachineError) in
+            guard control.isReadable else { throw .vcpu(.notHeld(id)) }
+            return vcpu.cpu.physicalAddress(ofLinear: address).map { GuestAddress($0) }
+        }
+    }
+
+    /// Returns the bytes at a linear address, as seen by a vCPU, until the first that is not mapped.
+    public func read(count: Int, atLinear address: UInt64, on id: Int) throws(MachineError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for part in LinearParts(address: address, count: count) {
+            guard let physical = try physicalAddress(ofLinear: part.address, on: id),
+                let read = read(count: part.count, at: physical)
+            else { break }
+            bytes += read
+        }
+        return bytes
+    }
+
+    /// Copies bytes to a linear address, as seen by a vCPU. Memory that the guest cannot write is written as well.
+    ///
+    /// - Returns: Whether all were written. If a page is not mapped, nothing is.
+    public func write(_ bytes: [UInt8], atLinear address: UInt64, on id: Int) throws(MachineError) -> Bool {
+        var places: [(part: LinearParts.Part, physical: GuestAddress)] = []
+        for part in LinearParts(address: address, count: bytes.count) {
+            guard let physical = try physicalAddress(ofLinear: part.address, on: id),
+                read(count: part.count, at: physical) != nil
+            else { return false }
+            places.append((part, physical))
+        }
+        return places.reduce(true) { hasWritten, place in
+            write(Array(bytes[place.part.offset..<place.part.offset + place.part.count]), at: place.physical)
+                && hasWritten
+        }
+    }
+
+    private func vcpu(_ id: Int) throws(MachineError) -> VCPU {
+        guard vcpus.indices.contains(id) else { throw .vcpu(.none(id, count: vcpus.count)) }
+        return vcpus[id]
+    }
+}
+
+extension VCPUControl {
+    /// Whether the vCPU is outside KVM_RUN, or will be at once. The calls that read registers wait until then.
+    var isReadable: Bool { phase != .running || isWanted }
+
+    /// Throws unless the vCPU waits for others before its next instruction.
+    func requireHeld(_ id: Int) throws(MachineError) {
+        switch phase {
+        case .held, .notStarted: break
+        case .running: throw .vcpu(isWanted ? .kept(id) : .notHeld(id))
+        case .ended: throw .vcpu(.ended(id))
+        }
+    }
+}
+
+/// A range of linear addresses, cut at the boundaries of pages.
+struct LinearParts: Sequence, IteratorProtocol {
+    struct Part {
+        let address: UInt64
+        /// From the beginning of the range.
+        let offset: Int
+        let count: Int
+    }
+
+    private let address: UInt64
+    private let count: Int
+    private var done = 0
+
+    init(address: UInt64, count: Int) {
+        self.address = address
+        self.count = count
+    }
+
+    mutating func next() -> Part? {
+        guard done < count else { return nil }
+        let next = address &+ UInt64(done)
+        let part = Part(address: next, offset: done, count: Swift.min(count - done, Int(Page.size - next % Page.size)))
+        done += part.count
+        return part
+    }
+}

@@ -1,0 +1,118 @@
+internal import Host
+internal import KVM
+internal import Memslots
+internal import Synchronization
+
+/// The threads of vCPUs.
+extension GuestMachine {
+    /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
+    func runVCPU(_ vcpu: VCPU) {
+        vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
+        vcpu.control.update { $0.phase = .running }
+        var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
+        running: while true {
+            switch parking.enter(vcpu) {
+            case .stop: break running
+            case .wait:
+                state.withLock { _ in }
+                continue
+            case .enter: break
+            }
+            let exit = vcpu.cpu.runUntilExit()
+            parking.leave(vcpu)
+            switch exit {
+            case .port, .memory: context.lastAccess = exit
+            case .internalError(Exit.emulationFailure): context.unemulated = vcpu.cpu.unemulatedInstruction()
+            default: break
+            }
+            handle(exit, &context)
+            if case .interrupted = exit { attend(vcpu) }
+        }
+        vcpu.control.update { control in
+            control.phase = .ended
+            control.lastAccess = context.lastAccess
+            control.unemulated = context.unemulated
+        }
+    }
+
+    /// Holds a vCPU that came back from KVM_RUN because it was called, if it is to be held.
+    private func attend(_ vcpu: VCPU) {
+        // First, so that a call which comes from here on is not lost.
+        vcpu.cpu.setImmediateExit(false)
+        if vcpu.hasRequest.load(ordering: .sequentiallyConsistent) {
+            _ = vcpu.hold(parking: parking)
+        }
+    }
+
+    /// Stops a vCPU that has met something for a debugger, and tells the debugger.
+    func stop(for stop: VCPUStop, _ context: inout ExitContext) {
+        context.vcpu.stop(for: stop)
+        debugger.withLock { $0 }?()
+        let hasNewRegisters = context.vcpu.hold(parking: parking)
+        if case .fault(let outcome) = stop, !hasNewRegisters { end(outcome, by: context.vcpu) }
+    }
+}
+
+extension GuestMachine {
+    /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
+    func handle(_ outcome: Outcome, _ context: inout ExitContext) {
+        var outcome = outcome
+        if context.unemulated != nil {
+            let address = context.vcpu.instructionAddress
+            if let address, context.vcpu.isBreakpoint(at: address) {
+                context.unemulated = nil
+                stop(for: .breakpoint, &context)
+                return
+            }
+            if let address, !hasMemory(atLinear: address, on: context.vcpu) {
+                context.unemulated = nil
+                outcome = .internalError("the guest jumped to \(GuestAddress(address)), where no memory is")
+            }
+        }
+        if outcome.isFault, debugger.withLock({ $0 != nil }) {
+            stop(for: .fault(outcome), &context)
+        } else {
+            end(outcome, by: context.vcpu)
+        }
+    }
+
+    private func hasMemory(atLinear address: UInt64, on vcpu: VCPU) -> Bool {
+        vcpu.cpu.physicalAddress(ofLinear: address).map { mapping(at: GuestAddress($0)) != nil } ?? false
+    }
+
+    /// Stops a vCPU for what it has met. A breakpoint instruction of the guest's own raises #BP there.
+    func handle(_ exit: DebugExit, _ context: inout ExitContext) {
+        let vcpu = context.vcpu
+        let debug = vcpu.control.withLock { control in
+            let debug = control.debug
+            control.debug.steps = false
+            return debug
+        }
+        do {
+            var kept = debug
+            kept.steps = false
+            if debug.steps { try vcpu.cpu.setGuestDebug(kept) }
+            if exit.isBreakpointInstruction, vcpu.instructionAddress.map(vcpu.isBreakpoint(at:)) == false {
+                try vcpu.cpu.raiseBreakpointException(kept)
+                return
+            }
+        } catch {
+            end(.internalError("\(error)"), by: vcpu)
+            return
+        }
+        stop(for: VCPUStop(exit, debug), &context)
+    }
+}
+
+extension VCPU {
+    /// The linear address of the next instruction, or nil if KVM does not tell. The vCPU must be outside KVM_RUN.
+    fileprivate var instructionAddress: UInt64? {
+        guard let registers = try? cpu.generalRegisters(), let system = try? cpu.systemRegisters() else { return nil }
+        return system.linearAddress(ofInstruction: registers.rip)
+    }
+
+    /// Whether a debugger has put a breakpoint instruction there.
+    fileprivate func isBreakpoint(at address: UInt64) -> Bool {
+        control.withLock { $0.breakpointInstructions.contains(address) }
+    }
+}

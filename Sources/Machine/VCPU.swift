@@ -1,0 +1,75 @@
+internal import Host
+internal import KVM
+internal import Synchronization
+
+/// A vCPU, together with what other threads need in order to call it out of the guest, and with the counts of its exits.
+///
+/// Only its own thread writes to it on the way of an exit. The padding keeps it apart from what lies behind it in memory.
+final class VCPU: Sendable {
+    let cpu: VirtualCPU
+    /// Whether its thread is in KVM_RUN, or about to enter it.
+    let isInGuest = Atomic(false)
+    /// The kernel's number of its thread, or 0 before it runs.
+    let threadID = Atomic<Int32>(0)
+    /// Whether its thread is in a device or function, which may keep it.
+    let isInDevice = Atomic(false)
+    /// Whether the vCPU is to be held. It is written under `control`.
+    let hasRequest = Atomic(false)
+    let control = Monitor(VCPUControl())
+    let exits = ExitCounters()
+    private let padding: InlineArray<16, UInt64> = .init(repeating: 0)
+
+    init(_ cpu: consuming VirtualCPU) {
+        self.cpu = cpu
+    }
+
+    /// Makes the vCPU leave the guest, or come back at once when it next enters. Its thread clears immediate_exit after that.
+    func interrupt() {
+        cpu.setImmediateExit(true)
+        HostThread.kick(id: threadID.load(ordering: .acquiring))
+    }
+}
+
+/// The counts of one vCPU's exits by kind. Only its thread writes them. Other threads may read them at any time.
+struct ExitCounters: ~Copyable, Sendable {
+    private let pio = Atomic(0)
+    private let mmio = Atomic(0)
+    private let hlt = Atomic(0)
+    private let irqWindow = Atomic(0)
+    private let other = Atomic(0)
+    private let unclaimed = Atomic(0)
+
+    func count(_ exit: Exit) {
+        switch exit {
+        case .port: Self.increase(pio)
+        case .memory: Self.increase(mmio)
+        case .halt: Self.increase(hlt)
+        case .interruptWindow: Self.increase(irqWindow)
+        default: Self.increase(other)
+        }
+    }
+
+    func countUnclaimed() {
+        Self.increase(unclaimed)
+    }
+
+    /// Increases a counter. One thread writes, so a load and a store do.
+    private static func increase(_ counter: borrowing Atomic<Int>) {
+        counter.store(counter.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+    }
+
+    /// The exits that the guest has caused until now.
+    var sum: Int {
+        pio.load(ordering: .relaxed) &+ mmio.load(ordering: .relaxed) &+ hlt.load(ordering: .relaxed)
+    }
+
+    /// Adds the counts until now to sums.
+    func add(to counts: inout ExitCounts, unclaimed sum: inout UInt64) {
+        counts.pio += pio.load(ordering: .relaxed)
+        counts.mmio += mmio.load(ordering: .relaxed)
+        counts.hlt += hlt.load(ordering: .relaxed)
+        counts.irqWindow += irqWindow.load(ordering: .relaxed)
+        counts.other += other.load(ordering: .relaxed)
+        sum += UInt64(unclaimed.load(ordering: .relaxed))
+    }
+}

@@ -1,0 +1,101 @@
+internal import Host
+public import KVM
+internal import Synchronization
+
+/// The reason why a vCPU stopped by itself.
+public enum VCPUStop: Equatable, Sendable {
+    /// It has executed one instruction.
+    case step
+    /// It is about to execute a breakpoint instruction, or an instruction that a debug register watches.
+    case breakpoint
+    /// It has accessed memory that a debug register watches.
+    case watchpoint(GuestDebug.Watch)
+    /// It cannot go on. The run ends with this outcome when the vCPU is resumed, unless its registers have been written.
+    case fault(Outcome)
+
+    /// The meaning of a debug exit with these settings.
+    init(_ exit: DebugExit, _ debug: GuestDebug) {
+        let watch = exit.debugRegister.flatMap { debug.watches.indices.contains($0) ? debug.watches[$0] : nil }
+        if let watch, watch.access != .execution {
+            self = .watchpoint(watch)
+        } else {
+            self = exit.isStep && watch == nil ? .step : .breakpoint
+        }
+    }
+}
+
+/// What other threads ask of a vCPU's thread, and where that thread is.
+///
+/// A vCPU is *held* when its thread waits outside KVM_RUN and its last access is complete. A thread that was asked to hold its vCPU goes
+/// through KVM_RUN once more, which completes the access, and comes back because immediate_exit is set.
+struct VCPUControl: Sendable {
+    enum Phase {
+        case notStarted, running, held, ended
+    }
+
+    var phase = Phase.notStarted
+    /// Whether the vCPU is to be held.
+    var isWanted = false
+    /// Why the vCPU stopped by itself, as long as it is held for that.
+    var stop: VCPUStop?
+    var debug = GuestDebug()
+    /// The linear addresses of breakpoint instructions that a debugger has put into guest memory.
+    var breakpointInstructions: Set<UInt64> = []
+    /// Whether somebody has written registers since the vCPU stopped by itself.
+    var hasNewRegisters = false
+    /// The last access to a device or function, and the instruction at which KVM's emulator stopped, once the thread has ended.
+    var lastAccess: Exit?
+    var unemulated: [UInt8]?
+}
+
+extension VCPU {
+    /// Asks the vCPU's thread to hold the vCPU, and does not wait for it.
+    func requestHold() {
+        control.withLock { control in
+            control.isWanted = true
+            hasRequest.store(true, ordering: .sequentiallyConsistent)
+        }
+        if isInGuest.load(ordering: .sequentiallyConsistent) { interrupt() }
+    }
+
+    /// Waits until the vCPU is held or does not run. Returns false if a device or the reader of the console keeps its thread for longer
+    /// than this.
+    func waitUntilHeld(for time: Duration) -> Bool {
+        control.wait(for: time) { $0.phase == .running ? nil : true } ?? false
+    }
+
+    /// Lets the vCPU go on.
+    func letGo() {
+        control.update(letGo)
+    }
+
+    func letGo(_ control: inout VCPUControl) {
+        control.isWanted = false
+        control.stop = nil
+        hasRequest.store(false, ordering: .sequentiallyConsistent)
+    }
+
+    /// Records that the vCPU stops by itself. `hold` comes next.
+    func stop(for stop: VCPUStop) {
+        control.update { control in
+            control.isWanted = true
+            hasRequest.store(true, ordering: .sequentiallyConsistent)
+            control.stop = stop
+            control.hasNewRegisters = false
+            control.phase = .held
+        }
+    }
+
+    /// Holds the vCPU in its own thread as long as that is wanted and the run has not ended. Returns whether its registers have been written
+    /// meanwhile.
+    func hold(parking: Parking) -> Bool {
+        control.update { control in
+            if control.isWanted { control.phase = .held }
+        }
+        return control.wait { control in
+            guard !control.isWanted || parking.hasStopped else { return nil }
+            control.phase = .running
+            return control.hasNewRegisters
+        } ?? false
+    }
+}

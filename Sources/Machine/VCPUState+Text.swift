@@ -1,0 +1,128 @@
+public import Images
+internal import KVM
+
+extension VCPUState {
+    /// The state for people, in several lines.
+    ///
+    /// - Parameter symbols: The symbols of the guest's file.
+    public func text(symbols: SymbolTable? = nil) -> String {
+        guard !wasNeverStarted else { return "vCPU \(id) was never started" }
+        var lines = [
+            "vCPU \(id), \(modeName), cs:rip \(hex(UInt64(system.cs.selector), 4)):\(hex(registers.rip))\(place(instructionAddress, symbols))"
+                + ", rflags \(hex(registers.rflags, 8))"
+        ]
+        if isKept { lines.append("  a device keeps it in the middle of an access") }
+        if activity == .halted {
+            lines.append("  it has executed HLT, with interrupts \(registers.rflags & 1 << 9 == 0 ? "off" : "on")")
+        }
+        lines += registerLines
+        if let exception { lines.append("  exception: \(exception)") }
+        lines.append("  bytes at the instruction pointer: " + (instruction.isEmpty ? "not mapped" : bytes(instruction)))
+        if let unemulated {
+            lines.append(
+                "  KVM's emulator stopped at: \(bytes(unemulated.isEmpty ? instruction : unemulated)) in \(modeName); KVM on hardware "
+                    + "would run it, unless it was for device memory")
+        }
+        if isReset {
+            lines.append("  this is the state after a reset: KVM on AMD resets a vCPU that has met a triple fault")
+        }
+        lines += stackLines(symbols)
+        lines.append(
+            "  exits: \(exits.pio) of ports, \(exits.mmio) of memory; last device access: \(lastAccess ?? "none")")
+        return lines.joined(separator: "\n")
+    }
+
+    private var registerLines: [String] {
+        let r = registers
+        let general: [(String, UInt64)] = [
+            ("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx),
+            ("rsi", r.rsi), ("rdi", r.rdi), ("rbp", r.rbp), ("rsp", r.rsp),
+            ("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11),
+            ("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15),
+        ]
+        return stride(from: 0, to: general.count, by: 4).map { row in
+            "  " + general[row..<row + 4].map { "\($0.0) \(hex($0.1))" }.joined(separator: "  ")
+        } + [
+            "  cr0 \(hex(system.cr0, 8))  cr2 \(hex(system.cr2))  cr3 \(hex(system.cr3))  cr4 \(hex(system.cr4, 8))"
+                + "  efer \(hex(system.efer, 4))"
+        ]
+    }
+
+    /// The words on the stack, four in a row without symbols. A word that is an address in the guest's code has a line of its own.
+    private func stackLines(_ symbols: SymbolTable?) -> [String] {
+        guard !stack.isEmpty else { return ["  stack: not mapped"] }
+        var lines: [String] = []
+        var row: [String] = []
+        func flush() {
+            if !row.isEmpty { lines.append("    " + row.joined(separator: "  ")) }
+            row = []
+        }
+        for word in stack {
+            let text = hex(word, wordSize * 2)
+            let place = place(word, symbols)
+            if place.isEmpty {
+                row.append(text)
+                if row.count == 4 { flush() }
+            } else {
+                flush()
+                lines.append("    \(text)\(place)")
+            }
+        }
+        flush()
+        return ["  stack, from its top:"] + lines
+    }
+
+    private func place(_ address: UInt64, _ symbols: SymbolTable?) -> String {
+        symbols?.name(at: address).map { " <\($0)>" } ?? ""
+    }
+
+    private func hex(_ value: UInt64, _ digits: Int = 16) -> String {
+        let text = String(value, radix: 16)
+        return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+
+    private func bytes(_ bytes: [UInt8]) -> String {
+        bytes.map { hex(UInt64($0), 2) }.joined(separator: " ")
+    }
+}
+
+extension VCPUState {
+    /// The exception that stopped the vCPU, as far as it can be known: KVM names one that it was about to deliver; otherwise the instruction and
+    /// CR2 tell. It is nil if nothing tells, for example because KVM has reset the vCPU.
+    public var exception: String? {
+        guard !isReset else { return nil }
+        if let pendingException { return Self.name(ofException: pendingException) }
+        if let vector = vectorOfInstruction { return Self.name(ofException: vector) + ", by the instruction" }
+        guard system.cr0 & 1 << 31 != 0, system.cr2 != 0, !isFaultAddressMapped else { return nil }
+        return "probably " + Self.name(ofException: 14) + " at cr2, which is not mapped"
+    }
+
+    /// The vector of the exception that the instruction at the instruction pointer always raises, or nil.
+    private var vectorOfInstruction: UInt8? {
+        switch (instruction.first, instruction.dropFirst().first) {
+        case (0x0f, 0x0b): 6  // UD2
+        case (0xcc, _): 3  // INT3
+        case (0xf1, _): 1  // INT1
+        case (0xcd, let vector?): vector  // INT n
+        default: nil
+        }
+    }
+
+    /// The name of an exception (SDM volume 3A, table 6-1).
+    static func name(ofException vector: UInt8) -> String {
+        let names: [UInt8: String] = [
+            0: "#DE, divide error", 1: "#DB, debug", 2: "NMI", 3: "#BP, breakpoint", 4: "#OF, overflow",
+            5: "#BR, bound range",
+            6: "#UD, invalid opcode", 7: "#NM, no x87", 8: "#DF, double fault", 10: "#TS, invalid TSS",
+            11: "#NP, segment not present", 12: "#SS, stack fault", 13: "#GP, general protection",
+            14: "#PF, page fault",
+            16: "#MF, x87 error", 17: "#AC, alignment check", 18: "#MC, machine check", 19: "#XM, SIMD error",
+            20: "#VE, virtualization", 21: "#CP, control protection",
+        ]
+        return names[vector] ?? "vector \(vector)"
+    }
+}
+
+extension VCPUState: CustomStringConvertible {
+    public var description: String { text() }
+}
