@@ -43,6 +43,7 @@ let package = Package(
         .library(name: "Images", targets: ["Images"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
+        .library(name: "Debugging", targets: ["Debugging"]),
         .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
         .library(name: "Machine", targets: ["Machine"]),
@@ -62,6 +63,7 @@ let package = Package(
         library("Images", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
+        library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
 
@@ -75,14 +77,16 @@ let package = Package(
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
         library(
-            "Machine", ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
+            "Machine",
+            ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "Debugging", "CGuests", system]),
         library(
             "Laboratory",
             ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures", "KVM",
+                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
+                "KVM",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -95,6 +99,7 @@ let package = Package(
         tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
+        tests("DebuggingTests", ["PropertySupport", "Debugging"]),
         tests("HostTests", ["Host"]),
 
         // The seeds of property tests.
@@ -116,7 +121,8 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts",
+                "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
+                "PCI", "Layouts",
                 "LayoutFixtures", "LiveSupport",
             ]),
         tests(

@@ -1,14 +1,20 @@
 #define _GNU_SOURCE
 #include "CHost.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,6 +131,73 @@ int chost_post_event(int fd) { return result(eventfd_write(fd, 1)); }
 void chost_take_events(int fd) {
     eventfd_t count;
     (void)eventfd_read(fd, &count);
+}
+
+static int listening(int domain, const struct sockaddr *address, socklen_t size) {
+    int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int one = 1;
+    // The mode of a local socket's file is that of its descriptor: for its owner only.
+    fchmod(fd, S_IRUSR | S_IWUSR);
+    if ((domain != AF_UNIX && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
+        bind(fd, address, size) < 0 || listen(fd, 4) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int chost_listen_local(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    // A file that nobody listens at is left over from a process that was killed.
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+        int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (probe >= 0 && connect(probe, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED)
+            unlink(path);
+        if (probe >= 0)
+            close(probe);
+    }
+    return listening(AF_UNIX, (struct sockaddr *)&address, sizeof address);
+}
+
+int chost_listen_internet(const char *host, uint16_t port) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+        return listening(AF_INET, (struct sockaddr *)&v4, sizeof v4);
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1)
+        return listening(AF_INET6, (struct sockaddr *)&v6, sizeof v6);
+    return -EINVAL;
+}
+
+int chost_accept(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    // Packets are small, and each is waited for. A local socket has no such option.
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+int64_t chost_receive(int fd, void *bytes, size_t size) {
+    ssize_t count = recv(fd, bytes, size, 0);
+    return count < 0 ? -errno : count;
+}
+
+int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds) {
+    struct pollfd polled = {.fd = fd, .events = POLLOUT};
+    struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    if (ppoll(&polled, 1, &time, NULL) == 0)
+        return -ETIMEDOUT;
+    ssize_t count = send(fd, bytes, size, MSG_NOSIGNAL);
+    return count < 0 ? -errno : count;
 }
 
 int chost_wait(int first, int second, int third, int64_t nanoseconds) {

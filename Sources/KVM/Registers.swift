@@ -103,22 +103,22 @@ public struct SystemRegisters: Sendable {
     public init() {}
 }
 
-/// The registers of the x87 and of SSE (`struct kvm_fpu`).
+/// The registers of the x87 and of SSE, as FXSAVE stores them (SDM volume 1, table 10-2).
 public struct FloatingPointRegisters: Sendable {
-    /// ST0 to ST7, ten bytes each in two words.
-    public var stack: [16 of UInt64] = .init(repeating: 0)
     public var controlWord: UInt16 = 0
     public var statusWord: UInt16 = 0
-    /// A bit for each register that is not empty, as FXSAVE stores it.
+    /// A bit for each register that is not empty.
     public var tag: UInt8 = 0
-    private var padding1: UInt8 = 0
+    private var padding: UInt8 = 0
     public var lastOpcode: UInt16 = 0
     public var lastInstruction: UInt64 = 0
     public var lastData: UInt64 = 0
+    public var mxcsr: UInt32 = 0
+    private var mxcsrMask: UInt32 = 0
+    /// ST0 to ST7, ten bytes each in two words.
+    public var stack: [16 of UInt64] = .init(repeating: 0)
     /// XMM0 to XMM15, two words each.
     public var xmm: [32 of UInt64] = .init(repeating: 0)
-    public var mxcsr: UInt32 = 0
-    private var padding2: UInt32 = 0
 
     public init() {}
 }

@@ -18,7 +18,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
         precondition(
             MemoryLayout<GeneralRegisters>.size == MemoryLayout<kvm_regs>.size
                 && MemoryLayout<SystemRegisters>.size == MemoryLayout<kvm_sregs>.size
-                && MemoryLayout<FloatingPointRegisters>.size == MemoryLayout<kvm_fpu>.size
+                && MemoryLayout<FloatingPointRegisters>.size == CKVM_FXSAVE_SIZE
                 && MemoryLayout<SystemRegisters>.offset(of: \.apicBase)
                     == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
         )
@@ -148,17 +148,17 @@ extension VirtualCPU {
             unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
     }
 
-    /// `KVM_GET_FPU`.
+    /// The first part of `KVM_GET_XSAVE`.
     public borrowing func floatingPointRegisters() throws(KVMError) -> FloatingPointRegisters {
         var registers = FloatingPointRegisters()
-        try check(unsafe ckvm_get_fpu(descriptor.number, &registers), "KVM_GET_FPU", "vCPU \(id)")
+        try check(unsafe ckvm_get_fxsave(descriptor.number, &registers), "KVM_GET_XSAVE", "vCPU \(id)")
         return registers
     }
 
-    /// `KVM_SET_FPU`.
+    /// The first part of `KVM_SET_XSAVE`; the rest stays.
     public borrowing func setFloatingPointRegisters(_ registers: FloatingPointRegisters) throws(KVMError) {
         var registers = registers
-        try check(unsafe ckvm_set_fpu(descriptor.number, &registers), "KVM_SET_FPU", "vCPU \(id)")
+        try check(unsafe ckvm_set_fxsave(descriptor.number, &registers), "KVM_SET_XSAVE", "vCPU \(id)")
     }
 
     /// Sets what makes the vCPU exit for a debugger (`KVM_SET_GUEST_DEBUG`). Interrupts wait during a step where KVM can hold them back

@@ -38,7 +38,7 @@ public enum ChurnRun {
             operations: done, guestChecks: run.findings.checks, guestErrors: run.findings.errors,
             firstError: run.findings.firstError, parked: all(true), unparked: all(false),
             kinds: Dictionary(uniqueKeysWithValues: kinds), seed: seed, interrupted: observer.hasInterrupted,
-            ok: run.isOK && run.findings.checks > 0, ending: run.report.ending)
+            ok: run.isOK && run.findings.checks > 0, ending: run.report.ending())
     }
 
     /// Checks the numbers before anything is computed with them.

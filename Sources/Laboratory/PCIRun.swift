@@ -58,7 +58,7 @@ public enum PCIRun {
                 build: buildTime.inSeconds, slots: machine.mappingTime.inSeconds, guest: report.duration.inSeconds),
             kernelBytes: kernelBytes, guest: guest, hostMismatches: mismatches, outcome: report.outcome.name,
             exitCode: report.outcome.exitCode,
-            ok: hasExited && finds(layout, guest) && mismatches == 0, ending: report.ending)
+            ok: hasExited && finds(layout, guest) && mismatches == 0, ending: report.ending())
         return (result, memory)
     }
 

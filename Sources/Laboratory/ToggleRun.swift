@@ -70,7 +70,7 @@ public enum ToggleRun {
             secondsPerToggle: toggles > 0 ? seconds / Double(toggles) : nil,
             toggleMicroseconds: latencies.countedSummary, guestChecks: run.findings.checks,
             guestErrors: run.findings.errors, firstError: run.findings.firstError,
-            ok: run.isOK && run.isLookedAt && toggles > 0, ending: run.report.ending)
+            ok: run.isOK && run.isLookedAt && toggles > 0, ending: run.report.ending())
     }
 }
 

@@ -152,11 +152,6 @@ struct WatchedRun {
     var isOK: Bool { report.outcome == .exited(0) && findings.errors == 0 }
 }
 
-extension RunReport {
-    /// How the run ended, and the state of the vCPUs where the guest did not end it.
-    package var ending: String { (["\(outcome)"] + vcpus.map { "\($0)" }).joined(separator: "\n") }
-}
-
 /// The checks of the guest `watch`, and the errors that it found.
 struct GuestFindings {
     /// The number of checks of places that did not change meanwhile.

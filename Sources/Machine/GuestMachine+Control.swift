@@ -49,11 +49,14 @@ extension GuestMachine {
         try vcpu(id).letGo()
     }
 
-    /// Lets a vCPU that is held execute one instruction, and does not wait for the end of it. The vCPU then stops for `VCPUStop.step`.
+    /// Lets a vCPU that is held execute one instruction, and does not wait for the end of it. The vCPU then stops for `VCPUStop.step`. A vCPU that a
+    /// device keeps stops when it has completed the access.
     public func step(vcpu id: Int) throws(MachineError) {
         let vcpu = try vcpu(id)
         try vcpu.control.update { control throws(MachineError) in
-            try control.requireHeld(id)
+            guard control.isReadable, control.phase != .ended else {
+                throw .vcpu(control.phase == .ended ? .ended(id) : .notHeld(id))
+            }
             control.debug.steps = true
             try kvm(try vcpu.cpu.setGuestDebug(control.debug))
             vcpu.letGo(&control)

@@ -47,7 +47,9 @@ extension GuestMachine {
     }
 
     func trace(_ text: @autoclosure () -> String, _ context: ExitContext) {
-        tracer?.record(text(), vcpu: context.vcpu.cpu.id, since: context.start) { parking.hasStopped }
+        guard let tracer else { return }
+        let place = (try? context.vcpu.cpu.generalRegisters()).map { ", rip 0x" + String($0.rip, radix: 16) } ?? ""
+        tracer.record(text() + place, vcpu: context.vcpu.cpu.id, since: context.start) { parking.hasStopped }
     }
 
     private func accessPort(_ access: PortAccess, _ width: AccessWidth, unit: UInt32, _ context: inout ExitContext) {

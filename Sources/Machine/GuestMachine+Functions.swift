@@ -150,6 +150,11 @@ extension GuestMachine {
         }
     }
 
+    /// The addresses of the PCI functions, in order.
+    public var functions: [FunctionAddress] {
+        state.withLock { $0.functions.keys.sorted() }
+    }
+
     /// The number of edits of slots until now, by kind.
     public var edits: EditCounts {
         state.withLock { $0.memory.space.table.edits }

@@ -27,12 +27,13 @@ extension GuestMachine {
         var exits = ExitCounts()
         var unclaimed: UInt64 = 0
         for vcpu in vcpus { vcpu.exits.add(to: &exits, unclaimed: &unclaimed) }
+        let exitsByVCPU = vcpus.map(\.exitCounts)
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
             leftBehind: leftBehind, hasLostTrace: tracer?.hasLostLines ?? false, phases: run.phases, firstRun: firstRun,
             duration: end - firstRun,
-            vcpus: states(endedBy: run.endedBy))
+            vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
     }
 
     /// Writes the last lines of the trace. A run that was ended does not wait for a reader that does not read.
@@ -116,8 +117,8 @@ extension GuestMachine {
         events.post()
     }
 
-    /// Ends the run as the end of its time would. Can be called from any thread.
+    /// Ends the run. Can be called from any thread.
     public func stop() {
-        end(.timeout)
+        end(.stopped)
     }
 }

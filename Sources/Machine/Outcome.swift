@@ -1,3 +1,4 @@
+public import Images
 public import Memslots
 
 /// The way in which a run ended.
@@ -12,8 +13,10 @@ public enum Outcome: Equatable, Sendable {
     case shutdown
     /// KVM or the processor could not go on, or a refusal ended the run. The text says why.
     case internalError(String)
-    /// The time was over, or the run was stopped.
+    /// The time was over.
     case timeout
+    /// The run was stopped, by `GuestMachine.stop` or a debugger.
+    case stopped
     /// The user ended the run by a signal, which is given by number.
     case interrupted(Int32)
 
@@ -26,6 +29,7 @@ public enum Outcome: Equatable, Sendable {
         case .shutdown: "shutdown"
         case .internalError: "internalError"
         case .timeout: "timeout"
+        case .stopped: "stopped"
         case .interrupted: "interrupted"
         }
     }
@@ -39,7 +43,7 @@ public enum Outcome: Equatable, Sendable {
         case .halted: 0
         case .haltedForGood, .shutdown, .internalError: 70
         case .timeout: 124
-        case .interrupted: 130
+        case .stopped, .interrupted: 130
         }
     }
 
@@ -47,7 +51,7 @@ public enum Outcome: Equatable, Sendable {
     public var isOrderly: Bool {
         switch self {
         case .exited, .halted: true
-        case .haltedForGood, .shutdown, .internalError, .timeout, .interrupted: false
+        case .haltedForGood, .shutdown, .internalError, .timeout, .stopped, .interrupted: false
         }
     }
 
@@ -55,7 +59,7 @@ public enum Outcome: Equatable, Sendable {
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError: true
-        case .exited, .halted, .haltedForGood, .timeout, .interrupted: false
+        case .exited, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
         }
     }
 }
@@ -69,6 +73,7 @@ extension Outcome: CustomStringConvertible {
         case .shutdown: "triple fault"
         case .internalError(let text): text
         case .timeout: "the time limit was reached"
+        case .stopped: "the run was stopped"
         case .interrupted(let signal): "interrupted by signal \(signal)"
         }
     }
@@ -127,4 +132,13 @@ public struct RunReport: Sendable {
     public let duration: Duration
     /// The states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
     public let vcpus: [VCPUState]
+    /// The exits of each vCPU by kind, by APIC id.
+    public let exitsByVCPU: [ExitCounts]
+
+    /// How the run ended, for people, and the states of the vCPUs if the guest did not end it.
+    ///
+    /// - Parameter symbols: The symbols of the guest's file.
+    public func ending(symbols: SymbolTable? = nil) -> String {
+        (["\(outcome)"] + vcpus.map { $0.text(symbols: symbols) }).joined(separator: "\n")
+    }
 }

@@ -31,7 +31,7 @@ public final class RunningMachine: Sendable {
     /// Waits for the end of the run, and ends it after `patience`. Can be called once.
     public func report(within patience: Duration = .seconds(60)) throws(MachineError) -> RunReport {
         if !thread.join(within: patience) {
-            machine.stop()
+            machine.end(.timeout)
             thread.join()
         }
         guard let result = result.value.withLock({ $0 }) else {

@@ -3,7 +3,8 @@ internal import Host
 internal import KVM
 internal import Synchronization
 
-/// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, and the exit.
+/// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, the exit, and the instruction pointer
+/// that KVM gives then. For a write it may lie behind the instruction.
 ///
 /// Each vCPU has a buffer for its lines. The thread of a vCPU whose buffer has many lines writes those of all vCPUs, in the order
 /// of their times.
@@ -97,7 +98,7 @@ final class Tracer: Sendable {
             }
         }
         lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
-        let text = lines.map { "\($0.line.time / 1000) vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
+        let text = lines.map { "\($0.line.time / 1000) us vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
         if !FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled), !isCancelled() {
             hasFailed.store(true, ordering: .releasing)
         }

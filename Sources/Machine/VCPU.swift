@@ -30,6 +30,16 @@ final class VCPU: Sendable {
     }
 }
 
+extension VCPU {
+    /// The exits until now.
+    var exitCounts: ExitCounts {
+        var counts = ExitCounts()
+        var unclaimed: UInt64 = 0
+        exits.add(to: &counts, unclaimed: &unclaimed)
+        return counts
+    }
+}
+
 /// The counts of one vCPU's exits by kind. Only its thread writes them. Other threads may read them at any time.
 struct ExitCounters: ~Copyable, Sendable {
     private let pio = Atomic(0)

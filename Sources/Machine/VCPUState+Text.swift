@@ -32,16 +32,24 @@ extension VCPUState {
         return lines.joined(separator: "\n")
     }
 
-    private var registerLines: [String] {
+    /// The general and the control registers with their names.
+    public var namedRegisters: [(name: String, value: UInt64)] {
         let r = registers
-        let general: [(String, UInt64)] = [
+        return [
             ("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx),
             ("rsi", r.rsi), ("rdi", r.rdi), ("rbp", r.rbp), ("rsp", r.rsp),
-            ("r8 ", r.r8), ("r9 ", r.r9), ("r10", r.r10), ("r11", r.r11),
+            ("r8", r.r8), ("r9", r.r9), ("r10", r.r10), ("r11", r.r11),
             ("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15),
+            ("cr0", system.cr0), ("cr2", system.cr2), ("cr3", system.cr3), ("cr4", system.cr4), ("efer", system.efer),
+            ("rflags", r.rflags),
         ]
-        return stride(from: 0, to: general.count, by: 4).map { row in
-            "  " + general[row..<row + 4].map { "\($0.0) \(hex($0.1))" }.joined(separator: "  ")
+    }
+
+    private var registerLines: [String] {
+        stride(from: 0, to: 16, by: 4).map { row in
+            "  "
+                + namedRegisters[row..<row + 4].map { "\($0.name)\($0.name.count < 3 ? " " : "") \(hex($0.value))" }
+                .joined(separator: "  ")
         } + [
             "  cr0 \(hex(system.cr0, 8))  cr2 \(hex(system.cr2))  cr3 \(hex(system.cr3))  cr4 \(hex(system.cr4, 8))"
                 + "  efer \(hex(system.efer, 4))"
@@ -104,8 +112,22 @@ extension VCPUState {
         case (0xcc, _): 3  // INT3
         case (0xf1, _): 1  // INT1
         case (0xcd, let vector?): vector  // INT n
-        default: nil
+        default: dividesByZero ? 0 : nil
         }
+    }
+
+    /// Whether the instruction is DIV or IDIV of a register that is 0, of 32 or 64 bits.
+    private var dividesByZero: Bool {
+        let rex = instruction.first.flatMap { is64Bit && $0 & 0xf0 == 0x40 ? $0 : nil }
+        let code = instruction.dropFirst(rex == nil ? 0 : 1)
+        guard code.first == 0xf7, let modRM = code.dropFirst().first, modRM >= 0xf0 else { return false }
+        let r = registers
+        let numbered = [
+            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+            r.r15,
+        ]
+        let value = numbered[Int(modRM & 7) + ((rex ?? 0) & 1 == 0 ? 0 : 8)]
+        return (rex ?? 0) & 8 == 0 ? value & 0xffff_ffff == 0 : value == 0
     }
 
     /// The name of an exception (SDM volume 3A, table 6-1).

@@ -69,9 +69,6 @@ extension GuestMachine {
         guard let registers = try? vcpu.cpu.generalRegisters(), let system = try? vcpu.cpu.systemRegisters() else {
             return nil
         }
-        var exits = ExitCounts()
-        var unclaimed: UInt64 = 0
-        vcpu.exits.add(to: &exits, unclaimed: &unclaimed)
         let code = system.linearAddress(ofInstruction: registers.rip)
         // As many bytes as are mapped behind it: an instruction has 15 at most.
         let instruction = (try? read(count: 15, atLinear: code, on: id)) ?? []
@@ -85,7 +82,7 @@ extension GuestMachine {
             isKept: control.phase == .running, instruction: instruction, unemulated: control.unemulated,
             stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
             isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
-            lastAccess: control.lastAccess.map { "\($0)" }, exits: exits)
+            lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exitCounts)
     }
 
     private func words(_ bytes: [UInt8], of size: Int) -> [UInt64] {

@@ -30,6 +30,8 @@ struct GuestRun: Equatable {
     var slots: SlotPolicy?
     var force = false
     var timeout: Duration?
+    var gdb: DebugAddress?
+    var gdbWait = false
     var trace: String?
     var map: String?
     var report: String?
@@ -45,8 +47,17 @@ struct GuestRun: Equatable {
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
             consoleOutput: console.write)
+        if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
+        let debugger = try gdb.map { try serve(machine, at: $0) }
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
-        let result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
+        let result: RunReport
+        do {
+            result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
+        } catch {
+            debugger?.finish(status: ExitStatus.hostError.rawValue)
+            throw error
+        }
+        debugger?.finish(status: result.outcome.exitCode)
         if !result.outcome.isOrderly {
             explain(result, of: wish)
         }
@@ -57,7 +68,7 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        try report?.write(encodeJSON(RunReportJSON(guest: guest, result)))
+        try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: SymbolTable(wish.bytes))))
         if result.hasLostTrace {
             let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
             if result.outcome.isOrderly { throw lost }
@@ -69,7 +80,7 @@ struct GuestRun: Equatable {
     }
 
     private func explain(_ result: RunReport, of wish: Wish) {
-        var text = "\(guest): \(result.ending)"
+        var text = "\(guest): \(result.ending(symbols: SymbolTable(wish.bytes)))"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if result.outcome.isFault, isGuess {
             text +=

@@ -108,6 +108,15 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m; seconds without a unit.", valueName: "time"))
     var timeout: Duration?
 
+    @Option(
+        help: ArgumentHelp(
+            "Serve gdb: unix:PATH, :PORT (on this host only) or ADDRESS:PORT. guests/README.md shows a session.",
+            valueName: "address"))
+    var gdb: DebugAddress?
+
+    @Flag(help: "With --gdb: wait for gdb in front of the first instruction.")
+    var gdbWait = false
+
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
@@ -127,7 +136,7 @@ struct RunCommand: ParsableCommand {
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
             layout: layout, decode: decode, unassigned: unassigned, board: board.choices, onRefusal: onRefusal,
-            slots: slots, force: force,
-            timeout: timeout, trace: trace, map: map, report: report)
+            slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
+            trace: trace, map: map, report: report)
     }
 }

@@ -1,4 +1,6 @@
 import Host
+import Images
+import KVM
 import Laboratory
 import Machine
 import Memslots
@@ -17,6 +19,10 @@ struct RunReportJSON: Codable, Equatable {
     let refusedChangeList: [[String: String]]
     /// vCPUs whose device did not let them go at the end.
     let leftBehind: [UInt32]
+    /// The exits of each vCPU.
+    let vcpuExits: [ExitCounts]
+    /// The states of the vCPUs if the guest did not end the run.
+    let vcpus: [StateJSON]
     /// Their count, their capacity and their limit.
     let slots: [String: Int]
     let microsecondsToFirstRun: Int64
@@ -24,7 +30,7 @@ struct RunReportJSON: Codable, Equatable {
     /// The most memory that the monitor itself had resident: VmHWM less the guest memory that is resident.
     let peakRSSBytes: UInt64
 
-    init(guest: String, _ report: RunReport) throws {
+    init(guest: String, _ report: RunReport, symbols: SymbolTable) throws {
         self.guest = guest
         outcome = report.outcome.name
         exitCode = report.outcome.exitCode
@@ -38,6 +44,8 @@ struct RunReportJSON: Codable, Equatable {
             ].compactMapValues { $0 }
         }
         leftBehind = report.leftBehind
+        vcpuExits = report.exitsByVCPU
+        vcpus = report.vcpus.map { StateJSON($0, symbols) }
         slots = ["count": report.slotCount, "capacity": report.slotCapacity, "limit": report.slotLimit]
         microsecondsToFirstRun = (report.firstRun - SwiftletCommand.processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds
@@ -45,5 +53,39 @@ struct RunReportJSON: Codable, Equatable {
         let resident = figures.bytes("RssShmem") ?? 0
         let peak = figures.bytes("VmHWM") ?? 0
         peakRSSBytes = peak - min(peak, resident)
+    }
+
+    /// The state of a vCPU. Numbers are hexadecimal strings.
+    struct StateJSON: Codable, Equatable {
+        let id: UInt32
+        /// Whether nobody started it. The rest means nothing then.
+        let neverStarted: Bool
+        let mode: String
+        let rip: String
+        /// The symbol with the offset behind it, if the guest's file has one.
+        let symbol: String?
+        let exception: String?
+        let instruction: String
+        let registers: [String: String]
+        /// The words on top of the stack.
+        let stack: [Word]
+
+        struct Word: Codable, Equatable {
+            let value: String
+            let symbol: String?
+        }
+
+        init(_ state: VCPUState, _ symbols: SymbolTable) {
+            id = state.id
+            neverStarted = state.wasNeverStarted
+            mode = state.modeName
+            rip = hexadecimal(state.registers.rip)
+            symbol = symbols.name(at: state.instructionAddress)
+            exception = state.exception
+            instruction = state.instruction.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            registers = Dictionary(
+                uniqueKeysWithValues: state.namedRegisters.map { ($0.name, hexadecimal($0.value)) })
+            stack = state.stack.map { Word(value: hexadecimal($0), symbol: symbols.name(at: $0)) }
+        }
     }
 }

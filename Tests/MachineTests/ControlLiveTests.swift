@@ -141,7 +141,7 @@ struct ControlLiveTests {
         #expect(machine.pause(patience: Self.patience))
         machine.stop()
         let report = try running.report()
-        #expect(report.outcome == .timeout && report.leftBehind.isEmpty)
+        #expect(report.outcome == .stopped && report.leftBehind.isEmpty)
     }
 
     // MARK: Halted for good

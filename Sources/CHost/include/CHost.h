@@ -58,6 +58,17 @@ int chost_post_event(int fd);
 /// Forgets the events posted so far.
 void chost_take_events(int fd);
 
+/// A local stream socket (unix(7)) that listens at a path, for its owner only. A file there at which nobody listens is replaced.
+int chost_listen_local(const char *path);
+/// A TCP socket that listens at a numerical address.
+int chost_listen_internet(const char *host, uint16_t port);
+/// The next connection, whose calls do not block.
+int chost_accept(int listener);
+/// The number of bytes received, 0 at the end.
+int64_t chost_receive(int fd, void *bytes, size_t size);
+/// Sends as many bytes as there is room for within this time. -ETIMEDOUT if there is none.
+int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds);
+
 /// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
 /// Returns a bit for each that is ready, bit 0 for the first; 0 where time ran out or a signal came.
 int chost_wait(int first, int second, int third, int64_t nanoseconds);

@@ -22,7 +22,6 @@
 _Static_assert(sizeof(struct kvm_userspace_memory_region) == 32, "KVM_SET_USER_MEMORY_REGION");
 _Static_assert(sizeof(struct kvm_regs) == 144, "KVM_GET_REGS");
 _Static_assert(sizeof(struct kvm_sregs) == 312, "KVM_GET_SREGS");
-_Static_assert(sizeof(struct kvm_fpu) == 416, "KVM_GET_FPU");
 _Static_assert(sizeof(struct kvm_cpuid_entry2) == 40, "KVM_SET_CPUID2");
 _Static_assert(offsetof(struct kvm_run, exit_reason) == 8, "kvm_run");
 
@@ -88,6 +87,15 @@ static inline int ckvm_set_identity_map_address(int vm, uint64_t address) {
 static inline int ckvm_irq_line(int vm, uint32_t irq, bool raised) {
     struct kvm_irq_level level = {.irq = irq, .level = raised};
     return ckvm_result(ioctl(vm, KVM_IRQ_LINE, &level));
+}
+
+/// The redirection table of the IOAPIC in the kernel.
+static inline int ckvm_redirection_table(int vm, uint64_t entries[KVM_IOAPIC_NUM_PINS]) {
+    struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    int status = ckvm_result(ioctl(vm, KVM_GET_IRQCHIP, &chip));
+    for (int i = 0; status >= 0 && i < KVM_IOAPIC_NUM_PINS; i++)
+        entries[i] = chip.chip.ioapic.redirtbl[i].bits;
+    return status;
 }
 
 /// KVM_SIGNAL_MSI: positive where a vCPU took the message, 0 where the guest blocked it.

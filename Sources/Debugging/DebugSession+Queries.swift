@@ -1,0 +1,55 @@
+extension DebugSession {
+    /// Answers a general query, which has a name behind `q` or `Q`.
+    mutating func query(_ data: [UInt8]) {
+        var text = Scanner(data[...])
+        if text.skip("qSupported") {
+            send(
+                "PacketSize=\(hex(UInt64(Packet.maximumSize)));QStartNoAckMode+;qXfer:features:read+;vContSupported+;swbreak+;hwbreak+"
+            )
+        } else if text.skip("QStartNoAckMode") {
+            stopAcknowledging()
+        } else if text.skip("qXfer:features:read:target.xml:") {
+            sendDescription(&text)
+        } else if text.skip("qAttached") {
+            // The guest was there before, so that the client detaches from it when it ends.
+            send("1")
+        } else if text.skip("qC"), text.rest.isEmpty {
+            send("QC" + hex(UInt64(generalThread + 1)))
+        } else if text.skip("qfThreadInfo") {
+            send("m" + (1...target.threadCount).map { hex(UInt64($0)) }.joined(separator: ","))
+        } else if text.skip("qsThreadInfo") {
+            send("l")
+        } else if text.skip("qThreadExtraInfo,") {
+            let thread = text.number().flatMap { 1...UInt64(target.threadCount) ~= $0 ? Int($0) - 1 : nil }
+            if let thread { send(Array(target.summary(of: thread).utf8).hexadecimal) } else { send(isDone: false) }
+        } else if text.skip("qRcmd,") {
+            answer(text.rest.bytesFromHexadecimal.map { String(decoding: $0, as: UTF8.self) })
+        } else {
+            sendUnknown()
+        }
+    }
+
+    private mutating func sendDescription(_ text: inout Scanner) {
+        guard let offset = text.number(), text.skip(","), let count = text.number() else { return send(isDone: false) }
+        let all = Array(RegisterLayout.description.utf8)
+        let rest = all.dropFirst(Int(clamping: offset))
+        // Half of a packet, because each byte may have to be escaped.
+        let part = rest.prefix(Int(clamping: min(count, UInt64(Packet.maximumSize / 2))))
+        send([UInt8(ascii: part.count < rest.count ? "m" : "l")] + part)
+    }
+
+    /// Answers a command of the user's. The text goes in packets of its own, and OK ends it.
+    private mutating func answer(_ command: String?) {
+        guard let command else { return send(isDone: false) }
+        let name = command.split(separator: " ").joined(separator: " ")
+        let text =
+            target.answer(to: name)
+            ?? "\(name.isEmpty ? "" : "There is no command \(name). ")The commands are: \(target.commands)\n"
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            send([UInt8(ascii: "O")] + rest.prefix(Packet.maximumSize / 4).hexadecimal)
+            rest = rest.dropFirst(Packet.maximumSize / 4)
+        }
+        send("OK")
+    }
+}

@@ -1,0 +1,128 @@
+/// Cuts what a client sends into packets (GDB Remote Serial Protocol, "Overview").
+struct PacketReader: Sendable {
+    enum Input: Equatable, Sendable {
+        /// The data of a packet whose checksum is right, with escapes resolved.
+        case packet([UInt8])
+        /// A packet whose checksum is wrong.
+        case damagedPacket
+        /// Ctrl-C.
+        case interrupt
+        /// The client wants the last packet once more.
+        case repeatRequest
+    }
+
+    private enum Place {
+        case between, inData
+        case inChecksum(first: UInt8?)
+    }
+
+    private var place = Place.between
+    private var data: [UInt8] = []
+
+    /// Whether a packet was longer than `Packet.maximumSize`. What follows means nothing then.
+    private(set) var isOverfull = false
+
+    /// Takes bytes and returns what they complete. Bytes between packets that mean nothing are dropped.
+    mutating func receive(_ bytes: some Sequence<UInt8>) -> [Input] {
+        bytes.compactMap { receive($0) }
+    }
+
+    private mutating func receive(_ byte: UInt8) -> Input? {
+        switch (place, byte) {
+        // A packet that begins in another one: the client has given the other one up.
+        case (.between, UInt8(ascii: "$")), (.inData, UInt8(ascii: "$")):
+            place = .inData
+            data = []
+        case (.between, 3): return .interrupt
+        case (.between, UInt8(ascii: "-")): return .repeatRequest
+        case (.between, _): break
+        case (.inData, UInt8(ascii: "#")): place = .inChecksum(first: nil)
+        case (.inData, _):
+            data.append(byte)
+            if data.count > Packet.maximumSize {
+                isOverfull = true
+                place = .between
+                data = []
+            }
+        case (.inChecksum(nil), _): place = .inChecksum(first: byte)
+        case (.inChecksum(let first?), _):
+            place = .between
+            let sum = [first, byte].hexadecimalValue
+            return sum.map { UInt64(Packet.checksum(of: data)) == $0 } == true
+                ? .packet(Packet.unescaped(data)) : .damagedPacket
+        }
+        return nil
+    }
+}
+
+/// The form of packets.
+enum Packet {
+    /// The most bytes between `$` and `#`, which the client is told.
+    static let maximumSize = 0x4000
+
+    /// Returns the packet that carries `data`.
+    static func encoded(_ data: [UInt8]) -> [UInt8] {
+        var escaped: [UInt8] = []
+        for byte in data {
+            if [UInt8(ascii: "$"), UInt8(ascii: "#"), escape, UInt8(ascii: "*")].contains(byte) {
+                escaped += [escape, byte ^ 0x20]
+            } else {
+                escaped.append(byte)
+            }
+        }
+        return [UInt8(ascii: "$")] + escaped + [UInt8(ascii: "#")] + [checksum(of: escaped)].hexadecimal
+    }
+
+    static func checksum(of bytes: [UInt8]) -> UInt8 { bytes.reduce(0, &+) }
+
+    static func unescaped(_ bytes: [UInt8]) -> [UInt8] {
+        var isEscaped = false
+        return bytes.compactMap { byte in
+            if byte == escape, !isEscaped {
+                isEscaped = true
+                return nil
+            }
+            defer { isEscaped = false }
+            return isEscaped ? byte ^ 0x20 : byte
+        }
+    }
+
+    private static let escape = UInt8(ascii: "}")
+}
+
+extension Sequence<UInt8> {
+    /// Two hexadecimal digits for each byte.
+    var hexadecimal: [UInt8] {
+        flatMap { [Self.digit($0 >> 4), Self.digit($0 & 0xf)] }
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
+}
+
+extension Collection<UInt8> {
+    /// The number that hexadecimal digits stand for, or nil if there are none, others, or too many for 64 bits.
+    var hexadecimalValue: UInt64? {
+        guard !isEmpty, count <= 16 else { return nil }
+        var value: UInt64 = 0
+        for byte in self {
+            guard let digit = Character(UnicodeScalar(byte)).hexDigitValue, byte < 0x80 else { return nil }
+            value = value << 4 | UInt64(digit)
+        }
+        return value
+    }
+
+    /// The bytes that pairs of hexadecimal digits stand for, or nil if they are none.
+    var bytesFromHexadecimal: [UInt8]? {
+        guard count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        var rest = self[...]
+        while !rest.isEmpty {
+            guard let value = rest.prefix(2).hexadecimalValue else { return nil }
+            bytes.append(UInt8(truncatingIfNeeded: value))
+            rest = rest.dropFirst(2)
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,101 @@
+internal import Debugging
+public import Host
+internal import KVM
+internal import Synchronization
+
+/// Serves a machine to debuggers that speak GDB's remote protocol, one at a time, in a thread of its own.
+///
+/// While a debugger is connected, the guest stops for it, at faults as well. When it goes, by its own will or not, the guest goes on without
+/// breakpoints. A debugger that takes no bytes for two seconds is cut off.
+public final class DebugServer: Sendable {
+    private let machine: GuestMachine
+    private let monitor: DebugMonitor
+    private let events: ServerEvents
+    private let end = Lock<UInt8?>(nil)
+    private let canWatch: Bool
+    private let thread = Lock<HostThread?>(nil)
+
+    private static let patience = Duration.seconds(2)
+
+    /// Begins to listen, and to serve.
+    public init(_ machine: GuestMachine, at address: SocketAddress, monitor: DebugMonitor) throws(MachineError) {
+        self.machine = machine
+        self.monitor = monitor
+        canWatch = try WatchpointProbe.canWatch()
+        events = try host(try ServerEvents())
+        let listener = Lock<ListeningSocket?>(try host(try ListeningSocket(address)))
+        let thread = try host(
+            try HostThread(name: "debugger") {
+                guard let socket = listener.withLock({ $0.take() }) else { return }
+                self.serve(socket)
+            })
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Tells a debugger that the run has ended with a status, and ends the server.
+    public func finish(status: Int32) {
+        end.withLock { $0 = UInt8(truncatingIfNeeded: status) }
+        events.post()
+        thread.withLock { $0.take() }?.join()
+    }
+
+    /// A connection with its session.
+    private struct Client: ~Copyable {
+        let connection: Connection
+        let target: MachineDebugTarget
+        var session: DebugSession<MachineDebugTarget>
+    }
+
+    private func serve(_ listener: borrowing ListeningSocket) {
+        var client: Client?
+        while true {
+            let ready: ServerEvents.Ready
+            do throws(HostError) {
+                switch client {
+                case .some(let client): ready = try events.wait(for: listener, and: client.connection)
+                case .none: ready = try events.wait(for: listener)
+                }
+            } catch { break }
+            if let status = end.withLock({ $0 }) {
+                if let bytes = client?.session.reportEnd(status: status) {
+                    _ = client?.connection.send(bytes, patience: Self.patience)
+                }
+                return
+            }
+            // The end of one client comes before the next.
+            if client != nil {
+                var isConnected = true
+                if ready.hasInput { isConnected = takeInput(&client) }
+                if isConnected { isConnected = reportStops(&client) }
+                if !isConnected {
+                    client?.target.release()
+                    client = nil
+                }
+            }
+            if ready.hasClient, let connection = listener.accept(), client == nil { client = attach(connection) }
+        }
+        client?.target.release()
+    }
+
+    private func attach(_ connection: consuming Connection) -> Client {
+        let target = MachineDebugTarget(machine, monitor: monitor, canWatch: canWatch)
+        machine.onStop { self.events.post() }
+        target.pause()
+        return Client(connection: connection, target: target, session: DebugSession(target: target))
+    }
+
+    /// Takes what the client has sent. Returns whether the client is still there.
+    private func takeInput(_ client: inout Client?) -> Bool {
+        guard let bytes = client?.connection.receive(upTo: 4096) else { return true }
+        guard !bytes.isEmpty, let answer = client?.session.receive(bytes) else { return false }
+        return client?.connection.send(answer, patience: Self.patience) == true && client?.session.hasEnded == false
+    }
+
+    /// Tells the client of the next vCPU that has stopped, if it waits for one.
+    private func reportStops(_ client: inout Client?) -> Bool {
+        guard client?.session.isRunning == true, let stop = client?.target.nextStop(),
+            let answer = client?.session.report(stop.reason, of: stop.thread)
+        else { return true }
+        return client?.connection.send(answer, patience: Self.patience) == true
+    }
+}

@@ -1,0 +1,157 @@
+internal import Debugging
+internal import Host
+internal import KVM
+internal import Synchronization
+
+/// A machine as a debugger's session uses it, from one thread.
+final class MachineDebugTarget: DebugTarget {
+    private let machine: GuestMachine
+    private let monitor: DebugMonitor
+    let canWatch: Bool
+    /// The bytes that breakpoint instructions have replaced, by linear address.
+    private var replaced: [UInt64: UInt8] = [:]
+    private var plan = StopPlan()
+
+    private static let breakpointInstruction: UInt8 = 0xcc
+
+    init(_ machine: GuestMachine, monitor: DebugMonitor, canWatch: Bool) {
+        self.machine = machine
+        self.monitor = monitor
+        self.canWatch = canWatch
+    }
+
+    var threadCount: Int { machine.vcpuCount }
+
+    func summary(of thread: Int) -> String {
+        let vcpu = machine.vcpus[thread]
+        let activity = vcpu.control.withLock { $0.isReadable ? vcpu.cpu.activity() : nil }
+        let text =
+            switch activity {
+            case .waitsForINIT?, .waitsForSIPI?: "not started"
+            case .halted?: "halted"
+            case .runnable?, nil: vcpu.isInDevice.load(ordering: .relaxed) ? "kept by a device" : "runnable"
+            }
+        return "vCPU \(thread), \(text)"
+    }
+
+    // MARK: Registers and memory
+
+    func registers(of thread: Int) -> [UInt8]? {
+        try? machine.registers(of: thread).debuggerBytes
+    }
+
+    func setRegisters(_ bytes: [UInt8], of thread: Int) -> Bool {
+        guard var registers = try? machine.registers(of: thread), registers.take(debuggerBytes: bytes) else {
+            return false
+        }
+        return (try? machine.setRegisters(registers, of: thread)) != nil
+    }
+
+    func read(count: Int, at address: UInt64, on thread: Int) -> [UInt8] {
+        (try? machine.read(count: count, atLinear: address, on: thread)) ?? []
+    }
+
+    func write(_ bytes: [UInt8], at address: UInt64, on thread: Int) -> Bool {
+        (try? machine.write(bytes, atLinear: address, on: thread)) ?? false
+    }
+
+    // MARK: Stopping and going on
+
+    func pause() {
+        machine.pause()
+        for (address, byte) in replaced { _ = write([byte], at: address, on: 0) }
+        replaced = [:]
+    }
+
+    func resume(_ actions: [Int: ThreadAction], plan: StopPlan) {
+        for address in plan.instructions {
+            guard let byte = read(count: 1, at: address, on: 0).first,
+                write([Self.breakpointInstruction], at: address, on: 0)
+            else { continue }
+            replaced[address] = byte
+        }
+        if plan != self.plan || !replaced.isEmpty { carryOut(plan) }
+        for (thread, action) in actions {
+            // A fault that nobody has been told of ends the run only after it has been reported.
+            if case .fault? = try? machine.stop(of: thread), !reported.contains(thread) { continue }
+            reported.remove(thread)
+            switch action {
+            case .step: try? machine.step(vcpu: thread)
+            case .go: try? machine.resume(vcpu: thread)
+            }
+        }
+    }
+
+    private func carryOut(_ plan: StopPlan) {
+        self.plan = plan
+        let watches = plan.registers.map { stop in
+            let access: GuestDebug.Watch.Access =
+                switch stop.kind {
+                case .softwareBreakpoint, .hardwareBreakpoint: .execution
+                case .writeWatch: .write
+                case .readWatch, .accessWatch: .readOrWrite
+                }
+            return GuestDebug.Watch(address: stop.address, size: stop.size, access: access)
+        }
+        try? machine.setStops(at: watches, breakpointInstructions: Set(replaced.keys))
+    }
+
+    func release() {
+        pause()
+        carryOut(StopPlan())
+        machine.onStop(nil)
+        machine.resume()
+    }
+
+    func kill() {
+        machine.stop()
+    }
+
+    // MARK: Stops
+
+    /// The threads whose stops the debugger has been told of.
+    private var reported: Set<Int> = []
+
+    /// Returns a thread that has stopped by itself and of which the debugger has not been told, or nil. All threads are stopped then.
+    func nextStop() -> (thread: Int, reason: ThreadStop)? {
+        for thread in 0..<threadCount where !reported.contains(thread) {
+            guard let stop = try? machine.stop(of: thread) else { continue }
+            pause()
+            reported.insert(thread)
+            return (thread, reason(of: stop))
+        }
+        return nil
+    }
+
+    private func reason(of stop: VCPUStop) -> ThreadStop {
+        switch stop {
+        case .step: .step
+        case .breakpoint: .breakpoint
+        case .watchpoint(let watch):
+            .watch(
+                DebugStop(
+                    kind: watch.access == .write ? .writeWatch : .accessWatch, address: watch.address, size: watch.size)
+            )
+        case .fault(.shutdown): .segmentation
+        case .fault: .illegalInstruction
+        }
+    }
+
+    // MARK: The user's commands
+
+    func answer(to command: String) -> String? { monitor.answer(command) }
+    var commands: String { monitor.commands }
+}
+
+/// Answers commands that the user of a debugger gives to the monitor itself.
+public struct DebugMonitor: Sendable {
+    /// The names of the commands, for people.
+    public var commands: String
+    /// Returns the answer to a command, or nil if there is no such command.
+    public var answer: @Sendable (String) -> String?
+
+    public init(commands: String, answer: @escaping @Sendable (String) -> String?) {
+        self.commands = commands
+        self.answer = answer
+    }
+}
