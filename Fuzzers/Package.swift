@@ -38,6 +38,7 @@ let package = Package(
             swiftSettings: settings),
 
         fuzzer("config-space", "PCI", "Devices", "Memslots", beside: ["PCISupport"]),
+        fuzzer("debugger", "Debugging"),
         fuzzer("image", "Images", "Board", "Memslots"),
         fuzzer("layout", "Layouts", "PCI", "Board", "Memslots", beside: ["PCISupport"]),
         fuzzer("lspci", "Layouts", "PCI", "Memslots"),

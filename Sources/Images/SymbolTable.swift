@@ -94,9 +94,10 @@ public struct SymbolTable: Sendable {
 }
 
 extension FilePart {
-    /// The string at `offset`, to its end or that of the part. Control characters become question marks.
+    /// The string at `offset`, to its end or that of the part, but no more than 1000 bytes: many symbols may share a string. Control characters
+    /// become question marks.
     fileprivate func string(at offset: Int) -> String {
-        let bytes = tail(from: offset).prefix { $0 != 0 }
+        let bytes = tail(from: offset).prefix(1000).prefix { $0 != 0 }
         return String(decoding: bytes.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
     }
 }

@@ -6,6 +6,10 @@ import Memslots
 enum ImageFuzzer {
     static func start() {
         fuzz { bytes in
+            let symbols = SymbolTable(bytes)
+            for address in [0, 0x10_0000, UInt64.max] {
+                expect(symbols.name(at: address) != "", "a name without letters")
+            }
             do throws(ImageError) {
                 check(try Image.load(bytes, flatLoadAddress: GuestAddress(0x1_0000)), fileSize: bytes.count)
             } catch {
