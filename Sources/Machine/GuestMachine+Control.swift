@@ -85,7 +85,8 @@ extension GuestMachine {
         debugger.withLock { $0 = handler }
     }
 
-    /// Chooses where vCPUs stop, each from when it next enters the guest. All of them must be held, or the run must not have begun.
+    /// Chooses where vCPUs stop, each from when it next enters the guest. All of them must be held or kept by a device, or the run must not have
+    /// begun.
     ///
     /// - Parameters:
     ///   - watches: At most four addresses that debug registers watch.
@@ -97,7 +98,7 @@ extension GuestMachine {
         for vcpu in vcpus {
             try vcpu.control.withLock { control throws(MachineError) in
                 guard control.phase != .ended else { return }
-                // A vCPU that a device keeps takes it when it comes back.
+                guard control.isReadable else { throw .vcpu(.notHeld(Int(vcpu.cpu.id))) }
                 control.debug.watches = watches
                 control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
                 control.breakpointInstructions = breakpointInstructions

@@ -43,6 +43,8 @@ struct ControlLiveTests {
         while machine.vcpus[0].control.withLock({ $0.phase == .notStarted }) { HostThread.sleep(for: .milliseconds(1)) }
         #expect(throws: MachineError.self) { try machine.registers(of: 0) }
         #expect(throws: MachineError.self) { try machine.setRegisters(registers, of: 0) }
+        #expect(throws: MachineError.self) { try machine.setStops(at: []) }
+        #expect(throws: MachineError.self) { try machine.step(vcpu: 0) }
         #expect(machine.pause(patience: Self.patience))
         registers = try machine.registers(of: 0)
         #expect(registers.general.rip == Self.start)
@@ -132,6 +134,27 @@ struct ControlLiveTests {
         let report = try running.report()
         #expect(report.leftBehind == [0])
         #expect(try #require(report.vcpus.first).isKept)
+    }
+
+    @Test("a vCPU that is paused in a device is held once its access is complete")
+    func completedAccess() throws {
+        let gate = Gate()
+        defer { gate.open() }
+        // mov al, 9; in al, 0x60; out 0xf4, al
+        var guest = TinyGuest(
+            code: [0xb0, 9, 0xe4, 0x60, 0xe6, 0xf4], configuration: MachineConfiguration(mode: .protected))
+        guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
+        let machine = try guest.machine()
+        let running = try RunningMachine(machine)
+        #expect(gate.waitForVisitor())
+        #expect(!machine.pause(patience: .milliseconds(20)))
+        #expect(try machine.registers(of: 0).general.rip == Self.start + 2)
+        gate.open()
+        #expect(machine.pause(patience: Self.patience))
+        let registers = try machine.registers(of: 0).general
+        #expect(registers.rip == Self.start + 4 && registers.rax & 0xff == 0x0d)
+        machine.resume()
+        #expect(try running.report().outcome == .exited(0x0d))
     }
 
     @Test("a run that is stopped while its vCPUs are held ends")

@@ -61,12 +61,13 @@ final class Gate: Sendable {
     }
 }
 
-/// A device that keeps whoever writes to it.
+/// A device that keeps whoever accesses it.
 struct GateDevice: Device {
     let gate: Gate
 
     func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
-        DeviceReply(0)
+        gate.pass()
+        return DeviceReply(0x0d)
     }
 
     func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
