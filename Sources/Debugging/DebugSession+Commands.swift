@@ -90,7 +90,9 @@ extension DebugSession {
         var changed = stops
         let stop = DebugStop(kind: kind, address: address, size: isWatch ? size : 1)
         if isInserted { changed.insert(stop) } else { changed.remove(stop) }
-        guard changed.count <= 1000, let plan = StopPlan(changed) else { return send(isDone: false) }
+        guard changed.count <= 1000, let plan = StopPlan(changed, canBreak: target.canBreak) else {
+            return send(isDone: false)
+        }
         let canPatch = plan.instructions.allSatisfy { target.read(count: 1, at: $0, on: generalThread).count == 1 }
         guard !isInserted || canPatch else { return send(isDone: false) }
         stops = changed
@@ -100,7 +102,9 @@ extension DebugSession {
     // MARK: Going on and ending
 
     private mutating func resume(_ actions: [Int: ThreadAction]) {
-        guard !isRunning, !actions.isEmpty, let plan = StopPlan(stops) else { return send(isDone: false) }
+        guard !isRunning, !actions.isEmpty, let plan = StopPlan(stops, canBreak: target.canBreak) else {
+            return send(isDone: false)
+        }
         isRunning = true
         target.resume(actions, plan: plan)
     }

@@ -94,19 +94,23 @@ public struct DebugSession<Target: DebugTarget> {
             switch lastStop.reason {
             case .interrupt: (2, "")
             case .step: (5, "")
-            case .breakpoint: (5, isSoftware(at: lastStop.thread) ? "swbreak:;" : "hwbreak:;")
+            case .breakpoint: (5, nameOfBreakpoint(at: lastStop.thread))
             case .watch(let stop): (5, "\(Self.name(of: stop.kind)):\(hex(stop.address));")
             case .fault(let signal): (signal, "")
             }
         send("T\(hex(UInt64(signal), 2))thread:\(hex(UInt64(lastStop.thread + 1)));\(detail)")
     }
 
-    private func isSoftware(at thread: Int) -> Bool {
+    /// The name of the breakpoint at the instruction pointer. It is empty if the client has none there by its reckoning, which does not add the base
+    /// of the code segment: a client that hears of a breakpoint that it does not know goes on without a word.
+    private func nameOfBreakpoint(at thread: Int) -> String {
         guard let rip = RegisterLayout.registers.first(where: { $0.name == "rip" }),
             let bytes = target.registers(of: thread)
-        else { return false }
+        else { return "" }
         let address = bytes[rip.range].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        return stops.contains { $0.kind == .softwareBreakpoint && $0.address == address }
+        let kinds = stops.filter { $0.address == address }.map(\.kind)
+        return kinds.contains(.softwareBreakpoint)
+            ? "swbreak:;" : kinds.contains(.hardwareBreakpoint) ? "hwbreak:;" : ""
     }
 
     private static func name(of kind: DebugStop.Kind) -> String {

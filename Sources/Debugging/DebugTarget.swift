@@ -15,8 +15,10 @@ public protocol DebugTarget: AnyObject {
     /// Writes bytes to a linear address. Returns false if not all can be written.
     func write(_ bytes: [UInt8], at address: UInt64, on thread: Int) -> Bool
 
-    /// Whether memory can be watched.
+    /// Whether debug registers can watch memory.
     var canWatch: Bool { get }
+    /// Whether debug registers can watch instructions.
+    var canBreak: Bool { get }
     /// Lets threads step or go on, and keeps the others. The breakpoints are those of `plan`.
     func resume(_ actions: [Int: ThreadAction], plan: StopPlan)
     /// Stops all threads, and takes breakpoints out of memory.
@@ -56,11 +58,14 @@ public struct DebugStop: Hashable, Sendable {
 }
 
 /// How breakpoints and watchpoints are carried out: debug registers first, and breakpoint instructions in memory for the breakpoints that are
-/// left. So memory stays as it is as long as there are few.
+/// left. So memory stays as it is as long as there are few. Where debug registers watch no instructions, threads step until they are there.
 public struct StopPlan: Equatable, Sendable {
     /// At most four.
     public private(set) var registers: [DebugStop] = []
+    /// The addresses of breakpoint instructions.
     public private(set) var instructions: [UInt64] = []
+    /// The addresses in front of which threads stop that make steps.
+    public private(set) var stepsUntil: [UInt64] = []
 
     public static let registerCount = 4
 
@@ -68,13 +73,21 @@ public struct StopPlan: Equatable, Sendable {
     public init() {}
 
     /// Plans the stops, or returns nil if there are more than four that need a debug register.
-    init?(_ stops: some Sequence<DebugStop>) {
+    init?(_ stops: some Sequence<DebugStop>, canBreak: Bool) {
         var addresses: [UInt64] = []
         for stop in stops.sorted(by: { ($0.address, $0.kind.rawValue) < ($1.address, $1.kind.rawValue) }) {
-            if stop.kind == .softwareBreakpoint { addresses.append(stop.address) } else { registers.append(stop) }
+            switch stop.kind {
+            case .softwareBreakpoint: addresses.append(stop.address)
+            case .hardwareBreakpoint: if canBreak { registers.append(stop) } else { addresses.append(stop.address) }
+            case .writeWatch, .readWatch, .accessWatch: registers.append(stop)
+            }
         }
         let free = Self.registerCount - registers.count
         guard free >= 0 else { return nil }
+        guard canBreak else {
+            stepsUntil = addresses
+            return
+        }
         registers += addresses.prefix(free).map { DebugStop(kind: .hardwareBreakpoint, address: $0, size: 1) }
         instructions = Array(addresses.dropFirst(free))
     }

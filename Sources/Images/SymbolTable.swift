@@ -1,4 +1,4 @@
-/// The symbols of an ELF file, for people who want to know where a guest was. Names are those of the file, not demangled.
+/// The symbols of an ELF file's code, for people who want to know where a guest was. Names are those of the file, not demangled.
 public struct SymbolTable: Sendable {
     private struct Symbol {
         let address: UInt64
@@ -64,8 +64,10 @@ public struct SymbolTable: Sendable {
             let name: UInt32 = part[at]
             let info: UInt8 = part[at + (is64 ? 4 : 12)]
             let section: UInt16 = part[at + (is64 ? 6 : 14)]
-            // SHN_UNDEF, and SHN_ABS: constants of the linker.
-            guard !nameless.contains(info & 0xf), section != 0, section != 0xfff1 else { return nil }
+            guard !nameless.contains(info & 0xf), sections.indices.contains(Int(section)), sections[Int(section)].isCode
+            else {
+                return nil
+            }
             let text = names.string(at: Int(name))
             guard !text.isEmpty else { return nil }
             return Symbol(
@@ -77,6 +79,8 @@ public struct SymbolTable: Sendable {
     /// What is needed of a section header (`Elf32_Shdr`, `Elf64_Shdr`).
     private struct Section {
         let type: UInt32
+        /// SHF_EXECINSTR.
+        let isCode: Bool
         let offset: UInt64
         let size: Int
         let link: Int
@@ -86,6 +90,7 @@ public struct SymbolTable: Sendable {
             let (start, overflow) = table.addingReportingOverflow(UInt64(index * size))
             let part = try FilePart(bytes, "section header \(index)", at: overflow ? .max : start, count: size)
             type = part[4]
+            isCode = part.address(at: 8, is64: is64) & 4 != 0
             offset = part.address(at: is64 ? 24 : 16, is64: is64)
             self.size = Int(clamping: part.address(at: is64 ? 32 : 20, is64: is64))
             link = Int(part[is64 ? 40 : 24] as UInt32)

@@ -27,8 +27,10 @@ public struct GuestDebug: Equatable, Sendable {
     /// The number of debug registers for addresses.
     public static let registerCount = 4
 
-    /// Whether the vCPU exits after each instruction. Interrupts wait meanwhile, where KVM can hold them back.
+    /// Whether the vCPU exits after each instruction.
     public var steps = false
+    /// Whether interrupts wait meanwhile, where KVM can hold them back (KVM_GUESTDBG_BLOCKIRQ, since Linux 5.15).
+    public var holdsInterrupts = false
     /// Whether breakpoint instructions exit. Otherwise they raise #BP in the guest.
     public var takesBreakpointInstructions = false
     /// At most four addresses that debug registers watch. The guest's own debug registers do nothing meanwhile.

@@ -161,8 +161,7 @@ extension VirtualCPU {
         try check(unsafe ckvm_set_fxsave(descriptor.number, &registers), "KVM_SET_XSAVE", "vCPU \(id)")
     }
 
-    /// Sets what makes the vCPU exit for a debugger (`KVM_SET_GUEST_DEBUG`). Interrupts wait during a step where KVM can hold them back
-    /// (KVM_GUESTDBG_BLOCKIRQ, since Linux 5.15).
+    /// Sets what makes the vCPU exit for a debugger (`KVM_SET_GUEST_DEBUG`).
     public borrowing func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
         var addresses: [UInt64] = debug.watches.prefix(GuestDebug.registerCount).map(\.address)
         addresses += [UInt64](repeating: 0, count: GuestDebug.registerCount - addresses.count)
@@ -170,7 +169,7 @@ extension VirtualCPU {
         func set(_ control: UInt32) -> Int32 {
             unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7)
         }
-        if debug.steps, set(debug.control | UInt32(KVM_GUESTDBG_BLOCKIRQ)) >= 0 { return }
+        if debug.holdsInterrupts, set(debug.control | UInt32(KVM_GUESTDBG_BLOCKIRQ)) >= 0 { return }
         try check(set(debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
     }
 

@@ -12,7 +12,7 @@ public final class DebugServer: Sendable {
     private let monitor: DebugMonitor
     private let events: ServerEvents
     private let end = Lock<UInt8?>(nil)
-    private let canWatch: Bool
+    private let abilities: DebugAbilities
     private let thread = Lock<HostThread?>(nil)
 
     private static let patience = Duration.seconds(2)
@@ -21,7 +21,7 @@ public final class DebugServer: Sendable {
     public init(_ machine: GuestMachine, at address: SocketAddress, monitor: DebugMonitor) throws(MachineError) {
         self.machine = machine
         self.monitor = monitor
-        canWatch = try WatchpointProbe.canWatch()
+        abilities = try DebugAbilities.probe()
         events = try host(try ServerEvents())
         let listener = Lock<ListeningSocket?>(try host(try ListeningSocket(address)))
         let thread = try host(
@@ -78,7 +78,7 @@ public final class DebugServer: Sendable {
     }
 
     private func attach(_ connection: consuming Connection) -> Client {
-        let target = MachineDebugTarget(machine, monitor: monitor, canWatch: canWatch)
+        let target = MachineDebugTarget(machine, monitor: monitor, abilities: abilities)
         machine.onStop { self.events.post() }
         target.pause()
         return Client(connection: connection, target: target, session: DebugSession(target: target))

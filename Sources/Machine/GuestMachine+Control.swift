@@ -57,8 +57,8 @@ extension GuestMachine {
             guard control.isReadable, control.phase != .ended else {
                 throw .vcpu(control.phase == .ended ? .ended(id) : .notHeld(id))
             }
-            control.debug.steps = true
-            try kvm(try vcpu.cpu.setGuestDebug(control.debug))
+            control.isStepWanted = true
+            try kvm(try vcpu.cpu.setGuestDebug(control.present))
             vcpu.letGo(&control)
         }
     }
@@ -91,8 +91,10 @@ extension GuestMachine {
     /// - Parameters:
     ///   - watches: At most four addresses that debug registers watch.
     ///   - breakpointInstructions: The linear addresses at which the caller has put INT3 into guest memory. The guest's own INT3 raise #BP.
+    ///   - stepsUntil: Linear addresses of instructions in front of which vCPUs stop without a debug register, because they make steps until they are
+    ///     there. Each step is an exit.
     public func setStops(
-        at watches: [GuestDebug.Watch], breakpointInstructions: Set<UInt64> = []
+        at watches: [GuestDebug.Watch], breakpointInstructions: Set<UInt64> = [], stepsUntil: Set<UInt64> = []
     ) throws(MachineError) {
         precondition(watches.count <= GuestDebug.registerCount, "there are four debug registers")
         for vcpu in vcpus {
@@ -102,7 +104,8 @@ extension GuestMachine {
                 control.debug.watches = watches
                 control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
                 control.breakpointInstructions = breakpointInstructions
-                try kvm(try vcpu.cpu.setGuestDebug(control.debug))
+                control.stepsUntil = stepsUntil
+                try kvm(try vcpu.cpu.setGuestDebug(control.present))
             }
         }
     }

@@ -83,24 +83,28 @@ extension GuestMachine {
     /// Stops a vCPU for what it has met. A breakpoint instruction of the guest's own raises #BP there.
     func handle(_ exit: DebugExit, _ context: inout ExitContext) {
         let vcpu = context.vcpu
-        let debug = vcpu.control.withLock { control in
-            let debug = control.debug
-            control.debug.steps = false
-            return debug
-        }
-        do {
-            var kept = debug
-            kept.steps = false
-            if debug.steps { try vcpu.cpu.setGuestDebug(kept) }
-            if exit.isBreakpointInstruction, vcpu.instructionAddress.map(vcpu.isBreakpoint(at:)) == false {
-                try vcpu.cpu.raiseBreakpointException(kept)
-                return
-            }
-        } catch {
-            end(.internalError("\(error)"), by: vcpu)
+        let control = vcpu.control.withLock { $0 }
+        let address = vcpu.instructionAddress
+        if exit.isStep, !control.isStepWanted, exit.debugRegister == nil {
+            // On the way to a breakpoint.
+            if address.map(control.stepsUntil.contains) == true { stop(for: .breakpoint, &context) }
             return
         }
-        stop(for: VCPUStop(exit, debug), &context)
+        do {
+            if exit.isBreakpointInstruction, address.map(control.breakpointInstructions.contains) != true {
+                return try vcpu.cpu.raiseBreakpointException(control.present)
+            }
+            if control.isStepWanted {
+                let present = vcpu.control.withLock { control in
+                    control.isStepWanted = false
+                    return control.present
+                }
+                try vcpu.cpu.setGuestDebug(present)
+            }
+        } catch {
+            return end(.internalError("\(error)"), by: vcpu)
+        }
+        stop(for: VCPUStop(exit, control.debug), &context)
     }
 }
 

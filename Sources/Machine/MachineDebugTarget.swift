@@ -7,20 +7,22 @@ internal import Synchronization
 final class MachineDebugTarget: DebugTarget {
     private let machine: GuestMachine
     private let monitor: DebugMonitor
-    let canWatch: Bool
+    private let abilities: DebugAbilities
     /// The bytes that breakpoint instructions have replaced, by linear address.
     private var replaced: [UInt64: UInt8] = [:]
     private var plan = StopPlan()
 
     private static let breakpointInstruction: UInt8 = 0xcc
 
-    init(_ machine: GuestMachine, monitor: DebugMonitor, canWatch: Bool) {
+    init(_ machine: GuestMachine, monitor: DebugMonitor, abilities: DebugAbilities) {
         self.machine = machine
         self.monitor = monitor
-        self.canWatch = canWatch
+        self.abilities = abilities
     }
 
     var threadCount: Int { machine.vcpuCount }
+    var canWatch: Bool { abilities.watchpoints }
+    var canBreak: Bool { abilities.breakpoints }
 
     func summary(of thread: Int) -> String {
         let vcpu = machine.vcpus[thread]
@@ -64,6 +66,7 @@ final class MachineDebugTarget: DebugTarget {
     }
 
     func resume(_ actions: [Int: ThreadAction], plan: StopPlan) {
+        for (thread, action) in actions where action == .go { stepOff(plan, thread) }
         for address in plan.instructions {
             guard let byte = read(count: 1, at: address, on: 0).first,
                 write([Self.breakpointInstruction], at: address, on: 0)
@@ -82,6 +85,18 @@ final class MachineDebugTarget: DebugTarget {
         }
     }
 
+    /// Lets a thread make a step if it stands at a breakpoint that its client does not see there, because the client does not add the base of the code
+    /// segment. Otherwise the client does that itself.
+    private func stepOff(_ plan: StopPlan, _ thread: Int) {
+        guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
+            !registers.system.cs.is64Bit, registers.system.cs.base != 0
+        else { return }
+        carryOut(StopPlan())
+        try? machine.step(vcpu: thread)
+        _ = try? machine.waitForStop(of: thread, within: .seconds(1))
+        _ = try? machine.pause(vcpu: thread)
+    }
+
     private func carryOut(_ plan: StopPlan) {
         self.plan = plan
         let watches = plan.registers.map { stop in
@@ -93,7 +108,8 @@ final class MachineDebugTarget: DebugTarget {
                 }
             return GuestDebug.Watch(address: stop.address, size: stop.size, access: access)
         }
-        try? machine.setStops(at: watches, breakpointInstructions: Set(replaced.keys))
+        try? machine.setStops(
+            at: watches, breakpointInstructions: Set(replaced.keys), stepsUntil: Set(plan.stepsUntil))
     }
 
     func release() {

@@ -38,14 +38,29 @@ struct VCPUControl: Sendable {
     var isWanted = false
     /// Why the vCPU stopped by itself, as long as it is held for that.
     var stop: VCPUStop?
+    /// The debug registers, and whether breakpoint instructions stop the vCPU.
     var debug = GuestDebug()
     /// The linear addresses of breakpoint instructions that a debugger has put into guest memory.
     var breakpointInstructions: Set<UInt64> = []
+    /// The linear addresses in front of which the vCPU stops because it makes steps until it is there.
+    var stepsUntil: Set<UInt64> = []
+    /// Whether the vCPU is to stop after one instruction.
+    var isStepWanted = false
     /// Whether somebody has written registers since the vCPU stopped by itself.
     var hasNewRegisters = false
     /// The last access to a device or function, and the instruction at which KVM's emulator stopped, once the thread has ended.
     var lastAccess: Exit?
     var unemulated: [UInt8]?
+}
+
+extension VCPUControl {
+    /// What makes the vCPU exit when it is let go. A step that was asked for is not to end in an interrupt's handler.
+    var present: GuestDebug {
+        var present = debug
+        present.steps = isStepWanted || !stepsUntil.isEmpty
+        present.holdsInterrupts = isStepWanted
+        return present
+    }
 }
 
 extension VCPU {

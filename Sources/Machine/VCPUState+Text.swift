@@ -4,8 +4,10 @@ internal import KVM
 extension VCPUState {
     /// The state for people, in several lines.
     ///
-    /// - Parameter symbols: The symbols of the guest's file.
-    public func text(symbols: SymbolTable? = nil) -> String {
+    /// - Parameters:
+    ///   - symbols: The symbols of the guest's file.
+    ///   - hasFaulted: Whether the vCPU met a triple fault.
+    public func text(symbols: SymbolTable? = nil, hasFaulted: Bool = false) -> String {
         guard !wasNeverStarted else { return "vCPU \(id) was never started" }
         var lines = [
             "vCPU \(id), \(modeName), cs:rip \(hex(UInt64(system.cs.selector), 4)):\(hex(registers.rip))\(place(instructionAddress, symbols))"
@@ -16,9 +18,9 @@ extension VCPUState {
             lines.append("  it has executed HLT, with interrupts \(registers.rflags & 1 << 9 == 0 ? "off" : "on")")
         }
         lines += registerLines
-        if let exception { lines.append("  exception: \(exception)") }
+        if let exception = exception ?? (hasFaulted ? "not known" : nil) { lines.append("  exception: \(exception)") }
         lines.append("  bytes at the instruction pointer: " + (instruction.isEmpty ? "not mapped" : bytes(instruction)))
-        if let unemulated {
+        if let unemulated, vectorOfInstruction != Self.invalidOpcode {
             lines.append(
                 "  KVM's emulator stopped at: \(bytes(unemulated.isEmpty ? instruction : unemulated)) in \(modeName); KVM on hardware "
                     + "would run it, unless it was for device memory")
@@ -100,15 +102,19 @@ extension VCPUState {
     public var exception: String? {
         guard !isReset else { return nil }
         if let pendingException { return Self.name(ofException: pendingException) }
-        if let vector = vectorOfInstruction { return Self.name(ofException: vector) + ", by the instruction" }
+        if let vector = vectorOfInstruction, unemulated == nil || vector == Self.invalidOpcode {
+            return Self.name(ofException: vector) + ", by the instruction"
+        }
         guard system.cr0 & 1 << 31 != 0, system.cr2 != 0, !isFaultAddressMapped else { return nil }
         return "probably " + Self.name(ofException: 14) + " at cr2, which is not mapped"
     }
 
+    private static let invalidOpcode: UInt8 = 6
+
     /// The vector of the exception that the instruction at the instruction pointer always raises, or nil.
     private var vectorOfInstruction: UInt8? {
         switch (instruction.first, instruction.dropFirst().first) {
-        case (0x0f, 0x0b): 6  // UD2
+        case (0x0f, 0x0b): Self.invalidOpcode  // UD2
         case (0xcc, _): 3  // INT3
         case (0xf1, _): 1  // INT1
         case (0xcd, let vector?): vector  // INT n

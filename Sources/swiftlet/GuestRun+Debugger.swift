@@ -24,7 +24,7 @@ struct DebugAddress: Equatable, ExpressibleByArgument {
         }
         var host = argument[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard !host.hasPrefix("["), port > 0 else { return nil }
+        guard port > 0, host.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" }) else { return nil }
         // Whoever reaches the port owns the guest, so it is this host's unless an address is given.
         address = .internet(host: host.isEmpty ? "127.0.0.1" : String(host), port: port)
     }

@@ -20,8 +20,9 @@ struct RunCommand: ParsableCommand {
             A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
-            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
-            fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65, a host without \
+            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0 where there \
+            are no interrupt controllers. A triple fault or a halt that nothing ends gives 70, the end of time 124, Ctrl-C and \
+            gdb's kill 130; wrong usage gives 64, a file that cannot be used 65, a host without \
             KVM 69, what else the host refuses 70. A guest may end with these numbers too: "outcome" in the report tells.
 
             Examples:
@@ -110,7 +111,7 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Serve gdb: unix:PATH, :PORT (on this host only) or ADDRESS:PORT. guests/README.md shows a session.",
+            "Serve gdb: unix:PATH, :PORT (on this host only) or a numerical ADDRESS:PORT. docs/debugging.md shows a session.",
             valueName: "address"))
     var gdb: DebugAddress?
 

@@ -10,6 +10,8 @@ struct RunReportJSON: Codable, Equatable {
     private(set) var schema = 1
     let guest: String
     let outcome: String
+    /// The outcome in words.
+    let reason: String
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
@@ -33,6 +35,7 @@ struct RunReportJSON: Codable, Equatable {
     init(guest: String, _ report: RunReport, symbols: SymbolTable) throws {
         self.guest = guest
         outcome = report.outcome.name
+        reason = "\(report.outcome)"
         exitCode = report.outcome.exitCode
         exits = report.exits
         unclaimedAccesses = report.unclaimedAccesses
@@ -60,6 +63,8 @@ struct RunReportJSON: Codable, Equatable {
         let id: UInt32
         /// Whether nobody started it. The rest means nothing then.
         let neverStarted: Bool
+        /// Whether it waits in HLT.
+        let halted: Bool
         let mode: String
         let rip: String
         /// The symbol with the offset behind it, if the guest's file has one.
@@ -78,6 +83,7 @@ struct RunReportJSON: Codable, Equatable {
         init(_ state: VCPUState, _ symbols: SymbolTable) {
             id = state.id
             neverStarted = state.wasNeverStarted
+            halted = state.activity == .halted
             mode = state.modeName
             rip = hexadecimal(state.registers.rip)
             symbol = symbols.name(at: state.instructionAddress)

@@ -5,6 +5,7 @@ final class FakeTarget: DebugTarget {
     static let base: UInt64 = 0x1000
     let threadCount = 3
     var canWatch = true
+    var canBreak = true
     var files: [[UInt8]] = (0..<3).map { thread in
         (0..<RegisterLayout.size).map { UInt8(truncatingIfNeeded: $0 + thread) }
     }

@@ -5,11 +5,11 @@ import Testing
 
 @Suite("Symbols of ELF files")
 struct SymbolTableTests {
-    /// A file of three sections: none, the symbols, and their names.
+    /// A file of four sections: none, code, the symbols, and their names.
     private struct File {
         var is64 = true
         var symbols: [(name: String, address: UInt64, size: UInt64, info: UInt8, section: UInt16)] = []
-        var link: UInt32 = 2
+        var link: UInt32 = 3
 
         var bytes: [UInt8] {
             func number(_ value: UInt64, _ size: Int) -> [UInt8] {
@@ -26,8 +26,8 @@ struct SymbolTableTests {
                 table += is64 ? name + rest + place : name + place + rest
             }
             let headerSize = is64 ? 64 : 52
-            func section(_ type: UInt64, _ offset: Int, _ size: Int, _ link: UInt64) -> [UInt8] {
-                number(0, 4) + number(type, 4) + number(0, 2 * word) + number(UInt64(offset), word)
+            func section(_ type: UInt64, _ offset: Int, _ size: Int, _ link: UInt64, flags: UInt64 = 0) -> [UInt8] {
+                number(0, 4) + number(type, 4) + number(flags, word) + number(0, word) + number(UInt64(offset), word)
                     + number(UInt64(size), word)
                     + number(link, 4) + number(0, 4) + number(0, 2 * word)
             }
@@ -38,8 +38,9 @@ struct SymbolTableTests {
                 [0x7f, 0x45, 0x4c, 0x46, is64 ? 2 : 1, 1, 1] + number(0, 9) + number(2, 2) + number(62, 2)
             header += number(1, 4) + number(0, 2 * word) + number(UInt64(sections), word) + number(0, 4)
             header +=
-                number(UInt64(headerSize), 2) + number(0, 4) + number(is64 ? 64 : 40, 2) + number(3, 2) + number(0, 2)
-            return header + table + names + section(0, 0, 0, 0) + section(2, tables, table.count, UInt64(link))
+                number(UInt64(headerSize), 2) + number(0, 4) + number(is64 ? 64 : 40, 2) + number(4, 2) + number(0, 2)
+            return header + table + names + section(0, 0, 0, 0) + section(1, 0, 0, 0, flags: 6)
+                + section(2, tables, table.count, UInt64(link))
                 + section(3, strings, names.count, 0)
         }
     }
@@ -53,7 +54,7 @@ struct SymbolTableTests {
             ("second", 0x2000, 0x10, Self.function, 1), ("first", 0x1000, 0x20, Self.function, 1),
             ("open", 0x3000, 0, 0x10, 1), ("last", 0x4000, 8, Self.function, 1),
             ("section", 0x1000, 0, 3, 1), ("file.c", 0, 0, 4, 0xfff1), ("constant", 0x1001, 0, 0x10, 0xfff1),
-            ("undefined", 0, 0, 0x10, 0),
+            ("undefined", 0, 0, 0x10, 0), ("data", 0x3800, 8, 0x11, 2),
         ]
         let table = SymbolTable(file.bytes)
         let expected: [(UInt64, String?)] = [

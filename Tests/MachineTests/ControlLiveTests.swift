@@ -59,11 +59,19 @@ struct ControlLiveTests {
         #expect(throws: MachineError.self) { try machine.registers(of: 1) }
     }
 
-    @Test("debug registers stop a vCPU in front of an instruction, as often as it comes by")
-    func breakpoints() throws {
+    @Test(
+        "debug registers, or steps, stop a vCPU in front of an instruction, as often as it comes by",
+        arguments: [true, false])
+    func breakpoints(steps: Bool) throws {
+        // In QEMU's processor debug registers do nothing for guests of its guests.
+        if !steps, try !DebugAbilities.probe().breakpoints { return }
+        func set(on machine: GuestMachine) throws {
+            let watch = GuestDebug.Watch(address: Self.start + 5)
+            try machine.setStops(at: steps ? [] : [watch], stepsUntil: steps ? [watch.address] : [])
+        }
         // mov ecx, 3; again: dec ecx; jnz again; out 0xf4, al
         let machine = try machine([0xb9, 3, 0, 0, 0, 0x49, 0x75, 0xfd, 0xe6, 0xf4])
-        try machine.setStops(at: [GuestDebug.Watch(address: Self.start + 5)])
+        try set(on: machine)
         let running = try RunningMachine(machine)
         for count in [UInt64(3), 2, 1] {
             #expect(try machine.waitForStop(of: 0, within: Self.patience) == .breakpoint)
@@ -72,7 +80,7 @@ struct ControlLiveTests {
             try machine.setStops(at: [])
             try machine.step(vcpu: 0)
             #expect(try machine.waitForStop(of: 0, within: Self.patience) == .step)
-            try machine.setStops(at: [GuestDebug.Watch(address: Self.start + 5)])
+            try set(on: machine)
             machine.resume()
         }
         #expect(try running.report().outcome == .exited(0))
@@ -80,6 +88,8 @@ struct ControlLiveTests {
 
     @Test("a breakpoint instruction that a debugger has put there stops the vCPU, which then goes on with the old byte")
     func breakpointInstruction() throws {
+        // In QEMU's processor KVM-AMD does not hear of breakpoint instructions.
+        guard try DebugAbilities.probe().breakpoints else { return }
         let machine = try machine([0xb0, 5, 0x90, 0xe6, 0xf4])
         let place = Self.start + 2
         #expect(try machine.write([0xcc], atLinear: place, on: 0))

@@ -26,6 +26,7 @@ enum DebuggerFuzzer {
     private final class Target: DebugTarget {
         let threadCount = 3
         let canWatch = true
+        let canBreak = true
         let commands = "slots"
         private var registers = [UInt8](repeating: 0, count: RegisterLayout.size)
         private var memory = [UInt8](repeating: 0, count: 4096)

@@ -1,0 +1,49 @@
+internal import Host
+internal import KVM
+internal import Memslots
+
+/// Which debug registers stop a guest here. KVM takes them everywhere, and where it or the processor below it emulates instructions, some never
+/// do anything.
+struct DebugAbilities {
+    /// Debug registers that watch for instructions.
+    var breakpoints = false
+    /// Debug registers that watch for accesses to memory.
+    var watchpoints = false
+
+    /// nop; mov [0x800], al; hlt, from address 0 in real mode
+    private static let code: [UInt8] = [0x90, 0xa2, 0x00, 0x08, 0xf4]
+    private static let watches = [
+        GuestDebug.Watch(address: 1, access: .execution), GuestDebug.Watch(address: 0x800, access: .write),
+    ]
+
+    /// Tries both in a machine of one page.
+    static func probe() throws(MachineError) -> DebugAbilities {
+        let kvm = try reachable(try KVMSystem())
+        let vm = try Machine.kvm(try kvm.makeVirtualMachine())
+        var memory = try host(try MappedFile(name: "debug-abilities", capacity: Page.size))
+        try host(try memory.resize(to: Page.size))
+        memory.write(code.span, at: 0)
+        _ = vm.setMemoryRegion(slot: 0, flags: 0, guestAddress: 0, size: Page.size, hostAddress: memory.address)
+        return try Machine.kvm(try watched(try vm.makeVirtualCPU(id: 0)))
+    }
+
+    private static func watched(_ cpu: consuming VirtualCPU) throws(KVMError) -> DebugAbilities {
+        var system = try cpu.systemRegisters()
+        system.cs.base = 0
+        system.cs.selector = 0
+        try cpu.setSystemRegisters(system)
+        try cpu.setGeneralRegisters(GeneralRegisters())
+        var abilities = DebugAbilities()
+        for watch in watches {
+            var debug = GuestDebug()
+            debug.watches = [watch]
+            try cpu.setGuestDebug(debug)
+            // What does not stop runs to the end, and begins anew for the next.
+            if case .debug = cpu.runUntilExit() {
+                if watch.access == .execution { abilities.breakpoints = true } else { abilities.watchpoints = true }
+            }
+            try cpu.setGeneralRegisters(GeneralRegisters())
+        }
+        return abilities
+    }
+}
