@@ -20,8 +20,8 @@ struct DebugServerLiveTests {
         let path: String
         let running: RunningMachine
 
-        init(_ code: [UInt8], isHeld: Bool = true) throws {
-            machine = try TinyGuest(code: code, configuration: MachineConfiguration(mode: .protected)).machine()
+        init(_ code: [UInt8], mode: CPUMode = .protected, isHeld: Bool = true) throws {
+            machine = try TinyGuest(code: code, configuration: MachineConfiguration(mode: mode)).machine()
             path = "/tmp/swiftlet-gdb-\(UInt64.random(in: .min ... .max))"
             if isHeld { machine.pause() }
             server = try DebugServer(
@@ -107,6 +107,20 @@ struct DebugServerLiveTests {
         #expect(again.exchange("?") == "T02thread:1;")
         #expect(again.exchange("m10000,6") == "ebfeb001e6f4")
         #expect(again.exchange("D") == "OK")
+        #expect(try served.finish() == .stopped)
+    }
+
+    @Test("a breakpoint in a segment that does not begin at 0 is met each time, and the client takes it for no other")
+    func realMode() throws {
+        // again: inc ax; jmp again
+        let served = try Served([0x40, 0xeb, 0xfd], mode: .real)
+        let client = try served.connect()
+        #expect(client.exchange("Z0,10001,1") == "OK")
+        for count in 1...3 {
+            #expect(client.exchange("vCont;c") == "T05thread:1;")
+            #expect(client.exchange("p0") == "0\(count)00000000000000")
+            #expect(client.exchange("p10") == "0100000000000000")
+        }
         #expect(try served.finish() == .stopped)
     }
 
