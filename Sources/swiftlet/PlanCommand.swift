@@ -43,7 +43,8 @@ struct PlanCommand: ParsableCommand {
     }
 
     func run() throws {
-        let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
+        let (layout, warnings) = try LayoutArgument(name: layout).load(
+            options.dump.selection, isComplete: options.dump.complete)
         let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
@@ -58,7 +59,7 @@ struct PlanCommand: ParsableCommand {
             }
         }
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
-        try output.show(PlanReport(plan, warnings: warnings), PlanText(plan: plan).text)
+        try output.show(PlanReport(plan, warnings: warnings.map { "\($0)" }), PlanText(plan: plan).text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)
         }

@@ -113,7 +113,7 @@ struct PlanTests {
     @Test("advice tells which BARs share pages with MSI-X, once for all that are alike")
     func advice() throws {
         let layout = try Layout.read(
-            LspciReader.read(Array(LspciText.workstation().utf8)), name: "x"
+            TextDumpReader.read(Array(LspciText.workstation().utf8)), name: "x"
         ).layout
         let advice = try Plan(layout).advice
         #expect(advice.count == 1)

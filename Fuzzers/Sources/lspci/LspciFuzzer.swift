@@ -7,7 +7,7 @@ import PCI
 enum LspciFuzzer {
     static func start() {
         fuzz { bytes in
-            let dump = LspciReader.read(bytes)
+            let dump = TextDumpReader.read(bytes)
             do throws(LayoutError) {
                 let (layout, warnings) = try Layout.read(dump, name: "dump")
                 expect(warnings.allSatisfy { !"\($0)".isEmpty }, "a warning without words")
