@@ -40,12 +40,16 @@ extension Layout {
         let sorted = functions.sorted { $0.source < $1.source }
         let lowest = sorted.filter { $0.source.domain == sorted[0].source.domain }.map(\.source.function)
         let kept = Set(lowest.filter { $0.function == 0 }.map { $0.requesterID >> 3 })
-        var free = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }.makeIterator()
+        let taken = Set(lowest.map(\.requesterID))
+        // Devices of their own, and at last functions of devices that are there.
+        let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
+        let beside = (0...UInt16.max).lazy.filter { kept.contains($0 >> 3) && !taken.contains($0) }
+        var (free, more) = (apart.makeIterator(), beside.makeIterator())
         var placed: [Function] = []
         for (number, var function) in sorted.enumerated() {
             if number < lowest.count, kept.contains(lowest[number].requesterID >> 3) {
                 function.address = lowest[number]
-            } else if let address = free.next() {
+            } else if let address = free.next() ?? more.next() {
                 function.address = FunctionAddress(requesterID: address)
             } else {
                 throw .tooManyFunctions(first: function.source.function, count: sorted.count)

@@ -20,7 +20,9 @@ extension MachineError {
         case .image(let error): error.advice
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
-        case .hostMemory: "give the guest less memory, or insist (--force)"
+        case .hostMemory(let needed, let available):
+            // What the host does not have, nobody can insist on.
+            "give the guest less memory" + (needed < available ? ", or insist (--force)" : "")
         default: nil
         }
     }
