@@ -79,6 +79,14 @@ struct LineScanner {
         return value
     }
 
+    /// A hexadecimal number of the next `count` digits, whatever follows them.
+    mutating func hex(_ count: Int) -> UInt64? {
+        var digits = LineScanner(rest.prefix(count))
+        guard let value = digits.hex(count...count) else { return nil }
+        rest = rest.dropFirst(count)
+        return value
+    }
+
     private static func isDigit(_ byte: UInt8, _ radix: Int) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): true

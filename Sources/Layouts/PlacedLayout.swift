@@ -9,6 +9,7 @@ struct PlacedLayout {
     let apertures: Apertures
     /// The apertures that there really are.
     var real: Apertures { board.apertures }
+    var ram: [GuestRange] { board.ram.ranges }
     /// Memory, by address.
     let assignments: [AddressAssignment]
     /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.

@@ -3,8 +3,8 @@ import Memslots
 import PCI
 
 extension Plan {
-    /// The name of the budget of BARs that a host with an IOMMU of AMD does not map.
-    public static let addressesOfAMD = "BARs at AMD's own addresses"
+    /// The name of the budget of what a host with an IOMMU of AMD does not map.
+    public static let addressesOfAMD = "BARs or RAM at AMD's addresses"
 
     /// Limits that no option of the plan changes.
     private enum Limit {
@@ -53,7 +53,7 @@ extension Plan {
         return budgets
     }
 
-    /// Those of a host that is known, and AMD's addresses on one that is not.
+    /// Memory of the host, and the addresses that AMD's processors keep for themselves.
     private static func memoryBudgets(
         _ placed: PlacedLayout, _ slots: Slots, _ host: PlanningHost, _ memory: UInt64
     ) -> [Budget] {
@@ -69,17 +69,15 @@ extension Plan {
         if let limit = host.controlGroupMemory, let need = slots.kernelBytes[host.mmu] {
             budgets.append(Budget(name: "kernel memory in the cgroup", need: need, limit: limit, unit: .bytes))
         }
-        if host.iommu == .none {
+        if host.iommu != .intel {
             let ranges = PlanningHost.IOMMU.amd.reserved
-            let hidden = placed.assignments.filter { assignment in
-                ranges.contains {
-                    assignment.base <= $0.last.rawValue && assignment.base &+ (assignment.size - 1) >= $0.first.rawValue
-                }
-            }
+            let places = placed.assignments.compactMap { GuestRange(first: GuestAddress($0.base), size: $0.size) }
+            let hidden = (places + placed.ram).count { place in ranges.contains { $0.overlaps(place) } }
             budgets.append(
                 Budget(
-                    name: Plan.addressesOfAMD, need: UInt64(hidden.count), limit: 0,
-                    condition: "with an IOMMU of AMD, which keeps 0xfd00000000 to 0xffffffffff"))
+                    name: Plan.addressesOfAMD, need: UInt64(hidden), limit: 0,
+                    condition: host.iommu == .amd
+                        ? nil : "with an IOMMU of AMD, which keeps 0xfd00000000 to 0xffffffffff"))
         }
         return budgets
     }

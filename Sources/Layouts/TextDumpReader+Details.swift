@@ -98,14 +98,22 @@ extension TextDumpReader {
         }
     }
 
-    /// Lines are left out here. Behind the beginning of the capabilities only these are lost.
+    /// Lines are left out here. Which of them are lost shows in the order in which lspci prints: regions by number, the ROM,
+    /// capabilities.
     mutating func noteElision(_ line: TextLine) {
-        if state.capability == nil {
+        let regions = function?.regions ?? [:]
+        let last = regions.keys.filter { !$0.isVirtual }.max()
+        let isBehindRegions =
+            switch last {
+            case .register(.rom), .register(.bar(5)): true
+            case .register(.bar(4)): regions[.register(.bar(4))]?.kind == .memory64
+            default: false
+            }
+        if state.capability == nil, !isBehindRegions {
             let text = "\(LineScanner(line.text).excerpt) stands where its regions may have been"
             state.regionGap = state.regionGap ?? DumpWarning.Reason(line: number, text: text)
         } else {
-            state.capabilityGap =
-                "some of its capabilities are left out of the dump, and only those that are there count"
+            state.capabilityGap = "lines are left out of the dump, and only the capabilities that are there count"
         }
     }
 
@@ -145,6 +153,8 @@ extension TextDumpReader {
             let name = place.number.map { "region \($0)" } ?? "the expansion ROM"
             return problem("\(name) cannot be read: \(line.excerpt)")
         }
+        // What is left out before the first region is none.
+        if place == .register(.bar(0)), function?.regions.isEmpty == true { state.regionGap = nil }
         if let other = function?.regions.updateValue(region, forKey: place), other != region, !place.isVirtual {
             problem("\(place.name) is there twice")
         }

@@ -52,6 +52,7 @@ public struct TextDumpReader {
     public static func read(_ text: [UInt8]) -> Dump {
         var reader = TextDumpReader()
         var last: TextLine?
+        let text = TextLine.decoded(text)
         for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             let next = TextLine(line)
             if last.map(next.continues) == true {

@@ -50,10 +50,34 @@ struct TextLine {
 
     // MARK: Bytes
 
+    /// A text in UTF-8, which it may not have been, and without what mails make of equals signs and long lines (RFC 2045, 6.7).
+    static func decoded(_ text: [UInt8]) -> [UInt8] {
+        if let mark = [[0xff, 0xfe], [0xfe, 0xff]].firstIndex(where: text.starts(with:)) {
+            let (low, high) = (mark, 1 - mark)
+            let units = stride(from: 2, to: text.count - 1, by: 2).map {
+                UInt16(text[$0 + low]) | UInt16(text[$0 + high]) << 8
+            }
+            return Array(String(decoding: units, as: UTF16.self).utf8)
+        }
+        guard LineScanner(text[...]).contains("[size=3D") else { return text }
+        var rest = LineScanner(text[...])
+        var decoded: [UInt8] = []
+        while let byte = rest.first {
+            rest.skipByte()
+            guard byte == UInt8(ascii: "=") else {
+                decoded.append(byte)
+                continue
+            }
+            if rest.skip("\n") || rest.skip("\r\n") { continue }
+            decoded.append(rest.hex(2).map { UInt8(truncatingIfNeeded: $0) } ?? byte)
+        }
+        return decoded
+    }
+
     private static func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
     private static func isPlain(_ line: ArraySlice<UInt8>) -> Bool {
-        !line.contains { $0 == 0x1b || $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "\r") || $0 >= 0x80 }
+        !line.contains { $0 == 0x1b || $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "\r") || $0 == 0 || $0 >= 0x80 }
             && !marks.contains { LineScanner(line).contains($0.mark) }
     }
 
@@ -69,7 +93,7 @@ struct TextLine {
             ("&#39;", "'"),
             ("\u{a0}", " "), ("\u{202f}", " "), ("\u{2003}", " "), ("\u{2002}", " "), ("\u{feff}", ""),
             ("\u{200b}", ""),
-            ("\r", ""),
+            ("\r", ""), ("\0", ""),
         ] + marks
 
     private static func cleaned(_ line: ArraySlice<UInt8>) -> [UInt8] {
@@ -78,7 +102,7 @@ struct TextLine {
         while let byte = rest.first {
             if byte == 0x1b {
                 rest.skipControlSequence()
-            } else if byte >= 0x80 || "&<[{\r".utf8.contains(byte),
+            } else if byte >= 0x80 || "&<[{\r\0".utf8.contains(byte),
                 let known = characters.first(where: { rest.skip($0.mark) })
             {
                 text += known.meaning.utf8

@@ -56,7 +56,7 @@ struct LayoutArgument {
             throw failure(
                 dump.form.map { "\(name): \($0), which has no BARs: use `sudo lspci -vvv`" }
                     ?? "\(name): neither JSON as a layout file is, nor a dump: no line begins with the address of a function, as "
-                    + "those of lspci do, and none is the kernel's about BARs", .badInput)
+                    + "those of `sudo lspci -vvv` do, and none is the kernel's about BARs", .badInput)
         }
         return try read(dump, selection)
     }

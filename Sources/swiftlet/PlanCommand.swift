@@ -92,7 +92,7 @@ struct PlanCommand: ParsableCommand {
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
         let width = FileBytes.columns(of: FileBytes.standardOutput)
         let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
-        try output.show(PlanReport(plan, warnings: warnings), csv ? PlanRow.csv(of: plan) : text.text)
+        try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)
         }

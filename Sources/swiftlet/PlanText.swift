@@ -13,7 +13,7 @@ struct PlanText {
     let width: Int?
 
     var text: String {
-        var parts = [answer, functions, totals.text, budgets.text]
+        var parts = [answer, PlanTable(plan, width: width).text, totals.text, budgets.text]
         if isVerbose { parts += [kernels] + advice }
         return parts.joined(separator: "\n\n")
     }
@@ -41,23 +41,13 @@ struct PlanText {
         return "\(plan.layout.name) fits\(rest)\(next ?? "")"
     }
 
-    // MARK: Functions and BARs
-
-    private var functions: String {
-        let rows = PlanRow.all(of: plan)
-        let columns: [TextTable.Column<PlanRow>] = [
-            .left("function", \.functionText), .left("BAR", \.register), .right("address", \.address),
-            .right("size", \.size), .left("kind", \.kind), .right("mapped", \.mapped), .right("trapped", \.trapped),
-            .left("device", \.device), .left("name", \.name),
-        ]
-        return TextTable(rows, columns, width: width).text
-    }
+    // MARK: Sums
 
     private var totals: TextTable {
         let (slots, bridges) = (plan.slots, plan.layout.bridges)
         func both(_ value: (Footprint.MMU) -> String?) -> String? {
             guard let shadow = value(.shadow), let tdp = value(.tdp) else { return nil }
-            return "\(tdp) with two-dimensional paging (EPT, NPT), \(shadow) with shadow paging"
+            return "\(tdp) with EPT or NPT, \(shadow) with shadow paging"
         }
         let facts: [(String, String?)] = [
             (
@@ -65,7 +55,7 @@ struct PlanText {
                 "\(plan.functions.count)"
                     + (bridges > 0 ? ", and \(Figures.count(bridges, "bridge")) not assigned" : "")
             ),
-            ("pieces", "\(plan.mapped) mapped, \(plan.trapped) trapped; \(Figures.size(plan.mappedBytes)) mapped"),
+            ("pieces", "\(plan.mapped) mapped for the guest, \(plan.trapped) trapped, where each access exits"),
             (
                 "slots",
                 "\(plan.separate.count) separate or \(plan.coalesced.count) coalesced, and those of the RAM; counted here: "
@@ -83,7 +73,7 @@ struct PlanText {
             ),
             ("behind ports", behindPorts), ("kernels", Self.kernels(plan)),
         ]
-        return TextTable("all of them", facts: facts + skipped)
+        return TextTable("total", facts: facts + skipped)
     }
 
     /// What bridges would add to the 64-bit aperture.
@@ -92,9 +82,7 @@ struct PlanText {
         guard plan.windowsOfPorts > plan.sumAbove4GiB, plan.windowsOfPorts - plan.sumAbove4GiB >= 1 << 30 else {
             return nil
         }
-        return
-            "\(Figures.size(plan.windowsOfPorts)) of 64-bit windows instead of \(Figures.size(plan.sumAbove4GiB)), if each function "
-            + "has a root port of its own, whose window is a multiple of its largest BAR"
+        return "\(Figures.size(plan.windowsOfPorts)) of 64-bit windows, if each function has a root port of its own"
     }
 
     /// A line for each function that is not counted, up to some.
@@ -132,7 +120,7 @@ struct PlanText {
             return "counts \(condition)" + (budget.isOfAMD ? "; --iommu amd places around them" : "")
         }
         guard let sum = budget.sum, sum > 0, sum != budget.need else { return "" }
-        return "a span with the gaps of alignment; the sum is \(Figures.size(sum))"
+        return "sum \(Figures.size(sum))"
     }
 
     // MARK: For the curious

@@ -35,7 +35,8 @@ struct PlanTests {
         let result = try Command("plan", "full-bus").run()
         #expect(result.status == 0 && result.output.hasPrefix("full-bus fits; open files come next, at 75 %\n"))
         for words in [
-            "00:1f.7", "and 255 more", "2048 separate or 258 coalesced", "32,764", "BAR 5", "1af4:0008", "Linux 5.12",
+            "00:1f.7", "256 functions alike", "2048 separate or 258 coalesced", "32,764", "BAR 5", "1af4:0008",
+            "Linux 5.12",
         ] {
             #expect(result.output.contains(words), "\(words)")
         }

@@ -24,7 +24,8 @@ struct DumpFormTests {
         ("coloured", lines { "\u{1b}[1;32m" + $0.prefix(9) + "\u{1b}[0m" + $0.dropFirst(9) }),
         ("fenced", "```\n" + text + "```\n"), ("behind a backtick", "`" + text.dropLast(2) + "`\n"),
         ("preformatted", "<pre>" + text + "</pre>\n"), ("of a forum", "[code]" + text + "[/code]\n"),
-        ("with line breaks", lines { $0 + "<br />" }),
+        ("quoted-printable", text.replacing("=", with: "=3D").replacing(" [size", with: "=\n [size")),
+        ("with NULs", text + "\0\0\0\n"), ("with line breaks", lines { $0 + "<br />" }),
         (
             "wrapped by a mail program",
             lines { line in
@@ -43,6 +44,20 @@ struct DumpFormTests {
         #expect(layout.functions.map(\.description) == whole.functions.map(\.description))
         #expect(layout.bridges == whole.bridges)
         #expect(!warnings.contains { $0.isSkipped })
+    }
+
+    @Test("UTF-16 of either order is read")
+    func utf16() {
+        let whole = TextDumpReader.read(Array(Self.text.utf8)).functions
+        for isBig in [false, true] {
+            let bytes = ("\u{feff}" + Self.text).utf16.flatMap { unit in
+                [
+                    UInt8(truncatingIfNeeded: isBig ? unit >> 8 : unit),
+                    UInt8(truncatingIfNeeded: isBig ? unit : unit >> 8),
+                ]
+            }
+            #expect(TextDumpReader.read(bytes).functions == whole)
+        }
     }
 
     @Test("names and numbers are found with -n and -nn, and the rest of the header is left out")

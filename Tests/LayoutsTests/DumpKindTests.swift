@@ -30,6 +30,21 @@ struct DumpKindTests {
         #expect(throws: LayoutError.self) { try read(text) }
     }
 
+    @Test(
+        "where lines are left out matters: before the first region and behind the last one none is lost",
+        arguments: [(1, true), (2, true), (3, false), (4, true), (5, true)])
+    func elision(place: Int, isCounted: Bool) throws {
+        var lines = [
+            "05:00.0 Ethernet controller: x", "\tSubsystem: y",
+            "\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=4K]", "\tExpansion ROM at f1000000 [size=64K]",
+            "\tCapabilities: [40] Power Management version 3", "\tKernel driver in use: x",
+        ]
+        lines.insert("\t[...]", at: place)
+        let (layout, warnings) = try read(lines.joined(separator: "\n") + "\n\n" + Self.card)
+        #expect(rows(layout) == (isCounted ? ["05:00.0 2 0"] : []) + [Self.shown])
+        #expect(warnings.contains { $0.isSkipped } == !isCounted)
+    }
+
     @Test("a function that shows its registers may really have no BARs")
     func noBARs() throws {
         let (layout, warnings) = try read("05:00.0 SMBus: Example\n\tControl: I/O-\n\tStatus: Cap- 66MHz-\n\n")

@@ -118,7 +118,12 @@ struct PlanTests {
         let base = try #require(plan.functions[0].registers[0].address)
         #expect(base == (iommu == .amd ? "0x10000000000" : "0x8000000000"))
         #expect(plan.fits)
-        #expect(plan.budgets.first { $0.name == Plan.addressesOfAMD }?.fits == (iommu == .none ? false : nil))
+        let expected: [PlanningHost.IOMMU: Bool] = [.none: false, .amd: true]
+        #expect(plan.budgets.first { $0.name == Plan.addressesOfAMD }?.fits == expected[iommu])
+        // RAM cannot go around them.
+        #expect(
+            try Plan(layout(BARDescription(kind: .memory64, size: 4096)), memory: 1 << 40, host: host).fits
+                == (iommu != .amd))
     }
 
     @Test("pinned bytes and kernel memory are budgets where the host has limits")

@@ -2,54 +2,66 @@ import Layouts
 import PCI
 import Pictures
 
-/// A row of the plan's table: a BAR or a ROM, with its function in the first one.
-struct PlanRow {
-    var functionText = ""
-    var register = ""
-    var address = ""
-    var size = ""
-    var kind = ""
-    var mapped = ""
-    var trapped = ""
-    var device = ""
-    var name = ""
+/// The plan's table: a line for each function, and below it one for each of its BARs and its ROM.
+struct PlanTable {
+    let text: String
 
-    /// All rows. Of many functions side by side that are alike the first is shown, and how far they go.
-    static func all(of plan: Plan) -> [PlanRow] {
+    /// One function, or many side by side that are alike, of which the first is shown.
+    private struct Group {
+        let first: Plan.Function
+        let last: Plan.Function
+        let count: Int
+
+        var addresses: String { count == 1 ? first.addressText : "\(first.addressText) to \(last.addressText)" }
+
+        var name: String {
+            let name = first.name ?? ""
+            return count == 1 ? name : "\(Figures.count(count, "function")) alike" + (name.isEmpty ? "" : ": " + name)
+        }
+    }
+
+    init(_ plan: Plan, width: Int?) {
+        let groups = Self.groups(of: plan)
+        let functions = TextTable(
+            groups, [.left("function", \.addresses), .left("device") { $0.first.device ?? "" }, .left("name", \.name)],
+            width: width)
+        let registers = TextTable(
+            groups.flatMap(\.first.registers),
+            [
+                .left("  BAR") { "  \($0.register)" }, .right("address") { $0.address ?? "" },
+                .right("size") { $0.isPort ? Figures.count(Int($0.size), "port") : Figures.size($0.size) },
+                .left("kind", \.words), .right("mapped") { $0.isPort ? "" : "\($0.mapped)" },
+                .right("trapped") { $0.isPort ? "" : "\($0.trapped)" },
+            ], width: width)
+        var (names, rows) = (functions.lines[...], registers.lines[...])
+        var lines = [names.removeFirst(), rows.removeFirst()]
+        for (group, name) in zip(groups, names) {
+            lines.append(name)
+            lines += rows.prefix(group.first.registers.count)
+            rows = rows.dropFirst(group.first.registers.count)
+            if group.first.registers.isEmpty { lines.append("  no BARs") }
+        }
+        text = lines.joined(separator: "\n")
+    }
+
+    private static func groups(of plan: Plan) -> [Group] {
         let most = 4
-        var rows: [PlanRow] = []
         // By the addresses that people know.
         let order = plan.layout.functions.indices.sorted {
             plan.layout.functions[$0].source < plan.layout.functions[$1].source
         }
         var rest = order.map { plan.functions[$0] }[...]
-        while let function = rest.first {
-            let alike = rest.prefix { $0.isLike(function) }
-            let shown = alike.count > most ? alike.prefix(1) : alike
-            for function in shown { rows += Self.rows(of: function) }
+        var groups: [Group] = []
+        while let first = rest.first {
+            let alike = rest.prefix { $0.isLike(first) }
             if let last = alike.last, alike.count > most {
-                rows.append(
-                    PlanRow(functionText: last.addressText, name: "and \(alike.count - 1) more like it up to here"))
+                groups.append(Group(first: first, last: last, count: alike.count))
+            } else {
+                groups += alike.map { Group(first: $0, last: $0, count: 1) }
             }
             rest = rest.dropFirst(alike.count)
         }
-        return rows
-    }
-
-    private static func rows(of function: Plan.Function) -> [PlanRow] {
-        var rows = function.registers.map { register in
-            let isPort = register.kind == .io
-            return PlanRow(
-                register: register.register, address: register.address ?? "",
-                size: isPort ? Figures.count(Int(register.size), "port") : Figures.size(register.size),
-                kind: isPort ? "I/O" : register.words, mapped: isPort ? "" : "\(register.mapped)",
-                trapped: isPort ? "" : "\(register.trapped)")
-        }
-        if rows.isEmpty { rows.append(PlanRow(register: "none")) }
-        rows[0].functionText = function.addressText
-        rows[0].device = function.device ?? ""
-        rows[0].name = function.name ?? ""
-        return rows
+        return groups
     }
 
     /// The table with commas, a line for each BAR, in which nothing is left out or rounded.
@@ -78,8 +90,11 @@ struct PlanRow {
 }
 
 extension Plan.Register {
+    fileprivate var isPort: Bool { kind == .io }
+
     /// `64-bit, prefetchable`
     fileprivate var words: String {
+        if isPort { return "I/O" }
         if register == "ROM" { return "ROM" }
         return (kind == .memory64 ? "64-bit" : "32-bit") + (prefetchable ? ", prefetchable" : "")
     }
