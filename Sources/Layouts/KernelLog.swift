@@ -4,18 +4,24 @@ import PCI
 /// their BARs with sizes, also those of virtual functions.
 struct KernelLog {
     /// In the order of the log.
-    var functions: [DumpedFunction] { order.compactMap { found[$0]?.described } }
+    var functions: [DumpedFunction] {
+        // A log from which somebody has taken the lines about BARs does not tell who has none.
+        let tellsBARs = found.values.contains(where: \.hasFoundBARs)
+        return order.compactMap { found[$0]?.described(tellsBARs: tellsBARs) }
+    }
 
     private var found: [DomainAddress: Entry] = [:]
     private var order: [DomainAddress] = []
 
     fileprivate struct Entry {
         var function: DumpedFunction
-        /// Whether there are the lines with which the kernel tells of all BARs that it finds.
-        var isDiscovered = false
+        /// Whether there is the line with which the kernel tells that it has found the function, and such lines of its BARs.
+        var isFound = false
+        var hasFoundBARs = false
 
-        var described: DumpedFunction {
+        func described(tellsBARs: Bool) -> DumpedFunction {
             var function = function
+            let isDiscovered = hasFoundBARs || isFound && tellsBARs
             function.hasRegisters = isDiscovered
             function.capabilityGap = "the kernel's log tells of no capabilities, so that it is counted without MSI-X"
             if !isDiscovered, !function.isBridge {
@@ -48,7 +54,7 @@ extension KernelLog.Entry {
             function.deviceID = UInt16(truncatingIfNeeded: device)
             function.classCode = UInt32(truncatingIfNeeded: code & 0xff_ffff)
             function.isBridge = function.isBridge || type != 0 || code >> 16 == 6
-            isDiscovered = true
+            isFound = true
         } else {
             return takeRegion(rest)
         }
@@ -81,7 +87,7 @@ extension KernelLog.Entry {
             function.virtualFunctions?.total = Int(total)
         } else {
             rest.skipSpaces()
-            isDiscovered = isDiscovered || isAlone && rest.isAtEnd
+            hasFoundBARs = hasFoundBARs || isAlone && rest.isAtEnd
         }
         function.regions[place] = region
         return true

@@ -156,7 +156,8 @@ public struct TextDumpReader {
         if ![0, 64, 128, 256, 4096].contains(config.bytes.count) {
             function.problem("its configuration space is cut short")
         }
-        if config.isAllOnes { state.isAsleep = true }
+        // A revision may be ff; of a function that sleeps the command register is not printed.
+        state.isAsleep = (state.isAsleep || config.isAllOnes) && !state.hasControl
         let hasText = !function.regions.isEmpty || state.hasControl || state.capability != nil
         function.hasRegisters = state.hasControl || !function.regions.isEmpty
         if !config.bytes.isEmpty, !config.isAllOnes {

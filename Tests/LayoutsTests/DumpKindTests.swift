@@ -69,6 +69,12 @@ struct DumpKindTests {
         #expect(warnings.count == 1 && !warnings[0].isSkipped && warnings[0].reason.text.contains("all ones"))
     }
 
+    @Test("a function whose revision is ff need not sleep")
+    func revision() throws {
+        let (layout, warnings) = try read(Self.card.replacing("(rev 02)", with: "(rev ff)"))
+        #expect(rows(layout) == [Self.shown] && warnings.isEmpty)
+    }
+
     private static let allOnes = (0..<16).map {
         String($0, radix: 16) + "0: " + [String](repeating: "ff", count: 16).joined(separator: " ") + "\n"
     }.joined()

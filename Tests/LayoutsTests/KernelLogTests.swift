@@ -59,7 +59,7 @@ struct KernelLogTests {
     @Test("a BAR without an address has a size, the last size counts, and what lacks its discovery is skipped")
     func parts() throws {
         let text = """
-            pci 0001:05:00.0: [1af4:1] type 00 class 0x030000
+            pci 0001:05:00.0: [1af4:0001] type 00 class 0x030000
             pci 0001:05:00.0: BAR 0 [mem size 0x10000000 64bit pref]
             pci 0001:05:00.0: BAR 0: assigned [mem 0x4000000000-0x41ffffffff 64bit pref]
             pci 0001:05:00.0: BAR 13: no space for [io  size 0x1000]
@@ -71,6 +71,15 @@ struct KernelLogTests {
         #expect(layout.functions.map { "\($0.source)" } == ["0001:05:00.0"])
         #expect(layout.functions[0].description.bars[0]?.size == 8 << 30)
         #expect(warnings.filter(\.isSkipped).compactMap { $0.function.map { "\($0)" } }.contains("0001:06:00.0"))
+    }
+
+    @Test("a log without any line about BARs tells of no function that it has none")
+    func withoutBARs() throws {
+        let lines = Self.new.split(separator: "\n").filter { $0.contains(" class 0x") }.map { $0 + "\n" }
+        #expect(throws: LayoutError.self) { try read(lines.joined()) }
+        let quiet = "pci 0000:02:00.0: [1af4:0001] type 00 class 0x0c0500\n"
+        let layout = try read(Self.new + quiet).layout
+        #expect(layout.functions.last?.description.bars.isEmpty == true)
     }
 
     @Test("beside lspci it gives the sizes of virtual functions")
