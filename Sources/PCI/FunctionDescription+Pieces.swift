@@ -37,7 +37,7 @@ extension FunctionDescription {
         var end: UInt64 = 0
         func add(_ upperBound: UInt64, _ kind: BARPiece.Kind) {
             while upperBound > end {
-                let next = min(upperBound, end + most)
+                let next = kind == .mapped ? min(upperBound, end + most) : upperBound
                 pieces.append(BARPiece(offsets: end..<next, kind: kind))
                 end = next
             }
