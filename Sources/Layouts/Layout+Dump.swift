@@ -65,6 +65,8 @@ private struct DumpBuilder {
     let selection: DumpSelection
     /// The addresses in the dump, where no virtual function has to be thought up.
     let taken: Set<DomainAddress>
+    /// The addresses of virtual functions.
+    var placed = Set<DomainAddress>()
     var warnings: [DumpWarning]
     var found: [Layout.Function] = []
 
@@ -124,12 +126,19 @@ private struct DumpBuilder {
         let count = min(selection.virtualFunctions, virtual.total)
         var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
         for index in 0..<count {
-            while !isTold, let place = self.source(id, function), taken.contains(place) { id += 1 }
+            while !isTold, let place = source(id, function), taken.contains(place) || placed.contains(place) {
+                id += 1
+            }
             guard let source = source(id, function) else {
                 return warn("its virtual function \(index) would pass ff:1f.7", of: function, isSkipped: true)
             }
             id += isTold ? virtual.stride : 1
+            // The dump may have virtual functions that are there already.
             if source == function.address || taken.contains(source) { continue }
+            guard placed.insert(source).inserted else {
+                warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
+                continue
+            }
             append(description, at: source, name: "virtual function of \(function.address)", of: function)
         }
     }

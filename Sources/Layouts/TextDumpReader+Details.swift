@@ -35,7 +35,7 @@ extension TextDumpReader {
         let isHeader = state.capability == nil
         switch label {
         case .control:
-            if state.hasControl { problem("a function begins here without its address") }
+            if state.hasControl { beginWithoutAddress() }
             state.hasControl = true
         case .status:
             // The secondary status of a bridge has a label of its own.
@@ -101,6 +101,8 @@ extension TextDumpReader {
     /// Lines are left out here. Which of them are lost shows in the order in which lspci prints: regions by number, the ROM,
     /// capabilities.
     mutating func noteElision(_ line: TextLine) {
+        // A hex dump tells itself which rows it lacks.
+        guard state.config.isEmpty else { return }
         let regions = function?.regions ?? [:]
         let last = regions.keys.filter { !$0.isVirtual }.max()
         let isBehindRegions =

@@ -32,7 +32,8 @@ public struct TextDumpReader {
         var isFlat: Bool?
         var capability: Capability?
         var config: [UInt8] = []
-        var isConfigBroken = false
+        /// Why the rows of the hex dump are of no use.
+        var configProblem: DumpWarning.Reason?
         var hasControl = false
         var hasDriver = false
         var saysCapabilities = false
@@ -43,6 +44,8 @@ public struct TextDumpReader {
         /// The first line that is of nothing known, until it is told of.
         var foreign: DumpWarning.Reason?
         var hasWarnedOfForeign = false
+        /// The last such line.
+        var lastForeignLine = -1
         var vectors: Int?
         var table: BARLocation?
         var pendingBits: BARLocation?
@@ -75,6 +78,9 @@ public struct TextDumpReader {
         let scanner = LineScanner(line.text)
         guard !scanner.isAtEnd else { return }
         var header = scanner
+        // Marks of lists and of bold type.
+        header.skipBytes { "*-".utf8.contains($0) }
+        header.skipSpaces()
         if let address = header.slot(behind: { secondaryBuses[$0] }), header.skip(" ") {
             finish()
             begin(address, header, indent: line.indent)
@@ -102,15 +108,14 @@ public struct TextDumpReader {
             noteElision(line)
         } else if isOutside, state.isFlat == false {
             state.foreign = state.foreign ?? DumpWarning.Reason(line: number, text: rest.excerpt)
+            state.lastForeignLine = number
         } else {
             checkStray(LineScanner(line.text))
         }
     }
 
-    private mutating func warnOfOrphan() {
-        if !hasWarnedOfOrphans {
-            dump.warn("lines here belong to no function: skipped up to the next function", line: number)
-        }
+    private mutating func warnOfOrphan(_ text: String = "lines here belong to no function") {
+        if !hasWarnedOfOrphans { dump.warn(text + ": skipped up to the next function", line: number) }
         hasWarnedOfOrphans = true
     }
 
@@ -129,6 +134,16 @@ public struct TextDumpReader {
     }
 
     // MARK: Functions
+
+    /// Takes the end of a function for the beginning of another one, whose address is not there. If a line that says nothing known
+    /// stands in its place, the function before is whole.
+    mutating func beginWithoutAddress() {
+        let text = "a function begins here without its address"
+        // Names and the like may come before.
+        guard number - state.lastForeignLine <= 5, state.lastForeignLine >= 0 else { return problem(text) }
+        finish()
+        warnOfOrphan(text)
+    }
 
     private mutating func begin(_ address: DomainAddress, _ header: LineScanner, indent: Int) {
         function = DumpedFunction(address: address, line: number, header: header)
@@ -149,22 +164,28 @@ public struct TextDumpReader {
         }
     }
 
-    private mutating func finish() {
+    mutating func finish() {
         guard var function else { return }
         self.function = nil
         let config = ConfigDump(state.config)
-        if ![0, 64, 128, 256, 4096].contains(config.bytes.count) {
-            function.problem("its configuration space is cut short")
+        if ![0, 64, 128, 256, 4096].contains(config.bytes.count), state.configProblem == nil {
+            let text = "its configuration space is cut short"
+            state.configProblem = DumpWarning.Reason(line: function.line, text: text)
         }
         // A revision may be ff; of a function that sleeps the command register is not printed.
         state.isAsleep = (state.isAsleep || config.isAllOnes) && !state.hasControl
         let hasText = !function.regions.isEmpty || state.hasControl || state.capability != nil
         function.hasRegisters = state.hasControl || !function.regions.isEmpty
-        if !config.bytes.isEmpty, !config.isAllOnes {
+        if let problem = state.configProblem {
+            // What the text tells is enough.
+            if !hasText { function.problem(problem.text, line: problem.line) }
+        } else if !config.bytes.isEmpty, !config.isAllOnes {
             if hasText { function.take(identityOf: config) } else { function.take(config) }
             function.hasRegisters = true
         }
-        if !function.isBridge { complete(&function, hasText ? config : nil) }
+        if !function.isBridge {
+            complete(&function, hasText ? state.configProblem == nil ? config : ConfigDump([]) : nil)
+        }
         dump.append(function)
     }
 
@@ -206,12 +227,12 @@ public struct TextDumpReader {
 
     private mutating func takeHex(_ row: HexRow) {
         guard function != nil else { return warnOfOrphan() }
-        guard !state.isConfigBroken else { return }
+        guard state.configProblem == nil else { return }
         warnOfForeign()
         guard row.offset == UInt64(state.config.count), row.bytes.count == 16, row.isWhole else {
-            state.isConfigBroken = true
-            return problem(
-                "16 bytes of configuration space from \(hexadecimal(UInt64(state.config.count))) on are missing")
+            let text = "16 bytes of configuration space from \(hexadecimal(UInt64(state.config.count))) on are missing"
+            state.configProblem = DumpWarning.Reason(line: number, text: text)
+            return
         }
         if state.config.count < 4096 { state.config += row.bytes }
     }

@@ -55,7 +55,7 @@ struct LayoutArgument {
         guard !dump.functions.isEmpty else {
             throw failure(
                 dump.form.map { "\(name): \($0), which has no BARs: use `sudo lspci -vvv`" }
-                    ?? "\(name): neither JSON as a layout file is, nor a dump: no line begins with the address of a function, as "
+                    ?? "\(name): not valid JSON as a layout file is, nor a dump: no line begins with the address of a function, as "
                     + "those of `sudo lspci -vvv` do, and none is the kernel's about BARs", .badInput)
         }
         return try read(dump, selection)

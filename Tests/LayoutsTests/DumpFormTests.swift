@@ -25,7 +25,9 @@ struct DumpFormTests {
         ("fenced", "```\n" + text + "```\n"), ("behind a backtick", "`" + text.dropLast(2) + "`\n"),
         ("preformatted", "<pre>" + text + "</pre>\n"), ("of a forum", "[code]" + text + "[/code]\n"),
         ("quoted-printable", text.replacing("=", with: "=3D").replacing(" [size", with: "=\n [size")),
-        ("with NULs", text + "\0\0\0\n"), ("with line breaks", lines { $0 + "<br />" }),
+        ("with NULs", text + "\0\0\0\n"),
+        ("with headers in bold type", lines { $0.first?.isHexDigit == true ? "**\($0)**" : String($0) }),
+        ("with line breaks", lines { $0 + "<br />" }),
         (
             "wrapped by a mail program",
             lines { line in

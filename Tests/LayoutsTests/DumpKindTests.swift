@@ -165,6 +165,25 @@ struct DumpKindTests {
         }
     }
 
+    @Test("a function whose header cannot be read costs itself, not the one before")
+    func brokenHeader() throws {
+        let text = Self.card + LspciText.gpu("zz:00.0") + LspciText.gpu("03:00.0")
+        let (layout, warnings) = try read(text)
+        #expect(rows(layout) == ["03:00.0 4 0", Self.shown])
+        #expect(warnings.contains { $0.reason.text.contains("without its address") })
+        // Where a line has gone without a trace nobody knows whether others have.
+        let (less, told) = try read(
+            Self.card + LspciText.gpu("").split(separator: "\n", maxSplits: 1)[1] + LspciText.gpu("03:00.0"))
+        #expect(rows(less) == ["03:00.0 4 0"] && told.contains { $0.isSkipped })
+    }
+
+    @Test("rows of a hex dump that are missing cost nothing where the text tells enough")
+    func hexBesideText() throws {
+        let rows = ConfigBytes.network.text.split(separator: "\n").prefix(9).map { "\($0)\n" }.joined()
+        let (layout, warnings) = try read(Self.card.replacing("\n\n\n", with: "\n") + rows)
+        #expect(self.rows(layout) == [Self.shown] && warnings.isEmpty, "\(warnings)")
+    }
+
     // MARK: Details
 
     @Test(

@@ -73,6 +73,18 @@ struct SysfsReaderTests {
         #expect(layout.functions.map { "\($0.source)" } == ["21:00.0", "21:00.2", "21:00.3", "21:00.4"])
     }
 
+    @Test("virtual functions of two functions do not share an address")
+    func virtualFunctionsThatMeet() throws {
+        var selection = DumpSelection()
+        selection.virtualFunctions = 3
+        // The virtual functions begin behind 0x80 functions and follow each other, here and there.
+        let (layout, warnings) = try read(
+            ["0000:03:00.0", "0000:03:00.1"].map { ($0, ConfigBytes.network.bytes, ConfigBytes.networkResource) },
+            selection)
+        #expect(layout.functions.map { "\($0.source)" } == ["03:00.0", "03:00.1"] + (0..<4).map { "03:10.\($0)" })
+        #expect(warnings.filter(\.isSkipped).compactMap { $0.function.map { "\($0)" } } == ["03:10.1", "03:10.2"])
+    }
+
     @Test("bridges are left out; a function that lacks a file or has another one in its place is skipped")
     func broken() throws {
         let bridge = ConfigBytes(classCode: 0x060400, headerType: 1).bytes
