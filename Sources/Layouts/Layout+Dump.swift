@@ -79,6 +79,7 @@ private struct DumpBuilder {
         let sized = SizedRegions(function, selection, areVirtual: false)
         if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, lacksSizes: true) }
         sized.warnings.forEach { warn($0, of: function) }
+        if let lack = sized.romLack { warn(lack, of: function, lacksSizes: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,

@@ -9,6 +9,8 @@ struct SizedRegions {
     var lack: String? {
         missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
     }
+    /// That the size of the ROM is not known, in words, where those of the BARs are.
+    private(set) var romLack: String?
     /// Details that are left out.
     private(set) var warnings: [String] = []
     private var missing: [String] = []
@@ -50,9 +52,7 @@ struct SizedRegions {
         } else if !missing.isEmpty {
             missing.append(region.named(place))
         } else {
-            warnings.append(
-                "the dump does not tell the size of its expansion ROM, which is not counted: \(place) gives it, or says that there "
-                    + "is none")
+            romLack = "the dump does not tell the size of its expansion ROM (\(place)), which is not counted"
         }
     }
 }

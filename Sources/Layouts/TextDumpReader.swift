@@ -68,7 +68,7 @@ public struct TextDumpReader {
             last = next
         }
         if let last { reader.take(last) }
-        if let last = text.last, last != UInt8(ascii: "\n") { reader.checkEnd() }
+        if let last, text.last != UInt8(ascii: "\n") { reader.checkEnd(last) }
         reader.finish()
         reader.log.functions.forEach { reader.dump.append($0) }
         return reader.dump
@@ -106,7 +106,7 @@ public struct TextDumpReader {
             take(found.value, rest, line)
         } else if line.isElision {
             noteElision(line)
-        } else if isOutside, state.isFlat == false {
+        } else if isOutside, state.isFlat == false, !line.isOfFlags {
             state.foreign = state.foreign ?? DumpWarning.Reason(line: number, text: rest.excerpt)
             state.lastForeignLine = number
         } else {
@@ -154,9 +154,12 @@ public struct TextDumpReader {
     }
 
     /// A function whose text ends where the file does, within a line. In the middle of capabilities only these are lost.
-    private mutating func checkEnd() {
-        // A hex dump that is cut off says so itself, and what names the driver comes last.
-        guard state.config.isEmpty, !state.hasDriver else { return }
+    private mutating func checkEnd(_ last: TextLine) {
+        // A hex dump that is cut off says so itself, and what names the driver comes last. Of a line of marks nothing is left, and
+        // eight digits are all that a place of MSI-X has.
+        guard state.config.isEmpty, !state.hasDriver, !last.text.isEmpty || last.indent > state.indent else { return }
+        let digits = last.text.reversed().prefix { $0 != UInt8(ascii: "=") }.count
+        if state.capability == .msix, state.pendingBits != nil, digits == 8 { return }
         if state.capability == nil || state.capability == .msix {
             problem("the dump ends within it")
         } else {

@@ -33,6 +33,13 @@ struct TextLine {
             || text.count < 32 && words.contains { LineScanner(text).contains($0) }
     }
 
+    /// Whether this begins with a flag as lspci prints them, `SERR-` or `<PERR-`: the rest of a line that a mail program has cut off.
+    var isOfFlags: Bool {
+        let word = text.prefix { $0 != UInt8(ascii: " ") }
+        return word.count > 2 && "+-".utf8.contains(word[word.endIndex - 1])
+            && word.dropLast().allSatisfy { $0 > UInt8(ascii: "/") && $0 <= UInt8(ascii: "z") }
+    }
+
     /// Whether this goes on with the line before it, which a mail program has cut off behind an address or a name.
     func continues(_ line: TextLine) -> Bool {
         let (here, before) = (LineScanner(text), LineScanner(line.text))
@@ -45,7 +52,8 @@ struct TextLine {
         var header = before
         guard header.slot() != nil, header.skip(" ") else { return false }
         var address = here
-        return indent <= line.indent && address.slot() == nil && ["(rev ", "(prog-if "].contains(where: here.contains)
+        return indent <= line.indent && address.slot() == nil
+            && (["(rev ", "(prog-if "].contains(where: here.contains) || text.last.map(")]".utf8.contains) == true)
     }
 
     // MARK: Bytes

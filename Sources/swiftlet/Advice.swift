@@ -52,6 +52,8 @@ extension ImageError {
 extension DumpWarning {
     /// The warning, and how to give the sizes that it lacks.
     var withAdvice: String {
-        "\(self)" + (reason.lacksSizes ? "; give them as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M" : "")
+        "\(self)"
+            + (reason.lacksSizes
+                ? "; give it as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M, also /rom, and =none" : "")
     }
 }
