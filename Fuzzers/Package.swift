@@ -37,10 +37,16 @@ let package = Package(
             name: "PCISupport", dependencies: [library("PCI"), library("Devices"), library("Memslots")],
             swiftSettings: settings),
 
+        // What holds of every dump, whichever reader made it.
+        .target(
+            name: "DumpCheck", dependencies: ["Fuzzing", library("Layouts"), library("PCI"), library("Memslots")],
+            swiftSettings: settings),
+
         fuzzer("config-space", "PCI", "Devices", "Memslots", beside: ["PCISupport"]),
         fuzzer("debugger", "Debugging"),
         fuzzer("image", "Images", "Board", "Memslots"),
         fuzzer("layout", "Layouts", "PCI", "Board", "Memslots", beside: ["PCISupport"]),
-        fuzzer("lspci", "Layouts", "PCI", "Memslots"),
+        fuzzer("lspci", "Layouts", beside: ["DumpCheck"]),
+        fuzzer("sysfs", "Layouts", beside: ["DumpCheck"]),
     ]
 )

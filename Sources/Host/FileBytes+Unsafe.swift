@@ -12,6 +12,14 @@ public enum FileBytes {
         isatty(descriptor) == 1
     }
 
+    /// The columns of a terminal; nil of what is none, or does not tell.
+    public static func columns(of descriptor: Int32) -> Int? {
+        var size = winsize()
+        // SAFETY: the call fills the structure, which outlives it.
+        let result = unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size)
+        return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
+    }
+
     /// Writes all of `bytes`, unless `isCancelled` says otherwise when a signal interrupts; whether all were written.
     @discardableResult
     public static func write(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }) -> Bool {

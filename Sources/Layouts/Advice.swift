@@ -16,18 +16,18 @@ public struct Advice: Hashable, Sendable {
     }
 
     public let bar: BAR
-    /// All functions to which it applies, in order.
-    public let functions: [FunctionAddress]
+    /// All functions to which it applies, in order, as the dump or the layout names them.
+    public let functions: [DomainAddress]
 
     /// The advice for a layout, each piece of it once.
     static func of(_ layout: Layout) -> [Advice] {
-        var functions: [BAR: [FunctionAddress]] = [:]
+        var functions: [BAR: [DomainAddress]] = [:]
         var last: (description: FunctionDescription, bars: [BAR])?
         for function in layout.functions where function.description.msix != nil {
             if last?.description != function.description {
                 last = (function.description, bars(of: function.description))
             }
-            for bar in last?.bars ?? [] { functions[bar, default: []].append(function.address) }
+            for bar in last?.bars ?? [] { functions[bar, default: []].append(function.source) }
         }
         return functions.map { Advice(bar: $0.key, functions: $0.value) }.sorted {
             ($0.functions[0], $0.bar.number) < ($1.functions[0], $1.bar.number)

@@ -1,6 +1,6 @@
 /// Something of which there is only so much.
 public struct Budget: Hashable, Sendable {
-    public enum Unit: Sendable {
+    public enum Unit: String, Codable, Sendable {
         case count
         case bytes
         /// `need` is the highest address, `limit` the highest there is.
@@ -11,6 +11,8 @@ public struct Budget: Hashable, Sendable {
     public let need: UInt64
     public let limit: UInt64
     public internal(set) var unit = Unit.count
+    /// Where `need` is a span of addresses, with the gaps that alignment leaves: the sum without them, in bytes.
+    public internal(set) var sum: UInt64?
     /// Whether it counts in a set-up only that the plan cannot know of; which one.
     public internal(set) var condition: String?
 

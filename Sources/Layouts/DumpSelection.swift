@@ -13,6 +13,8 @@ public struct DumpSelection: Sendable {
     public var excluded: [DomainAddress] = []
     /// Bytes.
     public var sizes: [Place: UInt64] = [:]
+    /// Regions that are not there, whatever the dump says.
+    public var absent: Set<Place> = []
     /// How many virtual functions of each function that can have them.
     public var virtualFunctions = 0
 
@@ -20,16 +22,36 @@ public struct DumpSelection: Sendable {
 
     /// Whether nothing is asked for.
     public var isEverything: Bool {
-        only.isEmpty && excluded.isEmpty && sizes.isEmpty && virtualFunctions == 0
+        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == 0
     }
 
     func takes(_ address: DomainAddress) -> Bool {
         (only.isEmpty || only.contains(address)) && !excluded.contains(address)
     }
 
-    /// The addresses asked for that are not among `known`.
-    func unknown(among known: Set<DomainAddress>) -> [DomainAddress] {
-        (only + excluded + sizes.keys.map(\.function)).filter { !known.contains($0) }
+    /// Throws if functions are asked for that are not among `known`.
+    func checkFunctions(among known: Set<DomainAddress>) throws(LayoutError) {
+        let places = Array(sizes.keys) + absent
+        let unknown = Set(only + excluded + places.map(\.function)).filter { !known.contains($0) }
+        guard unknown.isEmpty else {
+            // The same place on another domain may be meant.
+            let similar = known.filter { function in unknown.contains { $0.function == function.function } }
+            throw .unknownFunctions(unknown.sorted(), similar: similar.sorted())
+        }
+    }
+
+    /// Throws if sizes are given of regions that there are not, or that regions cannot have.
+    func checkRegions(in dump: Dump) throws(LayoutError) {
+        let functions = Dictionary(uniqueKeysWithValues: dump.functions.map { ($0.address, $0) })
+        let places = (Array(sizes.keys) + absent).sorted { "\($0)" < "\($1)" }
+        for place in places {
+            guard let region = functions[place.function]?.regions[place.region] else { throw .unknownRegion(place) }
+            guard let size = sizes[place] else { continue }
+            let possible = place.region == .register(.rom) ? 2048...16 << 20 : region.kind.sizes
+            guard size.nonzeroBitCount == 1, possible.contains(size) else {
+                throw .badSize(place, size: size, possible: possible)
+            }
+        }
     }
 }
 

@@ -3,8 +3,10 @@ public import PCI
 /// A function as a dump of a real machine shows it, before anybody knows whether it can be had.
 public struct DumpedFunction: Hashable, Sendable {
     public let address: DomainAddress
-    /// What the dump calls it: `Ethernet controller: ...`; empty where it has no names.
+    /// What the dump calls it, behind its class; empty where it has no names.
     public var name = ""
+    /// The words of the dump for its class: `Ethernet controller`.
+    public var className = ""
     /// The line on which it begins, counted from 1; nil where it does not come from lines.
     public let line: Int?
     public var isBridge = false
@@ -16,8 +18,10 @@ public struct DumpedFunction: Hashable, Sendable {
     public var msix: MSIXDescription?
     public var msiVectors: Int?
     public var virtualFunctions: ConfigDump.VirtualFunctions?
-    /// Whether whoever made the dump was not allowed to see the capabilities.
-    public var hidesCapabilities = false
+    /// Whether the dump would show the regions if there were any.
+    var hasRegisters = false
+    /// Why the dump does not tell the capabilities; nil where it does.
+    public internal(set) var capabilityGap: String?
     /// The first reason why the function cannot be counted.
     public private(set) var problem: DumpWarning.Reason?
 
@@ -39,8 +43,9 @@ public struct DumpedFunction: Hashable, Sendable {
         if let base = config.romBase {
             take([ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base)])
         }
+        hasRegisters = true
         if config.lacksCapabilities {
-            hidesCapabilities = true
+            capabilityGap = "its capabilities are hidden, so it is counted without MSI-X: look at it as root"
         } else {
             take(capabilitiesOf: config)
         }
@@ -48,8 +53,8 @@ public struct DumpedFunction: Hashable, Sendable {
 
     mutating func take(identityOf config: ConfigDump) {
         isBridge = config.isBridge ?? isBridge
-        vendorID = config.vendorID
-        deviceID = config.deviceID
+        // Virtual functions have all ones there (SR-IOV 1.1, 3.4.1).
+        if config.vendorID != 0xffff { (vendorID, deviceID) = (config.vendorID, config.deviceID) }
         classCode = config.classCode
     }
 
@@ -57,11 +62,47 @@ public struct DumpedFunction: Hashable, Sendable {
         msix = config.msix
         msiVectors = config.msiVectors
         virtualFunctions = config.virtualFunctions
+        take(config.virtualBars)
         take(config.enhancedRegions)
     }
 
     private mutating func take(_ found: [ConfigDump.Region]) {
         for region in found { regions[region.place] = region }
+    }
+
+    // MARK: Several descriptions of one function
+
+    /// How much of it is known: of two descriptions the one with more of it counts.
+    fileprivate var fullness: Int {
+        (hasRegisters ? 4 : 0) + (problem == nil ? 2 : 0) + (capabilityGap == nil ? 1 : 0)
+    }
+
+    /// Takes what `other`, which describes the same function, has beyond it: its identity, and sizes of regions.
+    fileprivate mutating func complete(from other: DumpedFunction) {
+        guard vendorID == nil || other.vendorID == nil || (vendorID, deviceID) == (other.vendorID, other.deviceID)
+        else { return }
+        if vendorID == nil { (vendorID, deviceID) = (other.vendorID, other.deviceID) }
+        classCode = classCode ?? other.classCode
+        if name.isEmpty { (name, className) = (other.name, other.className) }
+        isBridge = isBridge || other.isBridge
+        if virtualFunctions == nil, hasRegisters, capabilityGap != nil { virtualFunctions = other.virtualFunctions }
+        for (place, region) in other.regions {
+            guard let mine = regions[place] else {
+                if place.isVirtual, virtualFunctions != nil { regions[place] = region }
+                continue
+            }
+            if mine.size == nil, mine.base == region.base || place.isVirtual { regions[place]?.size = region.size }
+        }
+    }
+
+    /// Whether two descriptions cannot be of one machine at one time.
+    fileprivate func contradicts(_ other: DumpedFunction) -> Bool {
+        let places = Set(regions.keys).union(other.regions.keys).filter { !$0.isVirtual }
+        return hasRegisters && other.hasRegisters
+            && places.contains { place in
+                let (mine, its) = (regions[place]?.size, other.regions[place]?.size)
+                return mine != nil && its != nil && mine != its
+            }
     }
 }
 
@@ -118,15 +159,29 @@ public struct Dump: Sendable {
     /// In the order of the dump; no two at one address.
     public private(set) var functions: [DumpedFunction] = []
     public private(set) var warnings: [DumpWarning] = []
-    private var addresses = Set<DomainAddress>()
+    /// What this is, where it is known to be nothing that shows BARs: `this is what lspci -t prints`.
+    public private(set) var form: String?
+    private var indices: [DomainAddress: Int] = [:]
 
-    /// Adds a function, unless there is one at its address already.
+    /// Adds a function. Of two descriptions of one address the fuller counts, and is completed from the other one.
     mutating func append(_ function: DumpedFunction) {
-        guard addresses.insert(function.address).inserted else {
-            let text = "there is a function at this address already, and the first is taken"
-            return warn(text, line: function.line, function: function.address)
+        guard let index = indices[function.address] else {
+            indices[function.address] = functions.count
+            return functions.append(function)
         }
-        functions.append(function)
+        var (first, second) = (functions[index], function)
+        if first.contradicts(second) {
+            warn(
+                "it is described twice, with BARs of different sizes: the fuller description is taken, or the first",
+                line: second.line, function: second.address)
+        }
+        if second.fullness > first.fullness { swap(&first, &second) }
+        first.complete(from: second)
+        functions[index] = first
+    }
+
+    mutating func noteForm(_ text: String) {
+        form = form ?? text
     }
 
     mutating func warn(_ text: String, line: Int? = nil, function: DomainAddress? = nil) {

@@ -8,15 +8,15 @@ extension Layout {
         _ dump: Dump, name: String, selection: DumpSelection = DumpSelection()
     ) throws(LayoutError) -> (layout: Layout, warnings: [DumpWarning]) {
         let known = Set(dump.functions.map(\.address))
-        let unknown = selection.unknown(among: known)
-        guard unknown.isEmpty else { throw .unknownFunctions(unknown) }
+        try selection.checkFunctions(among: known)
+        try selection.checkRegions(in: dump)
         var builder = DumpBuilder(selection: selection, taken: known, warnings: dump.warnings)
         for function in dump.functions where !function.isBridge && selection.takes(function.address) {
             builder.add(function)
         }
         let bridges = dump.functions.count(where: \.isBridge)
         guard !builder.found.isEmpty else {
-            throw .noFunctions(bridges: bridges, firstWarning: builder.warnings.first)
+            throw .noFunctions(bridges: bridges, warnings: builder.warnings)
         }
         let layout = Layout(name: name, functions: try place(builder.found), bridges: bridges)
         return (layout, builder.warnings)
@@ -24,11 +24,12 @@ extension Layout {
 
     /// These functions alone, each where it is as far as a guest would find it there.
     public func selecting(_ selection: DumpSelection) throws(LayoutError) -> Layout {
-        guard selection.sizes.isEmpty, selection.virtualFunctions == 0 else { throw .notADump(name) }
-        let unknown = selection.unknown(among: Set(functions.map(\.source)))
-        guard unknown.isEmpty else { throw .unknownFunctions(unknown) }
+        guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == 0 else {
+            throw .notADump(name)
+        }
+        try selection.checkFunctions(among: Set(functions.map(\.source)))
         let selected = functions.filter { selection.takes($0.source) }
-        guard !selected.isEmpty else { throw .noFunctions(bridges: 0, firstWarning: nil) }
+        guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
         return Layout(name: name, functions: try Self.place(selected), bridges: bridges)
     }
 
@@ -39,12 +40,16 @@ extension Layout {
         let sorted = functions.sorted { $0.source < $1.source }
         let lowest = sorted.filter { $0.source.domain == sorted[0].source.domain }.map(\.source.function)
         let kept = Set(lowest.filter { $0.function == 0 }.map { $0.requesterID >> 3 })
-        var free = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }.makeIterator()
+        let taken = Set(lowest.map(\.requesterID))
+        // Devices of their own, and at last functions of devices that are there.
+        let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
+        let beside = (0...UInt16.max).lazy.filter { kept.contains($0 >> 3) && !taken.contains($0) }
+        var (free, more) = (apart.makeIterator(), beside.makeIterator())
         var placed: [Function] = []
         for (number, var function) in sorted.enumerated() {
             if number < lowest.count, kept.contains(lowest[number].requesterID >> 3) {
                 function.address = lowest[number]
-            } else if let address = free.next() {
+            } else if let address = free.next() ?? more.next() {
                 function.address = FunctionAddress(requesterID: address)
             } else {
                 throw .tooManyFunctions(first: function.source.function, count: sorted.count)
@@ -60,19 +65,21 @@ private struct DumpBuilder {
     let selection: DumpSelection
     /// The addresses in the dump, where no virtual function has to be thought up.
     let taken: Set<DomainAddress>
+    /// The addresses of virtual functions.
+    var placed = Set<DomainAddress>()
     var warnings: [DumpWarning]
     var found: [Layout.Function] = []
 
     mutating func add(_ function: DumpedFunction) {
-        if function.hidesCapabilities {
-            warn("its capabilities are hidden, so it is counted without MSI-X: look at it as root", of: function)
-        }
         if let problem = function.problem {
             warnings.append(DumpWarning(reason: problem, function: function.address, isSkipped: true))
             return
         }
-        let sized = sized(function.regions.filter { !$0.key.isVirtual }, of: function)
+        if let gap = function.capabilityGap { warn(gap, of: function) }
+        let sized = SizedRegions(function, selection, areVirtual: false)
         if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, lacksSizes: true) }
+        sized.warnings.forEach { warn($0, of: function) }
+        if let lack = sized.romLack { warn(lack, of: function, lacksSizes: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
@@ -88,8 +95,12 @@ private struct DumpBuilder {
         do { try description.validate() } catch {
             return warn("\(error)", of: function, at: source, isSkipped: true)
         }
+        let kind = function.className.isEmpty ? function.classCode.flatMap(ClassNames.name) : function.className
         found.append(
-            Layout.Function(address: source.function, description: description, source: source, name: name))
+            Layout.Function(
+                address: source.function, description: description, source: source,
+                name: [kind, name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
+                hasIdentity: function.vendorID != nil))
     }
 
     private mutating func warn(
@@ -102,66 +113,41 @@ private struct DumpBuilder {
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
         guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
-        let sized = sized(function.regions.filter(\.key.isVirtual), of: function)
-        if let lack = sized.lack {
-            return warn("its virtual functions are not counted: " + lack, of: function, lacksSizes: true)
+        let sized = SizedRegions(function, selection, areVirtual: true)
+        let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
+        if let lack = sized.lack ?? none {
+            return warn("its virtual functions are not counted: " + lack, of: function, lacksSizes: sized.lack != nil)
         }
         let description = FunctionDescription(
-            vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID,
+            vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID == 0 ? 1 : virtual.deviceID,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars)
         warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
-        for index in 0..<min(selection.virtualFunctions, virtual.total) {
-            let id = Int(function.address.function.requesterID) + virtual.firstOffset + index * virtual.stride
-            guard let id = UInt16(exactly: id) else {
+        // A function that has none enabled may not tell their places yet; they then follow it.
+        let isTold = virtual.firstOffset > 0 && (virtual.stride > 0 || virtual.total == 1)
+        let count = min(selection.virtualFunctions, virtual.total)
+        var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
+        for index in 0..<count {
+            while !isTold, let place = source(id, function), taken.contains(place) || placed.contains(place) {
+                id += 1
+            }
+            guard let source = source(id, function) else {
                 return warn("its virtual function \(index) would pass ff:1f.7", of: function, isSkipped: true)
             }
-            let source = DomainAddress(
-                domain: function.address.domain, function: FunctionAddress(requesterID: id))
+            id += isTold ? virtual.stride : 1
+            // The dump may have virtual functions that are there already.
             if source == function.address || taken.contains(source) { continue }
+            guard placed.insert(source).inserted else {
+                warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
+                continue
+            }
             append(description, at: source, name: "virtual function of \(function.address)", of: function)
         }
     }
 
-    // MARK: Sizes
-
-    private typealias Regions = [ConfigDump.Region.Place: ConfigDump.Region]
-
-    /// The BARs and the ROM that regions make, and a text if the sizes of some are not known.
-    private func sized(
-        _ regions: Regions, of function: DumpedFunction
-    ) -> (bars: [Int: BARDescription], romSize: UInt64?, lack: String?) {
-        var bars: [Int: BARDescription] = [:]
-        var romSize: UInt64?
-        var missing: [String] = []
-        for (place, region) in regions.sorted(by: { $0.key < $1.key }) {
-            let named = DumpSelection.Place(function: function.address, region: place)
-            guard let size = selection.sizes[named] ?? region.size ?? region.mostPorts else {
-                // BARs are naturally aligned, so that an address bounds the size.
-                let most = region.base == 0 ? "" : "at most \(hexadecimal(region.base & (0 &- region.base))) bytes, "
-                missing.append("\(place.name) (\(most)\(named))")
-                continue
-            }
-            guard let number = place.number else {
-                romSize = size
-                continue
-            }
-            // What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
-            let isWide =
-                region.kind == .memory32 && region.base > UInt32.max && number < 5
-                && !regions.keys.contains { $0.number == number + 1 }
-            bars[number] = BARDescription(
-                kind: isWide ? .memory64 : region.kind, size: size, isPrefetchable: region.isPrefetchable)
+    private func source(_ id: Int, _ function: DumpedFunction) -> DomainAddress? {
+        UInt16(exactly: id).map {
+            DomainAddress(domain: function.address.domain, function: FunctionAddress(requesterID: $0))
         }
-        let lack = missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
-        return (bars, romSize, lack)
-    }
-}
-
-extension ConfigDump.Region {
-    /// How many ports of a function there can be at an address; ports take no slots, so that nobody has to look up how many
-    /// there are.
-    fileprivate var mostPorts: UInt64? {
-        kind == .io && !place.isVirtual ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
     }
 }
 

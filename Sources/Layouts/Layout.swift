@@ -1,4 +1,5 @@
 public import Board
+internal import Memslots
 public import PCI
 
 /// A described set of PCI functions: the machine that somebody wants to see before they own it.
@@ -9,16 +10,20 @@ public struct Layout: Hashable, Sendable {
         public let description: FunctionDescription
         /// Where it was found: on the machine of a dump.
         public let source: DomainAddress
-        /// What the dump calls it; empty without one.
+        /// What the dump calls it, behind its class; empty without one.
         public let name: String
+        /// Whether the ids of vendor and device in `description` are the function's own.
+        public let hasIdentity: Bool
 
         init(
-            address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = ""
+            address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = "",
+            hasIdentity: Bool = true
         ) {
             self.address = address
             self.description = description
             self.source = source ?? DomainAddress(domain: 0, function: address)
             self.name = name
+            self.hasIdentity = hasIdentity
         }
     }
 
@@ -60,10 +65,14 @@ public enum LayoutError: Error, Hashable, Sendable {
     case badValue(key: String, value: String, expected: String)
     /// A repeated function would pass the last address, ff:1f.7.
     case tooManyFunctions(first: FunctionAddress, count: Int)
-    /// Nothing in a dump can be assigned; the first thing that is wrong with it may say why.
-    case noFunctions(bridges: Int, firstWarning: DumpWarning?)
-    /// Functions that were asked for by their addresses and are not there.
-    case unknownFunctions([DomainAddress])
+    /// Nothing in a dump can be assigned; what is wrong with it may say why.
+    case noFunctions(bridges: Int, warnings: [DumpWarning])
+    /// Functions that were asked for by their addresses and are not there, and some that may have been meant.
+    case unknownFunctions([DomainAddress], similar: [DomainAddress])
+    /// The size of a region that the function does not have, as far as the dump shows.
+    case unknownRegion(DumpSelection.Place)
+    /// A size that such a region cannot have.
+    case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
 }
@@ -75,12 +84,30 @@ extension LayoutError: CustomStringConvertible {
         case .badValue(let key, let value, let expected): "\(key): `\(value)` is not \(expected)"
         case .tooManyFunctions(let first, let count):
             "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
-        case .noFunctions(let bridges, let warning):
+        case .noFunctions(let bridges, let warnings):
             "no function to assign" + (bridges > 0 ? " beside \(bridges) bridge\(bridges == 1 ? "" : "s")" : "")
-                + (warning.map { "; \($0)" } ?? "")
-        case .unknownFunctions(let addresses):
-            "there is no function at \(addresses.sorted().map { "\($0)" }.joined(separator: ", "))"
+                + Self.text(warnings)
+        case .unknownFunctions(let addresses, let similar):
+            "there is no function at \(Self.list(addresses))"
+                + (similar.isEmpty ? "" : "; there is \(Self.list(Array(similar.prefix(4))))")
+        case .unknownRegion(let place):
+            "\(place): the function has no \(place.region.name) in this dump"
+        case .badSize(let place, let size, let possible):
+            "\(place): \(hexadecimal(size)) bytes: the size of such a region is a power of two from "
+                + "\(hexadecimal(possible.lowerBound)) to \(hexadecimal(possible.upperBound))"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
+    }
+
+    private static func list(_ addresses: [DomainAddress]) -> String {
+        addresses.map { "\($0)" }.joined(separator: ", ")
+    }
+
+    /// The first thing that is wrong, and whether it is all.
+    private static func text(_ warnings: [DumpWarning]) -> String {
+        let skipped = warnings.filter(\.isSkipped)
+        guard let first = skipped.first ?? warnings.first else { return "" }
+        let others = skipped.count - 1
+        return "; \(first)" + (others > 0 ? ", and so \(others == 1 ? "is 1 other" : "are \(others) others")" : "")
     }
 }

@@ -30,6 +30,14 @@ struct LineScanner {
         return true
     }
 
+    mutating func skipByte() {
+        rest = rest.dropFirst()
+    }
+
+    mutating func skipBytes(while isSkipped: (UInt8) -> Bool) {
+        rest = rest.drop(while: isSkipped)
+    }
+
     /// Skips all up to and including the first `word`; false, and nothing skipped, where there is none.
     mutating func skip(past word: String) -> Bool {
         let (word, head) = (word.utf8, word.utf8.first)
@@ -38,6 +46,11 @@ struct LineScanner {
         }
         rest = rest[start...].dropFirst(word.count)
         return true
+    }
+
+    /// Leaves out what is in `other`, which has come further on the same line.
+    mutating func keep(before other: LineScanner) {
+        rest = rest[..<other.rest.startIndex]
     }
 
     func contains(_ word: String) -> Bool {
@@ -66,6 +79,14 @@ struct LineScanner {
         return value
     }
 
+    /// A hexadecimal number of the next `count` digits, whatever follows them.
+    mutating func hex(_ count: Int) -> UInt64? {
+        var digits = LineScanner(rest.prefix(count))
+        guard let value = digits.hex(count...count) else { return nil }
+        rest = rest.dropFirst(count)
+        return value
+    }
+
     private static func isDigit(_ byte: UInt8, _ radix: Int) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): true
@@ -90,6 +111,29 @@ struct LineScanner {
         guard let function = copy.function(2...2, 1...1) else { return nil }
         self = copy
         return DomainAddress(domain: UInt32(truncatingIfNeeded: domain ?? 0), function: function)
+    }
+
+    /// An address, also behind the bridges that lead to it as `lspci -PP` writes it, `0000:00:01.0/01:00.0`, or `lspci -P`, which leaves
+    /// out buses: `00:01.0/00.0`. `secondaryBus` gives the bus behind a bridge by its address.
+    mutating func slot(behind secondaryBus: (DomainAddress) -> UInt8? = { _ in nil }) -> DomainAddress? {
+        var copy = self
+        guard var address = copy.address() else { return nil }
+        while copy.skip("/") {
+            var whole = copy
+            var function = whole.function(2...2, 1...1)
+            if function != nil {
+                copy = whole
+            } else if let device = copy.hex(2...2), copy.skip("."), let number = copy.hex(1...1) {
+                function = secondaryBus(address).flatMap {
+                    FunctionAddress(
+                        bus: $0, device: UInt8(truncatingIfNeeded: device), function: UInt8(truncatingIfNeeded: number))
+                }
+            }
+            guard let function else { return nil }
+            address = DomainAddress(domain: address.domain, function: function)
+        }
+        self = copy
+        return address
     }
 
     /// `01:00.0`, where bus and device have `long` digits each and the function has `short`.

@@ -9,8 +9,11 @@ struct PlacedLayout {
     let apertures: Apertures
     /// The apertures that there really are.
     var real: Apertures { board.apertures }
+    var ram: [GuestRange] { board.ram.ranges }
     /// Memory, by address.
     let assignments: [AddressAssignment]
+    /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.
+    let bases: [BAROwner: UInt64]
     /// Bytes of ports.
     let ports: UInt64
     private let board: AddressMap
@@ -18,11 +21,13 @@ struct PlacedLayout {
     private let regions: [DecodedRegion]
     private let mappings: [Mapping]
 
-    init(_ layout: Layout, _ pieces: [FunctionPieces], board: AddressMap) throws(AssignmentError) {
+    init(
+        _ layout: Layout, _ pieces: [FunctionPieces], board: AddressMap, avoiding avoided: [GuestRange]
+    ) throws(AssignmentError) {
         self.board = board
         let real = board.apertures
         let functions = layout.byAddress
-        var assigner = AddressAssigner(real)
+        var assigner = AddressAssigner(real, avoiding: avoided)
         var obstacle: AssignmentError?
         var found: [AddressAssignment] = []
         do { found = try assigner.assign(functions) } catch { obstacle = error }
@@ -32,6 +37,7 @@ struct PlacedLayout {
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
+        bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0.base) } : [])
         apertures = assigner.apertures
         ports = functions.values.reduce(0) { $0 + $1.portBytes }
 
@@ -57,15 +63,19 @@ struct PlacedLayout {
         }
     }
 
-    func slots(_ policy: SlotPolicy, costs: PlanningHost.EditCosts) -> Plan.Slots {
+    /// Bytes of BARs and ROMs that are mapped for the guest.
+    var mappedBytes: UInt64 { mapped.reduce(0) { $0 &+ $1.size } }
+
+    func slots(_ policy: SlotPolicy, on host: PlanningHost) -> Plan.Slots {
         let planned = PlannedSlots(
             mappings, policy: policy, apertures: [apertures.low] + (apertures.high.map { [$0] } ?? []))
         let toggle = ToggleEdits(mapped, in: planned.slots)
         var kernelBytes: [Footprint.MMU: UInt64] = [:]
         var microseconds: [Footprint.MMU: Double] = [:]
-        for mmu in Footprint.MMU.allCases {
+        // What is known of it is known of x86-64, whose pages have 4 KiB.
+        for mmu in Footprint.MMU.allCases where host.pageSize == Page.size {
             kernelBytes[mmu] = planned.kernelBytes(mmu)
-            microseconds[mmu] = toggle.microseconds(costs, mmu)
+            microseconds[mmu] = toggle.microseconds(host.costs, mmu)
         }
         return Plan.Slots(
             planned: planned, toggleEdits: toggle.count, toggleMicroseconds: microseconds, kernelBytes: kernelBytes)

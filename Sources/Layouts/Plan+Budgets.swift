@@ -3,6 +3,9 @@ import Memslots
 import PCI
 
 extension Plan {
+    /// The name of the budget of what a host with an IOMMU of AMD does not map.
+    public static let addressesOfAMD = "BARs or RAM at AMD's addresses"
+
     /// Limits that no option of the plan changes.
     private enum Limit {
         /// KVM_MAX_IRQ_ROUTES.
@@ -18,14 +21,13 @@ extension Plan {
     }
 
     static func makeBudgets(
-        _ layout: Layout, _ placed: PlacedLayout, slots: Slots, separate: Slots, policy: SlotPolicy, host: PlanningHost
+        _ layout: Layout, _ placed: PlacedLayout, slots: Slots, separate: Slots, policy: SlotPolicy, host: PlanningHost,
+        memory: UInt64
     ) -> [Budget] {
         let pieces = UInt64(separate.count)
         let vectors = layout.functions.reduce(UInt64(0)) { $0 + $1.description.vectors }
-        let largest = slots.planned.slots.map(\.range.pages).max() ?? 0
         var budgets = [
-            Budget(name: "slots", need: UInt64(slots.count), limit: UInt64(host.slots)),
-            Budget(name: "pages in a slot", need: largest, limit: SlotLimits.maximumPages),
+            Budget(name: "slots", need: UInt64(slots.count), limit: UInt64(host.slots))
         ]
         budgets += addressBudgets(placed, host)
         budgets += [
@@ -42,10 +44,40 @@ extension Plan {
             Budget(
                 name: "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
         ]
+        budgets += memoryBudgets(placed, slots, host, memory)
         budgets += Limit.vhostUser.map { limit in
             Budget(
                 name: "vhost-user regions, \(limit)", need: UInt64(slots.count) + 1, limit: limit,
                 condition: "with a vhost-user backend that takes \(limit)")
+        }
+        return budgets
+    }
+
+    /// Memory of the host, and the addresses that AMD's processors keep for themselves.
+    private static func memoryBudgets(
+        _ placed: PlacedLayout, _ slots: Slots, _ host: PlanningHost, _ memory: UInt64
+    ) -> [Budget] {
+        var budgets: [Budget] = []
+        if let limit = host.lockedMemory {
+            // What devices may reach is pinned, and charged unless it is a real device's own memory.
+            let need = memory.addingReportingOverflow(placed.mappedBytes)
+            budgets.append(
+                Budget(
+                    name: "pinned memory", need: need.overflow ? .max : need.partialValue, limit: limit, unit: .bytes,
+                    condition: "without CAP_IPC_LOCK, and where BARs are memory of the monitor"))
+        }
+        if let limit = host.controlGroupMemory, let need = slots.kernelBytes[host.mmu] {
+            budgets.append(Budget(name: "kernel memory in the cgroup", need: need, limit: limit, unit: .bytes))
+        }
+        if host.iommu != .intel {
+            let ranges = PlanningHost.IOMMU.amd.reserved
+            let places = placed.assignments.compactMap { GuestRange(first: GuestAddress($0.base), size: $0.size) }
+            let hidden = (places + placed.ram).count { place in ranges.contains { $0.overlaps(place) } }
+            budgets.append(
+                Budget(
+                    name: Plan.addressesOfAMD, need: UInt64(hidden), limit: 0,
+                    condition: host.iommu == .amd
+                        ? nil : "with an IOMMU of AMD, which keeps 0xfd00000000 to 0xffffffffff"))
         }
         return budgets
     }
@@ -63,6 +95,9 @@ extension Plan {
         let (apertures, real) = (placed.apertures, placed.real)
         let low = placed.assignments.last { $0.base <= apertures.low.last.rawValue }
         let high = placed.assignments.last { $0.base > apertures.low.last.rawValue }
+        func sum(_ isIn: (UInt64) -> Bool) -> UInt64 {
+            placed.assignments.reduce(0) { isIn($1.base) ? $0 &+ $1.size : $0 }
+        }
         func used(_ assignment: AddressAssignment?, _ aperture: GuestRange?) -> UInt64 {
             guard let assignment, let aperture else { return 0 }
             return assignment.base - aperture.first.rawValue + assignment.size
@@ -72,8 +107,12 @@ extension Plan {
         let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
         let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
         return [
-            Budget(name: "32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes),
-            Budget(name: "64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes),
+            Budget(
+                name: "32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes,
+                sum: sum { $0 <= apertures.low.last.rawValue }),
+            Budget(
+                name: "64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes,
+                sum: sum { $0 > apertures.low.last.rawValue }),
             Budget(
                 name: "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
                 limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),

@@ -11,12 +11,30 @@ public struct Plan: Sendable {
         /// The address at which the guest finds the function.
         public let guestAddress: String
         public let name: String?
+        /// `10de:2330`, as lspci writes the ids of vendor and device; nil where the dump does not tell.
+        public let device: String?
         public let mapped: Int
         public let trapped: Int
+        /// The BARs by number, and the ROM.
+        public let registers: [Register]
         /// Memory BARs below a page: they are trapped whole, for no slot can be so small.
         public let subPageBARs: [Int]
         /// BARs that are more than one piece.
         public let splitBARs: [Int]
+    }
+
+    /// What becomes of a BAR or a ROM.
+    public struct Register: Codable, Equatable, Sendable {
+        /// `BAR 0`, `ROM`.
+        public let register: String
+        /// Where the guest finds it, in memory or among the ports, in hexadecimal; nil if not everything has a place.
+        public let address: String?
+        /// In bytes.
+        public let size: UInt64
+        public let kind: BARDescription.Kind
+        public let prefetchable: Bool
+        public let mapped: Int
+        public let trapped: Int
     }
 
     /// Slots, and what they cost, under one policy.
@@ -33,6 +51,8 @@ public struct Plan: Sendable {
     public let layout: Layout
     public let policy: SlotPolicy
     public let host: PlanningHost
+    /// RAM in bytes. It takes no slots here, but addresses, and is pinned.
+    public let ram: UInt64
     public let functions: [Function]
     public let separate: Slots
     public let coalesced: Slots
@@ -42,29 +62,45 @@ public struct Plan: Sendable {
     public let obstacle: AssignmentError?
     private let placed: PlacedLayout
 
+    /// The obstacle in words, with the function as the dump names it.
+    public var obstacleText: String? {
+        obstacle.map { error in
+            guard case .noSpace(let owner, _, _, _, _) = error,
+                let function = layout.functions.first(where: { $0.address == owner.function }),
+                function.source.function != function.address || function.source.domain != 0
+            else { return "\(error)" }
+            return "\(function.source) as \(error)"
+        }
+    }
+
     public init(
-        _ layout: Layout, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost(),
+        _ layout: Layout, memory: UInt64 = 0, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost(),
         choices: AddressMap.Choices = AddressMap.Choices()
     ) throws(PlanError) {
         let board: AddressMap
         do {
             let choices = choices.filled(from: layout.choices)
-            board = try AddressMap(memory: 0, addressBits: host.physicalAddressBits, choices: choices)
+            board = try AddressMap(memory: memory, addressBits: host.physicalAddressBits, choices: choices)
             try board.checkBuses(of: layout.functions.last?.address.bus)
         } catch { throw .board(error) }
         self.layout = layout
         self.policy = policy
         self.host = host
-        let pieces = FunctionPieces.of(layout)
-        functions = pieces.map(\.summary)
+        ram = memory
+        let pieces = FunctionPieces.of(layout, pageSize: host.pageSize)
         advice = Advice.of(layout)
 
-        do { placed = try PlacedLayout(layout, pieces, board: board) } catch { throw .assignment(error) }
+        do {
+            placed = try PlacedLayout(layout, pieces, board: board, avoiding: host.iommu.reserved)
+        } catch { throw .assignment(error) }
+        let bases = placed.bases
+        functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
-        separate = placed.slots(.separate, costs: host.costs)
-        coalesced = placed.slots(.coalesced, costs: host.costs)
+        separate = placed.slots(.separate, on: host)
+        coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
-        budgets = Self.makeBudgets(layout, placed, slots: chosen, separate: separate, policy: policy, host: host)
+        budgets = Self.makeBudgets(
+            layout, placed, slots: chosen, separate: separate, policy: policy, host: host, memory: memory)
     }
 
     /// The slots under the policy that was asked for.
@@ -72,6 +108,22 @@ public struct Plan: Sendable {
 
     /// Where a machine would have everything, as `layout` would draw it without its RAM.
     public var memory: MemoryDescription { placed.description(of: slots.planned) }
+
+    /// Bytes of BARs and ROMs that are mapped for the guest.
+    public var mappedBytes: UInt64 { placed.mappedBytes }
+
+    /// Bytes of 64-bit BARs, without the gaps of alignment.
+    public var sumAbove4GiB: UInt64 { layout.functions.reduce(0) { $0 &+ $1.description.wideBARs.reduce(0, &+) } }
+
+    /// Bytes of the windows through which bridges would lead to the 64-bit BARs, if each function had a bridge of its own. A window
+    /// begins at a multiple of the largest BAR behind it, and firmware ends it at one.
+    public var windowsOfPorts: UInt64 {
+        layout.functions.reduce(0) { sum, function in
+            let sizes = function.description.wideBARs
+            guard let largest = sizes.max() else { return sum }
+            return sum &+ (sizes.reduce(0, &+) &+ (largest - 1)) & ~(largest - 1)
+        }
+    }
 
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
@@ -114,32 +166,58 @@ struct FunctionPieces {
     let registers: [(register: BaseAddressRegister, pieces: [BARPiece])]
 
     /// Of all functions; neighbours that are alike, as there are thousands in large layouts, are looked at once.
-    static func of(_ layout: Layout) -> [FunctionPieces] {
+    static func of(_ layout: Layout, pageSize: UInt64) -> [FunctionPieces] {
         var all: [FunctionPieces] = []
         all.reserveCapacity(layout.functions.count)
         for function in layout.functions {
             let description = function.description
             let known = all.last.flatMap { $0.function.description == description ? $0.registers : nil }
-            let registers = known ?? description.registers.map { ($0, description.pieces(of: $0)) }
+            let registers = known ?? description.registers.map { ($0, description.pieces(of: $0, pageSize: pageSize)) }
             all.append(FunctionPieces(function: function, registers: registers))
         }
         return all
     }
 
-    var summary: Plan.Function {
-        var (mapped, trapped) = (0, 0)
-        var (subPage, split): ([Int], [Int]) = ([], [])
-        for (register, pieces) in registers {
-            let mappedHere = pieces.count { $0.kind == .mapped }
-            mapped += mappedHere
-            trapped += pieces.count - mappedHere
-            guard case .bar(let number) = register else { continue }
-            if let size = pieces.first?.size, pieces.count == 1, size < Page.size { subPage.append(number) }
-            if pieces.count > 1 { split.append(number) }
+    /// What becomes of the function, whose BARs begin at `bases`.
+    func summary(_ bases: [BAROwner: UInt64]) -> Plan.Function {
+        let description = function.description
+        let rows = registers.map { register, pieces in
+            var bar: BARDescription?
+            if case .bar(let number) = register { bar = description.bars[number] }
+            let mapped = pieces.count { $0.kind == .mapped }
+            return Plan.Register(
+                register: "\(register)",
+                address: bases[BAROwner(function: function.address, register: register)].map(hexadecimal),
+                size: description.size(of: register) ?? 0, kind: bar?.kind ?? .memory32,
+                prefetchable: bar?.isPrefetchable ?? false, mapped: mapped, trapped: pieces.count - mapped)
+        }
+        // Only memory BARs are small or split.
+        func numbers(where isOne: (Int, [BARPiece]) -> Bool) -> [Int] {
+            registers.compactMap { register, pieces in
+                guard case .bar(let number) = register, isOne(number, pieces) else { return nil }
+                return number
+            }
         }
         return Plan.Function(
             address: "\(function.source)", guestAddress: "\(function.address)",
-            name: function.name.isEmpty ? nil : function.name, mapped: mapped, trapped: trapped, subPageBARs: subPage,
-            splitBARs: split)
+            name: function.name.isEmpty ? nil : function.name, device: function.hasIdentity ? description.ids : nil,
+            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped }, registers: rows,
+            subPageBARs: numbers {
+                description.bars[$0].map { $0.kind != .io && $0.size < Page.size } == true && $1.count == 1
+            },
+            splitBARs: numbers { $1.count > 1 })
+    }
+}
+
+extension FunctionDescription {
+    /// The sizes of its 64-bit BARs, in bytes.
+    fileprivate var wideBARs: [UInt64] { bars.values.filter { $0.kind == .memory64 }.map(\.size) }
+
+    /// `10de:2330`
+    fileprivate var ids: String {
+        [vendorID, deviceID].map { id in
+            let text = String(id, radix: 16)
+            return String(repeating: "0", count: 4 - text.count) + text
+        }.joined(separator: ":")
     }
 }

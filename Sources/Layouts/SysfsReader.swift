@@ -7,22 +7,53 @@ public struct SysfsReader {
 
     public init() {}
 
-    /// Adds a function: the name of its directory, `0000:01:00.0`, and its files `config` and `resource`; nil for one that
-    /// is not there.
-    public mutating func add(directory: String, config: [UInt8]?, resource: [UInt8]?) {
+    /// The names of the files that are read. All may be missing, but what they tell is then not known.
+    public static let files = ["config", "resource", "class", "vendor", "device"]
+
+    /// Adds a function.
+    ///
+    /// - Parameters:
+    ///   - directory: The name of its directory, `0000:01:00.0`.
+    ///   - files: Its files by their names. NULs behind the text of one, with which archives pad it, do not count.
+    public mutating func add(directory: String, files: [String: [UInt8]]) {
         guard let address = DomainAddress(text: directory) else {
             return result.warn("`\(directory)` is not the address of a function: left out")
         }
         var function = DumpedFunction(address: address)
-        if let config, config.count >= 64 {
-            function.take(ConfigDump(config))
-        } else {
-            function.problem("its file `config` has no 64 bytes, the least that a function has")
-        }
-        if let resource, !function.isBridge {
+        let numbers = files.compactMapValues(Self.number)
+        function.vendorID = numbers["vendor"].flatMap { UInt16(exactly: $0) }
+        function.deviceID = numbers["device"].flatMap { UInt16(exactly: $0) }
+        function.classCode = numbers["class"].flatMap { $0 >> 24 == 0 ? UInt32($0) : nil }
+        function.isBridge = function.classCode.map { $0 >> 16 == 6 } == true
+        takeConfig(files["config"] ?? [], of: &function, hasResources: files["resource"] != nil)
+        if let resource = files["resource"], !function.isBridge {
             takeResources(resource, of: &function)
         }
         result.append(function)
+    }
+
+    private func takeConfig(_ bytes: [UInt8], of function: inout DumpedFunction, hasResources: Bool) {
+        let config = ConfigDump(bytes)
+        if bytes.count >= 64, !config.isAllOnes {
+            return function.take(config)
+        }
+        let state =
+            bytes.isEmpty
+            ? "its file `config` is missing or empty"
+            : bytes.count < 64
+                ? "its file `config` has no 64 bytes, the least that a function has"
+                : "it answered with all ones, asleep or gone"
+        guard hasResources else {
+            return function.problem("\(state), and its file `resource` is missing")
+        }
+        function.hasRegisters = true
+        function.capabilityGap = "\(state), so that it is counted without MSI-X"
+    }
+
+    /// The number that a file holds: `0x10de`.
+    private static func number(_ text: [UInt8]) -> UInt64? {
+        var scanner = LineScanner(text[...])
+        return scanner.skip("0x") ? scanner.number(radix: 16) : nil
     }
 
     /// Bits of the third column (`include/linux/ioport.h`).
@@ -36,9 +67,11 @@ public struct SysfsReader {
     /// Takes lines of first address, last address and flags, one for each place of a region. The line for a BAR of virtual
     /// functions is about all of these functions together.
     private func takeResources(_ text: [UInt8], of function: inout DumpedFunction) {
+        let text = text.prefix { $0 != 0 }
+        guard !text.isEmpty else { return function.problem("its file `resource` is empty") }
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (number, (line, place)) in zip(lines, ConfigDump.Region.Place.all).enumerated() {
-            var scanner = LineScanner(line)
+            var scanner = LineScanner(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
             scanner.skipSpaces()
             if scanner.isAtEnd { continue }
             var numbers: [UInt64] = []

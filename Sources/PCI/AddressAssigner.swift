@@ -1,5 +1,5 @@
 public import Board
-import Memslots
+public import Memslots
 
 /// Finds addresses for BARs and ROMs, as firmware does: naturally aligned, the largest first, so that they lie densely.
 ///
@@ -9,13 +9,17 @@ public struct AddressAssigner: Sendable {
     public let apertures: Apertures
     /// The last address that 32-bit BARs and ROMs reach.
     private let lowLimit: UInt64
+    /// Parts of the high aperture that stay free.
+    private let avoided: [GuestRange]
 
-    public init(_ apertures: Apertures) {
-        self.init(apertures, lowLimit: UInt64(UInt32.max))
+    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself.
+    public init(_ apertures: Apertures, avoiding avoided: [GuestRange] = []) {
+        self.init(apertures, avoiding: avoided, lowLimit: UInt64(UInt32.max))
     }
 
-    private init(_ apertures: Apertures, lowLimit: UInt64) {
+    private init(_ apertures: Apertures, avoiding avoided: [GuestRange], lowLimit: UInt64) {
         self.apertures = apertures
+        self.avoided = avoided
         self.lowLimit = lowLimit
     }
 
@@ -27,7 +31,7 @@ public struct AddressAssigner: Sendable {
         guard let low = GuestRange(first: apertures.low.first, last: GuestAddress((1 << 60) - 1)),
             let high = GuestRange(first: GuestAddress(highStart), last: GuestAddress(.max))
         else { preconditionFailure("\(apertures) lie below 2^60") }
-        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), lowLimit: .max)
+        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
     }
 
     /// The addresses of everything, in order of owners; the descriptions must be valid.
@@ -41,6 +45,7 @@ public struct AddressAssigner: Sendable {
         var low = requests.memory32
         if let high = apertures.high {
             var space = FreeRanges(high.first.rawValue...high.last.rawValue)
+            for range in avoided { space.drop(range.first.rawValue...range.last.rawValue) }
             for request in requests.memory64 {
                 if let base = space.take(request.size) {
                     placed.append(request.placed(at: base))

@@ -14,10 +14,13 @@ extension AssignmentError: CustomStringConvertible {
             "low aperture \(range): 32-bit BARs reach 0xffffffff, choose one below"
         case .noSpace(let owner, let size, let aperture, let asked, let available):
             "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
-                + "\(hexadecimal(available)) bytes for \(hexadecimal(asked)): "
+                + "\(hexadecimal(available)) bytes for \(hexadecimal(asked))"
+                + (asked > available
+                    ? ""
+                    : ", but not so many behind a multiple of \(hexadecimal(size)), where a BAR of this size begins")
                 + (aperture == "high"
-                    ? "it ends at the highest guest-physical address, or 16T above its start"
-                    : "use fewer or smaller BARs")
+                    ? ": it ends at the highest guest-physical address, or 16T above its start"
+                    : ": use fewer or smaller BARs")
         }
     }
 }

@@ -11,7 +11,8 @@ extension ConfigDump {
         public init() {}
     }
 
-    /// Whether there are capabilities behind the end of the bytes: unprivileged users can read 64 of them.
+    /// Whether there are capabilities that the bytes do not tell: unprivileged users can read 64 of them, and archives pad these with
+    /// zeros.
     public var lacksCapabilities: Bool {
         self[register: ConfigOffset.commandAndStatus] == nil || capabilities.isCutShort
     }
@@ -42,6 +43,11 @@ extension ConfigDump {
         virtual.stride = Int(places >> 16)
         virtual.deviceID = UInt16(truncatingIfNeeded: device >> 16)
         return virtual
+    }
+
+    /// The BARs that each virtual function has. Their sizes cannot be told.
+    public var virtualBars: [Region] {
+        extendedCapability(0x10).map { regions(from: $0 + 0x24) { .virtual($0) } } ?? []
     }
 
     /// The regions that no BAR describes, but entries of the Enhanced Allocation capability (PCIe, 7.8.5): those that are
@@ -88,8 +94,8 @@ extension ConfigDump {
         capabilities.found.first { UInt8(truncatingIfNeeded: $0.header) == id }
     }
 
-    /// The list of capabilities (PCI 3.0, 6.7), and whether it leads out of the bytes. A list that leads into a circle ends
-    /// there.
+    /// The list of capabilities (PCI 3.0, 6.7), and whether it leads out of the bytes, or to where nothing is. A list that leads into
+    /// a circle ends there.
     private var capabilities: (found: [Capability], isCutShort: Bool) {
         guard let status = self[register: ConfigOffset.commandAndStatus], status & 1 << 20 != 0,
             let pointer = self[register: ConfigOffset.capabilities]
@@ -97,7 +103,7 @@ extension ConfigDump {
         var found: [Capability] = []
         var next = UInt64(pointer & 0xfc)
         while next >= 0x40, !found.contains(where: { $0.offset == next }) {
-            guard let header = self[register: next] else { return (found, true) }
+            guard let header = self[register: next], header != 0, header != .max else { return (found, true) }
             found.append((next, header))
             next = UInt64(header >> 8 & 0xfc)
         }

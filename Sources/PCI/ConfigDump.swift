@@ -44,6 +44,12 @@ public struct ConfigDump: Hashable, Sendable {
 
     // MARK: Header (PCI 3.0, 6.1)
 
+    /// Whether the header reads all ones, as that of a function that sleeps or is gone does. A virtual function has only its first
+    /// doubleword so.
+    public var isAllOnes: Bool {
+        bytes.count >= 16 && bytes.prefix(64).allSatisfy { $0 == 0xff }
+    }
+
     public var vendorID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0) } }
 
     public var deviceID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0 >> 16) } }
@@ -60,23 +66,26 @@ public struct ConfigDump: Hashable, Sendable {
 
     /// The BARs whose registers are not zero: one that is absent reads as zero, and so does one of the plainest kind without
     /// an address. The sizes cannot be told: that takes writing to the registers (PCI 3.0, 6.2.5.1).
-    public var bars: [Region] {
-        var bars: [Region] = []
+    public var bars: [Region] { regions(from: BaseAddressRegister.bar(0).offset) { .register(.bar($0)) } }
+
+    /// The regions of the six registers from an offset on.
+    func regions(from offset: UInt64, at place: (Int) -> Region.Place) -> [Region] {
+        var regions: [Region] = []
         var number = 0
-        while number < 6, let low = self[register: BaseAddressRegister.bar(number).offset] {
+        while number < 6, let low = self[register: offset + 4 * UInt64(number)] {
             let isPort = low & 1 != 0
             let isWide = low & 7 == 4
-            let high = isWide ? self[register: BaseAddressRegister.bar(number + 1).offset] ?? 0 : 0
+            let high = isWide ? self[register: offset + 4 * UInt64(number + 1)] ?? 0 : 0
             if low != 0 {
-                bars.append(
+                regions.append(
                     Region(
-                        place: .register(.bar(number)), kind: isPort ? .io : isWide ? .memory64 : .memory32,
+                        place: place(number), kind: isPort ? .io : isWide ? .memory64 : .memory32,
                         isPrefetchable: !isPort && low & 8 != 0,
                         base: UInt64(high) << 32 | UInt64(low & (isPort ? ~3 : ~0xf))))
             }
             number += isWide ? 2 : 1
         }
-        return bars
+        return regions
     }
 
     /// The address in the register of the expansion ROM; nil where it is zero.

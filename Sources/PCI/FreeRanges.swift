@@ -31,8 +31,15 @@ struct FreeRanges {
 
     /// Gives up all below `address`.
     mutating func drop(below address: UInt64) {
-        ranges = ranges.compactMap { range in
-            range.upperBound < address ? nil : max(range.lowerBound, address)...range.upperBound
+        if address > 0 { drop(0...address - 1) }
+    }
+
+    /// Gives up a range.
+    mutating func drop(_ lost: ClosedRange<UInt64>) {
+        ranges = ranges.flatMap { range -> [ClosedRange<UInt64>] in
+            guard range.overlaps(lost) else { return [range] }
+            let below = range.lowerBound < lost.lowerBound ? [range.lowerBound...lost.lowerBound - 1] : []
+            return below + (range.upperBound > lost.upperBound ? [lost.upperBound + 1...range.upperBound] : [])
         }
     }
 }

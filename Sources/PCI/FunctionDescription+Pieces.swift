@@ -1,4 +1,4 @@
-import Memslots
+public import Memslots
 
 extension FunctionDescription {
     /// The function's base address registers in order of precedence.
@@ -18,25 +18,31 @@ extension FunctionDescription {
     ///
     /// A memory BAR is cut where its MSI-X table, its pending bits, its doorbell and its registers lie: the pages that hold
     /// a part of one are trapped, neighbours together, and the rest is mapped. What is smaller than a page is trapped, since
-    /// a slot cannot be. Ports have no pieces.
-    public func pieces(of register: BaseAddressRegister) -> [BARPiece] {
+    /// a slot cannot be, and what has more pages than a slot is several pieces. Ports have no pieces.
+    ///
+    /// - Parameter pageSize: The size of a page of the host, a power of two, in bytes.
+    public func pieces(of register: BaseAddressRegister, pageSize: UInt64 = Page.size) -> [BARPiece] {
         guard let size = size(of: register) else { return [] }
         var trapped: [Range<UInt64>] = []
         if case .bar(let number) = register {
             guard let bar = bars[number], bar.kind != .io else { return [] }
             trapped = bar.registers + parts.lazy.filter { $0.location.bar == number }.map(\.offsets)
         }
-        guard size >= Page.size else { return [BARPiece(offsets: 0..<size, kind: .trapped)] }
-        guard !trapped.isEmpty else { return [BARPiece(offsets: 0..<size, kind: .mapped)] }
+        guard size >= pageSize else { return [BARPiece(offsets: 0..<size, kind: .trapped)] }
+        // The largest power of two that is not above the pages of a slot.
+        let most = pageSize << 30
+        if trapped.isEmpty, size <= most { return [BARPiece(offsets: 0..<size, kind: .mapped)] }
 
         var pieces: [BARPiece] = []
         var end: UInt64 = 0
         func add(_ upperBound: UInt64, _ kind: BARPiece.Kind) {
-            guard upperBound > end else { return }
-            pieces.append(BARPiece(offsets: end..<upperBound, kind: kind))
-            end = upperBound
+            while upperBound > end {
+                let next = kind == .mapped ? min(upperBound, end + most) : upperBound
+                pieces.append(BARPiece(offsets: end..<next, kind: kind))
+                end = next
+            }
         }
-        for range in joined(trapped.map(pagesHolding)) {
+        for range in joined(trapped.map({ pages(of: pageSize, holding: $0) })) {
             add(range.lowerBound, .mapped)
             add(range.upperBound, .trapped)
         }
@@ -44,8 +50,8 @@ extension FunctionDescription {
         return pieces
     }
 
-    private func pagesHolding(_ range: Range<UInt64>) -> Range<UInt64> {
-        let mask = Page.size - 1
+    private func pages(of pageSize: UInt64, holding range: Range<UInt64>) -> Range<UInt64> {
+        let mask = pageSize - 1
         return range.lowerBound & ~mask..<((range.upperBound &- 1) | mask) &+ 1
     }
 

@@ -20,7 +20,9 @@ extension MachineError {
         case .image(let error): error.advice
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
-        case .hostMemory: "give the guest less memory, or insist (--force)"
+        case .hostMemory(let needed, let available):
+            // What the host does not have, nobody can insist on.
+            "give the guest less memory" + (needed < available ? ", or insist (--force)" : "")
         default: nil
         }
     }
@@ -50,6 +52,8 @@ extension ImageError {
 extension DumpWarning {
     /// The warning, and how to give the sizes that it lacks.
     var withAdvice: String {
-        "\(self)" + (reason.lacksSizes ? "; give them as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M" : "")
+        "\(self)"
+            + (reason.lacksSizes
+                ? "; give it as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M, also /rom, and =none" : "")
     }
 }

@@ -1,6 +1,6 @@
 public import ArgumentParser
 public import Images
-import Layouts
+public import Layouts
 public import Machine
 public import Memslots
 public import PCI
@@ -80,6 +80,7 @@ extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
 extension RefusalPolicy: ExpressibleByArgument {}
+extension PlanningHost.IOMMU: ExpressibleByArgument {}
 
 /// The library asks for the values of an option whenever it parses the option. By itself it finds them by a key path, which is made
 /// at run time, and compares each value with its description. Here a closure lists the values, and there are no descriptions.

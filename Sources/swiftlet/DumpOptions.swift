@@ -12,9 +12,12 @@ struct DumpOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The size of a BAR that a dump does not tell: 01:00.0/2=16M, also /rom, and /vf0 of virtual functions.",
+            "The size of a BAR that a dump does not tell: 01:00.0/2=16M, also /rom, and /vf0 of virtual functions; `none` says that there is none.",
             valueName: "bar=size"))
     var size: [RegionSize] = []
+
+    @Flag(help: "Fail if a function of a dump has to be skipped.")
+    var complete = false
 
     @Option(help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
     var vfs = 0
@@ -28,7 +31,9 @@ struct DumpOptions: ParsableArguments {
         selection.only = only?.addresses ?? []
         selection.excluded = exclude?.addresses ?? []
         for entry in size {
+            // The last one counts.
             selection.sizes[entry.place] = entry.bytes
+            if entry.bytes == nil { selection.absent.insert(entry.place) } else { selection.absent.remove(entry.place) }
         }
         selection.virtualFunctions = vfs
         return selection
@@ -46,17 +51,17 @@ struct AddressList: ExpressibleByArgument {
     }
 }
 
-/// `01:00.0/2=16M`
+/// `01:00.0/2=16M`, `01:00.0/rom=none`
 struct RegionSize: ExpressibleByArgument {
     let place: DumpSelection.Place
-    let bytes: UInt64
+    /// Nil where there is no such region.
+    let bytes: UInt64?
 
     init?(argument: String) {
         let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
-        guard parts.count == 2, let place = DumpSelection.Place(text: String(parts[0])),
-            let size = UInt64(quantity: String(parts[1]))
-        else { return nil }
+        guard parts.count == 2, let place = DumpSelection.Place(text: String(parts[0])) else { return nil }
         self.place = place
-        bytes = size
+        bytes = UInt64(quantity: String(parts[1]))
+        guard bytes != nil || parts[1] == "none" else { return nil }
     }
 }

@@ -6,14 +6,14 @@ struct InputFile {
     let path: String
     let bytes: [UInt8]
 
-    /// Reads a file of at most `limit` bytes.
+    /// Reads a file of at most `limit` bytes; `-` is standard input.
     ///
     /// - Parameters:
     ///   - kind: What the file is, for the error that it cannot be read.
     ///   - remedy: The limit in words and what to do about it, for the error that the file is larger.
     init(_ path: String, kind: String, limit: Int, remedy: String? = nil) throws {
         self.path = path
-        do { bytes = try readFile(path, limit: limit) } catch {
+        do { bytes = try readFile(path == "-" ? "/dev/stdin" : path, limit: limit) } catch {
             if error.isFileTooLarge, let remedy { throw failure("\(path) is larger than \(remedy)", .badInput) }
             throw failure("cannot read the \(kind): \(error)", .badInput)
         }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Host
 import Layouts
 import PCI
+import Pictures
 
 /// What names a layout: a preset, a layout file, the output of lspci, or a directory as in sysfs.
 struct LayoutArgument {
@@ -12,55 +13,80 @@ struct LayoutArgument {
 
     /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
     ///
+    /// - Parameter isComplete: Whether it is an error if a function of a dump has to be skipped.
     /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
-    func load(_ selection: DumpSelection = DumpSelection()) throws -> (layout: Layout, warnings: [String]) {
+    func load(
+        _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false
+    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
-            if name.contains("/") || name.contains(".") {
-                return try loadFile(selection)
+            guard isFile else { return (try select(selection, of: try preset()), []) }
+            let (layout, warnings) = try loadFile(selection)
+            let skipped = warnings.count(where: \.isSkipped)
+            guard !isComplete || skipped == 0 else {
+                throw failure("\(name): --complete, and \(Figures.count(skipped, "function")) skipped", .badInput)
             }
-            guard let layout = Layout.preset(name) else {
-                throw failure(
-                    "there is no layout `\(name)`: `swiftlet layout --list` shows the presets, and a file is named with a slash "
-                        + "or a dot (./\(name))", .usage)
-            }
-            return (try select(selection, of: layout), [])
+            return (layout, warnings)
         } catch let error as LayoutError {
-            throw failure("\(name): \(error)", error.isUsage ? .usage : .badInput)
+            throw failure(
+                "\(name): \(error)\(error.advice.map { ": \($0)" } ?? "")", error.isUsage ? .usage : .badInput)
         }
     }
 
-    private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [String]) {
-        if let functions = try? FileManager.default.contentsOfDirectory(atPath: name).sorted() {
-            var reader = SysfsReader()
-            for function in functions {
-                // A file of either kind has at most a few kilobytes.
-                let files = ["config", "resource"].map { try? readFile("\(name)/\(function)/\($0)", limit: 1 << 16) }
-                reader.add(directory: function, config: files[0], resource: files[1])
-            }
-            return try read(reader.result, selection)
+    private var isFile: Bool { name.contains("/") || name.contains(".") || name == "-" }
+
+    private func preset() throws -> Layout {
+        if let layout = Layout.preset(name) { return layout }
+        let similar = Layout.presets.map(\.name).filter { $0.isSimilar(to: name) }
+        throw failure(
+            "there is no layout `\(name)`: "
+                + (similar.isEmpty ? "" : "did you mean \(similar.joined(separator: " or "))? ")
+                + "`swiftlet layout --list` shows the presets, and a file is named with a slash or a dot (./\(name))",
+            .usage)
+    }
+
+    private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
+        if name != "-", let entries = try? FileManager.default.contentsOfDirectory(atPath: name).sorted() {
+            return try read(readDirectory(entries), selection)
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)
-        let first = file.bytes.first { !" \t\r\n".utf8.contains($0) }
+        let first = file.bytes.first { !" \t\r\n\u{feff}".utf8.contains($0) }
         guard first != UInt8(ascii: "{") else { return (try select(selection, of: try decode(file)), []) }
-        let dump = LspciReader.read(file.bytes)
+        let dump = TextDumpReader.read(file.bytes)
         guard !dump.functions.isEmpty else {
             throw failure(
-                "\(name): not valid JSON as a layout file is, nor what lspci prints: no line begins with the address of a "
-                    + "function", .badInput)
+                dump.form.map { "\(name): \($0), which has no BARs: use `sudo lspci -vvv`" }
+                    ?? "\(name): not valid JSON as a layout file is, nor a dump: no line begins with the address of a function, as "
+                    + "those of `sudo lspci -vvv` do, and none is the kernel's about BARs", .badInput)
         }
         return try read(dump, selection)
     }
 
-    private func read(_ dump: Dump, _ selection: DumpSelection) throws -> (layout: Layout, warnings: [String]) {
-        let file = name.split(separator: "/").last.map(String.init) ?? name
+    /// Reads a directory as sysfs has it, of all functions or of one.
+    private func readDirectory(_ entries: [String]) -> Dump {
+        let own = name.split(separator: "/").last.map(String.init) ?? name
+        let isFunction = DomainAddress(text: own) != nil && entries.contains("config")
+        var reader = SysfsReader()
+        for function in isFunction ? [own] : entries {
+            let path = isFunction ? name : "\(name)/\(function)"
+            var files: [String: [UInt8]] = [:]
+            // A file has at most a few kilobytes.
+            for file in SysfsReader.files { files[file] = try? readFile("\(path)/\(file)", limit: 1 << 16) }
+            reader.add(directory: function, files: files)
+        }
+        return reader.result
+    }
+
+    private func read(_ dump: Dump, _ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
+        let file = name == "-" ? "standard input" : name.split(separator: "/").last.map(String.init) ?? name
         let (layout, found) = try Layout.read(dump, name: file, selection: selection)
-        // Thousands of lines help nobody.
+        // Thousands of lines help nobody. What is skipped weighs most.
         let shown = 20
-        found.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
+        let ordered = found.filter(\.isSkipped) + found.filter { !$0.isSkipped }
+        ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
         if found.count > shown {
             complain("\(name): and \(found.count - shown) more such warnings")
         }
-        return (layout, found.map { "\($0)" })
+        return (layout, found)
     }
 
     private func select(_ selection: DumpSelection, of layout: Layout) throws -> Layout {
@@ -82,8 +108,32 @@ extension LayoutError {
     /// Whether the command line is wrong, and not the input.
     fileprivate var isUsage: Bool {
         switch self {
-        case .unknownFunctions, .notADump: true
+        case .unknownFunctions, .unknownRegion, .badSize, .notADump: true
         default: false
         }
+    }
+
+    fileprivate var advice: String? {
+        switch self {
+        case .noFunctions(_, let warnings) where warnings.contains(where: \.reason.lacksSizes):
+            "give sizes as --size 01:00.0/0=16M"
+        default: nil
+        }
+    }
+}
+
+extension String {
+    /// Whether this is what somebody may have meant who wrote the other.
+    fileprivate func isSimilar(to other: String) -> Bool {
+        var row = Array(0...other.count)
+        for (line, mine) in enumerated() {
+            var corner = row[0]
+            row[0] = line + 1
+            for (column, its) in other.enumerated() {
+                let least = min(row[column], row[column + 1]) + 1
+                (corner, row[column + 1]) = (row[column + 1], mine == its ? corner : min(least, corner + 1))
+            }
+        }
+        return row[other.count] <= max(1, other.count / 3)
     }
 }

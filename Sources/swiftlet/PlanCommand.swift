@@ -1,7 +1,9 @@
 import ArgumentParser
+import FoundationEssentials
 import Host
 import Laboratory
 import Layouts
+import Machine
 import Memslots
 
 struct PlanCommand: ParsableCommand {
@@ -9,13 +11,14 @@ struct PlanCommand: ParsableCommand {
         commandName: "plan",
         abstract: "Tell what a layout would need, on which kernels it fits, and what runs out first.",
         discussion: """
-            LAYOUT is a preset (`swiftlet layout --list`), a layout file in JSON, what lspci -vvv printed, or a directory as \
-            /sys/bus/pci/devices; files have a slash or a dot in their names. No KVM is needed. A hex dump (lspci -xxx) does not \
-            tell the sizes of BARs: give them with --size. The exit status is 1 if a budget is exceeded.
+            LAYOUT is a preset (`swiftlet layout --list`), a layout file in JSON, what lspci -vvv printed, the kernel's log, or a \
+            directory as /sys/bus/pci/devices; files have a slash or a dot in their names, and - is standard input. No KVM is \
+            needed. A hex dump (lspci -xxx) does not tell the sizes of BARs: give them with --size. The exit status is 1 if a \
+            budget is exceeded.
 
             Examples:
               swiftlet plan full-bus --kernel 4.0
-              sudo lspci -vvv > machine.txt; swiftlet plan machine.txt --exclude 00:02.0
+              sudo lspci -vvv | swiftlet plan - --exclude 00:02.0 --memory 64G --iommu amd
               sudo swiftlet plan /sys/bus/pci/devices --only 01:00.0,01:00.1 --vfs 8 --kernel host
             """
     )
@@ -34,22 +37,51 @@ struct PlanCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Guest-physical address bits, 36 to 52, unless the host tells.", valueName: "n"))
     var addressBits: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "RAM of the guest, which takes addresses and is pinned; its slots are not counted.", valueName: "size"))
+    var memory: Quantity?
+
+    @Option(help: ArgumentHelp("Leave free what this IOMMU keeps for itself.", valueName: "iommu"))
+    var iommu: PlanningHost.IOMMU?
+
+    @Option(help: ArgumentHelp("Pages of the host: 4K, 16K or 64K.", valueName: "size"))
+    var hostPages: Quantity?
+
+    @Flag(help: "Print the functions and their BARs with commas, a line each.")
+    var csv = false
+
+    @Flag(help: "Print also the history of the limits, budgets that count for few, and advice to makers of devices.")
+    var verbose = false
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if let addressBits, !PlanningHost.addressBits.contains(addressBits) {
             throw ValidationError("--address-bits \(addressBits): there are 36 to 52 of them.")
         }
+        if let pages = hostPages?.value, ![4 << 10, 16 << 10, 64 << 10].contains(pages) {
+            throw ValidationError("--host-pages \(pages): pages have 4K, 16K or 64K.")
+        }
+        if let memory, memory.value % Page.size != 0 || memory.value > 1 << 50 {
+            throw ValidationError(
+                "--memory \(memory.value): RAM consists of pages of 4096 bytes, and is 1024T at most.")
+        }
+        if csv, output.json { throw ValidationError("--csv and --json: choose one.") }
     }
 
     func run() throws {
-        let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
+        let (layout, warnings) = try LayoutArgument(name: layout).load(
+            options.dump.selection, isComplete: options.dump.complete)
         let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
+        if let iommu { host.iommu = iommu }
+        if let hostPages { host.pageSize = hostPages.value }
         let plan: Plan
         do throws(PlanError) {
-            plan = try Plan(layout, policy: options.slots, host: host, choices: options.board.choices)
+            plan = try Plan(
+                layout, memory: memory?.value ?? 0, policy: options.slots, host: host, choices: options.board.choices)
         } catch {
             switch error {
             case .board: throw failure("\(layout.name): \(error)", .usage)
@@ -58,7 +90,9 @@ struct PlanCommand: ParsableCommand {
             }
         }
         try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
-        try output.show(PlanReport(plan, warnings: warnings), PlanText(plan: plan).text)
+        let width = FileBytes.columns(of: FileBytes.standardOutput)
+        let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
+        try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)
         }
@@ -93,6 +127,11 @@ enum KernelChoice: ExpressibleByArgument {
             host.costs.deleteMicroseconds = probe.slotCosts.deleteMicroseconds
             host.mappedAreas = KernelLimits.mappedAreas ?? host.mappedAreas
             host.openFiles = KernelLimits.openFiles ?? host.openFiles
+            host.lockedMemory = KernelLimits.lockedMemory
+            host.controlGroupMemory = KernelLimits.controlGroupMemory
+            host.mmu = .ofHost
+            let iommus = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/iommu")) ?? []
+            host.iommu = iommus.contains { $0.hasPrefix("ivhd") } ? .amd : iommus.isEmpty ? .none : .intel
         }
         return host
     }

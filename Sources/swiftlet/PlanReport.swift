@@ -13,6 +13,11 @@ struct PlanReport: Encodable {
         let name: String
         let need: Amount
         let limit: Amount
+        let unit: Layouts.Budget.Unit
+        /// Without the gaps of alignment, where `need` is a span of addresses.
+        let sum: UInt64?
+        /// How much of the limit is needed; nil where there is none of it.
+        let share: Double?
         let fits: Bool
         /// In which set-up it counts; without it, it always does.
         let condition: String?
@@ -51,7 +56,15 @@ struct PlanReport: Encodable {
     /// Why not everything has a place.
     let obstacle: String?
     let warnings: [String]
+    let skipped: [Skipped]
     let fits: Bool
+
+    /// A function that is not counted.
+    struct Skipped: Encodable {
+        let function: String?
+        let line: Int?
+        let reason: String
+    }
 
     /// A number, or an address as a string.
     struct Amount: Encodable {
@@ -66,7 +79,7 @@ struct PlanReport: Encodable {
 }
 
 extension PlanReport {
-    init(_ plan: Plan, warnings: [String]) {
+    init(_ plan: Plan, warnings: [DumpWarning]) {
         layout = plan.layout.name
         policy = plan.policy
         functions = plan.functions.count
@@ -79,8 +92,8 @@ extension PlanReport {
         budgets = plan.budgets.map {
             Budget(
                 name: $0.name, need: Amount(value: $0.need, unit: $0.unit),
-                limit: Amount(value: $0.limit, unit: $0.unit), fits: $0.fits,
-                condition: $0.condition)
+                limit: Amount(value: $0.limit, unit: $0.unit), unit: $0.unit, sum: $0.sum,
+                share: $0.share.isFinite ? $0.share : nil, fits: $0.fits, condition: $0.condition)
         }
         firstToEnd = plan.firstToEnd?.name
         kernels = SlotEra.all.map {
@@ -94,8 +107,11 @@ extension PlanReport {
                 functions: $0.functions.map(\.description), bar: $0.bar.number, sharedBytes: $0.bar.sharedBytes,
                 savedSlots: $0.bar.savedSlots)
         }
-        obstacle = plan.obstacle.map { "\($0)" }
-        self.warnings = warnings
+        obstacle = plan.obstacleText
+        self.warnings = warnings.map { "\($0)" }
+        skipped = warnings.filter(\.isSkipped).map {
+            Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)
+        }
         fits = plan.fits
     }
 }

@@ -3,57 +3,127 @@ import Memslots
 import PCI
 import Pictures
 
-/// What `plan` prints: a table of the functions, the totals, the budgets, the kernels and some advice.
+/// What `plan` prints: the answer in a sentence, a table of the functions and their BARs, the totals and the budgets.
 struct PlanText {
     let plan: Plan
+    let warnings: [DumpWarning]
+    /// Whether history, budgets that count for few, and advice to makers of devices are wanted.
+    let isVerbose: Bool
+    /// The columns of the terminal; nil where lines may have any length.
+    let width: Int?
 
     var text: String {
-        ([functions.text, totals.text, budgets.text, kernels] + advice + [verdict]).joined(separator: "\n\n")
+        var parts = [answer, PlanTable(plan, width: width).text, totals.text, budgets.text]
+        if isVerbose { parts += [kernels] + advice }
+        return parts.joined(separator: "\n\n")
     }
 
-    private var functions: TextTable {
-        let hasNames = plan.functions.contains { $0.name != nil }
-        return TextTable(
-            plan.functions,
-            [
-                .left("function") {
-                    $0.address == $0.guestAddress ? $0.address : "\($0.address) as \($0.guestAddress)"
-                }, .right("mapped", \.mapped),
-                .right("trapped", \.trapped), .right("slots", \.mapped),
-                .left("below a page") { Self.list($0.subPageBARs) }, .left("split") { Self.list($0.splitBARs) },
-                .left(hasNames ? "name" : "") { String(($0.name ?? "").prefix(60)) },
-            ])
+    // MARK: The answer
+
+    /// `typical-16 fits; open files come next, at 12 %`
+    private var answer: String {
+        let skipped = warnings.count(where: \.isSkipped)
+        let rest =
+            skipped > 0 ? " without \(Figures.count(skipped, "function")) that could not be counted (see below)" : ""
+        if let obstacle = plan.obstacleText { return "\(plan.layout.name) does not fit: \(obstacle)" }
+        guard plan.fits else {
+            let over = plan.budgets.filter { !$0.fits && $0.condition == nil }.map { budget in
+                let (need, limit) = Self.amounts(budget)
+                return "\(budget.name) (\(need) needed, \(limit) there)"
+            }
+            return "\(plan.layout.name) does not fit\(rest): \(over.joined(separator: ", "))"
+        }
+        let next = plan.firstToEnd.map { budget in
+            let isMany = budget.unit == .count
+            return
+                "; \(isMany ? "" : "the ")\(budget.name) \(isMany ? "come" : "comes") next, at \(Self.percent(budget.share))"
+        }
+        return "\(plan.layout.name) fits\(rest)\(next ?? "")"
     }
+
+    // MARK: Sums
 
     private var totals: TextTable {
         let (slots, bridges) = (plan.slots, plan.layout.bridges)
-        func both(_ value: (Footprint.MMU) -> String) -> String {
-            "\(value(.shadow)) with a shadow MMU, \(value(.tdp)) with a TDP MMU"
+        func both(_ value: (Footprint.MMU) -> String?) -> String? {
+            guard let shadow = value(.shadow), let tdp = value(.tdp) else { return nil }
+            return "\(tdp) with EPT or NPT, \(shadow) with shadow paging"
         }
-        return TextTable(
-            plan.layout.name, "(\(plan.policy.rawValue))",
-            facts: [
-                "functions": "\(plan.functions.count)"
-                    + (bridges > 0 ? "; bridges, which are not assigned: \(bridges)" : ""),
-                "pieces": "\(plan.mapped) mapped, \(plan.trapped) trapped",
-                "slots": "\(plan.separate.count) separate, \(plan.coalesced.count) coalesced; RAM not counted",
-                "kernel memory": both { Figures.size(slots.kernelBytes[$0] ?? 0) },
-                "toggle all": "\(slots.toggleEdits) edits, about "
-                    + both { Figures.time(slots.toggleMicroseconds[$0] ?? 0) },
-                "no place": plan.obstacle.map { "\($0)" },
-            ])
+        let facts: [(String, String?)] = [
+            (
+                "functions",
+                "\(plan.functions.count)"
+                    + (bridges > 0 ? ", and \(Figures.count(bridges, "bridge")) not assigned" : "")
+            ),
+            ("pieces", "\(plan.mapped) mapped for the guest, \(plan.trapped) trapped, where each access exits"),
+            (
+                "slots",
+                "\(plan.separate.count) separate or \(plan.coalesced.count) coalesced, and those of the RAM; counted here: "
+                    + plan.policy.rawValue
+            ),
+            ("kernel memory", both { slots.kernelBytes[$0].map(Figures.size) }),
+            (
+                "decode off and on",
+                both { slots.toggleMicroseconds[$0].map(Figures.time) }.map { "\(slots.toggleEdits) edits: " + $0 }
+            ),
+            (
+                "pinned for DMA",
+                "\(Figures.size(plan.mappedBytes)) of BARs, and the RAM"
+                    + (plan.ram > 0 ? " of \(Figures.size(plan.ram))" : "")
+            ),
+            ("behind ports", behindPorts), ("kernels", Self.kernels(plan)),
+        ]
+        return TextTable("total", facts: facts + skipped)
+    }
+
+    /// What bridges would add to the 64-bit aperture.
+    private var behindPorts: String? {
+        // Smaller windows find room anyway.
+        guard plan.windowsOfPorts > plan.sumAbove4GiB, plan.windowsOfPorts - plan.sumAbove4GiB >= 1 << 30 else {
+            return nil
+        }
+        return "\(Figures.size(plan.windowsOfPorts)) of 64-bit windows, if each function has a root port of its own"
+    }
+
+    /// A line for each function that is not counted, up to some.
+    private var skipped: [(String, String?)] {
+        let all = warnings.filter(\.isSkipped)
+        let shown = isVerbose ? all.count : 12
+        let lines = all.prefix(shown).map { warning in
+            "\(warning.function.map { "\($0): " } ?? "")\(warning.reason.text)"
+        }
+        let more = all.count > shown ? ["and \(all.count - shown) more (--verbose)"] : []
+        return (lines + more).enumerated().map { ($0.offset == 0 ? "skipped" : "", $0.element) }
+    }
+
+    private static func kernels(_ plan: Plan) -> String {
+        guard let first = SlotEra.all.first(where: plan.fits) else { return "none has so many slots" }
+        return first.since.map { "Linux \($0) and later have slots enough" }
+            ?? "all versions of Linux have slots enough"
     }
 
     private var budgets: TextTable {
-        TextTable(
-            plan.budgets,
+        // What counts for few is shown where it does not fit.
+        let rows = plan.budgets.filter { isVerbose || $0.condition == nil || !$0.fits && !$0.isOfFew }
+        return TextTable(
+            rows,
             [
-                .left("budget", \.name), .right("need") { Self.amount($0.need, $0.unit) },
-                .right("limit") { Self.amount($0.limit, $0.unit) }, .right("used") { Self.percent($0.share) },
-                .left("fits") { $0.fits ? "fits" : "over" },
-                .left("") { $0.condition.map { "counts \($0)" } ?? "" },
-            ])
+                .left("budget", \.name), .right("need") { Self.amounts($0).need },
+                .right("limit") { Self.amounts($0).limit },
+                .right("used") { Self.percent($0.share) }, .left("") { $0.fits ? "fits" : "over" },
+                .left("") { Self.note($0) },
+            ], width: width)
     }
+
+    private static func note(_ budget: Budget) -> String {
+        if let condition = budget.condition {
+            return "counts \(condition)" + (budget.isOfAMD ? "; --iommu amd places around them" : "")
+        }
+        guard let sum = budget.sum, sum > 0, sum != budget.need else { return "" }
+        return "sum \(Figures.size(sum))"
+    }
+
+    // MARK: For the curious
 
     private var kernels: String {
         let eras = TextTable(
@@ -74,42 +144,44 @@ struct PlanText {
         let lines = plan.advice.map { advice in
             let bar = advice.bar
             let slots = bar.savedSlots
-            let saving =
-                slots > 0 ? "saves \(slots) slot\(slots == 1 ? "" : "s") each and those exits" : "saves those exits"
+            let saving = slots > 0 ? "saves \(Figures.count(slots, "slot")) each and those exits" : "saves those exits"
             return "\(Self.functions(advice.functions)): BAR \(bar.number) shares pages with its MSI-X structures, and "
                 + "accesses to \(bar.sharedBytes) bytes beside them exit; with these in a BAR of their own it is "
-                + "\(bar.piecesWithout) piece\(bar.piecesWithout == 1 ? "" : "s") instead of \(bar.pieces), which \(saving)"
+                + "\(Figures.count(bar.piecesWithout, "piece")) instead of \(bar.pieces), which \(saving)"
         }
         return [lines.joined(separator: "\n")]
     }
 
-    private var verdict: String {
-        let first = plan.firstToEnd.map { "; the first to end: \($0.name), at \(Self.percent($0.share))" } ?? ""
-        let over = plan.budgets.filter { !$0.fits && $0.condition == nil }.map(\.name)
-        return plan.fits ? "fits\(first)" : "does not fit: \(over.joined(separator: ", "))\(first)"
-    }
-
     // MARK: Figures
 
-    private static func list(_ bars: [Int]) -> String {
-        bars.isEmpty ? "" : "BAR " + bars.map { "\($0)" }.joined(separator: ", ")
-    }
-
-    private static func functions(_ addresses: [FunctionAddress]) -> String {
+    private static func functions(_ addresses: [DomainAddress]) -> String {
         let shown = addresses.prefix(4).map { "\($0)" }.joined(separator: ", ")
         return addresses.count > 4 ? "\(shown) and \(addresses.count - 4) more" : shown
     }
 
-    private static func amount(_ value: UInt64, _ unit: Budget.Unit) -> String {
-        switch unit {
-        case .count: "\(value)"
-        case .bytes: Figures.size(value)
-        case .address: hexadecimal(value)
+    /// What is needed and what there is. Where rounding would make them equal, it is left out.
+    private static func amounts(_ budget: Budget) -> (need: String, limit: String) {
+        func both(_ text: (UInt64) -> String) -> (need: String, limit: String) {
+            (text(budget.need), text(budget.limit))
+        }
+        switch budget.unit {
+        case .count: return both(Figures.grouped)
+        case .address: return both(hexadecimal)
+        case .bytes:
+            let rounded = both(Figures.size)
+            return rounded.need == rounded.limit && budget.need != budget.limit
+                ? both { "\(Figures.grouped($0)) bytes" } : rounded
         }
     }
 
     private static func percent(_ share: Double) -> String {
         guard share.isFinite, share < 1e9 else { return "all" }
-        return share > 0 && share < 0.01 ? "< 1%" : "\(Int((share * 100).rounded(.up)))%"
+        return share > 0 && share < 0.01 ? "< 1 %" : "\(Figures.grouped(Int((share * 100).rounded(.up)))) %"
     }
+}
+
+extension Budget {
+    /// Whether few have to do with it.
+    fileprivate var isOfFew: Bool { name.hasPrefix("vhost-user") }
+    fileprivate var isOfAMD: Bool { name == Plan.addressesOfAMD }
 }

@@ -15,20 +15,25 @@ struct TextTable {
         }
     }
 
-    let text: String
+    /// The titles, and the rows.
+    let lines: [String]
 
-    /// A table with a line for each row.
-    init<Row>(_ rows: some Sequence<Row>, _ columns: [Column<Row>]) {
+    var text: String { lines.joined(separator: "\n") }
+
+    /// A table with a line for each row. A line that passes `width` ends with an ellipsis.
+    init<Row>(_ rows: some Sequence<Row>, _ columns: [Column<Row>], width: Int? = nil) {
         let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.cell(row) } }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        text = lines.map { line in
+        self.lines = lines.map { line -> String in
             let cells = columns.indices.map { column in
                 let padding = String(repeating: " ", count: widths[column] - line[column].count)
                 return columns[column].isRight ? padding + line[column] : line[column] + padding
             }
             let text = cells.joined(separator: "  ")
-            return String(text[..<(text.lastIndex { $0 != " " }.map(text.index(after:)) ?? text.startIndex)])
-        }.joined(separator: "\n")
+            let line = String(text[..<(text.lastIndex { $0 != " " }.map(text.index(after:)) ?? text.startIndex)])
+            guard let width, line.count > max(1, width) else { return line }
+            return line.prefix(max(1, width) - 1) + "…"
+        }
     }
 
     /// A table of names and what there is to say of each; those with nil are left out.

@@ -28,14 +28,67 @@ struct PlanTests {
         }
     }
 
-    @Test("the text has the functions, the four kernels and the tables of 2012")
+    @Test(
+        "the text begins with the answer and has the functions and BARs; the four kernels and the tables of 2012 on request"
+    )
     func text() throws {
         let result = try Command("plan", "full-bus").run()
-        #expect(result.status == 0)
-        for words in ["00:1f.7", "2048 separate, 258 coalesced", "2456", "9000", "7680", "7440", "32764", "BAR 5"] {
+        #expect(result.status == 0 && result.output.hasPrefix("full-bus fits; open files come next, at 75 %\n"))
+        for words in [
+            "00:1f.7", "256 functions alike", "2048 separate or 258 coalesced", "32,764", "BAR 5", "1af4:0008",
+            "Linux 5.12",
+        ] {
             #expect(result.output.contains(words), "\(words)")
         }
-        #expect(result.output.contains("the first to end: open files"))
+        for words in ["2456", "128 slots 9000", "7680", "7440", "vhost", "shares pages"] {
+            #expect(!result.output.contains(words), "\(words)")
+            let all = try Command("plan", "full-bus", "--verbose").run()
+            #expect(all.output.contains(words), "\(words)")
+        }
+        let over = try Command("plan", "full-bus", "--kernel", "4.0").run()
+        #expect(over.output.hasPrefix("full-bus does not fit: slots (2,048 needed, 509 there)"))
+    }
+
+    @Test("commas give each BAR a line, and names with commas quotes")
+    func csv() throws {
+        let text = LspciText.gpu("10000:01:00.0").replacing("Example Graphics Adapter", with: "Example, \"Inc.\"")
+        let lines = try Command("plan", "-", "--csv", input: text).run().output.split(separator: "\n")
+        #expect(lines.count == 6 && lines[0].hasPrefix("function,guestAddress,register,address,size,"))
+        #expect(
+            lines[1]
+                == "10000:01:00.0,01:00.0,BAR 0,0xd0000000,16777216,memory32,false,1,0,,\"VGA compatible controller: Example, \"\"Inc.\"\"\""
+        )
+        #expect(lines[4].contains(",io,") && lines[5].contains(",ROM,"))
+    }
+
+    @Test("a dump comes on standard input; what is skipped is counted, and can be refused")
+    func standardInput() throws {
+        let text = LspciText.gpu("01:00.0") + "05:00.0 Ethernet controller: x\n\tKernel modules: x\n\n"
+        let result = try Command("plan", "-", "--json", input: text).run()
+        let json = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+        let skipped = try #require(json["skipped"] as? [[String: Any]])
+        #expect(
+            skipped.count == 1 && skipped[0]["function"] as? String == "05:00.0" && skipped[0]["line"] as? Int == 17)
+        #expect((skipped[0]["reason"] as? String)?.contains("lspci -vvv") == true)
+        let list = try #require(json["functionList"] as? [[String: Any]])
+        let registers = try #require(list[0]["registers"] as? [[String: Any]])
+        #expect(registers.map { $0["size"] as? Int } == [16 << 20, 256 << 20, 32 << 20, 128, 512 << 10])
+        let words = try Command("plan", "-", input: text).run().output
+        #expect(
+            words.hasPrefix("standard input fits without 1 function that could not be counted")
+                && words.contains("skipped "))
+        #expect(try Command("plan", "-", "--complete", input: text).run().status == 65)
+        #expect(try Command("plan", "-", "--complete", input: LspciText.gpu("01:00.0")).run().status == 0)
+    }
+
+    @Test("a name that is almost one is answered with it, and forms without BARs with what to run")
+    func advice() throws {
+        #expect(try Command("plan", "typical16").run().errors.contains("did you mean typical-16"))
+        #expect(!(try Command("plan", "nothing").run().errors.contains("did you mean")))
+        let tree = try Command("plan", "-", input: "-[0000:00]-+-00.0  Example\n").run()
+        #expect(tree.status == 65 && tree.errors.contains("lspci -vvv"))
+        let list = try Command("plan", "-", input: "01:00.0 VGA compatible controller: Example\n").run()
+        #expect(list.status == 65 && list.errors.contains("lspci -vvv"))
     }
 
     @Test(
@@ -58,7 +111,10 @@ struct PlanTests {
             ["nothing"], ["full-bus", "--kernel", "new"], ["full-bus", "--address-bits", "20"],
             ["full-bus", "--only", "1"],
             [dump.path, "--only", "05:00.0"], ["full-bus", "--size", "00:00.0/0=4K"],
-            [dump.path, "--size", "01:00.0=4K"],
+            [dump.path, "--size", "01:00.0=4K"], [dump.path, "--size", "01:00.0/0=3M"],
+            [dump.path, "--size", "01:00.0/2=4K"],
+            [dump.path, "--size", "02:00.0/0=4K"], [dump.path, "--size", "01:00.0/0=some"], ["one", "--json", "--csv"],
+            ["one", "--host-pages", "5K"], ["one", "--iommu", "other"], ["one", "--memory", "3"],
             ["one", "--exclude", "00:04.0,"], ["one", "--vfs", "-1"],
         ]
         for arguments in usage {

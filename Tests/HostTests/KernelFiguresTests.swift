@@ -14,6 +14,13 @@ struct KernelFiguresTests {
         #expect(try KernelFigures.ofHost().bytes("MemAvailable") != nil)
     }
 
+    @Test("limits of this process are there, or nil where there are none")
+    func limits() throws {
+        #expect(try #require(KernelLimits.openFiles) > 2)
+        #expect(try #require(KernelLimits.mappedAreas) > 0)
+        #expect(KernelLimits.lockedMemory != .max && KernelLimits.controlGroupMemory != 0)
+    }
+
     @Test("a file that is missing or too long says so, with its name")
     func files() {
         let missing = #expect(throws: HostError.self) { try readFile("/nonexistent/file") }

@@ -94,10 +94,78 @@ struct PlanTests {
         #expect(try Plan(large).fits)
     }
 
-    @Test("a slot has at most 2^31 - 1 pages")
-    func largestSlot() throws {
-        let plan = try Plan(layout(BARDescription(kind: .memory64, size: 1 << 43)))
-        #expect(plan.budgets.first { $0.name == "pages in a slot" }?.fits == false)
+    @Test("a BAR of 8 TiB takes two slots, since one has at most 2^31 - 1 pages", arguments: SlotPolicy.allCases)
+    func largestSlot(policy: SlotPolicy) throws {
+        let plan = try Plan(layout(BARDescription(kind: .memory64, size: 1 << 43)), policy: policy)
+        #expect(plan.slots.count == 2 && plan.fits)
+        #expect(plan.slots.planned.slots.allSatisfy { $0.range.pages <= SlotLimits.maximumPages })
+        #expect(try Plan(layout(BARDescription(kind: .memory64, size: 1 << 42))).slots.count == 1)
+    }
+
+    @Test("a BAR of 16 TiB has no place for its alignment, and the obstacle says so")
+    func alignedAperture() throws {
+        let plan = try Plan(layout(BARDescription(kind: .memory64, size: 1 << 44)))
+        #expect(!plan.fits && plan.obstacleText?.contains("multiple of 0x100000000000") == true)
+        #expect(plan.functions[0].registers[0].address == nil)
+    }
+
+    @Test("what AMD's IOMMU keeps for itself is avoided, or told of", arguments: PlanningHost.IOMMU.allCases)
+    func reservedRanges(iommu: PlanningHost.IOMMU) throws {
+        var host = PlanningHost()
+        host.iommu = iommu
+        // By hand: the second BAR of 512 GiB lies at 512 GiB, and ends beyond 0xfd00000000.
+        let plan = try Plan(layout(BARDescription(kind: .memory64, size: 1 << 39)), host: host)
+        let base = try #require(plan.functions[0].registers[0].address)
+        #expect(base == (iommu == .amd ? "0x10000000000" : "0x8000000000"))
+        #expect(plan.fits)
+        let expected: [PlanningHost.IOMMU: Bool] = [.none: false, .amd: true]
+        #expect(plan.budgets.first { $0.name == Plan.addressesOfAMD }?.fits == expected[iommu])
+        // RAM cannot go around them.
+        #expect(
+            try Plan(layout(BARDescription(kind: .memory64, size: 4096)), memory: 1 << 40, host: host).fits
+                == (iommu != .amd))
+    }
+
+    @Test("pinned bytes and kernel memory are budgets where the host has limits")
+    func hostMemory() throws {
+        let large = layout(BARDescription(kind: .memory64, size: 1 << 30))
+        #expect(
+            !(try Plan(large).budgets.contains { $0.name.hasPrefix("pinned") || $0.name.hasPrefix("kernel memory") }))
+        var host = PlanningHost()
+        host.lockedMemory = 2 << 30
+        host.controlGroupMemory = 4096
+        let plan = try Plan(large, memory: 1 << 30, host: host)
+        let pinned = try #require(plan.budgets.first { $0.name == "pinned memory" })
+        #expect(pinned.need == 2 << 30 && pinned.fits && pinned.condition != nil)
+        // 512 entries of 4 bytes for large pages, and one for huge ones: a page each.
+        let kernel = try #require(plan.budgets.first { $0.name == "kernel memory in the cgroup" })
+        #expect(kernel.need == 8192 && !kernel.fits && !plan.fits)
+    }
+
+    @Test("on a host with pages of 64 KiB smaller BARs are trapped whole, and whole pages around MSI-X")
+    func hostPages() throws {
+        var host = PlanningHost()
+        host.pageSize = 64 << 10
+        let card = try Layout.read(TextDumpReader.read(Array(LspciText.network("21:00.0").utf8)), name: "x").layout
+        let plan = try Plan(card, host: host)
+        // BAR 0 of 32 MiB without its first page, and the ROM.
+        #expect(plan.mapped == 2 && plan.trapped == 1 && plan.slots.kernelBytes.isEmpty)
+        let small = try Plan(layout(BARDescription(kind: .memory32, size: 32 << 10)), host: host)
+        #expect(small.mapped == 0 && small.trapped == 1)
+    }
+
+    @Test("a span and a sum are told apart, and so are windows of ports")
+    func spans() throws {
+        let bars = [0: (64, 20), 2: (512, 30), 4: (32, 20)].mapValues {
+            BARDescription(kind: .memory64, size: UInt64($0.0) << UInt64($0.1))
+        }
+        let plan = try Plan(
+            Layout(name: "x", count: 8, of: FunctionDescription(vendorID: 1, deviceID: 1, bars: bars), step: 8))
+        let high = try #require(plan.budgets.first { $0.name == "64-bit aperture" })
+        #expect(high.sum == 8 * (512 << 30 + 96 << 20) && plan.sumAbove4GiB == high.sum)
+        // From 4 GiB on, the first BAR at 512 GiB.
+        #expect(high.need == 9 * 512 << 30 - 4 << 30)
+        #expect(plan.windowsOfPorts == 8 << 40)
     }
 
     @Test("the largest BARs there can be have no end to their plan")
@@ -105,15 +173,16 @@ struct PlanTests {
         let bars = Dictionary(
             uniqueKeysWithValues: [0, 2, 4].map { ($0, BARDescription(kind: .memory64, size: 1 << 52)) })
         let description = FunctionDescription(vendorID: 1, deviceID: 1, bars: bars)
-        let some = try Plan(Layout(name: "large", count: 100, of: description))
-        #expect(some.separate.count == 300 && !some.fits)
+        let some = try Plan(Layout(name: "large", count: 10, of: description))
+        // 4 TiB a slot.
+        #expect(some.separate.count == 30 << 10 && !some.fits)
         #expect(throws: PlanError.self) { try Plan(Layout(name: "larger", count: 20000, of: description)) }
     }
 
     @Test("advice tells which BARs share pages with MSI-X, once for all that are alike")
     func advice() throws {
         let layout = try Layout.read(
-            LspciReader.read(Array(LspciText.workstation().utf8)), name: "x"
+            TextDumpReader.read(Array(LspciText.workstation().utf8)), name: "x"
         ).layout
         let advice = try Plan(layout).advice
         #expect(advice.count == 1)

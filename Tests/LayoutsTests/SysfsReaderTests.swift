@@ -17,7 +17,7 @@ struct SysfsReaderTests {
     @Test("a hex dump with the sizes from options tells the same, apart from ports")
     func hexDump() throws {
         let text = "03:00.0 Ethernet controller: Example\n" + ConfigBytes.network.text + "\n"
-        let dump = LspciReader.read(Array(text.utf8))
+        let dump = TextDumpReader.read(Array(text.utf8))
         let error = #expect(throws: LayoutError.self) { try Layout.read(dump, name: "hex") }
         let words = error.map { "\($0)" } ?? ""
         for part in ["BAR 0", "03:00.0/0)", "BAR 2 (at most 0x2000000 bytes", "03:00.0/rom)"] {
@@ -61,7 +61,7 @@ struct SysfsReaderTests {
 
     @Test("virtual functions of lspci need their size from elsewhere")
     func virtualFunctionsOfText() throws {
-        let dump = LspciReader.read(Array(LspciText.network("21:00.0").utf8))
+        let dump = TextDumpReader.read(Array(LspciText.network("21:00.0").utf8))
         var selection = DumpSelection()
         selection.virtualFunctions = 3
         let (none, warnings) = try Layout.read(dump, name: "x", selection: selection)
@@ -73,11 +73,23 @@ struct SysfsReaderTests {
         #expect(layout.functions.map { "\($0.source)" } == ["21:00.0", "21:00.2", "21:00.3", "21:00.4"])
     }
 
+    @Test("virtual functions of two functions do not share an address")
+    func virtualFunctionsThatMeet() throws {
+        var selection = DumpSelection()
+        selection.virtualFunctions = 3
+        // The virtual functions begin behind 0x80 functions and follow each other, here and there.
+        let (layout, warnings) = try read(
+            ["0000:03:00.0", "0000:03:00.1"].map { ($0, ConfigBytes.network.bytes, ConfigBytes.networkResource) },
+            selection)
+        #expect(layout.functions.map { "\($0.source)" } == ["03:00.0", "03:00.1"] + (0..<4).map { "03:10.\($0)" })
+        #expect(warnings.filter(\.isSkipped).compactMap { $0.function.map { "\($0)" } } == ["03:10.1", "03:10.2"])
+    }
+
     @Test("bridges are left out; a function that lacks a file or has another one in its place is skipped")
     func broken() throws {
         let bridge = ConfigBytes(classCode: 0x060400, headerType: 1).bytes
         let (layout, warnings) = try read([
-            ("0000:00:01.0", bridge, ConfigBytes.networkResource), ("0000:00:02.0", nil, ConfigBytes.networkResource),
+            ("0000:00:01.0", bridge, ConfigBytes.networkResource), ("0000:00:02.0", nil, nil),
             ("0000:00:03.0", ConfigBytes.network.bytes, "what?\n"), ("0000:00:04.0", ConfigBytes.network.bytes, nil),
             ("0000:00:05.0", ConfigBytes.network.bytes, "0x2000 0x1000 0x200\n"), ("uevent", nil, nil),
             ("0000:00:06.0", ConfigBytes.network.bytes, ConfigBytes.networkResource),
@@ -100,7 +112,7 @@ struct SysfsReaderTests {
         for kept in [lines[..<10] + lines[11...], lines[..<9], lines[..<3] + ["30: 00 0\n"]] {
             let text = "03:00.0 Ethernet controller: Example\n" + kept.joined() + "\n"
             let error = #expect(throws: LayoutError.self) {
-                try Layout.read(LspciReader.read(Array(text.utf8)), name: "hex")
+                try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "hex")
             }
             #expect(error.map { "\($0)".contains("configuration space") } == true)
         }
@@ -111,7 +123,10 @@ struct SysfsReaderTests {
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         var reader = SysfsReader()
         for (name, config, resource) in entries {
-            reader.add(directory: name, config: config, resource: resource.map { Array($0.utf8) })
+            var files: [String: [UInt8]] = [:]
+            files["config"] = config
+            files["resource"] = resource.map { Array($0.utf8) }
+            reader.add(directory: name, files: files)
         }
         return try Layout.read(reader.result, name: "sysfs", selection: selection)
     }

@@ -78,12 +78,12 @@ struct PlanAgreementTests {
         if let preset = Layout.preset(name) { return preset }
         var selection = DumpSelection()
         selection.virtualFunctions = 7
-        var dump = LspciReader.read(Array((name == "oddities" ? LspciText.oddities : LspciText.workstation()).utf8))
+        var dump = TextDumpReader.read(Array((name == "oddities" ? LspciText.oddities : LspciText.workstation()).utf8))
         if name == "network" {
             var reader = SysfsReader()
             reader.add(
-                directory: "0000:03:00.0", config: ConfigBytes.network.bytes,
-                resource: Array(ConfigBytes.networkResource.utf8))
+                directory: "0000:03:00.0",
+                files: ["config": ConfigBytes.network.bytes, "resource": Array(ConfigBytes.networkResource.utf8)])
             dump = reader.result
         }
         return try Layout.read(dump, name: name, selection: selection).layout

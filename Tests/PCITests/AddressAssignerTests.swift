@@ -84,6 +84,22 @@ import Testing
         #expect(try bases(1 << 30) == [0x10_0000_0000, 0x10_0100_0000])
     }
 
+    @Test func avoidedRangesStayFree() throws {
+        let wide = FunctionDescription.plain.with { $0.bars[0] = BARDescription(kind: .memory64, size: 1 << 24) }
+        let functions = [try FunctionAddress.at(1): wide, try .at(2): wide, try .at(3): wide]
+        // A page in the second block of 16 MiB.
+        let avoided = try range(0x10_0180_0000, 0x1000)
+        let assigner = AddressAssigner(try Self.apertures(high: 1 << 30), avoiding: [avoided])
+        #expect(try assigner.assign(functions).map(\.base) == [0x10_0000_0000, 0x10_0200_0000, 0x10_0300_0000])
+    }
+
+    @Test func whatFitsButForItsAlignmentIsToldSo() throws {
+        let big = FunctionDescription.plain.with { $0.bars[0]?.size = 0x4000_0000 }
+        let low = Apertures(low: try range(0xa000_0000, 0x5000_0000))
+        let error = #expect(throws: AssignmentError.self) { try AddressAssigner(low).assign([.at(1): big]) }
+        #expect(error.map { "\($0)".contains("not so many behind a multiple of 0x40000000") } == true)
+    }
+
     @Test func portsHaveAnApertureOfTheirOwn() throws {
         let assigned = try AddressAssigner(Self.apertures()).assign([.at(1): .rich, .at(2): .rich])
         #expect(assigned.filter { $0.owner.register == .bar(2) }.map(\.base) == [0xc000, 0xc020])

@@ -58,6 +58,24 @@ import Testing
         #expect(FunctionDescription.plain.pieces(of: .rom).isEmpty)
     }
 
+    @Test func barWithMorePagesThanASlotIsSeveralPieces() {
+        let large = FunctionDescription.plain.with { $0.bars[0] = BARDescription(kind: .memory64, size: 1 << 43) }
+        #expect(large.pieces(of: .bar(0)).map(\.offsets) == [0..<1 << 42, 1 << 42..<1 << 43])
+        let whole = FunctionDescription.plain.with { $0.bars[0] = BARDescription(kind: .memory64, size: 1 << 42) }
+        #expect(whole.pieces(of: .bar(0)).count == 1)
+    }
+
+    @Test func largerPagesOfTheHostTrapMore() {
+        #expect(FunctionDescription.plain.pieces(of: .bar(0), pageSize: 1 << 16).map(\.kind) == [.trapped])
+        let description = FunctionDescription.plain.with {
+            $0.bars[0] = BARDescription(kind: .memory32, size: 1 << 18, registers: [0x11000..<0x11010])
+        }
+        #expect(
+            description.pieces(of: .bar(0), pageSize: 1 << 16).map(\.offsets) == [
+                0..<0x10000, 0x10000..<0x20000, 0x20000..<0x40000,
+            ])
+    }
+
     @Test func piecesCoverTheBARWithoutAGap() {
         var random = SplitMix64(seed: 7)
         for _ in 0..<2000 {

@@ -1,42 +1,9 @@
+import DumpCheck
 import Fuzzing
 import Layouts
-import Memslots
-import PCI
 
-/// Any bytes at all as what lspci prints: each function is left out with a word of why, or can be made and counted.
-enum LspciFuzzer {
-    static func start() {
-        fuzz { bytes in
-            let dump = LspciReader.read(bytes)
-            do throws(LayoutError) {
-                let (layout, warnings) = try Layout.read(dump, name: "dump")
-                expect(warnings.allSatisfy { !"\($0)".isEmpty }, "a warning without words")
-                check(layout, functionsInDump: dump.functions.count)
-            } catch {
-                expect(!"\(error)".isEmpty, "an error without words")
-            }
-        }
-    }
-
-    private static func check(_ layout: Layout, functionsInDump: Int) {
-        expect(layout.functions.count + layout.bridges <= functionsInDump, "more functions than there are")
-        for (left, right) in zip(layout.functions, layout.functions.dropFirst()) {
-            expect(left.address < right.address, "\(left.address) and \(right.address) share an address")
-        }
-        for function in layout.functions {
-            do throws(DescriptionError) { try function.description.validate() } catch {
-                expect(false, "\(function.address): \(error)")
-            }
-        }
-        guard let plan = try? Plan(layout) else { return }
-        // One slot a mapped piece, and neighbours can only save some.
-        expect(plan.separate.count == plan.mapped, "\(plan.separate.count) slots for \(plan.mapped) pieces")
-        expect(plan.coalesced.count <= plan.separate.count, "sharing slots takes more of them")
-        expect(plan.budgets.allSatisfy { !$0.name.isEmpty }, "a budget without a name")
-    }
-}
-
+/// Any bytes at all as the text of a dump: what lspci prints, and what the kernel logs.
 @_cdecl("fuzzer")
 public func fuzzer() {
-    LspciFuzzer.start()
+    fuzz { bytes in DumpCheck.check(TextDumpReader.read(bytes)) }
 }

@@ -1,0 +1,149 @@
+import PCI
+
+/// What the kernel logs of PCI functions when it finds them and gives them addresses (`drivers/pci/probe.c`, `setup-res.c`, `iov.c`):
+/// their BARs with sizes, also those of virtual functions.
+struct KernelLog {
+    /// In the order of the log.
+    var functions: [DumpedFunction] {
+        // A log from which somebody has taken the lines about BARs does not tell who has none.
+        let tellsBARs = found.values.contains(where: \.hasFoundBARs)
+        return order.compactMap { found[$0]?.described(tellsBARs: tellsBARs) }
+    }
+
+    private var found: [DomainAddress: Entry] = [:]
+    private var order: [DomainAddress] = []
+
+    fileprivate struct Entry {
+        var function: DumpedFunction
+        /// Whether there is the line with which the kernel tells that it has found the function, and such lines of its BARs.
+        var isFound = false
+        var hasFoundBARs = false
+
+        func described(tellsBARs: Bool) -> DumpedFunction {
+            var function = function
+            let isDiscovered = hasFoundBARs || isFound && tellsBARs
+            function.hasRegisters = isDiscovered
+            function.capabilityGap = "the kernel's log tells of no capabilities, so that it is counted without MSI-X"
+            if !isDiscovered, !function.isBridge {
+                function.problem("the log lacks the lines of its discovery, so that there may be more BARs")
+            }
+            return function
+        }
+    }
+
+    /// Takes a line if it is one of the kernel's about a PCI function.
+    mutating func take(_ line: LineScanner, line number: Int) -> Bool {
+        let words = ["[mem ", "[io ", " class 0x", "PCI bridge to [bus"]
+        guard words.contains(where: line.contains), let (address, text) = line.subject else { return false }
+        var entry = found[address] ?? Entry(function: DumpedFunction(address: address, line: number))
+        guard entry.take(text) else { return false }
+        if found.updateValue(entry, forKey: address) == nil { order.append(address) }
+        return true
+    }
+}
+
+extension KernelLog.Entry {
+    fileprivate mutating func take(_ line: LineScanner) -> Bool {
+        var rest = line
+        if rest.skip("PCI bridge to [bus") {
+            function.isBridge = true
+        } else if rest.skip("["), let vendor = rest.hex(4...4), rest.skip(":"), let device = rest.hex(4...4),
+            let type = rest.number(past: "type ", radix: 16), let code = rest.number(past: "class 0x", radix: 16)
+        {
+            function.vendorID = UInt16(truncatingIfNeeded: vendor)
+            function.deviceID = UInt16(truncatingIfNeeded: device)
+            function.classCode = UInt32(truncatingIfNeeded: code & 0xff_ffff)
+            function.isBridge = function.isBridge || type != 0 || code >> 16 == 6
+            isFound = true
+        } else {
+            return takeRegion(rest)
+        }
+        return true
+    }
+
+    /// `reg 0x10: [mem …]`, `BAR 0 [mem …]`, `BAR 0: assigned [mem …]`, `ROM [mem …]`, `VF BAR 0 [mem …]: contains BAR 0 for 8 VFs`,
+    /// and before 2023 `VF(n) BAR0 space: [mem …] (contains BAR0 for 8 VFs)`.
+    private mutating func takeRegion(_ line: LineScanner) -> Bool {
+        var rest = line
+        _ = rest.skip("legacy IDE quirk: ")
+        let place = rest.place()
+        // Behind other words the kernel does something to a BAR that it has found before.
+        _ = rest.skip(":")
+        rest.skipSpaces()
+        let isAlone = rest.first == UInt8(ascii: "[")
+        guard let place, rest.skip(past: "["), var region = rest.logged(at: place) else {
+            return line.contains("BAR ") || line.contains("bridge window")
+        }
+        if place.isVirtual {
+            guard var count = Optional(rest), count.skip(past: " for "), let total = count.number(), count.skip(" VFs"),
+                (1...0xffff).contains(total)
+            else {
+                // The first line, with the BAR of a single one.
+                function.regions[place] = function.regions[place] ?? region
+                return true
+            }
+            region.size = region.size.map { $0 / total }
+            function.virtualFunctions = function.virtualFunctions ?? ConfigDump.VirtualFunctions()
+            function.virtualFunctions?.total = Int(total)
+        } else {
+            rest.skipSpaces()
+            hasFoundBARs = hasFoundBARs || isAlone && rest.isAtEnd
+        }
+        function.regions[place] = region
+        return true
+    }
+}
+
+extension LineScanner {
+    /// The first function that the line names, behind time and driver, and what the line says of it.
+    fileprivate var subject: (DomainAddress, LineScanner)? {
+        var scanner = self
+        repeat {
+            var here = scanner
+            if let address = here.address(), here.skip(": ") {
+                here.skipSpaces()
+                return (address, here)
+            }
+        } while scanner.skip(past: " ")
+        return nil
+    }
+
+    /// The place of the region that the kernel speaks of, by the number that it has there.
+    fileprivate mutating func place() -> ConfigDump.Region.Place? {
+        if skip("ROM") { return .register(.rom) }
+        if skip("VF BAR ") || skip("VF(n) BAR") { return number().flatMap { $0 < 6 ? .virtual(Int($0)) : nil } }
+        if skip("BAR ") {
+            // 6 is the ROM; what is above are windows of bridges and totals of virtual functions.
+            return number().flatMap { $0 < 6 ? .register(.bar(Int($0))) : $0 == 6 ? .register(.rom) : nil }
+        }
+        guard skip("reg ") else { return nil }
+        _ = skip("0x")
+        switch number(radix: 16) {
+        case 0x30: return .register(.rom)
+        case let offset? where offset >= 0x10 && offset <= 0x24 && offset % 4 == 0:
+            return .register(.bar(Int(offset - 0x10) / 4))
+        default: return nil
+        }
+    }
+
+    /// `mem 0xf0000000-0xf0ffffff 64bit pref]`, `io  size 0x0080]`
+    fileprivate mutating func logged(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
+        let isPort = skip("io ")
+        guard isPort || skip("mem ") else { return nil }
+        skipSpaces()
+        var region = ConfigDump.Region(place: place, kind: isPort ? .io : .memory32)
+        if skip("size 0x") {
+            region.size = number(radix: 16)
+        } else if skip("0x"), let first = number(radix: 16), skip("-0x"), let last = number(radix: 16), first <= last {
+            region.base = first
+            let (size, overflow) = (last - first).addingReportingOverflow(1)
+            region.size = overflow ? nil : size
+        }
+        var flags = self
+        guard region.size != nil, skip(past: "]") else { return nil }
+        flags.keep(before: self)
+        if !isPort, flags.contains("64bit") { region.kind = .memory64 }
+        region.isPrefetchable = !isPort && flags.contains("pref")
+        return region
+    }
+}

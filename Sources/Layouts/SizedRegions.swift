@@ -1,0 +1,81 @@
+import Memslots
+import PCI
+
+/// The BARs and the ROM that the regions of a dumped function make, together with the sizes that a user has given.
+struct SizedRegions {
+    private(set) var bars: [Int: BARDescription] = [:]
+    private(set) var romSize: UInt64?
+    /// The BARs whose sizes are not known, in words; nil if there are none.
+    var lack: String? {
+        missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
+    }
+    /// That the size of the ROM is not known, in words, where those of the BARs are.
+    private(set) var romLack: String?
+    /// Details that are left out.
+    private(set) var warnings: [String] = []
+    private var missing: [String] = []
+
+    init(_ function: DumpedFunction, _ selection: DumpSelection, areVirtual: Bool) {
+        let regions = function.regions.filter { $0.key.isVirtual == areVirtual }
+        for (place, region) in regions.sorted(by: { $0.key < $1.key }) {
+            let named = DumpSelection.Place(function: function.address, region: place)
+            guard !selection.absent.contains(named) else { continue }
+            let size = selection.sizes[named] ?? region.size
+            guard let number = place.number else {
+                takeROM(region, size, named)
+                continue
+            }
+            guard !region.isFixedPorts(size) else { continue }
+            guard let size = size ?? region.mostPorts else {
+                missing.append(region.named(named))
+                continue
+            }
+            guard region.kind != .io || BARDescription.Kind.io.sizes.contains(size) && size.nonzeroBitCount == 1 else {
+                warnings.append("\(place.name) has \(size) ports, which no BAR can have: not counted")
+                continue
+            }
+            // What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
+            let isWide =
+                region.kind == .memory32 && region.base > UInt32.max && number < 5
+                && !regions.keys.contains { $0.number == number + 1 }
+            bars[number] = BARDescription(
+                kind: isWide ? .memory64 : region.kind, size: size, isPrefetchable: region.isPrefetchable)
+        }
+    }
+
+    /// Takes the ROM. One that cannot be counted is a detail: the BARs count without it.
+    private mutating func takeROM(_ region: ConfigDump.Region, _ size: UInt64?, _ place: DumpSelection.Place) {
+        if let size, (2048...16 << 20).contains(size), size.nonzeroBitCount == 1 {
+            romSize = size
+        } else if let size {
+            warnings.append("its expansion ROM has \(hexadecimal(size)) bytes, which none can have: not counted")
+        } else if !missing.isEmpty {
+            missing.append(region.named(place))
+        } else {
+            romLack = "the dump does not tell the size of its expansion ROM (\(place)), which is not counted"
+        }
+    }
+}
+
+extension ConfigDump.Region {
+    /// The place for people, with what is known of the size.
+    fileprivate func named(_ named: DumpSelection.Place) -> String {
+        // BARs are naturally aligned, so that an address bounds the size.
+        let most = base == 0 ? "" : "at most \(hexadecimal(base & (0 &- base))) bytes, "
+        return "\(place.name) (\(most)\(named))"
+    }
+
+    /// How many ports of a function there can be at an address; ports take no slots, so that nobody has to look up how many
+    /// there are.
+    fileprivate var mostPorts: UInt64? {
+        kind == .io && !place.isVirtual ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
+    }
+
+    /// Whether these are the fixed ports of an old controller, such as IDE's at 0x1f0 and 0x3f6, which no BAR moves. Tools show them as
+    /// BARs, also of memory.
+    fileprivate func isFixedPorts(_ size: UInt64?) -> Bool {
+        guard !place.isVirtual, (1...0xffff).contains(base) else { return false }
+        if let size { return size < kind.sizes.lowerBound }
+        return kind == .memory32 && base < 0x1000
+    }
+}
