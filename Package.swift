@@ -41,6 +41,7 @@ let package = Package(
         .library(name: "Board", targets: ["Board"]),
         .library(name: "Devices", targets: ["Devices"]),
         .library(name: "Images", targets: ["Images"]),
+        .library(name: "Firmware", targets: ["Firmware"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
         .library(name: "Host", targets: ["Host"]),
@@ -60,6 +61,7 @@ let package = Package(
         library("Devices", ["Memslots"]),
         library("Board", ["Memslots"]),
         library("Images", ["Board", "Memslots"]),
+        library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
         library("SeededRandom"),
@@ -75,14 +77,19 @@ let package = Package(
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
         library(
-            "Machine", ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "CGuests", system]),
+            "Machine",
+            [
+                "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "CGuests",
+                system,
+            ]),
         library(
             "Laboratory",
             ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures", "KVM",
+                "Laboratory", "Machine", "Host", "Devices", "Images", "Board", "Memslots", "PCI", "Layouts", "Pictures",
+                "KVM",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -93,6 +100,7 @@ let package = Package(
         tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
         tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
+        tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
         tests("HostTests", ["Host"]),
@@ -116,8 +124,9 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts",
-                "LayoutFixtures", "LiveSupport",
+                "PropertySupport", "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware",
+                "PCI",
+                "Layouts", "LayoutFixtures", "LiveSupport",
             ]),
         tests(
             "LaboratoryTests",

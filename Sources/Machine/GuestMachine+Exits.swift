@@ -62,7 +62,46 @@ extension GuestMachine {
     private func accessPort(
         _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
-        if let hit = context.view.ports.bus.find(at: port, width: width), port < BoardPorts.firstOfBARs {
+        accessOneDevice(port, width, written, &context) ?? accessParts(port, width, written, &context)
+            ?? noteUnclaimed(port, width, written, "port", context)
+    }
+
+    /// Makes an access that no device takes whole in parts, each as large as the device at its first port takes it. Returns nil if
+    /// there is no device at any of the ports.
+    private func accessParts(
+        _ first: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64? {
+        // CONFIG_ADDRESS is one register. Without PCI its bytes are not what the ports of other devices mean.
+        guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
+        var value = width.allOnes
+        var unclaimed: [UInt64] = []
+        var lane: UInt64 = 0
+        while lane < width.rawValue {
+            var size: UInt64 = 1
+            let shift = 8 * lane
+            let part = [AccessWidth.word, .byte].first { part in
+                guard lane + UInt64(part.rawValue) <= width.rawValue, first + lane + UInt64(part.rawValue) <= 1 << 16,
+                    let read = accessOneDevice(first + lane, part, written.map { part.mask($0 >> shift) }, &context)
+                else { return false }
+                value = value & ~(part.allOnes << shift) | read << shift
+                size = UInt64(part.rawValue)
+                return true
+            }
+            if part == nil { unclaimed.append(lane) }
+            lane += size
+        }
+        guard unclaimed.count < width.rawValue else { return nil }
+        for lane in unclaimed {
+            _ = noteUnclaimed(first + lane, .byte, written.map { $0 >> (8 * lane) & 0xff }, "port", context)
+        }
+        return value
+    }
+
+    /// Passes an access on to the device or function that has all its ports, or returns nil if there is none.
+    private func accessOneDevice(
+        _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64? {
+        if port < BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) {
             return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
         }
         if context.view.ecam != nil {
@@ -75,10 +114,10 @@ extension GuestMachine {
                 return access(place, width, written, context)
             }
         }
-        if let hit = context.view.ports.bus.find(at: port, width: width) {
-            return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
+        guard port >= BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) else {
+            return nil
         }
-        return noteUnclaimed(port, width, written, "port", context)
+        return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
     }
 
     private func accessMemory(_ access: MemoryAccess, _ context: inout ExitContext) {
@@ -172,6 +211,10 @@ extension GuestMachine {
         if let status = effects.exitStatus {
             context.endedRun = true
             end(.exited(status))
+        }
+        if effects.resets {
+            context.endedRun = true
+            end(.reset)
         }
         if let phase = effects.phase { mark(phase, context) }
     }

@@ -58,12 +58,12 @@ public final class GuestMachine: Sendable {
     ) throws(MachineError) {
         try configuration.validate()
         let system = try reachable(try KVMSystem())
-        let cpuid = try kvm(try system.supportedCPUID())
+        let cpuid = try configuration.cpuid(of: system)
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
-        let start = try layout.makeStartState(for: image, hasGigabytePages: cpuid.hasGigabytePages)
+        let start = try layout.makeStartState(for: image, cpuid)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
         let parking = Parking()
         var functions = try layout.makeFunctions()
@@ -129,7 +129,7 @@ public final class GuestMachine: Sendable {
         var vcpus: [VCPU] = []
         for id in 0..<UInt32(count) {
             let cpu = try kvm(try vm.makeVirtualCPU(id: id))
-            try kvm(try cpu.setCPUID(cpuid.forAPIC(id: id)))
+            try kvm(try cpu.setCPUID(cpuid.forVCPU(id: id, of: count)))
             vcpus.append(VCPU(cpu))
         }
         let first = vcpus[0]

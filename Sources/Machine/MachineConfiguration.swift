@@ -1,7 +1,7 @@
 public import Board
 public import Devices
 public import Images
-internal import KVM
+public import KVM
 public import Layouts
 public import Memslots
 public import PCI
@@ -24,8 +24,14 @@ public struct MachineConfiguration: Sendable {
     public var vcpus: Int
     /// The interrupt controllers.
     public var interruptController: InterruptController
+    /// The features of the processors that are added to those that KVM offers (true), or taken away (false).
+    public var features: [CPUFeature: Bool] = [:]
     /// Whether there is the timer of a PC (an 8254, on interrupt line 0). It costs 15 ms at the end of a run.
     public var hasTimer = false
+    /// The status of a run that the guest ends at the exit port.
+    public var exitStatus = ExitStatusRule.value
+    /// The values of general registers with which a guest starts that is no multiboot kernel, beside the usual ones.
+    public var registers: [GeneralRegisters.Name: UInt64] = [:]
     /// The command line and the modules of a multiboot kernel.
     public var boot = BootArguments()
     /// Pieces of memory beside the RAM.
@@ -129,6 +135,14 @@ extension MachineConfiguration {
         guard !hasTimer || interruptController == .kernel else {
             throw .configuration(.timerWithoutInterruptController)
         }
+    }
+
+    /// Returns the leaves of CPUID that all vCPUs have in common.
+    func cpuid(of system: borrowing KVMSystem) throws(MachineError) -> [CPUIDEntry] {
+        var leaves = try kvm(try system.supportedCPUID()).forMachine(
+            hasAPIC: interruptController == .kernel, hasDeadlineTimer: system.capability(.deadlineTimer) > 0)
+        for (feature, isOn) in features { leaves.set(feature, isOn) }
+        return leaves
     }
 
     /// Throws the first reason why the host's KVM or its processors do not allow such a machine.

@@ -4,6 +4,8 @@ public import Memslots
 public enum Outcome: Equatable, Sendable {
     /// The guest wrote this to the exit port.
     case exited(UInt32)
+    /// The guest reset the machine.
+    case reset
     /// The guest executed HLT and has no interrupt controller.
     case halted
     /// The guest met a triple fault.
@@ -19,6 +21,7 @@ public enum Outcome: Equatable, Sendable {
     public var name: String {
         switch self {
         case .exited: "exited"
+        case .reset: "reset"
         case .halted: "halted"
         case .shutdown: "shutdown"
         case .internalError: "internalError"
@@ -33,7 +36,7 @@ public enum Outcome: Equatable, Sendable {
         case .exited(let value):
             // A failure that the low byte would hide is still one.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
-        case .halted: 0
+        case .reset, .halted: 0
         case .shutdown, .internalError: 70
         case .timeout: 124
         case .interrupted: 130
@@ -43,7 +46,7 @@ public enum Outcome: Equatable, Sendable {
     /// Whether the guest ended by its own will.
     public var isOrderly: Bool {
         switch self {
-        case .exited, .halted: true
+        case .exited, .reset, .halted: true
         case .shutdown, .internalError, .timeout, .interrupted: false
         }
     }
@@ -52,7 +55,7 @@ public enum Outcome: Equatable, Sendable {
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError: true
-        case .exited, .halted, .timeout, .interrupted: false
+        case .exited, .reset, .halted, .timeout, .interrupted: false
         }
     }
 }
@@ -61,6 +64,7 @@ extension Outcome: CustomStringConvertible {
     public var description: String {
         switch self {
         case .exited(let value): "the guest exited with \(value)"
+        case .reset: "the guest reset the machine"
         case .halted: "the guest halted"
         case .shutdown: "triple fault"
         case .internalError(let text): text

@@ -18,7 +18,9 @@ struct GuestRun: Equatable {
     var memory: Quantity?
     var mode: CPUMode?
     var loadAddress: Quantity?
+    var registers: RegistersArgument?
     var vcpus: Int?
+    var cpu: CPUArgument?
     var irqchip: InterruptController?
     var pit = false
     var devices: [DeviceArgument] = []
@@ -30,6 +32,7 @@ struct GuestRun: Equatable {
     var slots: SlotPolicy?
     var force = false
     var timeout: Duration?
+    var statusOf: StatusArgument?
     var trace: String?
     var map: String?
     var report: String?
@@ -46,9 +49,14 @@ struct GuestRun: Equatable {
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
             consoleOutput: console.write)
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
+        if wish.image.wantsVideoMode {
+            complain("\(guest): it asks for a video mode or a console, and there is no screen")
+        }
         let result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
-        if !result.outcome.isOrderly {
-            explain(result, of: wish)
+        explain(result, of: wish, isSilent: !console.hasPrinted)
+        if !console.hasPrinted, let text = machine.textScreen {
+            complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
+            console.write(Array("\(text)\n".utf8)) { false }
         }
         // A refusal that ended the run has been told.
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
@@ -68,16 +76,27 @@ struct GuestRun: Equatable {
         throw ExitCode(result.outcome.exitCode)
     }
 
-    private func explain(_ result: RunReport, of wish: Wish) {
+    /// Says how the run ended, unless the guest ended it by its own will and with an exit port. Says what may be wrong if the guest is
+    /// a file that did nothing worth its while.
+    private func explain(_ result: RunReport, of wish: Wish, isSilent: Bool) {
+        let exits = result.exits
+        let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
+        guard !result.outcome.isOrderly || result.outcome == .reset || hasStopped else { return }
         var text = "\(guest): \(result.ending)"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
-        if result.outcome.isFault, isGuess {
+        if isGuess, result.outcome.isFault || hasStopped {
             text +=
                 "\n\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
-                + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that"
+                + "at \(MachineConfiguration.defaultLoadAddress), and it printed \(isSilent ? "nothing" : "something"). If it was "
+                + "linked for another mode or address, --mode and --load-address say so; --format says what else it may be"
+        } else if hasStopped {
+            return
         }
         complain(text)
     }
+
+    /// The accesses to devices with which a guest can hardly have done what it was made for.
+    private static let fewExits = 8
 }
 
 extension GuestRun {
@@ -93,9 +112,14 @@ private final class Console: Sendable {
     /// What could not be written before the run ended.
     private let rest = Lock<[UInt8]>([])
     private let lost = Atomic(false)
+    private let printed = Atomic(false)
+
+    /// Whether the guest has printed anything.
+    var hasPrinted: Bool { printed.load(ordering: .relaxed) }
 
     /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
+        if !bytes.isEmpty { printed.store(true, ordering: .relaxed) }
         let all = rest.withLock { $0 } + bytes
         let count = FileBytes.writePart(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
         let isLost = count < all.count && !isCancelled()

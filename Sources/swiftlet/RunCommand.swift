@@ -13,14 +13,15 @@ struct RunCommand: ParsableCommand {
         _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """
-            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot 1 \
+            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot \
             kernel, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
             its serial port.
 
             A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
-            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0. A triple \
+            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0, and \
+            so does a reset. A triple \
             fault gives 70, the end of time 124, Ctrl-C 130; wrong usage gives 64, a file that cannot be used 65, a host without \
             KVM 69, what else the host refuses 70. A guest may end with these numbers too: "outcome" in the report tells.
 
@@ -58,8 +59,20 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
     var loadAddress: Quantity?
 
+    @Option(
+        help: ArgumentHelp(
+            "General registers of a flat or ELF file, beside those that say how large the machine is: ax=2,bx=0x10.",
+            valueName: "name=value"))
+    var registers: RegistersArgument?
+
     @Option(help: ArgumentHelp("vCPUs. (default: what the guest needs, 1 for files)", valueName: "n"))
     var vcpus: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Features of the processors to add or take away, by their names in /proc/cpuinfo: --cpu=-x2apic,+pcid.",
+            valueName: "features"))
+    var cpu: CPUArgument?
 
     @Option(
         help: ArgumentHelp(
@@ -108,6 +121,12 @@ struct RunCommand: ParsableCommand {
         help: ArgumentHelp("End the run after this time: 500ms, 1s, 2m; seconds without a unit.", valueName: "time"))
     var timeout: Duration?
 
+    @Option(
+        help: ArgumentHelp(
+            "Whose exit status the guest's code means: swiftlet (the code), or kvm-unit-tests (twice the code and one). (default: swiftlet)",
+            valueName: "whose"))
+    var statusOf: StatusArgument?
+
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
@@ -125,9 +144,11 @@ struct RunCommand: ParsableCommand {
     var guestRun: GuestRun {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
-            mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, unassigned: unassigned, board: board.choices, onRefusal: onRefusal,
+            mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
+            pit: pit,
+            devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
+            onRefusal: onRefusal,
             slots: slots, force: force,
-            timeout: timeout, trace: trace, map: map, report: report)
+            timeout: timeout, statusOf: statusOf, trace: trace, map: map, report: report)
     }
 }

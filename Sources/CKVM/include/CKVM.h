@@ -76,6 +76,19 @@ static inline int ckvm_create_pit(int vm) {
     return ckvm_result(ioctl(vm, KVM_CREATE_PIT2, &config));
 }
 
+/// Puts channel 0 of the timer into the state that the firmware of a PC leaves: mode 2, and the longest period (count 0). Counts are
+/// written in two bytes. KVM starts without a mode, in which a channel never ticks.
+static inline int ckvm_start_pit(int vm) {
+    struct kvm_pit_state2 state;
+    int status = ckvm_result(ioctl(vm, KVM_GET_PIT2, &state));
+    if (status < 0)
+        return status;
+    state.channels[0].mode = 2;
+    state.channels[0].count = 0;
+    state.channels[0].rw_mode = state.channels[0].read_state = state.channels[0].write_state = 3;
+    return ckvm_result(ioctl(vm, KVM_SET_PIT2, &state));
+}
+
 static inline int ckvm_set_tss_address(int vm, unsigned long address) {
     return ckvm_result(ioctl(vm, KVM_SET_TSS_ADDR, address));
 }
