@@ -36,6 +36,8 @@ extension GuestMachine {
         context.vcpu.isInDevice.store(true, ordering: .relaxed)
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
         guard let written else { return readConfiguration(of: cell, at: target.register, width) }
+        let before = lint == nil ? nil : cell.withFunction { $0 }
+        defer { lintWrite(written, before, cell, at: target.register, width, context) }
         do throws(MachineError) {
             try writeConfiguration(written, of: cell, at: target.register, width)
         } catch {
@@ -50,6 +52,7 @@ extension GuestMachine {
     ) -> UInt64 {
         context.vcpu.isInDevice.store(true, ordering: .relaxed)
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
+        defer { lintAccess(place, width, written, context) }
         guard let written else {
             return place.function.withFunction { $0.readTrapped(place.register, at: place.offset, width: width) }
                 ?? width.allOnes

@@ -39,6 +39,7 @@ public final class GuestMachine: Sendable {
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
     let tracer: Tracer?
+    let lint: LintLog?
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -50,10 +51,12 @@ public final class GuestMachine: Sendable {
     ///   - image: The image, whose segments refer to `bytes`.
     ///   - bytes: The file from which the image was read.
     ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
+    ///   - lint: A descriptor that gets a line for each rule that the guest breaks when it uses PCI functions (`DriverLint`). It must stay
+    ///     open as long as the machine lasts.
     ///   - catchesSignals: Whether SIGINT and SIGTERM end the machine's run instead of the process.
     ///   - consoleOutput: Takes what the guest prints.
     public init(
-        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil,
+        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil, lint: Int32? = nil,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
@@ -78,6 +81,10 @@ public final class GuestMachine: Sendable {
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
+        self.lint = lint.map { [board = layout.board] descriptor in
+            let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
+            return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
+        }
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)

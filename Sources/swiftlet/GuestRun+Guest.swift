@@ -35,10 +35,10 @@ extension GuestRun {
         for device in devices {
             try add(device, to: &wish.machine)
         }
-        if wish.machine.functions.isEmpty, decode != nil || unassigned {
+        let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
+        if wish.machine.functions.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
             throw failure(
-                "\(decode != nil ? "--decode" : "--unassigned") is about BARs, and \(guest) has no PCI function: add --layout or "
-                    + "--device", .usage)
+                "\(option) is about PCI functions, and \(guest) has none: add --layout or --device", .usage)
         }
         wish.machine.mayExhaustHost = force
         if let irqchip {

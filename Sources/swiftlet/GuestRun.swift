@@ -34,6 +34,7 @@ struct GuestRun: Equatable {
     var timeout: Duration?
     var statusOf: StatusArgument?
     var trace: String?
+    var lint: String?
     var map: String?
     var report: String?
 
@@ -42,11 +43,13 @@ struct GuestRun: Equatable {
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
+        let lint = try self.lint.map { try OutputFile($0, for: "--lint") }
         let map = try self.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
         let machine = try GuestMachine(
-            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
+            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
+            catchesSignals: true,
             consoleOutput: console.write)
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
         if wish.image.wantsVideoMode {

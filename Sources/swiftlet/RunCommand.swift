@@ -130,6 +130,12 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write a line for each rule that the guest breaks when it uses PCI functions; - is standard error.",
+            valueName: "file"))
+    var lint: String?
+
     @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
     var map: String?
 
@@ -149,6 +155,6 @@ struct RunCommand: ParsableCommand {
             devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal,
             slots: slots, force: force,
-            timeout: timeout, statusOf: statusOf, trace: trace, map: map, report: report)
+            timeout: timeout, statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
     }
 }
