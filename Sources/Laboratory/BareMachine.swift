@@ -32,7 +32,7 @@ public struct BareMachine: ~Copyable {
         let system = try reachable(try KVMSystem())
         let highest = try HostProbe.highestGuestAddress(of: system)
         let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
-        let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0)))
+        let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0), isShared: true))
         let address = store.hostAddresses[BackingStore.ram]
         let ids = min(owned.vm.capability(.memslots), 1 << 15)
         let missingAddressSpace = UInt32(max(1, owned.vm.capability(.multipleAddressSpaces)))

@@ -55,6 +55,9 @@ public struct MachineConfiguration: Sendable {
     public var decode = DecodePolicy.strict
     /// The bytes of host memory that can be allocated and mapped after the machine was made (`GuestMachine.allocate`).
     public var spareMemory: UInt64
+    /// Whether the RAM is in a memory file, which other processes can map. Otherwise it is memory of this process alone, in huge pages if the
+    /// host has them. The machine decides so itself where neighbours share slots.
+    public var sharesMemory = false
     /// How mappings become slots.
     public var policy: SlotPolicy
     /// Whether the kernel's own memory for the slots may take more than half of the memory that the host has available.

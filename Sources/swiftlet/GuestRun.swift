@@ -68,7 +68,9 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        try report?.write(encodeJSON(RunReportJSON(guest: guest, result)))
+        if let report {
+            try report.write(encodeJSON(RunReportJSON(guest: guest, result, ram: try machine.ramUse())))
+        }
         if result.hasLostTrace {
             let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
             if result.outcome.isOrderly { throw lost }
