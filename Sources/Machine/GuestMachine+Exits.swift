@@ -74,25 +74,26 @@ extension GuestMachine {
         // CONFIG_ADDRESS is one register. Without PCI its bytes are not what the ports of other devices mean.
         guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
         var value = width.allOnes
-        var unclaimed: [UInt64] = []
+        var unclaimed: UInt64 = 0
         var lane: UInt64 = 0
         while lane < width.rawValue {
-            var size: UInt64 = 1
-            let shift = 8 * lane
-            let part = [AccessWidth.word, .byte].first { part in
-                guard lane + UInt64(part.rawValue) <= width.rawValue, first + lane + UInt64(part.rawValue) <= 1 << 16,
-                    let read = accessOneDevice(first + lane, part, written.map { part.mask($0 >> shift) }, &context)
-                else { return false }
-                value = value & ~(part.allOnes << shift) | read << shift
-                size = UInt64(part.rawValue)
-                return true
+            let (port, left, rest) = (first + lane, UInt64(width.rawValue) - lane, written.map { $0 >> (8 * lane) })
+            var part = AccessWidth.word
+            var read = left >= 2 && port < UInt16.max ? accessOneDevice(port, part, rest.map(part.mask), &context) : nil
+            if read == nil {
+                part = .byte
+                read = port <= UInt16.max ? accessOneDevice(port, part, rest.map(part.mask), &context) : nil
             }
-            if part == nil { unclaimed.append(lane) }
-            lane += size
+            if let read {
+                value = value & ~(part.allOnes << (8 * lane)) | read << (8 * lane)
+            } else {
+                unclaimed |= 1 << lane
+            }
+            lane += UInt64(part.rawValue)
         }
-        guard unclaimed.count < width.rawValue else { return nil }
-        for lane in unclaimed {
-            _ = noteUnclaimed(first + lane, .byte, written.map { $0 >> (8 * lane) & 0xff }, "port", context)
+        guard unclaimed.nonzeroBitCount < width.rawValue else { return nil }
+        for lane in 0..<UInt64(width.rawValue) where unclaimed >> lane & 1 != 0 {
+            _ = noteUnclaimed(first + lane, .byte, written.map { $0 >> (8 * lane) }, "port", context)
         }
         return value
     }

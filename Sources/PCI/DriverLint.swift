@@ -127,8 +127,9 @@ public struct DriverLint: Sendable {
     private func checkPlace(_ place: FunctionNotes.Place, of function: FunctionAddress) -> Broken? {
         let register = place.register.offset
         guard !place.isPort else {
-            let isInside = place.base >= BoardPorts.firstOfBARs && place.base <= UInt64(UInt16.max) + 1 - place.size
-            return isInside ? overlapping(place, of: function) : (register, .outsideAperture)
+            let isInside = (place.range?.last.rawValue ?? .max) <= UInt64(UInt16.max)
+            return isInside && place.base >= BoardPorts.firstOfBARs
+                ? overlapping(place, of: function) : (register, .outsideAperture)
         }
         guard let range = place.range else { return (register, .outsideAperture) }
         if board.ram.ranges.contains(where: range.overlaps) { return (register, .overRAM) }

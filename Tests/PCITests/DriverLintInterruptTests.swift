@@ -1,4 +1,5 @@
 import Devices
+import PropertySupport
 import Testing
 
 @testable import PCI
@@ -129,5 +130,29 @@ import Testing
         #expect(text.hasPrefix("00:01.0 register 0x1c: sizingWithDecodeOn: "))
         #expect(text.hasSuffix(" (PCI 3.0, 6.2.5.1)"))
         #expect(LintRule.allCases.allSatisfy { !$0.words.contains("\n") })
+    }
+
+    // MARK: Anything
+
+    /// Whatever software does, nothing traps, and each rule is found once at a register.
+    @Test(arguments: propertySeeds)
+    func anythingIsJudgedOnce(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var driver = try CheckedDriver()
+        for _ in 0..<3000 {
+            let width = AccessWidth.allCases.randomElement(using: &random) ?? .byte
+            let values: [UInt64] = [0, 7, 0xffff_ffff, 0x1_0000, .random(in: .min ... .max, using: &random)]
+            let value = values.randomElement(using: &random) ?? 0
+            let offset = UInt64.random(in: 0..<0x60, using: &random)
+            switch Int.random(in: 0..<8, using: &random) {
+            case 0: driver.access(5, at: 0x1000 + offset, width, value)
+            case 1: driver.access([2, 3, 4].randomElement(using: &random) ?? 2, at: offset, width)
+            case 2: driver.miss(value, isPort: offset & 1 != 0)
+            case 3: driver.access(5, at: value, width, nil)
+            default: driver.write(value, at: offset, width, of: Int(offset & 1))
+            }
+        }
+        #expect(Set(driver.findings).count == driver.findings.count, "seed \(seed)")
+        #expect(Set(driver.rules).count > 8, "seed \(seed): \(Set(driver.rules))")
     }
 }

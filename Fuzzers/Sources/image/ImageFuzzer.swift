@@ -6,10 +6,14 @@ import Memslots
 enum ImageFuzzer {
     static func start() {
         fuzz { bytes in
-            do throws(ImageError) {
-                check(try Image.load(bytes, flatLoadAddress: GuestAddress(0x1_0000)), fileSize: bytes.count)
-            } catch {
-                expect(!"\(error)".isEmpty, "an error without words")
+            for reading in [nil] + Image.Reading.allCases {
+                do throws(ImageError) {
+                    check(
+                        try Image.load(bytes, as: reading, flatLoadAddress: GuestAddress(0x1_0000)),
+                        fileSize: bytes.count)
+                } catch {
+                    expect(!"\(error)".isEmpty, "an error without words")
+                }
             }
         }
     }
