@@ -33,6 +33,18 @@ struct BoardLiveTests {
         #expect(report.outcome == .exited(0))
     }
 
+    @Test("the old interrupt controllers have the vectors that firmware gives them")
+    func vectors() throws {
+        // xor ax, ax; mov ds, ax; mov word [4 * 0x73], handler; mov word [4 * 0x73 + 2], 0x1000; mov dx, 0x200b; mov al, 1; out dx, al;
+        // sti; hlt; handler: exit
+        let code: [UInt8] = [
+            0x31, 0xc0, 0x8e, 0xd8, 0xc7, 6, 0xcc, 1, 24, 0, 0xc7, 6, 0xce, 1, 0, 0x10, 0xba, 0x0b, 0x20, 0xb0, 1, 0xee,
+            0xfb, 0xf4,
+        ]
+        let report = try run(code + TinyGuest.exit(5)) { $0.interruptController = .kernel }
+        #expect(report.outcome == .exited(5))
+    }
+
     // MARK: CPUID
 
     /// ECX of a leaf, as a guest in protected mode sees it.
