@@ -56,10 +56,11 @@ struct GuestRun: Equatable {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")
         }
         let result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
-        explain(result, of: wish, isSilent: !console.hasPrinted)
-        if !console.hasPrinted, let text = machine.textScreen {
+        let screen = console.hasPrinted ? nil : machine.textScreen
+        explain(result, of: wish, isSilent: !console.hasPrinted && screen == nil)
+        if let screen {
             complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
-            console.write(Array("\(text)\n".utf8)) { false }
+            console.write(Array("\(screen)\n".utf8)) { false }
         }
         // A refusal that ended the run has been told.
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {

@@ -52,6 +52,9 @@ struct ForeignGuestLiveTests {
         #expect(try run([0xf4], "--load-address", "0x20000").errors.isEmpty)
         #expect(try run([0xf4], "--format", "flat").errors.isEmpty)
         #expect(try run([0xb0, 0x41, 0xe6, 0xe9, 0xf4]).errors.isEmpty)
+        // mov word [0xb8000], 0x0748; hlt
+        let screen = try run([0x66, 0xc7, 0x04, 0x25, 0, 0x80, 0x0b, 0, 0x48, 7, 0xf4])
+        #expect(screen.output == "H\n" && !screen.errors.contains("--load-address"))
     }
 
     @Test("a file of a known kind is refused by name, and --format overrides")
