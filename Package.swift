@@ -41,6 +41,7 @@ let package = Package(
         .library(name: "Board", targets: ["Board"]),
         .library(name: "Devices", targets: ["Devices"]),
         .library(name: "Images", targets: ["Images"]),
+        .library(name: "Firmware", targets: ["Firmware"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
         .library(name: "Debugging", targets: ["Debugging"]),
@@ -61,6 +62,7 @@ let package = Package(
         library("Devices", ["Memslots"]),
         library("Board", ["Memslots"]),
         library("Images", ["Board", "Memslots"]),
+        library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
         library("Debugging"),
@@ -78,7 +80,10 @@ let package = Package(
 
         library(
             "Machine",
-            ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "Debugging", "CGuests", system]),
+            [
+                "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging", "CGuests",
+                system,
+            ]),
         library(
             "Laboratory",
             ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
@@ -97,6 +102,7 @@ let package = Package(
         tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
         tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
+        tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
@@ -122,8 +128,7 @@ let package = Package(
             "MachineTests",
             [
                 "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
-                "PCI", "Layouts",
-                "LayoutFixtures", "LiveSupport",
+                "Firmware", "PCI", "Layouts", "LayoutFixtures", "LiveSupport",
             ]),
         tests(
             "LaboratoryTests",

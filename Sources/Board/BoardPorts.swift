@@ -4,10 +4,16 @@ public enum BoardPorts {
     public static let testRegisters: UInt64 = 0xe0
     /// The port that takes the address of a page to be flushed.
     public static let flush: UInt64 = 0xe4
+    /// The command port of the keyboard controller, which resets the machine.
+    public static let keyboardController: UInt64 = 0x64
+    /// The reset control register, between the bytes of CONFIG_ADDRESS.
+    public static let resetControl: UInt64 = 0xcf9
     /// The debug console of Bochs and QEMU.
     public static let debugConsole: UInt64 = 0xe9
     /// The port that ends the run with the value that is written to it.
     public static let exit: UInt64 = 0xf4
+    /// The port that ends the run with twice the value that is written to it and one.
+    public static let debugExit: UInt64 = 0x501
     /// The serial port COM1.
     public static let serial: UInt64 = 0x3f8
     /// The selector of fw_cfg, with its data port behind it.

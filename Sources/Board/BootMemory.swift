@@ -14,6 +14,11 @@ public enum BootMemory {
     /// The address at which flat images are loaded and started.
     public static let flatImage: UInt64 = 0x10000
 
+    /// The data area of a PC's firmware.
+    public static let biosData: UInt64 = 0x400
+    /// The text screen of a PC, which is RAM here.
+    public static let textScreen: UInt64 = 0xb8000
+
     /// The end of conventional memory. A PC has its screen and its ROMs from here to `extended`.
     public static let conventionalEnd: UInt64 = 640 << 10
     /// The address at which a PC has the ROMs of its firmware. Boot information lies from here on if there is room.

@@ -49,6 +49,14 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
     return map_fixed(address, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 }
 
+int chost_map_memory(void *address, size_t size, bool huge) {
+    int status = map_fixed(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // A kernel without huge pages knows neither, and has small ones.
+    if (status == 0)
+        madvise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return status;
+}
+
 int chost_unmap_file(void *address, size_t size) {
     return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }

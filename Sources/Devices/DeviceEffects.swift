@@ -4,6 +4,8 @@ public struct DeviceEffects: Equatable, Sendable {
     public var output: UInt8?
     /// The status to end the run with.
     public var exitStatus: UInt32?
+    /// Whether the guest resets the machine.
+    public var resets = false
     /// The phase that the guest begins.
     public var phase: UInt8?
     /// The new level of an interrupt line; nil while it stays as it is.

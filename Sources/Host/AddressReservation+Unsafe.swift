@@ -56,6 +56,32 @@ public struct AddressReservation: ~Copyable, Sendable {
         try check(result, "mmap", "\(size) bytes of \(name) at offset \(fileOffset)")
     }
 
+    /// Puts private memory into `size` bytes at `offset`; both are multiples of the page size. It is zero, and takes memory of the host once
+    /// it is touched.
+    func mapMemory(size: UInt64, at offset: UInt64, inHugePages: Bool) throws(HostError) {
+        let part = range(of: size, at: offset)
+        // SAFETY: the part lies in the reservation.
+        let result = unsafe chost_map_memory(base + part.lowerBound, part.count, inHugePages)
+        try check(result, "mmap", "\(size) bytes of memory")
+    }
+
+    /// Copies bytes into what is mapped at `offset`.
+    func write(_ bytes: Span<UInt8>, at offset: UInt64) {
+        let part = range(of: UInt64(bytes.count), at: offset)
+        // SAFETY: the part lies in the reservation, and the caller has mapped it; a guest that writes there too gets what it deserves.
+        unsafe bytes.withUnsafeBytes { source in
+            let target = unsafe UnsafeMutableRawBufferPointer(start: base + part.lowerBound, count: source.count)
+            unsafe target.copyMemory(from: source)
+        }
+    }
+
+    /// Returns bytes of what is mapped at `offset`.
+    func read(count: Int, at offset: UInt64) -> [UInt8] {
+        let part = range(of: UInt64(count), at: offset)
+        // SAFETY: the part lies in the reservation, and the caller has mapped it; it is copied once.
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: base + part.lowerBound, count: part.count))
+    }
+
     /// Takes away what is mapped in `size` bytes at `offset`; the address space stays reserved.
     public func unmap(size: UInt64, at offset: UInt64) throws(HostError) {
         let part = range(of: size, at: offset)

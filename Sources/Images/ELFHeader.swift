@@ -9,6 +9,10 @@ struct ELFHeader {
     /// Where the program headers begin in the file.
     let phoff: UInt64
     let phnum: UInt16
+    /// Where the section headers begin in the file, their number, and the one with the section of their names.
+    private let shoff: UInt64
+    private let shnum: UInt16
+    private let shstrndx: UInt16
 
     /// Bytes in a program header: what `e_phentsize` must say.
     var programHeaderSize: UInt16 { is64 ? 56 : 32 }
@@ -26,6 +30,9 @@ struct ELFHeader {
         entry = header.address(at: 24, is64: is64)
         phoff = header.address(at: is64 ? 32 : 28, is64: is64)
         phnum = header[is64 ? 56 : 44]
+        shoff = header.address(at: is64 ? 40 : 32, is64: is64)
+        shnum = header[is64 ? 60 : 48]
+        shstrndx = header[is64 ? 62 : 50]
 
         guard version == Self.currentVersion else { throw .unsupportedVersion(version) }
         guard type != FileType.dyn else { throw .positionIndependent }
@@ -66,5 +73,34 @@ struct ELFHeader {
     private enum Machine {
         static let i386 = 3
         static let amd64 = 62
+    }
+}
+
+extension ELFHeader {
+    /// Returns the name of the section at the lowest address of a segment. It is for people: if the section headers are missing or
+    /// wrong, there is none.
+    func firstSection(of segment: ELFProgramHeader, _ bytes: [UInt8]) -> String? {
+        var first: (address: UInt64, name: UInt32)?
+        for index in 0..<shnum {
+            guard let section = section(index, bytes) else { return nil }
+            let address = section.address(at: is64 ? 16 : 12, is64: is64)
+            // SHF_ALLOC: the section takes memory when the program runs.
+            let isAllocated = section.address(at: 8, is64: is64) & 2 != 0
+            guard isAllocated, address >= segment.vaddr, address - segment.vaddr < segment.memsz,
+                address < first?.address ?? .max
+            else { continue }
+            first = (address, section[0])
+        }
+        guard let first, let names = section(shstrndx, bytes) else { return nil }
+        let (start, wraps) = names.address(at: is64 ? 24 : 16, is64: is64).addingReportingOverflow(UInt64(first.name))
+        guard !wraps, start < UInt64(bytes.count) else { return nil }
+        let name = bytes[Int(start)...].prefix(64).prefix { $0 > 0x20 && $0 < 0x7f }
+        return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
+    }
+
+    private func section(_ index: UInt16, _ bytes: [UInt8]) -> FilePart? {
+        let size = is64 ? 64 : 40
+        let (start, wraps) = shoff.addingReportingOverflow(UInt64(index) * UInt64(size))
+        return wraps ? nil : try? FilePart(bytes, "a section header", at: start, count: size)
     }
 }

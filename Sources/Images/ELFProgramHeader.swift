@@ -7,6 +7,7 @@ struct ELFProgramHeader {
         case load = 1
         case dynamic = 2
         case interp = 3
+        case note = 4
     }
 
     /// Its place in the table, for messages.

@@ -4,17 +4,28 @@ extension Image {
     /// A statically linked executable for x86: each PT_LOAD lies at its `p_paddr`.
     ///
     /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
-    static func elf(_ bytes: [UInt8], isMultiboot: Bool = false) throws(ImageError) -> Image {
+    ///
+    /// - Parameters:
+    ///   - multiboot: The format of a multiboot kernel.
+    ///   - entry: The physical address of the entry, if the header of multiboot gives it.
+    static func elf(
+        _ bytes: [UInt8], multiboot: Format? = nil, entry: GuestAddress? = nil
+    ) throws(ImageError) -> Image {
+        let isMultiboot = multiboot != nil
         let header = try ELFHeader(bytes, isMultiboot: isMultiboot)
         let loads = try loadable(header, bytes)
-        let entry = try entryPoint(header, loads, isMultiboot: isMultiboot)
+        let known = entry
+        let entry = if let known { known } else { try entryPoint(header, loads, isMultiboot: isMultiboot) }
+        guard loads.contains(where: { $0.segment.range.contains(entry) }) else {
+            throw .entryOutsideSegments(entry: entry.rawValue)
+        }
         let segments = loads.map(\.segment).sorted { $0.range.first < $1.range.first }
         for (lower, upper) in zip(segments, segments.dropFirst()) where lower.range.overlaps(upper.range) {
             throw .segmentsOverlap(lower.range, upper.range)
         }
         return Image(
             segments: segments, entry: entry, mode: header.is64 && !isMultiboot ? .long : .protected,
-            format: isMultiboot ? .multiboot : header.is64 ? .elf64 : .elf32)
+            format: multiboot ?? (header.is64 ? .elf64 : .elf32))
     }
 
     private typealias Load = (header: ELFProgramHeader, segment: Segment)
@@ -30,10 +41,12 @@ extension Image {
         for programHeader in table {
             switch programHeader.type {
             case .load where programHeader.memsz > 0:
-                let segment = try programHeader.segment(fileSize: bytes.count, highest: header.highestAddress)
+                var segment = try programHeader.segment(fileSize: bytes.count, highest: header.highestAddress)
+                let section = header.firstSection(of: programHeader, bytes).map { " (\($0))" } ?? ""
+                segment.name = "segment \(programHeader.index)\(section)"
                 loads.append((programHeader, segment))
             case .interp, .dynamic: throw .needsDynamicLoader(index: programHeader.index)
-            case .load, nil: continue
+            case .load, .note, nil: continue
             }
         }
         guard !loads.isEmpty else { throw .nothingToLoad }

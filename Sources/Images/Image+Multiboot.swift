@@ -5,15 +5,33 @@ extension Image {
     /// both are there. It starts in 32-bit protected mode, also where its ELF file is one of 64 bits.
     static func multiboot(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try MultibootHeader(bytes)
+        var image = try kernel(bytes, .multiboot, header.addresses, headerOffset: header.offset)
+        image.wantsVideoMode = header.wantsVideoMode
+        return image
+    }
+
+    /// A kernel for multiboot 2, of the same kinds. Its header may give the entry of an ELF file, too.
+    static func multiboot2(_ bytes: [UInt8]) throws(ImageError) -> Image {
+        let header = try Multiboot2Header(bytes)
+        var image = try kernel(
+            bytes, .multiboot2, header.addresses, headerOffset: header.offset, entry: header.entry)
+        image.wantsVideoMode = header.wantsVideoMode
+        return image
+    }
+
+    private static func kernel(
+        _ bytes: [UInt8], _ format: Format, _ addresses: MultibootHeader.Addresses?, headerOffset: Int,
+        entry: UInt32? = nil
+    ) throws(ImageError) -> Image {
         do throws(MultibootError) {
-            if let addresses = header.addresses {
-                return try addressed(addresses, headerOffset: header.offset, fileSize: bytes.count)
+            if let addresses {
+                return try addressed(addresses, format, headerOffset: headerOffset, fileSize: bytes.count)
             }
             guard bytes.starts(with: ELFHeader.magic) else { throw .noAddresses }
         } catch {
             throw .multiboot(error)
         }
-        let image = try elf(bytes, isMultiboot: true)
+        let image = try elf(bytes, multiboot: format, entry: entry.map { GuestAddress(UInt64($0)) })
         guard image.entry.rawValue <= UInt64(UInt32.max) else {
             throw .multiboot(.entryAbove4GiB(entry: image.entry.rawValue))
         }
@@ -22,7 +40,7 @@ extension Image {
 
     /// What the address fields say, one segment (3.1.3).
     private static func addressed(
-        _ fields: MultibootHeader.Addresses, headerOffset: Int, fileSize: Int
+        _ fields: MultibootHeader.Addresses, _ format: Format, headerOffset: Int, fileSize: Int
     ) throws(MultibootError) -> Image {
         let (loadAddr, headerAddr, loadEndAddr) = (fields.loadAddr, fields.headerAddr, fields.loadEndAddr)
         guard loadAddr <= headerAddr else { throw .loadAboveHeader(loadAddr: loadAddr, headerAddr: headerAddr) }
@@ -45,6 +63,6 @@ extension Image {
         let entry = GuestAddress(UInt64(fields.entryAddr))
         guard range.contains(entry) else { throw .entryOutside(entryAddr: fields.entryAddr, range) }
         let segment = Segment(range: range, bytes: start..<Int(needed))
-        return Image(segments: [segment], entry: entry, mode: .protected, format: .multiboot)
+        return Image(segments: [segment], entry: entry, mode: .protected, format: format)
     }
 }

@@ -7,11 +7,13 @@ public struct Image: Equatable, Sendable {
         case flat, elf32, elf64
         /// A multiboot 1 kernel, whether it is ELF besides or not.
         case multiboot
+        /// A multiboot 2 kernel, whether it is ELF besides or not.
+        case multiboot2
     }
 
     /// What a file may be read as, whatever it looks like.
     public enum Reading: String, CaseIterable, Sendable {
-        case multiboot, elf, flat
+        case multiboot, multiboot2, elf, flat
     }
 
     /// In address order; they do not overlap, and there is at least one.
@@ -21,21 +23,34 @@ public struct Image: Equatable, Sendable {
     /// The mode to start in, or nil where the format does not say.
     public let mode: CPUMode?
     public let format: Format
+    /// Whether a multiboot kernel wants a video mode, which it does not get.
+    public internal(set) var wantsVideoMode = false
 
-    /// Reads `bytes` as what they are, unless told what to take them for: a multiboot 1 kernel where they have its header, ELF where
+    /// Reads `bytes` as what they are, unless told what to take them for: a multiboot kernel where they have its header, ELF where
     /// they begin with its magic number, otherwise a flat binary to load and start at `flatLoadAddress`.
+    ///
+    /// - Throws: What is wrong with the file, or `ImageError.foreign` if it is of another kind that is known and not started here.
     public static func load(
         _ bytes: [UInt8], as reading: Reading? = nil, flatLoadAddress: GuestAddress
     ) throws(ImageError) -> Image {
-        switch reading ?? self.reading(of: bytes) {
+        let kind = if let reading { reading } else { try self.reading(of: bytes) }
+        return switch kind {
         case .multiboot: try multiboot(bytes)
+        case .multiboot2: try multiboot2(bytes)
         case .elf: try elf(bytes)
         case .flat: try flat(byteCount: bytes.count, at: flatLoadAddress)
         }
     }
 
-    private static func reading(of bytes: [UInt8]) -> Reading {
-        if MultibootHeader.isAnnounced(in: bytes) { return .multiboot }
+    private static func reading(of bytes: [UInt8]) throws(ImageError) -> Reading {
+        let (one, two) = (MultibootMagic.one, MultibootMagic.two)
+        if one.offset(in: bytes, from: 0, to: one.searched) != nil { return .multiboot }
+        if two.offset(in: bytes, from: 0, to: two.searched) != nil { return .multiboot2 }
+        // A wrong checksum, or a header where no loader looks for it, is an error and not another format.
+        if one.search(bytes, from: 0, to: one.searched) != nil { return .multiboot }
+        if one.offset(in: bytes, from: one.late, to: bytes.count) != nil { return .multiboot }
+        if two.offset(in: bytes, from: two.late, to: bytes.count) != nil { return .multiboot2 }
+        if let format = ForeignFormat(of: bytes) { throw .foreign(format) }
         return bytes.starts(with: ELFHeader.magic) ? .elf : .flat
     }
 

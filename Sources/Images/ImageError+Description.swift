@@ -36,6 +36,7 @@ extension ImageError: CustomStringConvertible {
         case .entryOutsideSegments(let entry):
             "e_entry \(hexadecimal(entry)) is in no PT_LOAD: name an entry symbol that the guest defines"
         case .multiboot(let error): "\(error)"
+        case .foreign(let format): "it is \(format)"
         }
     }
 }

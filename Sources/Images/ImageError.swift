@@ -47,4 +47,6 @@ public enum ImageError: Error, Equatable {
     /// No segment holds `e_entry`.
     case entryOutsideSegments(entry: UInt64)
     case multiboot(MultibootError)
+    /// A file of a kind that is known and not started here.
+    case foreign(ForeignFormat)
 }

@@ -1,19 +1,17 @@
 public import Memslots
 
-/// What is wrong with a multiboot 1 image or with what it is to be given; fields are named as in the Multiboot Specification.
+/// What is wrong with a multiboot image; fields are named as in the Multiboot Specification.
 ///
 /// Offsets are in bytes from the start of the file.
 public enum MultibootError: Error, Equatable, Sendable {
-    /// No magic number, at a multiple of 4, in the first 8192 bytes, nor behind them.
-    case noHeader
-    /// A header that does not end within the first 8192 bytes.
-    case headerTooFar(offset: Int)
-    /// `magic`, `flags` and `checksum` do not sum up to 0.
+    /// No magic number of this version of multiboot where the header has to be, nor behind that.
+    case noHeader(MultibootMagic)
+    /// A header that does not end within the first bytes, where loaders look for it.
+    case headerTooFar(MultibootMagic, offset: Int)
+    /// The checksum does not make the sum of the fields 0.
     case wrongChecksum(offset: Int, checksum: UInt32, expected: UInt32)
     /// Bits 3 to 15 of `flags`, which nobody has defined.
     case unknownRequirements(flags: UInt32, bits: UInt32)
-    /// Bit 2 of `flags`: the kernel must be told a video mode.
-    case videoMode(flags: UInt32)
     /// Bit 16 of `flags` is 0, and the file is not ELF.
     case noAddresses
     /// `load_addr` is above `header_addr`.
@@ -32,8 +30,16 @@ public enum MultibootError: Error, Equatable, Sendable {
     case entryOutside(entryAddr: UInt32, GuestRange)
     /// `e_entry` of an ELF file means an address above 4 GiB, out of the reach of protected mode.
     case entryAbove4GiB(entry: UInt64)
-    /// No place in the guest's memory for a module or the information structure.
-    case noRoom(what: String, size: UInt64)
+    /// An architecture other than the 32-bit protected mode of i386 (multiboot 2).
+    case architecture(UInt32)
+    /// A tag whose size is less than its type needs, or that passes the end of the header (multiboot 2).
+    case badTag(type: UInt16, size: UInt32)
+    /// A tag that the kernel requires and that nobody here knows (multiboot 2).
+    case unknownTag(type: UInt16)
+    /// Information that the kernel requires and does not get, by the types of tags (multiboot 2).
+    case unknownInformation([UInt32])
+    /// An address tag without an entry address tag (multiboot 2).
+    case noEntryTag
 }
 
 extension MultibootError: CustomStringConvertible {
@@ -44,16 +50,16 @@ extension MultibootError: CustomStringConvertible {
 
     private var text: String {
         switch self {
-        case .noHeader:
-            "no magic number 0x1badb002 at a multiple of 4 in the first 8192 bytes: it is no multiboot 1 kernel"
-        case .headerTooFar(let offset):
-            "the one at offset \(offset) does not end within the first 8192 bytes: link its section first"
+        case .noHeader(let magic):
+            "no magic number \(hex(magic.rawValue)) at a multiple of \(magic.alignment) in the first \(magic.searched) bytes: it is "
+                + "no multiboot \(magic == .one ? 1 : 2) kernel"
+        case .headerTooFar(let magic, let offset):
+            "the one at offset \(offset) does not end within the first \(magic.searched) bytes: link its section first"
         case .wrongChecksum(let offset, let checksum, let expected):
-            "checksum at offset \(offset + 8) is \(hex(checksum)), magic and flags need \(hex(expected)), unless it is no "
+            "the one at offset \(offset) has checksum \(hex(checksum)), and its other fields need \(hex(expected)), unless it is no "
                 + "header"
         case .unknownRequirements(let flags, let bits):
             "flags \(hex(flags)) require bits \(hex(bits)), of which multiboot 1 knows nothing: clear bits 3 to 15"
-        case .videoMode(let flags): "flags \(hex(flags)) require a video mode (bit 2), and there is no screen: clear it"
         case .noAddresses: "flags bit 16 is 0 and the file is not ELF: set it and fill in the address fields"
         case .loadAboveHeader(let load, let header):
             "load_addr \(hex(load)) is above header_addr \(hex(header)): the header must be loaded, too"
@@ -70,8 +76,15 @@ extension MultibootError: CustomStringConvertible {
         case .entryOutside(let entry, let range): "entry_addr \(hex(entry)) is not in \(range), which is loaded"
         case .entryAbove4GiB(let entry):
             "the entry \(hexadecimal(entry)) is above 4G, where 32-bit code cannot start: link it lower"
-        case .noRoom(let what, let size):
-            "no room below 3G for \(what) of \(size) bytes beside the image"
+        case .architecture(let number): "architecture \(number), where only 0, i386, is started here"
+        case .badTag(let type, let size):
+            "the tag of type \(type) has a size of \(size), which is too little or passes header_length"
+        case .unknownTag(let type):
+            "the tag of type \(type) is required and not known here: make it optional (flags bit 0), or leave it out"
+        case .unknownInformation(let types):
+            "information of type \(types.map(String.init).joined(separator: ", ")) is required and not given here: make the request "
+                + "optional (flags bit 0)"
+        case .noEntryTag: "the address tag (type 2) needs an entry address tag (type 3)"
         }
     }
 

@@ -6,4 +6,6 @@ public struct Segment: Equatable, Sendable {
     public let range: GuestRange
     /// The file's bytes to copy to the start of `range` (ELF: `p_offset` and `p_filesz`); the rest of it is zero.
     public let bytes: Range<Int>
+    /// The name of the piece for people, if it has one: the segment's number and its first section.
+    public internal(set) var name: String?
 }

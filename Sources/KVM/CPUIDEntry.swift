@@ -26,17 +26,4 @@ extension [CPUIDEntry] {
     public var hasGigabytePages: Bool {
         leaf(0x8000_0001).map { $0.edx & (1 << 26) != 0 } ?? false
     }
-
-    /// The same leaves for the vCPU of this APIC id: leaf 1 (EBX 31-24) and the x2APIC ids of leaves 0xb and 0x1f.
-    public func forAPIC(id: UInt32) -> [CPUIDEntry] {
-        map { entry in
-            var entry = entry
-            switch entry.function {
-            case 1: entry.ebx = entry.ebx & 0x00ff_ffff | id << 24
-            case 0xb, 0x1f: entry.edx = id
-            default: break
-            }
-            return entry
-        }
-    }
 }

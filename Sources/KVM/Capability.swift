@@ -16,11 +16,12 @@ public struct Capability: Sendable {
     public static let immediateExit = Capability(name: "KVM_CAP_IMMEDIATE_EXIT", number: KVM_CAP_IMMEDIATE_EXIT)
     public static let multipleAddressSpaces = Capability(
         name: "KVM_CAP_MULTI_ADDRESS_SPACE", number: KVM_CAP_MULTI_ADDRESS_SPACE)
+    public static let deadlineTimer = Capability(name: "KVM_CAP_TSC_DEADLINE_TIMER", number: KVM_CAP_TSC_DEADLINE_TIMER)
 
     /// All of them, in the order in which KVM got them.
     public static let all = [
-        irqchip, userMemory, recommendedVCPUs, memslots, maximumVCPUs, signalMSI, readOnlyMemory, immediateExit,
-        multipleAddressSpaces,
+        irqchip, userMemory, recommendedVCPUs, memslots, maximumVCPUs, signalMSI, readOnlyMemory, deadlineTimer,
+        immediateExit, multipleAddressSpaces,
     ]
 
     /// The value that KVM gives, for the host or for one machine; 0 where the capability is missing.

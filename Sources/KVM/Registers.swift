@@ -25,6 +25,47 @@ public struct GeneralRegisters: Equatable, Sendable {
     public init() {}
 }
 
+extension GeneralRegisters {
+    /// The name of a general register, without the letter for its width.
+    public enum Name: String, CaseIterable, Sendable {
+        case ax, bx, cx, dx, si, di, sp, bp, r8, r9, r10, r11, r12, r13, r14, r15
+
+        /// Finds a register by one of its names for 16, 32 and 64 bits: `ax`, `eax` and `rax` are one register.
+        public init?(anyWidth name: String) {
+            let short = ["e", "r"].contains { name.hasPrefix($0) } ? String(name.dropFirst()) : name
+            guard let register = Name(rawValue: name) ?? Name(rawValue: short) else { return nil }
+            self = register
+        }
+
+        var path: WritableKeyPath<GeneralRegisters, UInt64> {
+            switch self {
+            case .ax: \.rax
+            case .bx: \.rbx
+            case .cx: \.rcx
+            case .dx: \.rdx
+            case .si: \.rsi
+            case .di: \.rdi
+            case .sp: \.rsp
+            case .bp: \.rbp
+            case .r8: \.r8
+            case .r9: \.r9
+            case .r10: \.r10
+            case .r11: \.r11
+            case .r12: \.r12
+            case .r13: \.r13
+            case .r14: \.r14
+            case .r15: \.r15
+            }
+        }
+    }
+
+    /// The register with a name.
+    public subscript(name: Name) -> UInt64 {
+        get { self[keyPath: name.path] }
+        set { self[keyPath: name.path] = newValue }
+    }
+}
+
 /// A segment register with its hidden part (`struct kvm_segment`; SDM volume 3A, 3.4.3).
 public struct SegmentRegister: Sendable {
     public var base: UInt64 = 0

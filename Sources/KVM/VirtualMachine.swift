@@ -18,14 +18,18 @@ public struct VirtualMachine: ~Copyable, Sendable {
         return try VirtualCPU(descriptor: cpu, id: id, runSize: runSize)
     }
 
-    /// Two PICs, an IOAPIC, and a local APIC for each vCPU made afterwards (`KVM_CREATE_IRQCHIP`).
+    /// Makes two PICs, an IOAPIC, and a local APIC for each vCPU made afterwards (`KVM_CREATE_IRQCHIP`). The PICs have the vectors that
+    /// firmware gives them, 0x08 and 0x70 (`KVM_SET_IRQCHIP`).
     public func makeInterruptControllers() throws(KVMError) {
         try check(ckvm_create_irqchip(descriptor.number), "KVM_CREATE_IRQCHIP")
+        try check(ckvm_start_pics(descriptor.number), "KVM_SET_IRQCHIP")
     }
 
-    /// The timer of a PC, on interrupt line 0 of controllers made before (`KVM_CREATE_PIT2`).
+    /// Makes the timer of a PC, on interrupt line 0 of controllers made before (`KVM_CREATE_PIT2`). It ticks as firmware leaves it, 18.2
+    /// times a second (`KVM_SET_PIT2`).
     public func makeTimer() throws(KVMError) {
         try check(ckvm_create_pit(descriptor.number), "KVM_CREATE_PIT2")
+        try check(ckvm_start_pit(descriptor.number), "KVM_SET_PIT2")
     }
 
     /// Gives KVM the four pages that Intel processors may need below 4 GiB for guests in real mode

@@ -13,6 +13,8 @@ public struct BareMachine: ~Copyable {
     package var installer: KVMSlotInstaller
     private let reader: Reader?
     private var registers = GeneralRegisters()
+    /// Whether the reader finds a device at the page of the local APIC, whatever slot is there. It is false until that was tried.
+    var apicPageIsDevice = false
     /// The slots that KVM has. All ids of user slots are free. The code of a reader lies in a private slot.
     public let limits: SlotLimits
     /// The first address space that this KVM does not have: 1, or 2 where it has one for system management mode.
@@ -30,7 +32,7 @@ public struct BareMachine: ~Copyable {
         let system = try reachable(try KVMSystem())
         let highest = try HostProbe.highestGuestAddress(of: system)
         let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
-        let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0)))
+        let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0), isShared: true))
         let address = store.hostAddresses[BackingStore.ram]
         let ids = min(owned.vm.capability(.memslots), 1 << 15)
         let missingAddressSpace = UInt32(max(1, owned.vm.capability(.multipleAddressSpaces)))
@@ -128,5 +130,15 @@ extension BareMachine {
         start.apply(to: &system)
         try kvm(try cpu.setSystemRegisters(system))
         return cpu
+    }
+}
+
+extension BareMachine.ReadResult: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .word(let word): "memory that holds \(hexadecimal(UInt64(word)))"
+        case .hole: "no memory"
+        case .fault: "memory that the host cannot reach"
+        }
     }
 }

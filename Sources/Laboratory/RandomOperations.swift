@@ -9,15 +9,15 @@ struct RandomOperations {
     let missingAddressSpace: UInt32
 
     private static let ids: UInt32 = 24
-    /// Where slots lie: at the bottom, in the hole for devices, on both sides of 4 GiB, and (0) at the end of the address
-    /// space.
-    private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0x1_0000_0000, 0]
+    /// Where slots lie: at the bottom, in the hole for devices, around the page of the local APIC, on both sides of 4 GiB, and (0) at the end
+    /// of the address space.
+    private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0xfedf_4000, 0x1_0000_0000, 0]
     private static let pagesOfRegion: UInt64 = 24
 
     /// Makes the next operation on the slots of `table`.
     mutating func next(on table: MemslotTable) -> FuzzOperation {
         switch number(100) {
-        case 0..<2: return .read(GuestAddress(page(below: 3)))
+        case 0..<2: return .read(GuestAddress(page(below: 4)))
         case 2..<6: return .request(anything())
         case 6..<40: return .request(anything(id: unusedID(in: table)))
         case 40..<50: return .request(broken(anything()))
@@ -125,7 +125,8 @@ struct RandomOperations {
     private mutating func page(below regions: UInt64) -> UInt64 {
         let region = Int(number(regions))
         let pages = Self.pagesOfRegion << Page.shift
-        let start = region == 4 ? limits.highestGuestAddress.rawValue &+ 1 &- pages : Self.regions[region]
+        let start =
+            region == Self.regions.count - 1 ? limits.highestGuestAddress.rawValue &+ 1 &- pages : Self.regions[region]
         return start &+ number(Self.pagesOfRegion) << Page.shift
     }
 

@@ -3,7 +3,8 @@ package import Memslots
 
 /// The host memory of a machine, by the ids of its backings.
 ///
-/// RAM has a memory file of its own, so that it can be given to a device process alone. BARs, ROMs and other memory of the machine's
+/// RAM that nobody shares is memory of this process alone, which the host can give in huge pages. Otherwise it has a memory file of its own,
+/// so that it can be given to a device process alone. BARs, ROMs and other memory of the machine's
 /// share another file. The backings that the machine was given come behind these.
 package struct BackingStore: ~Copyable {
     /// The id of the RAM.
@@ -11,18 +12,28 @@ package struct BackingStore: ~Copyable {
     /// The id of the file with BARs, ROMs and other memory of the machine's.
     static let machine = 1
 
-    private let ramFile: SealedFile
+    private let ram: HostRAM
     private let machineFile: SealedFile?
     private var foreign: [ForeignBacking] = []
     /// The bytes of the machine's own file that have been allocated.
     private var allocated: UInt64 = 0
 
-    /// Makes the two files and seals their sizes, so that nobody to whom one is given can take memory away under the guest. Their
-    /// pages take memory once they are touched.
-    package init(ram: UInt64, machine: UInt64 = 0) throws(HostError) {
-        let ramFile = try SealedFile(name: "swiftlet-ram", size: ram)
+    /// Makes the memory. Its pages take memory of the host once they are touched. The sizes of files are sealed, so that nobody to whom one
+    /// is given can take memory away under the guest.
+    ///
+    /// - Parameters:
+    ///   - ramSize: The RAM in bytes.
+    ///   - isShared: Whether RAM is in a file: another process gets it, or it is mapped a second time.
+    ///   - machine: The size of the file with other memory in bytes.
+    package init(ram ramSize: UInt64, isShared: Bool, machine: UInt64 = 0) throws(HostError) {
+        let ram = try HostRAM(size: ramSize, isShared: isShared)
         machineFile = machine > 0 ? try SealedFile(name: "swiftlet-bars", size: machine) : nil
-        self.ramFile = ramFile
+        self.ram = ram
+    }
+
+    /// What the host has given for the RAM, and whether it is in a file.
+    func ramUse() throws(HostError) -> (isFile: Bool, use: MemoryUse) {
+        (ram.isFile, try MemoryUse(from: ram.address, size: ram.size))
     }
 
     /// Adds a backing whose memory somebody else holds too. Returns its id.
@@ -42,13 +53,13 @@ package struct BackingStore: ~Copyable {
 
     /// The host address of each backing's first byte.
     package var hostAddresses: [UInt64] {
-        [ramFile.file.address, machineFile?.file.address ?? 0] + foreign.map { $0.reservation.address }
+        [ram.address, machineFile?.file.address ?? 0] + foreign.map { $0.reservation.address }
     }
 
     /// Returns the number of bytes that mappings may show of a backing, or nil if there is no backing with this id.
     func size(of id: Int) -> UInt64? {
         switch id {
-        case Self.ram: ramFile.file.capacity
+        case Self.ram: ram.size
         case Self.machine: allocated
         default: foreignBacking(id)?.memory.size
         }
@@ -73,7 +84,7 @@ package struct BackingStore: ~Copyable {
     /// descriptor.
     package func write(_ bytes: Span<UInt8>, at place: Backing) -> Bool {
         switch place.id {
-        case Self.ram: ramFile.file.write(bytes, at: place.offset)
+        case Self.ram: ram.write(bytes, at: place.offset)
         case Self.machine: machineFile?.file.write(bytes, at: place.offset)
         default: return foreignBacking(place.id)?.memory.write(bytes, at: place.offset) ?? false
         }
@@ -83,7 +94,7 @@ package struct BackingStore: ~Copyable {
     /// Returns bytes of a backing, or nil if they cannot be read.
     func read(count: Int, at place: Backing) -> [UInt8]? {
         switch place.id {
-        case Self.ram: ramFile.file.read(count: count, at: place.offset)
+        case Self.ram: ram.read(count: count, at: place.offset)
         case Self.machine: machineFile?.file.read(count: count, at: place.offset)
         default: foreignBacking(place.id)?.memory.read(count: count, at: place.offset)
         }
@@ -94,13 +105,77 @@ package struct BackingStore: ~Copyable {
         _ place: Backing, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
     ) throws(HostError) {
         switch place.id {
-        case Self.ram: try ramFile.file.map(from: place.offset, size: size, into: reservation, at: offset)
+        case Self.ram: try ram.map(from: place.offset, size: size, into: reservation, at: offset)
         case Self.machine: try machineFile?.file.map(from: place.offset, size: size, into: reservation, at: offset)
         default:
             guard let backing = foreignBacking(place.id) else { return }
             try reservation.map(backing.memory, from: place.offset, size: size, at: offset)
         }
     }
+}
+
+/// The host memory of the RAM.
+private enum HostRAM: Sendable {
+    case file(SealedFile)
+    case anonymous(PrivateRAM)
+
+    /// The RAM in bytes from which on it has huge pages. A smaller guest touches a few pages, and each huge one would take the host's
+    /// memory, and the time to clear it, 512 times.
+    private static let hugeFrom: UInt64 = 64 << 20
+
+    init(size: UInt64, isShared: Bool) throws(HostError) {
+        self =
+            isShared
+            ? .file(try SealedFile(name: "swiftlet-ram", size: size))
+            : .anonymous(PrivateRAM(try PrivateMemory(size: size, inHugePages: size >= Self.hugeFrom)))
+    }
+
+    var isFile: Bool {
+        if case .file = self { true } else { false }
+    }
+
+    var size: UInt64 {
+        switch self {
+        case .file(let ram): ram.file.capacity
+        case .anonymous(let ram): ram.memory.size
+        }
+    }
+
+    var address: UInt64 {
+        switch self {
+        case .file(let ram): ram.file.address
+        case .anonymous(let ram): ram.memory.address
+        }
+    }
+
+    func write(_ bytes: Span<UInt8>, at offset: UInt64) {
+        switch self {
+        case .file(let ram): ram.file.write(bytes, at: offset)
+        case .anonymous(let ram): ram.memory.write(bytes, at: offset)
+        }
+    }
+
+    func read(count: Int, at offset: UInt64) -> [UInt8] {
+        switch self {
+        case .file(let ram): ram.file.read(count: count, at: offset)
+        case .anonymous(let ram): ram.memory.read(count: count, at: offset)
+        }
+    }
+
+    /// Maps a part of the RAM a second time. It is in a file.
+    func map(
+        from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+    ) throws(HostError) {
+        guard case .file(let ram) = self else { preconditionFailure("RAM that is mapped a second time is in a file") }
+        try ram.file.map(from: start, size: size, into: reservation, at: offset)
+    }
+}
+
+/// Holds memory, because an enumeration of noncopyable values could not be borrowed.
+private final class PrivateRAM: Sendable {
+    let memory: PrivateMemory
+
+    init(_ memory: consuming PrivateMemory) { self.memory = memory }
 }
 
 /// A memory file of the machine's own.

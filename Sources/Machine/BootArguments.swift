@@ -1,4 +1,5 @@
 internal import Board
+internal import Firmware
 internal import Images
 
 /// The command line and the modules of a multiboot kernel.
@@ -34,8 +35,8 @@ public struct BootArguments: Hashable, Sendable {
     }
 
     /// Returns the information for a kernel, or nil if the image is no multiboot kernel.
-    func info(for image: Image, ram: RAMLayout) throws(MachineError) -> MultibootInfo? {
-        guard image.format == .multiboot else {
+    func info(for image: Image, ram: RAMLayout, conventionalEnd: UInt64) throws(MachineError) -> MultibootInfo? {
+        guard let version = image.format.multibootVersion else {
             guard isEmpty else {
                 throw .configuration(.bootArguments)
             }
@@ -43,21 +44,30 @@ public struct BootArguments: Hashable, Sendable {
         }
         do {
             return try MultibootInfo(
-                for: image, ram: ram, commandLine: Array(commandLine.utf8),
+                version, beside: image.segments.map(\.range), ram: ram, conventionalEnd: conventionalEnd,
+                commandLine: Array(commandLine.utf8),
                 modules: modules.map { MultibootInfo.Module(string: Array($0.string.utf8), size: $0.bytes.count) })
         } catch {
-            throw .image(.multiboot(error))
+            throw .firmware(error)
         }
     }
 
     /// Returns what has to be in memory when the kernel starts.
-    func bootData(_ info: MultibootInfo) -> [StartState.BootData] {
-        var data = [StartState.BootData(address: info.address, bytes: info.bytes, what: "the boot information")]
+    func bootData(_ info: MultibootInfo) -> [BootData] {
+        var data = [BootData(address: info.address, bytes: info.bytes, what: "the boot information")]
         for (index, module) in modules.enumerated() {
-            data.append(
-                StartState.BootData(
-                    address: info.moduleAddresses[index], bytes: module.bytes, what: "module \(index)"))
+            data.append(BootData(address: info.moduleAddresses[index], bytes: module.bytes, what: "module \(index)"))
         }
         return data
+    }
+}
+
+extension Image.Format {
+    fileprivate var multibootVersion: MultibootInfo.Version? {
+        switch self {
+        case .multiboot: .one
+        case .multiboot2: .two
+        case .flat, .elf32, .elf64: nil
+        }
     }
 }

@@ -64,7 +64,47 @@ extension GuestMachine {
     private func accessPort(
         _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
-        if let hit = context.view.ports.bus.find(at: port, width: width), port < BoardPorts.firstOfBARs {
+        accessOneDevice(port, width, written, &context) ?? accessParts(port, width, written, &context)
+            ?? noteUnclaimed(port, width, written, "port", context)
+    }
+
+    /// Makes an access that no device takes whole in parts, each as large as the device at its first port takes it. Returns nil if
+    /// there is no device at any of the ports.
+    private func accessParts(
+        _ first: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64? {
+        // CONFIG_ADDRESS is one register. Without PCI its bytes are not what the ports of other devices mean.
+        guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
+        var value = width.allOnes
+        var unclaimed: UInt64 = 0
+        var lane: UInt64 = 0
+        while lane < width.rawValue {
+            let (port, left, rest) = (first + lane, UInt64(width.rawValue) - lane, written.map { $0 >> (8 * lane) })
+            var part = AccessWidth.word
+            var read = left >= 2 && port < UInt16.max ? accessOneDevice(port, part, rest.map(part.mask), &context) : nil
+            if read == nil {
+                part = .byte
+                read = port <= UInt16.max ? accessOneDevice(port, part, rest.map(part.mask), &context) : nil
+            }
+            if let read {
+                value = value & ~(part.allOnes << (8 * lane)) | read << (8 * lane)
+            } else {
+                unclaimed |= 1 << lane
+            }
+            lane += UInt64(part.rawValue)
+        }
+        guard unclaimed.nonzeroBitCount < width.rawValue else { return nil }
+        for lane in 0..<UInt64(width.rawValue) where unclaimed >> lane & 1 != 0 {
+            _ = noteUnclaimed(first + lane, .byte, written.map { $0 >> (8 * lane) }, "port", context)
+        }
+        return value
+    }
+
+    /// Passes an access on to the device or function that has all its ports, or returns nil if there is none.
+    private func accessOneDevice(
+        _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
+    ) -> UInt64? {
+        if port < BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) {
             return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
         }
         if context.view.ecam != nil {
@@ -77,10 +117,10 @@ extension GuestMachine {
                 return access(place, width, written, context)
             }
         }
-        if let hit = context.view.ports.bus.find(at: port, width: width) {
-            return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
+        guard port >= BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) else {
+            return nil
         }
-        return noteUnclaimed(port, width, written, "port", context)
+        return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
     }
 
     private func accessMemory(_ access: MemoryAccess, _ context: inout ExitContext) {
@@ -126,6 +166,7 @@ extension GuestMachine {
         _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ kind: String, _ context: ExitContext
     ) -> UInt64 {
         context.vcpu.exits.countUnclaimed()
+        lint?.note(context.vcpu) { $0.noteUnclaimed(at: address, isPort: kind == "port") }
         if let tracer {
             let access = UnclaimedAccess(address: address, width: width, isWrite: written != nil)
             if let text = tracer.text(of: access, kind, vcpu: context.vcpu.cpu.id) { trace(text, context) }
@@ -172,6 +213,7 @@ extension GuestMachine {
     private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
         if effects.output != nil { context.hasPrinted = true }
         if let status = effects.exitStatus { end(.exited(status), by: context.vcpu) }
+        if effects.resets { end(.reset, by: context.vcpu) }
         if let phase = effects.phase { mark(phase, context) }
     }
 

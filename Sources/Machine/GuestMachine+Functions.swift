@@ -10,14 +10,16 @@ internal import Synchronization
 // MARK: - Accesses of vCPUs
 
 extension GuestMachine {
-    /// Handles an access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS.
+    /// Handles an access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS. Returns nil if it is to neither: the
+    /// whole of CONFIG_ADDRESS is written at once, and an access to CONFIG_DATA is naturally aligned.
     func accessConfiguration(
         byPort offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
-    ) -> UInt64 {
+    ) -> UInt64? {
         if offset == 0, width == .doubleword {
             if let written { configAddress.store(UInt32(truncatingIfNeeded: written), ordering: .releasing) }
             return UInt64(configAddress.load(ordering: .acquiring))
         }
+        guard ConfigAddress.isData(offset, width) else { return nil }
         let address = ConfigAddress(rawValue: configAddress.load(ordering: .acquiring))
         guard let target = address.target(at: offset, width: width) else { return width.allOnes }
         return accessConfiguration(target, width, written, &context)
@@ -34,6 +36,8 @@ extension GuestMachine {
         context.vcpu.isInDevice.store(true, ordering: .relaxed)
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
         guard let written else { return readConfiguration(of: cell, at: target.register, width) }
+        let before = lint == nil ? nil : cell.withFunction { $0 }
+        defer { lintWrite(written, before, cell, at: target.register, width, context) }
         do throws(MachineError) {
             try writeConfiguration(written, of: cell, at: target.register, width)
         } catch {
@@ -48,6 +52,7 @@ extension GuestMachine {
     ) -> UInt64 {
         context.vcpu.isInDevice.store(true, ordering: .relaxed)
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
+        defer { lintAccess(place, width, written, context) }
         guard let written else {
             return place.function.withFunction { $0.readTrapped(place.register, at: place.offset, width: width) }
                 ?? width.allOnes

@@ -1,4 +1,4 @@
-internal import Host
+public import Host
 public import Memslots
 public import PCI
 internal import Synchronization
@@ -62,6 +62,11 @@ extension GuestMachine {
     /// Returns bytes of guest memory, or nil if a part is not mapped or cannot be read.
     public func read(count: Int, at address: GuestAddress) -> [UInt8]? {
         state.withLock { $0.memory.read(count: count, at: address) }
+    }
+
+    /// What the host has given for the RAM until now, and whether the RAM is in a memory file.
+    public func ramUse() throws(MachineError) -> (isFile: Bool, use: MemoryUse) {
+        try state.withLock { state throws(MachineError) in try host(try state.memory.installer.store.ramUse()) }
     }
 
     /// The slots that KVM holds at present.

@@ -41,6 +41,7 @@ public final class GuestMachine: Sendable {
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
     let tracer: Tracer?
+    let lint: LintLog?
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -52,20 +53,22 @@ public final class GuestMachine: Sendable {
     ///   - image: The image, whose segments refer to `bytes`.
     ///   - bytes: The file from which the image was read.
     ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
+    ///   - lint: A descriptor that gets a line for each rule that the guest breaks when it uses PCI functions (`DriverLint`). It must stay
+    ///     open as long as the machine lasts.
     ///   - catchesSignals: Whether SIGINT and SIGTERM end the machine's run instead of the process.
     ///   - consoleOutput: Takes what the guest prints.
     public init(
-        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil,
+        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil, lint: Int32? = nil,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
         let system = try reachable(try KVMSystem())
-        let cpuid = try kvm(try system.supportedCPUID())
+        let cpuid = try configuration.cpuid(of: system)
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
-        let start = try layout.makeStartState(for: image, hasGigabytePages: cpuid.hasGigabytePages)
+        let start = try layout.makeStartState(for: image, cpuid)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
         let parking = Parking()
         var functions = try layout.makeFunctions()
@@ -80,6 +83,10 @@ public final class GuestMachine: Sendable {
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
+        self.lint = lint.map { [board = layout.board] descriptor in
+            let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
+            return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
+        }
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)
@@ -131,7 +138,7 @@ public final class GuestMachine: Sendable {
         var vcpus: [VCPU] = []
         for id in 0..<UInt32(count) {
             let cpu = try kvm(try vm.makeVirtualCPU(id: id))
-            try kvm(try cpu.setCPUID(cpuid.forAPIC(id: id)))
+            try kvm(try cpu.setCPUID(cpuid.forVCPU(id: id, of: count)))
             vcpus.append(VCPU(cpu))
         }
         let first = vcpus[0]

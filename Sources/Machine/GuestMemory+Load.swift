@@ -1,3 +1,4 @@
+internal import Firmware
 internal import Images
 internal import Memslots
 
@@ -12,7 +13,7 @@ extension GuestMemory {
 
     /// Copies the boot data and the image into guest memory.
     func load(
-        _ image: Image, bytes: [UInt8], with bootData: [StartState.BootData]
+        _ image: Image, bytes: [UInt8], with bootData: [BootData]
     ) throws(MachineError) {
         for data in bootData {
             let range = GuestRange(first: data.address, size: UInt64(data.bytes.count))
@@ -25,7 +26,7 @@ extension GuestMemory {
         }
         for segment in image.segments {
             guard isRAM(segment.range), write(bytes.span.extracting(segment.bytes), at: segment.range.first) else {
-                throw .imagePlacement(.outsideRAM(segment.range))
+                throw .imagePlacement(.outsideRAM(segment.range, name: segment.name))
             }
         }
     }

@@ -1,7 +1,7 @@
 public import Board
 public import Devices
 public import Images
-internal import KVM
+public import KVM
 public import Layouts
 public import Memslots
 public import PCI
@@ -24,8 +24,14 @@ public struct MachineConfiguration: Sendable {
     public var vcpus: Int
     /// The interrupt controllers.
     public var interruptController: InterruptController
+    /// The features of the processors that are added to those that KVM offers (true), or taken away (false).
+    public var features: [CPUFeature: Bool] = [:]
     /// Whether there is the timer of a PC (an 8254, on interrupt line 0). It costs 15 ms at the end of a run.
     public var hasTimer = false
+    /// The status of a run that the guest ends at the exit port.
+    public var exitStatus = ExitStatusRule.value
+    /// The values of general registers with which a guest starts that is no multiboot kernel, beside the usual ones.
+    public var registers: [GeneralRegisters.Name: UInt64] = [:]
     /// The command line and the modules of a multiboot kernel.
     public var boot = BootArguments()
     /// Pieces of memory beside the RAM.
@@ -49,6 +55,9 @@ public struct MachineConfiguration: Sendable {
     public var decode = DecodePolicy.strict
     /// The bytes of host memory that can be allocated and mapped after the machine was made (`GuestMachine.allocate`).
     public var spareMemory: UInt64
+    /// Whether the RAM is in a memory file, which other processes can map. Otherwise it is memory of this process alone, in huge pages if the
+    /// host has them. The machine decides so itself where neighbours share slots.
+    public var sharesMemory = false
     /// How mappings become slots.
     public var policy: SlotPolicy
     /// Whether the kernel's own memory for the slots may take more than half of the memory that the host has available.
@@ -129,6 +138,14 @@ extension MachineConfiguration {
         guard !hasTimer || interruptController == .kernel else {
             throw .configuration(.timerWithoutInterruptController)
         }
+    }
+
+    /// Returns the leaves of CPUID that all vCPUs have in common.
+    func cpuid(of system: borrowing KVMSystem) throws(MachineError) -> [CPUIDEntry] {
+        var leaves = try kvm(try system.supportedCPUID()).forMachine(
+            hasAPIC: interruptController == .kernel, hasDeadlineTimer: system.capability(.deadlineTimer) > 0)
+        for (feature, isOn) in features { leaves.set(feature, isOn) }
+        return leaves
     }
 
     /// Throws the first reason why the host's KVM or its processors do not allow such a machine.

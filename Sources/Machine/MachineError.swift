@@ -1,5 +1,6 @@
 public import Board
 public import Devices
+public import Firmware
 public import Host
 public import Images
 public import KVM
@@ -16,6 +17,8 @@ public enum MachineError: Error {
     case image(ImageError)
     /// The image does not fit into the machine.
     case imagePlacement(ImagePlacementError)
+    /// The guest cannot be told what it expects to be told.
+    case firmware(FirmwareError)
     /// KVM cannot be reached.
     case noKVM(KVMError)
     /// KVM refused a request.
@@ -91,6 +94,8 @@ public enum ConfigurationError: Error, Hashable, Sendable {
     case pageTables(end: UInt64, most: UInt64)
     /// A command line or modules for a guest that is no multiboot kernel.
     case bootArguments
+    /// Values of registers for a multiboot kernel, whose specification says what they hold.
+    case presetRegisters
     /// RAM that is too small for what the guest finds at its start.
     case tooLittleMemory(what: String, address: GuestAddress)
 }
@@ -103,8 +108,8 @@ public enum ImagePlacementError: Error, Hashable, Sendable {
     case entryInProtectedMode(GuestAddress)
     /// The image lies over something that the guest finds at its start.
     case overBootData(GuestRange, what: String, address: GuestAddress)
-    /// The image needs memory where there is none.
-    case outsideRAM(GuestRange)
+    /// A part of the image needs memory where there is none. The name is that of the part, if it has one.
+    case outsideRAM(GuestRange, name: String?)
 }
 
 extension MachineError: CustomStringConvertible {
@@ -114,6 +119,7 @@ extension MachineError: CustomStringConvertible {
         case .configuration(let error): "\(error)"
         case .image(let error): "\(error)"
         case .imagePlacement(let error): "\(error)"
+        case .firmware(let error): "\(error)"
         case .noKVM(let error):
             "\(error.subject.isEmpty ? error.request : error.subject) cannot be used (\(error.errno))"
         case .kvm(let error): "\(error)"
@@ -160,6 +166,7 @@ extension ConfigurationError: CustomStringConvertible {
             "guest memory that ends at \(hexadecimal(end)): page tables in low memory map at most \(most)G"
         case .bootArguments:
             "a command line or modules for a guest that is no multiboot kernel: nobody would tell it of them"
+        case .presetRegisters: "values of registers for a multiboot kernel: its specification says what they hold"
         case .tooLittleMemory(let what, let address): "the memory is too small to hold \(what) at \(address)"
         }
     }
@@ -172,7 +179,8 @@ extension ImagePlacementError: CustomStringConvertible {
         case .entryInProtectedMode(let entry):
             "entry \(entry): in protected mode it must be below 4G; long mode reaches it"
         case .overBootData(let range, let what, let address): "the image at \(range) lies over \(what) at \(address)"
-        case .outsideRAM(let range): "the image needs memory at \(range), where the guest has none"
+        case .outsideRAM(let range, let name):
+            "\(name ?? "the image") needs memory at \(range), where the guest has none"
         }
     }
 }

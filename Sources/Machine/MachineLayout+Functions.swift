@@ -117,7 +117,9 @@ extension MachineLayout {
             guard !overflow else { throw .configuration(.sum) }
             sum = next
         }
-        var store = try host(try BackingStore(ram: configuration.memory, machine: sum))
+        // Windows mirror what is mapped, RAM too if somebody maps it there.
+        let isShared = configuration.sharesMemory || configuration.policy == .coalesced
+        var store = try host(try BackingStore(ram: configuration.memory, isShared: isShared, machine: sum))
         for backing in configuration.backings { _ = store.add(backing) }
         return store
     }

@@ -1,7 +1,9 @@
 internal import Board
 internal import Devices
+internal import Firmware
 internal import Host
 internal import Images
+internal import KVM
 internal import Layouts
 internal import Memslots
 internal import PCI
@@ -30,13 +32,25 @@ struct MachineLayout {
     var hasFunctions: Bool { !configuration.functions.isEmpty }
 
     /// Makes the state in which the first vCPU starts.
-    func makeStartState(for image: Image, hasGigabytePages: Bool) throws(MachineError) -> StartState {
-        if let info = try configuration.boot.info(for: image, ram: board.ram) {
-            return StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
+    func makeStartState(for image: Image, _ cpuid: [CPUIDEntry]) throws(MachineError) -> StartState {
+        let hasControllers = configuration.interruptController == .kernel
+        let leaf = cpuid.leaf(1)
+        let processors = PCMemory.Processors(
+            count: configuration.vcpus, signature: leaf?.eax ?? 0, features: leaf?.edx ?? 0)
+        let memory = PCMemory(
+            ram: board.ram, processors: hasControllers ? processors : nil, beside: image.segments.map(\.range))
+        let info = try configuration.boot.info(for: image, ram: board.ram, conventionalEnd: memory.conventionalEnd)
+        var state: StartState
+        if let info {
+            guard configuration.registers.isEmpty else { throw .configuration(.presetRegisters) }
+            state = StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
+        } else {
+            state = try StartState(
+                mode: image.mode ?? configuration.mode, entry: image.entry, ram: board.ram, vcpus: configuration.vcpus,
+                hasGigabytePages: cpuid.hasGigabytePages)
         }
-        return try StartState(
-            mode: image.mode ?? configuration.mode, entry: image.entry, ram: board.ram, vcpus: configuration.vcpus,
-            hasGigabytePages: hasGigabytePages)
+        state.add(configuration.registers, info != nil || hasControllers ? memory.data : [])
+        return state
     }
 
     /// Reserves host address space that mirrors the apertures, if neighbours share slots.
@@ -66,13 +80,23 @@ struct MachineLayout {
             try ports.attach(serial, at: BoardPorts.serial, size: Serial16550.size)
             let devices: [(any Device, UInt64, UInt64)] = [
                 (DebugConsole(), BoardPorts.debugConsole, DebugConsole.size),
-                (ExitPort(), BoardPorts.exit, ExitPort.size),
+                (ExitPort(configuration.exitStatus), BoardPorts.exit, ExitPort.size),
+                (ExitPort(.twiceAndOne), BoardPorts.debugExit, ExitPort.size),
                 (registers, BoardPorts.testRegisters, registers.size),
                 (FlushPort(), BoardPorts.flush, FlushPort.size),
                 (firmware, BoardPorts.firmwareConfiguration, FirmwareConfiguration.size),
                 (InterruptLinePorts(), BoardPorts.interruptLines, InterruptLinePorts.size),
             ]
-            for (device, first, size) in devices { try ports.attach(DeviceCell(device), at: first, size: size) }
+            // A user may have a keyboard controller or a host bridge that does more.
+            let resets: [(any Device, UInt64, UInt64)] = [
+                (ResetPort.keyboardController, BoardPorts.keyboardController, ResetPort.size),
+                (ResetPort.resetControl, BoardPorts.resetControl, ResetPort.size),
+            ].filter { reset in
+                !configuration.portDevices.contains { $0.first <= reset.1 && reset.1 - $0.first < $0.size }
+            }
+            for (device, first, size) in devices + resets {
+                try ports.attach(DeviceCell(device), at: first, size: size)
+            }
             try memory.attach(DeviceCell(scratch), at: AddressMap.scratchMemory, size: scratch.size)
             for attached in configuration.portDevices {
                 try ports.attach(DeviceCell(attached.device), at: attached.first, size: attached.size)
@@ -100,7 +124,7 @@ struct MachineLayout {
     }
 
     /// Returns what a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.
-    func parameters(mappedEnd: UInt64) -> [StartState.BootData] {
+    func parameters(mappedEnd: UInt64) -> [BootData] {
         guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
         // The upper halves of the apertures: there functions can be moved without meeting where they were.
         let low = Self.upperHalf(of: board.apertures.low)
@@ -110,7 +134,7 @@ struct MachineLayout {
             high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd,
         ]
         return [
-            StartState.BootData(
+            BootData(
                 address: GuestAddress(BootMemory.parameters), bytes: littleEndian(words), what: "the parameters")
         ]
     }

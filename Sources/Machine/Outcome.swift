@@ -5,6 +5,8 @@ public import Memslots
 public enum Outcome: Equatable, Sendable {
     /// The guest wrote this to the exit port.
     case exited(UInt32)
+    /// The guest reset the machine.
+    case reset
     /// The guest executed HLT and has no interrupt controller.
     case halted
     /// All vCPUs have executed HLT while interrupts were off, or were never started, and nothing can wake them.
@@ -24,6 +26,7 @@ public enum Outcome: Equatable, Sendable {
     public var name: String {
         switch self {
         case .exited: "exited"
+        case .reset: "reset"
         case .halted: "halted"
         case .haltedForGood: "haltedForGood"
         case .shutdown: "shutdown"
@@ -40,7 +43,7 @@ public enum Outcome: Equatable, Sendable {
         case .exited(let value):
             // A failure that the low byte would hide is still one.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
-        case .halted: 0
+        case .reset, .halted: 0
         case .haltedForGood, .shutdown, .internalError: 70
         case .timeout: 124
         case .stopped, .interrupted: 130
@@ -50,7 +53,7 @@ public enum Outcome: Equatable, Sendable {
     /// Whether the guest ended by its own will.
     public var isOrderly: Bool {
         switch self {
-        case .exited, .halted: true
+        case .exited, .reset, .halted: true
         case .haltedForGood, .shutdown, .internalError, .timeout, .stopped, .interrupted: false
         }
     }
@@ -59,7 +62,7 @@ public enum Outcome: Equatable, Sendable {
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError: true
-        case .exited, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
+        case .exited, .reset, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
         }
     }
 }
@@ -68,6 +71,7 @@ extension Outcome: CustomStringConvertible {
     public var description: String {
         switch self {
         case .exited(let value): "the guest exited with \(value)"
+        case .reset: "the guest reset the machine"
         case .halted: "the guest halted"
         case .haltedForGood: "the guest halted for good: all its vCPUs have executed HLT with interrupts off"
         case .shutdown: "triple fault"

@@ -1,4 +1,5 @@
 package import Board
+internal import Firmware
 package import Images
 package import KVM
 package import Memslots
@@ -16,13 +17,6 @@ package struct StartState {
     private(set) var mappedEnd: UInt64 = 0
     /// Whether the segments that the guest starts with are in a table of memory, too.
     private var hasGDT = true
-
-    struct BootData {
-        var address: GuestAddress
-        var bytes: [UInt8]
-        /// The name of the data for people.
-        var what: String
-    }
 
     private static let codeSelector: UInt16 = 0x08
     private static let dataSelector: UInt16 = 0x10
@@ -59,7 +53,7 @@ package struct StartState {
         }
     }
 
-    /// The state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2): 32-bit protected mode, and no table in
+    /// The state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0, 3.5): 32-bit protected mode, and no table in
     /// memory for the segments.
     init(multiboot info: MultibootInfo, entry: GuestAddress, data: [BootData]) {
         mode = .protected
@@ -67,8 +61,15 @@ package struct StartState {
         hasGDT = false
         bootData = data
         registers.rip = entry.rawValue
-        registers.rax = UInt64(MultibootInfo.bootMagic)
+        registers.rax = UInt64(info.version.bootMagic)
         registers.rbx = info.address.rawValue
+        registers.rsp = info.stackTop?.rawValue ?? 0
+    }
+
+    /// Sets registers to other values than the usual ones, and adds data to what lies in memory.
+    mutating func add(_ presets: [GeneralRegisters.Name: UInt64], _ data: [BootData]) {
+        for (name, value) in presets { registers[name] = value }
+        bootData += data
     }
 
     /// Changes the system registers of a vCPU that has just been reset.
@@ -111,7 +112,7 @@ private struct IdentityMap {
     let root = BootMemory.pageTables
     /// The address behind the last one that is mapped.
     let end: UInt64
-    private(set) var data: [StartState.BootData] = []
+    private(set) var data: [BootData] = []
 
     private static let gigabyte: UInt64 = 1 << 30
     private static let entries: UInt64 = 512
@@ -155,7 +156,7 @@ private struct IdentityMap {
 
     private mutating func appendTable(at address: UInt64, _ entries: [UInt64]) {
         data.append(
-            StartState.BootData(address: GuestAddress(address), bytes: littleEndian(entries), what: "the page tables"))
+            BootData(address: GuestAddress(address), bytes: littleEndian(entries), what: "the page tables"))
     }
 }
 

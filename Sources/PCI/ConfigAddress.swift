@@ -10,21 +10,27 @@ public struct ConfigAddress: Hashable, Sendable {
         self.rawValue = rawValue
     }
 
-    /// Returns the place that an access to CONFIG_DATA reaches, or nil if the port is not one of CONFIG_DATA or CONFIG_ADDRESS is
-    /// not enabled.
+    /// Returns the place that an access to CONFIG_DATA reaches, or nil if the access is not naturally aligned within CONFIG_DATA or
+    /// CONFIG_ADDRESS is not enabled.
     ///
-    /// On hardware CONFIG_ADDRESS has no low bits of the register, and the data port chooses the byte. Test kernels put the low bits
-    /// into CONFIG_ADDRESS and use the first data port. So the byte is the sum of both. If an access of this width cannot be at
-    /// that sum, the port alone chooses the byte.
+    /// On hardware CONFIG_ADDRESS has no low bits of the register, and the data port chooses the byte. Some test kernels put the low
+    /// bits into CONFIG_ADDRESS and use the first data port, and others put them into both. So the byte is what both say together, one
+    /// or the other. If an access of this width cannot be there, the port alone chooses the byte.
     ///
     /// - Parameter offset: The port, counted from CONFIG_ADDRESS.
     public func target(at offset: UInt64, width: AccessWidth) -> ConfigTarget? {
-        guard (4...7).contains(offset), rawValue >> 31 != 0 else { return nil }
-        let sum = UInt64(rawValue & 0xff) + offset & 3
-        let isAligned = sum.isMultiple(of: UInt64(width.rawValue)) && sum < 256
+        guard Self.isData(offset, width), rawValue >> 31 != 0 else { return nil }
+        let both = UInt64(rawValue & 0xff) | offset & 3
         return ConfigTarget(
             function: FunctionAddress(requesterID: UInt16(truncatingIfNeeded: rawValue >> 8)),
-            register: isAligned ? sum : UInt64(rawValue & 0xfc) | offset & 3)
+            register: both.isMultiple(of: UInt64(width.rawValue)) ? both : UInt64(rawValue & 0xfc) | offset & 3)
+    }
+
+    /// Whether an access is naturally aligned within CONFIG_DATA.
+    ///
+    /// - Parameter offset: The port, counted from CONFIG_ADDRESS.
+    public static func isData(_ offset: UInt64, _ width: AccessWidth) -> Bool {
+        (4...7).contains(offset) && width != .quadword && offset.isMultiple(of: UInt64(width.rawValue))
     }
 }
 

@@ -70,6 +70,12 @@ struct MSIXTable: Sendable {
         return takePending(isOpen: isOpen)
     }
 
+    /// The message address of the entry that holds the byte at `offset`, or nil behind the table.
+    func address(ofEntryAt offset: UInt64) -> UInt64? {
+        guard offset / 16 < UInt64(table.count / 4) else { return nil }
+        return message(Int(offset / 16)).address
+    }
+
     /// Reads the pending bits, as the table is read.
     func readPendingBits(at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard Self.accepts(offset, width), offset / 8 < UInt64(pending.count) else { return width.allOnes }

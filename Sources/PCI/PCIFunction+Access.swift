@@ -173,7 +173,7 @@ extension PCIFunction {
         return outcome
     }
 
-    private func part(
+    func part(
         of register: BaseAddressRegister, touchedAt offset: UInt64, _ width: AccessWidth
     ) -> DescriptionPart? {
         guard !shape.msixParts.isEmpty, case .bar(let number) = register else { return nil }

@@ -60,7 +60,7 @@ extension PCIFunction {
     }
 
     /// The vectors that software allocated, no more than there are (PCI 3.0, 6.8.1.3).
-    private var allocatedMSIVectors: UInt64 {
+    var allocatedMSIVectors: UInt64 {
         let logarithm = (config[register: description.msiOffset] & MSIControlBits.allocated) >> 20
         return min(1 << UInt64(logarithm), UInt64(description.msiVectors ?? 0))
     }

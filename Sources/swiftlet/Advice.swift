@@ -16,7 +16,10 @@ extension MachineError {
         case .configuration(.tooLittleMemory): "give it more memory (--memory)"
         case .imagePlacement(.overBootData):
             "load it elsewhere (--load-address), from \(MachineConfiguration.defaultLoadAddress) on"
+        case .imagePlacement(.outsideRAM(_, let name)) where name?.contains(".note") == true:
+            "tell the linker to leave the note out (--build-id=none, or discard .note*), or to place it with the rest"
         case .imagePlacement(.outsideRAM): "give it more memory (--memory), or load or link it lower"
+        case .firmware: "give it more memory (--memory)"
         case .image(let error): error.advice
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
@@ -43,7 +46,9 @@ extension ImageError {
     var advice: String? {
         switch self {
         case .multiboot(.wrongChecksum): "then say so (--format elf or flat)"
-        case .multiboot(.noRoom): "give it more memory (--memory)"
+        case .foreign(.bootSector): "--format flat --mode real --load-address 0x7c00"
+        case .foreign(.pvh): "to start it at e_entry all the same, say --format elf"
+        case .foreign: "to run its bytes all the same, say --format flat"
         default: nil
         }
     }

@@ -1,5 +1,7 @@
 public import ArgumentParser
+import Devices
 public import Images
+import KVM
 public import Layouts
 public import Machine
 public import Memslots
@@ -60,6 +62,51 @@ struct ModuleArgument: Equatable, ExpressibleByArgument {
         guard let path = parts.first, !path.isEmpty else { return nil }
         self.path = String(path)
         string = parts.joined(separator: " ")
+    }
+}
+
+/// Features of the processors by name: `+pcid` is added, `-x2apic` is taken away.
+struct CPUArgument: Equatable, ExpressibleByArgument {
+    let features: [CPUFeature: Bool]
+
+    init?(argument: String) {
+        var features: [CPUFeature: Bool] = [:]
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let sign = part.first, "+-".contains(sign), let feature = CPUFeature(named: String(part.dropFirst()))
+            else { return nil }
+            features[feature] = sign == "+"
+        }
+        self.features = features
+    }
+}
+
+/// Values of general registers: `ax=2,ebx=0x10`.
+struct RegistersArgument: Equatable, ExpressibleByArgument {
+    let values: [GeneralRegisters.Name: UInt64]
+
+    init?(argument: String) {
+        var values: [GeneralRegisters.Name: UInt64] = [:]
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            let sides = part.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+            guard sides.count == 2, let name = GeneralRegisters.Name(anyWidth: sides[0]),
+                let value = UInt64(quantity: sides[1])
+            else { return nil }
+            values[name] = value
+        }
+        self.values = values
+    }
+}
+
+/// Whose exit status a guest's code means.
+enum StatusArgument: String, CaseIterable, ExpressibleByArgument {
+    case swiftlet
+    case kvmUnitTests = "kvm-unit-tests"
+
+    var rule: ExitStatusRule {
+        switch self {
+        case .swiftlet: .value
+        case .kvmUnitTests: .twiceAndOne
+        }
     }
 }
 

@@ -29,7 +29,8 @@ func failure(_ error: any Error) -> ExitCode? {
         switch error {
         case is HostError: .hostError
         case MachineError.configuration, MachineError.experiment, MachineError.board: .usage
-        case MachineError.image, MachineError.imagePlacement, MachineError.description, MachineError.assignment:
+        case MachineError.image, MachineError.imagePlacement, MachineError.firmware, MachineError.description,
+            MachineError.assignment:
             .badInput
         case MachineError.noKVM: .kvmMissing
         case is MachineError: .hostError

@@ -25,6 +25,9 @@ extension GuestRun {
         wish.machine.board = board
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
+        wish.machine.features = cpu?.features ?? [:]
+        wish.machine.registers = registers?.values ?? [:]
+        if let statusOf { wish.machine.exitStatus = statusOf.rule }
         if let layout {
             wish.machine.functions = [:]
             wish.machine.add(try LayoutArgument(name: layout).load().layout)
@@ -32,10 +35,10 @@ extension GuestRun {
         for device in devices {
             try add(device, to: &wish.machine)
         }
-        if wish.machine.functions.isEmpty, decode != nil || unassigned {
+        let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
+        if wish.machine.functions.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
             throw failure(
-                "\(decode != nil ? "--decode" : "--unassigned") is about BARs, and \(guest) has no PCI function: add --layout or "
-                    + "--device", .usage)
+                "\(option) is about PCI functions, and \(guest) has none: add --layout or --device", .usage)
         }
         wish.machine.mayExhaustHost = force
         if let irqchip {
@@ -51,10 +54,10 @@ extension GuestRun {
         guard let builtIn = BuiltInGuest.named(guest) else {
             throw failure(unknownGuest, .usage)
         }
-        guard mode == nil, loadAddress == nil, format == nil else {
+        guard mode == nil, loadAddress == nil, format == nil, registers == nil else {
             throw failure(
                 "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode, "
-                    + "--load-address and --format are for files", .usage)
+                    + "--load-address, --registers and --format are for files", .usage)
         }
         return Wish(machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
     }
@@ -83,7 +86,12 @@ extension GuestRun {
             throw failure(
                 "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)", .usage)
         }
-        let isMultiboot = image.format == .multiboot
+        let isMultiboot = image.format.isMultiboot
+        guard !isMultiboot || registers == nil else {
+            throw failure(
+                "\(guest) is \(image.format.kind), whose registers its specification gives: leave out --registers",
+                .usage)
+        }
         let machine = MachineConfiguration(
             memory: isMultiboot ? memory : self.memory?.value ?? Self.memoryForFiles,
             mode: image.mode ?? mode ?? .long, interruptController: isMultiboot ? .kernel : .none)
@@ -118,7 +126,7 @@ extension GuestRun {
     }
 
     private func addBootArguments(to wish: inout Wish) throws {
-        guard wish.image.format == .multiboot else {
+        guard wish.image.format.isMultiboot else {
             guard append == nil, modules.isEmpty else {
                 throw failure(
                     "\(guest) is \(wish.image.format.kind), and only multiboot kernels take --append and --module",
@@ -143,6 +151,9 @@ extension Image.Format {
         case .flat: "a flat file"
         case .elf32, .elf64: "an ELF file"
         case .multiboot: "a multiboot kernel"
+        case .multiboot2: "a multiboot 2 kernel"
         }
     }
+
+    fileprivate var isMultiboot: Bool { [.multiboot, .multiboot2].contains(self) }
 }

@@ -18,7 +18,9 @@ struct GuestRun: Equatable {
     var memory: Quantity?
     var mode: CPUMode?
     var loadAddress: Quantity?
+    var registers: RegistersArgument?
     var vcpus: Int?
+    var cpu: CPUArgument?
     var irqchip: InterruptController?
     var pit = false
     var devices: [DeviceArgument] = []
@@ -32,7 +34,9 @@ struct GuestRun: Equatable {
     var timeout: Duration?
     var gdb: DebugAddress?
     var gdbWait = false
+    var statusOf: StatusArgument?
     var trace: String?
+    var lint: String?
     var map: String?
     var report: String?
 
@@ -41,15 +45,20 @@ struct GuestRun: Equatable {
     func run() throws {
         let wish = try guestAndMachine()
         let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
+        let lint = try self.lint.map { try OutputFile($0, for: "--lint") }
         let map = try self.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         let report = try self.report.map { try OutputFile($0, for: "--report") }
         let console = Console()
         let machine = try GuestMachine(
-            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
+            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
+            catchesSignals: true,
             consoleOutput: console.write)
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
         let debugger = try gdb.map { try serve(machine, at: $0) }
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
+        if wish.image.wantsVideoMode {
+            complain("\(guest): it asks for a video mode or a console, and there is no screen")
+        }
         let result: RunReport
         do {
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
@@ -58,8 +67,11 @@ struct GuestRun: Equatable {
             throw error
         }
         debugger?.finish(status: result.outcome.exitCode)
-        if !result.outcome.isOrderly {
-            explain(result, of: wish)
+        let screen = console.hasPrinted ? nil : machine.textScreen
+        explain(result, of: wish, isSilent: !console.hasPrinted && screen == nil)
+        if let screen {
+            complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
+            console.write(Array("\(screen)\n".utf8)) { false }
         }
         // A refusal that ended the run has been told.
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
@@ -68,7 +80,10 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: SymbolTable(wish.bytes))))
+        if let report {
+            let symbols = SymbolTable(wish.bytes)
+            try report.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
+        }
         if result.hasLostTrace {
             let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
             if result.outcome.isOrderly { throw lost }
@@ -79,16 +94,27 @@ struct GuestRun: Equatable {
         throw ExitCode(result.outcome.exitCode)
     }
 
-    private func explain(_ result: RunReport, of wish: Wish) {
+    /// Says how the run ended, unless the guest ended it by its own will and with an exit port. Says what may be wrong if the guest is
+    /// a file that did nothing worth its while.
+    private func explain(_ result: RunReport, of wish: Wish, isSilent: Bool) {
+        let exits = result.exits
+        let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
+        guard !result.outcome.isOrderly || result.outcome == .reset || hasStopped else { return }
         var text = "\(guest): \(result.ending(symbols: SymbolTable(wish.bytes)))"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
-        if result.outcome.isFault, isGuess {
+        if isGuess, result.outcome.isFault || hasStopped {
             text +=
                 "\n\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
-                + "at \(MachineConfiguration.defaultLoadAddress); --format, --mode and --load-address change that"
+                + "at \(MachineConfiguration.defaultLoadAddress), and it printed \(isSilent ? "nothing" : "something"). If it was "
+                + "linked for another mode or address, --mode and --load-address say so; --format says what else it may be"
+        } else if hasStopped {
+            return
         }
         complain(text)
     }
+
+    /// The accesses to devices with which a guest can hardly have done what it was made for.
+    private static let fewExits = 8
 }
 
 extension GuestRun {
@@ -104,9 +130,14 @@ private final class Console: Sendable {
     /// What could not be written before the run ended.
     private let rest = Lock<[UInt8]>([])
     private let lost = Atomic(false)
+    private let printed = Atomic(false)
+
+    /// Whether the guest has printed anything.
+    var hasPrinted: Bool { printed.load(ordering: .relaxed) }
 
     /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
+        if !bytes.isEmpty { printed.store(true, ordering: .relaxed) }
         let all = rest.withLock { $0 } + bytes
         let count = FileBytes.writePart(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
         let isLost = count < all.count && !isCancelled()

@@ -13,16 +13,16 @@ struct RunCommand: ParsableCommand {
         _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """
-            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot 1 \
+            GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot \
             kernel, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
             its serial port.
 
             A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
-            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. HLT ends it with 0 where there \
-            are no interrupt controllers. A triple fault or a halt that nothing ends gives 70, the end of time 124, Ctrl-C and \
-            gdb's kill 130; wrong usage gives 64, a file that cannot be used 65, a host without \
+            The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. A reset ends it with 0, and so \
+            does HLT where there are no interrupt controllers. A triple fault or a halt that nothing ends gives 70, the end of \
+            time 124, Ctrl-C and gdb's kill 130; wrong usage gives 64, a file that cannot be used 65, a host without \
             KVM 69, what else the host refuses 70. A guest may end with these numbers too: "outcome" in the report tells.
 
             Examples:
@@ -59,8 +59,20 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where a flat file is loaded and started. (default: 0x10000)", valueName: "address"))
     var loadAddress: Quantity?
 
+    @Option(
+        help: ArgumentHelp(
+            "General registers of a flat or ELF file, beside those that say how large the machine is: ax=2,bx=0x10.",
+            valueName: "name=value"))
+    var registers: RegistersArgument?
+
     @Option(help: ArgumentHelp("vCPUs. (default: what the guest needs, 1 for files)", valueName: "n"))
     var vcpus: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Features of the processors to add or take away, by their names in /proc/cpuinfo: --cpu=-x2apic,+pcid.",
+            valueName: "features"))
+    var cpu: CPUArgument?
 
     @Option(
         help: ArgumentHelp(
@@ -118,8 +130,20 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "With --gdb: wait for gdb in front of the first instruction.")
     var gdbWait = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Whose exit status the guest's code means: swiftlet (the code), or kvm-unit-tests (twice the code and one). (default: swiftlet)",
+            valueName: "whose"))
+    var statusOf: StatusArgument?
+
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write a line for each rule that the guest breaks when it uses PCI functions; - is standard error.",
+            valueName: "file"))
+    var lint: String?
 
     @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
     var map: String?
@@ -135,9 +159,9 @@ struct RunCommand: ParsableCommand {
     var guestRun: GuestRun {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
-            mode: mode, loadAddress: loadAddress, vcpus: vcpus, irqchip: irqchip, pit: pit, devices: devices,
-            layout: layout, decode: decode, unassigned: unassigned, board: board.choices, onRefusal: onRefusal,
-            slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
-            trace: trace, map: map, report: report)
+            mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
+            pit: pit, devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
+            onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
+            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
     }
 }

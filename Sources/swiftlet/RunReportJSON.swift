@@ -32,7 +32,16 @@ struct RunReportJSON: Codable, Equatable {
     /// The most memory that the monitor itself had resident: VmHWM less the guest memory that is resident.
     let peakRSSBytes: UInt64
 
-    init(guest: String, _ report: RunReport, symbols: SymbolTable) throws {
+    /// The RAM: `kind` is `file` or `anonymous`, and the rest is what the host has given for it.
+    let ram: RAM
+
+    struct RAM: Codable, Equatable {
+        let kind: String
+        let residentBytes: UInt64
+        let hugePageBytes: UInt64
+    }
+
+    init(guest: String, _ report: RunReport, symbols: SymbolTable, ram: (isFile: Bool, use: MemoryUse)) throws {
         self.guest = guest
         outcome = report.outcome.name
         reason = "\(report.outcome)"
@@ -53,7 +62,10 @@ struct RunReportJSON: Codable, Equatable {
         microsecondsToFirstRun = (report.firstRun - SwiftletCommand.processStart).nanoseconds / 1000
         wallSeconds = report.duration.inSeconds
         let figures = try KernelFigures.ofProcess()
-        let resident = figures.bytes("RssShmem") ?? 0
+        self.ram = RAM(
+            kind: ram.isFile ? "file" : "anonymous", residentBytes: ram.use.resident, hugePageBytes: ram.use.inHugePages
+        )
+        let resident = (figures.bytes("RssShmem") ?? 0) + (ram.isFile ? 0 : ram.use.resident)
         let peak = figures.bytes("VmHWM") ?? 0
         peakRSSBytes = peak - min(peak, resident)
     }

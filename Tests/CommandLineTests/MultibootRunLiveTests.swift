@@ -71,7 +71,7 @@ struct MultibootRunLiveTests {
     @Test("a malformed kernel ends with 65 and the name of the field")
     func malformed() throws {
         for (bytes, words) in [
-            (Self.kernel(Self.exit5, checksum: 1), "checksum"), (Self.kernel(Self.exit5, flags: 0x10004), "flags"),
+            (Self.kernel(Self.exit5, checksum: 1), "checksum"), (Self.kernel(Self.exit5, flags: 0x10008), "flags"),
             (Self.kernel(Self.exit5, flags: 0), "flags bit 16"), (Array(Self.kernel([]).prefix(20)), "was cut"),
             (Self.kernel([]), "entry_addr"),
         ] {

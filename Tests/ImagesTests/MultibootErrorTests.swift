@@ -35,8 +35,11 @@ import Testing
         #expect(refusal { $0.flags = flags } == .unknownRequirements(flags: flags, bits: 1 << bit))
     }
 
-    @Test func videoMode() {
-        #expect(refusal { $0.flags |= 4 } == .videoMode(flags: 0x10004))
+    @Test func videoModeIsNotedAndNotMet() throws {
+        var file = MultibootFile.flat
+        #expect(try Image.multiboot(file.bytes).wantsVideoMode == false)
+        file.flags |= 4
+        #expect(try Image.multiboot(file.bytes).wantsVideoMode)
     }
 
     @Test func flatFileWithoutAddresses() {
@@ -109,15 +112,17 @@ import Testing
 
     @Test(
         arguments: [
-            .noHeader, .headerTooFar(offset: 9000), .wrongChecksum(offset: 8184, checksum: .max, expected: .max),
-            .unknownRequirements(flags: .max, bits: 0xfff8), .videoMode(flags: .max), .noAddresses,
+            .noHeader(.one), .noHeader(.two), .headerTooFar(.one, offset: 9000), .headerTooFar(.two, offset: 32768),
+            .wrongChecksum(offset: 8184, checksum: .max, expected: .max),
+            .unknownRequirements(flags: .max, bits: 0xfff8), .noAddresses,
             .loadAboveHeader(loadAddr: .max, headerAddr: 0x10_0000),
             .loadBeforeFile(loadAddr: 0, headerAddr: .max, headerOffset: 8180),
             .loadEndNotAboveLoad(loadEndAddr: .max, loadAddr: .max),
             .loadEndPastFile(loadEndAddr: .max, needed: 1 << 32, fileSize: 1 << 20),
             .bssEndBelowLoadEnd(bssEndAddr: .max, loadEnd: 1 << 32), .loadPast4GiB(loadAddr: .max, end: 1 << 33),
             .entryOutside(entryAddr: .max, .everything), .entryAbove4GiB(entry: .max),
-            .noRoom(what: "the boot information", size: 1 << 32),
+            .architecture(.max), .badTag(type: .max, size: .max), .unknownTag(type: .max),
+            .unknownInformation([7, 8, 9]), .noEntryTag,
         ] as [MultibootError])
     func descriptionIsOneLine(error: MultibootError) {
         #expect(!error.description.contains("\n"))

@@ -95,24 +95,27 @@ import Testing
         file.addresses?.headerAddr = 0x10_0000 + 8192 - 32
         #expect(try load(file.bytes).format == .multiboot)
         file.lead += [0, 0, 0, 0]
-        #expect(throws: ImageError.multiboot(.headerTooFar(offset: 8164))) { try load(file.bytes) }
+        #expect(throws: ImageError.multiboot(.headerTooFar(.one, offset: 8164))) { try load(file.bytes) }
         file.lead = [UInt8](repeating: 0, count: 8192 - 8)
-        #expect(try load(file.bytes).format == .flat)
-        #expect(throws: ImageError.multiboot(.headerTooFar(offset: 8184))) { try load(file.bytes, as: .multiboot) }
+        #expect(throws: ImageError.multiboot(.headerTooFar(.one, offset: 8184))) { try load(file.bytes) }
+        #expect(throws: ImageError.multiboot(.headerTooFar(.one, offset: 8184))) {
+            try load(file.bytes, as: .multiboot)
+        }
+        #expect(try load(file.bytes, as: .flat).format == .flat)
     }
 
     @Test func misalignedHeadersAreNone() throws {
         var file = MultibootFile.flat
         file.lead = [0, 0]
         #expect(try load(file.bytes).format == .flat)
-        #expect(throws: ImageError.multiboot(.noHeader)) { try load(file.bytes, as: .multiboot) }
+        #expect(throws: ImageError.multiboot(.noHeader(.one))) { try load(file.bytes, as: .multiboot) }
     }
 
     @Test func whatItIsTakenForOverridesWhatItLooksLike() throws {
         #expect(try load(MultibootFile.elf(is64: true).bytes, as: .elf).format == .elf64)
         #expect(try load(MultibootFile.flat.bytes, as: .flat).format == .flat)
         #expect(throws: ImageError.notELF) { try load(MultibootFile.flat.bytes, as: .elf) }
-        #expect(throws: ImageError.multiboot(.noHeader)) { try load(ELFFile(is64: true).bytes, as: .multiboot) }
+        #expect(throws: ImageError.multiboot(.noHeader(.one))) { try load(ELFFile(is64: true).bytes, as: .multiboot) }
     }
 
     @Test(arguments: 0...12)

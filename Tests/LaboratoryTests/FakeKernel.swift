@@ -20,6 +20,8 @@ struct FakeKernel: FuzzTarget {
     let missingAddressSpace: UInt32 = 1
     let memoryBase: UInt64 = 0x7000_0000_0000
     let codeSlot: SlotRequest? = nil
+    /// Whether it interprets the guest, as some KVMs do.
+    var apicPageIsDevice = false
     let fault: Fault?
     private var table = MemslotTable(limits: SlotLimits(userSlots: 40))
     private var stale: [Memslot] = []
@@ -49,6 +51,7 @@ struct FakeKernel: FuzzTarget {
     }
 
     func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult {
+        if apicPageIsDevice, APICPage.range.contains(address) { return .hole }
         let slot =
             if case .slot(let slot) = table.find(address) { slot as Memslot? } else {
                 stale.last { $0.range.contains(address) }

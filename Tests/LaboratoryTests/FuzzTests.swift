@@ -22,6 +22,34 @@ import Testing
     }
 
     @Test(
+        "a kernel that interprets its guests has a device at the page of the APIC, and one that does not has memory there"
+    )
+    func apicPage() throws {
+        let slot = FuzzRequest(slot: 1, guestAddress: 0xfee0_0000, size: 2 * Page.size, host: .memory(0))
+        for isDevice in [false, true] {
+            var kernel = FakeKernel(nil)
+            kernel.apicPageIsDevice = isDevice
+            var session = FuzzSession(kernel, predict: SlotVerdict.init)
+            #expect(try session.divergence(at: .request(slot)) == nil)
+            #expect(try session.divergence(at: .read(GuestAddress(0xfee0_0000))) == nil)
+            #expect(try session.divergence(at: .read(GuestAddress(0xfee0_1000))) == nil)
+            #expect(session.reads == 2)
+        }
+    }
+
+    @Test("what a guest sees is told in words")
+    func words() throws {
+        var session = FuzzSession(FakeKernel(.deletedSlotStays), predict: SlotVerdict.init)
+        var request = FuzzRequest(slot: 1, guestAddress: 0x1000, size: Page.size, host: .memory(0))
+        #expect(try session.divergence(at: .request(request)) == nil)
+        request.size = 0
+        #expect(try session.divergence(at: .request(request)) == nil)
+        let divergence = try session.divergence(at: .read(GuestAddress(0x1000)))
+        let word = hexadecimal(UInt64(Label(number: 0).word))
+        #expect(divergence == "read at 0x1000: predicted: no memory; the guest saw: memory that holds \(word)")
+    }
+
+    @Test(
         "each fault is found and shrunk, and its trace shows it again", arguments: FakeKernel.Fault.allCases,
         propertySeeds)
     func fault(_ fault: FakeKernel.Fault, seed: UInt64) throws {

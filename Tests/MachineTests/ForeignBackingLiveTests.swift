@@ -114,12 +114,13 @@ struct ForeignBackingLiveTests {
         #expect(backing.id == 7 && size == 0)
     }
 
-    @Test("the file of the RAM keeps its size, whoever has it")
+    @Test("the file of RAM that is shared keeps its size, whoever has it")
     func sealed() throws {
         var guest = TinyGuest(code: TinyGuest.exit(0), configuration: MachineConfiguration())
         // No other machine of the tests has as much.
         let size: UInt64 = 2 << 20 | 0x5000
         guest.configuration.memory = size
+        guest.configuration.sharesMemory = true
         let machine = try guest.machine()
         var found = 0
         for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {

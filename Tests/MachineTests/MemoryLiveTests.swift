@@ -98,6 +98,26 @@ struct MemoryLiveTests {
         #expect(machine.read(count: 1, at: Self.home.first) == [1])
     }
 
+    @Test("RAM is in a file only if somebody shares it", arguments: [false, true], [SlotPolicy.separate, .coalesced])
+    func ramUse(sharesMemory: Bool, policy: SlotPolicy) throws {
+        // mov byte [0x100000 * n], 1 for n of 1 to 3; exit
+        let code = GuestCode { code in
+            for megabytes in 1...3 as ClosedRange<UInt32> { code.storeByte(1, at: megabytes << 20) }
+            code.exit(0)
+        }
+        var configuration = GuestCode.configuration(policy: policy)
+        configuration.memory = 128 << 20
+        configuration.sharesMemory = sharesMemory
+        let machine = try TinyGuest(code: code.bytes, configuration: configuration).machine()
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
+        let (isFile, use) = try machine.ramUse()
+        #expect(isFile == (sharesMemory || policy == .coalesced))
+        // The pages that the guest wrote; and if the host gives huge ones, all of those in which they lie.
+        #expect(use.resident >= 3 * Page.size && use.resident <= 128 << 20)
+        #expect(use.inHugePages.isMultiple(of: 2 << 20) && use.inHugePages <= use.resident)
+        #expect(machine.read(count: 1, at: GuestAddress(3 << 20)) == [1])
+    }
+
     @Test("predicted kernel memory is what vmalloc gives out", arguments: [1, 512, 4096])
     func footprint(count: Int) throws {
         // With two-dimensional paging it is too little to be told from what other tests take meanwhile.

@@ -49,8 +49,8 @@ struct MultibootLiveTests {
         let (report, lines) = try run(guest.image)
         #expect(report.outcome == .exited(0))
         let map = [
-            "map 0x00000000 0x00000000 0x00000000 0x000a0000 0x00000001",
-            "map 0x00000000 0x000a0000 0x00000000 0x00060000 0x00000002",
+            "map 0x00000000 0x00000000 0x00000000 0x0009fc00 0x00000001",
+            "map 0x00000000 0x0009fc00 0x00000000 0x00060400 0x00000002",
             "map 0x00000000 0x00100000 0x00000000 0x00f00000 0x00000001",
         ]
         let modules = [
@@ -59,7 +59,7 @@ struct MultibootLiveTests {
         ]
         #expect(
             lines.map(String.init)
-                == ["loader swiftlet", "command line kernel one two", "memory 0x00000280 0x00003c00"] + map + modules
+                == ["loader swiftlet", "command line kernel one two", "memory 0x0000027f 0x00003c00"] + map + modules
                 + [
                     "processors 0x00000001 0x00000001",
                     "mode \(name == "multiboot" ? "64-bit long" : "32-bit protected")",
@@ -71,7 +71,7 @@ struct MultibootLiveTests {
         let guest = try #require(BuiltInGuest.named("multiboot-32"))
         let (report, lines) = try run(guest.image, memory: 5 << 30)
         #expect(report.outcome == .exited(0))
-        #expect(lines.contains("memory 0x00000280 0x002ffc00"))
+        #expect(lines.contains("memory 0x0000027f 0x002ffc00"))
         #expect(lines.contains("map 0x00000001 0x00000000 0x00000000 0x80000000 0x00000001"))
     }
 

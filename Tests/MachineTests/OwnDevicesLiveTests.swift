@@ -45,6 +45,21 @@ struct OwnDevicesLiveTests {
         #expect(report.unclaimedAccesses == 1)
     }
 
+    @Test("come before those that reset the machine")
+    func beforeResets() throws {
+        let code = GuestCode { code in
+            code.inByte(0x64)
+            code.keep(0)
+            code.outByte(0xfe, 0x64)
+            code.exit(0)
+        }
+        var guest = TinyGuest(code: code.bytes, configuration: GuestCode.configuration())
+        guest.configuration.portDevices = [device(0x21, at: 0x60)]
+        let machine = try guest.machine()
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
+        #expect(machine.results(1)[0] & 0xff == 0x21)
+    }
+
     @Test(
         "over a device of the board, or over configuration space, are refused with both ranges",
         arguments: [

@@ -1,4 +1,5 @@
 import Board
+import Firmware
 import Images
 import KVM
 import Layouts

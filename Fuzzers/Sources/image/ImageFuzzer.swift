@@ -10,10 +10,14 @@ enum ImageFuzzer {
             for address in [0, 0x10_0000, UInt64.max] {
                 expect(symbols.name(at: address) != "", "a name without letters")
             }
-            do throws(ImageError) {
-                check(try Image.load(bytes, flatLoadAddress: GuestAddress(0x1_0000)), fileSize: bytes.count)
-            } catch {
-                expect(!"\(error)".isEmpty, "an error without words")
+            for reading in [nil] + Image.Reading.allCases {
+                do throws(ImageError) {
+                    check(
+                        try Image.load(bytes, as: reading, flatLoadAddress: GuestAddress(0x1_0000)),
+                        fileSize: bytes.count)
+                } catch {
+                    expect(!"\(error)".isEmpty, "an error without words")
+                }
             }
         }
     }

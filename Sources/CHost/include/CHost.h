@@ -25,6 +25,9 @@ int chost_duplicate(int fd);
 int chost_reserve(size_t size, void **address);
 /// Maps a part of a file over reserved address space: shared, and not accounted for until it is touched.
 int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
+/// Puts private memory over reserved address space, zero until it is touched, in huge pages where the host has them and `huge` asks
+/// for them, else in small ones.
+int chost_map_memory(void *address, size_t size, bool huge);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
 

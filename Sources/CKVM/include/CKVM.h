@@ -70,10 +70,36 @@ static inline int ckvm_create_vcpu(int vm, unsigned long id) { return ckvm_resul
 
 static inline int ckvm_create_irqchip(int vm) { return ckvm_result(ioctl(vm, KVM_CREATE_IRQCHIP, 0)); }
 
+/// Gives the two PICs the vectors that the firmware of a PC gives them: 0x08 to 0x0f, and 0x70 to 0x77. KVM starts with 0 for both.
+static inline int ckvm_start_pics(int vm) {
+    static const uint8_t bases[] = {0x08, 0x70};
+    for (uint32_t number = KVM_IRQCHIP_PIC_MASTER; number <= KVM_IRQCHIP_PIC_SLAVE; number++) {
+        struct kvm_irqchip chip = {.chip_id = number};
+        if (ioctl(vm, KVM_GET_IRQCHIP, &chip) < 0)
+            return -errno;
+        chip.chip.pic.irq_base = bases[number];
+        if (ioctl(vm, KVM_SET_IRQCHIP, &chip) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 /// KVM_CREATE_PIT2, with port 0x61 as far as the timer needs it.
 static inline int ckvm_create_pit(int vm) {
     struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
     return ckvm_result(ioctl(vm, KVM_CREATE_PIT2, &config));
+}
+
+/// Puts channel 0 of the timer into the state that the firmware of a PC leaves: mode 2, and the longest period (count 0). Counts are
+/// written in two bytes. KVM starts without a mode, in which a channel never ticks.
+static inline int ckvm_start_pit(int vm) {
+    struct kvm_pit_state2 state;
+    if (ioctl(vm, KVM_GET_PIT2, &state) < 0)
+        return -errno;
+    state.channels[0].mode = 2;
+    state.channels[0].count = 0;
+    state.channels[0].rw_mode = state.channels[0].read_state = state.channels[0].write_state = 3;
+    return ckvm_result(ioctl(vm, KVM_SET_PIT2, &state));
 }
 
 static inline int ckvm_set_tss_address(int vm, unsigned long address) {

@@ -3,26 +3,17 @@ import PropertySupport
 import Testing
 
 @testable import Board
-@testable import Images
+@testable import Firmware
 
 /// What a kernel would read in the information, and where all of it lies.
 @Suite struct MultibootInfoTests {
-    private func image(_ ranges: [GuestRange]) throws -> Image {
-        var file = ELFFile(is64: true)
-        file.segments = ranges.map {
-            ELFFile.Segment(vaddr: $0.first.rawValue, paddr: $0.first.rawValue, memsz: $0.size)
-        }
-        file.entry = file.segments.first?.vaddr ?? 0
-        return try Image.elf(file.bytes)
-    }
-
     private func range(_ first: UInt64, _ size: UInt64) throws -> GuestRange {
         try #require(GuestRange(first: GuestAddress(first), size: size))
     }
 
     @Test func aKernelReadsWhatItWasGiven() throws {
         let info = try MultibootInfo(
-            for: try image([range(0x10_0000, 0x1234)]), ram: RAMLayout(low: 128 << 20, high: 5 << 30),
+            .one, beside: [try range(0x10_0000, 0x1234)], ram: RAMLayout(low: 128 << 20, high: 5 << 30),
             commandLine: Array("kernel a b".utf8),
             modules: [
                 MultibootInfo.Module(string: Array("one x".utf8), size: 5000),
@@ -53,7 +44,7 @@ import Testing
     @Test(arguments: [(UInt64(64 << 10), UInt32(64), UInt32(0)), (640 << 10, 640, 0), (1 << 20, 640, 0)])
     func littleMemory(size: UInt64, lower: UInt32, upper: UInt32) throws {
         let info = try MultibootInfo(
-            for: try image([range(0x8000, 0x1000)]), ram: RAMLayout(low: size, high: 0), commandLine: [], modules: [])
+            .one, beside: [try range(0x8000, 0x1000)], ram: RAMLayout(low: size, high: 0), commandLine: [], modules: [])
         let kernel = InfoReader(info)
         #expect(kernel.word(4) == lower && kernel.word(8) == upper)
         #expect(kernel.map.reduce(0) { $0 + $1.length } == size)
@@ -61,14 +52,14 @@ import Testing
     }
 
     @Test func anImageThatTakesAllLeavesNoRoom() throws {
-        let image = try image([range(0x1000, (1 << 20) - 0x1000)])
-        #expect(throws: MultibootError.self) {
-            try MultibootInfo(for: image, ram: RAMLayout(low: 1 << 20, high: 0), commandLine: [], modules: [])
+        let image = [try range(0x1000, (1 << 20) - 0x1000)]
+        #expect(throws: FirmwareError.self) {
+            try MultibootInfo(.one, beside: image, ram: RAMLayout(low: 1 << 20, high: 0), commandLine: [], modules: [])
         }
         let module = MultibootInfo.Module(string: [], size: 1 << 20)
-        #expect(throws: MultibootError.noRoom(what: "module 0", size: 1 << 20)) {
+        #expect(throws: FirmwareError.noRoom(what: "module 0", size: 1 << 20)) {
             try MultibootInfo(
-                for: image, ram: RAMLayout(low: (2 << 20) - 1, high: 0), commandLine: [], modules: [module])
+                .one, beside: image, ram: RAMLayout(low: (2 << 20) - 1, high: 0), commandLine: [], modules: [module])
         }
     }
 
@@ -95,9 +86,9 @@ import Testing
             let info: MultibootInfo
             do {
                 info = try MultibootInfo(
-                    for: try image(segments), ram: RAMLayout(low: lowRAM, high: 0), commandLine: commandLine,
+                    .one, beside: segments, ram: RAMLayout(low: lowRAM, high: 0), commandLine: commandLine,
                     modules: modules)
-            } catch is MultibootError {
+            } catch {
                 continue
             }
             placed += 1

@@ -1,7 +1,6 @@
 /// A memory file that is mapped once, whole, and stays where it is.
 ///
 /// All of it may be written by a guest at any time, so there is no view of it: bytes are copied in and out.
-@safe
 public struct MappedFile: ~Copyable, Sendable {
     public private(set) var file: MemoryFile
     private let reservation: AddressReservation
@@ -45,25 +44,19 @@ public struct MappedFile: ~Copyable, Sendable {
 
     /// Copies `bytes` into the file at `offset`, where they fit.
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
-        let start = checkedOffset(offset, count: bytes.count)
-        // SAFETY: source and target have been checked; a guest that writes there too gets what it deserves.
-        unsafe bytes.withUnsafeBytes { source in
-            let target = unsafe UnsafeMutableRawBufferPointer(start: reservation.base + start, count: source.count)
-            unsafe target.copyMemory(from: source)
-        }
+        check(offset, count: bytes.count)
+        reservation.write(bytes, at: offset)
     }
 
     /// The `count` bytes at `offset`.
     public func read(count: Int, at offset: UInt64) -> [UInt8] {
-        let start = checkedOffset(offset, count: count)
-        // SAFETY: the part of the file has been checked; it is copied once.
-        return unsafe [UInt8](UnsafeRawBufferPointer(start: reservation.base + start, count: count))
+        check(offset, count: count)
+        return reservation.read(count: count, at: offset)
     }
 
-    private func checkedOffset(_ offset: UInt64, count: Int) -> Int {
+    private func check(_ offset: UInt64, count: Int) {
         precondition(
             count >= 0 && offset <= file.size && UInt64(count) <= file.size - offset,
             "\(count) bytes at \(offset) are not in a file of \(file.size)")
-        return Int(truncatingIfNeeded: offset)
     }
 }

@@ -1,0 +1,89 @@
+internal import Board
+
+/// The information structure, and behind it what it points to: modules, memory map, strings.
+struct MultibootBlock {
+    /// A piece of the memory map; `isFree` means type 1, RAM that the kernel may use.
+    typealias MapEntry = (base: UInt64, length: UInt64, isFree: Bool)
+
+    let lowRAM: UInt64
+    let conventionalEnd: UInt64
+    let map: [MapEntry]
+    let modules: [Range<UInt64>]
+    /// The command line, the loader's name, and one for each module.
+    let strings: [[UInt8]]
+
+    /// Returns the bytes for `address`. Their number does not depend on the address.
+    func bytes(_ version: MultibootInfo.Version, at address: UInt64) -> [UInt8] {
+        switch version {
+        case .one: firstVersion(at: address)
+        case .two: secondVersion
+        }
+    }
+
+    /// KiB of memory from 0 on, and from 1 MiB on.
+    private var lower: UInt32 { UInt32(truncatingIfNeeded: conventionalEnd >> 10) }
+    private var upper: UInt32 {
+        UInt32(truncatingIfNeeded: (lowRAM > BootMemory.extended ? lowRAM - BootMemory.extended : 0) >> 10)
+    }
+
+    // MARK: Multiboot 1
+
+    /// Bytes of the structure with all that version 0.6.96 has (3.3), rounded up.
+    private static let structureSize = 128
+    private static let moduleSize = 16
+    private static let mapEntrySize = 24
+
+    private func firstVersion(at address: UInt64) -> [UInt8] {
+        func pointer(to offset: Int) -> UInt32 { UInt32(truncatingIfNeeded: address + UInt64(offset)) }
+        let mapOffset = Self.structureSize + modules.count * Self.moduleSize
+        var end = mapOffset + map.count * Self.mapEntrySize
+        let pointers = strings.map { string in
+            defer { end += string.count + 1 }
+            return pointer(to: end)
+        }
+        var words = [UInt32](repeating: 0, count: Self.structureSize / 4)
+        words[0] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9  // flags: each of the fields below is there
+        words[1] = lower  // mem_lower
+        words[2] = upper  // mem_upper
+        words[4] = pointers[0]  // cmdline
+        words[5] = UInt32(modules.count)  // mods_count
+        words[6] = pointer(to: Self.structureSize)  // mods_addr
+        words[11] = UInt32(map.count * Self.mapEntrySize)  // mmap_length
+        words[12] = pointer(to: mapOffset)  // mmap_addr
+        words[16] = pointers[1]  // boot_loader_name
+        for (module, string) in zip(modules, pointers.dropFirst(2)) {
+            words += [module.lowerBound, module.upperBound].map { UInt32(truncatingIfNeeded: $0) } + [string, 0]
+        }
+        for entry in map {
+            // Its size without this field, then two fields of 64 bits, and its type.
+            words.append(UInt32(Self.mapEntrySize - 4))
+            for value in [entry.base, entry.length] {
+                words += [UInt32(truncatingIfNeeded: value), UInt32(truncatingIfNeeded: value >> 32)]
+            }
+            words.append(entry.isFree ? 1 : 2)
+        }
+        return words.flatMap { littleEndian($0, 4) } + strings.flatMap { $0 + [0] }
+    }
+
+    // MARK: Multiboot 2
+
+    private var secondVersion: [UInt8] {
+        let mapBody = map.reduce(littleEndian(Self.mapEntrySize, 8)) { body, entry in
+            // The version of entries, 0, is the upper half of the first field. Behind the type is a field without a meaning.
+            body + littleEndian(entry.base, 8) + littleEndian(entry.length, 8) + littleEndian(entry.isFree ? 1 : 2, 8)
+        }
+        var tags = Self.tag(1, strings[0] + [0]) + Self.tag(2, strings[1] + [0])
+        for (module, string) in zip(modules, strings.dropFirst(2)) {
+            tags += Self.tag(
+                3, littleEndian(module.lowerBound, 4) + littleEndian(module.upperBound, 4) + string + [0])
+        }
+        tags += Self.tag(4, littleEndian(lower, 4) + littleEndian(upper, 4)) + Self.tag(6, mapBody) + Self.tag(0, [])
+        return littleEndian(tags.count + 8, 8) + tags
+    }
+
+    /// Returns a tag: its type and its size, and what it says. The next tag begins at a multiple of 8 (3.6.2).
+    private static func tag(_ type: UInt32, _ body: [UInt8]) -> [UInt8] {
+        let tag = littleEndian(type, 4) + littleEndian(body.count + 8, 4) + body
+        return tag + [UInt8](repeating: 0, count: (8 - tag.count % 8) % 8)
+    }
+}

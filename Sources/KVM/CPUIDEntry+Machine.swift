@@ -1,0 +1,100 @@
+extension [CPUIDEntry] {
+    /// Returns the leaves of a machine's processors, from those that KVM supports.
+    ///
+    /// Linux before 6.2 leaves two features to the monitor: the bit that says that there is a hypervisor, and the deadline timer, which is
+    /// part of the in-kernel APIC. Without that APIC KVM's documentation asks monitors to take three features away
+    /// (KVM_GET_SUPPORTED_CPUID).
+    ///
+    /// - Parameters:
+    ///   - hasAPIC: Whether the machine has the in-kernel interrupt controllers.
+    ///   - hasDeadlineTimer: Whether their timer has a mode in which it fires at a time (KVM_CAP_TSC_DEADLINE_TIMER).
+    public func forMachine(hasAPIC: Bool, hasDeadlineTimer: Bool) -> [CPUIDEntry] {
+        var leaves = self
+        leaves.set(.hypervisor, true)
+        if !hasAPIC {
+            for feature in [CPUFeature.x2APIC, .tscDeadlineTimer, .unhalt] { leaves.set(feature, false) }
+        } else if hasDeadlineTimer {
+            leaves.set(.tscDeadlineTimer, true)
+        }
+        return leaves
+    }
+
+    /// Returns the leaves of one vCPU: its APIC id, and a topology of one package with a core for each vCPU.
+    ///
+    /// - Parameters:
+    ///   - id: The APIC id.
+    ///   - count: The number of vCPUs.
+    public func forVCPU(id: UInt32, of count: Int) -> [CPUIDEntry] {
+        let last = UInt32(clamping: count - 1)
+        let idBits = UInt32(32 - last.leadingZeroBitCount)
+        var leaves = filter { ![0xb, 0x1f].contains($0.function) }.map { entry in
+            var entry = entry
+            switch entry.function {
+            case 1:
+                entry.ebx = entry.ebx & 0x0000_ffff | id << 24 | Swift.min(last + 1, 255) << 16
+                entry.edx = entry.edx & ~(1 << 28) | (count > 1 ? 1 << 28 : 0)
+            case 4, 0x8000_001d:
+                // Bits 0 to 4 are the type of a cache, 5 to 7 its level. All cores share the third level, and no other.
+                let sharers: UInt32 = entry.eax >> 5 & 7 == 3 ? (1 << idBits) - 1 : 0
+                guard entry.eax & 0x1f != 0 else { break }
+                entry.eax = entry.eax & ~(0xfff << 14) | (sharers & 0xfff) << 14
+                if entry.function == 4 {
+                    entry.eax = entry.eax & ~(0x3f << 26) | Swift.min(UInt32(1) << idBits &- 1, 0x3f) << 26
+                }
+            case 0x8000_0001 where count == 1: entry.ecx &= ~(1 << 1)
+            case 0x8000_0008: entry.ecx = entry.ecx & ~0xf0ff | idBits << 12 | Swift.min(last, 255)
+            case 0x8000_001e: (entry.eax, entry.ebx, entry.ecx) = (id, id & 0xff, 0)
+            default: break
+            }
+            return entry
+        }
+        let highest = leaf(0)?.eax ?? 0
+        for function in [UInt32(0xb), 0x1f] where function <= highest {
+            // A thread for each core, the cores, and the end: the bits of an id below the level, the threads in it, its number and type.
+            let levels: [(UInt32, UInt32, UInt32)] = [(0, 1, 0x100), (idBits, last + 1, 0x201), (0, 0, 2)]
+            for (index, level) in levels.enumerated() {
+                var entry = CPUIDEntry()
+                (entry.function, entry.index, entry.flags) = (function, UInt32(index), 1)
+                (entry.eax, entry.ebx, entry.ecx) = level
+                entry.edx = id
+                leaves.append(entry)
+            }
+        }
+        return leaves
+    }
+
+    /// Sets or clears the bit of a feature. A leaf that there is not is added for a bit that is set.
+    public mutating func set(_ feature: CPUFeature, _ isOn: Bool) {
+        let place = firstIndex { $0.function == feature.function && $0.index == 0 }
+        if place == nil, !isOn { return }
+        if place == nil {
+            var entry = CPUIDEntry()
+            entry.function = feature.function
+            append(entry)
+        }
+        let index = place ?? count - 1
+        let mask = UInt32(1) << feature.bit
+        self[index][feature.register] = self[index][feature.register] & ~mask | (isOn ? mask : 0)
+    }
+}
+
+extension CPUIDEntry {
+    fileprivate subscript(register: CPUFeature.Register) -> UInt32 {
+        get {
+            switch register {
+            case .eax: eax
+            case .ebx: ebx
+            case .ecx: ecx
+            case .edx: edx
+            }
+        }
+        set {
+            switch register {
+            case .eax: eax = newValue
+            case .ebx: ebx = newValue
+            case .ecx: ecx = newValue
+            case .edx: edx = newValue
+            }
+        }
+    }
+}
