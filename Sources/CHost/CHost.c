@@ -174,6 +174,13 @@ int chost_listen_local(const char *path) {
     return listening(AF_UNIX, (struct sockaddr *)&address, sizeof address);
 }
 
+void chost_identify(const char *path, uint64_t identity[2]) {
+    struct stat status;
+    bool exists = lstat(path, &status) == 0;
+    identity[0] = exists ? status.st_dev : 0;
+    identity[1] = exists ? status.st_ino : 0;
+}
+
 int chost_listen_internet(const char *host, uint16_t port) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -188,9 +195,14 @@ int chost_accept(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return -errno;
-    // Packets are small, and each is waited for. A local socket has no such option.
-    int one = 1;
+    // Packets are small, and each is waited for. A peer that is gone without a word is found out after half a minute. A local
+    // socket has no such options.
+    int one = 1, idle = 15, interval = 5, count = 3;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
     return fd;
 }
 

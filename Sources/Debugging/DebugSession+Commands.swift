@@ -93,7 +93,9 @@ extension DebugSession {
         guard changed.count <= 1000, let plan = StopPlan(changed, canBreak: target.canBreak) else {
             return send(isDone: false)
         }
-        let canPatch = plan.instructions.allSatisfy { target.read(count: 1, at: $0, on: generalThread).count == 1 }
+        let canPatch = plan.instructions.allSatisfy { address in
+            (0..<target.threadCount).contains { target.read(count: 1, at: address, on: $0).count == 1 }
+        }
         guard !isInserted || canPatch else { return send(isDone: false) }
         stops = changed
         send("OK")

@@ -25,6 +25,7 @@ public struct DebugSession<Target: DebugTarget> {
 
     /// Takes bytes from the client, and returns the bytes to send.
     public mutating func receive(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        var hasRepeated = false
         for input in reader.receive(bytes) where !hasEnded {
             switch input {
             case .packet(let data):
@@ -33,7 +34,9 @@ public struct DebugSession<Target: DebugTarget> {
             case .damagedPacket:
                 if acknowledges { output.append(UInt8(ascii: "-")) }
             case .repeatRequest:
-                if acknowledges { output += last }
+                // Once is enough, however often it was asked.
+                if acknowledges, !hasRepeated { output += last }
+                hasRepeated = true
             case .interrupt:
                 if isRunning {
                     target.pause()

@@ -23,6 +23,8 @@ extension SocketAddress: CustomStringConvertible {
 public struct ListeningSocket: ~Copyable, Sendable {
     public let address: SocketAddress
     private let descriptor: Descriptor
+    /// The file of a local socket.
+    private let file: FileIdentity
 
     /// Begins to listen. Only the owner of a local socket may connect. A file of a local socket at which nobody listens is replaced.
     public init(_ address: SocketAddress) throws(HostError) {
@@ -32,13 +34,16 @@ public struct ListeningSocket: ~Copyable, Sendable {
             case .local(let path): unsafe chost_listen_local(path)
             case .internet(let host, let port): unsafe chost_listen_internet(host, port)
             }
-        descriptor = try Descriptor(owning: result, "bind", "\(address)")
+        let descriptor = try Descriptor(owning: result, "bind", "\(address)")
+        file = FileIdentity(address)
+        self.descriptor = descriptor
         self.address = address
     }
 
     deinit {
-        // SAFETY: as above.
-        if case .local(let path) = address { unsafe unlink(path) }
+        // Another file may have taken the path meanwhile.
+        // SAFETY: the call reads the string, which outlives it.
+        if case .local(let path) = address, FileIdentity(address) == file { unsafe unlink(path) }
     }
 
     /// Returns the next connection, or nil if there is none any more.
@@ -50,6 +55,19 @@ public struct ListeningSocket: ~Copyable, Sendable {
     }
 
     var number: Int32 { descriptor.number }
+}
+
+/// What tells the file of a local socket from others: its device and its number.
+private struct FileIdentity: Equatable, Sendable {
+    private let device: UInt64
+    private let number: UInt64
+
+    init(_ address: SocketAddress) {
+        var identity: [UInt64] = [0, 0]
+        // SAFETY: the call reads the string and writes two numbers.
+        if case .local(let path) = address { unsafe chost_identify(path, &identity) }
+        (device, number) = (identity[0], identity[1])
+    }
 }
 
 /// A connection of a stream socket.
@@ -71,13 +89,16 @@ public struct Connection: ~Copyable, Sendable {
         return [-Int64(EAGAIN), -Int64(EINTR)].contains(error) ? nil : bytes
     }
 
-    /// Sends all bytes. Returns false if the other side is gone, or takes nothing for as long as `patience`.
-    public borrowing func send(_ bytes: [UInt8], patience: Duration) -> Bool {
+    /// Sends all bytes. Returns false if the other side is gone, or has not taken all of them within this time.
+    public borrowing func send(_ bytes: [UInt8], within time: Duration) -> Bool {
+        let deadline = SuspendingClock.now + time
         var rest = bytes[...]
         while !rest.isEmpty {
+            let left = deadline - .now
+            guard left > .zero else { return false }
             // SAFETY: the call reads the rest of the array, which outlives it.
             let count = unsafe rest.withUnsafeBytes {
-                unsafe chost_send(descriptor.number, $0.baseAddress, $0.count, patience.nanoseconds)
+                unsafe chost_send(descriptor.number, $0.baseAddress, $0.count, left.nanoseconds)
             }
             guard count >= 0 || [-Int64(EAGAIN), -Int64(EINTR)].contains(count) else { return false }
             rest = rest.dropFirst(max(0, Int(count)))

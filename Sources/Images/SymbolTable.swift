@@ -4,11 +4,19 @@ public struct SymbolTable: Sendable {
         let address: UInt64
         /// 0 if the file does not tell.
         let size: UInt64
-        let name: String
+        /// Where its name begins.
+        let name: Int
+    }
+
+    private struct Content {
+        var symbols: [Symbol] = []
+        var names: [UInt8] = []
     }
 
     /// By address.
     private let symbols: [Symbol]
+    /// The names, each up to a zero byte.
+    private let names: [UInt8]
 
     /// Whether there is no symbol.
     public var isEmpty: Bool { symbols.isEmpty }
@@ -16,7 +24,9 @@ public struct SymbolTable: Sendable {
     /// Reads the symbol table of a file (TIS ELF 1.2, "Symbol Table"). It is empty if the file is not ELF, has no symbols, or has a table that
     /// cannot be read: a guest runs without it.
     public init(_ bytes: [UInt8]) {
-        symbols = ((try? Self.read(bytes)) ?? []).sorted { $0.address < $1.address }
+        let content = (try? Self.read(bytes)) ?? Content()
+        symbols = content.symbols.sorted { $0.address < $1.address }
+        names = content.names
     }
 
     /// Returns the symbol that holds an address, with the offset behind its beginning: `main+0x12`, or nil. A symbol without a size reaches to
@@ -34,15 +44,21 @@ public struct SymbolTable: Sendable {
         }
         guard let symbol else { return nil }
         let offset = address - symbol.address
-        return symbol.name + (offset == 0 ? "" : "+0x" + String(offset, radix: 16))
+        return name(of: symbol) + (offset == 0 ? "" : "+0x" + String(offset, radix: 16))
+    }
+
+    /// A name may come from anybody, and many symbols may share it: at most 1000 bytes, and a question mark for what is no printable ASCII.
+    private func name(of symbol: Symbol) -> String {
+        let bytes = names.dropFirst(symbol.name).prefix(1000).prefix { $0 != 0 }
+        return String(decoding: bytes.map { 0x20...0x7e ~= $0 ? $0 : 0x3f }, as: UTF8.self)
     }
 
     /// SHT_SYMTAB, and the types of symbols without an address of their own: STT_SECTION, STT_FILE.
     private static let symbolTable: UInt32 = 2
     private static let nameless: ClosedRange<UInt8> = 3...4
 
-    private static func read(_ bytes: [UInt8]) throws(ImageError) -> [Symbol] {
-        guard bytes.starts(with: ELFHeader.magic), bytes.count > 5 else { return [] }
+    private static func read(_ bytes: [UInt8]) throws(ImageError) -> Content {
+        guard bytes.starts(with: ELFHeader.magic), bytes.count > 5 else { return Content() }
         let is64 = bytes[4] == 2
         let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
         let start = header.address(at: is64 ? 40 : 32, is64: is64)
@@ -53,27 +69,27 @@ public struct SymbolTable: Sendable {
         }
         guard let table = sections.first(where: { $0.type == symbolTable }), sections.indices.contains(table.link)
         else {
-            return []
+            return Content()
         }
         let names = try FilePart(
             bytes, "the names of symbols", at: sections[table.link].offset, count: sections[table.link].size)
         let entry = is64 ? 24 : 16
         let part = try FilePart(bytes, "the symbol table", at: table.offset, count: table.size)
-        return (0..<table.size / entry).compactMap { index in
+        let symbols = (0..<table.size / entry).compactMap { index -> Symbol? in
             let at = index * entry
             let name: UInt32 = part[at]
             let info: UInt8 = part[at + (is64 ? 4 : 12)]
-            let section: UInt16 = part[at + (is64 ? 6 : 14)]
-            guard !nameless.contains(info & 0xf), sections.indices.contains(Int(section)), sections[Int(section)].isCode
+            let section = Int(part[at + (is64 ? 6 : 14)] as UInt16)
+            guard name != 0, !nameless.contains(info & 0xf), sections.indices.contains(section),
+                sections[section].isCode
             else {
                 return nil
             }
-            let text = names.string(at: Int(name))
-            guard !text.isEmpty else { return nil }
             return Symbol(
                 address: part.address(at: at + (is64 ? 8 : 4), is64: is64),
-                size: part.address(at: at + (is64 ? 16 : 8), is64: is64), name: text)
+                size: part.address(at: at + (is64 ? 16 : 8), is64: is64), name: Int(name))
         }
+        return Content(symbols: symbols, names: Array(names.tail(from: 0)))
     }
 
     /// What is needed of a section header (`Elf32_Shdr`, `Elf64_Shdr`).
@@ -95,14 +111,5 @@ public struct SymbolTable: Sendable {
             self.size = Int(clamping: part.address(at: is64 ? 32 : 20, is64: is64))
             link = Int(part[is64 ? 40 : 24] as UInt32)
         }
-    }
-}
-
-extension FilePart {
-    /// The string at `offset`, to its end or that of the part, but no more than 1000 bytes: many symbols may share a string. Control characters
-    /// become question marks.
-    fileprivate func string(at offset: Int) -> String {
-        let bytes = tail(from: offset).prefix(1000).prefix { $0 != 0 }
-        return String(decoding: bytes.map { $0 < 0x20 || $0 == 0x7f ? 0x3f : $0 }, as: UTF8.self)
     }
 }

@@ -36,14 +36,16 @@ public final class DebugServer: Sendable {
     public func finish(status: Int32) {
         end.withLock { $0 = UInt8(truncatingIfNeeded: status) }
         events.post()
-        thread.withLock { $0.take() }?.join()
+        guard let thread = thread.withLock({ $0.take() }) else { return }
+        // A function that does not return may keep a command of the user's.
+        if !thread.join(within: Self.patience * 2) { thread.detach() }
     }
 
-    /// A connection with its session.
+    /// A connection with its session, which begins with the first bytes that come. A connection that says nothing stops no guest.
     private struct Client: ~Copyable {
         let connection: Connection
         let target: MachineDebugTarget
-        var session: DebugSession<MachineDebugTarget>
+        var session: DebugSession<MachineDebugTarget>?
     }
 
     private func serve(_ listener: borrowing ListeningSocket) {
@@ -57,45 +59,55 @@ public final class DebugServer: Sendable {
                 }
             } catch { break }
             if let status = end.withLock({ $0 }) {
-                if let bytes = client?.session.reportEnd(status: status) {
-                    _ = client?.connection.send(bytes, patience: Self.patience)
+                if let bytes = client?.session?.reportEnd(status: status) {
+                    _ = client?.connection.send(bytes, within: Self.patience)
                 }
                 return
             }
             // The end of one client comes before the next.
-            if client != nil {
-                var isConnected = true
-                if ready.hasInput { isConnected = takeInput(&client) }
-                if isConnected { isConnected = reportStops(&client) }
-                if !isConnected {
-                    client?.target.release()
-                    client = nil
-                }
+            if client != nil, !(ready.hasInput ? takeInput(&client) : true) || !reportStops(&client) {
+                release(&client)
             }
-            if ready.hasClient, let connection = listener.accept(), client == nil { client = attach(connection) }
+            if ready.hasClient { accept(from: listener, &client) }
         }
-        client?.target.release()
+        release(&client)
     }
 
-    private func attach(_ connection: consuming Connection) -> Client {
-        let target = MachineDebugTarget(machine, monitor: monitor, abilities: abilities)
-        machine.onStop { self.events.post() }
-        target.pause()
-        return Client(connection: connection, target: target, session: DebugSession(target: target))
+    private func accept(from listener: borrowing ListeningSocket, _ client: inout Client?) {
+        guard let connection = listener.accept() else {
+            // There may be no descriptor left, and the client still waits.
+            return HostThread.sleep(for: .milliseconds(10))
+        }
+        if client == nil || client?.session == nil {
+            client = Client(
+                connection: connection,
+                target: MachineDebugTarget(machine, monitor: monitor, abilities: abilities), session: nil)
+        }
+    }
+
+    private func release(_ client: inout Client?) {
+        if client?.session != nil { client?.target.release() }
+        client = nil
     }
 
     /// Takes what the client has sent. Returns whether the client is still there.
     private func takeInput(_ client: inout Client?) -> Bool {
         guard let bytes = client?.connection.receive(upTo: 4096) else { return true }
-        guard !bytes.isEmpty, let answer = client?.session.receive(bytes) else { return false }
-        return client?.connection.send(answer, patience: Self.patience) == true && client?.session.hasEnded == false
+        guard !bytes.isEmpty, let target = client?.target else { return false }
+        if client?.session == nil {
+            machine.onStop { self.events.post() }
+            target.pause()
+            client?.session = DebugSession(target: target)
+        }
+        guard let answer = client?.session?.receive(bytes) else { return false }
+        return client?.connection.send(answer, within: Self.patience) == true && client?.session?.hasEnded == false
     }
 
-    /// Tells the client of the next vCPU that has stopped, if it waits for one.
+    /// Tells the client of the next vCPU that has stopped, if it waits for one. Returns whether the client is still there.
     private func reportStops(_ client: inout Client?) -> Bool {
-        guard client?.session.isRunning == true, let stop = client?.target.nextStop(),
-            let answer = client?.session.report(stop.reason, of: stop.thread)
+        guard client?.session?.isRunning == true, let stop = client?.target.nextStop(),
+            let answer = client?.session?.report(stop.reason, of: stop.thread)
         else { return true }
-        return client?.connection.send(answer, patience: Self.patience) == true
+        return client?.connection.send(answer, within: Self.patience) == true
     }
 }

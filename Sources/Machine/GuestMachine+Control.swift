@@ -57,9 +57,11 @@ extension GuestMachine {
             guard control.isReadable, control.phase != .ended else {
                 throw .vcpu(control.phase == .ended ? .ended(id) : .notHeld(id))
             }
-            control.isStepWanted = true
-            try kvm(try vcpu.cpu.setGuestDebug(control.present))
+            var step = control
+            step.isStepWanted = true
+            try kvm(try vcpu.cpu.setGuestDebug(step.present))
             vcpu.letGo(&control)
+            control.isStepWanted = true
         }
     }
 

@@ -85,12 +85,12 @@ extension GuestMachine {
         let vcpu = context.vcpu
         let control = vcpu.control.withLock { $0 }
         let address = vcpu.instructionAddress
-        if exit.isStep, !control.isStepWanted, exit.debugRegister == nil {
-            // On the way to a breakpoint.
-            if address.map(control.stepsUntil.contains) == true { stop(for: .breakpoint, &context) }
-            return
-        }
         do {
+            if exit.isStep, !control.isStepWanted, exit.debugRegister == nil {
+                // On the way to a breakpoint, or after a step that nobody waits for any more.
+                if address.map(control.stepsUntil.contains) == true { return stop(for: .breakpoint, &context) }
+                return control.stepsUntil.isEmpty ? try vcpu.cpu.setGuestDebug(control.present) : ()
+            }
             if exit.isBreakpointInstruction, address.map(control.breakpointInstructions.contains) != true {
                 return try vcpu.cpu.raiseBreakpointException(control.present)
             }

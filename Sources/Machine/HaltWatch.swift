@@ -49,9 +49,19 @@ extension VCPU {
         switch cpu.activity() {
         case .waitsForINIT, .waitsForSIPI: true
         case .halted:
-            (try? cpu.generalRegisters()).map { $0.rflags & 1 << 9 == 0 } == true && !cpu.pendingEvents().hasNMI
+            hasInterruptsOff && !cpu.pendingEvents().hasNMI
         case .runnable, nil: false
         }
+    }
+}
+
+extension VCPU {
+    /// Whether no interrupt but an NMI wakes the vCPU. Interrupts wake a guest of the guest whatever its own flag says, so there must be none: the bits
+    /// are CR4.VMXE and EFER.SVME.
+    fileprivate var hasInterruptsOff: Bool {
+        guard let registers = try? cpu.generalRegisters(), let system = try? cpu.systemRegisters() else { return false }
+        let canHaveGuests = system.cr4 & 1 << 13 != 0 || system.efer & 1 << 12 != 0
+        return registers.rflags & 1 << 9 == 0 && !canHaveGuests
     }
 }
 

@@ -1,6 +1,7 @@
 internal import Debugging
 internal import Host
 internal import KVM
+internal import Memslots
 internal import Synchronization
 
 /// A machine as a debugger's session uses it, from one thread.
@@ -8,8 +9,9 @@ final class MachineDebugTarget: DebugTarget {
     private let machine: GuestMachine
     private let monitor: DebugMonitor
     private let abilities: DebugAbilities
-    /// The bytes that breakpoint instructions have replaced, by linear address.
-    private var replaced: [UInt64: UInt8] = [:]
+    /// The breakpoint instructions in memory: by linear address the physical one, which stays the same whatever the guest maps there, and the
+    /// byte that was there.
+    private var replaced: [UInt64: (place: GuestAddress, byte: UInt8)] = [:]
     private var plan = StopPlan()
 
     private static let breakpointInstruction: UInt8 = 0xcc
@@ -61,20 +63,20 @@ final class MachineDebugTarget: DebugTarget {
 
     func pause() {
         machine.pause()
-        for (address, byte) in replaced { _ = write([byte], at: address, on: 0) }
+        for (place, byte) in replaced.values { _ = machine.write([byte], at: place) }
         replaced = [:]
     }
 
     func resume(_ actions: [Int: ThreadAction], plan: StopPlan) {
-        for (thread, action) in actions where action == .go { stepOff(plan, thread) }
+        let held = actions.filter { $1 == .go && !stepOff($0) }
         for address in plan.instructions {
-            guard let byte = read(count: 1, at: address, on: 0).first,
-                write([Self.breakpointInstruction], at: address, on: 0)
+            guard let place = physicalAddress(of: address), let byte = machine.read(count: 1, at: place)?.first,
+                machine.write([Self.breakpointInstruction], at: place)
             else { continue }
-            replaced[address] = byte
+            replaced[address] = (place, byte)
         }
         if plan != self.plan || !replaced.isEmpty { carryOut(plan) }
-        for (thread, action) in actions {
+        for (thread, action) in actions where held[thread] == nil {
             // A fault that nobody has been told of ends the run only after it has been reported.
             if case .fault? = try? machine.stop(of: thread), !reported.contains(thread) { continue }
             reported.remove(thread)
@@ -85,16 +87,23 @@ final class MachineDebugTarget: DebugTarget {
         }
     }
 
+    /// The physical address of a linear one on the first thread that maps it.
+    private func physicalAddress(of address: UInt64) -> GuestAddress? {
+        (0..<threadCount).lazy.compactMap { try? self.machine.physicalAddress(ofLinear: address, on: $0) }.first
+    }
+
     /// Lets a thread make a step if it stands at a breakpoint that its client does not see there, because the client does not add the base of the code
-    /// segment. Otherwise the client does that itself.
-    private func stepOff(_ plan: StopPlan, _ thread: Int) {
+    /// segment. Otherwise the client does that itself. Returns false if the thread has stopped for something else meanwhile.
+    private func stepOff(_ thread: Int) -> Bool {
         guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
             !registers.system.cs.is64Bit, registers.system.cs.base != 0
-        else { return }
+        else { return true }
         carryOut(StopPlan())
+        reported.remove(thread)
         try? machine.step(vcpu: thread)
-        _ = try? machine.waitForStop(of: thread, within: .seconds(1))
+        let stop = try? machine.waitForStop(of: thread, within: .seconds(1))
         _ = try? machine.pause(vcpu: thread)
+        return stop == nil || stop == .step
     }
 
     private func carryOut(_ plan: StopPlan) {

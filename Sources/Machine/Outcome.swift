@@ -144,7 +144,7 @@ public struct RunReport: Sendable {
     /// - Parameter symbols: The symbols of the guest's file.
     public func ending(symbols: SymbolTable? = nil) -> String {
         (["\(outcome)"]
-            + vcpus.enumerated().map { $1.text(symbols: symbols, hasFaulted: $0 == 0 && outcome == .shutdown) }).joined(
+            + vcpus.map { $0.text(symbols: symbols) }).joined(
                 separator: "\n")
     }
 }

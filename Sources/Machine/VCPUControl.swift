@@ -64,10 +64,11 @@ extension VCPUControl {
 }
 
 extension VCPU {
-    /// Asks the vCPU's thread to hold the vCPU, and does not wait for it.
+    /// Asks the vCPU's thread to hold the vCPU, and does not wait for it. A step that is not complete becomes none.
     func requestHold() {
         control.withLock { control in
             control.isWanted = true
+            control.isStepWanted = false
             hasRequest.store(true, ordering: .sequentiallyConsistent)
         }
         if isInGuest.load(ordering: .sequentiallyConsistent) { interrupt() }
@@ -86,6 +87,7 @@ extension VCPU {
 
     func letGo(_ control: inout VCPUControl) {
         control.isWanted = false
+        control.isStepWanted = false
         control.stop = nil
         hasRequest.store(false, ordering: .sequentiallyConsistent)
     }

@@ -4,10 +4,8 @@ internal import KVM
 extension VCPUState {
     /// The state for people, in several lines.
     ///
-    /// - Parameters:
-    ///   - symbols: The symbols of the guest's file.
-    ///   - hasFaulted: Whether the vCPU met a triple fault.
-    public func text(symbols: SymbolTable? = nil, hasFaulted: Bool = false) -> String {
+    /// - Parameter symbols: The symbols of the guest's file.
+    public func text(symbols: SymbolTable? = nil) -> String {
         guard !wasNeverStarted else { return "vCPU \(id) was never started" }
         var lines = [
             "vCPU \(id), \(modeName), cs:rip \(hex(UInt64(system.cs.selector), 4)):\(hex(registers.rip))\(place(instructionAddress, symbols))"
@@ -18,7 +16,9 @@ extension VCPUState {
             lines.append("  it has executed HLT, with interrupts \(registers.rflags & 1 << 9 == 0 ? "off" : "on")")
         }
         lines += registerLines
-        if let exception = exception ?? (hasFaulted ? "not known" : nil) { lines.append("  exception: \(exception)") }
+        if hasFaulted, unemulated == nil || exception != nil {
+            lines.append("  exception: \(exception ?? "not known")")
+        }
         lines.append("  bytes at the instruction pointer: " + (instruction.isEmpty ? "not mapped" : bytes(instruction)))
         if let unemulated, vectorOfInstruction != Self.invalidOpcode {
             lines.append(
@@ -100,13 +100,13 @@ extension VCPUState {
     /// The exception that stopped the vCPU, as far as it can be known: KVM names one that it was about to deliver; otherwise the instruction and
     /// CR2 tell. It is nil if nothing tells, for example because KVM has reset the vCPU.
     public var exception: String? {
-        guard !isReset else { return nil }
+        guard hasFaulted, !isReset else { return nil }
         if let pendingException { return Self.name(ofException: pendingException) }
         if let vector = vectorOfInstruction, unemulated == nil || vector == Self.invalidOpcode {
             return Self.name(ofException: vector) + ", by the instruction"
         }
         guard system.cr0 & 1 << 31 != 0, system.cr2 != 0, !isFaultAddressMapped else { return nil }
-        return "probably " + Self.name(ofException: 14) + " at cr2, which is not mapped"
+        return "perhaps " + Self.name(ofException: 14) + ": the address in cr2 is not mapped"
     }
 
     private static let invalidOpcode: UInt8 = 6

@@ -9,6 +9,8 @@ public struct VCPUState: Sendable {
     public let system: SystemRegisters
     /// What the vCPU did when it last ran, or nil if KVM does not tell.
     public let activity: Activity?
+    /// Whether the vCPU's own fault ended the run.
+    public let hasFaulted: Bool
     /// Whether a device kept the vCPU at the end of the run.
     public let isKept: Bool
     /// The bytes at the instruction pointer, as far as they can be read, at most 15.
@@ -57,13 +59,15 @@ public struct VCPUState: Sendable {
 extension GuestMachine {
     /// Returns the states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
     func states(endedBy first: UInt32?) -> [VCPUState] {
-        guard run.withLock({ $0.outcome?.isOrderly }) == false else { return [] }
-        let states = vcpus.compactMap(state)
+        guard let outcome = run.withLock({ $0.outcome }), !outcome.isOrderly else { return [] }
+        // A vCPU that a device keeps can be looked into as well, if it is to be held.
+        for vcpu in vcpus { vcpu.requestHold() }
+        let states = vcpus.compactMap { state(of: $0, hasFaulted: outcome.isFault && $0.cpu.id == first) }
         return states.filter { $0.id == first } + states.filter { $0.id != first }
     }
 
     /// Returns the state of a vCPU that runs no more or is kept by a device, or nil if KVM does not tell.
-    private func state(of vcpu: VCPU) -> VCPUState? {
+    private func state(of vcpu: VCPU, hasFaulted: Bool) -> VCPUState? {
         let control = vcpu.control.withLock { $0 }
         let id = Int(vcpu.cpu.id)
         guard let registers = try? vcpu.cpu.generalRegisters(), let system = try? vcpu.cpu.systemRegisters() else {
@@ -79,7 +83,8 @@ extension GuestMachine {
         let stack = (try? read(count: VCPUState.stackWords * size, atLinear: top, on: id)) ?? []
         return VCPUState(
             id: vcpu.cpu.id, registers: registers, system: system, activity: vcpu.cpu.activity(),
-            isKept: control.phase == .running, instruction: instruction, unemulated: control.unemulated,
+            hasFaulted: hasFaulted, isKept: control.phase == .running, instruction: instruction,
+            unemulated: control.unemulated,
             stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
             isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
             lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exitCounts)

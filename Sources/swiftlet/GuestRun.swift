@@ -54,8 +54,8 @@ struct GuestRun: Equatable {
             catchesSignals: true,
             consoleOutput: console.write)
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
-        let debugger = try gdb.map { try serve(machine, at: $0) }
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
+        let debugger = try gdb.map { try serve(machine, at: $0) }
         if wish.image.wantsVideoMode {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")
         }
@@ -82,7 +82,8 @@ struct GuestRun: Equatable {
         }
         if let report {
             let symbols = SymbolTable(wish.bytes)
-            try report.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
+            try report.write(
+                encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         }
         if result.hasLostTrace {
             let lost = failure("some of the trace could not be written: is the disk full?", .hostError)

@@ -64,7 +64,10 @@ struct DebuggerLiveTests {
             breakpoints + [
                 "continue", "continue", "continue", "continue", "continue", "print n", "set var wait = 1", "detach",
             ]
-        let again = ["target remote $SOCKET", "delete", "print counter", "print sum", "set var wait = 0", "continue"]
+        let again = [
+            "target remote $SOCKET", "delete", "tbreak 11", "continue", "print counter", "print sum",
+            "set var wait = 0", "continue",
+        ]
         let run = try Debugger.session(Self.guest, first + again)
         for text in ["$1 = 1", "detached", "$2 = 3", "$3 = 14", "exited with code 021"] {
             #expect(run.gdb.contains(text), "\(text) in \(run.gdb)")

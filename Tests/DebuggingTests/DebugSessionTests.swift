@@ -11,6 +11,7 @@ struct DebugSessionTests {
         #expect(client.session.receive(Array("$qC#b4".utf8)) == Array("+$QC1#c5".utf8))
         #expect(client.session.receive(Array("$qC#b5".utf8)) == Array("-".utf8))
         #expect(client.session.receive(Array("-".utf8)) == Array("$QC1#c5".utf8))
+        #expect(client.session.receive(Array("-----".utf8)) == Array("$QC1#c5".utf8))
         #expect(client.session.receive(Packet.encoded(Array("QStartNoAckMode".utf8))) == Array("+$OK#9a".utf8))
         #expect(client.session.receive(Array("$qC#b4".utf8)) == Array("$QC1#c5".utf8))
     }

@@ -167,6 +167,24 @@ struct ControlLiveTests {
         #expect(try running.report().outcome == .exited(0x0d))
     }
 
+    @Test("a step that a pause or a resume comes before is none, and nobody is held for it", arguments: [true, false])
+    func lostStep(isPaused: Bool) throws {
+        let gate = Gate()
+        defer { gate.open() }
+        var guest = TinyGuest(
+            code: [0xb0, 9, 0xe6, 0x60] + TinyGuest.exit(6), configuration: MachineConfiguration(mode: .protected))
+        guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
+        let machine = try guest.machine()
+        let running = try RunningMachine(machine)
+        #expect(gate.waitForVisitor())
+        #expect(!machine.pause(patience: .milliseconds(20)))
+        try machine.step(vcpu: 0)
+        if isPaused { #expect(!machine.pause(patience: .milliseconds(20))) }
+        machine.resume()
+        gate.open()
+        #expect(try running.report().outcome == .exited(6))
+    }
+
     @Test("a run that is stopped while its vCPUs are held ends")
     func stopWhileHeld() throws {
         let machine = try machine(TinyGuest.spin)
@@ -178,6 +196,19 @@ struct ControlLiveTests {
     }
 
     // MARK: Halted for good
+
+    @Test("a vCPU that has halted has met no exception, whatever lies behind HLT")
+    func noException() throws {
+        var guest = TinyGuest(code: [0xfa, 0xf4, 0x0f, 0x0b])
+        guest.configuration.interruptController = .kernel
+        let (report, _) = try guest.run(timeout: .seconds(30))
+        #expect(report.outcome == .haltedForGood && report.vcpus.first?.exception == nil)
+        let fault = try TinyGuest(code: [0x0f, 0x0b], configuration: MachineConfiguration(mode: .protected)).run()
+            .report
+        let state = try #require(fault.vcpus.first)
+        #expect(state.isReset || state.exception?.contains("#UD") == true)
+        #expect(state.isReset || state.text().contains("exception: #UD"))
+    }
 
     @Test(
         "cli; hlt ends the run with an outcome of its own, with one vCPU and with one that was never started",

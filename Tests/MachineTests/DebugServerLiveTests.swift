@@ -1,4 +1,4 @@
-import Debugging
+import Foundation
 import Host
 import Images
 import KVM
@@ -7,6 +7,7 @@ import Memslots
 import PropertySupport
 import Testing
 
+@testable import Debugging
 @testable import Machine
 
 @Suite("Serving debuggers", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
@@ -110,6 +111,58 @@ struct DebugServerLiveTests {
         #expect(try served.finish() == .stopped)
     }
 
+    @Test("a connection that says nothing stops no guest, lets none go, and makes room for one that speaks")
+    func silence() throws {
+        let served = try Served([0xb0, 5, 0xe6, 0xf4])
+        do { _ = try served.connect() }
+        let silent = try served.connect()
+        HostThread.sleep(for: .milliseconds(200))
+        #expect(!served.running.hasEnded)
+        let client = try served.connect()
+        #expect(client.exchange("p10") == "0000010000000000")
+        #expect(silent.receive() == [])
+        #expect(client.exchange("D") == "OK")
+        #expect(try served.running.report().outcome == .exited(5))
+        served.server.finish(status: 5)
+    }
+
+    @Test("breakpoint instructions are taken out where they were put, whatever the guest maps there by then")
+    func remapped() throws {
+        let machine = try TinyGuest(
+            code: TinyGuest.spin, configuration: MachineConfiguration(memory: 16 << 20, mode: .long)
+        ).machine()
+        machine.pause()
+        let running = try RunningMachine(machine)
+        defer { machine.stop() }
+        #expect(machine.write([11], at: GuestAddress(0x20_0000)) && machine.write([22], at: GuestAddress(0x40_0000)))
+        // Other page tables, which show 0x400000 at 0x200000.
+        for (address, entry) in [
+            (0x30_0000, 0x30_1003), (0x30_1000, 0x30_2003), (0x30_2000, 0x83), (0x30_2008, 0x40_0083),
+        ] {
+            #expect(machine.write(littleEndian([UInt64(entry)]), at: GuestAddress(UInt64(address))))
+        }
+        let target = MachineDebugTarget(
+            machine, monitor: DebugMonitor(commands: "") { _ in nil }, abilities: DebugAbilities())
+        target.pause()
+        let stops = [0x20_0000, 0x1_0100, 0x1_0200, 0x1_0300, 0x1_0400].map {
+            DebugStop(kind: .softwareBreakpoint, address: UInt64($0), size: 1)
+        }
+        let plan = try #require(StopPlan(stops, canBreak: true))
+        #expect(plan.instructions == [0x20_0000])
+        target.resume([0: .go], plan: plan)
+        #expect(machine.read(count: 1, at: GuestAddress(0x20_0000)) == [0xcc])
+        #expect(machine.pause(patience: .seconds(20)))
+        var registers = try machine.registers(of: 0)
+        registers.system.cr3 = 0x30_0000
+        try machine.setRegisters(registers, of: 0)
+        target.pause()
+        #expect(machine.read(count: 1, at: GuestAddress(0x20_0000)) == [11])
+        #expect(machine.read(count: 1, at: GuestAddress(0x40_0000)) == [22])
+        target.release()
+        machine.stop()
+        #expect(try running.report().outcome == .stopped)
+    }
+
     @Test("a breakpoint in a segment that does not begin at 0 is met each time, and the client takes it for no other")
     func realMode() throws {
         // again: inc ax; jmp again
@@ -176,6 +229,13 @@ struct DebugServerLiveTests {
         let first = try DebugServer(machine, at: .local(path: path), monitor: monitor)
         #expect(throws: MachineError.self) { try DebugServer(machine, at: .local(path: path), monitor: monitor) }
         first.finish(status: 0)
+        // A file that has taken the place of the socket is somebody else's.
+        let second = try DebugServer(machine, at: .local(path: path), monitor: monitor)
+        try FileManager.default.removeItem(atPath: path)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: path))
+        second.finish(status: 0)
+        #expect(FileManager.default.fileExists(atPath: path))
+        try FileManager.default.removeItem(atPath: path)
         #expect(throws: MachineError.self) {
             try DebugServer(machine, at: .local(path: "/etc/passwd"), monitor: monitor)
         }

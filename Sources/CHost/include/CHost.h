@@ -63,6 +63,8 @@ void chost_take_events(int fd);
 
 /// A local stream socket (unix(7)) that listens at a path, for its owner only. A file there at which nobody listens is replaced.
 int chost_listen_local(const char *path);
+/// Tells a file at a path from others: its device and its number. Zeros if there is none.
+void chost_identify(const char *path, uint64_t identity[2]);
 /// A TCP socket that listens at a numerical address.
 int chost_listen_internet(const char *host, uint16_t port);
 /// The next connection, whose calls do not block.
