@@ -11,12 +11,12 @@ struct DebuggerLiveTests {
             counter++;                  // line 3
             return n * n;
         }
-        void fault(void) { __asm__ volatile("ud2"); }
+        void fault(void) { __asm__ volatile("ud2"); } static void poll(void) {}
         void _start(void) {
             int sum = 0;
             for (int i = 1; i < 4; i++)
                 sum += square(i);       // line 10
-            while (wait) {}
+            while (wait) poll();
             if (counter == 100)
                 fault();
             __asm__ volatile("outb %0, $0xf4" : : "a"((char)(sum + counter)));
@@ -65,7 +65,7 @@ struct DebuggerLiveTests {
                 "continue", "continue", "continue", "continue", "continue", "print n", "set var wait = 1", "detach",
             ]
         let again = [
-            "target remote $SOCKET", "delete", "tbreak 11", "continue", "print counter", "print sum",
+            "target remote $SOCKET", "delete", "tbreak poll", "continue", "print counter", "up", "print sum",
             "set var wait = 0", "continue",
         ]
         let run = try Debugger.session(Self.guest, first + again)
