@@ -84,7 +84,7 @@ extension GuestMachine {
     /// Has `handler` called whenever a vCPU stops by itself. With a handler, a fault stops the vCPU before it ends the run, and a machine that
     /// has halted for good goes on.
     public func onStop(_ handler: (@Sendable () -> Void)?) {
-        debugger.withLock { $0 = handler }
+        debugger.withLock { $0 = handler.map(StopHandler.init) }
     }
 
     /// Chooses where vCPUs stop, each from when it next enters the guest. All of them must be held or kept by a device, or the run must not have

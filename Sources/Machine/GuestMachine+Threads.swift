@@ -47,7 +47,7 @@ extension GuestMachine {
     /// Stops a vCPU that has met something for a debugger, and tells the debugger.
     func stop(for stop: VCPUStop, _ context: inout ExitContext) {
         context.vcpu.stop(for: stop)
-        debugger.withLock { $0 }?()
+        debugger.withLock { $0 }?.call()
         let hasNewRegisters = context.vcpu.hold(parking: parking)
         if case .fault(let outcome) = stop, !hasNewRegisters { end(outcome, by: context.vcpu) }
     }

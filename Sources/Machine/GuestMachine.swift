@@ -36,7 +36,7 @@ public final class GuestMachine: Sendable {
     let parking: Parking
     let events: HostEvents
     /// Told when a vCPU stops by itself. Without it a fault ends the run at once.
-    let debugger = Lock<(@Sendable () -> Void)?>(nil)
+    let debugger = Lock<StopHandler?>(nil)
     /// Whether the guest would take input that has not come yet.
     let wantsInput = Atomic(false)
     let console: ConsoleQueue

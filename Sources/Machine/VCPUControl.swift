@@ -24,6 +24,11 @@ public enum VCPUStop: Equatable, Sendable {
     }
 }
 
+/// Is told when a vCPU stops by itself. It is a structure because Swift wraps a bare function anew whenever a generic lock lends it.
+struct StopHandler: Sendable {
+    let call: @Sendable () -> Void
+}
+
 /// What other threads ask of a vCPU's thread, and where that thread is.
 ///
 /// A vCPU is *held* when its thread waits outside KVM_RUN and its last access is complete. A thread that was asked to hold its vCPU goes

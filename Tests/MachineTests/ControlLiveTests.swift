@@ -127,6 +127,16 @@ struct ControlLiveTests {
         #expect(try running.report().outcome == (isMended ? .exited(3) : outcome))
     }
 
+    @Test("a handler of stops can be called after any number of stops")
+    func handler() throws {
+        let machine = try machine(TinyGuest.spin)
+        let calls = DispatchSemaphore(value: 0)
+        machine.onStop { calls.signal() }
+        for _ in 0..<500_000 { machine.debugger.withLock { _ in } }
+        machine.debugger.withLock { $0 }?.call()
+        #expect(calls.wait(timeout: .now()) == .success)
+    }
+
     @Test("a vCPU that a device keeps can be read and not written, and the run ends all the same")
     func keptVCPU() throws {
         let gate = Gate()
