@@ -81,7 +81,10 @@ let package = Package(
             ["KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "Debugging", "CGuests", system]),
         library(
             "Laboratory",
-            ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
+            [
+                "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom",
+                system,
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [

@@ -20,6 +20,29 @@
 
 static inline int result(long value) { return value < 0 ? -errno : (int)value; }
 
+static int argument_count;
+static char **arguments;
+
+// The C library gives a constructor the arguments that it gives to main.
+__attribute__((constructor)) static void take_arguments(int count, char **values) {
+    argument_count = count;
+    arguments = values;
+}
+
+const char *chost_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
+
+int chost_prepare_process(void) {
+    signal(SIGXFSZ, SIG_IGN);
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        // The lowest number that is free is this one. The mode is the one that nobody uses, so that lost output is an error.
+        if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 int chost_memory_file(const char *name) { return result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)); }
 
 int chost_seal_size(int fd) { return result(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)); }

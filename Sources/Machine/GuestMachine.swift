@@ -73,7 +73,7 @@ public final class GuestMachine: Sendable {
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
         let limits = SlotLimits(
-            userSlots: min(system.capability(.memslots), 1 << 15),
+            userSlots: min(try kvm(try system.capability(.memslots)), 1 << 15),
             highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
         var memory = GuestMemory(installer: installer, limits: limits, policy: configuration.policy)
         mappingTime = try layout.populate(&memory, &functions)

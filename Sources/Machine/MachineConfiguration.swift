@@ -133,7 +133,7 @@ extension MachineConfiguration {
 
     /// Throws the first reason why the host's KVM or its processors do not allow such a machine.
     func validate(on system: borrowing KVMSystem, physicalAddressBits bits: Int) throws(MachineError) {
-        let most = system.capability(.maximumVCPUs)
+        let most = try kvm(try system.capability(.maximumVCPUs))
         guard vcpus <= most else { throw .configuration(.tooManyVCPUs(vcpus, most: most)) }
         guard bits >= 64 || RAMLayout(memory: memory).end <= 1 << UInt64(bits) else {
             throw .configuration(.memoryBeyond(memory, addressBits: bits))

@@ -31,8 +31,7 @@ func failure(_ error: any Error) -> ExitCode? {
         case MachineError.configuration, MachineError.experiment, MachineError.board: .usage
         case MachineError.image, MachineError.imagePlacement, MachineError.description, MachineError.assignment:
             .badInput
-        case MachineError.noKVM: .kvmMissing
-        case is MachineError: .hostError
+        case let error as MachineError: error.lacksKVM ? .kvmMissing : .hostError
         default: nil
         }
     let advice = (error as? MachineError)?.advice.map { ": \($0)" } ?? ""

@@ -24,9 +24,16 @@ struct Command {
     static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appending(path: "swiftlet")
 
-    func run() throws -> Result {
+    /// Runs another program to its end.
+    static func run(_ executable: URL, _ arguments: [String]) throws -> Result {
+        var command = Command()
+        command.arguments = arguments
+        return try command.run(executable)
+    }
+
+    func run(_ executable: URL = Self.executable) throws -> Result {
         let process = Process()
-        process.executableURL = Self.executable
+        process.executableURL = executable
         process.arguments = arguments
         process.currentDirectoryURL = directory
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
@@ -61,6 +68,26 @@ extension Process {
         }
         Thread.sleep(forTimeInterval: 0.1)
     }
+}
+
+/// An empty directory, which is removed with all that is in it when the value ends.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    /// The path of a file in it.
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// The names of the files in it.
+    var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 }
 
 /// A file with these bytes for as long as the value lives.

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// --- the start of a process ---
+
+/// An argument that the process was started with, by its number from 0; NULL behind the last. It needs no /proc.
+const char *chost_argument(int index);
+/// Opens those of the descriptors 0 to 2 that are closed, so that no other file gets their numbers. Reading and writing them fails, as
+/// it did. Ignores SIGXFSZ as well: a file that grows beyond a limit is an error of the call.
+int chost_prepare_process(void);
+
 // --- memory: anonymous files and mappings ---
 
 /// A new anonymous file of no size, its descriptor closed on exec.
