@@ -8,6 +8,9 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -74,6 +77,64 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 
 int chost_unmap_file(void *address, size_t size) {
     return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+// The names of files that are not whole yet. A signal's handler reads them.
+static _Atomic(char *) temporaries[8];
+
+static void remember(const char *temporary) {
+    char *name = strdup(temporary);
+    for (size_t index = 0; name && index < sizeof temporaries / sizeof *temporaries; index++) {
+        char *free_place = NULL;
+        if (atomic_compare_exchange_strong(&temporaries[index], &free_place, name))
+            return;
+    }
+    free(name);
+}
+
+static void forget(const char *temporary) {
+    for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
+        char *name = temporaries[index];
+        // The name itself stays: the handler may be reading it.
+        if (name && strcmp(name, temporary) == 0)
+            temporaries[index] = NULL;
+    }
+}
+
+int chost_create_beside(const char *path, const char *temporary) {
+    struct stat status;
+    bool exists = stat(path, &status) == 0;
+    if (exists && S_ISDIR(status.st_mode))
+        return -EISDIR;
+    if (exists && access(path, W_OK) < 0)
+        return -errno;
+    remember(temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        int error = errno;
+        forget(temporary);
+        return -error;
+    }
+    if (exists)
+        fchmod(fd, status.st_mode & 0777);
+    return fd;
+}
+
+int chost_commit(int fd, const char *temporary, const char *path) {
+    if (close(fd) < 0 || rename(temporary, path) < 0)
+        return -errno;
+    forget(temporary);
+    return 0;
+}
+
+void chost_remove_temporary(const char *temporary) {
+    unlink(temporary);
+    forget(temporary);
+}
+
+int chost_wait_for_room(int fd) {
+    struct pollfd polled = {.fd = fd, .events = POLLOUT};
+    return result(poll(&polled, 1, -1));
 }
 
 static void ignore(int signal) { (void)signal; }

@@ -2,6 +2,7 @@ internal import Host
 internal import KVM
 internal import Memslots
 internal import Synchronization
+internal import SystemPackage
 
 extension GuestMachine {
     /// Runs the guest until it ends, the time is over, or a signal or `stop` ends it. Can be called once.
@@ -31,7 +32,7 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
-            leftBehind: leftBehind, hasLostTrace: tracer?.hasLostLines ?? false, phases: run.phases, firstRun: firstRun,
+            leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, phases: run.phases, firstRun: firstRun,
             duration: end - firstRun,
             vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
     }
@@ -44,7 +45,7 @@ extension GuestMachine {
         }
         if !thread.join(within: Self.patience) {
             thread.detach()
-            tracer.giveUp()
+            tracer.giveUp(.timedOut)
         }
     }
 

@@ -126,8 +126,8 @@ public struct RunReport: Sendable {
     /// The vCPUs that were left behind, because a device kept their threads after the end of the run. They are named by their APIC
     /// ids.
     public let leftBehind: [UInt32]
-    /// Whether lines of the trace could not be written.
-    public let hasLostTrace: Bool
+    /// The reason why lines of the trace could not be written, or nil if all were.
+    public let lossOfTrace: Errno?
     /// The phases that the guest has begun.
     public let phases: [PhaseMark]
     /// The time at which the first vCPU first entered KVM_RUN.

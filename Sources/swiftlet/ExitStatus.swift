@@ -38,11 +38,11 @@ func failure(_ error: any Error) -> ExitCode? {
     return status.map { failure("\(error)\(advice)", $0) }
 }
 
-/// Writes bytes, to standard output unless told otherwise. A failure is an error, because a script would take a part of the
+/// Writes bytes to standard output. A failure is an error, because a script would take a part of the
 /// output for all of it.
-func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) throws {
-    guard FileBytes.write(bytes, to: descriptor) else {
-        throw failure("the output could not be written: is the disk full?", .hostError)
+func emit(_ bytes: [UInt8]) throws {
+    if let error = FileBytes.write(bytes, to: FileBytes.standardOutput).error {
+        throw failure("the output could not be written: \(error)", .hostError)
     }
 }
 

@@ -7,7 +7,7 @@ import Machine
 import Memslots
 import PCI
 import Pictures
-import Synchronization
+import SystemPackage
 
 /// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
 struct GuestRun: Equatable {
@@ -40,9 +40,10 @@ struct GuestRun: Equatable {
 
     func run() throws {
         let wish = try guestAndMachine()
-        let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
-        let map = try self.map.map { try OutputFile($0, for: "--map", isPicture: true) }
-        let report = try self.report.map { try OutputFile($0, for: "--report") }
+        var files = OutputFiles(inputs: inputs)
+        let trace = try files.open(self.trace, for: "--trace")
+        let map = try files.open(self.map, for: "--map", isPicture: true)
+        let report = try files.open(self.report, for: "--report")
         let console = Console()
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, catchesSignals: true,
@@ -69,14 +70,22 @@ struct GuestRun: Equatable {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: SymbolTable(wish.bytes))))
-        if result.hasLostTrace {
-            let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
-            if result.outcome.isOrderly { throw lost }
+        var lost: [ExitCode] = []
+        if let error = result.lossOfTrace {
+            lost.append(failure("some of the trace could not be written: \(error)", .hostError))
+        } else {
+            try trace?.finish()
         }
-        if result.outcome.isOrderly, !console.finish() {
-            throw failure("some of what the guest printed could not be written", .hostError)
+        if result.outcome.isOrderly, let error = console.finish() {
+            lost.append(failure("some of what the guest printed could not be written: \(error)", .hostError))
         }
-        throw ExitCode(result.outcome.exitCode)
+        throw result.outcome.isOrderly && !lost.isEmpty ? lost[0] : ExitCode(result.outcome.exitCode)
+    }
+
+    /// The files that are read, with what each is.
+    private var inputs: [(path: String, kind: String)] {
+        (isFile ? [(guest, "the guest")] : []) + modules.map { ($0.path, "a module") }
+            + (layout.map { [($0, "the layout")] } ?? [])
     }
 
     private func explain(_ result: RunReport, of wish: Wish) {
@@ -101,22 +110,28 @@ extension GuestRun {
 
 /// The guest's console on standard output, and whether all of it got there.
 private final class Console: Sendable {
-    /// What could not be written before the run ended.
-    private let rest = Lock<[UInt8]>([])
-    private let lost = Atomic(false)
+    private struct State: Sendable {
+        /// What could not be written before the run ended.
+        var rest: [UInt8] = []
+        /// The reason why something could not be written at all.
+        var error: Errno?
+    }
+
+    private let state = Lock(State())
 
     /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
-        let all = rest.withLock { $0 } + bytes
-        let count = FileBytes.writePart(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
-        let isLost = count < all.count && !isCancelled()
-        if isLost { lost.store(true, ordering: .relaxed) }
-        rest.withLock { $0 = isLost ? [] : Array(all[count...]) }
+        let all = state.withLock { $0.rest } + bytes
+        let (count, error) = FileBytes.write(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
+        state.withLock { state in
+            state.rest = error == nil ? Array(all[count...]) : []
+            state.error = state.error ?? error
+        }
     }
 
-    /// Writes what is left, however long its reader takes; whether all that was printed has been written.
-    func finish() -> Bool {
+    /// Writes what is left, however long its reader takes. Returns the reason why not all that was printed has been written, if so.
+    func finish() -> Errno? {
         write([]) { false }
-        return !lost.load(ordering: .relaxed)
+        return state.withLock { $0.error }
     }
 }

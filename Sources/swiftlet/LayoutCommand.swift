@@ -52,8 +52,8 @@ struct LayoutCommand: ParsableCommand {
             ]
             return try emit(TextTable(Layout.presets, columns).text)
         }
+        let map = try options.mapFile(beside: layout ?? "")
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
-        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force)

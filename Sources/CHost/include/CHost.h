@@ -36,6 +36,18 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
 
+// --- files that replace others ---
+
+/// Creates a file for writing under a temporary name, with the permissions of the file at `path`, if there is one that may be written.
+/// Its descriptor is not one of the first three. The end of the process by a signal removes the file.
+int chost_create_beside(const char *path, const char *temporary);
+/// Closes a file, and gives it its name.
+int chost_commit(int fd, const char *temporary, const char *path);
+void chost_remove_temporary(const char *temporary);
+
+/// Waits until a descriptor takes bytes, or a signal comes.
+int chost_wait_for_room(int fd);
+
 // --- threads and signals ---
 
 /// Lets SIGUSR1 interrupt system calls and do nothing else.
