@@ -8,13 +8,9 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,29 +18,6 @@
 #include <unistd.h>
 
 static inline int result(long value) { return value < 0 ? -errno : (int)value; }
-
-static int argument_count;
-static char **arguments;
-
-// The C library gives a constructor the arguments that it gives to main.
-__attribute__((constructor)) static void take_arguments(int count, char **values) {
-    argument_count = count;
-    arguments = values;
-}
-
-const char *chost_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
-
-int chost_prepare_process(void) {
-    signal(SIGXFSZ, SIG_IGN);
-    for (int fd = 0; fd <= 2; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
-            continue;
-        // The lowest number that is free is this one. The mode is the one that nobody uses, so that lost output is an error.
-        if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
-            return -errno;
-    }
-    return 0;
-}
 
 int chost_memory_file(const char *name) { return result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)); }
 
@@ -77,64 +50,6 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 
 int chost_unmap_file(void *address, size_t size) {
     return map_fixed(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-// The names of files that are not whole yet. A signal's handler reads them.
-static _Atomic(char *) temporaries[8];
-
-static void remember(const char *temporary) {
-    char *name = strdup(temporary);
-    for (size_t index = 0; name && index < sizeof temporaries / sizeof *temporaries; index++) {
-        char *free_place = NULL;
-        if (atomic_compare_exchange_strong(&temporaries[index], &free_place, name))
-            return;
-    }
-    free(name);
-}
-
-static void forget(const char *temporary) {
-    for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
-        char *name = temporaries[index];
-        // The name itself stays: the handler may be reading it.
-        if (name && strcmp(name, temporary) == 0)
-            temporaries[index] = NULL;
-    }
-}
-
-int chost_create_beside(const char *path, const char *temporary) {
-    struct stat status;
-    bool exists = stat(path, &status) == 0;
-    if (exists && S_ISDIR(status.st_mode))
-        return -EISDIR;
-    if (exists && access(path, W_OK) < 0)
-        return -errno;
-    remember(temporary);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        int error = errno;
-        forget(temporary);
-        return -error;
-    }
-    if (exists)
-        fchmod(fd, status.st_mode & 0777);
-    return fd;
-}
-
-int chost_commit(int fd, const char *temporary, const char *path) {
-    if (close(fd) < 0 || rename(temporary, path) < 0)
-        return -errno;
-    forget(temporary);
-    return 0;
-}
-
-void chost_remove_temporary(const char *temporary) {
-    unlink(temporary);
-    forget(temporary);
-}
-
-int chost_wait_for_room(int fd) {
-    struct pollfd polled = {.fd = fd, .events = POLLOUT};
-    return result(poll(&polled, 1, -1));
 }
 
 static void ignore(int signal) { (void)signal; }
@@ -176,36 +91,6 @@ void chost_unblock_kicks(void) {
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-static sigset_t ending_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
-}
-
-int chost_signal_descriptor(bool catches) {
-    sigset_t set;
-    sigemptyset(&set);
-    if (catches)
-        set = ending_signals();
-    int fd = result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (fd >= 0)
-        pthread_sigmask(SIG_BLOCK, &set, NULL);
-    return fd;
-}
-
-void chost_unblock_signals(void) {
-    sigset_t set = ending_signals();
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-int chost_take_signal(int fd) {
-    struct signalfd_siginfo info;
-    ssize_t size = read(fd, &info, sizeof info);
-    return size == sizeof info ? (int)info.ssi_signo : -EAGAIN;
 }
 
 int chost_event_descriptor(void) { return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }

@@ -35,6 +35,7 @@ public enum FileBytes {
                 // A pipe that does not block is full, and its reader is slow.
                 _ = chost_wait_for_room(descriptor)
             } catch {
+                if let error = error as? Errno, error == .brokenPipe { chost_pass_on_broken_pipe() }
                 return (written, (error as? Errno) ?? .ioError)
             }
         }

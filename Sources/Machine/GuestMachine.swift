@@ -52,13 +52,16 @@ public final class GuestMachine: Sendable {
     ///   - image: The image, whose segments refer to `bytes`.
     ///   - bytes: The file from which the image was read.
     ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
-    ///   - catchesSignals: Whether SIGINT and SIGTERM end the machine's run instead of the process.
+    ///   - catchesSignals: Whether SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the machine's run instead of the process, from now on
+    ///     until the end of the run.
     ///   - consoleOutput: Takes what the guest prints.
     public init(
         _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
+        // First: a signal that comes while the machine is being made ends its run, which has a report.
+        let events = try host(try HostEvents(catchesSignals: catchesSignals))
         let system = try reachable(try KVMSystem())
         let cpuid = try kvm(try system.supportedCPUID())
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
@@ -92,8 +95,7 @@ public final class GuestMachine: Sendable {
         run = Lock(RunState())
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
         console = ConsoleQueue(consoleOutput)
-        // Last: until the guest runs, signals end the process as they always do.
-        events = try host(try HostEvents(catchesSignals: catchesSignals))
+        self.events = events
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.

@@ -37,8 +37,11 @@ struct GuestRun: Equatable {
     var report: String?
 
     static let defaultGuest = "hello"
+    /// The time that a run may take beyond its own limit, to make the machine and to end it.
+    static let patience = Duration.seconds(5)
 
     func run() throws {
+        if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
         let wish = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
         let trace = try files.open(self.trace, for: "--trace")
@@ -52,6 +55,7 @@ struct GuestRun: Equatable {
         let debugger = try gdb.map { try serve(machine, at: $0) }
         try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
         let result: RunReport
+        let start = SuspendingClock.now
         do {
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
@@ -59,6 +63,13 @@ struct GuestRun: Equatable {
             throw error
         }
         debugger?.finish(status: result.outcome.exitCode)
+        if let timeout {
+            let left = max(.seconds(1), start + timeout - .now)
+            ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
+        }
+        // First: what follows may wait for a reader.
+        try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: SymbolTable(wish.bytes))))
+        if result.lossOfTrace == nil { try trace?.finish() }
         if !result.outcome.isOrderly {
             explain(result, of: wish)
         }
@@ -69,15 +80,13 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: SymbolTable(wish.bytes))))
         var lost: [ExitCode] = []
         if let error = result.lossOfTrace {
             lost.append(failure("some of the trace could not be written: \(error)", .hostError))
-        } else {
-            try trace?.finish()
         }
         if result.outcome.isOrderly, let error = console.finish() {
             lost.append(failure("some of what the guest printed could not be written: \(error)", .hostError))
+            if error == .brokenPipe { ProcessStart.endByBrokenPipe() }
         }
         throw result.outcome.isOrderly && !lost.isEmpty ? lost[0] : ExitCode(result.outcome.exitCode)
     }
@@ -118,9 +127,19 @@ private final class Console: Sendable {
     }
 
     private let state = Lock(State())
+    private let main = HostThread.current
 
     /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
+        // The main thread writes after the report, in `finish`.
+        if HostThread.current == main {
+            state.withLock { $0.rest += bytes }
+        } else {
+            writeAll(bytes, isCancelled: isCancelled)
+        }
+    }
+
+    private func writeAll(_ bytes: [UInt8], isCancelled: () -> Bool) {
         let all = state.withLock { $0.rest } + bytes
         let (count, error) = FileBytes.write(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
         state.withLock { state in
@@ -131,7 +150,7 @@ private final class Console: Sendable {
 
     /// Writes what is left, however long its reader takes. Returns the reason why not all that was printed has been written, if so.
     func finish() -> Errno? {
-        write([]) { false }
+        writeAll([]) { false }
         return state.withLock { $0.error }
     }
 }

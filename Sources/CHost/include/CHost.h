@@ -15,8 +15,14 @@
 /// An argument that the process was started with, by its number from 0; NULL behind the last. It needs no /proc.
 const char *chost_argument(int index);
 /// Opens those of the descriptors 0 to 2 that are closed, so that no other file gets their numbers. Reading and writing them fails, as
-/// it did. Ignores SIGXFSZ as well: a file that grows beyond a limit is an error of the call.
+/// it did. Ignores SIGXFSZ as well: a file that grows beyond a limit is an error of the call. From then on SIGHUP, SIGINT, SIGQUIT,
+/// SIGPIPE and SIGTERM end the process with status 130, each unless it was ignored.
 int chost_prepare_process(void);
+/// Ends the process with `status` after this time, whatever its threads wait for, and says so on standard error if that takes it. A
+/// later call takes the place of an earlier one.
+void chost_end_after(int64_t nanoseconds, int status);
+/// What SIGPIPE does: ends the process, or nothing where it is ignored.
+void chost_end_by_broken_pipe(void);
 
 // --- memory: anonymous files and mappings ---
 
@@ -66,11 +72,14 @@ void chost_name_thread(pthread_t thread, const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---
 
-/// A descriptor that can be read once SIGINT or SIGTERM came, where `catches` blocks both for this thread and those it
-/// starts; otherwise one that never can. Where the call fails, nothing is blocked.
+/// A descriptor that can be read once SIGHUP, SIGINT, SIGQUIT, SIGPIPE or SIGTERM came, where `catches` blocks them for this thread and
+/// those it starts; otherwise one that never can. A signal that is ignored stays ignored. Where the call fails, nothing is blocked.
 int chost_signal_descriptor(bool catches);
-/// Lets SIGINT and SIGTERM through again.
-void chost_unblock_signals(void);
+/// Lets the signals through again, but for those that came before.
+void chost_unblock_signals(int fd);
+/// Sends SIGPIPE to the whole process, if the process ends by signals and this thread blocks it. The thread has met a broken pipe,
+/// and would keep the signal for itself.
+void chost_pass_on_broken_pipe(void);
 /// The number of the signal that came.
 int chost_take_signal(int fd);
 int chost_event_descriptor(void);
