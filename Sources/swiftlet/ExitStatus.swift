@@ -14,7 +14,7 @@ enum ExitStatus: Int32 {
 
 /// Says something on standard error.
 func complain(_ message: String) {
-    FileBytes.write(Array("swiftlet: \(message)\n".utf8), to: FileBytes.standardError)
+    FileBytes.write(Array("swiftlet: \(message.printable(keepingLines: true))\n".utf8), to: FileBytes.standardError)
 }
 
 /// Says on standard error in one line what went wrong, and gives the status to end with.
@@ -48,5 +48,5 @@ func emit(_ bytes: [UInt8]) throws {
 
 /// Writes a text and the end of its last line to standard output.
 func emit(_ text: String) throws {
-    try emit(Array("\(text)\n".utf8))
+    try emit(Array("\(text.printable(keepingLines: true))\n".utf8))
 }

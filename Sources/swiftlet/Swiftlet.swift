@@ -44,7 +44,7 @@ struct SwiftletCommand: ParsableCommand {
         let (status, text) = (exitCode(for: error), fullMessage(for: error))
         if text.isEmpty { return status }
         guard status.isSuccess else {
-            FileBytes.write(Array("\(text)\n".utf8), to: FileBytes.standardError)
+            FileBytes.write(Array("\(text.printable(keepingLines: true))\n".utf8), to: FileBytes.standardError)
             return status
         }
         do { try emit(text) } catch { return error as? ExitCode ?? status }
