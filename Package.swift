@@ -87,7 +87,10 @@ let package = Package(
             ]),
         library(
             "Laboratory",
-            ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom"]),
+            [
+                "Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts", "SeededRandom",
+                system,
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -102,36 +101,6 @@ void chost_unblock_kicks(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static sigset_t ending_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
-}
-
-int chost_signal_descriptor(bool catches) {
-    sigset_t set;
-    sigemptyset(&set);
-    if (catches)
-        set = ending_signals();
-    int fd = result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (fd >= 0)
-        pthread_sigmask(SIG_BLOCK, &set, NULL);
-    return fd;
-}
-
-void chost_unblock_signals(void) {
-    sigset_t set = ending_signals();
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-int chost_take_signal(int fd) {
-    struct signalfd_siginfo info;
-    ssize_t size = read(fd, &info, sizeof info);
-    return size == sizeof info ? (int)info.ssi_signo : -EAGAIN;
-}
-
 int chost_event_descriptor(void) { return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
 int chost_post_event(int fd) { return result(eventfd_write(fd, 1)); }
@@ -172,13 +141,6 @@ int chost_listen_local(const char *path) {
             close(probe);
     }
     return listening(AF_UNIX, (struct sockaddr *)&address, sizeof address);
-}
-
-void chost_identify(const char *path, uint64_t identity[2]) {
-    struct stat status;
-    bool exists = lstat(path, &status) == 0;
-    identity[0] = exists ? status.st_dev : 0;
-    identity[1] = exists ? status.st_ino : 0;
 }
 
 int chost_listen_internet(const char *host, uint16_t port) {

@@ -1,5 +1,6 @@
+internal import CHost
 internal import Glibc
-internal import SystemPackage
+public import SystemPackage
 
 /// Plain reads and writes, which return when a signal comes: the callers decide whether to go on.
 public enum FileBytes {
@@ -20,17 +21,16 @@ public enum FileBytes {
         return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
     }
 
-    /// Writes all of `bytes`, unless `isCancelled` says otherwise when a signal interrupts; whether all were written.
+    /// Writes all of `bytes`, however long its reader takes, unless `isCancelled` says otherwise when a signal interrupts.
+    ///
+    /// - Returns: How many bytes were written, and the error if the rest cannot be.
     @discardableResult
-    public static func write(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }) -> Bool {
-        writePart(bytes, to: descriptor, isCancelled: isCancelled) == bytes.count
-    }
-
-    /// Does the same, and returns how many bytes were written.
-    public static func writePart(_ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool) -> Int {
+    public static func write(
+        _ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }
+    ) -> (count: Int, error: Errno?) {
         var written = 0
         while written < bytes.count {
-            if isCancelled() { return written }
+            if isCancelled() { return (written, nil) }
             do {
                 written += try unsafe bytes.withUnsafeBytes { buffer in
                     // SAFETY: the rest of the array, which outlives the call.
@@ -39,11 +39,15 @@ public enum FileBytes {
                 }
             } catch Errno.interrupted {
                 continue
+            } catch Errno.resourceTemporarilyUnavailable {
+                // A pipe that does not block is full, and its reader is slow.
+                _ = chost_wait_for_room(descriptor)
             } catch {
-                return written
+                if let error = error as? Errno, error == .brokenPipe { chost_pass_on_broken_pipe() }
+                return (written, (error as? Errno) ?? .ioError)
             }
         }
-        return written
+        return (written, nil)
     }
 
     /// Up to `count` bytes that can be read now, and none at the end of input; nil where a signal came or there is nothing
@@ -71,6 +75,11 @@ extension FileBytes {
     /// Opens a file for reading; the descriptor stays open until the process ends.
     public static func open(_ path: String) throws(HostError) -> Int32 {
         try open(path, .readOnly, options: .closeOnExec)
+    }
+
+    /// Opens a device or a pipe for writing; the descriptor stays open until the process ends.
+    public static func openStream(_ path: String) throws(HostError) -> Int32 {
+        try open(path, .writeOnly, options: .closeOnExec)
     }
 
     /// Creates a file, or empties one that is there; the descriptor stays open until the process ends.

@@ -15,9 +15,13 @@ public struct HostError: Error, Equatable, Sendable {
 extension HostError: CustomStringConvertible {
     public var description: String {
         let refusal = "\(call) (\(subject)): \(errno) [errno \(errno.rawValue)]"
-        guard call == "mmap", errno == .noMemory else { return refusal }
-        return refusal
-            + "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings"
+        switch (call, errno) {
+        case ("mmap", .noMemory):
+            return refusal
+                + "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings"
+        case ("ftruncate", .fileTooLarge): return refusal + "; RLIMIT_FSIZE (`ulimit -f`) limits this file too"
+        default: return refusal
+        }
     }
 }
 

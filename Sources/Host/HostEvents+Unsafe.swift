@@ -4,7 +4,7 @@ internal import Glibc
 /// What a monitor's main thread waits for: its user's signals, word from another thread, input, time.
 public struct HostEvents: ~Copyable, Sendable {
     public enum Event: Equatable, Sendable {
-        /// SIGINT or SIGTERM, by number.
+        /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE or SIGTERM, by number.
         case signal(Int32)
         /// Another thread called `post`.
         case posted
@@ -17,13 +17,14 @@ public struct HostEvents: ~Copyable, Sendable {
     private let signals: Descriptor
     private let posts: Descriptor
 
-    /// Takes SIGINT and SIGTERM away from their default actions until the value's end, where `catchesSignals`.
+    /// Keeps SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM from what they do otherwise until the value's end, where `catchesSignals`.
+    /// Those that are ignored stay so.
     ///
-    /// Threads started from this one meanwhile are not interrupted by the two.
+    /// Threads started from this one meanwhile are not interrupted by these signals.
     public init(catchesSignals: Bool) throws(HostError) {
         let posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "the main thread")
         signals = try Descriptor(
-            owning: chost_signal_descriptor(catchesSignals), "signalfd", "SIGINT and SIGTERM")
+            owning: chost_signal_descriptor(catchesSignals), "signalfd", "signals that end a process")
         self.posts = posts
         self.catchesSignals = catchesSignals
     }
@@ -32,10 +33,10 @@ public struct HostEvents: ~Copyable, Sendable {
         releaseSignals()
     }
 
-    /// Gives SIGINT and SIGTERM back their default actions.
+    /// Lets the signals do what they do otherwise. Forgets those that came before.
     public func releaseSignals() {
         if catchesSignals {
-            chost_unblock_signals()
+            chost_unblock_signals(signals.number)
         }
     }
 

@@ -57,6 +57,11 @@ public final class HostThread: Sendable {
         chost_thread_id()
     }
 
+    /// A value that tells the calling thread from all others of the process.
+    public static var current: UInt {
+        pthread_self()
+    }
+
     /// Holds the calling thread for so long, or until a signal comes.
     public static func sleep(for time: Duration) {
         usleep(UInt32(clamping: time.nanoseconds / 1000))

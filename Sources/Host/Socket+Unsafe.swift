@@ -24,7 +24,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
     public let address: SocketAddress
     private let descriptor: Descriptor
     /// The file of a local socket.
-    private let file: FileIdentity
+    private let file: FileIdentity?
 
     /// Begins to listen. Only the owner of a local socket may connect. A file of a local socket at which nobody listens is replaced.
     public init(_ address: SocketAddress) throws(HostError) {
@@ -35,7 +35,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
             case .internet(let host, let port): unsafe chost_listen_internet(host, port)
             }
         let descriptor = try Descriptor(owning: result, "bind", "\(address)")
-        file = FileIdentity(address)
+        file = if case .local(let path) = address { FileIdentity(socketAt: path) } else { nil }
         self.descriptor = descriptor
         self.address = address
     }
@@ -43,7 +43,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
     deinit {
         // Another file may have taken the path meanwhile.
         // SAFETY: the call reads the string, which outlives it.
-        if case .local(let path) = address, FileIdentity(address) == file { unsafe unlink(path) }
+        if case .local(let path) = address, FileIdentity(socketAt: path) == file { unsafe unlink(path) }
     }
 
     /// Returns the next connection, or nil if there is none any more.
@@ -55,19 +55,6 @@ public struct ListeningSocket: ~Copyable, Sendable {
     }
 
     var number: Int32 { descriptor.number }
-}
-
-/// What tells the file of a local socket from others: its device and its number.
-private struct FileIdentity: Equatable, Sendable {
-    private let device: UInt64
-    private let number: UInt64
-
-    init(_ address: SocketAddress) {
-        var identity: [UInt64] = [0, 0]
-        // SAFETY: the call reads the string and writes two numbers.
-        if case .local(let path) = address { unsafe chost_identify(path, &identity) }
-        (device, number) = (identity[0], identity[1])
-    }
 }
 
 /// A connection of a stream socket.

@@ -25,7 +25,7 @@ public struct Capability: Sendable {
     ]
 
     /// The value that KVM gives, for the host or for one machine; 0 where the capability is missing.
-    func value(of descriptor: borrowing Descriptor) -> Int {
-        Int(max(0, ckvm_check_extension(descriptor.number, Int(number))))
+    func value(of descriptor: borrowing Descriptor) throws(KVMError) -> Int {
+        Int(try check(ckvm_check_extension(descriptor.number, Int(number)), "KVM_CHECK_EXTENSION", name))
     }
 }

@@ -8,6 +8,13 @@ public struct KVMError: Error, Equatable, Sendable {
     public let subject: String
     /// KVM's reason.
     public let errno: Errno
+
+    /// Makes the error of a request.
+    package init(request: String, subject: String = "", errno: Errno) {
+        self.request = request
+        self.subject = subject
+        self.errno = errno
+    }
 }
 
 extension KVMError: CustomStringConvertible {

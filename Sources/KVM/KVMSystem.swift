@@ -26,8 +26,8 @@ public struct KVMSystem: ~Copyable, Sendable {
     }
 
     /// The value of a capability, 0 where it is missing (`KVM_CHECK_EXTENSION`).
-    public func capability(_ capability: Capability) -> Int {
-        capability.value(of: descriptor)
+    public func capability(_ capability: Capability) throws(KVMError) -> Int {
+        try capability.value(of: descriptor)
     }
 
     /// A new, empty virtual machine (`KVM_CREATE_VM`).

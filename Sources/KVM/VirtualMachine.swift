@@ -7,8 +7,8 @@ public struct VirtualMachine: ~Copyable, Sendable {
     let runSize: Int
 
     /// The value of a capability for this machine (`KVM_CHECK_EXTENSION`), 0 where it is missing.
-    public func capability(_ capability: Capability) -> Int {
-        capability.value(of: descriptor)
+    public func capability(_ capability: Capability) throws(KVMError) -> Int {
+        try capability.value(of: descriptor)
     }
 
     /// A new vCPU; `id` is its APIC id (`KVM_CREATE_VCPU`).

@@ -3,6 +3,7 @@ internal import Images
 internal import KVM
 public import Machine
 public import Memslots
+internal import SystemPackage
 
 /// A virtual machine that has only slots, host memory behind them, and possibly a vCPU that reads them.
 ///
@@ -34,8 +35,8 @@ public struct BareMachine: ~Copyable {
         let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
         let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0), isShared: true))
         let address = store.hostAddresses[BackingStore.ram]
-        let ids = min(owned.vm.capability(.memslots), 1 << 15)
-        let missingAddressSpace = UInt32(max(1, owned.vm.capability(.multipleAddressSpaces)))
+        let ids = min(try kvm(try owned.vm.capability(.memslots)), 1 << 15)
+        let missingAddressSpace = UInt32(max(1, try kvm(try owned.vm.capability(.multipleAddressSpaces))))
         let limits = SlotLimits(
             userSlots: ids - (hasReader ? 1 : 0), privateSlots: hasReader ? 1 : 0,
             highestGuestAddress: GuestAddress(highest))
@@ -52,7 +53,10 @@ public struct BareMachine: ~Copyable {
         let installer = KVMSlotInstaller(vm: owned, store: store, windows: windows)
         if let codeSlot {
             do { try installer.set(codeSlot) } catch {
-                throw .experiment("KVM does not take a slot at \(Self.codeAddress): \(error)")
+                throw .kvm(
+                    KVMError(
+                        request: "KVM_SET_USER_MEMORY_REGION", subject: "a page at \(Self.codeAddress)",
+                        errno: Errno(rawValue: error.rawValue)))
             }
         }
         self.reader = reader
@@ -108,6 +112,7 @@ extension BareMachine {
                 reader.cpu.setMemoryValue(.max)
             case .interrupted: continue
             case .failure(SlotErrno.badAddress.rawValue): return .fault
+            case .failure(let errno): throw .kvm(KVMError(request: "KVM_RUN", errno: Errno(rawValue: errno)))
             case let exit:
                 throw .experiment("the guest that reads \(address) came back with: \(exit)")
             }

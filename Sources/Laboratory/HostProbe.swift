@@ -3,6 +3,7 @@ internal import Images
 internal import KVM
 public import Machine
 public import Memslots
+internal import SystemPackage
 
 /// What a host's KVM offers. KVM tells one part of it, and the rest is measured.
 public struct ProbeResult: Codable, Sendable {
@@ -38,12 +39,12 @@ public enum HostProbe {
 
     public static func run() throws(MachineError) -> ProbeResult {
         let system = try reachable(try KVMSystem())
-        let capabilities = Dictionary(
-            uniqueKeysWithValues: Capability.all.map { ($0.name, system.capability($0)) })
+        var capabilities: [String: Int] = [:]
+        for capability in Capability.all { capabilities[capability.name] = try kvm(try system.capability(capability)) }
         let instruction = try secondsPerInstruction() * 1e9
         let exit: [UInt8] = [0xe4, 0xe9, 0x67, 0xe2, 0xfb]  // in al, 0xe9; loop back to it, counting in ecx
         return ProbeResult(
-            apiVersion: Int(KVMSystem.apiVersion), slotLimit: system.capability(.memslots),
+            apiVersion: Int(KVMSystem.apiVersion), slotLimit: try kvm(try system.capability(.memslots)),
             cpus: HostThread.processorCount,
             physicalAddressBits: try kvm(try system.supportedCPUID()).physicalAddressBits,
             highestSlotAddress: hexadecimal(try highestGuestAddress(of: system)), capabilities: capabilities,
@@ -93,12 +94,17 @@ public enum HostProbe {
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
         let page = try host(try MappedFile(name: "probe", capacity: Page.size))
+        var refusal: Int32 = 0
         for bits in stride(from: UInt64(52), through: 32, by: -1) {
             let last = (1 << bits) - Page.size
             let errno = vm.setMemoryRegion(
                 slot: 0, flags: 0, guestAddress: last, size: Page.size, hostAddress: page.address)
             if errno == 0 { return (1 << bits) - 1 }
+            refusal = errno
         }
-        throw .experiment("KVM accepts no slot at the end of any address space from 52 bits down to 32")
+        throw .kvm(
+            KVMError(
+                request: "KVM_SET_USER_MEMORY_REGION",
+                subject: "the end of every address space from 52 bits down to 32", errno: Errno(rawValue: refusal)))
     }
 }

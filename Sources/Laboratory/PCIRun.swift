@@ -19,7 +19,8 @@ public enum PCIRun {
     /// - Returns: The result, and the memory of the guest at boot.
     public static func run(
         _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy,
-        decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool
+        decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool,
+        timeout: Duration? = nil
     ) throws(MachineError) -> (result: LayoutResult, memory: MemoryDescription) {
         guard let builtIn = BuiltInGuest.named("pci") else { preconditionFailure("the PCI guest is built in") }
         var configuration = builtIn.configuration
@@ -39,7 +40,7 @@ public enum PCIRun {
         let kernelBytes = try KernelBytes(
             predicted: Footprint.kernelBytes(of: table, mmu: .ofHost), since: memoryBefore)
 
-        let report = try machine.run()
+        let report = try machine.run(timeout: timeout)
         let marks = Dictionary(report.phases.map { ($0.phase, $0.edits) }, uniquingKeysWith: { first, _ in first })
         func edits(from first: UInt8, to last: UInt8) -> EditCounts {
             guard let first = marks[first], let last = marks[last] else { return EditCounts() }

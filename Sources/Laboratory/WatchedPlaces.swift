@@ -1,4 +1,5 @@
 internal import Host
+internal import KVM
 internal import Machine
 internal import Memslots
 
@@ -110,6 +111,7 @@ struct WatchedPlaces {
         let isLookedAt = awaitAnotherRound(of: running)
         end()
         let report = try running.report(within: .seconds(10))
+        if case .kvmFailure(let errno) = report.outcome { throw .kvm(KVMError(request: "KVM_RUN", errno: errno)) }
         return WatchedRun(findings: findings, isLookedAt: isLookedAt, report: report)
     }
 

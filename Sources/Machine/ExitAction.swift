@@ -1,5 +1,6 @@
 internal import Devices
 internal import KVM
+internal import SystemPackage
 
 /// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a
 /// guest.
@@ -33,7 +34,7 @@ enum ExitAction: Equatable {
         case .debug(let exit): self = .debug(exit)
         case .unknown(let reason):
             self = .end(.internalError("an exit that KVM does not know, hardware reason 0x\(hex(reason))"))
-        case .failure(let errno): self = .end(.internalError("KVM_RUN failed with errno \(errno)"))
+        case .failure(let errno): self = .end(.kvmFailure(Errno(rawValue: errno)))
         case .unsupported(let reason): self = .end(.internalError("KVM exit \(reason) is not handled here"))
         }
     }

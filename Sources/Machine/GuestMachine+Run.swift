@@ -2,6 +2,7 @@ internal import Host
 internal import KVM
 internal import Memslots
 internal import Synchronization
+internal import SystemPackage
 
 extension GuestMachine {
     /// Runs the guest until it ends, the time is over, or a signal or `stop` ends it. Can be called once.
@@ -12,17 +13,21 @@ extension GuestMachine {
     public func run(timeout: Duration? = nil, input: Int32? = nil) throws(MachineError) -> RunReport {
         let threads = try startThreads()
         let start = SuspendingClock.now
-        waitForEnd(until: timeout.map { start + $0 }, input: input)
+        let deadline = timeout.map { start + $0 }
+        waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
         let end = SuspendingClock.now
-        // From here on a signal ends the process: what is left to be written may wait for a reader that is gone.
+        // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.
         events.releaseSignals()
         let run = run.withLock { $0 }
         if leftBehind.isEmpty {
             console.drain { run.outcome?.isOrderly != true }
         }
         let firstRun = run.firstRun ?? end
-        if let tracer { writeRest(of: tracer, since: firstRun, isOrderly: run.outcome?.isOrderly == true) }
+        if let tracer {
+            let left = run.outcome?.isOrderly == true ? deadline.map { max(.zero, $0 - .now) } : Self.patience
+            writeRest(of: tracer, since: firstRun, within: left)
+        }
         let table = slots
         var exits = ExitCounts()
         var unclaimed: UInt64 = 0
@@ -31,20 +36,20 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
-            leftBehind: leftBehind, hasLostTrace: tracer?.hasLostLines ?? false, phases: run.phases, firstRun: firstRun,
+            leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, phases: run.phases, firstRun: firstRun,
             duration: end - firstRun,
             vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
     }
 
-    /// Writes the last lines of the trace. A run that was ended does not wait for a reader that does not read.
-    private func writeRest(of tracer: Tracer, since firstRun: SuspendingClock.Instant, isOrderly: Bool) {
-        guard !isOrderly, let thread = try? HostThread(name: "trace", body: { tracer.write(since: firstRun) }) else {
+    /// Writes the last lines of the trace, and waits so long for its reader, or as long as it takes.
+    private func writeRest(of tracer: Tracer, since firstRun: SuspendingClock.Instant, within time: Duration?) {
+        guard let time, let thread = try? HostThread(name: "trace", body: { tracer.write(since: firstRun) }) else {
             tracer.write(since: firstRun)
             return
         }
-        if !thread.join(within: Self.patience) {
+        if !thread.join(within: time) {
             thread.detach()
-            tracer.giveUp()
+            tracer.giveUp(.timedOut)
         }
     }
 

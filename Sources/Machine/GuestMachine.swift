@@ -55,13 +55,16 @@ public final class GuestMachine: Sendable {
     ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
     ///   - lint: A descriptor that gets a line for each rule that the guest breaks when it uses PCI functions (`DriverLint`). It must stay
     ///     open as long as the machine lasts.
-    ///   - catchesSignals: Whether SIGINT and SIGTERM end the machine's run instead of the process.
+    ///   - catchesSignals: Whether SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the machine's run instead of the process, from now on
+    ///     until the end of the run.
     ///   - consoleOutput: Takes what the guest prints.
     public init(
         _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil, lint: Int32? = nil,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
+        // First: a signal that comes while the machine is being made ends its run, which has a report.
+        let events = try host(try HostEvents(catchesSignals: catchesSignals))
         let system = try reachable(try KVMSystem())
         let cpuid = try configuration.cpuid(of: system)
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
@@ -76,7 +79,7 @@ public final class GuestMachine: Sendable {
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
         let limits = SlotLimits(
-            userSlots: min(system.capability(.memslots), 1 << 15),
+            userSlots: min(try kvm(try system.capability(.memslots)), 1 << 15),
             highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
         var memory = GuestMemory(installer: installer, limits: limits, policy: configuration.policy)
         mappingTime = try layout.populate(&memory, &functions)
@@ -99,8 +102,7 @@ public final class GuestMachine: Sendable {
         run = Lock(RunState())
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
         console = ConsoleQueue(consoleOutput)
-        // Last: until the guest runs, signals end the process as they always do.
-        events = try host(try HostEvents(catchesSignals: catchesSignals))
+        self.events = events
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.

@@ -142,15 +142,16 @@ extension MachineConfiguration {
 
     /// Returns the leaves of CPUID that all vCPUs have in common.
     func cpuid(of system: borrowing KVMSystem) throws(MachineError) -> [CPUIDEntry] {
+        let hasDeadlineTimer = try kvm(try system.capability(.deadlineTimer)) > 0
         var leaves = try kvm(try system.supportedCPUID()).forMachine(
-            hasAPIC: interruptController == .kernel, hasDeadlineTimer: system.capability(.deadlineTimer) > 0)
+            hasAPIC: interruptController == .kernel, hasDeadlineTimer: hasDeadlineTimer)
         for (feature, isOn) in features { leaves.set(feature, isOn) }
         return leaves
     }
 
     /// Throws the first reason why the host's KVM or its processors do not allow such a machine.
     func validate(on system: borrowing KVMSystem, physicalAddressBits bits: Int) throws(MachineError) {
-        let most = system.capability(.maximumVCPUs)
+        let most = try kvm(try system.capability(.maximumVCPUs))
         guard vcpus <= most else { throw .configuration(.tooManyVCPUs(vcpus, most: most)) }
         guard bits >= 64 || RAMLayout(memory: memory).end <= 1 << UInt64(bits) else {
             throw .configuration(.memoryBeyond(memory, addressBits: bits))

@@ -1,5 +1,6 @@
 public import Images
 public import Memslots
+public import SystemPackage
 
 /// The way in which a run ended.
 public enum Outcome: Equatable, Sendable {
@@ -15,6 +16,8 @@ public enum Outcome: Equatable, Sendable {
     case shutdown
     /// KVM or the processor could not go on, or a refusal ended the run. The text says why.
     case internalError(String)
+    /// KVM_RUN failed with this error.
+    case kvmFailure(Errno)
     /// The time was over.
     case timeout
     /// The run was stopped, by `GuestMachine.stop` or a debugger.
@@ -30,7 +33,7 @@ public enum Outcome: Equatable, Sendable {
         case .halted: "halted"
         case .haltedForGood: "haltedForGood"
         case .shutdown: "shutdown"
-        case .internalError: "internalError"
+        case .internalError, .kvmFailure: "internalError"
         case .timeout: "timeout"
         case .stopped: "stopped"
         case .interrupted: "interrupted"
@@ -44,7 +47,7 @@ public enum Outcome: Equatable, Sendable {
             // A failure that the low byte would hide is still one.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
         case .reset, .halted: 0
-        case .haltedForGood, .shutdown, .internalError: 70
+        case .haltedForGood, .shutdown, .internalError, .kvmFailure: 70
         case .timeout: 124
         case .stopped, .interrupted: 130
         }
@@ -54,14 +57,14 @@ public enum Outcome: Equatable, Sendable {
     public var isOrderly: Bool {
         switch self {
         case .exited, .reset, .halted: true
-        case .haltedForGood, .shutdown, .internalError, .timeout, .stopped, .interrupted: false
+        case .haltedForGood, .shutdown, .internalError, .kvmFailure, .timeout, .stopped, .interrupted: false
         }
     }
 
     /// Whether the guest cannot go on after this.
     public var isFault: Bool {
         switch self {
-        case .shutdown, .internalError: true
+        case .shutdown, .internalError, .kvmFailure: true
         case .exited, .reset, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
         }
     }
@@ -76,6 +79,7 @@ extension Outcome: CustomStringConvertible {
         case .haltedForGood: "the guest halted for good: all its vCPUs have executed HLT with interrupts off"
         case .shutdown: "triple fault"
         case .internalError(let text): text
+        case .kvmFailure(let errno): "KVM_RUN failed: \(errno) [errno \(errno.rawValue)]"
         case .timeout: "the time limit was reached"
         case .stopped: "the run was stopped"
         case .interrupted(let signal): "interrupted by signal \(signal)"
@@ -126,8 +130,8 @@ public struct RunReport: Sendable {
     /// The vCPUs that were left behind, because a device kept their threads after the end of the run. They are named by their APIC
     /// ids.
     public let leftBehind: [UInt32]
-    /// Whether lines of the trace could not be written.
-    public let hasLostTrace: Bool
+    /// The reason why lines of the trace could not be written, or nil if all were.
+    public let lossOfTrace: Errno?
     /// The phases that the guest has begun.
     public let phases: [PhaseMark]
     /// The time at which the first vCPU first entered KVM_RUN.

@@ -1,7 +1,7 @@
 internal import Devices
 internal import Host
 internal import KVM
-internal import Synchronization
+internal import SystemPackage
 
 /// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, the exit, and the instruction pointer
 /// that KVM gives then. For a write it may lie behind the instruction.
@@ -24,14 +24,15 @@ final class Tracer: Sendable {
     /// The buffers, by vCPU.
     private let buffers: [BufferCell]
     private let isWriting = Lock(false)
-    private let hasFailed = Atomic(false)
+    /// The reason why lines were lost.
+    private let failure = Lock<Errno?>(nil)
 
-    /// Whether lines could not be written, because a disk is full for example.
-    var hasLostLines: Bool { hasFailed.load(ordering: .acquiring) }
+    /// The reason why lines could not be written, a full disk for example, or nil if none was lost.
+    var lossOfLines: Errno? { failure.withLock { $0 } }
 
-    /// Notes that the last lines are not waited for.
-    func giveUp() {
-        hasFailed.store(true, ordering: .releasing)
+    /// Notes why lines are lost.
+    func giveUp(_ reason: Errno) {
+        failure.withLock { $0 = $0 ?? reason }
     }
 
     private final class BufferCell: Sendable {
@@ -99,9 +100,8 @@ final class Tracer: Sendable {
         }
         lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
         let text = lines.map { "\($0.line.time / 1000) us vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
-        if !FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled), !isCancelled() {
-            hasFailed.store(true, ordering: .releasing)
-        }
+        let (count, error) = FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled)
+        if count < text.utf8.count { giveUp(error ?? .canceled) }
         return true
     }
 }

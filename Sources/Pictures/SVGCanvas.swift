@@ -41,10 +41,11 @@ public struct SVGCanvas {
         (string.count * size * 6 + 9) / 10
     }
 
-    /// Escapes a text for XML. Control characters, which XML does not have at all, become spaces.
+    /// Escapes a text for XML. Control characters become spaces, but for those that XML can name.
     static func escaped(_ text: some StringProtocol) -> String {
         let entities: [Unicode.Scalar: String] = ["<": "&lt;", ">": "&gt;", "&": "&amp;", "\"": "&quot;", "\n": "\n"]
         return text.unicodeScalars.map { scalar in
+            if (0x7f...0x9f).contains(scalar.value) { return "&#\(scalar.value);" }
             let isText = scalar >= " " && scalar != "\u{fffe}" && scalar != "\u{ffff}"
             return entities[scalar] ?? (isText ? String(scalar) : " ")
         }.joined()

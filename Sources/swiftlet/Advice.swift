@@ -30,14 +30,26 @@ extension MachineError {
         }
     }
 
-    private static func advice(forOpening errno: Errno) -> String {
+    /// Whether the host has no KVM for this process, rather than no room for it.
+    var lacksKVM: Bool {
+        guard case .noKVM(let error) = self else { return false }
+        switch error.errno {
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .ioError: return false
+        default: return true
+        }
+    }
+
+    private static func advice(forOpening errno: Errno) -> String? {
         switch errno {
         case .permissionDenied, .notPermitted:
             "join the group that owns it (usually `sudo usermod -aG kvm $USER`, then log in again)"
         case .noSuchFileOrDirectory, .noSuchAddressOrDevice, Errno(rawValue: 19):
             "load the module (`sudo modprobe kvm_intel` or `kvm_amd`), switch virtualisation on in the firmware, or pass "
                 + "the device into the container"
-        default: "it is not a working KVM device"
+        case .inappropriateIOCTLForDevice, .notSupported, .invalidArgument: "it is not a working KVM device"
+        case .tooManyOpenFiles: "the process has as many files open as it may (`ulimit -n`)"
+        case .tooManyOpenFilesInSystem: "the host has as many files open as it can (fs.file-max)"
+        default: nil
         }
     }
 }

@@ -14,7 +14,7 @@ enum ExitStatus: Int32 {
 
 /// Says something on standard error.
 func complain(_ message: String) {
-    FileBytes.write(Array("swiftlet: \(message)\n".utf8), to: FileBytes.standardError)
+    FileBytes.write(Array("swiftlet: \(message.printable(keepingLines: true))\n".utf8), to: FileBytes.standardError)
 }
 
 /// Says on standard error in one line what went wrong, and gives the status to end with.
@@ -32,23 +32,22 @@ func failure(_ error: any Error) -> ExitCode? {
         case MachineError.image, MachineError.imagePlacement, MachineError.firmware, MachineError.description,
             MachineError.assignment:
             .badInput
-        case MachineError.noKVM: .kvmMissing
-        case is MachineError: .hostError
+        case let error as MachineError: error.lacksKVM ? .kvmMissing : .hostError
         default: nil
         }
     let advice = (error as? MachineError)?.advice.map { ": \($0)" } ?? ""
     return status.map { failure("\(error)\(advice)", $0) }
 }
 
-/// Writes bytes, to standard output unless told otherwise. A failure is an error, because a script would take a part of the
+/// Writes bytes to standard output. A failure is an error, because a script would take a part of the
 /// output for all of it.
-func emit(_ bytes: [UInt8], to descriptor: Int32 = FileBytes.standardOutput) throws {
-    guard FileBytes.write(bytes, to: descriptor) else {
-        throw failure("the output could not be written: is the disk full?", .hostError)
+func emit(_ bytes: [UInt8]) throws {
+    if let error = FileBytes.write(bytes, to: FileBytes.standardOutput).error {
+        throw failure("the output could not be written: \(error)", .hostError)
     }
 }
 
 /// Writes a text and the end of its last line to standard output.
 func emit(_ text: String) throws {
-    try emit(Array("\(text)\n".utf8))
+    try emit(Array("\(text.printable(keepingLines: true))\n".utf8))
 }

@@ -7,7 +7,7 @@ import Machine
 import Memslots
 import PCI
 import Pictures
-import Synchronization
+import SystemPackage
 
 /// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
 struct GuestRun: Equatable {
@@ -41,13 +41,17 @@ struct GuestRun: Equatable {
     var report: String?
 
     static let defaultGuest = "hello"
+    /// The time that a run may take beyond its own limit, to make the machine and to end it.
+    static let patience = Duration.seconds(5)
 
     func run() throws {
+        if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
         let wish = try guestAndMachine()
-        let trace = try self.trace.map { try OutputFile($0, for: "--trace") }
-        let lint = try self.lint.map { try OutputFile($0, for: "--lint") }
-        let map = try self.map.map { try OutputFile($0, for: "--map", isPicture: true) }
-        let report = try self.report.map { try OutputFile($0, for: "--report") }
+        var files = OutputFiles(inputs: inputs)
+        let trace = try files.open(self.trace, for: "--trace")
+        let lint = try files.open(self.lint, for: "--lint")
+        let map = try files.open(self.map, for: "--map", isPicture: true)
+        let report = try files.open(self.report, for: "--report")
         let console = Console()
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
@@ -60,6 +64,7 @@ struct GuestRun: Equatable {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")
         }
         let result: RunReport
+        let start = SuspendingClock.now
         do {
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
@@ -67,8 +72,17 @@ struct GuestRun: Equatable {
             throw error
         }
         debugger?.finish(status: result.outcome.exitCode)
+        if let timeout {
+            let left = max(.seconds(1), start + timeout - .now)
+            ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
+        }
+        // First: what follows may wait for a reader.
+        let symbols = SymbolTable(wish.bytes)
+        try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
+        if result.lossOfTrace == nil { try trace?.finish() }
+        try lint?.finish()
         let screen = console.hasPrinted ? nil : machine.textScreen
-        explain(result, of: wish, isSilent: !console.hasPrinted && screen == nil)
+        explain(result, of: wish, symbols, isSilent: !console.hasPrinted && screen == nil)
         if let screen {
             complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
             console.write(Array("\(screen)\n".utf8)) { false }
@@ -80,28 +94,30 @@ struct GuestRun: Equatable {
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
-        if let report {
-            let symbols = SymbolTable(wish.bytes)
-            try report.write(
-                encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
+        var lost: [ExitCode] = []
+        if let error = result.lossOfTrace {
+            lost.append(failure("some of the trace could not be written: \(error)", .hostError))
         }
-        if result.hasLostTrace {
-            let lost = failure("some of the trace could not be written: is the disk full?", .hostError)
-            if result.outcome.isOrderly { throw lost }
+        if result.outcome.isOrderly || screen != nil, let error = console.finish() {
+            lost.append(failure("some of what the guest printed could not be written: \(error)", .hostError))
+            if error == .brokenPipe { ProcessStart.endByBrokenPipe() }
         }
-        if result.outcome.isOrderly, !console.finish() {
-            throw failure("some of what the guest printed could not be written", .hostError)
-        }
-        throw ExitCode(result.outcome.exitCode)
+        throw result.outcome.isOrderly && !lost.isEmpty ? lost[0] : ExitCode(result.outcome.exitCode)
+    }
+
+    /// The files that are read, with what each is.
+    private var inputs: [(path: String, kind: String)] {
+        (isFile ? [(guest, "the guest")] : []) + modules.map { ($0.path, "a module") }
+            + (layout.map { [($0, "the layout")] } ?? [])
     }
 
     /// Says how the run ended, unless the guest ended it by its own will and with an exit port. Says what may be wrong if the guest is
     /// a file that did nothing worth its while.
-    private func explain(_ result: RunReport, of wish: Wish, isSilent: Bool) {
+    private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable, isSilent: Bool) {
         let exits = result.exits
         let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
         guard !result.outcome.isOrderly || result.outcome == .reset || hasStopped else { return }
-        var text = "\(guest): \(result.ending(symbols: SymbolTable(wish.bytes)))"
+        var text = "\(guest): \(result.ending(symbols: symbols))"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if isGuess, result.outcome.isFault || hasStopped {
             text +=
@@ -128,27 +144,44 @@ extension GuestRun {
 
 /// The guest's console on standard output, and whether all of it got there.
 private final class Console: Sendable {
-    /// What could not be written before the run ended.
-    private let rest = Lock<[UInt8]>([])
-    private let lost = Atomic(false)
-    private let printed = Atomic(false)
+    private struct State: Sendable {
+        /// Whether the guest has printed anything.
+        var hasPrinted = false
+        /// What could not be written before the run ended.
+        var rest: [UInt8] = []
+        /// The reason why something could not be written at all.
+        var error: Errno?
+    }
+
+    private let state = Lock(State())
+    private let main = HostThread.current
 
     /// Whether the guest has printed anything.
-    var hasPrinted: Bool { printed.load(ordering: .relaxed) }
+    var hasPrinted: Bool { state.withLock { $0.hasPrinted } }
 
     /// Called by one thread at a time.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
-        if !bytes.isEmpty { printed.store(true, ordering: .relaxed) }
-        let all = rest.withLock { $0 } + bytes
-        let count = FileBytes.writePart(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
-        let isLost = count < all.count && !isCancelled()
-        if isLost { lost.store(true, ordering: .relaxed) }
-        rest.withLock { $0 = isLost ? [] : Array(all[count...]) }
+        if !bytes.isEmpty { state.withLock { $0.hasPrinted = true } }
+        // The main thread writes after the report, in `finish`.
+        if HostThread.current == main {
+            state.withLock { $0.rest += bytes }
+        } else {
+            writeAll(bytes, isCancelled: isCancelled)
+        }
     }
 
-    /// Writes what is left, however long its reader takes; whether all that was printed has been written.
-    func finish() -> Bool {
-        write([]) { false }
-        return !lost.load(ordering: .relaxed)
+    private func writeAll(_ bytes: [UInt8], isCancelled: () -> Bool) {
+        let all = state.withLock { $0.rest } + bytes
+        let (count, error) = FileBytes.write(all, to: FileBytes.standardOutput, isCancelled: isCancelled)
+        state.withLock { state in
+            state.rest = error == nil ? Array(all[count...]) : []
+            state.error = state.error ?? error
+        }
+    }
+
+    /// Writes what is left, however long its reader takes. Returns the reason why not all that was printed has been written, if so.
+    func finish() -> Errno? {
+        writeAll([]) { false }
+        return state.withLock { $0.error }
     }
 }

@@ -51,5 +51,21 @@ struct InputFile {
 func encodeJSON(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+    return escapingControls(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+}
+
+/// Escapes the control characters that JSON may have as they are, U+007F to U+009F, which can only be in strings.
+private func escapingControls(_ json: Data) -> [UInt8] {
+    var (bytes, rest) = ([UInt8](), json[...])
+    while let byte = rest.popFirst() {
+        if byte == 0x7f {
+            bytes += Array("\\u007f".utf8)
+        } else if byte == 0xc2, let next = rest.first, next < 0xa0 {
+            rest.removeFirst()
+            bytes += Array("\\u00\(String(next, radix: 16))".utf8)
+        } else {
+            bytes.append(byte)
+        }
+    }
+    return bytes
 }

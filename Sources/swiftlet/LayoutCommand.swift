@@ -1,6 +1,8 @@
 import ArgumentParser
+import Host
 import Laboratory
 import Layouts
+import Machine
 import Memslots
 import PCI
 import Pictures
@@ -36,6 +38,9 @@ struct LayoutCommand: ParsableCommand {
     @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
     var vcpus = 1
 
+    @Option(help: ArgumentHelp("End after this time, with status 124.", valueName: "time"))
+    var timeout: Duration?
+
     @OptionGroup var start: ForceOption
     @OptionGroup var output: OutputOptions
 
@@ -52,13 +57,14 @@ struct LayoutCommand: ParsableCommand {
             ]
             return try emit(TextTable(Layout.presets, columns).text)
         }
+        if let timeout { ProcessStart.end(after: timeout + GuestRun.patience, status: Outcome.timeout.exitCode) }
+        let map = try options.mapFile(beside: layout ?? "")
         let layout = try LayoutArgument(name: layout ?? "").load(
             options.dump.selection, isComplete: options.dump.complete
         ).layout
-        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
-            mayExhaustHost: start.force)
+            mayExhaustHost: start.force, timeout: timeout)
         try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
         try output.show(result, Self.text(result, memory))
         if !result.isOrderly {

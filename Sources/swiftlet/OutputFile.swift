@@ -1,30 +1,102 @@
 import Host
+import Machine
 
-/// The file that an option names. It is opened, and emptied, before the long work begins: a name that cannot be written is told at
-/// once.
-struct OutputFile {
-    let descriptor: Int32
-    private let option: String
+/// The files that the options of a command name. A regular file is replaced when the new one is whole, and stays as it is where the
+/// command fails before.
+struct OutputFiles {
+    private var uses: [FileIdentity: String] = [:]
 
-    /// Opens the file. For text `-` is standard error; a picture has to have a name.
-    init(_ path: String, for option: String, isPicture: Bool = false) throws {
+    /// Notes the files that the command reads, with what each is.
+    init(inputs: [(path: String, kind: String)] = []) {
+        for (number, stream) in ["standard input", "standard output", "standard error"].enumerated() {
+            if let identity = FileIdentity(descriptor: Int32(number)) { uses[identity] = stream }
+        }
+        for (path, kind) in inputs {
+            if FileKind(of: path) != .none, let identity = FileIdentity(path: path) { uses[identity] = kind }
+        }
+    }
+
+    /// Opens the file that an option names, if it names one. A name that cannot be written is told at once. For text `-` is standard
+    /// error; a picture has to have a name.
+    mutating func open(_ path: String?, for option: String, isPicture: Bool = false) throws -> OutputFile? {
+        guard let path else { return nil }
         guard !path.isEmpty, path != "-" || !isPicture else {
             let way = isPicture ? ", such as picture.svg" : ", or - for standard error"
             throw failure("\(option) needs the name of a file\(way)", .usage)
         }
-        self.option = option
-        do { descriptor = path == "-" ? FileBytes.standardError : try FileBytes.create(path) } catch {
+        if path == "-" { return OutputFile(.stream(FileBytes.standardError), option) }
+        if let number = Self.descriptor(named: path) { return OutputFile(.stream(number), option) }
+        if FileKind(of: path) == .symbolicLink, !path.hasPrefix("/dev/") {
+            throw failure(
+                "\(option): \(path) is a symbolic link, and none is followed: name the file that it leads to", .usage)
+        }
+        if let identity = FileIdentity(path: path) {
+            if let other = uses.updateValue(option, forKey: identity) {
+                throw failure("\(option): \(path) is \(other) too: give each a file of its own", .usage)
+            }
+        }
+        do {
+            let isStream = [.stream, .symbolicLink].contains(FileKind(of: path))
+            let target: OutputFile.Target =
+                isStream ? .stream(try FileBytes.openStream(path)) : .file(try ReplacementFile(replacing: path))
+            return OutputFile(target, option)
+        } catch {
             throw failure("\(option) cannot be written: \(error)", .hostError)
         }
     }
 
+    /// The descriptor that a name stands for as it is, as shells have it.
+    private static func descriptor(named path: String) -> Int32? {
+        switch path {
+        case "/dev/stdout": return FileBytes.standardOutput
+        case "/dev/stderr": return FileBytes.standardError
+        default:
+            let prefix = ["/dev/fd/", "/proc/self/fd/"].first { path.hasPrefix($0) }
+            return prefix.flatMap { Int32(path.dropFirst($0.count)) }
+        }
+    }
+}
+
+/// A file that an option names.
+struct OutputFile {
+    fileprivate enum Target {
+        case stream(Int32)
+        case file(ReplacementFile)
+    }
+
+    private let target: Target
+    private let option: String
+
+    fileprivate init(_ target: Target, _ option: String) {
+        self.target = target
+        self.option = option
+    }
+
+    var descriptor: Int32 {
+        switch target {
+        case .stream(let descriptor): descriptor
+        case .file(let file): file.descriptor
+        }
+    }
+
+    /// Writes the whole text.
     func write(_ text: String) throws {
         try write(Array(text.utf8))
     }
 
+    /// Writes the whole file.
     func write(_ bytes: [UInt8]) throws {
-        guard FileBytes.write(bytes, to: descriptor) else {
-            throw failure("\(option) could not be written: is the disk full?", .hostError)
+        if let error = FileBytes.write(bytes, to: descriptor).error {
+            throw failure("\(option) could not be written: \(error)", .hostError)
+        }
+        try finish()
+    }
+
+    /// Puts the file in its place, now that all of it is written.
+    func finish() throws {
+        guard case .file(let file) = target else { return }
+        do { try file.commit() } catch {
+            throw failure("\(option) could not be written: \(error)", .hostError)
         }
     }
 }

@@ -71,9 +71,9 @@ struct PlanCommand: ParsableCommand {
     }
 
     func run() throws {
+        let map = try options.mapFile(beside: layout)
         let (layout, warnings) = try LayoutArgument(name: layout).load(
             options.dump.selection, isComplete: options.dump.complete)
-        let map = try options.map.map { try OutputFile($0, for: "--map", isPicture: true) }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         if let iommu { host.iommu = iommu }

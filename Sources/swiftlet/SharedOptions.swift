@@ -71,4 +71,10 @@ struct PolicyOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
     var map: String?
+
+    /// Opens the file of the picture, which must not be that of the layout.
+    func mapFile(beside layout: String) throws -> OutputFile? {
+        var files = OutputFiles(inputs: [(layout, "the layout")])
+        return try files.open(map, for: "--map", isPicture: true)
+    }
 }

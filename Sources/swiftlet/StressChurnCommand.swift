@@ -32,7 +32,8 @@ struct StressChurnCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let plot = try self.plot.map { try OutputFile($0, for: "--plot", isPicture: true) }
+        var files = OutputFiles()
+        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
         let result = try watched { observer in
             try ChurnRun.run(
                 &observer, slots: slots, vcpus: vcpus, seed: random.value, operations: limits.operations,

@@ -27,7 +27,8 @@ struct StressFillCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let plot = try self.plot.map { try OutputFile($0, for: "--plot", isPicture: true) }
+        var files = OutputFiles()
+        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
         let result = try watched { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
         try plot?.write(Plot.fill(result).text)
         try output.show(result, Self.table(result).text)

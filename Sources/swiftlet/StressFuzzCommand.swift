@@ -61,10 +61,11 @@ struct StressFuzzCommand: ParsableCommand {
         guard let trace else { return nil }
         let path = save ?? "swiftlet-fuzz-\(trace.seed).json"
         do {
-            try emit(try encodeJSON(trace), to: try FileBytes.create(path))
+            var files = OutputFiles()
+            try files.open(path, for: "--save")?.write(try encodeJSON(trace))
             return path
         } catch {
-            complain("cannot save the divergence: \(error)")
+            complain("the divergence is not saved; all its operations are printed")
             return nil
         }
     }

@@ -24,19 +24,31 @@ struct SwiftletCommand: ParsableCommand {
 
     static func main() {
         _ = processStart
-        let arguments = CommandLine.arguments.dropFirst()
         do {
+            try ProcessStart.prepare()
+            let arguments = ProcessStart.arguments.dropFirst()
             if arguments.first == "run", let run = guestRun(arguments.dropFirst()) {
                 try run.run()
             } else {
-                var command = try parseAsRoot()
+                var command = try parseAsRoot(Array(arguments))
                 try command.run()
             }
         } catch {
             // The library would make the help text first, which takes longer than many a guest.
-            if let status = error as? ExitCode ?? failure(error) { Glibc.exit(status.rawValue) }
-            exit(withError: error)
+            Glibc.exit((error as? ExitCode ?? failure(error) ?? answer(error)).rawValue)
         }
+    }
+
+    /// Prints what the library has to say: help, a version or a completion script on standard output, wrong usage on standard error.
+    private static func answer(_ error: any Error) -> ExitCode {
+        let (status, text) = (exitCode(for: error), fullMessage(for: error))
+        if text.isEmpty { return status }
+        guard status.isSuccess else {
+            FileBytes.write(Array("\(text.printable(keepingLines: true))\n".utf8), to: FileBytes.standardError)
+            return status
+        }
+        do { try emit(text) } catch { return error as? ExitCode ?? status }
+        return status
     }
 
     /// The run that arguments behind `run` ask for. What cannot be run, and calls for help, are left to the usual way.

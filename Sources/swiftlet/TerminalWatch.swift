@@ -3,7 +3,7 @@ import Laboratory
 
 /// Watches a long test for somebody at a terminal: a line of progress on standard error, and Ctrl-C.
 ///
-/// SIGINT and SIGTERM end the test instead of the process while the value lives.
+/// SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process while the value lives.
 final class TerminalWatch {
     private let events: HostEvents
     private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)

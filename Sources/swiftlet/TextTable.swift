@@ -22,7 +22,7 @@ struct TextTable {
 
     /// A table with a line for each row. A line that passes `width` ends with an ellipsis.
     init<Row>(_ rows: some Sequence<Row>, _ columns: [Column<Row>], width: Int? = nil) {
-        let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.cell(row) } }
+        let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.cell(row).printable() } }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         self.lines = lines.map { line -> String in
             let cells = columns.indices.map { column in
@@ -43,5 +43,18 @@ struct TextTable {
 
     init(_ title: String, _ note: String = "", facts: [(String, String?)]) {
         self.init(facts.filter { $0.1 != nil }, [.left(title) { $0.0 }, .left(note) { $0.1 ?? "" }])
+    }
+}
+
+extension String {
+    /// The text with its control characters written out, such as `\\u{1b}`: what a file or a guest says must not command a terminal.
+    ///
+    /// - Parameter keepsLines: Whether the ends of lines and tabs stay as they are.
+    func printable(keepingLines keepsLines: Bool = false) -> String {
+        let isControl = { (scalar: Unicode.Scalar) in
+            scalar.properties.generalCategory == .control && !(keepsLines && (scalar == "\n" || scalar == "\t"))
+        }
+        guard unicodeScalars.contains(where: isControl) else { return self }
+        return unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }.joined()
     }
 }

@@ -24,9 +24,16 @@ struct Command {
     static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appending(path: "swiftlet")
 
-    func run() throws -> Result {
+    /// Runs another program to its end.
+    static func run(_ executable: URL, _ arguments: [String]) throws -> Result {
+        var command = Command()
+        command.arguments = arguments
+        return try command.run(executable)
+    }
+
+    func run(_ executable: URL = Self.executable) throws -> Result {
         let process = Process()
-        process.executableURL = Self.executable
+        process.executableURL = executable
         process.arguments = arguments
         process.currentDirectoryURL = directory
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
@@ -50,17 +57,47 @@ struct Command {
 }
 
 extension Process {
-    /// Waits, half a minute at most, until the process takes SIGINT by itself, and then a moment in which its guest may begin.
+    /// Waits until the process reads its signals from a descriptor, and then a moment in which its guest may begin.
     func waitUntilSignalsAreTaken() {
-        for _ in 0..<3000 {
-            let status = (try? String(contentsOfFile: "/proc/\(processIdentifier)/status", encoding: .utf8)) ?? ""
-            let taken = status.split(separator: "\n").filter { $0.hasPrefix("SigBlk:") || $0.hasPrefix("SigCgt:") }
-                .compactMap { $0.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } }
-            if taken.contains(where: { $0 & 1 << 1 != 0 }) { break }
-            Thread.sleep(forTimeInterval: 0.01)
-        }
+        wait(for: "SigBlk:")
         Thread.sleep(forTimeInterval: 0.1)
     }
+
+    /// Waits until no signal has its default action any more.
+    func waitUntilSignalsAreHandled() {
+        wait(for: "SigCgt:")
+    }
+
+    /// Waits, half a minute at most, until a set of signals of the process has SIGTERM, the last to be taken.
+    private func wait(for set: String) {
+        for _ in 0..<30000 {
+            let status = (try? String(contentsOfFile: "/proc/\(processIdentifier)/status", encoding: .utf8)) ?? ""
+            let signals = status.split(separator: "\n").first { $0.hasPrefix(set) }
+            let number = signals?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0
+            if number & 1 << 14 != 0 { break }
+            Thread.sleep(forTimeInterval: 0.001)
+        }
+    }
+}
+
+/// An empty directory, which is removed with all that is in it when the value ends.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    /// The path of a file in it.
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// The names of the files in it.
+    var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 }
 
 /// A file with these bytes for as long as the value lives.

@@ -94,6 +94,50 @@ struct OutputLiveTests {
         #expect(result.output.utf8.count { $0 == UInt8(ascii: "B") } == 5000)
     }
 
+    @Test(
+        "with a time limit a reader that stalls costs the output, not the end, nor the report", .timeLimit(.minutes(1)),
+        arguments: [
+            ("run hello --timeout 1s --report \"$1/r\" > \"$1/full\"", "timeout"),
+            ("run fault --timeout 1s --report \"$1/r\" 2> \"$1/full\"", "shutdown"),
+            ("run hello --timeout 1s --report \"$1/r\" --trace \"$1/full\"", "exited"),
+            ("run hello --timeout 100ms --trace \"$1/unopened\"", nil),
+            ("layout one --timeout 1s > \"$1/full\"", nil),
+        ])
+    func stalledReader(line: String, outcome: String?) throws {
+        let directory = try TemporaryDirectory()
+        // A pipe that somebody has open, that is full, and that nobody reads.
+        let full =
+            "mkfifo \"$1/full\" \"$1/unopened\"; exec 9<>\"$1/full\"; "
+            + "dd if=/dev/zero of=\"$1/full\" bs=64k count=1 oflag=nonblock 2>/dev/null; "
+        let start = Date()
+        let result = try StartLiveTests.shell(full + "\"$0\" " + line, directory.path)
+        #expect(result.status == (outcome == "shutdown" ? 70 : 124) || line.contains("--trace"), "\(result.errors)")
+        #expect(Date().timeIntervalSince(start) < 20)
+        guard let outcome else { return }
+        let report = try String(contentsOfFile: directory.file("r"), encoding: .utf8)
+        #expect(report.contains("\"outcome\":\"\(outcome)\"") && report.hasSuffix("}\n"))
+        #expect(directory.names == ["full", "r", "unopened"])
+    }
+
+    @Test("a pipe that does not block is full, and not broken", .timeLimit(.minutes(1)))
+    func nonBlockingPipe() throws {
+        // mov cx, 0; mov al, 'x'; out 0xe9, al; loop back to the out 65536 times; twice; mov al, 0; out 0xf4, al
+        let print: [UInt8] = [0xb9, 0x00, 0x00, 0xb0, 0x78, 0xe6, 0xe9, 0xe2, 0xfc]
+        let guest = try TemporaryFile(print + print + [0xb0, 0x00, 0xe6, 0xf4])
+        let script = """
+            import os, subprocess, sys, time
+            r, w = os.pipe()
+            os.set_blocking(w, False)
+            p = subprocess.Popen([sys.argv[1], "run", "--mode", "real", sys.argv[2]], stdout=w)
+            os.close(w)
+            time.sleep(2)
+            print(len(open(r, "rb").read()), p.wait())
+            """
+        let result = try Command.run(
+            URL(fileURLWithPath: "/usr/bin/env"), ["python3", "-c", script, Command.executable.path, guest.path])
+        #expect(result.output == "131072 0\n", "\(result.errors)")
+    }
+
     @Test("output that cannot be written is an error", arguments: [["run"], ["guests"], ["layout", "--list"]])
     func fullDisk(arguments: [String]) throws {
         let process = Process()

@@ -20,7 +20,7 @@ struct KVMLiveTests {
     func capabilities() throws {
         let system = try KVMSystem()
         for capability in [Capability.userMemory, .immediateExit, .readOnlyMemory, .memslots] {
-            #expect(system.capability(capability) > 0, "\(capability.name)")
+            #expect(try system.capability(capability) > 0, "\(capability.name)")
         }
     }
 

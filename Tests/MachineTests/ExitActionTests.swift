@@ -44,11 +44,11 @@ struct ExitActionTests {
             (.unsupported(99), "exit 99"),
         ])
     func failures(exit: Exit, words: String) {
-        guard case .end(.internalError(let text)) = ExitAction(for: exit) else {
+        guard case .end(let outcome) = ExitAction(for: exit) else {
             Issue.record("\(exit) does not end the run")
             return
         }
-        #expect(text.contains(words))
+        #expect(outcome.name == "internalError" && outcome.isFault && "\(outcome)".contains(words))
     }
 
     @Test(

@@ -10,6 +10,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// --- the start of a process ---
+
+/// An argument that the process was started with, by its number from 0; NULL behind the last. It needs no /proc.
+const char *chost_argument(int index);
+/// Opens those of the descriptors 0 to 2 that are closed, so that no other file gets their numbers. Reading and writing them fails, as
+/// it did. Ignores SIGXFSZ as well: a file that grows beyond a limit is an error of the call. From then on SIGHUP, SIGINT, SIGQUIT,
+/// SIGPIPE and SIGTERM end the process with status 130, each unless it was ignored.
+int chost_prepare_process(void);
+/// Ends the process with `status` after this time, whatever its threads wait for, and says so on standard error if that takes it. A
+/// later call takes the place of an earlier one.
+void chost_end_after(int64_t nanoseconds, int status);
+/// What SIGPIPE does: ends the process, or nothing where it is ignored.
+void chost_end_by_broken_pipe(void);
+
 // --- memory: anonymous files and mappings ---
 
 /// A new anonymous file of no size, its descriptor closed on exec.
@@ -31,6 +45,18 @@ int chost_map_memory(void *address, size_t size, bool huge);
 /// Gives back what lies in a part of reserved address space; the reservation stays.
 int chost_unmap_file(void *address, size_t size);
 
+// --- files that replace others ---
+
+/// Creates a file for writing under a temporary name, with the permissions of the file at `path`, if there is one that may be written.
+/// Its descriptor is not one of the first three. The end of the process by a signal removes the file.
+int chost_create_beside(const char *path, const char *temporary);
+/// Closes a file, and gives it its name.
+int chost_commit(int fd, const char *temporary, const char *path);
+void chost_remove_temporary(const char *temporary);
+
+/// Waits until a descriptor takes bytes, or a signal comes.
+int chost_wait_for_room(int fd);
+
 // --- threads and signals ---
 
 /// Lets SIGUSR1 interrupt system calls and do nothing else.
@@ -49,11 +75,14 @@ void chost_name_thread(pthread_t thread, const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---
 
-/// A descriptor that can be read once SIGINT or SIGTERM came, where `catches` blocks both for this thread and those it
-/// starts; otherwise one that never can. Where the call fails, nothing is blocked.
+/// A descriptor that can be read once SIGHUP, SIGINT, SIGQUIT, SIGPIPE or SIGTERM came, where `catches` blocks them for this thread and
+/// those it starts; otherwise one that never can. A signal that is ignored stays ignored. Where the call fails, nothing is blocked.
 int chost_signal_descriptor(bool catches);
-/// Lets SIGINT and SIGTERM through again.
-void chost_unblock_signals(void);
+/// Lets the signals through again, but for those that came before.
+void chost_unblock_signals(int fd);
+/// Sends SIGPIPE to the whole process, if the process ends by signals and this thread blocks it. The thread has met a broken pipe,
+/// and would keep the signal for itself.
+void chost_pass_on_broken_pipe(void);
 /// The number of the signal that came.
 int chost_take_signal(int fd);
 int chost_event_descriptor(void);
@@ -63,8 +92,6 @@ void chost_take_events(int fd);
 
 /// A local stream socket (unix(7)) that listens at a path, for its owner only. A file there at which nobody listens is replaced.
 int chost_listen_local(const char *path);
-/// Tells a file at a path from others: its device and its number. Zeros if there is none.
-void chost_identify(const char *path, uint64_t identity[2]);
 /// A TCP socket that listens at a numerical address.
 int chost_listen_internet(const char *host, uint16_t port);
 /// The next connection, whose calls do not block.

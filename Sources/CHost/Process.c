@@ -1,0 +1,192 @@
+// A process's arguments, its files that are not whole yet, and the signals and the time that end it.
+#define _GNU_SOURCE
+#include "CHost.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static inline int result(long value) { return value < 0 ? -errno : (int)value; }
+
+static int argument_count;
+static char **arguments;
+
+// The C library gives a constructor the arguments that it gives to main.
+__attribute__((constructor)) static void take_arguments(int count, char **values) {
+    argument_count = count;
+    arguments = values;
+}
+
+const char *chost_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
+
+// The names of files that are not whole yet. A signal's handler reads them.
+static _Atomic(char *) temporaries[8];
+
+static void remember(const char *temporary) {
+    char *name = strdup(temporary);
+    for (size_t index = 0; name && index < sizeof temporaries / sizeof *temporaries; index++) {
+        char *free_place = NULL;
+        if (atomic_compare_exchange_strong(&temporaries[index], &free_place, name))
+            return;
+    }
+    free(name);
+}
+
+static void forget(const char *temporary) {
+    for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
+        char *name = temporaries[index];
+        // The name itself stays: the handler may be reading it.
+        if (name && strcmp(name, temporary) == 0)
+            temporaries[index] = NULL;
+    }
+}
+
+static void remove_temporaries(void) {
+    for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
+        char *name = temporaries[index];
+        if (name)
+            unlink(name);
+    }
+}
+
+int chost_create_beside(const char *path, const char *temporary) {
+    struct stat status;
+    bool exists = stat(path, &status) == 0;
+    if (exists && S_ISDIR(status.st_mode))
+        return -EISDIR;
+    if (exists && access(path, W_OK) < 0)
+        return -errno;
+    remember(temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        int error = errno;
+        forget(temporary);
+        return -error;
+    }
+    if (exists)
+        fchmod(fd, status.st_mode & 0777);
+    return fd;
+}
+
+int chost_commit(int fd, const char *temporary, const char *path) {
+    if (close(fd) < 0 || rename(temporary, path) < 0)
+        return -errno;
+    forget(temporary);
+    return 0;
+}
+
+void chost_remove_temporary(const char *temporary) {
+    unlink(temporary);
+    forget(temporary);
+}
+
+int chost_wait_for_room(int fd) {
+    struct pollfd polled = {.fd = fd, .events = POLLOUT};
+    return result(poll(&polled, 1, -1));
+}
+
+// The signals by which people, shells and lost readers end a process.
+static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
+enum { ending_count = sizeof ending / sizeof *ending };
+
+static bool is_ignored(int signal) {
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static sigset_t ending_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int index = 0; index < ending_count; index++)
+        if (!is_ignored(ending[index]))
+            sigaddset(&set, ending[index]);
+    return set;
+}
+
+static volatile sig_atomic_t late_status;
+
+static void end_process(int signal) {
+    static const char words[] = "swiftlet: the time is over, and an output still waits for its reader\n";
+    struct pollfd errors = {.fd = STDERR_FILENO, .events = POLLOUT};
+    remove_temporaries();
+    if (signal == SIGALRM && poll(&errors, 1, 0) == 1 && write(STDERR_FILENO, words, sizeof words - 1) < 0)
+        _exit(late_status);
+    _exit(signal == SIGALRM ? late_status : 130);
+}
+
+void chost_end_after(int64_t nanoseconds, int status) {
+    late_status = status;
+    struct sigaction action = {.sa_handler = end_process};
+    sigfillset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    struct itimerval time = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000 / 1000 + 1}};
+    if (time.it_value.tv_usec > 999999)
+        time.it_value.tv_usec = 999999;
+    setitimer(ITIMER_REAL, &time, NULL);
+}
+
+static bool ends_by_signals;
+
+int chost_prepare_process(void) {
+    signal(SIGXFSZ, SIG_IGN);
+    struct sigaction action = {.sa_handler = end_process};
+    sigfillset(&action.sa_mask);
+    for (int index = 0; index < ending_count; index++)
+        if (!is_ignored(ending[index]))
+            sigaction(ending[index], &action, NULL);
+    ends_by_signals = true;
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        // The lowest number that is free is this one. The mode is the one that nobody uses, so that lost output is an error.
+        if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+void chost_end_by_broken_pipe(void) { raise(SIGPIPE); }
+
+void chost_pass_on_broken_pipe(void) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    if (ends_by_signals && sigismember(&blocked, SIGPIPE))
+        kill(getpid(), SIGPIPE);
+}
+
+int chost_signal_descriptor(bool catches) {
+    sigset_t set;
+    sigemptyset(&set);
+    if (catches)
+        set = ending_signals();
+    int fd = result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (fd >= 0)
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return fd;
+}
+
+int chost_take_signal(int fd) {
+    struct signalfd_siginfo info;
+    ssize_t size = read(fd, &info, sizeof info);
+    return size == sizeof info ? (int)info.ssi_signo : -EAGAIN;
+}
+
+void chost_unblock_signals(int fd) {
+    while (chost_take_signal(fd) > 0)
+        ;
+    sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
