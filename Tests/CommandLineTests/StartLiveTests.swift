@@ -42,7 +42,7 @@ struct StartLiveTests {
 
     @Test("a limit of the size of files is an error that names it")
     func fileSizeLimit() throws {
-        let memory = try Self.shell("ulimit -f 8; exec \"$0\" run hello")
+        let memory = try Self.shell("ulimit -f 8; exec \"$0\" run hello --slots coalesced")
         #expect(memory.status == 70 && memory.errors.contains("RLIMIT_FSIZE"), "\(memory.status) \(memory.errors)")
     }
 
