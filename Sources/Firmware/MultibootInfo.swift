@@ -57,7 +57,11 @@ public struct MultibootInfo: Equatable, Sendable {
         _ version: Version, beside taken: [GuestRange], ram: RAMLayout,
         conventionalEnd: UInt64 = BootMemory.conventionalEnd, commandLine: [UInt8], modules: [Module]
     ) throws(FirmwareError) {
-        var memory = FreeMemory(end: ram.low, taken: taken)
+        // The firmware's data and the screen lie behind conventional memory.
+        let firmware = GuestRange(
+            first: GuestAddress(conventionalEnd),
+            size: BootMemory.firmwareROMs - min(conventionalEnd, BootMemory.firmwareROMs))
+        var memory = FreeMemory(end: ram.low, taken: taken + [firmware].compactMap { $0 })
         var ranges: [Range<UInt64>] = []
         for (index, module) in modules.enumerated() {
             let size = UInt64(max(module.size, 1))

@@ -11,7 +11,7 @@ struct ELFHeader {
     let phnum: UInt16
     /// Where the section headers begin in the file, their number, and the one with the section of their names.
     private let shoff: UInt64
-    private let shnum: UInt16
+    let shnum: UInt16
     private let shstrndx: UInt16
 
     /// Bytes in a program header: what `e_phentsize` must say.

@@ -49,11 +49,14 @@ extension ForeignFormat {
     /// Whether an ELF file has a note of `Xen` with type 18. A file that is no good ELF file has none.
     private static func hasPVHNote(_ bytes: [UInt8]) -> Bool {
         guard let header = try? ELFHeader(bytes, isMultiboot: true) else { return false }
+        // Kernels have a few notes.
+        var notes = 0
         for index in 0..<Int(header.phnum) {
             guard let segment = try? ELFProgramHeader(bytes, header, index: index) else { return false }
             guard segment.type == .note, segment.filesz <= UInt64(bytes.count) else { continue }
             var (position, left) = (segment.offset, segment.filesz)
-            while left >= 12, let note = try? FilePart(bytes, "a note", at: position, count: 12) {
+            while left >= 12, notes < 10_000, let note = try? FilePart(bytes, "a note", at: position, count: 12) {
+                notes += 1
                 let (nameSize, size, type): (UInt32, UInt32, UInt32) = (note[0], note[4], note[8])
                 let name = try? FilePart(bytes, "the name of a note", at: position &+ 12, count: 4)
                 // "Xen" and the zero behind it.

@@ -38,11 +38,14 @@ extension Image {
             table.append(try ELFProgramHeader(bytes, header, index: index))
         }
         var loads: [Load] = []
+        // Names of sections are for messages, and not worth long searches.
+        let namesSections = Int(header.phnum) * Int(header.shnum) <= 1 << 16
         for programHeader in table {
             switch programHeader.type {
             case .load where programHeader.memsz > 0:
                 var segment = try programHeader.segment(fileSize: bytes.count, highest: header.highestAddress)
-                let section = header.firstSection(of: programHeader, bytes).map { " (\($0))" } ?? ""
+                let name = namesSections ? header.firstSection(of: programHeader, bytes) : nil
+                let section = name.map { " (\($0))" } ?? ""
                 segment.name = "segment \(programHeader.index)\(section)"
                 loads.append((programHeader, segment))
             case .interp, .dynamic: throw .needsDynamicLoader(index: programHeader.index)

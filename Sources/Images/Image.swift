@@ -48,9 +48,10 @@ public struct Image: Equatable, Sendable {
         if two.offset(in: bytes, from: 0, to: two.searched) != nil { return .multiboot2 }
         // A wrong checksum, or a header where no loader looks for it, is an error and not another format.
         if one.search(bytes, from: 0, to: one.searched) != nil { return .multiboot }
+        // First, because a file of such a format may hold a kernel.
+        if let format = ForeignFormat(of: bytes) { throw .foreign(format) }
         if one.offset(in: bytes, from: one.late, to: bytes.count) != nil { return .multiboot }
         if two.offset(in: bytes, from: two.late, to: bytes.count) != nil { return .multiboot2 }
-        if let format = ForeignFormat(of: bytes) { throw .foreign(format) }
         return bytes.starts(with: ELFHeader.magic) ? .elf : .flat
     }
 

@@ -11,7 +11,7 @@ extension DumpedFunction {
         if kind.hasPrefix("Class ") { kind = kind.dropFirst(6) }
         let code = Self.takeNumbers(&kind, [4]) ?? (kind.count == 4 ? [kind].compactMap { UInt16($0, radix: 16) } : nil)
         if let code, code.count == 1 { classCode = UInt32(code[0]) << 8 }
-        isBridge = kind.contains("bridge") || kind.contains("Bridge") || classCode.map { $0 >> 16 == 6 } == true
+        isBridge = kind.contains("bridge") || classCode.map(ConfigDump.isBridge) == true
         className = String(kind)
         if classCode == nil { classCode = ClassNames.code(of: className) }
 

@@ -74,7 +74,10 @@ public struct DumpedFunction: Hashable, Sendable {
 
     /// How much of it is known: of two descriptions the one with more of it counts.
     fileprivate var fullness: Int {
-        (hasRegisters ? 4 : 0) + (problem == nil ? 2 : 0) + (capabilityGap == nil ? 1 : 0)
+        // What is told of two equal ones decides: one of them may be cut short.
+        let details =
+            regions.count + (msix == nil ? 0 : 1) + (msiVectors == nil ? 0 : 1) + (virtualFunctions == nil ? 0 : 1)
+        return (hasRegisters ? 400 : 0) + (problem == nil ? 200 : 0) + (capabilityGap == nil ? 100 : 0) + details
     }
 
     /// Takes what `other`, which describes the same function, has beyond it: its identity, and sizes of regions.

@@ -21,7 +21,7 @@ struct KernelLog {
 
         func described(tellsBARs: Bool) -> DumpedFunction {
             var function = function
-            let isDiscovered = hasFoundBARs || isFound && tellsBARs
+            let isDiscovered = isFound && (hasFoundBARs || tellsBARs)
             function.hasRegisters = isDiscovered
             function.capabilityGap = "the kernel's log tells of no capabilities, so that it is counted without MSI-X"
             if !isDiscovered, !function.isBridge {
@@ -36,9 +36,23 @@ struct KernelLog {
         let words = ["[mem ", "[io ", " class 0x", "PCI bridge to [bus"]
         guard words.contains(where: line.contains), let (address, text) = line.subject else { return false }
         var entry = found[address] ?? Entry(function: DumpedFunction(address: address, line: number))
-        guard entry.take(text) else { return false }
+        let range = ["[mem ", "[io "].first(where: text.contains)
+        if let range, !text.hasEnd(of: range) {
+            entry.function.problem("a line of its BARs is cut off: \(text.excerpt)", line: number)
+        } else if !entry.take(text) {
+            return false
+        }
         if found.updateValue(entry, forKey: address) == nil { order.append(address) }
         return true
+    }
+}
+
+extension KernelLog {
+    /// Notes that lines are left out. The function that the log has named last may have more BARs.
+    mutating func noteElision(line number: Int) {
+        guard let last = order.last else { return }
+        found[last]?.function.problem(
+            "lines are left out behind those of its BARs, so that there may be more", line: number)
     }
 }
 
@@ -53,7 +67,9 @@ extension KernelLog.Entry {
             function.vendorID = UInt16(truncatingIfNeeded: vendor)
             function.deviceID = UInt16(truncatingIfNeeded: device)
             function.classCode = UInt32(truncatingIfNeeded: code & 0xff_ffff)
-            function.isBridge = function.isBridge || type != 0 || code >> 16 == 6
+            function.isBridge =
+                function.isBridge || type != 0
+                || ConfigDump.isBridge(classCode: UInt32(truncatingIfNeeded: code & 0xff_ffff))
             isFound = true
         } else {
             return takeRegion(rest)
@@ -106,6 +122,12 @@ extension LineScanner {
             }
         } while scanner.skip(past: " ")
         return nil
+    }
+
+    /// Whether a bracket that begins so is closed.
+    fileprivate func hasEnd(of range: String) -> Bool {
+        var scanner = self
+        return scanner.skip(past: range) && scanner.contains("]")
     }
 
     /// The place of the region that the kernel speaks of, by the number that it has there.

@@ -116,7 +116,11 @@ private struct DumpBuilder {
         let sized = SizedRegions(function, selection, areVirtual: true)
         let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
         if let lack = sized.lack ?? none {
-            return warn("its virtual functions are not counted: " + lack, of: function, lacksSizes: sized.lack != nil)
+            let first = source(Int(function.address.function.requesterID) + max(1, virtual.firstOffset), function)
+            return warn(
+                "virtual functions of \(function.address) are not counted: " + lack, of: function, at: first,
+                isSkipped: true,
+                lacksSizes: sized.lack != nil)
         }
         let description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID == 0 ? 1 : virtual.deviceID,

@@ -24,7 +24,7 @@ public struct SysfsReader {
         function.vendorID = numbers["vendor"].flatMap { UInt16(exactly: $0) }
         function.deviceID = numbers["device"].flatMap { UInt16(exactly: $0) }
         function.classCode = numbers["class"].flatMap { $0 >> 24 == 0 ? UInt32($0) : nil }
-        function.isBridge = function.classCode.map { $0 >> 16 == 6 } == true
+        function.isBridge = function.classCode.map(ConfigDump.isBridge) == true
         takeConfig(files["config"] ?? [], of: &function, hasResources: files["resource"] != nil)
         if let resource = files["resource"], !function.isBridge {
             takeResources(resource, of: &function)

@@ -82,9 +82,19 @@ extension TextDumpReader {
             function?.virtualFunctions = ConfigDump.VirtualFunctions()
         } else {
             state.capability = .other
+            state.isAtCapability = ["Power Management", "Express", "MSI: "].contains(where: scanner.contains)
             if scanner.skip(past: "MSI: "), scanner.number(past: "Count=") != nil, scanner.skip("/") {
                 function?.msiVectors = scanner.number().flatMap { Int(exactly: $0) }
             }
+        }
+    }
+
+    /// Looks at a line that is not lspci's, such as one with a mark before it, for what lspci may have said there.
+    mutating func checkForeign(_ line: LineScanner) {
+        if ["Region ", "Memory at ", "I/O ports at "].contains(where: line.contains) {
+            problem("\(line.excerpt) is not what lspci prints of a region")
+        } else if line.contains("Capabilities: [") || line.contains("MSI-X: ") {
+            state.capabilityGap = "\(line.excerpt) is not what lspci prints of a capability, which is not counted"
         }
     }
 

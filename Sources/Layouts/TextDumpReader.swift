@@ -31,6 +31,8 @@ public struct TextDumpReader {
         /// Whether all lines have lost their indentation; nil before the first one.
         var isFlat: Bool?
         var capability: Capability?
+        /// Whether the last line was the first one of a capability that has more lines.
+        var isAtCapability = false
         var config: [UInt8] = []
         /// Why the rows of the hex dump are of no use.
         var configProblem: DumpWarning.Reason?
@@ -95,18 +97,24 @@ public struct TextDumpReader {
         let found = Self.labels.first { line.text.starts(with: $0.key.utf8) }
         guard function != nil else {
             if found?.value.isOfRegisters == true { return warnOfOrphan() }
+            if line.isElision { log.noteElision(line: number) }
             if let form = Self.form(of: line) { dump.noteForm(form) }
             return
         }
         let isOutside = line.indent <= state.indent
         if state.isFlat == nil { state.isFlat = found != nil && isOutside }
         var rest = LineScanner(line.text)
+        let wasCapability = state.isAtCapability
+        state.isAtCapability = false
         if let found, rest.skip(found.key) {
             warnOfForeign()
             take(found.value, rest, line)
         } else if line.isElision {
             noteElision(line)
         } else if isOutside, state.isFlat == false, !line.isOfFlags {
+            // It says nothing of the capability before it.
+            state.isAtCapability = wasCapability
+            checkForeign(rest)
             state.foreign = state.foreign ?? DumpWarning.Reason(line: number, text: rest.excerpt)
             state.lastForeignLine = number
         } else {
@@ -212,6 +220,9 @@ public struct TextDumpReader {
             } else {
                 function.problem("its MSI-X capability lacks the table or the PBA")
             }
+        }
+        if state.isAtCapability, state.hasControl, state.capabilityGap == nil {
+            function.capabilityGap = "its text ends within its capabilities, and only those before count"
         }
         if let gap = state.capabilityGap { function.capabilityGap = gap }
         guard let config, state.capability == nil, !state.isAsleep else { return }

@@ -29,7 +29,9 @@ struct TextLine {
     var isElision: Bool {
         let words = ["snip", "omitted", "truncated", "removed"]
         let marks = text.drop { "[<({-*~ ".utf8.contains($0) }
-        return text.count < 40 && (marks.starts(with: "..".utf8) || marks.starts(with: "…".utf8))
+        // What grep puts between the parts that it has found, and the kernel where its buffer was too small.
+        return text.elementsEqual("--".utf8) || LineScanner(text).contains("printk messages dropped")
+            || text.count < 40 && (marks.starts(with: "..".utf8) || marks.starts(with: "…".utf8))
             || text.count < 32 && words.contains { LineScanner(text).contains($0) }
     }
 
@@ -48,6 +50,12 @@ struct TextLine {
             guard !here.contains(" at ") else { return false }
             return begins(
                 "[size=", "[virtual", "[disabled", "[enhanced", "prefetchable)", "non-prefetchable)", "(64-b", "(32-b")
+        }
+        // A range in the kernel's log.
+        for range in ["[mem 0x", "[io  0x"] {
+            var rest = before
+            guard rest.skip(past: range) else { continue }
+            return !rest.contains("]") && here.contains("]") && !here.contains("[")
         }
         var header = before
         guard header.slot() != nil, header.skip(" ") else { return false }

@@ -166,7 +166,9 @@ extension GuestMachine {
         _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ kind: String, _ context: ExitContext
     ) -> UInt64 {
         context.vcpu.exits.countUnclaimed()
-        lint?.note(context.vcpu) { $0.noteUnclaimed(at: address, isPort: kind == "port") }
+        lint?.note(context.vcpu, isCancelled: { parking.hasStopped }) {
+            $0.noteUnclaimed(at: address, isPort: kind == "port")
+        }
         if let tracer {
             let access = UnclaimedAccess(address: address, width: width, isWrite: written != nil)
             if let text = tracer.text(of: access, kind, vcpu: context.vcpu.cpu.id) { trace(text, context) }

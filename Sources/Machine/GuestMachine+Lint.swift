@@ -2,11 +2,16 @@ internal import Devices
 internal import Host
 internal import KVM
 internal import PCI
+internal import SystemPackage
 
 /// The check of what the guest does with PCI functions, and the file that gets a line for each finding.
 final class LintLog: Sendable {
     private let lint: Lock<DriverLint>
     private let descriptor: Int32
+    private let failure = Lock<Errno?>(nil)
+
+    /// The reason why findings could not be written, or nil if none was lost.
+    var loss: Errno? { failure.withLock { $0 } }
 
     init(_ lint: DriverLint, descriptor: Int32) {
         self.lint = Lock(lint)
@@ -15,12 +20,13 @@ final class LintLog: Sendable {
 
     /// Writes a line for each new finding, with the vCPU and its instruction pointer. That is the instruction's, or that of the one behind
     /// it: KVM is through with some instructions that write before it comes back.
-    func note(_ vcpu: VCPU, _ check: (inout DriverLint) -> [LintFinding]) {
+    func note(_ vcpu: VCPU, isCancelled: () -> Bool, _ check: (inout DriverLint) -> [LintFinding]) {
         let findings = lint.withLock { check(&$0) }
         guard !findings.isEmpty else { return }
         let pointer = (try? vcpu.cpu.generalRegisters().rip).map { "0x" + String($0, radix: 16) } ?? "unknown"
         let text = findings.map { "vcpu\(vcpu.cpu.id) rip \(pointer) \($0)\n" }.joined()
-        FileBytes.write(Array(text.utf8), to: descriptor)
+        let (count, error) = FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled)
+        if count < text.utf8.count { failure.withLock { $0 = $0 ?? error ?? .canceled } }
     }
 }
 
@@ -31,7 +37,9 @@ extension GuestMachine {
         _ context: ExitContext
     ) {
         guard let lint, let before, let after = cell.withFunction({ $0 }) else { return }
-        lint.note(context.vcpu) { $0.noteWrite(value, at: register, width: width, before: before, after: after) }
+        lint.note(context.vcpu, isCancelled: { parking.hasStopped }) {
+            $0.noteWrite(value, at: register, width: width, before: before, after: after)
+        }
     }
 
     /// Checks an access to a trapped piece of a BAR or to an I/O BAR. It is called after the access.
@@ -39,7 +47,7 @@ extension GuestMachine {
         _ place: RoutingView.Place, _ width: AccessWidth, _ written: UInt64?, _ context: ExitContext
     ) {
         guard let lint, let function = place.function.withFunction({ $0 }) else { return }
-        lint.note(context.vcpu) {
+        lint.note(context.vcpu, isCancelled: { parking.hasStopped }) {
             $0.noteAccess(function, place.register, at: place.offset, width: width, written: written)
         }
     }

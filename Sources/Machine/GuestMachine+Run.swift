@@ -36,7 +36,8 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
-            leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, phases: run.phases, firstRun: firstRun,
+            leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, lossOfLint: lint?.loss, phases: run.phases,
+            firstRun: firstRun,
             duration: end - firstRun,
             vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
     }

@@ -132,6 +132,8 @@ public struct RunReport: Sendable {
     public let leftBehind: [UInt32]
     /// The reason why lines of the trace could not be written, or nil if all were.
     public let lossOfTrace: Errno?
+    /// The reason why lines of the check of drivers could not be written, or nil if none was lost.
+    public let lossOfLint: Errno?
     /// The phases that the guest has begun.
     public let phases: [PhaseMark]
     /// The time at which the first vCPU first entered KVM_RUN.

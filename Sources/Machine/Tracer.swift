@@ -24,6 +24,8 @@ final class Tracer: Sendable {
     /// The buffers, by vCPU.
     private let buffers: [BufferCell]
     private let isWriting = Lock(false)
+    /// What a write left over that the end of the run broke off. The last write begins with it.
+    private let rest = Lock<[UInt8]>([])
     /// The reason why lines were lost.
     private let failure = Lock<Errno?>(nil)
 
@@ -100,8 +102,10 @@ final class Tracer: Sendable {
         }
         lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
         let text = lines.map { "\($0.line.time / 1000) us vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
-        let (count, error) = FileBytes.write(Array(text.utf8), to: descriptor, isCancelled: isCancelled)
-        if count < text.utf8.count { giveUp(error ?? .canceled) }
+        let bytes = rest.withLock { $0 } + Array(text.utf8)
+        let (count, error) = FileBytes.write(bytes, to: descriptor, isCancelled: isCancelled)
+        if let error { giveUp(error) }
+        rest.withLock { $0 = error == nil ? Array(bytes[count...]) : [] }
         return true
     }
 }

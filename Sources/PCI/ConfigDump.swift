@@ -57,11 +57,16 @@ public struct ConfigDump: Hashable, Sendable {
     /// 24 bits.
     public var classCode: UInt32? { self[register: ConfigOffset.classAndRevision].map { $0 >> 8 } }
 
-    /// Whether it leads to another bus, as header types other than 0 do, or its class is that of bridges, 06 (PCI 3.0,
-    /// appendix D).
+    /// Whether it leads to another bus, as header types 1 and 2 do, or its class is that of bridges.
     public var isBridge: Bool? {
         guard let header = self[register: ConfigOffset.headerType], let classCode else { return nil }
-        return header >> 16 & 0x7f != 0 || classCode >> 16 == 6
+        return [1, 2].contains(header >> 16 & 0x7f) || Self.isBridge(classCode: classCode)
+    }
+
+    /// Whether a class code of 24 bits is that of bridges, 06 (PCI 3.0, appendix D). Functions of its subclass 80, "other", such as switches between
+    /// GPUs and non-transparent bridges, are endpoints with BARs if their headers are of type 0.
+    public static func isBridge(classCode: UInt32) -> Bool {
+        classCode >> 16 == 6 && classCode >> 8 & 0xff != 0x80
     }
 
     /// The BARs whose registers are not zero: one that is absent reads as zero, and so does one of the plainest kind without

@@ -1,3 +1,4 @@
+import Board
 import FoundationEssentials
 import Images
 import Machine
@@ -10,6 +11,11 @@ extension GuestRun {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
+
+        /// Whether the image lies where the text screen is, so that what is there need not have been printed.
+        var coversTextScreen: Bool {
+            image.segments.contains { $0.range.contains(GuestAddress(BootMemory.textScreen)) }
+        }
     }
 
     /// A name with a slash is a file's.

@@ -80,8 +80,8 @@ struct GuestRun: Equatable {
         let symbols = SymbolTable(wish.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }
-        try lint?.finish()
-        let screen = console.hasPrinted ? nil : machine.textScreen
+        if result.lossOfLint == nil { try lint?.finish() }
+        let screen = console.hasPrinted || wish.coversTextScreen ? nil : machine.textScreen
         explain(result, of: wish, symbols, isSilent: !console.hasPrinted && screen == nil)
         if let screen {
             complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
@@ -95,6 +95,9 @@ struct GuestRun: Equatable {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }
         var lost: [ExitCode] = []
+        if let error = result.lossOfLint {
+            lost.append(failure("some of what --lint found could not be written: \(error)", .hostError))
+        }
         if let error = result.lossOfTrace {
             lost.append(failure("some of the trace could not be written: \(error)", .hostError))
         }

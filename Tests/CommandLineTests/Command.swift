@@ -59,6 +59,9 @@ struct Command {
 extension Process {
     /// Waits until the process reads its signals from a descriptor, and then a moment in which its guest may begin.
     func waitUntilSignalsAreTaken() {
+        // A process may begin with signals blocked, as its parent had them.
+        wait(for: "SigCgt:")
+        Thread.sleep(forTimeInterval: 0.02)
         wait(for: "SigBlk:")
         Thread.sleep(forTimeInterval: 0.1)
     }

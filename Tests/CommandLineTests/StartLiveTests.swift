@@ -97,7 +97,7 @@ struct StartLiveTests {
     func failedRun() throws {
         // Each thread counts for itself. That of the vCPU asks for nothing but KVM_RUN.
         let result = try Self.inject(
-            "ioctl:error=EIO:when=2000+", "stress", "churn", "--slots", "4", "--seconds", "20")
+            "ioctl:error=EIO:when=2000+", "stress", "churn", "--slots", "4", "--seconds", "120")
         #expect(result.status == 70, "\(result.status) \(result.errors)")
     }
 }

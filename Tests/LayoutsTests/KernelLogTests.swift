@@ -1,3 +1,4 @@
+import Foundation
 import LayoutFixtures
 import PCI
 import Testing
@@ -71,6 +72,25 @@ struct KernelLogTests {
         #expect(layout.functions.map { "\($0.source)" } == ["0001:05:00.0"])
         #expect(layout.functions[0].description.bars[0]?.size == 8 << 30)
         #expect(warnings.filter(\.isSkipped).compactMap { $0.function.map { "\($0)" } }.contains("0001:06:00.0"))
+    }
+
+    @Test("what a mail program has wrapped is one line again; what is cut or left out costs the function, not a BAR")
+    func damaged() throws {
+        let wrapped = Self.new.replacingOccurrences(of: " 64bit pref]", with: "\n64bit pref]")
+        #expect(try read(wrapped).layout == read(Self.new).layout)
+        let lines = Self.new.split(separator: "\n").map(String.init)
+        let cuts = [
+            lines.enumerated().map { $0 == 5 ? String($1.prefix(50)) : $1 },
+            Array(lines[..<5]) + ["** 14 printk messages dropped **"] + Array(lines[6...]),
+            Array(lines[..<5]) + ["[...]"] + Array(lines[6...]),
+            Array(lines[..<3]) + Array(lines[4...]),
+        ]
+        for text in cuts {
+            let whole = text.joined(separator: "\n") + "\n" + "pci 0000:02:00.0: [1af4:0001] type 00 class 0x0c0500\n"
+            let (layout, warnings) = try read(whole)
+            #expect(layout.functions.map { "\($0.source)" } == ["02:00.0"], "\(text)")
+            #expect(warnings.contains { $0.isSkipped && $0.function.map { "\($0)" } == "01:00.0" })
+        }
     }
 
     @Test("a log without any line about BARs tells of no function that it has none")
