@@ -35,10 +35,14 @@ public struct DriverLint: Sendable {
         var broken = checkMoved(after, unless: half?.bar)
         var notes = functions[after.address] ?? FunctionNotes(before)
         if let half {
-            if width == .doubleword { broken += notes.noteBAR(half, UInt32(truncatingIfNeeded: value), before) }
+            if width == .doubleword {
+                broken += notes.noteBAR(half, UInt32(truncatingIfNeeded: value), before)
+            } else {
+                notes.notePart(of: half)
+            }
         } else if register == ConfigOffset.commandAndStatus {
             broken += checkDecode(before, after, &notes)
-            let isSending = after.isMSIXEnabled || after.isMSIEnabled
+            let isSending = after.isMSIXEnabled && !after.isMSIXFunctionMasked || after.isMSIEnabled
             if before.isBusMaster, !after.isBusMaster, isSending { broken.append((register, .notBusMaster)) }
         } else if after.isReadOnly(at: offset, width), before.config.read(at: offset, width: width) != width.mask(value)
         {

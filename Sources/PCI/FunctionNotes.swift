@@ -78,6 +78,11 @@ struct FunctionNotes: Sendable {
         return isDecoded ? [(half.bar.offset, .sizingWithDecodeOn)] : []
     }
 
+    /// Notes a write to a part of a BAR, which may restore what was there before sizing.
+    mutating func notePart(of half: BARHalf) {
+        ones.remove(half)
+    }
+
     /// Returns what is wrong with the sizing of a BAR that is decoded from now on.
     mutating func takeSizing(of bar: BaseAddressRegister, _ description: FunctionDescription) -> LintRule? {
         let (lower, upper) = (BARHalf(bar, isUpper: false), BARHalf(bar, isUpper: true))

@@ -67,6 +67,16 @@ import Testing
         #expect(rules == [.barNotRestored])
     }
 
+    @Test func aBARMayBeRestoredInParts() throws {
+        let rules = try CheckedDriver.rules {
+            $0.write(0xffff_ffff, at: 0x1c)
+            $0.write(0x0000, at: 0x1c, .word)
+            $0.write(0xd000, at: 0x1e, .word)
+            $0.write(2, at: CheckedDriver.command, .word)
+        }
+        #expect(rules.isEmpty)
+    }
+
     // MARK: Addresses
 
     @Test func lowBitsOfAPortBAR() throws {
