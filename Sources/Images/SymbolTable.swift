@@ -80,8 +80,8 @@ public struct SymbolTable: Sendable {
             let name: UInt32 = part[at]
             let info: UInt8 = part[at + (is64 ? 4 : 12)]
             let section = Int(part[at + (is64 ? 6 : 14)] as UInt16)
-            guard name != 0, !nameless.contains(info & 0xf), sections.indices.contains(section),
-                sections[section].isCode
+            let hasName = names.tail(from: Int(name)).first.map { $0 != 0 } == true
+            guard hasName, !nameless.contains(info & 0xf), sections.indices.contains(section), sections[section].isCode
             else {
                 return nil
             }

@@ -71,6 +71,14 @@ struct SymbolTableTests {
         #expect(SymbolTable(file.bytes).name(at: 0x1000) == nil)
     }
 
+    @Test("a symbol without a name is none")
+    func empty() {
+        var file = File()
+        file.symbols = [("", 0x1000, 4, Self.function, 1), ("second", 0x2000, 4, Self.function, 1)]
+        let table = SymbolTable(file.bytes)
+        #expect(table.name(at: 0x1000) == nil && table.name(at: 0x2001) == "second+0x1")
+    }
+
     @Test("control characters in names do not reach a terminal")
     func control() {
         var file = File()
