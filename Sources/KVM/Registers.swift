@@ -133,9 +133,15 @@ public struct SystemRegisters: Sendable {
     public var cr8: UInt64 = 0
     public var efer: UInt64 = 0
     public var apicBase: UInt64 = 0
+    /// Whether the vCPU executes 64-bit code: CS.L, where EFER.LMA says that long mode is active.
+    public var is64Bit: Bool { cs.is64Bit && efer & 1 << 10 != 0 }
+
+    /// The bytes of a word on the stack: 2, 4 or 8.
+    public var wordSize: Int { is64Bit ? 8 : ss.is32Bit ? 4 : 2 }
+
     /// The linear address of an instruction by its offset in the code segment. In 64-bit mode the segment begins at 0.
     public func linearAddress(ofInstruction offset: UInt64) -> UInt64 {
-        cs.is64Bit ? offset : (cs.base &+ offset) & 0xffff_ffff
+        is64Bit ? offset : (cs.base &+ offset) & 0xffff_ffff
     }
 
     /// A bit for each external interrupt that is pending.

@@ -111,7 +111,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
 }
 
 extension VirtualCPU {
-    // SAFETY: each of these four calls moves as many bytes as its structure has. `init` checks that KVM's have the same sizes.
+    // SAFETY: each of these calls moves as many bytes as its structure has. `init` checks that KVM's have the same sizes.
 
     /// `KVM_GET_REGS`.
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {

@@ -48,14 +48,11 @@ extension VCPU {
     fileprivate var hasHaltedForGood: Bool {
         switch cpu.activity() {
         case .waitsForINIT, .waitsForSIPI: true
-        case .halted:
-            hasInterruptsOff && !cpu.pendingEvents().hasNMI
+        case .halted: hasInterruptsOff && !cpu.pendingEvents().hasNMI
         case .runnable, nil: false
         }
     }
-}
 
-extension VCPU {
     /// Whether no interrupt but an NMI wakes the vCPU. Interrupts wake a guest of the guest whatever its own flag says, so there must be none: the bits
     /// are CR4.VMXE and EFER.SVME.
     fileprivate var hasInterruptsOff: Bool {

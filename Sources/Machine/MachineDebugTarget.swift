@@ -96,7 +96,7 @@ final class MachineDebugTarget: DebugTarget {
     /// segment. Otherwise the client does that itself. Returns false if the thread has stopped for something else meanwhile.
     private func stepOff(_ thread: Int) -> Bool {
         guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
-            !registers.system.cs.is64Bit, registers.system.cs.base != 0
+            !registers.system.is64Bit, registers.system.cs.base != 0
         else { return true }
         carryOut(StopPlan())
         reported.remove(thread)

@@ -68,7 +68,7 @@ extension VCPUState {
             row = []
         }
         for word in stack {
-            let text = hex(word, wordSize * 2)
+            let text = hex(word, system.wordSize * 2)
             let place = place(word, symbols)
             if place.isEmpty {
                 row.append(text)
@@ -124,7 +124,7 @@ extension VCPUState {
 
     /// Whether the instruction is DIV or IDIV of a register that is 0, of 32 or 64 bits.
     private var dividesByZero: Bool {
-        let rex = instruction.first.flatMap { is64Bit && $0 & 0xf0 == 0x40 ? $0 : nil }
+        let rex = instruction.first.flatMap { system.is64Bit && $0 & 0xf0 == 0x40 ? $0 : nil }
         let code = instruction.dropFirst(rex == nil ? 0 : 1)
         guard code.first == 0xf7, let modRM = code.dropFirst().first, modRM >= 0xf0 else { return false }
         let r = registers

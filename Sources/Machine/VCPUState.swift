@@ -31,10 +31,6 @@ public struct VCPUState: Sendable {
 
     /// The linear address of the next instruction.
     public var instructionAddress: UInt64 { system.linearAddress(ofInstruction: registers.rip) }
-    /// The bytes of a word on the stack: 2, 4 or 8.
-    public var wordSize: Int { is64Bit ? 8 : system.ss.is32Bit ? 4 : 2 }
-    /// Whether the vCPU executes 64-bit code.
-    public var is64Bit: Bool { system.cs.is64Bit && system.efer & 1 << 10 != 0 }
     /// Whether the vCPU waited to be started.
     public var wasNeverStarted: Bool {
         switch activity {
@@ -50,7 +46,7 @@ public struct VCPUState: Sendable {
 
     /// The name of the mode.
     public var modeName: String {
-        if is64Bit { return "64-bit long mode" }
+        if system.is64Bit { return "64-bit long mode" }
         if system.cr0 & 1 == 0 { return "16-bit real mode" }
         return system.cs.is32Bit ? "32-bit protected mode" : "16-bit protected mode"
     }
@@ -76,7 +72,7 @@ extension GuestMachine {
         let code = system.linearAddress(ofInstruction: registers.rip)
         // As many bytes as are mapped behind it: an instruction has 15 at most.
         let instruction = (try? read(count: 15, atLinear: code, on: id)) ?? []
-        let size = system.cs.is64Bit ? 8 : system.ss.is32Bit ? 4 : 2
+        let size = system.wordSize
         let top =
             size == 8
             ? registers.rsp : system.ss.base &+ (size == 4 ? registers.rsp & 0xffff_ffff : registers.rsp & 0xffff)

@@ -77,7 +77,7 @@ struct GuestRun: Equatable {
             ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
         }
         // First: what follows may wait for a reader.
-        let symbols = SymbolTable(wish.bytes)
+        let symbols = result.vcpus.isEmpty ? nil : SymbolTable(wish.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }
         if result.lossOfLint == nil { try lint?.finish() }
@@ -116,7 +116,7 @@ struct GuestRun: Equatable {
 
     /// Says how the run ended, unless the guest ended it by its own will and with an exit port. Says what may be wrong if the guest is
     /// a file that did nothing worth its while.
-    private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable, isSilent: Bool) {
+    private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable?, isSilent: Bool) {
         let exits = result.exits
         let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
         guard !result.outcome.isOrderly || result.outcome == .reset || hasStopped else { return }

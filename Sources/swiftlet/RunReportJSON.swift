@@ -41,7 +41,7 @@ struct RunReportJSON: Codable, Equatable {
         let hugePageBytes: UInt64
     }
 
-    init(guest: String, _ report: RunReport, symbols: SymbolTable, ram: (isFile: Bool, use: MemoryUse)) throws {
+    init(guest: String, _ report: RunReport, symbols: SymbolTable?, ram: (isFile: Bool, use: MemoryUse)) throws {
         self.guest = guest
         outcome = report.outcome.name
         reason = "\(report.outcome)"
@@ -92,18 +92,18 @@ struct RunReportJSON: Codable, Equatable {
             let symbol: String?
         }
 
-        init(_ state: VCPUState, _ symbols: SymbolTable) {
+        init(_ state: VCPUState, _ symbols: SymbolTable?) {
             id = state.id
             neverStarted = state.wasNeverStarted
             halted = state.activity == .halted
             mode = state.modeName
             rip = hexadecimal(state.registers.rip)
-            symbol = symbols.name(at: state.instructionAddress)
+            symbol = symbols?.name(at: state.instructionAddress)
             exception = state.exception
             instruction = state.instruction.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             registers = Dictionary(
                 uniqueKeysWithValues: state.namedRegisters.map { ($0.name, hexadecimal($0.value)) })
-            stack = state.stack.map { Word(value: hexadecimal($0), symbol: symbols.name(at: $0)) }
+            stack = state.stack.map { Word(value: hexadecimal($0), symbol: symbols?.name(at: $0)) }
         }
     }
 }

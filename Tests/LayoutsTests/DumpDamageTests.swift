@@ -50,14 +50,4 @@ struct DumpDamageTests {
             )
         }
     }
-
-    private func rows(_ layout: Layout) -> [String] {
-        (try? Plan(layout))?.functions.map { "\($0.address) \($0.mapped) \($0.trapped)" } ?? []
-    }
-
-    private func read(
-        _ text: String, _ selection: DumpSelection = DumpSelection()
-    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test", selection: selection)
-    }
 }

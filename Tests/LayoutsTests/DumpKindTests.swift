@@ -179,9 +179,9 @@ struct DumpKindTests {
 
     @Test("rows of a hex dump that are missing cost nothing where the text tells enough")
     func hexBesideText() throws {
-        let rows = ConfigBytes.network.text.split(separator: "\n").prefix(9).map { "\($0)\n" }.joined()
-        let (layout, warnings) = try read(Self.card.replacing("\n\n\n", with: "\n") + rows)
-        #expect(self.rows(layout) == [Self.shown] && warnings.isEmpty, "\(warnings)")
+        let hex = ConfigBytes.network.text.split(separator: "\n").prefix(9).map { "\($0)\n" }.joined()
+        let (layout, warnings) = try read(Self.card.replacing("\n\n\n", with: "\n") + hex)
+        #expect(rows(layout) == [Self.shown] && warnings.isEmpty, "\(warnings)")
     }
 
     // MARK: Details
@@ -264,15 +264,5 @@ struct DumpKindTests {
         selection.only = [try #require(DomainAddress(text: "0002:01:00.0"))]
         let error = #expect(throws: LayoutError.self) { try read(LspciText.network("10000:01:00.0"), selection) }
         #expect(error.map { "\($0)".contains("there is 10000:01:00.0") } == true)
-    }
-
-    private func rows(_ layout: Layout) -> [String] {
-        (try? Plan(layout))?.functions.map { "\($0.address) \($0.mapped) \($0.trapped)" } ?? []
-    }
-
-    private func read(
-        _ text: String, _ selection: DumpSelection = DumpSelection()
-    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test", selection: selection)
     }
 }

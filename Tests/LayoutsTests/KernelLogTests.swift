@@ -113,10 +113,4 @@ struct KernelLogTests {
             #expect(layout.functions[1].description.bars[0]?.size == 64 << 10)
         }
     }
-
-    private func read(
-        _ text: String, _ selection: DumpSelection = DumpSelection()
-    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test", selection: selection)
-    }
 }

@@ -1,0 +1,13 @@
+import Layouts
+
+/// The functions of a layout with their mapped and trapped pieces: `21:00.0 3 1`.
+func rows(_ layout: Layout) -> [String] {
+    (try? Plan(layout))?.functions.map { "\($0.address) \($0.mapped) \($0.trapped)" } ?? []
+}
+
+/// Reads a dump that is text.
+func read(
+    _ text: String, _ selection: DumpSelection = DumpSelection()
+) throws -> (layout: Layout, warnings: [DumpWarning]) {
+    try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test", selection: selection)
+}
