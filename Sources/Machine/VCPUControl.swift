@@ -80,9 +80,11 @@ extension VCPU {
     }
 
     /// Waits until the vCPU is held or does not run. Returns false if a device or the reader of the console keeps its thread for longer
-    /// than this.
+    /// than this, or if somebody lets the vCPU go meanwhile.
     func waitUntilHeld(for time: Duration) -> Bool {
-        control.wait(for: time) { $0.phase == .running ? nil : true } ?? false
+        control.wait(for: time) { control in
+            control.phase != .running ? true : control.isWanted ? nil : false
+        } ?? false
     }
 
     /// Lets the vCPU go on.

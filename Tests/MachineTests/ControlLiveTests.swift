@@ -195,6 +195,26 @@ struct ControlLiveTests {
         #expect(try running.report().outcome == .exited(6))
     }
 
+    @Test("who waits for a vCPU that somebody else lets go does not wait for long", .timeLimit(.minutes(1)))
+    func letGoMeanwhile() throws {
+        let gate = Gate()
+        defer { gate.open() }
+        var guest = TinyGuest(
+            code: [0xe6, 0x60] + TinyGuest.spin, configuration: MachineConfiguration(mode: .protected))
+        guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
+        let machine = try guest.machine()
+        let running = try RunningMachine(machine)
+        #expect(gate.waitForVisitor())
+        let other = try HostThread(name: "other") {
+            HostThread.sleep(for: .milliseconds(200))
+            machine.resume()
+        }
+        #expect(!machine.pause(patience: .seconds(3600)))
+        other.join()
+        machine.stop()
+        #expect(try running.report().outcome == .stopped)
+    }
+
     @Test("a run that is stopped while its vCPUs are held ends")
     func stopWhileHeld() throws {
         let machine = try machine(TinyGuest.spin)
