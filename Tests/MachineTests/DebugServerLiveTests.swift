@@ -65,6 +65,8 @@ struct DebugServerLiveTests {
     func registers() throws {
         let served = try Served(TinyGuest.spin)
         let client = try served.connect()
+        // Its thread has begun, and may not be held yet.
+        #expect(served.machine.pause(patience: .seconds(20)))
         var before = try served.machine.registers(of: 0)
         before.general.r9 = 0x1234
         before.floatingPoint.stack[2] = 0x8000_0000_0000_0000
