@@ -14,6 +14,8 @@ public struct Layout: Hashable, Sendable {
         public let name: String
         /// Whether the ids of vendor and device in `description` are the function's own.
         public let hasIdentity: Bool
+        /// What the device gives that the function was captured from, or nil for any other function.
+        public internal(set) var record: DeviceRecord?
 
         init(
             address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = "",
