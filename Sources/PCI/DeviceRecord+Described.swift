@@ -1,14 +1,28 @@
 internal import Devices
 
 extension DeviceRecord {
+    /// The record with the configuration space that the device has after a reset: without addresses in BARs, decode, and messages that
+    /// somebody has set up. The record of a replay is the same.
+    public func afterReset() throws(DescriptionError) -> DeviceRecord {
+        var record = self
+        let description = try functionDescription(hiding: [], asksModel: false)
+        record.configuration = try Self.configuration(of: description, size: UInt64(configuration.count))
+        return record
+    }
+
+    private static func configuration(
+        of description: FunctionDescription, size: UInt64
+    ) throws(DescriptionError) -> [UInt8] {
+        var function = try PCIFunction(description, at: FunctionAddress(requesterID: 0))
+        return (0..<size).map { UInt8(truncatingIfNeeded: function.read(at: $0, width: .byte)) }
+    }
+
     /// Creates the record of a device that does what a description says and no more. Its areas are the pieces that have memory, and its
     /// configuration space is that after reset.
     public init(_ description: FunctionDescription) throws(DescriptionError) {
-        var function = try PCIFunction(description, at: FunctionAddress(requesterID: 0))
-        let isExtended = description.capabilities.contains { $0.version != nil }
-        configuration = (0..<(isExtended ? ConfigSpace.size : 256)).map { offset in
-            UInt8(truncatingIfNeeded: function.read(at: offset, width: .byte))
-        }
+        let isExtended =
+            description.recording?.bytes.count == 4096 || description.capabilities.contains { $0.version != nil }
+        configuration = try Self.configuration(of: description, size: isExtended ? ConfigSpace.size : 256)
         regions = [.configuration: Region(size: UInt64(configuration.count))]
         for register in description.registers {
             guard let number = RegionNumber(register), let size = description.size(of: register) else { continue }

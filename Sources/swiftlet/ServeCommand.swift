@@ -49,7 +49,10 @@ struct ServeCommand: ParsableCommand {
             let path = isDirectory ? (socket.hasSuffix("/") ? socket : socket + "/") + "\(function.address)" : socket
             do {
                 let record = try function.record ?? DeviceRecord(function.description)
-                let served = try PCIFunction(function.description, at: function.address)
+                // A client finds what the device has, and hides itself what its guests are not to find.
+                let description =
+                    try function.record?.functionDescription(hiding: [], asksModel: false) ?? function.description
+                let served = try PCIFunction(description, at: function.address)
                 servers.append(try DeviceServer(try ServedFunction(served, record), at: path))
             } catch let error as DescriptionError {
                 throw failure("\(function.address): \(error)", .badInput)
