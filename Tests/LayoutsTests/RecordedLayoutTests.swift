@@ -77,7 +77,7 @@ struct RecordedLayoutTests {
             ("\"000\":\"86", "\"000\":\"8g", "configuration.000"),
             ("\"000\":", "\"001\":", "configuration.001"),
             ("\"000\":", "\"1000\":", "configuration.1000"),
-                ("{\"offset\":4096,", "{\"offset\":65536,", "areas[0]"),
+            ("{\"offset\":4096,", "{\"offset\":65536,", "areas[0]"),
         ])
     func refusals(part: String, other: String, key: String) throws {
         let file = RecordedLayout(name: "captured", at: FunctionAddress(requesterID: 40), try Self.record())
