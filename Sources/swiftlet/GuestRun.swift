@@ -39,6 +39,7 @@ struct GuestRun: Equatable {
     var lint: String?
     var map: String?
     var report: String?
+    var noJail = false
 
     static let defaultGuest = "hello"
     /// The time that a run may take beyond its own limit, to make the machine and to end it.
@@ -66,6 +67,7 @@ struct GuestRun: Equatable {
         let result: RunReport
         let start = SuspendingClock.now
         do {
+            if !noJail { try Jail.enter(makesMachines: false) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
             debugger?.finish(status: ExitStatus.hostError.rawValue)

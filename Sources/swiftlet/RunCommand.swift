@@ -151,6 +151,8 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
     var report: String?
 
+    @OptionGroup var jail: JailOption
+
     func run() throws {
         try guestRun.run()
     }
@@ -162,6 +164,7 @@ struct RunCommand: ParsableCommand {
             mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
             pit: pit, devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
-            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
+            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report,
+            noJail: jail.noJail)
     }
 }
