@@ -14,7 +14,7 @@ public enum Jail {
     ///   The kernel's figures about the process are opened here.
     public static func enter(makesMachines: Bool) throws(HostError) {
         #if !SANITIZER
-            try KernelFigures.keepOpen()
+            KernelFigures.keepOpen()
             try check(chost_jail_process(makesMachines), "seccomp", "the jail of the process")
             isEntered.store(true, ordering: .releasing)
         #endif

@@ -36,6 +36,7 @@ struct GuestRun: Equatable {
     var gdbWait = false
     var statusOf: StatusArgument?
     var trace: String?
+    var traceLimit: Quantity?
     var lint: String?
     var map: String?
     var report: String?
@@ -49,6 +50,7 @@ struct GuestRun: Equatable {
         if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
         let wish = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
+        if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
         let trace = try files.open(self.trace, for: "--trace")
         let lint = try files.open(self.lint, for: "--lint")
         let map = try files.open(self.map, for: "--map", isPicture: true)

@@ -139,6 +139,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
+    @Option(help: ArgumentHelp("End the trace at this size, such as 100M, and say so in it.", valueName: "size"))
+    var traceLimit: Quantity?
+
     @Option(
         help: ArgumentHelp(
             "Write a line for each rule that the guest breaks when it uses PCI functions; - is standard error.",
@@ -164,7 +167,7 @@ struct RunCommand: ParsableCommand {
             mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
             pit: pit, devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
-            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report,
+            statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
             noJail: jail.noJail)
     }
 }

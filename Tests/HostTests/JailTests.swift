@@ -22,7 +22,7 @@
         @Test(
             "ends a process that makes a call which it does not have, and names call and thread",
             arguments: [
-                ("earlier thread", "262 of the thread earlier"),
+                ("earlier thread", "41 of the thread earlier"),
                 ("making create", "257 of the thread later"), ("executable memory", "9 of the thread later"),
                 ("handler", "13 of the thread later"), ("kill", "62 of the thread later"),
                 ("socket", "41 of the thread later"),
