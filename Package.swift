@@ -66,7 +66,7 @@ let package = Package(
         library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
-        library("VFIOUser", ["PCI"]),
+        library("VFIOUser", ["PCI", "Host"]),
         library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
@@ -84,7 +84,7 @@ let package = Package(
             "Machine",
             [
                 "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging",
-                "CGuests",
+                "VFIOUser", "CGuests",
                 system,
             ]),
         library(
@@ -97,7 +97,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
-                "KVM",
+                "KVM", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
