@@ -143,6 +143,9 @@ final class AssignedInterrupts: Sendable {
         if !taken.isEmpty { try? routes.change { routes in for (_, number) in taken { routes.remove(number) } } }
     }
 
+    /// The number of messages that have routes, of all devices.
+    var routeCount: Int { routes.count }
+
     /// Returns the closed vectors that the device has signalled since this was last called.
     func takePending() -> [Int] {
         state.withLock { state in

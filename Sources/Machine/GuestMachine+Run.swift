@@ -16,6 +16,7 @@ extension GuestMachine {
         let deadline = timeout.map { start + $0 }
         waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
+        endLostFunctions()
         layout.configuration.assignedDevices.values.forEach { $0.reset() }
         let end = SuspendingClock.now
         // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.

@@ -58,7 +58,7 @@ extension GuestMachine {
     /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
     func handle(_ outcome: Outcome, _ context: inout ExitContext) {
         var outcome = outcome
-        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endCutFunctions() {
+        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endLostFunctions() {
             context.hasRetried = true
             return
         }

@@ -93,7 +93,7 @@ public final class GuestMachine: Sendable {
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
-        interrupts = Self.makeInterrupts(configuration, functions.cells, owned)
+        interrupts = Self.makeInterrupts(configuration, state.functions, owned)
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)

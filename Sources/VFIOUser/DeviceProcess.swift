@@ -31,15 +31,16 @@ public final class DeviceProcess: Sendable {
         let size: UInt64
     }
 
-    /// The time for the answer to what is asked when the connection is made, and for one inside a change of memory.
-    private static let greetingTime = Duration.seconds(5)
+    /// The time for an answer inside a change of memory.
     private static let changeTime = Duration.seconds(1)
 
     /// Connects to a server and asks it for everything that does not change.
-    public init(path: String) throws(DeviceProcessError) {
+    ///
+    /// - Parameter time: The time that the server has for each answer.
+    public init(path: String, within time: Duration = .seconds(5)) throws(DeviceProcessError) {
         let connection: ServerConnection
         do { connection = try ServerConnection(path: path) } catch { throw .host(error) }
-        let questions = Questions(connection: connection)
+        let questions = Questions(connection: connection, time: time)
         version = try questions.version()
         let info = try questions.ask(.deviceInfo, DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0).bytes)
         {
@@ -96,14 +97,14 @@ public final class DeviceProcess: Sendable {
     /// Gives the device up.
     public func fail(_ loss: DeviceLoss) { connection.fail(loss) }
 
-    /// Gives the device up if a file of it does not hold its region any more. Returns whether it is lost.
-    public func checkFiles() -> Bool {
+    /// Gives the device up if a file of it does not hold its region any more. Returns the reason if it is lost.
+    public func checkFiles() -> DeviceLoss? {
         let isWhole = files.values.allSatisfy { file in
             let end = (file.offset &+ file.size + 4095) & ~4095
             return file.file.fileSize.map { $0 >= end } ?? false
         }
         if !isWhole { connection.fail(.cutFile) }
-        return connection.loss != nil
+        return connection.loss
     }
 
     // MARK: Regions

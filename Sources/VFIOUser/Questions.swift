@@ -4,15 +4,15 @@ internal import PCI
 /// What a client asks when it has connected. Each answer is checked.
 struct Questions {
     let connection: ServerConnection
-
     /// The time for an answer.
-    private static let time = Duration.seconds(5)
+    let time: Duration
+
     /// The most bytes of a description.
     private static let mostRoom: UInt32 = 1 << 16
 
     private func reply(_ command: Command, _ payload: [UInt8]) throws(DeviceProcessError) -> ServerConnection.Reply? {
         do {
-            let reply = try connection.request(command, payload, within: Self.time)
+            let reply = try connection.request(command, payload, within: time)
             return reply.error == nil ? reply : nil
         } catch {
             throw .lost(error)
