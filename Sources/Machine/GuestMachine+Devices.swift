@@ -34,12 +34,11 @@ extension MachineConfiguration {
 extension GuestMachine {
     /// Makes what devices need for their interrupts, on a machine that has interrupt controllers.
     static func makeInterrupts(
-        _ configuration: MachineConfiguration, _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
+        _ devices: [FunctionAddress: any AssignedDevice], _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
     ) -> [FunctionAddress: AssignedInterrupts] {
-        guard configuration.interruptController == .kernel else { return [:] }
         let routes = RouteTable(owned)
         var interrupts: [FunctionAddress: AssignedInterrupts] = [:]
-        for (address, device) in configuration.assignedDevices {
+        for (address, device) in devices {
             _ = cells[address]?.withFunction { function in
                 let pin = function.interruptPin
                 let made = AssignedInterrupts(device, at: address, pin: pin, owned, routes)
@@ -53,7 +52,7 @@ extension GuestMachine {
 
     /// Gives devices the guest's RAM and their interrupts, and hears of their end.
     func attachDevices() throws(MachineError) {
-        for (address, device) in layout.configuration.assignedDevices.sorted(by: { $0.key < $1.key }) {
+        for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
             let ram = try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM()
             }
             _ = try addObserver(device.makeObserver(of: ram), of: address)
@@ -94,7 +93,7 @@ extension GuestMachine {
     /// - Returns: Whether a device is lost.
     @discardableResult
     func endLostFunctions() -> Bool {
-        let lost = layout.configuration.assignedDevices.compactMapValues { $0.checkMemory() }
+        let lost = devices.compactMapValues { $0.checkMemory() }
         for (address, reason) in lost { lose(address, because: reason) }
         return !lost.isEmpty
     }
