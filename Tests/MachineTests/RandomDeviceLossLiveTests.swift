@@ -138,7 +138,7 @@ struct RandomDeviceLossLiveTests {
         func figures() throws -> [Int] {
             let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
             return [
-                maps.split(separator: "\n").count { $0.contains("memfd:scripted") }, machine.slots.count,
+                maps.split(separator: "\n").count { $0.contains("memfd:\(server.name)") }, machine.slots.count,
                 machine.mappings.count, server.state.withLock { $0.mapped.count },
             ]
         }

@@ -30,6 +30,8 @@ public final class ScriptedServer: Sendable {
     }
 
     public let path: String
+    /// The name of the file behind the areas, of which there is no other one.
+    public let name: String
     public let record: DeviceRecord
     public let state = Lock(State())
     /// The file behind the areas of BAR 2.
@@ -52,10 +54,11 @@ public final class ScriptedServer: Sendable {
     public init(
         record: DeviceRecord = .scripted, fault: (at: Int, what: Fault)? = nil, fileSize: UInt64 = areaOffset + 0x8000
     ) throws {
-        path = FileManager.default.temporaryDirectory.path + "/sv-\(UUID().uuidString.prefix(13))"
+        name = "sv-\(UUID().uuidString.prefix(13))"
+        path = FileManager.default.temporaryDirectory.path + "/" + name
         self.record = record
         self.fault = fault
-        var file = try MemoryFile(name: "scripted")
+        var file = try MemoryFile(name: name)
         try file.resize(to: fileSize)
         shared = try SharedDescriptor(file)
         self.file = Lock(file)
