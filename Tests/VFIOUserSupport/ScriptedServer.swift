@@ -151,7 +151,7 @@ public final class ScriptedServer: Sendable {
         var errno: UInt32?
     }
 
-    private func send(_ answer: Answer, to header: Header, _ client: borrowing Connection) throws {
+    func send(_ answer: Answer, to header: Header, _ client: borrowing Connection) throws {
         let payload = answer.errno == nil ? answer.payload : []
         let reply = Header(replyTo: header, payload: payload.count, error: answer.errno)
         try client.send(reply.bytes + payload, with: answer.descriptors, within: .seconds(30))
