@@ -82,7 +82,8 @@ struct AssignedFunction: FunctionModel {
             event.descriptor = machine.add(descriptor)
             return event
         }
-        romImage = description.romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
+        let romSize = description.romSize == nil ? nil : device.record.regions[.rom]?.size
+        romImage = romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
     }
 
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing? {
