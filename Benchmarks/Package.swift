@@ -34,7 +34,7 @@ let package = Package(
             dependencies: [
                 "Floor", "PeerGuests", "IdleInstaller", swiftlet("Board"), swiftlet("Memslots"), swiftlet("KVM"),
                 swiftlet("Devices"), swiftlet("Machine"), swiftlet("Laboratory"), swiftlet("Images"),
-                swiftlet("Layouts"),
+                swiftlet("Layouts"), swiftlet("PCI"), swiftlet("VFIOUser"), swiftlet("Host"),
                 swiftlet("SeededRandom"), swiftlet("Pictures"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

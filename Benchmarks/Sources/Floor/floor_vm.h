@@ -14,3 +14,5 @@ struct floor_vm {
     size_t memory_size;
     pthread_t thread;
 };
+
+_Noreturn void floor_fail(const char *what);

@@ -9,7 +9,7 @@ extension Bench {
     mutating func exits() throws {
         results.begin(name, "reads of a guest in protected mode; C: KVM_RUN and a switch")
         try exits("port", TinyGuest.portReads)
-        try exits("memory", TinyGuest.memoryReads)
+        try exits("memory") { TinyGuest.memoryReads($0) }
     }
 
     private mutating func exits(_ what: String, _ guest: (Int) -> [UInt8]) throws {

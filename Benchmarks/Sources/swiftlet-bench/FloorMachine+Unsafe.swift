@@ -32,6 +32,18 @@ final class FloorMachine {
         unsafe floor_vm_run(vm, nil)
     }
 
+    /// Runs the guest to its end, with a device process behind the addresses without memory. Returns the number of exits.
+    func run(with device: Int32) -> UInt64 {
+        // SAFETY: the machine is there.
+        unsafe floor_vm_run_device(vm, device)
+    }
+
+    /// Connects to a device process.
+    static func connect(to path: String) -> Int32 {
+        // SAFETY: the call reads the string, which outlives it.
+        unsafe floor_device_connect(path)
+    }
+
     /// Runs the guest in a thread; `join` comes before the end.
     func start() {
         // SAFETY: joined before deinit.

@@ -113,9 +113,9 @@ enum TinyGuest {
     }
 
     /// So many reads of a device's memory, in protected mode:
-    /// `mov ebx, 0xff000000; mov ecx, count; 1: mov eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
-    static func memoryReads(_ count: Int) -> [UInt8] {
-        [0xbb, 0x00, 0x00, 0x00, 0xff, 0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
+    /// `mov ebx, address; mov ecx, count; 1: mov eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
+    static func memoryReads(_ count: Int, at address: Int = 0xff00_0000) -> [UInt8] {
+        [0xbb] + bytes(address) + [0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
     private static func bytes(_ count: Int) -> [UInt8] {

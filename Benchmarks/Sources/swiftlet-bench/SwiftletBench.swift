@@ -16,7 +16,7 @@ struct SwiftletBench: ParsableCommand {
 
     enum Name: String, CaseIterable, ExpressibleByArgument {
         case exits, vcpus, slots, edits, coalesced, fullBus, toggle, lookup, parked, start, peer, scaling, footprint,
-            memory
+            memory, device
     }
 
     @Argument(help: "What to measure.")
@@ -103,6 +103,7 @@ extension Bench {
         case .scaling: try scaling()
         case .footprint: try footprint()
         case .memory: try memory()
+        case .device: try device()
         }
     }
 }

@@ -32,6 +32,15 @@ uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run);
 void floor_vm_start(struct floor_vm *vm);
 void floor_vm_join(struct floor_vm *vm);
 
+// --- a device in another process (device.c) ---
+
+/// A connection to a device process, which speaks vfio-user, and its end.
+int floor_device_connect(const char *path);
+void floor_device_close(int device);
+/// The same as `floor_vm_run`, but what the guest reads where there is no memory is asked of the device: region 0, at the low eight bits
+/// of the address.
+uint64_t floor_vm_run_device(struct floor_vm *vm, int device);
+
 // --- several vCPUs (vcpus.c) ---
 
 /// Where the devices of `floor_run_vcpus` are: one port each.
