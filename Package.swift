@@ -115,7 +115,10 @@ let package = Package(
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
         tests("VFIOUserTests", ["PropertySupport", "VFIOUserSupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
-        tests("HostTests", ["Host"]),
+        tests("HostTests", ["Host", "JailProbe"]),
+        .executableTarget(
+            name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
 
         // The seeds of property tests.
         .target(

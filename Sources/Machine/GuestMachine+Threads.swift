@@ -8,6 +8,7 @@ internal import SystemPackage
 extension GuestMachine {
     /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
     func runVCPU(_ vcpu: VCPU) {
+        do { try Jail.enterVCPU() } catch { return end(.internalError("\(error)")) }
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
         vcpu.control.update { $0.phase = .running }
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })

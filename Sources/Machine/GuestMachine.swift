@@ -108,7 +108,7 @@ public final class GuestMachine: Sendable {
         self.parking = parking
         self.layout = layout
         run = Lock(RunState())
-        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
+        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus, limit: configuration.traceLimit) }
         console = ConsoleQueue(consoleOutput)
         self.events = events
         try attachDevices()
