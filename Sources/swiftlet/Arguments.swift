@@ -136,6 +136,12 @@ enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
+extension FunctionAddress: ExpressibleByArgument {
+    public init?(argument: String) {
+        self.init(text: argument)
+    }
+}
+
 extension CPUMode: ExpressibleByArgument {}
 extension Image.Reading: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}

@@ -48,7 +48,11 @@ struct DeviceProcessLiveTests {
     func killed() throws {
         try withServer { path, server in
             let identifier = server.processIdentifier
-            let report = try Command("run", "echo", "--vfio-user", "\(path)/00:00.0", "--report", "-") { process in
+            // jmp to itself
+            let guest = try TemporaryFile([0xeb, 0xfe])
+            let report = try Command(
+                "run", guest.path, "--mode", "real", "--vfio-user", "\(path)/00:00.0", "--report", "-"
+            ) { process in
                 process.waitUntilSignalsAreTaken()
                 kill(identifier, SIGKILL)
                 Thread.sleep(forTimeInterval: 0.2)
