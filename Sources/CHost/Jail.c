@@ -52,6 +52,7 @@ static const struct rule vcpu_calls[] = {
     {SYS_mremap, ANY},         {SYS_madvise, ANY},        {SYS_brk, ANY},            {SYS_clock_gettime, ANY},
     {SYS_clock_nanosleep, ANY}, {SYS_nanosleep, ANY},     {SYS_sched_yield, ANY},    {SYS_restart_syscall, ANY},
     {SYS_getrandom, ANY},      {SYS_exit, ANY},           {SYS_exit_group, ANY},     {SYS_prctl, NAME},
+    {SYS_shutdown, ANY},
     // A tracer has taken the call away, which strace does to let it fail.
     {-1, ANY},
 };

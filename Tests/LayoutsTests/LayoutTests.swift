@@ -111,6 +111,23 @@ struct LayoutTests {
         #expect(error.map { "\($0)".contains("00:01.2") } == true)
     }
 
+    @Test("a device process gives a function, and says all else about it")
+    func deviceProcesses() throws {
+        let layout = try read(
+            #"{"name": "two", "functions": [{"at": "00:01.0"}, {"at": "00:02.0", "vfioUser": "/a/socket"}]}"#)
+        #expect(layout.functions.count == 1)
+        #expect(layout.deviceProcesses.map { "\($0.key) \($0.value)" } == ["00:02.0 /a/socket"])
+        for other in [#"{"at": "00:02.0"}"#, #"{"at": "00:02.0", "vfioUser": "/b"}"#] {
+            let error = #expect(throws: LayoutError.self) {
+                _ = try read(#"{"name": "bad", "functions": [\#(other), {"at": "00:02.0", "vfioUser": "/a"}]}"#)
+            }
+            #expect(error.map { "\($0)".contains("00:02.0") } == true)
+        }
+        #expect(throws: LayoutError.self) {
+            _ = try read(#"{"name": "bad", "functions": [{"at": "00:02.0", "vfioUser": "/a", "rom": "4K"}]}"#)
+        }
+    }
+
     @Test(
         "numbers that are none are refused",
         arguments: ["4Q", "5ß", "", "K", "0x", "-1", "+4K", "0x+4", "4P", "99999999999T"])
