@@ -10,12 +10,13 @@ extension Connection {
         public let isSecondPosted: Bool
     }
 
-    /// Waits until something comes, one of two eventfds is posted, or the time is over. It may come back without any of it.
+    /// Waits until something comes (with `forInput`), one of two eventfds is posted, or the time is over. It may come back without any of it.
     public borrowing func wait(
-        or first: SharedDescriptor? = nil, _ second: SharedDescriptor? = nil, within time: Duration? = nil
+        or first: SharedDescriptor? = nil, _ second: SharedDescriptor? = nil, forInput: Bool = true,
+        within time: Duration? = nil
     ) throws(ConnectionError) -> Ready {
         let ready = chost_wait(
-            number, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
+            forInput ? number : -1, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
             time.map { max(.zero, $0).nanoseconds } ?? -1)
         guard ready >= 0 else { throw .failed(-ready) }
         return Ready(hasInput: ready & 1 != 0, isFirstPosted: ready & 2 != 0, isSecondPosted: ready & 4 != 0)

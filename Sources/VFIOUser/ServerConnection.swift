@@ -189,14 +189,17 @@ final class ServerConnection: Sendable {
 
     // MARK: The connection's thread
 
+    /// The time for which the connection's thread leaves the socket to others. Each reply would wake it beside the thread that asked.
+    private static let pause = Duration.milliseconds(1)
+
     /// Receives while nobody waits for a reply, until the connection ends.
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
         while true {
-            let (loss, resample): (DeviceProcessError?, SharedDescriptor?) =
-                state.wait { $0.loss != nil || !$0.isReceiving ? ($0.loss, $0.resample) : nil } ?? (nil, nil)
+            let (loss, resample, isFree) = state.withLock { ($0.loss, $0.resample, !$0.isReceiving) }
             if loss != nil { break }
-            guard let ready = try? connection.wait(or: resample, wake) else { continue }
+            let time = isFree ? nil : Self.pause
+            guard let ready = try? connection.wait(or: resample, wake, forInput: isFree, within: time) else { continue }
             if ready.isSecondPosted { _ = wake.take() }
             if ready.isFirstPosted, let resample, resample.take() > 0 {
                 _ = try? request(.setInterrupts, unmask.bytes, within: nil)
@@ -209,7 +212,7 @@ final class ServerConnection: Sendable {
                     state.isReceiving = true
                     return true
                 }
-            if isMine { receive(within: .zero) }
+            if isMine { receive(within: .zero) } else if ready.hasInput { HostThread.sleep(for: Self.pause) }
         }
         let (handler, loss) = state.withLock { state in
             defer { state.handler = nil }

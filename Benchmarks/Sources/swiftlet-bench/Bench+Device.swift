@@ -1,5 +1,5 @@
-import Floor
 import Devices
+import Floor
 import FoundationEssentials
 import Host
 import Images
