@@ -195,8 +195,10 @@ final class ServerConnection: Sendable {
     /// Receives while nobody waits for a reply, until the connection ends.
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
+        // Whether another thread took the last message.
+        var isLate = false
         while true {
-            let (loss, resample, isFree) = state.withLock { ($0.loss, $0.resample, !$0.isReceiving) }
+            let (loss, resample, isFree) = state.withLock { ($0.loss, $0.resample, !$0.isReceiving && !isLate) }
             if loss != nil { break }
             let time = isFree ? nil : Self.pause
             guard let ready = try? connection.wait(or: resample, wake, forInput: isFree, within: time) else { continue }
@@ -212,7 +214,8 @@ final class ServerConnection: Sendable {
                     state.isReceiving = true
                     return true
                 }
-            if isMine { receive(within: .zero) } else if ready.hasInput { HostThread.sleep(for: Self.pause) }
+            if isMine { receive(within: .zero) }
+            isLate = ready.hasInput && !isMine
         }
         let (handler, loss) = state.withLock { state in
             defer { state.handler = nil }

