@@ -17,12 +17,19 @@ public struct DumpSelection: Sendable {
     public var absent: Set<Place> = []
     /// How many virtual functions of each function that can have them.
     public var virtualFunctions = 0
+    /// Whether bridges are left out, and functions of other domains share the buses of the first.
+    public var isFlat = false
+    /// Other sizes of BARs that can be resized.
+    public var resized: [Place: UInt64] = [:]
+    /// The addresses that BARs and ROMs are to have.
+    public var fixed: [Place: UInt64] = [:]
 
     public init() {}
 
     /// Whether nothing is asked for.
     public var isEverything: Bool {
         only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == 0
+            && !isFlat && resized.isEmpty && fixed.isEmpty
     }
 
     func takes(_ address: DomainAddress) -> Bool {
@@ -60,8 +67,8 @@ extension DumpSelection.Place: CustomStringConvertible {
     public var description: String {
         switch region {
         case .register(.bar(let number)): "\(function)/\(number)"
-        case .register(.rom): "\(function)/rom"
-        case .virtual(let number): "\(function)/vf\(number)"
+        case .virtual(let number), .register(.virtual(let number)): "\(function)/vf\(number)"
+        case .register: "\(function)/rom"
         }
     }
 

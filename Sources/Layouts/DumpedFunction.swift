@@ -10,6 +10,10 @@ public struct DumpedFunction: Hashable, Sendable {
     /// The line on which it begins, counted from 1; nil where it does not come from lines.
     public let line: Int?
     public var isBridge = false
+    /// The buses behind a bridge; nil where the dump does not tell.
+    public var bridge: BridgeDescription?
+    /// The sizes that BARs can have which can be resized.
+    public var resizable: [Int: [UInt64]] = [:]
     public var vendorID: UInt16?
     public var deviceID: UInt16?
     public var classCode: UInt32?
@@ -56,6 +60,7 @@ public struct DumpedFunction: Hashable, Sendable {
         // Virtual functions have all ones there (SR-IOV 1.1, 3.4.1).
         if config.vendorID != 0xffff { (vendorID, deviceID) = (config.vendorID, config.deviceID) }
         classCode = config.classCode
+        bridge = config.bridge ?? bridge
     }
 
     mutating func take(capabilitiesOf config: ConfigDump) {
@@ -64,6 +69,7 @@ public struct DumpedFunction: Hashable, Sendable {
         virtualFunctions = config.virtualFunctions
         take(config.virtualBars)
         take(config.enhancedRegions)
+        resizable.merge(config.resizableBARs) { $1 }
     }
 
     private mutating func take(_ found: [ConfigDump.Region]) {
@@ -88,6 +94,8 @@ public struct DumpedFunction: Hashable, Sendable {
         classCode = classCode ?? other.classCode
         if name.isEmpty { (name, className) = (other.name, other.className) }
         isBridge = isBridge || other.isBridge
+        bridge = bridge ?? other.bridge
+        resizable.merge(other.resizable) { mine, _ in mine }
         if virtualFunctions == nil, hasRegisters, capabilityGap != nil { virtualFunctions = other.virtualFunctions }
         for (place, region) in other.regions {
             guard let mine = regions[place] else {
@@ -118,7 +126,7 @@ extension ConfigDump.Region.Place {
     var number: Int? {
         switch self {
         case .register(.bar(let number)), .virtual(let number): number
-        case .register(.rom): nil
+        case .register: nil
         }
     }
 

@@ -1,9 +1,10 @@
+import Board
 import Memslots
 import PCI
 
 extension Layout {
-    /// The functions of a dump that can be assigned, and what is to be said of the others: bridges are left out, and so is,
-    /// with a warning, what is not described well enough to be counted.
+    /// The functions of a dump that can be assigned, with the bridges that lead to them, and what is to be said of the others: with a
+    /// warning, what is not described well enough to be counted is left out.
     public static func read(
         _ dump: Dump, name: String, selection: DumpSelection = DumpSelection()
     ) throws(LayoutError) -> (layout: Layout, warnings: [DumpWarning]) {
@@ -18,8 +19,9 @@ extension Layout {
         guard !builder.found.isEmpty else {
             throw .noFunctions(bridges: bridges, warnings: builder.warnings)
         }
-        let layout = Layout(name: name, functions: try place(builder.found), bridges: bridges)
-        return (layout, builder.warnings)
+        var layout = try place(builder.found + builder.bridges(of: dump), name: name, isFlat: selection.isFlat)
+        layout.bridges = bridges - layout.functions.count { $0.description.bridge != nil }
+        return (try layout.adjusted(selection), builder.warnings)
     }
 
     /// These functions alone, each where it is as far as a guest would find it there.
@@ -28,26 +30,46 @@ extension Layout {
             throw .notADump(name)
         }
         try selection.checkFunctions(among: Set(functions.map(\.source)))
-        let selected = functions.filter { selection.takes($0.source) }
+        let chosen = functions.filter { selection.takes($0.source) }
+        let selected = functions.filter { function in
+            guard let bridge = function.description.bridge, !selection.excluded.contains(function.source) else {
+                return selection.takes(function.source)
+            }
+            return selection.only.isEmpty
+                || chosen.contains { $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus) }
+        }
         guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
-        return Layout(name: name, functions: try Self.place(selected), bridges: bridges)
+        var layout = try Self.place(selected, name: name, isFlat: selection.isFlat)
+        layout.choices = choices.filled(from: layout.choices)
+        layout.bridges = bridges
+        return try layout.adjusted(selection)
     }
 
-    /// Gives functions addresses on one machine. A function keeps its own if it is of the lowest domain and its device has a
-    /// function 0, without which software looks no further (PCI 3.0, 6.2.1); the others share the first devices that are
-    /// free.
-    private static func place(_ functions: [Function]) throws(LayoutError) -> [Function] {
+    /// The most domains that become segments of a machine, whose configuration space lies below 4 GiB.
+    private static let mostSegments = 3
+
+    /// Gives functions addresses on one machine. The lowest domains become segments, or the lowest one alone. A function keeps its
+    /// address if it is of one of them and its device has a function 0, without which software looks no further (PCI 3.0, 6.2.1); the
+    /// others share the first devices that are free.
+    private static func place(_ functions: [Function], name: String, isFlat: Bool) throws(LayoutError) -> Layout {
         let sorted = functions.sorted { $0.source < $1.source }
-        let lowest = sorted.filter { $0.source.domain == sorted[0].source.domain }.map(\.source.function)
-        let kept = Set(lowest.filter { $0.function == 0 }.map { $0.requesterID >> 3 })
-        let taken = Set(lowest.map(\.requesterID))
+        let domains = Set(sorted.map(\.source.domain)).sorted().prefix(isFlat ? 1 : mostSegments)
+        let lowest = sorted.prefix { domains.contains($0.source.domain) }.map { function in
+            FunctionAddress(
+                requesterID: function.source.function.requesterID,
+                segment: UInt8(domains.firstIndex(of: function.source.domain) ?? 0))
+        }
+        func device(_ address: FunctionAddress) -> UInt32 { UInt32(address.busNumber) << 5 | UInt32(address.device) }
+        let keptDevices = Set(lowest.filter { $0.function == 0 }.map(device))
+        let kept = Set(keptDevices.compactMap { UInt16(exactly: $0) })
+        let taken = Set(lowest.filter { $0.segment == 0 }.map(\.requesterID))
         // Devices of their own, and at last functions of devices that are there.
         let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
         let beside = (0...UInt16.max).lazy.filter { kept.contains($0 >> 3) && !taken.contains($0) }
         var (free, more) = (apart.makeIterator(), beside.makeIterator())
         var placed: [Function] = []
         for (number, var function) in sorted.enumerated() {
-            if number < lowest.count, kept.contains(lowest[number].requesterID >> 3) {
+            if number < lowest.count, keptDevices.contains(device(lowest[number])) {
                 function.address = lowest[number]
             } else if let address = free.next() ?? more.next() {
                 function.address = FunctionAddress(requesterID: address)
@@ -56,7 +78,9 @@ extension Layout {
             }
             placed.append(function)
         }
-        return placed.sorted { $0.address < $1.address }
+        return Layout(
+            name: name, functions: placed.sorted { $0.address < $1.address },
+            choices: AddressMap.Choices(segments: domains.count > 1 ? domains.count : nil))
     }
 }
 
@@ -85,22 +109,63 @@ private struct DumpBuilder {
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
             msiVectors: function.msiVectors, msix: function.msix)
         description.addDoorbell()
+        let rest = (function.virtualFunctions?.total ?? 0) - selection.virtualFunctions
+        if rest > 0 {
+            // Firmware keeps room for those that are off.
+            let virtual = SizedRegions(function, selection, areVirtual: true)
+            if virtual.lack == nil { (description.virtualCount, description.virtualBARs) = (UInt64(rest), virtual.bars) }
+        }
         append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
     }
 
+    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them.
+    mutating func bridges(of dump: Dump) -> [Layout.Function] {
+        let chosen = found
+        var bridges: [DomainAddress: DumpedFunction] = [:]
+        for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
+            guard let bridge = function.bridge else { continue }
+            let leads = chosen.contains {
+                $0.source.domain == function.address.domain && bridge.leads(to: $0.source.function.bus)
+            }
+            if leads || selection.only.isEmpty { bridges[function.address] = function }
+        }
+        var ports: [Layout.Function] = []
+        for (domain, functions) in Dictionary(grouping: bridges.values, by: \.address.domain) {
+            var buses = Dictionary(uniqueKeysWithValues: functions.map { ($0.address.function, $0.bridge) }).compactMapValues(\.self)
+            while true {
+                do throws(LayoutError) {
+                    ports += try Layout.ports(buses).compactMap { port in
+                        let source = DomainAddress(domain: domain, function: port.address)
+                        return bridges[source].map { port.of($0) }
+                    }
+                    break
+                } catch {
+                    guard case .bridges(.busNumbers(let address, _)) = error, let wrong = buses.removeValue(forKey: address),
+                        let function = bridges[DomainAddress(domain: domain, function: address)]
+                    else { break }
+                    warn("its buses \(wrong.secondary) to \(wrong.subordinate) are not its own", of: function, isSkipped: true)
+                }
+            }
+        }
+        return ports
+    }
+
     private mutating func append(
-        _ description: FunctionDescription, at source: DomainAddress, name: String, of function: DumpedFunction
+        _ description: FunctionDescription, at source: DomainAddress, name: String, of function: DumpedFunction,
+        virtualIndex: Int? = nil
     ) {
         do { try description.validate() } catch {
             return warn("\(error)", of: function, at: source, isSkipped: true)
         }
         let kind = function.className.isEmpty ? function.classCode.flatMap(ClassNames.name) : function.className
-        found.append(
-            Layout.Function(
-                address: source.function, description: description, source: source,
-                name: [kind, name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
-                hasIdentity: function.vendorID != nil))
+        var new = Layout.Function(
+            address: source.function, description: description, source: source,
+            name: [kind, name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
+            hasIdentity: function.vendorID != nil)
+        new.virtualIndex = virtualIndex
+        if virtualIndex == nil { new.resizable = function.resizable }
+        found.append(new)
     }
 
     private mutating func warn(
@@ -144,7 +209,8 @@ private struct DumpBuilder {
                 warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
                 continue
             }
-            append(description, at: source, name: "virtual function of \(function.address)", of: function)
+            append(description, at: source, name: "virtual function of \(function.address)", of: function,
+                virtualIndex: index)
         }
     }
 
@@ -152,6 +218,19 @@ private struct DumpBuilder {
         UInt16(exactly: id).map {
             DomainAddress(domain: function.address.domain, function: FunctionAddress(requesterID: $0))
         }
+    }
+}
+
+extension Layout.Function {
+    /// A port that has the identity of one in a dump.
+    fileprivate func of(_ bridge: DumpedFunction) -> Layout.Function {
+        var description = description
+        description.vendorID = bridge.vendorID ?? description.vendorID
+        description.deviceID = bridge.deviceID ?? description.deviceID
+        return Layout.Function(
+            address: address, description: description, source: bridge.address,
+            name: [bridge.className, bridge.name].filter { !$0.isEmpty }.joined(separator: ": "),
+            hasIdentity: bridge.vendorID != nil)
     }
 }
 

@@ -12,8 +12,10 @@ struct PlacedLayout {
     var ram: [GuestRange] { board.ram.ranges }
     /// Memory, by address.
     let assignments: [AddressAssignment]
+    /// The windows of bridges in memory, and what is kept free for virtual functions.
+    let windows: [AddressAssignment]
     /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.
-    let bases: [BAROwner: UInt64]
+    let bases: [BAROwner: AddressAssignment]
     /// Bytes of ports.
     let ports: UInt64
     private let board: AddressMap
@@ -28,6 +30,7 @@ struct PlacedLayout {
         let real = board.apertures
         let functions = layout.byAddress
         var assigner = AddressAssigner(real, avoiding: avoided)
+        assigner.fixed = layout.fixed
         var obstacle: AssignmentError?
         var found: [AddressAssignment] = []
         do { found = try assigner.assign(functions) } catch { obstacle = error }
@@ -37,8 +40,10 @@ struct PlacedLayout {
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
-        bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0.base) } : [])
+        bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0) } : [])
         apertures = assigner.apertures
+        windows = found.filter { $0.owner.register.isArea && !$0.isPort(of: functions) }
+        found.removeAll { $0.owner.register.isArea }
         ports = functions.values.reduce(0) { $0 + $1.portBytes }
 
         var regions: [DecodedRegion] = []
@@ -93,6 +98,23 @@ struct PlacedLayout {
         }
         return MemoryDescription(
             rows: rows, decoded: regions, areas: board.areas(hasFunctions: true, apertures: apertures))
+    }
+}
+
+extension BaseAddressRegister {
+    /// Whether it says where the registers of others lie.
+    fileprivate var isArea: Bool {
+        switch self {
+        case .window, .virtual: true
+        case .bar, .rom: false
+        }
+    }
+}
+
+extension AddressAssignment {
+    fileprivate func isPort(of functions: [FunctionAddress: FunctionDescription]) -> Bool {
+        if case .virtual(let number) = owner.register { return functions[owner.function]?.virtualBARs[number]?.kind == .io }
+        return owner.register == .window(.ports)
     }
 }
 

@@ -93,8 +93,12 @@ extension Plan {
 
     private static func addressBudgets(_ placed: PlacedLayout, _ host: PlanningHost) -> [Budget] {
         let (apertures, real) = (placed.apertures, placed.real)
-        let low = placed.assignments.last { $0.base <= apertures.low.last.rawValue }
-        let high = placed.assignments.last { $0.base > apertures.low.last.rawValue }
+        func last(_ isIn: (UInt64) -> Bool) -> AddressAssignment? {
+            let ends = [placed.assignments.last { isIn($0.base) }] + placed.windows.filter { isIn($0.base) }
+            return ends.compactMap(\.self).max { $0.base + $0.size < $1.base + $1.size }
+        }
+        let low = last { $0 <= apertures.low.last.rawValue }
+        let high = last { $0 > apertures.low.last.rawValue }
         func sum(_ isIn: (UInt64) -> Bool) -> UInt64 {
             placed.assignments.reduce(0) { isIn($1.base) ? $0 &+ $1.size : $0 }
         }

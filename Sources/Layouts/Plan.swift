@@ -60,6 +60,9 @@ public struct Plan: Sendable {
     public let budgets: [Budget]
     /// Why the machine cannot place everything; the slots are then counted as if it could.
     public let obstacle: AssignmentError?
+    /// What would help against the obstacle; nil without one, and where nothing does.
+    public let remedy: Remedy?
+    public let windows: Windows
     private let placed: PlacedLayout
 
     /// The obstacle in words, with the function as the dump names it.
@@ -81,12 +84,15 @@ public struct Plan: Sendable {
         do {
             let choices = choices.filled(from: layout.choices)
             board = try AddressMap(memory: memory, addressBits: host.physicalAddressBits, choices: choices)
-            try board.checkBuses(of: layout.functions.last?.address.bus)
+            try board.checkBuses(layout.functions.lazy.map(\.address.busNumber))
         } catch { throw .board(error) }
         self.layout = layout
         self.policy = policy
         self.host = host
         ram = memory
+        do throws(DescriptionError) { _ = try BridgeTree(layout.functions.lazy.map { ($0.address, $0.description) }) } catch {
+            throw .assignment(.bridges(error))
+        }
         let pieces = FunctionPieces.of(layout, pageSize: host.pageSize)
         advice = Advice.of(layout)
 
@@ -96,6 +102,8 @@ public struct Plan: Sendable {
         let bases = placed.bases
         functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
+        windows = Windows(layout, placed.windows, host)
+        remedy = placed.obstacle == nil ? nil : Remedy.first(for: layout, memory: memory, host: host, choices: board)
         separate = placed.slots(.separate, on: host)
         coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
@@ -114,16 +122,6 @@ public struct Plan: Sendable {
 
     /// Bytes of 64-bit BARs, without the gaps of alignment.
     public var sumAbove4GiB: UInt64 { layout.functions.reduce(0) { $0 &+ $1.description.wideBARs.reduce(0, &+) } }
-
-    /// Bytes of the windows through which bridges would lead to the 64-bit BARs, if each function had a bridge of its own. A window
-    /// begins at a multiple of the largest BAR behind it, and firmware ends it at one.
-    public var windowsOfPorts: UInt64 {
-        layout.functions.reduce(0) { sum, function in
-            let sizes = function.description.wideBARs
-            guard let largest = sizes.max() else { return sum }
-            return sum &+ (sizes.reduce(0, &+) &+ (largest - 1)) & ~(largest - 1)
-        }
-    }
 
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
@@ -179,7 +177,7 @@ struct FunctionPieces {
     }
 
     /// What becomes of the function, whose BARs begin at `bases`.
-    func summary(_ bases: [BAROwner: UInt64]) -> Plan.Function {
+    func summary(_ bases: [BAROwner: AddressAssignment]) -> Plan.Function {
         let description = function.description
         let rows = registers.map { register, pieces in
             var bar: BARDescription?
@@ -187,7 +185,7 @@ struct FunctionPieces {
             let mapped = pieces.count { $0.kind == .mapped }
             return Plan.Register(
                 register: "\(register)",
-                address: bases[BAROwner(function: function.address, register: register)].map(hexadecimal),
+                address: bases[BAROwner(function: function.address, register: register)].map { hexadecimal($0.base) },
                 size: description.size(of: register) ?? 0, kind: bar?.kind ?? .memory32,
                 prefetchable: bar?.isPrefetchable ?? false, mapped: mapped, trapped: pieces.count - mapped)
         }
@@ -198,10 +196,19 @@ struct FunctionPieces {
                 return number
             }
         }
+        let areas = BridgeWindow.allCases.map { BaseAddressRegister.window($0) }
+            + description.virtualBARs.keys.sorted().map { BaseAddressRegister.virtual($0) }
+        let reserved = areas.compactMap { register in
+            bases[BAROwner(function: function.address, register: register)].map { area in
+                Plan.Register(
+                    register: "\(register)", address: hexadecimal(area.base), size: area.size,
+                    kind: description.kind(of: register), prefetchable: description.isPrefetchable(register), mapped: 0, trapped: 0)
+            }
+        }
         return Plan.Function(
             address: "\(function.source)", guestAddress: "\(function.address)",
             name: function.name.isEmpty ? nil : function.name, device: function.hasIdentity ? description.ids : nil,
-            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped }, registers: rows,
+            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped }, registers: rows + reserved,
             subPageBARs: numbers {
                 description.bars[$0].map { $0.kind != .io && $0.size < Page.size } == true && $1.count == 1
             },
@@ -212,6 +219,21 @@ struct FunctionPieces {
 extension FunctionDescription {
     /// The sizes of its 64-bit BARs, in bytes.
     fileprivate var wideBARs: [UInt64] { bars.values.filter { $0.kind == .memory64 }.map(\.size) }
+
+    /// What kind of addresses a window has, or the BARs of virtual functions.
+    fileprivate func kind(of area: BaseAddressRegister) -> BARDescription.Kind {
+        switch area {
+        case .virtual(let number): virtualBARs[number]?.kind ?? .memory64
+        case .window(.ports): .io
+        case .window(.memory): .memory32
+        default: .memory64
+        }
+    }
+
+    fileprivate func isPrefetchable(_ area: BaseAddressRegister) -> Bool {
+        if case .virtual(let number) = area { return virtualBARs[number]?.isPrefetchable ?? false }
+        return area == .window(.prefetchable)
+    }
 
     /// `10de:2330`
     fileprivate var ids: String {

@@ -29,6 +29,9 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case capabilityOutside(id: UInt16, offset: UInt64)
     case capabilityOverlap(id: UInt16, offset: UInt64)
     case addressTaken(FunctionAddress)
+    case bridgeRegisters
+    case virtualCount(UInt64)
+    case busNumbers(FunctionAddress, BridgeDescription)
     /// A piece that a model gives memory for, and the memory does not hold it all.
     case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)
 }
@@ -69,6 +72,12 @@ extension DescriptionError: CustomStringConvertible {
             "\(owner): its piece at \(offsets(piece.offsets)) needs \(bytes(piece.size)) from \(hexadecimal(backing.offset)) on in "
                 + "backing \(backing.id), which has \(bytes(size))"
         case .addressTaken(let address): "\(address): there is a function already"
+        case .bridgeRegisters: "a bridge has BARs 0 and 1 and no others, no ROM and no virtual functions"
+        case .virtualCount(let count): "\(count) virtual functions: a function has fewer than 65536"
+        case .busNumbers(let address, let bridge):
+            "\(address): a bridge to buses \(hexadecimal(UInt64(bridge.secondary))) to "
+                + "\(hexadecimal(UInt64(bridge.subordinate))): they lie behind its own bus, are not those of another bridge, and "
+                + "lie among those of the bridge above it"
         }
     }
 

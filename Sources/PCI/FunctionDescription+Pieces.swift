@@ -11,6 +11,8 @@ extension FunctionDescription {
         switch register {
         case .bar(let number): bars[number]?.size
         case .rom: romSize
+        case .window: nil
+        case .virtual(let number): virtualBARs[number].map { $0.size &* virtualCount }
         }
     }
 

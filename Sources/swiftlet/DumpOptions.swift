@@ -16,6 +16,20 @@ struct DumpOptions: ParsableArguments {
             valueName: "bar=size"))
     var size: [RegionSize] = []
 
+    @Flag(help: "Leave bridges out: each bus is a root bus.")
+    var flat = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Another size of a BAR that can be resized (Resizable BAR): 01:00.0/1=32G; repeat for more.", valueName: "bar=size"))
+    var rebar: [RegionSize] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The address of a BAR in the guest, such as the one that it has on the host: 01:00.0/2=0x38000000000; repeat for more.",
+            valueName: "bar=address"))
+    var fix: [RegionSize] = []
+
     @Flag(help: "Fail if a function of a dump has to be skipped.")
     var complete = false
 
@@ -23,6 +37,9 @@ struct DumpOptions: ParsableArguments {
     var vfs = 0
 
     func validate() throws {
+        for entry in rebar + fix where entry.bytes == nil {
+            throw ValidationError("\(entry.place): `none` is no size that a BAR can be given, and no address.")
+        }
         guard vfs >= 0 else { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
     }
 
@@ -36,6 +53,9 @@ struct DumpOptions: ParsableArguments {
             if entry.bytes == nil { selection.absent.insert(entry.place) } else { selection.absent.remove(entry.place) }
         }
         selection.virtualFunctions = vfs
+        selection.isFlat = flat
+        for entry in rebar { selection.resized[entry.place] = entry.bytes }
+        for entry in fix { selection.fixed[entry.place] = entry.bytes }
         return selection
     }
 }

@@ -55,6 +55,8 @@ struct PlanReport: Encodable {
     let advice: [Advice]
     /// Why not everything has a place.
     let obstacle: String?
+    let windows: Plan.Windows
+    let remedy: String?
     let warnings: [String]
     let skipped: [Skipped]
     let fits: Bool
@@ -108,6 +110,8 @@ extension PlanReport {
                 savedSlots: $0.bar.savedSlots)
         }
         obstacle = plan.obstacleText
+        windows = plan.windows
+        remedy = plan.remedy.map(PlanText.text)
         self.warnings = warnings.map { "\($0)" }
         skipped = warnings.filter(\.isSkipped).map {
             Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)

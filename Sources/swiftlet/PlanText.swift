@@ -45,6 +45,7 @@ struct PlanText {
 
     private var totals: TextTable {
         let (slots, bridges) = (plan.slots, plan.layout.bridges)
+        let ports = plan.layout.functions.count { $0.description.bridge != nil }
         func both(_ value: (Footprint.MMU) -> String?) -> String? {
             guard let shadow = value(.shadow), let tdp = value(.tdp) else { return nil }
             return "\(tdp) with EPT or NPT, \(shadow) with shadow paging"
@@ -52,7 +53,7 @@ struct PlanText {
         let facts: [(String, String?)] = [
             (
                 "functions",
-                "\(plan.functions.count)"
+                "\(plan.functions.count - ports)" + (ports > 0 ? " and \(Figures.count(ports, "bridge"))" : "")
                     + (bridges > 0 ? ", and \(Figures.count(bridges, "bridge")) not assigned" : "")
             ),
             ("pieces", "\(plan.mapped) mapped for the guest, \(plan.trapped) trapped, where each access exits"),
@@ -71,18 +72,40 @@ struct PlanText {
                 "\(Figures.size(plan.mappedBytes)) of BARs, and the RAM"
                     + (plan.ram > 0 ? " of \(Figures.size(plan.ram))" : "")
             ),
-            ("behind ports", behindPorts), ("kernels", Self.kernels(plan)),
+            ("kernels", Self.kernels(plan)),
         ]
-        return TextTable("total", facts: facts + skipped)
+        return TextTable("total", facts: facts + windows + skipped)
     }
 
-    /// What bridges would add to the 64-bit aperture.
-    private var behindPorts: String? {
+    /// What bridges make of the windows that firmware has to find, and whether it does.
+    private var windows: [(String, String?)] {
+        let windows = plan.windows
+        func text(_ need: Plan.Windows.Need) -> String { "\(Figures.size(need.low)) below 4 GiB and \(Figures.size(need.high))" }
         // Smaller windows find room anyway.
-        guard plan.windowsOfPorts > plan.sumAbove4GiB, plan.windowsOfPorts - plan.sumAbove4GiB >= 1 << 30 else {
-            return nil
+        guard windows.behindPorts.high >= 1 << 30 || plan.layout.functions.contains(where: { $0.description.bridge != nil })
+        else { return [] }
+        let shares = Dictionary(grouping: windows.shares, by: \.addressBits).sorted { $0.key < $1.key }.map { bits, shares in
+            "\(bits) bits: "
+                + shares.map { "\(Figures.size($0.bytes)) (1/\($0.parts)) \($0.holds ? "yes" : "no")" }.joined(separator: ", ")
         }
-        return "\(Figures.size(plan.windowsOfPorts)) of 64-bit windows, if each function has a root port of its own"
+        let own = windows.ports.isEmpty ? nil : text(windows.need)
+        return [
+            ("windows", own.map { "\($0) of 64 bits; flat \(text(windows.flat))" } ?? "\(text(windows.flat)) of 64 bits, flat"),
+            ("behind ports", windows.ports.isEmpty ? "\(text(windows.behindPorts)), if each device has a root port of its own" : nil),
+            ("firmware holds it", shares.joined(separator: "; ")), ("what helps", plan.remedy.map(Self.text)),
+        ]
+    }
+
+    static func text(_ remedy: Plan.Remedy) -> String {
+        switch remedy {
+        case .apertures(let high, let buses):
+            "larger apertures: --buses \(buses)"
+                + (high.map { " --aperture high=\(hexadecimal($0.first.rawValue))-\(hexadecimal($0.last.rawValue))" } ?? "")
+        case .addressBits(let bits): "\(bits) address bits, with all of them in the apertures"
+        case .smallerBARs(let sizes):
+            "smaller BARs: " + sizes.sorted { "\($0.key)" < "\($1.key)" }.map { "--rebar \($0.key)=\($0.value)" }.joined(separator: " ")
+        case .virtualFunctions(let count): "fewer virtual functions: --vfs \(count)"
+        }
     }
 
     /// A line for each function that is not counted, up to some.
