@@ -1,7 +1,7 @@
 // Plays firmware and driver for emulated PCI devices: finds all functions, sizes their BARs and ROMs, places them anew,
 // writes and checks the memory behind them, and has each function with MSI-X interrupt once. Then it says what it saw.
 //
-// It knows type-0 functions, no bridges. README.md describes what the monitor tells it and what it answers.
+// Bridges keep the numbers of buses that they have, and get new windows. README.md describes what the monitor tells it and what it answers.
 
 #include "guest.h"
 #include "pci.h"
@@ -12,6 +12,7 @@
 #define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
 #define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
 #define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
+#define PARAMETER_SEGMENT 0x9038  // how many buses each segment has
 #define END 8  // from the start
 
 #define PHASE_PORT 0xe0
@@ -45,6 +46,7 @@ begin pci, 64
     each_function size_function
     phase 3  // placement
     each_function place_function
+    each_function open_bridge
     phase 4  // exercise: nothing is checked until all is written, so that two BARs in one place show
     call open_window
     each_function write_function
@@ -77,9 +79,23 @@ for_each_function:
 2:  ret
 
 // Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays
-// where it is. 64-bit BARs go to the high region, or the low one if the high one is full.
+// where it is. 64-bit BARs go to the high region, or the low one if the high one is full. Windows of bridges begin and end
+// at multiples of 1 MiB, and so does what lies on a bus if there are bridges. Behind one, 64-bit addresses are for
+// prefetchable BARs.
 place_function:
-    movzx r12d, word ptr [rdi + COMMAND]
+    mov eax, [rbx + RECORD_ECAM]
+    shr eax, 20
+    movzx r13d, byte ptr [rax + BEHIND_BRIDGE]
+    cmp eax, [rip + last_bus]
+    je 1f
+    mov [rip + last_bus], eax
+    cmp dword ptr [rip + bridges_count], 0
+    je 1f
+    add qword ptr [PARAMETER_LOW], MEGABYTE - 1
+    and qword ptr [PARAMETER_LOW], -MEGABYTE
+    add qword ptr [PARAMETER_HIGH], MEGABYTE - 1
+    and qword ptr [PARAMETER_HIGH], -MEGABYTE
+1:  movzx r12d, word ptr [rdi + COMMAND]
     mov eax, r12d
     and eax, ~MEMORY_DECODE
     mov [rdi + COMMAND], ax
@@ -93,7 +109,11 @@ place_function:
     jnz 4f
     test r8b, IS_64BIT
     jz 2f
-    mov r9d, PARAMETER_HIGH
+    test r13b, r13b
+    jz 6f
+    test r8b, IS_PREFETCHABLE
+    jz 2f
+6:  mov r9d, PARAMETER_HIGH
     call allocate
     jnc 3f
 2:  mov r9d, PARAMETER_LOW
@@ -111,11 +131,18 @@ place_function:
     cmp ecx, BARS_END
     jb 1b
 
-    // ROMs go to the end of the low region, from the top down. All are then side by side, and so are the BARs.
+    // ROMs go to the end of the low region, from the top down. All are then side by side, and so are the BARs. Behind a
+    // bridge they go with the BARs.
     mov rdx, [rbx + RECORD_ROM + BAR_SIZE]
     test rdx, rdx
     jz 5f
-    mov rax, [PARAMETER_LOW + END]
+    mov r9d, PARAMETER_LOW
+    test r13b, r13b
+    jz 7f
+    call allocate
+    jc 5f
+    jmp 8f
+7:  mov rax, [PARAMETER_LOW + END]
     sub rax, rdx
     jb 5f
     neg rdx
@@ -123,7 +150,7 @@ place_function:
     cmp rax, [PARAMETER_LOW]
     jb 5f
     mov [PARAMETER_LOW + END], rax
-    or eax, ROM_ENABLE
+8:  or eax, ROM_ENABLE
     mov [rbx + RECORD_ROM], rax
     mov [rdi + ROM], eax
 
@@ -148,6 +175,88 @@ allocate:
     jc 1f
     mov [r9], r10
 1:  ret
+
+// Opens the windows of function rbx, if it is a bridge, around all that lies behind it: the memory window below 4 GiB, the
+// prefetchable one above.
+open_bridge:
+    mov al, [rdi + HEADER_TYPE]
+    and al, LAYOUT
+    cmp al, 1
+    jne 9f
+    mov eax, [rbx + RECORD_ECAM]
+    shr eax, 20
+    movzx ecx, byte ptr [rdi + PRIMARY_BUS]
+    sub eax, ecx  // the first bus of the segment
+    movzx r8d, byte ptr [rdi + SECONDARY_BUS]
+    movzx r9d, byte ptr [rdi + SUBORDINATE_BUS]
+    add r8d, eax
+    add r9d, eax
+    mov r10, -1  // the first and the last address below 4 GiB
+    xor r11d, r11d
+    mov r12, -1  // and above
+    xor r13d, r13d
+    mov esi, RECORDS
+1:  cmp rsi, r15
+    je 6f
+    mov eax, [rsi + RECORD_ECAM]
+    shr eax, 20
+    cmp eax, r8d
+    jb 5f
+    cmp eax, r9d
+    ja 5f
+    lea rcx, [rsi + RECORD_BARS]
+    lea r14, [rsi + RECORD_ROM]  // the last register
+2:  mov rdx, [rcx + BAR_SIZE]
+    test rdx, rdx
+    jz 4f
+    mov rax, [rcx]
+    cmp rcx, r14
+    je 3f
+    test al, IS_IO
+    jnz 4f
+3:  and rax, ~MEMORY_FLAGS  // of a ROM's flags only the lowest is set
+    add rdx, rax
+    dec rdx
+    mov rdi, rax
+    shr rdi, 32
+    jnz 7f
+    cmp rax, r10
+    cmovb r10, rax
+    cmp rdx, r11
+    cmova r11, rdx
+    jmp 4f
+7:  cmp rax, r12
+    cmovb r12, rax
+    cmp rdx, r13
+    cmova r13, rdx
+4:  add rcx, BAR_SIZE * 2
+    cmp rcx, r14
+    jbe 2b
+5:  add rsi, RECORD_SIZE
+    jmp 1b
+6:  mov edi, [rbx + RECORD_ECAM]
+    add rdi, [PARAMETER_ECAM]
+    mov rax, r10
+    mov rdx, r11
+    call window
+    mov [rdi + MEMORY_WINDOW], eax
+    mov rax, r12
+    mov rdx, r13
+    call window
+    mov [rdi + PREFETCHABLE_WINDOW], eax
+    shr r12, 32
+    mov [rdi + PREFETCHABLE_BASE], r12d
+    shr r13, 32
+    mov [rdi + PREFETCHABLE_LIMIT], r13d
+9:  ret
+
+// Returns in eax the register of a window from address rax to rdx. One that has no end is closed.
+window:
+    shr rax, 16
+    and eax, 0xfff0
+    and edx, -MEGABYTE
+    or eax, edx
+    ret
 
 // Has function rbx interrupt with vector 0, if it has MSI-X and a doorbell, and counts. An interrupt that does not come
 // is waited for, but not forever.
@@ -244,6 +353,10 @@ string interrupts, "interrupts "
 
     .balign 16
 functions_count:
+    .quad 0
+bridges_count:
+    .quad 0
+last_bus:
     .quad 0
 bars_count:
     .quad 0

@@ -19,6 +19,8 @@ public struct DumpSelection: Sendable {
     public var virtualFunctions = 0
     /// Whether bridges are left out, and functions of other domains share the buses of the first.
     public var isFlat = false
+    /// Capabilities that guests find although they promise what is not there.
+    public var shown: Set<CapabilityKind> = []
     /// Other sizes of BARs that can be resized.
     public var resized: [Place: UInt64] = [:]
     /// The addresses that BARs and ROMs are to have.
@@ -29,7 +31,7 @@ public struct DumpSelection: Sendable {
     /// Whether nothing is asked for.
     public var isEverything: Bool {
         only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == 0
-            && !isFlat && resized.isEmpty && fixed.isEmpty
+            && !isFlat && shown.isEmpty && resized.isEmpty && fixed.isEmpty
     }
 
     func takes(_ address: DomainAddress) -> Bool {

@@ -22,6 +22,8 @@ public struct DumpedFunction: Hashable, Sendable {
     public var msix: MSIXDescription?
     public var msiVectors: Int?
     public var virtualFunctions: ConfigDump.VirtualFunctions?
+    /// Its configuration space, if the dump has 256 or 4096 bytes of it.
+    var config: ConfigDump?
     /// Whether the dump would show the regions if there were any.
     var hasRegisters = false
     /// Why the dump does not tell the capabilities; nil where it does.
@@ -61,6 +63,7 @@ public struct DumpedFunction: Hashable, Sendable {
         if config.vendorID != 0xffff { (vendorID, deviceID) = (config.vendorID, config.deviceID) }
         classCode = config.classCode
         bridge = config.bridge ?? bridge
+        if [256, Int(ConfigSpace.size)].contains(config.bytes.count), !config.isAllOnes { self.config = config }
     }
 
     mutating func take(capabilitiesOf config: ConfigDump) {
@@ -95,6 +98,7 @@ public struct DumpedFunction: Hashable, Sendable {
         if name.isEmpty { (name, className) = (other.name, other.className) }
         isBridge = isBridge || other.isBridge
         bridge = bridge ?? other.bridge
+        config = config ?? other.config
         resizable.merge(other.resizable) { mine, _ in mine }
         if virtualFunctions == nil, hasRegisters, capabilityGap != nil { virtualFunctions = other.virtualFunctions }
         for (place, region) in other.regions {

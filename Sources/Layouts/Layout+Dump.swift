@@ -15,6 +15,7 @@ extension Layout {
         for function in dump.functions where !function.isBridge && selection.takes(function.address) {
             builder.add(function)
         }
+        builder.warnOfHidden()
         let bridges = dump.functions.count(where: \.isBridge)
         guard !builder.found.isEmpty else {
             throw .noFunctions(bridges: bridges, warnings: builder.warnings)
@@ -108,6 +109,7 @@ private struct DumpBuilder {
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
             msiVectors: function.msiVectors, msix: function.msix)
+        description.record(function, selection.shown) { warn("its configuration space is not its own: \($0)", of: function) }
         description.addDoorbell()
         let rest = (function.virtualFunctions?.total ?? 0) - selection.virtualFunctions
         if rest > 0 {
@@ -117,6 +119,21 @@ private struct DumpBuilder {
         }
         append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
+    }
+
+    /// Tells which capabilities guests do not find, and of which functions.
+    mutating func warnOfHidden() {
+        var functions: [String: [DomainAddress]] = [:]
+        for function in found {
+            for hidden in function.description.recording?.hidden ?? [] { functions[hidden.name, default: []].append(function.source) }
+        }
+        guard !functions.isEmpty else { return }
+        let list = functions.sorted { $0.key < $1.key }.map { name, functions in
+            "\(name) of \(functions.prefix(4).map(\.description).joined(separator: ", "))"
+                + (functions.count > 4 ? " and \(functions.count - 4) more" : "")
+        }
+        let text = "guests do not find capabilities that promise what is not there: " + list.joined(separator: "; ")
+        warnings.append(DumpWarning(reason: DumpWarning.Reason(line: nil, text: text), function: nil))
     }
 
     /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them.
@@ -235,6 +252,22 @@ extension Layout.Function {
 }
 
 extension FunctionDescription {
+    /// Takes over the configuration space of a dumped function, so that guests find its bytes, if the dump has it and it can be had.
+    fileprivate mutating func record(
+        _ function: DumpedFunction, _ shown: Set<CapabilityKind>, orElse warn: (DescriptionError) -> Void
+    ) {
+        guard let config = function.config else { return }
+        let sizes = Dictionary(uniqueKeysWithValues: registers.map { ($0, size(of: $0) ?? 0) })
+        do throws(DescriptionError) {
+            var recorded = try FunctionDescription(
+                recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown))
+            // A BAR may have no address, or be described by Enhanced Allocation alone.
+            recorded.bars = bars
+            try recorded.validate()
+            self = recorded
+        } catch { warn(error) }
+    }
+
     /// Gives the emulated function what a real one has not: a register that raises its vectors, right behind the pending bits
     /// if that traps no more of the BAR.
     fileprivate mutating func addDoorbell() {

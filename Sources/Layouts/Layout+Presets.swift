@@ -84,10 +84,10 @@ extension Layout {
             doorbell: BARLocation(bar: 0, offset: 0xba_0008))
     }
 
-    /// A drive with registers in 16 KiB that are no prefetchable memory, as NVMe has them.
+    /// A drive with 16 KiB that are no prefetchable memory, as NVMe has them.
     private static let drive = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0200, classCode: 0x010802,
-        bars: [0: BARDescription(kind: .memory64, size: 4 * page, registers: [0..<0x1000])],
+        bars: [0: BARDescription(kind: .memory64, size: 4 * page)],
         msix: MSIXDescription(
             vectors: 33, table: BARLocation(bar: 0, offset: 2 * page), pendingBits: BARLocation(bar: 0, offset: 3 * page)),
         doorbell: BARLocation(bar: 0, offset: 3 * page + 8))

@@ -52,7 +52,7 @@ public struct ConfigTarget: Hashable, Sendable {
     public init(ecamOffset offset: UInt64, buses: Int = 256) {
         let size = UInt64(buses) << 20
         function = FunctionAddress(
-            requesterID: UInt16(truncatingIfNeeded: offset % size >> 12),
+            requesterID: UInt16(truncatingIfNeeded: (offset % size) >> 12),
             segment: UInt8(truncatingIfNeeded: offset / size))
         register = offset & 0xfff
     }

@@ -20,6 +20,12 @@ struct DumpOptions: ParsableArguments {
     var flat = false
 
     @Option(
+        name: .customLong("show-capability"),
+        help: ArgumentHelp(
+            "Let guests find a capability that promises what is not there, such as SR-IOV or ATS; repeat for more.", valueName: "name"))
+    var shown: [ShownCapability] = []
+
+    @Option(
         help: ArgumentHelp(
             "Another size of a BAR that can be resized (Resizable BAR): 01:00.0/1=32G; repeat for more.", valueName: "bar=size"))
     var rebar: [RegionSize] = []
@@ -54,10 +60,24 @@ struct DumpOptions: ParsableArguments {
         }
         selection.virtualFunctions = vfs
         selection.isFlat = flat
+        selection.shown = Set(shown.map(\.kind))
         for entry in rebar { selection.resized[entry.place] = entry.bytes }
         for entry in fix { selection.fixed[entry.place] = entry.bytes }
         return selection
     }
+}
+
+/// `SR-IOV`, in either case.
+struct ShownCapability: ExpressibleByArgument {
+    let kind: CapabilityKind
+
+    init?(argument: String) {
+        let named = CapabilityKind.names.first { $0.value.lowercased() == argument.lowercased() }
+        guard let kind = named?.key else { return nil }
+        self.kind = kind
+    }
+
+    static var allValueStrings: [String] { CapabilityKind.names.values.sorted() }
 }
 
 /// `01:00.0,0001:02:00.1`

@@ -84,8 +84,9 @@ extension PlanReport {
     init(_ plan: Plan, warnings: [DumpWarning]) {
         layout = plan.layout.name
         policy = plan.policy
-        functions = plan.functions.count
-        bridges = plan.layout.bridges
+        let ports = plan.layout.functions.count { $0.description.bridge != nil }
+        functions = plan.functions.count - ports
+        bridges = plan.layout.bridges + ports
         functionList = plan.functions
         pieces = [.mapped: plan.mapped, .trapped: plan.trapped]
         slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]

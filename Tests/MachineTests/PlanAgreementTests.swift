@@ -24,7 +24,7 @@ extension MappingOwner {
     /// The function whose BAR or ROM it is.
     fileprivate var function: UInt16? {
         switch self {
-        case .bar(let function, _), .rom(let function): function
+        case .bar(_, let function, _), .rom(_, let function): function
         case .ram, .extra, .other: nil
         }
     }
