@@ -15,8 +15,8 @@ public struct DumpSelection: Sendable {
     public var sizes: [Place: UInt64] = [:]
     /// Regions that are not there, whatever the dump says.
     public var absent: Set<Place> = []
-    /// How many virtual functions of each function that can have them.
-    public var virtualFunctions = 0
+    /// How many virtual functions of each function that can have them. If it is nil there are none, and room is kept for all.
+    public var virtualFunctions: Int?
     /// Whether bridges are left out, and functions of other domains share the buses of the first.
     public var isFlat = false
     /// Capabilities that guests find although they promise what is not there.
@@ -30,7 +30,7 @@ public struct DumpSelection: Sendable {
 
     /// Whether nothing is asked for.
     public var isEverything: Bool {
-        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == 0
+        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == nil
             && !isFlat && shown.isEmpty && resized.isEmpty && fixed.isEmpty
     }
 

@@ -27,7 +27,7 @@ extension Layout {
 
     /// These functions alone, each where it is as far as a guest would find it there.
     public func selecting(_ selection: DumpSelection) throws(LayoutError) -> Layout {
-        guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == 0 else {
+        guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == nil else {
             throw .notADump(name)
         }
         try selection.checkFunctions(among: Set(functions.map(\.source)))
@@ -111,11 +111,10 @@ private struct DumpBuilder {
             msiVectors: function.msiVectors, msix: function.msix)
         description.record(function, selection.shown) { warn("its configuration space is not its own: \($0)", of: function) }
         description.addDoorbell()
-        let rest = (function.virtualFunctions?.total ?? 0) - selection.virtualFunctions
-        if rest > 0 {
+        if let total = function.virtualFunctions?.total, total > 0, selection.virtualFunctions == nil {
             // Firmware keeps room for those that are off.
             let virtual = SizedRegions(function, selection, areVirtual: true)
-            if virtual.lack == nil { (description.virtualCount, description.virtualBARs) = (UInt64(rest), virtual.bars) }
+            if virtual.lack == nil { (description.virtualCount, description.virtualBARs) = (UInt64(total), virtual.bars) }
         }
         append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
@@ -154,7 +153,7 @@ private struct DumpBuilder {
                 do throws(LayoutError) {
                     ports += try Layout.ports(buses).compactMap { port in
                         let source = DomainAddress(domain: domain, function: port.address)
-                        return bridges[source].map { port.of($0) }
+                        return bridges[source].map { port.of($0, SizedRegions($0, selection, areVirtual: false).bars) }
                     }
                     break
                 } catch {
@@ -194,7 +193,8 @@ private struct DumpBuilder {
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
-        guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
+        guard let virtual = function.virtualFunctions, let wanted = selection.virtualFunctions, wanted > 0, virtual.total > 0
+        else { return }
         let sized = SizedRegions(function, selection, areVirtual: true)
         let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
         if let lack = sized.lack ?? none {
@@ -210,7 +210,7 @@ private struct DumpBuilder {
         warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
         // A function that has none enabled may not tell their places yet; they then follow it.
         let isTold = virtual.firstOffset > 0 && (virtual.stride > 0 || virtual.total == 1)
-        let count = min(selection.virtualFunctions, virtual.total)
+        let count = min(wanted, virtual.total)
         var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
         for index in 0..<count {
             while !isTold, let place = source(id, function), taken.contains(place) || placed.contains(place) {
@@ -240,8 +240,9 @@ private struct DumpBuilder {
 
 extension Layout.Function {
     /// A port that has the identity of one in a dump.
-    fileprivate func of(_ bridge: DumpedFunction) -> Layout.Function {
+    fileprivate func of(_ bridge: DumpedFunction, _ bars: [Int: BARDescription]) -> Layout.Function {
         var description = description
+        description.bars = bars.filter { $0.key == 0 || $0.key == 1 && $0.value.kind != .memory64 }
         description.vendorID = bridge.vendorID ?? description.vendorID
         description.deviceID = bridge.deviceID ?? description.deviceID
         return Layout.Function(
@@ -256,7 +257,8 @@ extension FunctionDescription {
     fileprivate mutating func record(
         _ function: DumpedFunction, _ shown: Set<CapabilityKind>, orElse warn: (DescriptionError) -> Void
     ) {
-        guard let config = function.config else { return }
+        // A virtual function has no ids there (SR-IOV 1.1, 3.4.1).
+        guard let config = function.config, config.vendorID == vendorID else { return }
         let sizes = Dictionary(uniqueKeysWithValues: registers.map { ($0, size(of: $0) ?? 0) })
         do throws(DescriptionError) {
             var recorded = try FunctionDescription(

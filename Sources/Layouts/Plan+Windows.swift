@@ -115,12 +115,24 @@ extension Plan {
                 }
             }
             if !sizes.isEmpty, holds(smaller.byAddress, board.apertures) { return .smallerBARs(sizes) }
-            let most = layout.functions.compactMap(\.virtualIndex).max() ?? -1
-            let fewer = stride(from: most, through: 0, by: -1).first { count in
-                let rest = layout.functions.filter { $0.virtualIndex.map { $0 < count } ?? true }
-                return holds(Dictionary(uniqueKeysWithValues: rest.map { ($0.address, $0.description) }), board.apertures)
+            func holds(virtual count: Int) -> Bool {
+                var rest = layout
+                rest.functions.removeAll { $0.virtualIndex.map { $0 >= count } ?? false }
+                return holds(
+                    rest.byAddress.mapValues { description in
+                        var description = description
+                        description.virtualCount = min(description.virtualCount, UInt64(count))
+                        if count == 0 { description.virtualBARs = [:] }
+                        return description
+                    }, board.apertures)
             }
-            return fewer.map { .virtualFunctions($0) }
+            guard holds(virtual: 0) else { return nil }
+            var (some, many) = (0, 1 << 16)
+            while many - some > 1 {
+                let count = (some + many) / 2
+                if holds(virtual: count) { some = count } else { many = count }
+            }
+            return .virtualFunctions(some)
         }
     }
 }

@@ -39,14 +39,17 @@ struct DumpOptions: ParsableArguments {
     @Flag(help: "Fail if a function of a dump has to be skipped.")
     var complete = false
 
-    @Option(help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
-    var vfs = 0
+    @Option(
+        help: ArgumentHelp(
+            "Count up to so many virtual functions of each function with SR-IOV. Without it there are none, and room is kept for all.",
+            valueName: "n"))
+    var vfs: Int?
 
     func validate() throws {
         for entry in rebar + fix where entry.bytes == nil {
             throw ValidationError("\(entry.place): `none` is no size that a BAR can be given, and no address.")
         }
-        guard vfs >= 0 else { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
+        if let vfs, vfs < 0 { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
     }
 
     var selection: DumpSelection {
