@@ -42,7 +42,8 @@ extension Plan {
             Budget(name: "mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
             // Of VFIO: a group and a device for each function, an eventfd for each vector.
             Budget(
-                name: "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
+                name: "open files", need: 2 * UInt64(layout.functions.count { $0.description.bridge == nil }) + vectors,
+                limit: UInt64(host.openFiles)),
         ]
         budgets += memoryBudgets(placed, slots, host, memory)
         budgets += Limit.vhostUser.map { limit in

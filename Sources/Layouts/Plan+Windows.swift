@@ -103,7 +103,9 @@ extension Plan {
             if let apertures = largest(bits), holds(functions, apertures) {
                 return .apertures(high: apertures.high, buses: layout.buses)
             }
-            if bits < 52, let more = (bits + 1...52).first(where: { holds(functions, largest($0)) }) { return .addressBits(more) }
+            if bits < 52, holds(functions, largest(52)) {
+                return (bits + 1...52).first { holds(functions, largest($0)) }.map { .addressBits($0) }
+            }
             var smaller = layout
             var sizes: [DumpSelection.Place: UInt64] = [:]
             for index in layout.functions.indices {
@@ -126,7 +128,8 @@ extension Plan {
                         return description
                     }, board.apertures)
             }
-            guard holds(virtual: 0) else { return nil }
+            let hasVirtual = layout.functions.contains { $0.virtualIndex != nil || $0.description.virtualCount > 0 }
+            guard hasVirtual, holds(virtual: 0) else { return nil }
             var (some, many) = (0, 1 << 16)
             while many - some > 1 {
                 let count = (some + many) / 2

@@ -78,7 +78,7 @@ public struct AddressAssigner: Sendable {
             low += requests.wide.filter(isLow)
             for request in Request.inOrder(requests.wide.filter { !isLow($0) }) {
                 if let base = try request.take(from: &space) {
-                    placed += request.placed(at: base)
+                    request.place(at: base, into: &placed)
                 } else if request.size <= apertures.low.size {
                     low.append(request)
                 } else {
@@ -98,7 +98,7 @@ public struct AddressAssigner: Sendable {
             requests.ports.filter { !isWindow($0) }, in: &space, named: "port", of: UInt64(apertures.ports.count),
             beside: 0)
         for window in Request.inOrder(requests.ports.filter(isWindow)) {
-            if let base = try window.take(from: &space) { placed += window.placed(at: base) }
+            if let base = try window.take(from: &space) { window.place(at: base, into: &placed) }
         }
         return placed.sorted { $0.owner < $1.owner }
     }
@@ -126,7 +126,7 @@ public struct AddressAssigner: Sendable {
                     owner: request.owner, size: request.size, aperture: name, asked: total(requests) &+ others,
                     available: available)
             }
-            placed += request.placed(at: base)
+            request.place(at: base, into: &placed)
         }
         return placed
     }
@@ -146,9 +146,12 @@ private struct Request {
     /// What lies in a window, from its beginning on.
     var content: [AddressAssignment] = []
 
-    func placed(at base: UInt64) -> [AddressAssignment] {
-        [AddressAssignment(owner: owner, base: base, size: size)]
-            + content.map { AddressAssignment(owner: $0.owner, base: base + $0.base, size: $0.size) }
+    /// Appends its place, and those of all that lies in it.
+    func place(at base: UInt64, into placed: inout [AddressAssignment]) {
+        placed.append(AddressAssignment(owner: owner, base: base, size: size))
+        for inner in content {
+            placed.append(AddressAssignment(owner: inner.owner, base: base + inner.base, size: inner.size))
+        }
     }
 
     /// Takes the first place that is free, or its own. Returns nil if there is no room.
@@ -192,7 +195,7 @@ private struct Requests {
             if eachBehindPort, bridge == nil, description.bridge == nil {
                 // The port that the device would have has the address of its function 0 here.
                 let port = FunctionAddress(requesterID: address.requesterID & ~7, segment: address.segment)
-                if functions[port]?.bridge == nil, behind[port] == nil { ports.append(port) }
+                if behind[port] == nil, bridges.isEmpty || functions[port]?.bridge == nil { ports.append(port) }
                 bridge = port
             }
             behind[bridge, default: Requests()].add(address, description, fixed, isBehind: bridge != nil)
@@ -216,16 +219,10 @@ private struct Requests {
         _ address: FunctionAddress, _ description: FunctionDescription, _ fixed: [BAROwner: UInt64],
         isBehind: Bool
     ) {
-        for register in description.registers + description.virtualBARs.keys.map({ .virtual($0) }) {
-            guard let size = description.size(of: register) else { continue }
+        func add(_ register: BaseAddressRegister, _ bar: BARDescription?, _ size: UInt64) {
             let owner = BAROwner(function: address, register: register)
-            let bar =
-                switch register {
-                case .bar(let number): description.bars[number]
-                case .virtual(let number): description.virtualBARs[number]
-                case .rom, .window: BARDescription?.none
-                }
-            let request = Request(owner: owner, size: size, alignment: bar?.size ?? size, base: fixed[owner])
+            let base = fixed.isEmpty ? nil : fixed[owner]
+            let request = Request(owner: owner, size: size, alignment: bar?.size ?? size, base: base)
             switch bar?.kind {
             case nil: roms.append(request)
             case .io: ports.append(request)
@@ -234,6 +231,9 @@ private struct Requests {
             case .memory32, .memory64: memory.append(request)
             }
         }
+        for (number, bar) in description.bars { add(.bar(number), bar, bar.size) }
+        if let size = description.romSize { add(.rom, nil, size) }
+        for (number, bar) in description.virtualBARs { add(.virtual(number), bar, bar.size &* description.virtualCount) }
     }
 
     /// The window for what lies behind a bridge, which is empty if there is nothing.
@@ -252,7 +252,7 @@ private struct Requests {
                 throw .noSpace(
                     owner: request.owner, size: request.size, aperture: window.name, asked: .max, available: 1 << 62)
             }
-            content += request.placed(at: base - start)
+            request.place(at: base - start, into: &content)
             end = max(end, base + request.size)
         }
         let alignment = requests.reduce(window.granule) { max($0, $1.alignment) }

@@ -16,14 +16,10 @@ struct FreeRanges {
             guard !wraps, base <= range.upperBound, range.upperBound - base >= size - 1 else { continue }
             let last = base + (size - 1)
 
-            var rest: [ClosedRange<UInt64>] = []
-            if base > range.lowerBound {
-                rest.append(range.lowerBound...base - 1)
-            }
-            if last < range.upperBound {
-                rest.append(last + 1...range.upperBound)
-            }
-            ranges.replaceSubrange(index...index, with: rest)
+            let before = base > range.lowerBound ? range.lowerBound...base - 1 : nil
+            let after = last < range.upperBound ? last + 1...range.upperBound : nil
+            if let left = before ?? after { ranges[index] = left } else { ranges.remove(at: index) }
+            if before != nil, let after { ranges.insert(after, at: index + 1) }
             return base
         }
         return nil

@@ -22,6 +22,10 @@ struct Bus {
         root = RootComplex(reserved: Self.reserved, policy: policy, bridges: bridges)
         for (address, description) in zip(Self.addresses, Self.descriptions) {
             insert(description, at: address)
+            guard let bridge = description.bridge else { continue }
+            let numbers = UInt64(bridge.subordinate) << 16 | UInt64(bridge.secondary) << 8 | UInt64(address.bus)
+            let offset = RootComplex.ecamOffset(of: address, register: 0x18)
+            apply { $0.writeECAM(numbers, at: offset, width: .doubleword) }
         }
     }
 
