@@ -66,7 +66,6 @@ let package = Package(
         library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
-        library("VFIOUser", ["PCI"]),
         library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
@@ -76,6 +75,9 @@ let package = Package(
         library("KVM", ["CKVM", system]),
         .target(name: "CHost", cSettings: cSettings),
         library("Host", ["CHost", system]),
+
+        // Devices in other processes.
+        library("VFIOUser", ["Host", "PCI", "Devices"]),
 
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
@@ -97,7 +99,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
-                "KVM",
+                "KVM", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -111,7 +113,7 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots", "Devices"]),
-        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "PCI"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
         tests("HostTests", ["Host"]),
 

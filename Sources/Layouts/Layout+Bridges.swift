@@ -60,7 +60,9 @@ extension Layout {
             guard possible?.contains(size) ?? true, size.nonzeroBitCount == 1, kind.sizes.contains(size) else {
                 let sizes = possible?.map(hexadecimal).joined(separator: ", ")
                 throw .cannotResize(
-                    place, expected: "\(hexadecimal(size)) bytes: it can have \(sizes ?? "a power of two that its kind allows")")
+                    place,
+                    expected:
+                        "\(hexadecimal(size)) bytes: it can have \(sizes ?? "a power of two that its kind allows")")
             }
             layout.functions[index].description.bars[number]?.size = size
         }

@@ -37,7 +37,9 @@ extension Layout {
                 return selection.takes(function.source)
             }
             return selection.only.isEmpty
-                || chosen.contains { $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus) }
+                || chosen.contains {
+                    $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus)
+                }
         }
         guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
         var layout = try Self.place(selected, name: name, isFlat: selection.isFlat)
@@ -109,12 +111,16 @@ private struct DumpBuilder {
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
             msiVectors: function.msiVectors, msix: function.msix)
-        description.record(function, selection.shown) { warn("its configuration space is not its own: \($0)", of: function) }
+        description.record(function, selection.shown) {
+            warn("its configuration space is not its own: \($0)", of: function)
+        }
         description.addDoorbell()
         if let total = function.virtualFunctions?.total, total > 0, selection.virtualFunctions == nil {
             // Firmware keeps room for those that are off.
             let virtual = SizedRegions(function, selection, areVirtual: true)
-            if virtual.lack == nil { (description.virtualCount, description.virtualBARs) = (UInt64(total), virtual.bars) }
+            if virtual.lack == nil {
+                (description.virtualCount, description.virtualBARs) = (UInt64(total), virtual.bars)
+            }
         }
         append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
@@ -124,7 +130,9 @@ private struct DumpBuilder {
     mutating func warnOfHidden() {
         var functions: [String: [DomainAddress]] = [:]
         for function in found {
-            for hidden in function.description.recording?.hidden ?? [] { functions[hidden.name, default: []].append(function.source) }
+            for hidden in function.description.recording?.hidden ?? [] {
+                functions[hidden.name, default: []].append(function.source)
+            }
         }
         guard !functions.isEmpty else { return }
         let list = functions.sorted { $0.key < $1.key }.map { name, functions in
@@ -148,7 +156,8 @@ private struct DumpBuilder {
         }
         var ports: [Layout.Function] = []
         for (domain, functions) in Dictionary(grouping: bridges.values, by: \.address.domain) {
-            var buses = Dictionary(uniqueKeysWithValues: functions.map { ($0.address.function, $0.bridge) }).compactMapValues(\.self)
+            var buses = Dictionary(uniqueKeysWithValues: functions.map { ($0.address.function, $0.bridge) })
+                .compactMapValues(\.self)
             while true {
                 do throws(LayoutError) {
                     ports += try Layout.ports(buses).compactMap { port in
@@ -157,10 +166,13 @@ private struct DumpBuilder {
                     }
                     break
                 } catch {
-                    guard case .bridges(.busNumbers(let address, _)) = error, let wrong = buses.removeValue(forKey: address),
+                    guard case .bridges(.busNumbers(let address, _)) = error,
+                        let wrong = buses.removeValue(forKey: address),
                         let function = bridges[DomainAddress(domain: domain, function: address)]
                     else { break }
-                    warn("its buses \(wrong.secondary) to \(wrong.subordinate) are not its own", of: function, isSkipped: true)
+                    warn(
+                        "its buses \(wrong.secondary) to \(wrong.subordinate) are not its own", of: function,
+                        isSkipped: true)
                 }
             }
         }
@@ -193,7 +205,8 @@ private struct DumpBuilder {
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
-        guard let virtual = function.virtualFunctions, let wanted = selection.virtualFunctions, wanted > 0, virtual.total > 0
+        guard let virtual = function.virtualFunctions, let wanted = selection.virtualFunctions, wanted > 0,
+            virtual.total > 0
         else { return }
         let sized = SizedRegions(function, selection, areVirtual: true)
         let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
@@ -226,7 +239,8 @@ private struct DumpBuilder {
                 warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
                 continue
             }
-            append(description, at: source, name: "virtual function of \(function.address)", of: function,
+            append(
+                description, at: source, name: "virtual function of \(function.address)", of: function,
                 virtualIndex: index)
         }
     }

@@ -33,7 +33,8 @@ extension Layout {
         },
         Preset(
             name: "server-8-gpus",
-            shows: "a server: five root ports, four switches, eight GPUs of 128 GiB, NICs with virtual functions, NVMe drives"
+            shows:
+                "a server: five root ports, four switches, eight GPUs of 128 GiB, NICs with virtual functions, NVMe drives"
         ) { server },
     ]
 
@@ -89,7 +90,8 @@ extension Layout {
         vendorID: 0x1af4, deviceID: 0x0200, classCode: 0x010802,
         bars: [0: BARDescription(kind: .memory64, size: 4 * page)],
         msix: MSIXDescription(
-            vectors: 33, table: BARLocation(bar: 0, offset: 2 * page), pendingBits: BARLocation(bar: 0, offset: 3 * page)),
+            vectors: 33, table: BARLocation(bar: 0, offset: 2 * page),
+            pendingBits: BARLocation(bar: 0, offset: 3 * page)),
         doorbell: BARLocation(bar: 0, offset: 3 * page + 8))
 
     /// A network card whose sixteen virtual functions have a BAR of 1 MiB each.
@@ -98,7 +100,8 @@ extension Layout {
             vendorID: 0x1af4, deviceID: 0x0300, classCode: 0x020000,
             bars: [0: BARDescription(kind: .memory64, size: 32 << 20, isPrefetchable: true)], romSize: 1 << 20,
             msix: MSIXDescription(
-                vectors: 64, table: BARLocation(bar: 0, offset: 0x2000), pendingBits: BARLocation(bar: 0, offset: 0x3000)),
+                vectors: 64, table: BARLocation(bar: 0, offset: 0x2000),
+                pendingBits: BARLocation(bar: 0, offset: 0x3000)),
             doorbell: BARLocation(bar: 0, offset: 0x3008))
         card.virtualCount = 16
         card.virtualBARs = [0: BARDescription(kind: .memory64, size: 1 << 20, isPrefetchable: true)]

@@ -18,10 +18,12 @@ public struct Layout: Hashable, Sendable {
         public internal(set) var resizable: [Int: [UInt64]] = [:]
         /// Which one it is of the virtual functions of another function, counted from 0; nil if it is none.
         public internal(set) var virtualIndex: Int?
+        /// What the device gives that the function was captured from, or nil for any other function.
+        public let record: DeviceRecord?
 
         init(
             address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = "",
-            hasIdentity: Bool = true
+            hasIdentity: Bool = true, record: DeviceRecord? = nil
         ) {
             self.address = address
             self.description = description
@@ -31,6 +33,7 @@ public struct Layout: Hashable, Sendable {
                     domain: UInt32(address.segment), function: FunctionAddress(requesterID: address.requesterID))
             self.name = name
             self.hasIdentity = hasIdentity
+            self.record = record
         }
     }
 

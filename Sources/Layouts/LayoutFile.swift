@@ -10,8 +10,11 @@ public struct LayoutFile: Decodable, Sendable {
     /// - Throws: `DecodingError`, or `LayoutError` where a value is read but cannot be.
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
-            decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "bridges", "apertures", "buses"])
-        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
+            decoder.container(keyedBy: LayoutObject.Key.self),
+            keys: ["name", "functions", "bridges", "apertures", "buses"])
+        let keys: Set = [
+            "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell", "record",
+        ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
             functions += try Self.functions(entry, after: functions.count)
@@ -26,61 +29,13 @@ public struct LayoutFile: Decodable, Sendable {
         layout = Layout(name: try object.value("name"), functions: functions, choices: choices)
     }
 
-    /// Root ports and ports of switches. One that does not say its highest bus leads to those of the bridges behind it.
-    private static func bridges(_ object: LayoutObject) throws -> [Layout.Function] {
-        guard object.has("bridges") else { return [] }
-        var bridges: [FunctionAddress: BridgeDescription] = [:]
-        var ids: [FunctionAddress: (vendor: UInt64?, device: UInt64?)] = [:]
-        var isOpen = Set<FunctionAddress>()
-        for entry in try object.list("bridges", keys: ["at", "secondary", "subordinate", "vendor", "device", "reserve"]) {
-            let address = try address(entry)
-            guard let secondary = try entry.number("secondary", below: 256, "the number of a bus, 1 to 255") else {
-                throw entry.badValue("secondary", "missing", expected: "the number of a bus, 1 to 255")
-            }
-            let subordinate = try entry.number("subordinate", below: 256, "the number of a bus, 1 to 255")
-            if subordinate == nil { isOpen.insert(address) }
-            var bridge = BridgeDescription(secondary: UInt8(secondary), subordinate: UInt8(subordinate ?? secondary))
-            let names: [(String, BridgeWindow)] = [("ports", .ports), ("memory", .memory), ("prefetchable", .prefetchable)]
-            let reserve = entry.has("reserve") ? try entry.object("reserve", keys: Set(names.map(\.0))) : nil
-            for (name, window) in names where reserve?.has(name) == true {
-                bridge.reserve[window] = try reserve?.number(name)
-            }
-            guard bridges.updateValue(bridge, forKey: address) == nil else { throw LayoutError.sharedAddress(address) }
-            ids[address] = (
-                try entry.number("vendor", below: 1 << 16, "an id of 16 bits"),
-                try entry.number("device", below: 1 << 16, "an id of 16 bits")
-            )
-        }
-        for (address, bridge) in bridges.sorted(by: { $0.value.secondary > $1.value.secondary }) where isOpen.contains(address) {
-            let last = bridges.reduce(bridge.secondary) {
-                $1.key.busNumber == UInt16(address.segment) << 8 | UInt16(bridge.secondary) ? max($0, $1.value.subordinate) : $0
-            }
-            bridges[address]?.subordinate = last
-        }
-        return try Layout.ports(bridges).map { port in
-            var port = port
-            if let vendor = ids[port.address]?.vendor { port.description.vendorID = UInt16(vendor) }
-            if let device = ids[port.address]?.device { port.description.deviceID = UInt16(device) }
-            return port
-        }
-    }
-
-    /// The address of an object, `00:04.0` or `0001:00:04.0`.
-    private static func address(_ object: LayoutObject) throws -> FunctionAddress {
-        let at: String = try object.value("at")
-        if let address = FunctionAddress(text: at) { return address }
-        guard let address = DomainAddress(text: at), let segment = UInt8(exactly: address.domain) else {
-            throw object.badValue("at", at, expected: "an address such as 00:04.0, or 0001:00:04.0 in segment 1")
-        }
-        return FunctionAddress(requesterID: address.function.requesterID, segment: segment)
-    }
-
     /// One function, or several alike at addresses one after the other.
     private static func functions(_ object: LayoutObject, after others: Int) throws -> [Layout.Function] {
         let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
-        let description = try FunctionDescription(object)
+        let record = object.has("record") ? try DeviceRecord(object.object("record", keys: DeviceRecord.keys)) : nil
+        let description = try record.map { try Self.description(of: $0, object) } ?? FunctionDescription(object)
         // Checked here, so that a short file does not fill the memory.
         guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 18 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
@@ -88,7 +43,19 @@ public struct LayoutFile: Decodable, Sendable {
         return (0..<count).map { offset in
             Layout.Function(
                 address: FunctionAddress(requesterID: first.requesterID + UInt16(offset), segment: first.segment),
-                description: description)
+                description: description, record: record)
+        }
+    }
+
+    /// What a record says stands in it alone.
+    private static func description(
+        of record: DeviceRecord, _ object: LayoutObject
+    ) throws -> FunctionDescription {
+        if let key = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"].first(where: object.has) {
+            throw object.badValue(key, "a key beside `record`", expected: "needed: the record says all of it")
+        }
+        do { return try record.functionDescription(asksModel: false) } catch {
+            throw object.badValue("record", "\(error)", expected: "what a function can be")
         }
     }
 }

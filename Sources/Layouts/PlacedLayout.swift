@@ -113,7 +113,9 @@ extension BaseAddressRegister {
 
 extension AddressAssignment {
     fileprivate func isPort(of functions: [FunctionAddress: FunctionDescription]) -> Bool {
-        if case .virtual(let number) = owner.register { return functions[owner.function]?.virtualBARs[number]?.kind == .io }
+        if case .virtual(let number) = owner.register {
+            return functions[owner.function]?.virtualBARs[number]?.kind == .io
+        }
         return owner.register == .window(.ports)
     }
 }

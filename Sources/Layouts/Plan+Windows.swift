@@ -110,7 +110,8 @@ extension Plan {
             var sizes: [DumpSelection.Place: UInt64] = [:]
             for index in layout.functions.indices {
                 for (bar, possible) in layout.functions[index].resizable {
-                    guard let least = possible.min(), let size = layout.functions[index].description.bars[bar]?.size, least < size
+                    guard let least = possible.min(), let size = layout.functions[index].description.bars[bar]?.size,
+                        least < size
                     else { continue }
                     smaller.functions[index].description.bars[bar]?.size = least
                     sizes[.init(function: layout.functions[index].source, region: .register(.bar(bar)))] = least

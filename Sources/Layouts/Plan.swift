@@ -90,7 +90,9 @@ public struct Plan: Sendable {
         self.policy = policy
         self.host = host
         ram = memory
-        do throws(DescriptionError) { _ = try BridgeTree(layout.functions.lazy.map { ($0.address, $0.description) }) } catch {
+        do throws(DescriptionError) {
+            _ = try BridgeTree(layout.functions.lazy.map { ($0.address, $0.description) })
+        } catch {
             throw .assignment(.bridges(error))
         }
         let pieces = FunctionPieces.of(layout, pageSize: host.pageSize)
@@ -196,19 +198,22 @@ struct FunctionPieces {
                 return number
             }
         }
-        let areas = BridgeWindow.allCases.map { BaseAddressRegister.window($0) }
+        let areas =
+            BridgeWindow.allCases.map { BaseAddressRegister.window($0) }
             + description.virtualBARs.keys.sorted().map { BaseAddressRegister.virtual($0) }
         let reserved = areas.compactMap { register in
             bases[BAROwner(function: function.address, register: register)].map { area in
                 Plan.Register(
                     register: "\(register)", address: hexadecimal(area.base), size: area.size,
-                    kind: description.kind(of: register), prefetchable: description.isPrefetchable(register), mapped: 0, trapped: 0)
+                    kind: description.kind(of: register), prefetchable: description.isPrefetchable(register), mapped: 0,
+                    trapped: 0)
             }
         }
         return Plan.Function(
             address: "\(function.source)", guestAddress: "\(function.address)",
             name: function.name.isEmpty ? nil : function.name, device: function.hasIdentity ? description.ids : nil,
-            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped }, registers: rows + reserved,
+            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped },
+            registers: rows + reserved,
             subPageBARs: numbers {
                 description.bars[$0].map { $0.kind != .io && $0.size < Page.size } == true && $1.count == 1
             },

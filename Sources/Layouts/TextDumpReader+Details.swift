@@ -25,7 +25,8 @@ extension TextDumpReader {
         "Vector table: ": .table, "PBA: ": .pendingBits, "Initial VFs: ": .initialVFs, "VF offset: ": .offsetOfVFs,
         "Bus: primary=": .bus, "I/O behind bridge": .window, "Memory behind bridge": .window,
         "Prefetchable memory behind bridge": .window,
-        "BAR ": .resizable, "Kernel driver in use": .driver, "Kernel modules": .driver, "!!! Unknown header type": .headerType,
+        "BAR ": .resizable, "Kernel driver in use": .driver, "Kernel modules": .driver,
+        "!!! Unknown header type": .headerType,
         "Subsystem: ": .other, "DeviceName: ": .other, "Physical Slot: ": .other, "Flags: ": .other, "Latency": .other,
         "Interrupt: ": .other, "NUMA node: ": .other, "IOMMU group: ": .other,
     ]

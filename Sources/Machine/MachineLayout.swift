@@ -130,7 +130,8 @@ struct MachineLayout {
         let low = Self.upperHalf(of: board.apertures.low)
         let high = board.apertures.high.map(Self.upperHalf)
         let words = [
-            board.ecam.first.rawValue, UInt64(last.segment) * UInt64(board.buses) + UInt64(last.bus) + 1, low.lowerBound, low.upperBound,
+            board.ecam.first.rawValue, UInt64(last.segment) * UInt64(board.buses) + UInt64(last.bus) + 1,
+            low.lowerBound, low.upperBound,
             high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd, UInt64(board.buses),
         ]
         return [

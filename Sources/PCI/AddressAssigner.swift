@@ -233,7 +233,9 @@ private struct Requests {
         }
         for (number, bar) in description.bars { add(.bar(number), bar, bar.size) }
         if let size = description.romSize { add(.rom, nil, size) }
-        for (number, bar) in description.virtualBARs { add(.virtual(number), bar, bar.size &* description.virtualCount) }
+        for (number, bar) in description.virtualBARs {
+            add(.virtual(number), bar, bar.size &* description.virtualCount)
+        }
     }
 
     /// The window for what lies behind a bridge, which is empty if there is nothing.

@@ -10,7 +10,8 @@ public struct BAROwner: Hashable, Comparable, Sendable {
 
     /// The register is no BAR but one of BARs 0 to 5, as those of valid descriptions are.
     public init(function: FunctionAddress, register: BaseAddressRegister) {
-        precondition(BaseAddressRegister(number: register.number) == register, "\(register) is no register of a function")
+        precondition(
+            BaseAddressRegister(number: register.number) == register, "\(register) is no register of a function")
         key = UInt32(function.segment) << 24 | UInt32(function.requesterID) << 8 | UInt32(register.number)
     }
 

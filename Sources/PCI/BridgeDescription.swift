@@ -26,7 +26,9 @@ public enum BridgeWindow: UInt8, CaseIterable, Sendable {
     case ports, memory, prefetchable
 
     /// What people call it.
-    public var name: String { self == .ports ? "I/O window" : self == .memory ? "memory window" : "prefetchable window" }
+    public var name: String {
+        self == .ports ? "I/O window" : self == .memory ? "memory window" : "prefetchable window"
+    }
 
     /// A window begins at a multiple of so many bytes or ports, and ends at one.
     var granule: UInt64 { self == .ports ? 0x1000 : 0x10_0000 }

@@ -1,36 +1,50 @@
+internal import Devices
+
 extension DeviceRecord {
-    /// Describes the function that a guest finds: the recorded configuration space, with BARs of the regions' sizes. What cannot be mapped is
-    /// registers.
-    ///
-    /// Kinds of interrupts that the device does not have are hidden.
-    ///
-    /// - Parameter hiding: The capabilities that guests are not to find.
-    public func functionDescription(
-        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch
-    ) throws(DescriptionError) -> FunctionDescription {
-        var hiding = hiding
-        var bytes = configuration
-        func lacks(_ kind: InterruptKind) -> Bool { interrupts[kind]?.count ?? 0 == 0 }
-        if lacks(.msi) { hiding.insert(CapabilityKind(id: CapabilityID.msi)) }
-        if lacks(.msix) { hiding.insert(CapabilityKind(id: CapabilityID.msix)) }
-        let pin = Int(ConfigOffset.interrupt) + 1
-        if lacks(.intx), bytes.indices.contains(pin) { bytes[pin] = 0 }
-        let all = (0...5).map { BaseAddressRegister.bar($0) } + [.rom]
-        let sizes = all.compactMap { register in
-            RegionNumber(register).flatMap { regions[$0] }.map { (register, $0.size) }
-        }
-        var description = try FunctionDescription(
-            recorded: ConfigDump(bytes), sizes: Dictionary(uniqueKeysWithValues: sizes), hiding: hiding,
-            asksModel: true)
-        for (number, bar) in description.bars where bar.kind != .io {
-            let areas = RegionNumber(.bar(number)).flatMap { regions[$0]?.areas } ?? []
-            var end: UInt64 = 0
-            for area in areas where area.lowerBound >= end && area.upperBound <= bar.size {
-                if area.lowerBound > end { description.bars[number]?.registers.append(end..<area.lowerBound) }
-                end = area.upperBound
+    /// The record with the configuration space that the device has after a reset: without addresses in BARs, decode, and messages that
+    /// somebody has set up. The record of a replay is the same.
+    public func afterReset() throws(DescriptionError) -> DeviceRecord {
+        var record = self
+        let description = try functionDescription(hiding: [], asksModel: false)
+        record.configuration = try Self.configuration(of: description, size: UInt64(configuration.count))
+        return record
+    }
+
+    private static func configuration(
+        of description: FunctionDescription, size: UInt64
+    ) throws(DescriptionError) -> [UInt8] {
+        var function = try PCIFunction(description, at: FunctionAddress(requesterID: 0))
+        return (0..<size).map { UInt8(truncatingIfNeeded: function.read(at: $0, width: .byte)) }
+    }
+
+    /// Creates the record of a device that does what a description says and no more. Its areas are the pieces that have memory, and its
+    /// configuration space is that after reset.
+    public init(_ description: FunctionDescription) throws(DescriptionError) {
+        let isExtended =
+            description.recording?.bytes.count == 4096 || description.capabilities.contains { $0.version != nil }
+        configuration = try Self.configuration(of: description, size: isExtended ? ConfigSpace.size : 256)
+        regions = [.configuration: Region(size: UInt64(configuration.count))]
+        for register in description.registers {
+            guard let number = RegionNumber(register), let size = description.size(of: register) else { continue }
+            let mapped = description.pieces(of: register).filter { $0.kind == .mapped }
+            var areas: [Range<UInt64>] = []
+            for piece in mapped {
+                // What has more pages than a slot is several pieces, and one area.
+                if let last = areas.last, last.upperBound == piece.offsets.lowerBound {
+                    areas[areas.count - 1] = last.lowerBound..<piece.offsets.upperBound
+                } else {
+                    areas.append(piece.offsets)
+                }
             }
-            if end < bar.size { description.bars[number]?.registers.append(end..<bar.size) }
+            // A ROM is read by calls only, as with VFIO.
+            regions[number] = Region(
+                size: size, isWritable: register != .rom, areas: register == .rom ? [] : areas)
         }
-        return description
+        let vectors: [(InterruptKind, Int?)] = [(.msi, description.msiVectors), (.msix, description.msix?.vectors)]
+        interrupts = [:]
+        for case (let kind, let count?) in vectors {
+            interrupts[kind] = Interrupts(count: UInt32(truncatingIfNeeded: count), traits: .eventfd)
+        }
+        canReset = true
     }
 }

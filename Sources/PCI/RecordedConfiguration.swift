@@ -146,7 +146,8 @@ public struct HiddenCapability: Hashable, Sendable {
 
     /// What people call it.
     public var name: String {
-        CapabilityKind.names[kind] ?? (kind.isExtended ? "extended " : "") + "capability " + hexadecimal(UInt64(kind.id))
+        CapabilityKind.names[kind] ?? (kind.isExtended ? "extended " : "") + "capability "
+            + hexadecimal(UInt64(kind.id))
     }
 }
 

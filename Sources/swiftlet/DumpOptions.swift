@@ -22,12 +22,14 @@ struct DumpOptions: ParsableArguments {
     @Option(
         name: .customLong("show-capability"),
         help: ArgumentHelp(
-            "Let guests find a capability that promises what is not there, such as SR-IOV or ATS; repeat for more.", valueName: "name"))
+            "Let guests find a capability that promises what is not there, such as SR-IOV or ATS; repeat for more.",
+            valueName: "name"))
     var shown: [ShownCapability] = []
 
     @Option(
         help: ArgumentHelp(
-            "Another size of a BAR that can be resized (Resizable BAR): 01:00.0/1=32G; repeat for more.", valueName: "bar=size"))
+            "Another size of a BAR that can be resized (Resizable BAR): 01:00.0/1=32G; repeat for more.",
+            valueName: "bar=size"))
     var rebar: [RegionSize] = []
 
     @Option(

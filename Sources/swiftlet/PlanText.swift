@@ -80,18 +80,30 @@ struct PlanText {
     /// What bridges make of the windows that firmware has to find, and whether it does.
     private var windows: [(String, String?)] {
         let windows = plan.windows
-        func text(_ need: Plan.Windows.Need) -> String { "\(Figures.size(need.low)) below 4 GiB and \(Figures.size(need.high))" }
+        func text(_ need: Plan.Windows.Need) -> String {
+            "\(Figures.size(need.low)) below 4 GiB and \(Figures.size(need.high))"
+        }
         // Smaller windows find room anyway.
-        guard windows.behindPorts.high >= 1 << 30 || plan.layout.functions.contains(where: { $0.description.bridge != nil })
+        guard
+            windows.behindPorts.high >= 1 << 30
+                || plan.layout.functions.contains(where: { $0.description.bridge != nil })
         else { return [] }
-        let shares = Dictionary(grouping: windows.shares, by: \.addressBits).sorted { $0.key < $1.key }.map { bits, shares in
+        let shares = Dictionary(grouping: windows.shares, by: \.addressBits).sorted { $0.key < $1.key }.map {
+            bits, shares in
             "\(bits) bits: "
-                + shares.map { "\(Figures.size($0.bytes)) (1/\($0.parts)) \($0.holds ? "yes" : "no")" }.joined(separator: ", ")
+                + shares.map { "\(Figures.size($0.bytes)) (1/\($0.parts)) \($0.holds ? "yes" : "no")" }.joined(
+                    separator: ", ")
         }
         let own = windows.ports.isEmpty ? nil : text(windows.need)
         return [
-            ("windows", own.map { "\($0) of 64 bits; flat \(text(windows.flat))" } ?? "\(text(windows.flat)) of 64 bits, flat"),
-            ("behind ports", windows.ports.isEmpty ? "\(text(windows.behindPorts)), if each device has a root port of its own" : nil),
+            (
+                "windows",
+                own.map { "\($0) of 64 bits; flat \(text(windows.flat))" } ?? "\(text(windows.flat)) of 64 bits, flat"
+            ),
+            (
+                "behind ports",
+                windows.ports.isEmpty ? "\(text(windows.behindPorts)), if each device has a root port of its own" : nil
+            ),
             ("firmware holds it", shares.joined(separator: "; ")), ("what helps", plan.remedy.map(Self.text)),
         ]
     }
@@ -100,10 +112,13 @@ struct PlanText {
         switch remedy {
         case .apertures(let high, let buses):
             "larger apertures: --buses \(buses)"
-                + (high.map { " --aperture high=\(hexadecimal($0.first.rawValue))-\(hexadecimal($0.last.rawValue))" } ?? "")
+                + (high.map { " --aperture high=\(hexadecimal($0.first.rawValue))-\(hexadecimal($0.last.rawValue))" }
+                    ?? "")
         case .addressBits(let bits): "\(bits) address bits, with all of them in the apertures"
         case .smallerBARs(let sizes):
-            "smaller BARs: " + sizes.sorted { "\($0.key)" < "\($1.key)" }.map { "--rebar \($0.key)=\($0.value)" }.joined(separator: " ")
+            "smaller BARs: "
+                + sizes.sorted { "\($0.key)" < "\($1.key)" }.map { "--rebar \($0.key)=\($0.value)" }.joined(
+                    separator: " ")
         case .virtualFunctions(let count): "fewer virtual functions: --vfs \(count)"
         }
     }

@@ -61,7 +61,8 @@ struct BridgeLayoutTests {
     @Test(
         "what no bridge can be is refused",
         arguments: [
-            (#""secondary": 1"#, #""secondary": 0"#), (#""secondary": 1"#, #""secondary": 256"#), (#""secondary": 1"#, #""bus": 1"#),
+            (#""secondary": 1"#, #""secondary": 0"#), (#""secondary": 1"#, #""secondary": 256"#),
+            (#""secondary": 1"#, #""bus": 1"#),
             (#""secondary": 3"#, #""secondary": 4"#), (#""secondary": 2"#, #""secondary": 2, "subordinate": 3"#),
             (#""secondary": 1}"#, #""secondary": 1}, {"at": "00:01.0", "secondary": 9}"#),
             (#""at": "02:00.0""#, #""at": "00:02""#), (#""at": "02:00.0""#, #""at": "0100:02:00.0""#),
@@ -101,16 +102,20 @@ struct BridgeLayoutTests {
         // 64 GiB and 32 MiB; 16 MiB and 512 KiB.
         #expect(plan.windows.ports.map(\.prefetchable) == [64 << 30 + 32 << 20])
         #expect(plan.windows.ports.map(\.memory) == [17 << 20])
-        #expect(plan.functions.first?.registers.map(\.register) == ["BAR 0", "I/O window", "memory window", "prefetchable window"])
+        #expect(
+            plan.functions.first?.registers.map(\.register) == [
+                "BAR 0", "I/O window", "memory window", "prefetchable window",
+            ])
     }
 
     @Test("domains become segments, as far as their configuration space has room")
     func domains() throws {
         let text = ["0000", "0002", "10000", "10001"].map { LspciText.disks("\($0):03:00.0") }.joined()
         let layout = try read(text).layout
-        #expect(layout.functions.map { "\($0.address) \($0.source)" } == [
-            "00:00.0 10001:03:00.0", "03:00.0 03:00.0", "0001:03:00.0 0002:03:00.0", "0002:03:00.0 10000:03:00.0",
-        ])
+        #expect(
+            layout.functions.map { "\($0.address) \($0.source)" } == [
+                "00:00.0 10001:03:00.0", "03:00.0 03:00.0", "0001:03:00.0 0002:03:00.0", "0002:03:00.0 10000:03:00.0",
+            ])
         #expect(try Plan(layout).fits && layout.choices.segments == 3)
     }
 
@@ -124,7 +129,9 @@ struct BridgeLayoutTests {
         #expect(layout.functions[0].description.bars[1]?.size == 1 << 30)
         let plan = try Plan(layout)
         #expect(plan.functions[0].registers.first { $0.register == "BAR 3" }?.address == "0x2000000000")
-        for (name, size) in [("0", 32 << 20), ("5", 256), ("2", 1 << 20), ("rom", 1 << 20), ("1", 3 << 20)] as [(String, UInt64)] {
+        for (name, size) in [("0", 32 << 20), ("5", 256), ("2", 1 << 20), ("rom", 1 << 20), ("1", 3 << 20)]
+            as [(String, UInt64)]
+        {
             selection.resized = [try place("01:00.0/\(name)"): size]
             #expect(throws: LayoutError.self) { try read(LspciText.gpu("01:00.0"), selection) }
         }
@@ -177,7 +184,10 @@ struct BridgeLayoutTests {
         let large = try read(eight()).layout
         #expect(try Plan(large, host: host).remedy == nil)
         let low = try #require(GuestRange(first: GuestAddress(1 << 40), size: 1 << 42))
-        guard case .apertures(let high?, let buses)? = try Plan(large, host: host, choices: .init(highAperture: low)).remedy else {
+        guard
+            case .apertures(let high?, let buses)? = try Plan(large, host: host, choices: .init(highAperture: low))
+                .remedy
+        else {
             Issue.record("a larger aperture helps")
             return
         }
@@ -204,7 +214,8 @@ struct BridgeLayoutTests {
         selection.virtualFunctions = 8
         selection.sizes = [try place("21:00.0/vf0"): 128 << 20]
         let card = LspciText.network("21:00.0").replacing(
-            "Region 0: Memory at 00000500ae000000 (64-bit, prefetchable)", with: "Region 0: Memory at a0000000 (32-bit, non-prefetchable)")
+            "Region 0: Memory at 00000500ae000000 (64-bit, prefetchable)",
+            with: "Region 0: Memory at a0000000 (32-bit, non-prefetchable)")
         #expect(try Plan(try read(card, selection).layout).remedy == .virtualFunctions(5))
         selection.virtualFunctions = nil
         #expect(try Plan(try read(card, selection).layout).remedy == .virtualFunctions(5))

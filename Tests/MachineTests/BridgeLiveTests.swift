@@ -34,10 +34,14 @@ struct BridgeLiveTests {
         guest.configuration.decode = decode
         guest.configuration.assignsAddresses = assigned
         guest.configuration.functions = [first: EventFunction(), second: plainFunction()]
-        for (number, address) in bridges.enumerated() { guest.configuration.functions[address] = bridge(UInt8(number + 1)) }
+        for (number, address) in bridges.enumerated() {
+            guest.configuration.functions[address] = bridge(UInt8(number + 1))
+        }
         let machine = try guest.machine()
         if assigned {
-            #expect(machine.register(0x10, of: first) == UInt64(base) && machine.register(0x20, of: bridges[0]) == UInt64(open))
+            #expect(
+                machine.register(0x10, of: first) == UInt64(base)
+                    && machine.register(0x20, of: bridges[0]) == UInt64(open))
             let bytes = (0..<4).map { UInt8(truncatingIfNeeded: marker >> ($0 * 8)) }
             #expect(machine.write(bytes, at: GuestAddress(UInt64(base) + 0x1000)))
         }
@@ -109,7 +113,9 @@ struct BridgeLiveTests {
     }
 
     /// Each call of the change fails once.
-    @Test("a window that cannot move stays, and so does one that cannot be opened", arguments: SlotPolicy.allCases, [1, 2])
+    @Test(
+        "a window that cannot move stays, and so does one that cannot be opened", arguments: SlotPolicy.allCases,
+        [1, 2])
     func refused(policy: SlotPolicy, vcpus: Int) throws {
         for (from, to) in [(Self.open, Self.away), (Self.away, Self.open)] {
             let seen = from == Self.open ? Self.marker : .max
@@ -176,7 +182,9 @@ struct BridgeLiveTests {
         guest.configuration.board.segments = 2
         let machine = try guest.machine()
         #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(0))
-        let bar = try #require(machine.memory.rows.first { $0.mapping.owner == .bar(segment: 1, function: 0x0108, number: 0) })
-        #expect(machine.results(3) == [0x10f2_1af4, .max, UInt32(truncatingIfNeeded: bar.mapping.range.first.rawValue)])
+        let bar = try #require(
+            machine.memory.rows.first { $0.mapping.owner == .bar(segment: 1, function: 0x0108, number: 0) })
+        #expect(
+            machine.results(3) == [0x10f2_1af4, .max, UInt32(truncatingIfNeeded: bar.mapping.range.first.rawValue)])
     }
 }

@@ -153,7 +153,9 @@ extension RootComplex {
     }
 
     private mutating func read(_ target: ConfigTarget, _ width: AccessWidth) -> UInt64 {
-        guard let address = memory.bridges.home(of: target.function, memory.bridges.present) else { return width.allOnes }
+        guard let address = memory.bridges.home(of: target.function, memory.bridges.present) else {
+            return width.allOnes
+        }
         return functions[address]?.read(at: target.register, width: width) ?? width.allOnes
     }
 

@@ -18,7 +18,8 @@ extension FunctionDescription {
 struct BridgeTests {
     /// Buses 1, 2 and 3 are behind one another, bus 4 is behind a bridge of its own.
     private static let chain: [FunctionAddress: FunctionDescription] = [
-        address(0, 2): .bridge(1, 3), address(1, 0): .bridge(2, 3), address(2, 0): .bridge(3), address(0, 3): .bridge(4),
+        address(0, 2): .bridge(1, 3), address(1, 0): .bridge(2, 3), address(2, 0): .bridge(3),
+        address(0, 3): .bridge(4),
     ]
 
     private static func address(_ bus: UInt8, _ device: UInt8) -> FunctionAddress {
@@ -177,7 +178,9 @@ struct BridgeTests {
         var (most, refused) = (0, 0)
         for step in 0..<2000 {
             let comment: Comment = "seed \(seed), step \(step)"
-            guard let address = addresses.randomElement(using: &random), let description = functions[address] else { return }
+            guard let address = addresses.randomElement(using: &random), let description = functions[address] else {
+                return
+            }
             func value(_ register: UInt64) -> UInt64 {
                 if register == 4 { return random.next() % 6 == 0 ? random.next() % 4 : 3 }
                 if register == 0x1c { return [0xd0c0, 0xc0c0, 0xd0d0][Int(random.next() % 3)] }
@@ -275,7 +278,9 @@ struct BridgeTests {
         return numbers
     }
 
-    @Test("buses that are not a bridge's own are refused", arguments: [(0, 0), (3, 2), (2, 200), (1, 3), (4, 4)] as [(UInt8, UInt8)])
+    @Test(
+        "buses that are not a bridge's own are refused",
+        arguments: [(0, 0), (3, 2), (2, 200), (1, 3), (4, 4)] as [(UInt8, UInt8)])
     func wrongTree(secondary: UInt8, subordinate: UInt8) throws {
         var functions: [FunctionAddress: FunctionDescription] = [
             Self.address(0, 1): .bridge(1, 3), Self.address(0, 2): .bridge(4), Self.address(0, 3): .bridge(5, 9),
@@ -287,9 +292,15 @@ struct BridgeTests {
 
     @Test("a bridge has no ROM and two BARs at most")
     func wrongDescription() {
-        #expect(throws: DescriptionError.bridgeRegisters) { try FunctionDescription.bridge(1).with { $0.romSize = 2048 }.validate() }
+        #expect(throws: DescriptionError.bridgeRegisters) {
+            try FunctionDescription.bridge(1).with { $0.romSize = 2048 }.validate()
+        }
         let bar = BARDescription(kind: .memory32, size: 4096)
-        #expect(throws: DescriptionError.bridgeRegisters) { try FunctionDescription.bridge(1).with { $0.bars = [2: bar] }.validate() }
-        #expect(throws: Never.self) { try FunctionDescription.bridge(1).with { $0.bars = [0: bar, 1: bar] }.validate() }
+        #expect(throws: DescriptionError.bridgeRegisters) {
+            try FunctionDescription.bridge(1).with { $0.bars = [2: bar] }.validate()
+        }
+        #expect(throws: Never.self) {
+            try FunctionDescription.bridge(1).with { $0.bars = [0: bar, 1: bar] }.validate()
+        }
     }
 }

@@ -39,7 +39,8 @@ struct WindowAssignmentTests {
         let found = Self.windows(try AddressAssigner(Self.apertures()).assign(functions))
         let high: UInt64 = 1 << 40
         // By hand: 1 MiB and 16 KiB below 4 GiB; 1 GiB, then 256 MiB above.
-        #expect(found["02:00.0 BAR 4"] == 0xd000_0000...0xd00f_ffff && found["02:00.0 BAR 2"] == 0xd010_0000...0xd010_3fff)
+        #expect(
+            found["02:00.0 BAR 4"] == 0xd000_0000...0xd00f_ffff && found["02:00.0 BAR 2"] == 0xd010_0000...0xd010_3fff)
         #expect(found["01:00.0 memory window"] == 0xd000_0000...0xd01f_ffff)
         #expect(found["01:00.0 prefetchable window"] == high...high + (1 << 30 - 1))
         #expect(found["01:01.0 prefetchable window"] == high + 1 << 30...high + (1 << 30 + 1 << 28 - 1))
@@ -54,7 +55,9 @@ struct WindowAssignmentTests {
         var bridge = FunctionDescription.bridge(1)
         bridge.bridge?.reserve = [.memory: 3 << 20, .prefetchable: 5 << 20]
         var card = Self.function((.memory64, 1 << 20, true))
-        (card.virtualCount, card.virtualBARs) = (16, [0: BARDescription(kind: .memory64, size: 1 << 18, isPrefetchable: true)])
+        (card.virtualCount, card.virtualBARs) = (
+            16, [0: BARDescription(kind: .memory64, size: 1 << 18, isPrefetchable: true)]
+        )
         let found = Self.windows(
             try AddressAssigner(Self.apertures()).assign([
                 Self.address(0, 1): bridge, Self.address(0, 2): .bridge(2), Self.address(2, 0): card,
@@ -119,7 +122,8 @@ struct WindowAssignmentTests {
                         var function = FunctionDescription(vendorID: 1, deviceID: 1)
                         for number in 0..<3 where random.next() % 2 == 0 {
                             function.bars[2 * number] = BARDescription(
-                                kind: random.next() % 2 == 0 ? .memory32 : .memory64, size: 4096 << (random.next() % 10),
+                                kind: random.next() % 2 == 0 ? .memory32 : .memory64,
+                                size: 4096 << (random.next() % 10),
                                 isPrefetchable: random.next() % 2 == 0)
                         }
                         if random.next() % 3 == 0 { function.romSize = 4096 << (random.next() % 6) }
