@@ -49,7 +49,8 @@ public enum PCIRun {
         let (hasExited, guest) = (report.outcome == .exited(0), figures(in: output.text))
         let mismatches = hasExited ? machine.countWrongPages(buses: configuration.board.buses ?? 256) : 0
         let result = LayoutResult(
-            layout: layout.name, policy: policy, functions: layout.functions.count,
+            layout: layout.name, policy: policy,
+            functions: layout.functions.count { $0.description.bridge == nil },
             pieces: [.mapped: memory.rows.count { $0.mapping.owner != .ram }, .trapped: memory.trapped.count],
             slots: LayoutResult.Slots(memory.rows, limit: table.limit),
             edits: LayoutResult.Edits(

@@ -51,18 +51,14 @@ extension Layout {
         var layout = self
         if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
         layout.bridges += functions.count - layout.functions.count
-        for (place, size) in selection.resized.sorted(by: { $0.key.description < $1.key.description }) {
+        for (place, size) in selection.resized {
             let index = try layout.index(of: place)
             guard case .register(.bar(let number)) = place.region,
                 let kind = layout.functions[index].description.bars[number]?.kind, kind != .io
             else { throw .unknownRegion(place) }
             let possible = layout.functions[index].resizable[number]
-            guard possible?.contains(size) ?? true, size.nonzeroBitCount == 1, kind.sizes.contains(size) else {
-                let sizes = possible?.map(hexadecimal).joined(separator: ", ")
-                throw .cannotResize(
-                    place,
-                    expected:
-                        "\(hexadecimal(size)) bytes: it can have \(sizes ?? "a power of two that its kind allows")")
+            guard possible?.contains(size) ?? (size.nonzeroBitCount == 1), kind.sizes.contains(size) else {
+                throw .cannotResize(place, size: size, possible: possible ?? [])
             }
             layout.functions[index].description.bars[number]?.size = size
         }

@@ -119,7 +119,7 @@ private struct DumpBuilder {
             // Firmware keeps room for those that are off.
             let virtual = SizedRegions(function, selection, areVirtual: true)
             if virtual.lack == nil {
-                (description.virtualCount, description.virtualBARs) = (UInt64(total), virtual.bars)
+                (description.virtualCount, description.virtualBARs) = (total, virtual.bars)
             }
         }
         append(description, at: function.address, name: function.name, of: function)
@@ -128,55 +128,51 @@ private struct DumpBuilder {
 
     /// Tells which capabilities guests do not find, and of which functions.
     mutating func warnOfHidden() {
-        var functions: [String: [DomainAddress]] = [:]
+        var functions: [String: [String]] = [:]
         for function in found {
             for hidden in function.description.recording?.hidden ?? [] {
-                functions[hidden.name, default: []].append(function.source)
+                functions[hidden.name, default: []].append("\(function.source)")
             }
         }
-        guard !functions.isEmpty else { return }
         let list = functions.sorted { $0.key < $1.key }.map { name, functions in
-            "\(name) of \(functions.prefix(4).map(\.description).joined(separator: ", "))"
-                + (functions.count > 4 ? " and \(functions.count - 4) more" : "")
+            "\(name) of \(functions.prefix(4).joined(separator: ", "))" + (functions.count > 4 ? " and others" : "")
         }
         let text = "guests do not find capabilities that promise what is not there: " + list.joined(separator: "; ")
-        warnings.append(DumpWarning(reason: DumpWarning.Reason(line: nil, text: text), function: nil))
+        if !list.isEmpty { warnings.append(DumpWarning(reason: .init(line: nil, text: text), function: nil)) }
     }
 
-    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them.
+    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them. Of a domain whose
+    /// bridges contradict each other there are none.
     mutating func bridges(of dump: Dump) -> [Layout.Function] {
-        let chosen = found
-        var bridges: [DomainAddress: DumpedFunction] = [:]
+        var domains: [UInt32: [FunctionAddress: DumpedFunction]] = [:]
         for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
-            guard let bridge = function.bridge else { continue }
-            let leads = chosen.contains {
-                $0.source.domain == function.address.domain && bridge.leads(to: $0.source.function.bus)
+            let address = function.address
+            let leads = found.contains {
+                $0.source.domain == address.domain && function.bridge?.leads(to: $0.source.function.bus) == true
             }
-            if leads || selection.only.isEmpty { bridges[function.address] = function }
+            if function.bridge != nil, leads || selection.only.isEmpty {
+                domains[address.domain, default: [:]][address.function] = function
+            }
         }
-        var ports: [Layout.Function] = []
-        for (domain, functions) in Dictionary(grouping: bridges.values, by: \.address.domain) {
-            var buses = Dictionary(uniqueKeysWithValues: functions.map { ($0.address.function, $0.bridge) })
-                .compactMapValues(\.self)
-            while true {
-                do throws(LayoutError) {
-                    ports += try Layout.ports(buses).compactMap { port in
-                        let source = DomainAddress(domain: domain, function: port.address)
-                        return bridges[source].map { port.of($0, SizedRegions($0, selection, areVirtual: false).bars) }
-                    }
-                    break
-                } catch {
-                    guard case .bridges(.busNumbers(let address, _)) = error,
-                        let wrong = buses.removeValue(forKey: address),
-                        let function = bridges[DomainAddress(domain: domain, function: address)]
-                    else { break }
-                    warn(
-                        "its buses \(wrong.secondary) to \(wrong.subordinate) are not its own", of: function,
-                        isSkipped: true)
+        return domains.values.flatMap { functions -> [Layout.Function] in
+            do throws(LayoutError) {
+                return try Layout.ports(functions.compactMapValues(\.bridge)).compactMap { port in
+                    guard let function = functions[port.address] else { return nil }
+                    var port = port
+                    port.description.vendorID = function.vendorID ?? port.description.vendorID
+                    port.description.deviceID = function.deviceID ?? port.description.deviceID
+                    port.description.bars = SizedRegions(function, selection, areVirtual: false).bars
+                        .filter { $0.key == 0 || $0.key == 1 && $0.value.kind != .memory64 }
+                    port.source = function.address
+                    port.name = [function.className, function.name].filter { !$0.isEmpty }.joined(separator: ": ")
+                    return port
                 }
+            } catch {
+                let reason = DumpWarning.Reason(line: nil, text: "\(error); the bridges of its domain are left out")
+                warnings.append(DumpWarning(reason: reason, function: nil))
+                return []
             }
         }
-        return ports
     }
 
     private mutating func append(
@@ -249,20 +245,6 @@ private struct DumpBuilder {
         UInt16(exactly: id).map {
             DomainAddress(domain: function.address.domain, function: FunctionAddress(requesterID: $0))
         }
-    }
-}
-
-extension Layout.Function {
-    /// A port that has the identity of one in a dump.
-    fileprivate func of(_ bridge: DumpedFunction, _ bars: [Int: BARDescription]) -> Layout.Function {
-        var description = description
-        description.bars = bars.filter { $0.key == 0 || $0.key == 1 && $0.value.kind != .memory64 }
-        description.vendorID = bridge.vendorID ?? description.vendorID
-        description.deviceID = bridge.deviceID ?? description.deviceID
-        return Layout.Function(
-            address: address, description: description, source: bridge.address,
-            name: [bridge.className, bridge.name].filter { !$0.isEmpty }.joined(separator: ": "),
-            hasIdentity: bridge.vendorID != nil)
     }
 }
 

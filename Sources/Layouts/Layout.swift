@@ -9,9 +9,9 @@ public struct Layout: Hashable, Sendable {
         public internal(set) var address: FunctionAddress
         public internal(set) var description: FunctionDescription
         /// Where it was found: on the machine of a dump.
-        public let source: DomainAddress
+        public internal(set) var source: DomainAddress
         /// What the dump calls it, behind its class; empty without one.
-        public let name: String
+        public internal(set) var name: String
         /// Whether the ids of vendor and device in `description` are the function's own.
         public let hasIdentity: Bool
         /// The sizes that its BARs can have which can be resized, by number, as far as they are known.
@@ -87,8 +87,8 @@ public enum LayoutError: Error, Hashable, Sendable {
     case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
-    /// A size that a BAR cannot be given, or that is no BAR; the text says which it can have.
-    case cannotResize(DumpSelection.Place, expected: String)
+    /// A size that a BAR cannot be given, and those that it can have if they are known.
+    case cannotResize(DumpSelection.Place, size: UInt64, possible: [UInt64])
     /// Bridges whose buses are not their own.
     case bridges(DescriptionError)
 }
@@ -111,7 +111,9 @@ extension LayoutError: CustomStringConvertible {
         case .badSize(let place, let size, let possible):
             "\(place): \(hexadecimal(size)) bytes: the size of such a region is a power of two from "
                 + "\(hexadecimal(possible.lowerBound)) to \(hexadecimal(possible.upperBound))"
-        case .cannotResize(let place, let expected): "\(place): \(expected)"
+        case .cannotResize(let place, let size, let possible):
+            "\(place): the BAR cannot have \(hexadecimal(size)) bytes"
+                + (possible.isEmpty ? "" : ", but \(possible.map(hexadecimal).joined(separator: ", "))")
         case .bridges(let error): "\(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }

@@ -19,6 +19,7 @@ struct PlacedLayout {
     /// Bytes of ports.
     let ports: UInt64
     private let board: AddressMap
+    private let bridges: BridgeTree
     private let mapped: [DecodedRegion]
     private let regions: [DecodedRegion]
     private let mappings: [Mapping]
@@ -40,10 +41,11 @@ struct PlacedLayout {
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
+        bridges = (try? BridgeTree(functions.lazy.map { ($0.key, $0.value) })) ?? BridgeTree()
         bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0) } : [])
         apertures = assigner.apertures
-        windows = found.filter { $0.owner.register.isArea && !$0.isPort(of: functions) }
-        found.removeAll { $0.owner.register.isArea }
+        windows = found.filter { $0.owner.register > .rom && $0.owner.register != .window(.ports) }
+        found.removeAll { $0.owner.register > .rom }
         ports = functions.values.reduce(0) { $0 + $1.portBytes }
 
         var regions: [DecodedRegion] = []
@@ -74,7 +76,7 @@ struct PlacedLayout {
     func slots(_ policy: SlotPolicy, on host: PlanningHost) -> Plan.Slots {
         let planned = PlannedSlots(
             mappings, policy: policy, apertures: [apertures.low] + (apertures.high.map { [$0] } ?? []))
-        let toggle = ToggleEdits(mapped, in: planned.slots)
+        let toggle = ToggleEdits(mapped, in: planned.slots, behind: bridges)
         var kernelBytes: [Footprint.MMU: UInt64] = [:]
         var microseconds: [Footprint.MMU: Double] = [:]
         // What is known of it is known of x86-64, whose pages have 4 KiB.
@@ -98,25 +100,6 @@ struct PlacedLayout {
         }
         return MemoryDescription(
             rows: rows, decoded: regions, areas: board.areas(hasFunctions: true, apertures: apertures))
-    }
-}
-
-extension BaseAddressRegister {
-    /// Whether it says where the registers of others lie.
-    fileprivate var isArea: Bool {
-        switch self {
-        case .window, .virtual: true
-        case .bar, .rom: false
-        }
-    }
-}
-
-extension AddressAssignment {
-    fileprivate func isPort(of functions: [FunctionAddress: FunctionDescription]) -> Bool {
-        if case .virtual(let number) = owner.register {
-            return functions[owner.function]?.virtualBARs[number]?.kind == .io
-        }
-        return owner.register == .window(.ports)
     }
 }
 

@@ -61,7 +61,7 @@ public struct Plan: Sendable {
     /// Why the machine cannot place everything; the slots are then counted as if it could.
     public let obstacle: AssignmentError?
     /// What would help against the obstacle; nil without one, and where nothing does.
-    public let remedy: Remedy?
+    public let remedy: String?
     public let windows: Windows
     private let placed: PlacedLayout
 
@@ -90,11 +90,6 @@ public struct Plan: Sendable {
         self.policy = policy
         self.host = host
         ram = memory
-        do throws(DescriptionError) {
-            _ = try BridgeTree(layout.functions.lazy.map { ($0.address, $0.description) })
-        } catch {
-            throw .assignment(.bridges(error))
-        }
         let pieces = FunctionPieces.of(layout, pageSize: host.pageSize)
         advice = Advice.of(layout)
 
@@ -104,8 +99,8 @@ public struct Plan: Sendable {
         let bases = placed.bases
         functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
-        windows = Windows(layout, placed.windows, host)
-        remedy = placed.obstacle == nil ? nil : Remedy.first(for: layout, memory: memory, host: host, choices: board)
+        windows = Windows(layout, host)
+        remedy = placed.obstacle == nil ? nil : Self.remedy(for: layout, memory: memory, host: host, board: board)
         separate = placed.slots(.separate, on: host)
         coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
@@ -198,15 +193,16 @@ struct FunctionPieces {
                 return number
             }
         }
-        let areas =
-            BridgeWindow.allCases.map { BaseAddressRegister.window($0) }
-            + description.virtualBARs.keys.sorted().map { BaseAddressRegister.virtual($0) }
-        let reserved = areas.compactMap { register in
+        let areas: [(BaseAddressRegister, BARDescription?)] =
+            [
+                (.window(.ports), BARDescription(kind: .io, size: 0)), (.window(.memory), nil),
+                (.window(.prefetchable), BARDescription(kind: .memory64, size: 0, isPrefetchable: true)),
+            ] + description.virtualBARs.sorted { $0.key < $1.key }.map { (.virtual($0), $1) }
+        let reserved = areas.compactMap { register, bar in
             bases[BAROwner(function: function.address, register: register)].map { area in
                 Plan.Register(
                     register: "\(register)", address: hexadecimal(area.base), size: area.size,
-                    kind: description.kind(of: register), prefetchable: description.isPrefetchable(register), mapped: 0,
-                    trapped: 0)
+                    kind: bar?.kind ?? .memory32, prefetchable: bar?.isPrefetchable ?? false, mapped: 0, trapped: 0)
             }
         }
         return Plan.Function(
@@ -224,21 +220,6 @@ struct FunctionPieces {
 extension FunctionDescription {
     /// The sizes of its 64-bit BARs, in bytes.
     fileprivate var wideBARs: [UInt64] { bars.values.filter { $0.kind == .memory64 }.map(\.size) }
-
-    /// What kind of addresses a window has, or the BARs of virtual functions.
-    fileprivate func kind(of area: BaseAddressRegister) -> BARDescription.Kind {
-        switch area {
-        case .virtual(let number): virtualBARs[number]?.kind ?? .memory64
-        case .window(.ports): .io
-        case .window(.memory): .memory32
-        default: .memory64
-        }
-    }
-
-    fileprivate func isPrefetchable(_ area: BaseAddressRegister) -> Bool {
-        if case .virtual(let number) = area { return virtualBARs[number]?.isPrefetchable ?? false }
-        return area == .window(.prefetchable)
-    }
 
     /// `10de:2330`
     fileprivate var ids: String {

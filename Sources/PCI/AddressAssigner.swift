@@ -41,25 +41,22 @@ public struct AddressAssigner: Sendable {
         return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
     }
 
-    /// The bytes below 4 GiB and above it that everything takes in apertures that begin at multiples of all alignments and never end. Nil
-    /// if that is more than there are numbers for.
+    /// The bytes below 4 GiB and of 64-bit addresses that everything takes in apertures that begin at multiples of all alignments and never
+    /// end; all ones for more than there are.
     ///
     /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
     public static func need(
         _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
-    ) -> (low: UInt64, high: UInt64)? {
-        guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else { return nil }
-        func span(_ groups: [[Request]]) -> UInt64? {
+    ) -> [UInt64] {
+        guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else {
+            return [.max, .max]
+        }
+        return [[requests.memory, requests.roms], [requests.wide]].map { groups in
             var space = FreeRanges(0...1 << 62)
-            return groups.joined().reduce(UInt64?(0)) { end, request in
-                guard let end, let base = space.take(request.size, alignment: request.alignment) else { return nil }
-                return max(end, base + request.size)
+            return groups.flatMap(Request.inOrder).reduce(0) { end, request in
+                space.take(request.size, alignment: request.alignment).map { max(end, $0 + request.size) } ?? .max
             }
         }
-        guard let low = span([Request.inOrder(requests.memory), Request.inOrder(requests.roms)]),
-            let high = span([Request.inOrder(requests.wide)])
-        else { return nil }
-        return (low, high)
     }
 
     /// The addresses of everything, in order of owners; the descriptions must be valid.
@@ -74,9 +71,7 @@ public struct AddressAssigner: Sendable {
         if let high = apertures.high {
             var space = FreeRanges(high.first.rawValue...high.last.rawValue)
             for range in avoided { space.drop(range.first.rawValue...range.last.rawValue) }
-            let isLow = { (request: Request) in request.base.map { $0 < high.first.rawValue } == true }
-            low += requests.wide.filter(isLow)
-            for request in Request.inOrder(requests.wide.filter { !isLow($0) }) {
+            for request in Request.inOrder(requests.wide) {
                 if let base = try request.take(from: &space) {
                     request.place(at: base, into: &placed)
                 } else if request.size <= apertures.low.size {
@@ -233,8 +228,8 @@ private struct Requests {
         }
         for (number, bar) in description.bars { add(.bar(number), bar, bar.size) }
         if let size = description.romSize { add(.rom, nil, size) }
-        for (number, bar) in description.virtualBARs {
-            add(.virtual(number), bar, bar.size &* description.virtualCount)
+        for (number, bar) in description.virtualBARs where description.virtualCount > 0 {
+            add(.virtual(number), bar, description.size(of: .virtual(number)) ?? 0)
         }
     }
 

@@ -55,8 +55,8 @@ public struct BridgeTree: Sendable {
         above.isEmpty ? nil : above[function.busNumber]
     }
 
-    /// The bridges above the bus of a function, the nearest first.
-    func path(to function: FunctionAddress) -> UnfoldFirstSequence<FunctionAddress> {
+    /// A function, and the bridges above it, the nearest first.
+    public func path(to function: FunctionAddress) -> UnfoldFirstSequence<FunctionAddress> {
         sequence(first: function) { bridge(above: $0) }
     }
 

@@ -34,7 +34,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case recordedHeader(UInt8)
     case addressTaken(FunctionAddress)
     case bridgeRegisters
-    case virtualCount(UInt64)
+    case virtualCount(Int)
     case busNumbers(FunctionAddress, BridgeDescription)
     /// A piece that a model gives memory for, and the memory does not hold it all.
     case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)

@@ -12,7 +12,12 @@ extension FunctionDescription {
         case .bar(let number): bars[number]?.size
         case .rom: romSize
         case .window: nil
-        case .virtual(let number): virtualBARs[number].map { $0.size &* virtualCount }
+        case .virtual(let number):
+            virtualBARs[number].map { bar in
+                // No more than there are numbers for.
+                let (size, overflow) = bar.size.multipliedReportingOverflow(by: UInt64(max(0, virtualCount)))
+                return overflow ? .max : size
+            }
         }
     }
 

@@ -14,7 +14,7 @@ extension FunctionDescription {
             throw .tooLarge(.window(window), size: size, maximum: 1 << 52)
         }
         for (number, bar) in virtualBARs {
-            guard virtualCount < 1 << 16 else { throw .virtualCount(virtualCount) }
+            guard (0..<1 << 16).contains(virtualCount) else { throw .virtualCount(virtualCount) }
             try validate(bar.size, of: .virtual(number), in: bar.kind.sizes)
         }
         if let romSize {

@@ -112,7 +112,7 @@ extension PlanReport {
         }
         obstacle = plan.obstacleText
         windows = plan.windows
-        remedy = plan.remedy.map(PlanText.text)
+        remedy = plan.remedy
         self.warnings = warnings.map { "\($0)" }
         skipped = warnings.filter(\.isSkipped).map {
             Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)

@@ -79,48 +79,23 @@ struct PlanText {
 
     /// What bridges make of the windows that firmware has to find, and whether it does.
     private var windows: [(String, String?)] {
-        let windows = plan.windows
-        func text(_ need: Plan.Windows.Need) -> String {
-            "\(Figures.size(need.low)) below 4 GiB and \(Figures.size(need.high))"
-        }
+        let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
         // Smaller windows find room anyway.
-        guard
-            windows.behindPorts.high >= 1 << 30
-                || plan.layout.functions.contains(where: { $0.description.bridge != nil })
-        else { return [] }
-        let shares = Dictionary(grouping: windows.shares, by: \.addressBits).sorted { $0.key < $1.key }.map {
-            bits, shares in
-            "\(bits) bits: "
-                + shares.map { "\(Figures.size($0.bytes)) (1/\($0.parts)) \($0.holds ? "yes" : "no")" }.joined(
-                    separator: ", ")
+        guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return [] }
+        func text(_ need: [UInt64]) -> String {
+            "\(Figures.size(need[0])) below 4 GiB, \(Figures.size(need[1])) of 64 bits"
         }
-        let own = windows.ports.isEmpty ? nil : text(windows.need)
+        let shares = windows.shares.map {
+            "\(Figures.size($0.bytes)) (1/\($0.parts) of \($0.addressBits) bits) \($0.holds ? "yes" : "no")"
+        }
         return [
-            (
-                "windows",
-                own.map { "\($0) of 64 bits; flat \(text(windows.flat))" } ?? "\(text(windows.flat)) of 64 bits, flat"
-            ),
+            ("windows", text(windows.need)), ("flat", hasBridges ? text(windows.flat) : nil),
             (
                 "behind ports",
-                windows.ports.isEmpty ? "\(text(windows.behindPorts)), if each device has a root port of its own" : nil
+                hasBridges ? nil : text(windows.behindPorts) + ", if each device has a root port of its own"
             ),
-            ("firmware holds it", shares.joined(separator: "; ")), ("what helps", plan.remedy.map(Self.text)),
+            ("firmware holds it", shares.joined(separator: ", ")), ("what helps", plan.remedy),
         ]
-    }
-
-    static func text(_ remedy: Plan.Remedy) -> String {
-        switch remedy {
-        case .apertures(let high, let buses):
-            "larger apertures: --buses \(buses)"
-                + (high.map { " --aperture high=\(hexadecimal($0.first.rawValue))-\(hexadecimal($0.last.rawValue))" }
-                    ?? "")
-        case .addressBits(let bits): "\(bits) address bits, with all of them in the apertures"
-        case .smallerBARs(let sizes):
-            "smaller BARs: "
-                + sizes.sorted { "\($0.key)" < "\($1.key)" }.map { "--rebar \($0.key)=\($0.value)" }.joined(
-                    separator: " ")
-        case .virtualFunctions(let count): "fewer virtual functions: --vfs \(count)"
-        }
     }
 
     /// A line for each function that is not counted, up to some.

@@ -12,8 +12,8 @@ import Testing
 private let file = """
     {"name": "switch",
      "bridges": [
-       {"at": "00:01.0", "secondary": 1}, {"at": "01:00.0", "secondary": 2},
-       {"at": "02:00.0", "secondary": 3}, {"at": "02:01.0", "secondary": 4, "subordinate": 6, "vendor": "0x10b5", "device": "0x8796",
+       {"at": "00:01.0", "secondary": 1, "subordinate": 6}, {"at": "01:00.0", "secondary": 2, "subordinate": 6},
+       {"at": "02:00.0", "secondary": 3}, {"at": "02:01.0", "secondary": 4, "subordinate": 6,
         "reserve": {"memory": "4M", "prefetchable": "1G"}}],
      "functions": [
        {"at": "03:00.0", "bars": [{"bar": 0, "kind": "memory64", "size": "1G", "prefetchable": true}]},
@@ -43,7 +43,6 @@ struct BridgeLayoutTests {
                 "02:01.0 downstream port of a switch",
             ])
         #expect(bridges.map { $0.description.bridge?.subordinate } == [6, 6, 3, 6])
-        #expect(bridges[3].description.vendorID == 0x10b5 && bridges[3].description.deviceID == 0x8796)
         // The kind of port is in the upper half of the capability's first register (PCIe, 7.5.3.2).
         let kinds = try bridges.map { bridge in
             var function = try PCIFunction(bridge.description, at: bridge.address)
@@ -52,19 +51,20 @@ struct BridgeLayoutTests {
         #expect(kinds == [4, 5, 6, 6])
         #expect(layout.choices.segments == 2 && layout.functions.last?.address.segment == 1)
         let plan = try Plan(layout)
-        #expect(plan.fits && plan.windows.ports.map(\.address) == ["00:01.0"])
-        #expect(plan.windows.need == plan.windows.behindPorts || plan.windows.need.low < plan.windows.behindPorts.low)
+        #expect(plan.fits && plan.windows.need[0] < plan.windows.behindPorts[0])
         // The reserve is a multiple of 1 GiB, behind the BAR.
-        #expect(plan.windows.need.high == 2 << 30 && plan.windows.flat.high == 1 << 30)
+        #expect(plan.windows.need[1] == 2 << 30 && plan.windows.flat[1] == 1 << 30)
     }
 
     @Test(
         "what no bridge can be is refused",
         arguments: [
+            (#""subordinate": 6}, {"at": "01"#, #""subordinate": 1}, {"at": "01"#),
             (#""secondary": 1"#, #""secondary": 0"#), (#""secondary": 1"#, #""secondary": 256"#),
             (#""secondary": 1"#, #""bus": 1"#),
-            (#""secondary": 3"#, #""secondary": 4"#), (#""secondary": 2"#, #""secondary": 2, "subordinate": 3"#),
-            (#""secondary": 1}"#, #""secondary": 1}, {"at": "00:01.0", "secondary": 9}"#),
+            (#""secondary": 3"#, #""secondary": 4"#),
+            (#""secondary": 2, "subordinate": 6"#, #""secondary": 2, "subordinate": 3"#),
+            (#""secondary": 3}"#, #""secondary": 3}, {"at": "02:00.0", "secondary": 9}"#),
             (#""at": "02:00.0""#, #""at": "00:02""#), (#""at": "02:00.0""#, #""at": "0100:02:00.0""#),
             (#""secondary": 1"#, #""secondary": 1, "reserve": {"rom": 1}"#), (#""secondary": 1"#, #""vendor": 1"#),
         ])
@@ -93,19 +93,18 @@ struct BridgeLayoutTests {
     func dump() throws {
         let text =
             LspciText.gpu("01:00.0", memory: "64G") + LspciText.network("21:00.0") + LspciText.bridge("00:01.0")
-            + LspciText.bridge("00:02.0")
-        let (layout, warnings) = try read(text)
+        let (wrong, warnings) = try read(text + LspciText.bridge("00:02.0"))
+        #expect(wrong.functions.map { "\($0.address)" } == ["01:00.0", "21:00.0"] && wrong.bridges == 2)
+        #expect(warnings.map(\.reason.text).contains { $0.contains("00:02.0") && $0.contains("left out") })
+        let layout = try read(text).layout
         #expect(layout.functions.map { "\($0.address)" } == ["00:01.0", "01:00.0", "21:00.0"])
-        #expect(layout.functions[0].description.bars[0]?.size == 4096 && layout.bridges == 1)
-        #expect(warnings.filter(\.isSkipped).map { "\($0.function.map { "\($0)" } ?? "")" } == ["00:02.0"])
+        #expect(layout.functions[0].description.bars[0]?.size == 4096 && layout.bridges == 0)
         let plan = try Plan(layout)
-        // 64 GiB and 32 MiB; 16 MiB and 512 KiB.
-        #expect(plan.windows.ports.map(\.prefetchable) == [64 << 30 + 32 << 20])
-        #expect(plan.windows.ports.map(\.memory) == [17 << 20])
-        #expect(
-            plan.functions.first?.registers.map(\.register) == [
-                "BAR 0", "I/O window", "memory window", "prefetchable window",
-            ])
+        // 4 KiB, 16 MiB and 512 KiB; 64 GiB and 32 MiB.
+        let registers = try #require(plan.functions.first).registers
+        #expect(registers.map(\.register) == ["BAR 0", "I/O window", "memory window", "prefetchable window"])
+        let sizes: [UInt64] = [4096, 4096, 17 << 20, 64 << 30 + 32 << 20]
+        #expect(registers.map(\.size) == sizes)
     }
 
     @Test("domains become segments, as far as their configuration space has room")
@@ -139,7 +138,7 @@ struct BridgeLayoutTests {
         for wrong: UInt64 in [0x20_0000_1000, 0, 0xd000_0000, .max] {
             selection.fixed = [try place("01:00.0/3"): wrong]
             let plan = try Plan(try read(LspciText.gpu("01:00.0"), selection).layout)
-            #expect(wrong == 0xd000_0000 ? plan.fits : plan.obstacleText?.contains("cannot be at") == true, "\(wrong)")
+            #expect(plan.obstacleText?.contains("cannot be at") == true, "\(wrong)")
         }
     }
 
@@ -168,9 +167,10 @@ struct BridgeLayoutTests {
         let windows = try Plan(try read(eight()).layout, host: host).windows
         let (large, small): (UInt64, UInt64) = (512 << 30, 64 << 20 + 32 << 20)
         // The large BARs are neighbours, and the small ones follow.
-        #expect(windows.flat == windows.need && windows.flat.high == 8 * large + 8 * small)
+        #expect(windows.flat == windows.need)
+        #expect(windows.flat[1] == 8 * large + 8 * small)
         // A window begins at a multiple of 512 GiB: seven of them take 1 TiB each, of which nearly half lies idle.
-        #expect(windows.behindPorts.high == 7 * 2 * large + large + small)
+        #expect(windows.behindPorts[1] == 7 * 2 * large + large + small)
         let shares = windows.shares.filter { $0.addressBits == 43 }
         #expect(shares.map(\.bytes) == [1 << 40, 2 << 40] && shares.map(\.holds) == [false, false])
         #expect(windows.shares.filter { $0.addressBits == 46 }.map(\.holds) == [true, true])
@@ -184,16 +184,10 @@ struct BridgeLayoutTests {
         let large = try read(eight()).layout
         #expect(try Plan(large, host: host).remedy == nil)
         let low = try #require(GuestRange(first: GuestAddress(1 << 40), size: 1 << 42))
-        guard
-            case .apertures(let high?, let buses)? = try Plan(large, host: host, choices: .init(highAperture: low))
-                .remedy
-        else {
-            Issue.record("a larger aperture helps")
-            return
-        }
-        #expect(buses == 9 && high.last.rawValue == 1 << 43 - 1)
+        let remedy = try Plan(large, host: host, choices: .init(highAperture: low)).remedy
+        #expect(remedy == "no more than 9 buses, and a 64-bit aperture of 0x100000000-0x7ffffffffff")
         host.physicalAddressBits = 42
-        #expect(try Plan(large, host: host).remedy == .addressBits(43))
+        #expect(try Plan(large, host: host).remedy == "43 address bits")
         // Nothing but smaller BARs helps below 4 GiB.
         let resizable = """
             01:00.0 VGA compatible controller: Example
@@ -208,7 +202,7 @@ struct BridgeLayoutTests {
 
 
             """
-        #expect(try Plan(try read(resizable).layout).remedy == .smallerBARs([try place("01:00.0/0"): 256 << 20]))
+        #expect(try Plan(try read(resizable).layout).remedy == "the least sizes of the BARs that can be resized")
         // Virtual functions of 128 MiB each below 4 GiB, of which there is room for five beside the BAR.
         var selection = DumpSelection()
         selection.virtualFunctions = 8
@@ -216,9 +210,11 @@ struct BridgeLayoutTests {
         let card = LspciText.network("21:00.0").replacing(
             "Region 0: Memory at 00000500ae000000 (64-bit, prefetchable)",
             with: "Region 0: Memory at a0000000 (32-bit, non-prefetchable)")
-        #expect(try Plan(try read(card, selection).layout).remedy == .virtualFunctions(5))
+        #expect(
+            try Plan(try read(card, selection).layout).remedy == "no more than 5 virtual functions of each function")
         selection.virtualFunctions = nil
-        #expect(try Plan(try read(card, selection).layout).remedy == .virtualFunctions(5))
+        #expect(
+            try Plan(try read(card, selection).layout).remedy == "no more than 5 virtual functions of each function")
     }
 
     @Test("room for virtual functions that are off counts")
@@ -227,11 +223,11 @@ struct BridgeLayoutTests {
         selection.sizes = [try place("21:00.0/vf0"): 1 << 20]
         let layout = try read(LspciText.network("21:00.0"), selection).layout
         #expect(layout.functions[0].description.virtualCount == 16)
-        #expect(try Plan(layout).windows.flat.high == 48 << 20)
+        #expect(try Plan(layout).windows.flat[1] == 48 << 20)
         selection.virtualFunctions = 4
         let some = try read(LspciText.network("21:00.0"), selection).layout
         #expect(some.functions[0].description.virtualCount == 0 && some.functions.count == 5)
-        #expect(try Plan(some).windows.flat.high == 36 << 20)
+        #expect(try Plan(some).windows.flat[1] == 36 << 20)
     }
 
     @Test("the server has eight GPUs behind four switches, each thing where a guest finds it")
@@ -240,6 +236,6 @@ struct BridgeLayoutTests {
         #expect(layout.functions.count { $0.description.classCode == 0x030200 } == 8)
         #expect(layout.functions.count { $0.description.bridge != nil } == 29 && layout.functions.count == 50)
         let plan = try Plan(layout)
-        #expect(plan.fits && plan.windows.ports.count == 5 && plan.windows.need.high > plan.windows.flat.high)
+        #expect(plan.fits && plan.windows.need[1] > plan.windows.flat[1])
     }
 }

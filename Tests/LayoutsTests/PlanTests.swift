@@ -165,9 +165,9 @@ struct PlanTests {
         #expect(high.sum == 8 * (512 << 30 + 96 << 20) && plan.sumAbove4GiB == high.sum)
         // From 4 GiB on, the first BAR at 512 GiB.
         #expect(high.need == 9 * 512 << 30 - 4 << 30)
-        #expect(plan.windows.flat.high == 8 * (512 << 30 + 96 << 20))
+        #expect(plan.windows.flat[1] == 8 * (512 << 30 + 96 << 20))
         // Each window begins at a multiple of 512 GiB, and only the last one's rest counts.
-        #expect(plan.windows.behindPorts.high == 7 << 40 + 512 << 30 + 96 << 20)
+        #expect(plan.windows.behindPorts[1] == 7 << 40 + 512 << 30 + 96 << 20)
     }
 
     @Test("the largest BARs there can be have no end to their plan")

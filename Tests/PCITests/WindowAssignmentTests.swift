@@ -141,9 +141,9 @@ struct WindowAssignmentTests {
             }
             #expect(root.memory.regions.count == all && root.memory.hiddenCount == 0, "seed \(seed), round \(round)")
             // What is needed in apertures without an end is not more than was used.
-            let need = try #require(AddressAssigner.need(functions))
+            let need = AddressAssigner.need(functions)[1]
             let ends = assigned.filter { $0.base >= 1 << 40 }.map { $0.base + $0.size - 1 << 40 }.max() ?? 0
-            #expect(need.high == ends, "seed \(seed), round \(round)")
+            #expect(need == ends, "seed \(seed), round \(round)")
         }
     }
 }
