@@ -86,7 +86,7 @@ let package = Package(
             "Machine",
             [
                 "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging",
-                "CGuests",
+                "VFIOUser", "CGuests",
                 system,
             ]),
         library(
@@ -113,9 +113,12 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots", "Devices"]),
-        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "Host", "PCI", "Devices"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUserSupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
-        tests("HostTests", ["Host"]),
+        tests("HostTests", ["Host", "JailProbe"]),
+        .executableTarget(
+            name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
 
         // The seeds of property tests.
         .target(
@@ -127,6 +130,12 @@ let package = Package(
             name: "PCISupport", dependencies: ["PCI", "Memslots", "Devices"], path: "Tests/PCISupport",
             swiftSettings: settings),
 
+        // A server of vfio-user that does what a test says.
+        .target(
+            name: "VFIOUserSupport", dependencies: ["VFIOUser", "Host", "PCI", "Devices"],
+            path: "Tests/VFIOUserSupport",
+            swiftSettings: settings),
+
         // Dumps of machines that do not exist.
         .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
@@ -136,7 +145,8 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
+                "PropertySupport", "VFIOUserSupport", "VFIOUser", "Machine", "Debugging", "KVM", "Host", "Board",
+                "Memslots", "Devices", "Images",
                 "Firmware", "PCI", "Layouts", "LayoutFixtures", "LiveSupport",
             ]),
         tests(

@@ -42,6 +42,8 @@ public struct Layout: Hashable, Sendable {
     public internal(set) var functions: [Function]
     /// Bridges of the dump that it comes from and that it does not have.
     public internal(set) var bridges = 0
+    /// The sockets of the device processes that give further functions, by their addresses.
+    public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
     /// Where the layout wants the apertures, and how many buses.
     public internal(set) var choices = AddressMap.Choices()
     /// The addresses that BARs and ROMs are to have.

@@ -12,21 +12,38 @@ public struct LayoutFile: Decodable, Sendable {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self),
             keys: ["name", "functions", "bridges", "apertures", "buses"])
+        var processes: [FunctionAddress: String] = [:]
         let keys: Set = [
-            "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell", "record",
+            "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+            "record",
         ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
-            functions += try Self.functions(entry, after: functions.count)
+            guard entry.has("vfioUser") else {
+                functions += try Self.functions(entry, after: functions.count)
+                continue
+            }
+            let address = try Self.address(entry)
+            guard entry.keys == ["at", "vfioUser"] else {
+                throw entry.badValue("vfioUser", "\(address)", expected: "beside `at` alone: the device says all else")
+            }
+            guard processes.updateValue(try entry.value("vfioUser"), forKey: address) == nil else {
+                throw LayoutError.sharedAddress(address)
+            }
         }
         functions += try Self.bridges(object)
         functions.sort { $0.address < $1.address }
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
         }
+        if let shared = functions.first(where: { processes[$0.address] != nil }) {
+            throw LayoutError.sharedAddress(shared.address)
+        }
         var choices = try AddressMap.Choices(object)
-        if let segment = functions.last?.address.segment, segment > 0 { choices.segments = Int(segment) + 1 }
-        layout = Layout(name: try object.value("name"), functions: functions, choices: choices)
+        let segments = functions.map(\.address.segment) + processes.keys.map(\.segment)
+        if let last = segments.max(), last > 0 { choices.segments = Int(last) + 1 }
+        layout = Layout(
+            name: try object.value("name"), functions: functions, deviceProcesses: processes, choices: choices)
     }
 
     /// One function, or several alike at addresses one after the other.
