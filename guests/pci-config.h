@@ -30,12 +30,16 @@ find_functions:
 5:  ret
 
 // Makes the record of the function whose configuration space is at rdi and begins with eax; r15 moves on. The ports
-// must show the same function.
+// must show the same function, and of a bridge it notes which buses are behind it.
 make_record:
     mov r8d, eax
     mov ecx, edi
     sub ecx, [PARAMETER_ECAM]
     mov [r15 + RECORD_ECAM], ecx
+    mov eax, ecx
+    shr eax, 20
+    cmp eax, [PARAMETER_SEGMENT]
+    jae 1f  // the ports are for segment 0
     mov eax, ecx
     shr eax, 4  // bus, device and function begin at bit 8 here
     or eax, 0x80000000
@@ -47,6 +51,25 @@ make_record:
     je 1f
     inc qword ptr [rip + mismatches_count]
 1:  inc qword ptr [rip + functions_count]
+    mov al, [rdi + HEADER_TYPE]
+    and al, LAYOUT
+    cmp al, 1
+    jne 6f
+    inc qword ptr [rip + bridges_count]
+    mov eax, [r15 + RECORD_ECAM]
+    shr eax, 20
+    movzx edx, byte ptr [rdi + PRIMARY_BUS]
+    sub eax, edx
+    movzx ecx, byte ptr [rdi + SECONDARY_BUS]
+    movzx edx, byte ptr [rdi + SUBORDINATE_BUS]
+    test ecx, ecx
+    jz 6f
+5:  cmp ecx, edx
+    ja 6f
+    mov byte ptr [rax + rcx + BEHIND_BRIDGE], 1
+    inc ecx
+    jmp 5b
+6:
 
     // Capabilities are a list: each begins with what it is and where the next one lies, 0 for nowhere.
     test byte ptr [rdi + STATUS], HAS_CAPABILITIES
@@ -106,7 +129,14 @@ size_function:
     or r10, rdx
 2:  call record_size
 3:  add ecx, 4
-    cmp ecx, BARS_END
+    mov al, [rdi + HEADER_TYPE]
+    and al, LAYOUT
+    cmp al, 1
+    jne 5f
+    cmp ecx, BRIDGE_BARS_END
+    jb 1b
+    jmp 4f
+5:  cmp ecx, BARS_END
     jb 1b
 
     mov ecx, ROM
@@ -118,7 +148,7 @@ size_function:
     and r10d, ~ROM_FLAGS
     call record_size
 
-    mov [rdi + COMMAND], r12w
+4:  mov [rdi + COMMAND], r12w
     ret
 
 // Returns what the register at rdi + rcx holds, in eax, and what it keeps of edx, in edx.

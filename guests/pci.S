@@ -1,7 +1,7 @@
 // Plays firmware and driver for emulated PCI devices: finds all functions, sizes their BARs and ROMs, places them anew,
 // writes and checks the memory behind them, and has each function with MSI-X interrupt once. Then it says what it saw.
 //
-// It knows type-0 functions, no bridges. README.md describes what the monitor tells it and what it answers.
+// Bridges keep the numbers of buses that they have, and get new windows. README.md describes what the monitor tells it and what it answers.
 
 #include "guest.h"
 #include "pci.h"
@@ -12,6 +12,7 @@
 #define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
 #define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
 #define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
+#define PARAMETER_SEGMENT 0x9038  // how many buses each segment has
 #define END 8  // from the start
 
 #define PHASE_PORT 0xe0
@@ -45,6 +46,7 @@ begin pci, 64
     each_function size_function
     phase 3  // placement
     each_function place_function
+    each_function open_bridge
     phase 4  // exercise: nothing is checked until all is written, so that two BARs in one place show
     call open_window
     each_function write_function
@@ -75,79 +77,6 @@ for_each_function:
     add rbx, RECORD_SIZE
     jmp 1b
 2:  ret
-
-// Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays
-// where it is. 64-bit BARs go to the high region, or the low one if the high one is full.
-place_function:
-    movzx r12d, word ptr [rdi + COMMAND]
-    mov eax, r12d
-    and eax, ~MEMORY_DECODE
-    mov [rdi + COMMAND], ax
-
-    mov ecx, BAR0
-1:  mov rdx, [THIS_BAR + BAR_SIZE]
-    test rdx, rdx
-    jz 4f
-    mov r8, [THIS_BAR]
-    test r8b, IS_IO
-    jnz 4f
-    test r8b, IS_64BIT
-    jz 2f
-    mov r9d, PARAMETER_HIGH
-    call allocate
-    jnc 3f
-2:  mov r9d, PARAMETER_LOW
-    call allocate
-    jc 4f
-3:  and r8d, MEMORY_FLAGS
-    or rax, r8
-    mov [THIS_BAR], rax
-    mov [rdi + rcx], eax
-    test al, IS_64BIT
-    jz 4f
-    shr rax, 32
-    mov [rdi + rcx + 4], eax
-4:  add ecx, 4
-    cmp ecx, BARS_END
-    jb 1b
-
-    // ROMs go to the end of the low region, from the top down. All are then side by side, and so are the BARs.
-    mov rdx, [rbx + RECORD_ROM + BAR_SIZE]
-    test rdx, rdx
-    jz 5f
-    mov rax, [PARAMETER_LOW + END]
-    sub rax, rdx
-    jb 5f
-    neg rdx
-    and rax, rdx
-    cmp rax, [PARAMETER_LOW]
-    jb 5f
-    mov [PARAMETER_LOW + END], rax
-    or eax, ROM_ENABLE
-    mov [rbx + RECORD_ROM], rax
-    mov [rdi + ROM], eax
-
-5:  or r12d, MEMORY_DECODE | BUS_MASTER
-    mov [rdi + COMMAND], r12w
-    ret
-
-// Takes rdx bytes, a power of two, at a multiple of it from the region at r9, and returns their address in rax. The
-// carry flag is set if they do not fit. Clobbers r10 and r11.
-allocate:
-    mov rax, [r9]
-    lea r10, [rdx - 1]
-    add rax, r10
-    jc 1f
-    not r10
-    and rax, r10
-    mov r10, rax
-    add r10, rdx
-    jc 1f
-    mov r11, [r9 + END]
-    cmp r11, r10
-    jc 1f
-    mov [r9], r10
-1:  ret
 
 // Has function rbx interrupt with vector 0, if it has MSI-X and a doorbell, and counts. An interrupt that does not come
 // is waited for, but not forever.
@@ -214,6 +143,7 @@ handler:  // r8 is the local APIC where interrupts are on
     iretq
 
 #include "pci-config.h"
+#include "pci-place.h"
 #include "pci-memory.h"
 
 // Prints rax and ends the line. Clobbers rax, rcx, rdx, rsi.
@@ -244,6 +174,10 @@ string interrupts, "interrupts "
 
     .balign 16
 functions_count:
+    .quad 0
+bridges_count:
+    .quad 0
+last_bus:
     .quad 0
 bars_count:
     .quad 0

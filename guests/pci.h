@@ -12,6 +12,20 @@
 #define ROM 0x30
 #define CAPABILITIES 0x34
 
+// A bridge has these registers in the place of BARs from the third on, and no ROM there (PCI-to-PCI Bridge Architecture
+// Specification 1.2, 3.2).
+#define LAYOUT 0x7f  // in HEADER_TYPE: 1 for a bridge
+#define BRIDGE_BARS_END 0x18
+#define PRIMARY_BUS 0x18
+#define SECONDARY_BUS 0x19
+#define SUBORDINATE_BUS 0x1a
+#define MEMORY_WINDOW 0x20
+#define PREFETCHABLE_WINDOW 0x24
+#define PREFETCHABLE_BASE 0x28
+#define PREFETCHABLE_LIMIT 0x2c
+#define MEGABYTE 0x100000
+#define BEHIND_BRIDGE 0x202000  // a byte for each bus: whether it is behind a bridge
+
 #define IO_DECODE 0x01  // in COMMAND
 #define MEMORY_DECODE 0x02
 #define BUS_MASTER 0x04
@@ -23,6 +37,7 @@
 
 #define IS_IO 0x01  // in a BAR
 #define IS_64BIT 0x04
+#define IS_PREFETCHABLE 0x08
 #define IO_FLAGS 0x03
 #define MEMORY_FLAGS 0x0f
 #define ROM_ENABLE 0x01  // in ROM

@@ -8,11 +8,16 @@ public struct AddressMap: Hashable, Sendable {
         public var lowAperture: GuestRange?
         /// The aperture for 64-bit BARs.
         public var highAperture: GuestRange?
-        /// The number of PCI buses, 1 to 256: configuration space has 1 MiB for each.
+        /// The number of PCI buses of each segment, 1 to 256: configuration space has 1 MiB for each.
         public var buses: Int?
+        /// The number of PCI segments.
+        public var segments: Int?
 
         /// Creates choices. Without arguments nothing is chosen.
-        public init(lowAperture: GuestRange? = nil, highAperture: GuestRange? = nil, buses: Int? = nil) {
+        public init(
+            lowAperture: GuestRange? = nil, highAperture: GuestRange? = nil, buses: Int? = nil, segments: Int? = nil
+        ) {
+            self.segments = segments
             self.lowAperture = lowAperture
             self.highAperture = highAperture
             self.buses = buses
@@ -22,7 +27,7 @@ public struct AddressMap: Hashable, Sendable {
         public func filled(from other: Choices) -> Choices {
             Choices(
                 lowAperture: lowAperture ?? other.lowAperture, highAperture: highAperture ?? other.highAperture,
-                buses: buses ?? other.buses)
+                buses: buses ?? other.buses, segments: segments ?? other.segments)
         }
     }
 
@@ -36,9 +41,11 @@ public struct AddressMap: Hashable, Sendable {
 
     /// The places of the RAM.
     public let ram: RAMLayout
-    /// The number of PCI buses.
+    /// The number of PCI buses of each segment.
     public let buses: Int
-    /// PCI configuration space by memory (ECAM; PCIe, 7.2.2), at the beginning of the hole in the RAM.
+    /// The number of PCI segments.
+    public let segments: Int
+    /// PCI configuration space by memory (ECAM; PCIe, 7.2.2) of all segments, at the beginning of the hole in the RAM.
     public let ecam: GuestRange
     /// The ranges in which BARs may lie.
     public let apertures: Apertures
@@ -69,6 +76,11 @@ public struct AddressMap: Hashable, Sendable {
     public init(memory: UInt64, addressBits: Int, choices: Choices = Choices()) throws(AddressMapError) {
         let ram = RAMLayout(memory: memory)
         guard (1...256).contains(choices.buses ?? 256) else { throw .buses(choices.buses ?? 256) }
+        let segments = choices.segments ?? 1
+        let room = (Self.interruptControllers.first.rawValue - RAMLayout.hole.first.rawValue) / Self.ecamBytesPerBus
+        guard (1...256).contains(segments), segments * (choices.buses ?? 256) < room else {
+            throw .segments(segments, buses: choices.buses ?? 256)
+        }
         self.init(standardFor: ram, addressBits: addressBits, choices)
         let low = Area(name: "low aperture", range: apertures.low)
         if choices.lowAperture != nil {
@@ -86,7 +98,9 @@ public struct AddressMap: Hashable, Sendable {
     private init(standardFor ram: RAMLayout, addressBits: Int, _ choices: Choices = Choices()) {
         self.ram = ram
         buses = choices.buses ?? 256
-        let ecam = constantRange(RAMLayout.hole.first.rawValue, size: UInt64(buses) * Self.ecamBytesPerBus)
+        segments = choices.segments ?? 1
+        let ecam = constantRange(
+            RAMLayout.hole.first.rawValue, size: UInt64(segments * buses) * Self.ecamBytesPerBus)
         self.ecam = ecam
         let behindECAM = ecam.last.rawValue + 1
         apertures = Apertures(
@@ -109,9 +123,18 @@ public struct AddressMap: Hashable, Sendable {
         return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
     }
 
-    /// Throws if the machine does not have the highest bus with a function.
-    public func checkBuses(of highest: UInt8?) throws(AddressMapError) {
-        if let highest, Int(highest) >= buses { throw .noSuchBus(bus: highest, buses: buses) }
+    /// Configuration space by memory of one segment.
+    public func ecam(ofSegment segment: Int) -> GuestRange {
+        let size = UInt64(buses) * Self.ecamBytesPerBus
+        return constantRange(ecam.first.rawValue + UInt64(segment) * size, size: size)
+    }
+
+    /// Throws if the machine does not have a bus with a function, or the segment. A bus has the number of its segment in its upper half.
+    public func checkBuses(_ numbers: some Sequence<UInt16>) throws(AddressMapError) {
+        for number in numbers {
+            guard number & 0xff < buses else { throw .noSuchBus(bus: UInt8(number & 0xff), buses: buses) }
+            guard number >> 8 < segments else { throw .noSuchSegment(Int(number >> 8), segments: segments) }
+        }
     }
 
     /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and addresses that no processor has.

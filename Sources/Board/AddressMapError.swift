@@ -14,6 +14,10 @@ public enum AddressMapError: Error, Hashable, Sendable {
     case buses(Int)
     /// A function on a bus that the machine does not have.
     case noSuchBus(bus: UInt8, buses: Int)
+    /// A number of segments that is 0, or whose configuration space has no room below the interrupt controllers.
+    case segments(Int, buses: Int)
+    /// A function in a segment that the machine does not have.
+    case noSuchSegment(Int, segments: Int)
 }
 
 extension AddressMapError: CustomStringConvertible {
@@ -25,6 +29,11 @@ extension AddressMapError: CustomStringConvertible {
         case .beyondAddressBits(let area, let bits):
             "\(text(area)) passes the last guest-physical address of \(bits) bits, \(hexadecimal(1 << UInt64(bits) - 1))"
         case .buses(let count): "\(count) PCI buses: a machine has 1 to 256"
+        case .segments(let count, let buses):
+            "\(count) PCI segments of \(buses) buses: there are 1 to 256, and the configuration space of all, 1 MiB a bus, and the low "
+                + "aperture share 1004 MiB: choose fewer segments or buses"
+        case .noSuchSegment(let segment, let segments):
+            "there is a function in segment \(segment), and the machine has \(segments), counted from 0"
         case .noSuchBus(let bus, let buses):
             "there is a function on bus \(bus), and the machine has bus\(buses == 1 ? "" : "es 0 to \(buses - 1)")"
                 + (buses == 1 ? " 0 only" : " only")

@@ -48,9 +48,10 @@ public enum PCIRun {
             return last - first
         }
         let (hasExited, guest) = (report.outcome == .exited(0), figures(in: output.text))
-        let mismatches = hasExited ? machine.countWrongPages() : 0
+        let mismatches = hasExited ? machine.countWrongPages(buses: configuration.board.buses ?? 256) : 0
         let result = LayoutResult(
-            layout: layout.name, policy: policy, functions: layout.functions.count,
+            layout: layout.name, policy: policy,
+            functions: layout.functions.count { $0.description.bridge == nil },
             pieces: [.mapped: memory.rows.count { $0.mapping.owner != .ram }, .trapped: memory.trapped.count],
             slots: LayoutResult.Slots(memory.rows, limit: table.limit),
             edits: LayoutResult.Edits(
@@ -93,14 +94,16 @@ public enum PCIRun {
 extension GuestMachine {
     /// Counts the pages of mapped BARs that do not hold the guest's pattern, which `guests/README.md` describes. The monitor
     /// reads them through its own mapping, where the BARs are now.
-    fileprivate func countWrongPages() -> Int {
+    fileprivate func countWrongPages(buses: Int) -> Int {
         var wrong = 0
         for region in memory.decoded where region.kind == .mapped && region.access == .readWrite {
             guard case .bar(let number) = region.owner.register else { continue }
             let pages = region.range.pages
+            let function = region.owner.function
+            let place = UInt64(function.segment) * UInt64(buses) << 8 + UInt64(function.requesterID)
             for page in [0, (pages - 1) / 2, pages - 1] {
                 let address = region.range.first.rawValue + page << Page.shift
-                let pattern = address &+ UInt64(number) &+ UInt64(region.owner.function.requesterID) << 48
+                let pattern = address &+ UInt64(number) &+ place << 48
                 if read(count: 8, at: GuestAddress(address)) != littleEndian(pattern) { wrong += 1 }
             }
         }

@@ -15,14 +15,23 @@ public struct DumpSelection: Sendable {
     public var sizes: [Place: UInt64] = [:]
     /// Regions that are not there, whatever the dump says.
     public var absent: Set<Place> = []
-    /// How many virtual functions of each function that can have them.
-    public var virtualFunctions = 0
+    /// How many virtual functions of each function that can have them. If it is nil there are none, and room is kept for all.
+    public var virtualFunctions: Int?
+    /// Whether bridges are left out, and functions of other domains share the buses of the first.
+    public var isFlat = false
+    /// Capabilities that guests find although they promise what is not there.
+    public var shown: Set<CapabilityKind> = []
+    /// Other sizes of BARs that can be resized.
+    public var resized: [Place: UInt64] = [:]
+    /// The addresses that BARs and ROMs are to have.
+    public var fixed: [Place: UInt64] = [:]
 
     public init() {}
 
     /// Whether nothing is asked for.
     public var isEverything: Bool {
-        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == 0
+        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == nil
+            && !isFlat && shown.isEmpty && resized.isEmpty && fixed.isEmpty
     }
 
     func takes(_ address: DomainAddress) -> Bool {
@@ -60,8 +69,8 @@ extension DumpSelection.Place: CustomStringConvertible {
     public var description: String {
         switch region {
         case .register(.bar(let number)): "\(function)/\(number)"
-        case .register(.rom): "\(function)/rom"
-        case .virtual(let number): "\(function)/vf\(number)"
+        case .virtual(let number), .register(.virtual(let number)): "\(function)/vf\(number)"
+        case .register: "\(function)/rom"
         }
     }
 

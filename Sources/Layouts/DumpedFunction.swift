@@ -10,6 +10,10 @@ public struct DumpedFunction: Hashable, Sendable {
     /// The line on which it begins, counted from 1; nil where it does not come from lines.
     public let line: Int?
     public var isBridge = false
+    /// The buses behind a bridge; nil where the dump does not tell.
+    public var bridge: BridgeDescription?
+    /// The sizes that BARs can have which can be resized.
+    public var resizable: [Int: [UInt64]] = [:]
     public var vendorID: UInt16?
     public var deviceID: UInt16?
     public var classCode: UInt32?
@@ -18,6 +22,8 @@ public struct DumpedFunction: Hashable, Sendable {
     public var msix: MSIXDescription?
     public var msiVectors: Int?
     public var virtualFunctions: ConfigDump.VirtualFunctions?
+    /// Its configuration space, if the dump has 256 or 4096 bytes of it.
+    var config: ConfigDump?
     /// Whether the dump would show the regions if there were any.
     var hasRegisters = false
     /// Why the dump does not tell the capabilities; nil where it does.
@@ -56,6 +62,8 @@ public struct DumpedFunction: Hashable, Sendable {
         // Virtual functions have all ones there (SR-IOV 1.1, 3.4.1).
         if config.vendorID != 0xffff { (vendorID, deviceID) = (config.vendorID, config.deviceID) }
         classCode = config.classCode
+        bridge = config.bridge ?? bridge
+        if [256, Int(ConfigSpace.size)].contains(config.bytes.count), !config.isAllOnes { self.config = config }
     }
 
     mutating func take(capabilitiesOf config: ConfigDump) {
@@ -64,6 +72,7 @@ public struct DumpedFunction: Hashable, Sendable {
         virtualFunctions = config.virtualFunctions
         take(config.virtualBars)
         take(config.enhancedRegions)
+        resizable.merge(config.resizableBARs) { $1 }
     }
 
     private mutating func take(_ found: [ConfigDump.Region]) {
@@ -88,6 +97,9 @@ public struct DumpedFunction: Hashable, Sendable {
         classCode = classCode ?? other.classCode
         if name.isEmpty { (name, className) = (other.name, other.className) }
         isBridge = isBridge || other.isBridge
+        bridge = bridge ?? other.bridge
+        config = config ?? other.config
+        resizable.merge(other.resizable) { mine, _ in mine }
         if virtualFunctions == nil, hasRegisters, capabilityGap != nil { virtualFunctions = other.virtualFunctions }
         for (place, region) in other.regions {
             guard let mine = regions[place] else {
@@ -118,7 +130,7 @@ extension ConfigDump.Region.Place {
     var number: Int? {
         switch self {
         case .register(.bar(let number)), .virtual(let number): number
-        case .register(.rom): nil
+        case .register: nil
         }
     }
 

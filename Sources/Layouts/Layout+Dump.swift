@@ -1,9 +1,10 @@
+import Board
 import Memslots
 import PCI
 
 extension Layout {
-    /// The functions of a dump that can be assigned, and what is to be said of the others: bridges are left out, and so is,
-    /// with a warning, what is not described well enough to be counted.
+    /// The functions of a dump that can be assigned, with the bridges that lead to them, and what is to be said of the others: with a
+    /// warning, what is not described well enough to be counted is left out.
     public static func read(
         _ dump: Dump, name: String, selection: DumpSelection = DumpSelection()
     ) throws(LayoutError) -> (layout: Layout, warnings: [DumpWarning]) {
@@ -14,40 +15,64 @@ extension Layout {
         for function in dump.functions where !function.isBridge && selection.takes(function.address) {
             builder.add(function)
         }
+        builder.warnOfHidden()
         let bridges = dump.functions.count(where: \.isBridge)
         guard !builder.found.isEmpty else {
             throw .noFunctions(bridges: bridges, warnings: builder.warnings)
         }
-        let layout = Layout(name: name, functions: try place(builder.found), bridges: bridges)
-        return (layout, builder.warnings)
+        var layout = try place(builder.found + builder.bridges(of: dump), name: name, isFlat: selection.isFlat)
+        layout.bridges = bridges - layout.functions.count { $0.description.bridge != nil }
+        return (try layout.adjusted(selection), builder.warnings)
     }
 
     /// These functions alone, each where it is as far as a guest would find it there.
     public func selecting(_ selection: DumpSelection) throws(LayoutError) -> Layout {
-        guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == 0 else {
+        guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == nil else {
             throw .notADump(name)
         }
         try selection.checkFunctions(among: Set(functions.map(\.source)))
-        let selected = functions.filter { selection.takes($0.source) }
+        let chosen = functions.filter { selection.takes($0.source) }
+        let selected = functions.filter { function in
+            guard let bridge = function.description.bridge, !selection.excluded.contains(function.source) else {
+                return selection.takes(function.source)
+            }
+            return selection.only.isEmpty
+                || chosen.contains {
+                    $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus)
+                }
+        }
         guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
-        return Layout(name: name, functions: try Self.place(selected), bridges: bridges)
+        var layout = try Self.place(selected, name: name, isFlat: selection.isFlat)
+        layout.choices = choices.filled(from: layout.choices)
+        layout.bridges = bridges
+        return try layout.adjusted(selection)
     }
 
-    /// Gives functions addresses on one machine. A function keeps its own if it is of the lowest domain and its device has a
-    /// function 0, without which software looks no further (PCI 3.0, 6.2.1); the others share the first devices that are
-    /// free.
-    private static func place(_ functions: [Function]) throws(LayoutError) -> [Function] {
+    /// The most domains that become segments of a machine, whose configuration space lies below 4 GiB.
+    private static let mostSegments = 3
+
+    /// Gives functions addresses on one machine. The lowest domains become segments, or the lowest one alone. A function keeps its
+    /// address if it is of one of them and its device has a function 0, without which software looks no further (PCI 3.0, 6.2.1); the
+    /// others share the first devices that are free.
+    private static func place(_ functions: [Function], name: String, isFlat: Bool) throws(LayoutError) -> Layout {
         let sorted = functions.sorted { $0.source < $1.source }
-        let lowest = sorted.filter { $0.source.domain == sorted[0].source.domain }.map(\.source.function)
-        let kept = Set(lowest.filter { $0.function == 0 }.map { $0.requesterID >> 3 })
-        let taken = Set(lowest.map(\.requesterID))
+        let domains = Set(sorted.map(\.source.domain)).sorted().prefix(isFlat ? 1 : mostSegments)
+        let lowest = sorted.prefix { domains.contains($0.source.domain) }.map { function in
+            FunctionAddress(
+                requesterID: function.source.function.requesterID,
+                segment: UInt8(domains.firstIndex(of: function.source.domain) ?? 0))
+        }
+        func device(_ address: FunctionAddress) -> UInt32 { UInt32(address.busNumber) << 5 | UInt32(address.device) }
+        let keptDevices = Set(lowest.filter { $0.function == 0 }.map(device))
+        let kept = Set(keptDevices.compactMap { UInt16(exactly: $0) })
+        let taken = Set(lowest.filter { $0.segment == 0 }.map(\.requesterID))
         // Devices of their own, and at last functions of devices that are there.
         let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
         let beside = (0...UInt16.max).lazy.filter { kept.contains($0 >> 3) && !taken.contains($0) }
         var (free, more) = (apart.makeIterator(), beside.makeIterator())
         var placed: [Function] = []
         for (number, var function) in sorted.enumerated() {
-            if number < lowest.count, kept.contains(lowest[number].requesterID >> 3) {
+            if number < lowest.count, keptDevices.contains(device(lowest[number])) {
                 function.address = lowest[number]
             } else if let address = free.next() ?? more.next() {
                 function.address = FunctionAddress(requesterID: address)
@@ -56,7 +81,9 @@ extension Layout {
             }
             placed.append(function)
         }
-        return placed.sorted { $0.address < $1.address }
+        return Layout(
+            name: name, functions: placed.sorted { $0.address < $1.address },
+            choices: AddressMap.Choices(segments: domains.count > 1 ? domains.count : nil))
     }
 }
 
@@ -84,23 +111,85 @@ private struct DumpBuilder {
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
             msiVectors: function.msiVectors, msix: function.msix)
+        description.record(function, selection.shown) {
+            warn("its configuration space is not its own: \($0)", of: function)
+        }
         description.addDoorbell()
+        if let total = function.virtualFunctions?.total, total > 0, selection.virtualFunctions == nil {
+            // Firmware keeps room for those that are off.
+            let virtual = SizedRegions(function, selection, areVirtual: true)
+            if virtual.lack == nil {
+                (description.virtualCount, description.virtualBARs) = (total, virtual.bars)
+            }
+        }
         append(description, at: function.address, name: function.name, of: function)
         addVirtualFunctions(of: function)
     }
 
+    /// Tells which capabilities guests do not find, and of which functions.
+    mutating func warnOfHidden() {
+        var functions: [String: [String]] = [:]
+        for function in found {
+            for hidden in function.description.recording?.hidden ?? [] {
+                functions[hidden.name, default: []].append("\(function.source)")
+            }
+        }
+        let list = functions.sorted { $0.key < $1.key }.map { name, functions in
+            "\(name) of \(functions.prefix(4).joined(separator: ", "))" + (functions.count > 4 ? " and others" : "")
+        }
+        let text = "guests do not find capabilities that promise what is not there: " + list.joined(separator: "; ")
+        if !list.isEmpty { warnings.append(DumpWarning(reason: .init(line: nil, text: text), function: nil)) }
+    }
+
+    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them. Of a domain whose
+    /// bridges contradict each other there are none.
+    mutating func bridges(of dump: Dump) -> [Layout.Function] {
+        var domains: [UInt32: [FunctionAddress: DumpedFunction]] = [:]
+        for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
+            let address = function.address
+            let leads = found.contains {
+                $0.source.domain == address.domain && function.bridge?.leads(to: $0.source.function.bus) == true
+            }
+            if function.bridge != nil, leads || selection.only.isEmpty {
+                domains[address.domain, default: [:]][address.function] = function
+            }
+        }
+        return domains.values.flatMap { functions -> [Layout.Function] in
+            do throws(LayoutError) {
+                return try Layout.ports(functions.compactMapValues(\.bridge)).compactMap { port in
+                    guard let function = functions[port.address] else { return nil }
+                    var port = port
+                    port.description.vendorID = function.vendorID ?? port.description.vendorID
+                    port.description.deviceID = function.deviceID ?? port.description.deviceID
+                    port.description.bars = SizedRegions(function, selection, areVirtual: false).bars
+                        .filter { $0.key == 0 || $0.key == 1 && $0.value.kind != .memory64 }
+                    port.source = function.address
+                    port.name = [function.className, function.name].filter { !$0.isEmpty }.joined(separator: ": ")
+                    return port
+                }
+            } catch {
+                let reason = DumpWarning.Reason(line: nil, text: "\(error); the bridges of its domain are left out")
+                warnings.append(DumpWarning(reason: reason, function: nil))
+                return []
+            }
+        }
+    }
+
     private mutating func append(
-        _ description: FunctionDescription, at source: DomainAddress, name: String, of function: DumpedFunction
+        _ description: FunctionDescription, at source: DomainAddress, name: String, of function: DumpedFunction,
+        virtualIndex: Int? = nil
     ) {
         do { try description.validate() } catch {
             return warn("\(error)", of: function, at: source, isSkipped: true)
         }
         let kind = function.className.isEmpty ? function.classCode.flatMap(ClassNames.name) : function.className
-        found.append(
-            Layout.Function(
-                address: source.function, description: description, source: source,
-                name: [kind, name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
-                hasIdentity: function.vendorID != nil))
+        var new = Layout.Function(
+            address: source.function, description: description, source: source,
+            name: [kind, name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
+            hasIdentity: function.vendorID != nil)
+        new.virtualIndex = virtualIndex
+        if virtualIndex == nil { new.resizable = function.resizable }
+        found.append(new)
     }
 
     private mutating func warn(
@@ -112,7 +201,9 @@ private struct DumpBuilder {
     }
 
     private mutating func addVirtualFunctions(of function: DumpedFunction) {
-        guard let virtual = function.virtualFunctions, selection.virtualFunctions > 0, virtual.total > 0 else { return }
+        guard let virtual = function.virtualFunctions, let wanted = selection.virtualFunctions, wanted > 0,
+            virtual.total > 0
+        else { return }
         let sized = SizedRegions(function, selection, areVirtual: true)
         let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
         if let lack = sized.lack ?? none {
@@ -128,7 +219,7 @@ private struct DumpBuilder {
         warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
         // A function that has none enabled may not tell their places yet; they then follow it.
         let isTold = virtual.firstOffset > 0 && (virtual.stride > 0 || virtual.total == 1)
-        let count = min(selection.virtualFunctions, virtual.total)
+        let count = min(wanted, virtual.total)
         var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
         for index in 0..<count {
             while !isTold, let place = source(id, function), taken.contains(place) || placed.contains(place) {
@@ -144,7 +235,9 @@ private struct DumpBuilder {
                 warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
                 continue
             }
-            append(description, at: source, name: "virtual function of \(function.address)", of: function)
+            append(
+                description, at: source, name: "virtual function of \(function.address)", of: function,
+                virtualIndex: index)
         }
     }
 
@@ -156,6 +249,23 @@ private struct DumpBuilder {
 }
 
 extension FunctionDescription {
+    /// Takes over the configuration space of a dumped function, so that guests find its bytes, if the dump has it and it can be had.
+    fileprivate mutating func record(
+        _ function: DumpedFunction, _ shown: Set<CapabilityKind>, orElse warn: (DescriptionError) -> Void
+    ) {
+        // A virtual function has no ids there (SR-IOV 1.1, 3.4.1).
+        guard let config = function.config, config.vendorID == vendorID else { return }
+        let sizes = Dictionary(uniqueKeysWithValues: registers.map { ($0, size(of: $0) ?? 0) })
+        do throws(DescriptionError) {
+            var recorded = try FunctionDescription(
+                recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown))
+            // A BAR may have no address, or be described by Enhanced Allocation alone.
+            recorded.bars = bars
+            try recorded.validate()
+            self = recorded
+        } catch { warn(error) }
+    }
+
     /// Gives the emulated function what a real one has not: a register that raises its vectors, right behind the pending bits
     /// if that traps no more of the BAR.
     fileprivate mutating func addDoorbell() {

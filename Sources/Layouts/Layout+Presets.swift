@@ -29,8 +29,13 @@ extension Layout {
             Layout(name: "past-the-limit", count: 16 * 256, of: full)
         },
         Preset(name: "hgx-8", shows: "eight GPUs with BARs of 16 MiB, 256 GiB and 32 MiB") {
-            Layout(name: "hgx-8", count: 8, of: gpu, step: 8)
+            Layout(name: "hgx-8", count: 8, of: gpu(memory: 256 << 30), step: 8)
         },
+        Preset(
+            name: "server-8-gpus",
+            shows:
+                "a server: five root ports, four switches, eight GPUs of 128 GiB, NICs with virtual functions, NVMe drives"
+        ) { server },
     ]
 
     /// The preset of this name.
@@ -66,15 +71,66 @@ extension Layout {
             vectors: 1, table: BARLocation(bar: 5, offset: page), pendingBits: BARLocation(bar: 5, offset: page + 0x10)),
         doorbell: BARLocation(bar: 5, offset: page + 0x18))
 
-    private static let gpu = FunctionDescription(
-        vendorID: 0x1af4, deviceID: 0x0100, classCode: 0x030200,
-        bars: [
-            0: BARDescription(kind: .memory64, size: 16 << 20, isPrefetchable: true),
-            2: BARDescription(kind: .memory64, size: 256 << 30, isPrefetchable: true),
-            4: BARDescription(kind: .memory64, size: 32 << 20, isPrefetchable: true),
-        ],
+    private static func gpu(memory: UInt64) -> FunctionDescription {
+        FunctionDescription(
+            vendorID: 0x1af4, deviceID: 0x0100, classCode: 0x030200,
+            bars: [
+                0: BARDescription(kind: .memory64, size: 16 << 20, isPrefetchable: true),
+                2: BARDescription(kind: .memory64, size: memory, isPrefetchable: true),
+                4: BARDescription(kind: .memory64, size: 32 << 20, isPrefetchable: true),
+            ],
+            msix: MSIXDescription(
+                vectors: 9, table: BARLocation(bar: 0, offset: 0xb9_0000),
+                pendingBits: BARLocation(bar: 0, offset: 0xba_0000)),
+            doorbell: BARLocation(bar: 0, offset: 0xba_0008))
+    }
+
+    /// A drive with 16 KiB that are no prefetchable memory, as NVMe has them.
+    private static let drive = FunctionDescription(
+        vendorID: 0x1af4, deviceID: 0x0200, classCode: 0x010802,
+        bars: [0: BARDescription(kind: .memory64, size: 4 * page)],
         msix: MSIXDescription(
-            vectors: 9, table: BARLocation(bar: 0, offset: 0xb9_0000),
-            pendingBits: BARLocation(bar: 0, offset: 0xba_0000)),
-        doorbell: BARLocation(bar: 0, offset: 0xba_0008))
+            vectors: 33, table: BARLocation(bar: 0, offset: 2 * page),
+            pendingBits: BARLocation(bar: 0, offset: 3 * page)),
+        doorbell: BARLocation(bar: 0, offset: 3 * page + 8))
+
+    /// A network card whose sixteen virtual functions have a BAR of 1 MiB each.
+    private static let card = {
+        var card = FunctionDescription(
+            vendorID: 0x1af4, deviceID: 0x0300, classCode: 0x020000,
+            bars: [0: BARDescription(kind: .memory64, size: 32 << 20, isPrefetchable: true)], romSize: 1 << 20,
+            msix: MSIXDescription(
+                vectors: 64, table: BARLocation(bar: 0, offset: 0x2000),
+                pendingBits: BARLocation(bar: 0, offset: 0x3000)),
+            doorbell: BARLocation(bar: 0, offset: 0x3008))
+        card.virtualCount = 16
+        card.virtualBARs = [0: BARDescription(kind: .memory64, size: 1 << 20, isPrefetchable: true)]
+        return card
+    }()
+
+    /// Four root ports lead to a switch each, with two GPUs, a network card and two drives behind it, and a fifth to a drive.
+    private static let server: Layout = {
+        let accelerator = gpu(memory: 128 << 30)
+        var bridges: [FunctionAddress: BridgeDescription] = [:]
+        var functions: [Layout.Function] = []
+        var bus: UInt16 = 0
+        func port(_ number: UInt16, on parent: UInt16, to last: UInt16) {
+            bus += 1
+            bridges[FunctionAddress(requesterID: parent << 8 | number << 3)] = BridgeDescription(
+                secondary: UInt8(bus), subordinate: UInt8(last))
+        }
+        for root in UInt16(1)...5 {
+            let devices = root < 5 ? [accelerator, accelerator, card, drive, drive] : [drive]
+            let isSwitch = devices.count > 1
+            port(root, on: 0, to: bus + 1 + (isSwitch ? UInt16(devices.count) + 1 : 0))
+            if isSwitch { port(0, on: bus, to: bus + 1 + UInt16(devices.count)) }
+            let inside = bus
+            for (number, device) in devices.enumerated() {
+                if isSwitch { port(UInt16(number), on: inside, to: bus + 1) }
+                functions.append(Layout.Function(address: FunctionAddress(requesterID: bus << 8), description: device))
+            }
+        }
+        guard let ports = try? Layout.ports(bridges) else { preconditionFailure("the buses are those of a tree") }
+        return Layout(name: "server-8-gpus", functions: (functions + ports).sorted { $0.address < $1.address })
+    }()
 }

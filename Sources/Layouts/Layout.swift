@@ -7,13 +7,17 @@ public struct Layout: Hashable, Sendable {
     public struct Function: Hashable, Sendable {
         /// Where a guest finds it.
         public internal(set) var address: FunctionAddress
-        public let description: FunctionDescription
+        public internal(set) var description: FunctionDescription
         /// Where it was found: on the machine of a dump.
-        public let source: DomainAddress
+        public internal(set) var source: DomainAddress
         /// What the dump calls it, behind its class; empty without one.
-        public let name: String
+        public internal(set) var name: String
         /// Whether the ids of vendor and device in `description` are the function's own.
         public let hasIdentity: Bool
+        /// The sizes that its BARs can have which can be resized, by number, as far as they are known.
+        public internal(set) var resizable: [Int: [UInt64]] = [:]
+        /// Which one it is of the virtual functions of another function, counted from 0; nil if it is none.
+        public internal(set) var virtualIndex: Int?
         /// What the device gives that the function was captured from, or nil for any other function.
         public let record: DeviceRecord?
 
@@ -23,7 +27,10 @@ public struct Layout: Hashable, Sendable {
         ) {
             self.address = address
             self.description = description
-            self.source = source ?? DomainAddress(domain: 0, function: address)
+            self.source =
+                source
+                ?? DomainAddress(
+                    domain: UInt32(address.segment), function: FunctionAddress(requesterID: address.requesterID))
             self.name = name
             self.hasIdentity = hasIdentity
             self.record = record
@@ -32,13 +39,15 @@ public struct Layout: Hashable, Sendable {
 
     public let name: String
     /// By address; no two share one.
-    public let functions: [Function]
-    /// Bridges of the dump that it comes from; they are not assigned.
-    public private(set) var bridges = 0
+    public internal(set) var functions: [Function]
+    /// Bridges of the dump that it comes from and that it does not have.
+    public internal(set) var bridges = 0
     /// The sockets of the device processes that give further functions, by their addresses.
     public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
     /// Where the layout wants the apertures, and how many buses.
-    public private(set) var choices = AddressMap.Choices()
+    public internal(set) var choices = AddressMap.Choices()
+    /// The addresses that BARs and ROMs are to have.
+    public internal(set) var fixed: [BAROwner: UInt64] = [:]
 
     /// The functions by their addresses.
     public var byAddress: [FunctionAddress: FunctionDescription] {
@@ -47,7 +56,7 @@ public struct Layout: Hashable, Sendable {
 
     /// The number of buses that the functions take, counted from bus 0.
     public var buses: Int {
-        functions.last.map { Int($0.address.bus) + 1 } ?? 0
+        functions.map { Int($0.address.bus) + 1 }.max() ?? 0
     }
 }
 
@@ -80,6 +89,10 @@ public enum LayoutError: Error, Hashable, Sendable {
     case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
+    /// A size that a BAR cannot be given, and those that it can have if they are known.
+    case cannotResize(DumpSelection.Place, size: UInt64, possible: [UInt64])
+    /// Bridges whose buses are not their own.
+    case bridges(DescriptionError)
 }
 
 extension LayoutError: CustomStringConvertible {
@@ -100,6 +113,10 @@ extension LayoutError: CustomStringConvertible {
         case .badSize(let place, let size, let possible):
             "\(place): \(hexadecimal(size)) bytes: the size of such a region is a power of two from "
                 + "\(hexadecimal(possible.lowerBound)) to \(hexadecimal(possible.upperBound))"
+        case .cannotResize(let place, let size, let possible):
+            "\(place): the BAR cannot have \(hexadecimal(size)) bytes"
+                + (possible.isEmpty ? "" : ", but \(possible.map(hexadecimal).joined(separator: ", "))")
+        case .bridges(let error): "\(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
     }

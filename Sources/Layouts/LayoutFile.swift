@@ -10,7 +10,8 @@ public struct LayoutFile: Decodable, Sendable {
     /// - Throws: `DecodingError`, or `LayoutError` where a value is read but cannot be.
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
-            decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
+            decoder.container(keyedBy: LayoutObject.Key.self),
+            keys: ["name", "functions", "bridges", "apertures", "buses"])
         var processes: [FunctionAddress: String] = [:]
         let keys: Set = [
             "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
@@ -30,6 +31,7 @@ public struct LayoutFile: Decodable, Sendable {
                 throw LayoutError.sharedAddress(address)
             }
         }
+        functions += try Self.bridges(object)
         functions.sort { $0.address < $1.address }
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
@@ -37,17 +39,11 @@ public struct LayoutFile: Decodable, Sendable {
         if let shared = functions.first(where: { processes[$0.address] != nil }) {
             throw LayoutError.sharedAddress(shared.address)
         }
+        var choices = try AddressMap.Choices(object)
+        let segments = functions.map(\.address.segment) + processes.keys.map(\.segment)
+        if let last = segments.max(), last > 0 { choices.segments = Int(last) + 1 }
         layout = Layout(
-            name: try object.value("name"), functions: functions, deviceProcesses: processes,
-            choices: try AddressMap.Choices(object))
-    }
-
-    private static func address(_ object: LayoutObject) throws -> FunctionAddress {
-        let at: String = try object.value("at")
-        guard let address = FunctionAddress(text: at) else {
-            throw object.badValue("at", at, expected: "an address such as 00:04.0")
-        }
-        return address
+            name: try object.value("name"), functions: functions, deviceProcesses: processes, choices: choices)
     }
 
     /// One function, or several alike at addresses one after the other.
@@ -58,13 +54,13 @@ public struct LayoutFile: Decodable, Sendable {
         let record = object.has("record") ? try DeviceRecord(object.object("record", keys: DeviceRecord.keys)) : nil
         let description = try record.map { try Self.description(of: $0, object) } ?? FunctionDescription(object)
         // Checked here, so that a short file does not fill the memory.
-        guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 16 else {
+        guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 18 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
         }
         return (0..<count).map { offset in
             Layout.Function(
-                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description,
-                record: record)
+                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset), segment: first.segment),
+                description: description, record: record)
         }
     }
 

@@ -12,11 +12,14 @@ struct PlacedLayout {
     var ram: [GuestRange] { board.ram.ranges }
     /// Memory, by address.
     let assignments: [AddressAssignment]
+    /// The windows of bridges in memory, and what is kept free for virtual functions.
+    let windows: [AddressAssignment]
     /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.
-    let bases: [BAROwner: UInt64]
+    let bases: [BAROwner: AddressAssignment]
     /// Bytes of ports.
     let ports: UInt64
     private let board: AddressMap
+    private let bridges: BridgeTree
     private let mapped: [DecodedRegion]
     private let regions: [DecodedRegion]
     private let mappings: [Mapping]
@@ -28,6 +31,7 @@ struct PlacedLayout {
         let real = board.apertures
         let functions = layout.byAddress
         var assigner = AddressAssigner(real, avoiding: avoided)
+        assigner.fixed = layout.fixed
         var obstacle: AssignmentError?
         var found: [AddressAssignment] = []
         do { found = try assigner.assign(functions) } catch { obstacle = error }
@@ -37,8 +41,11 @@ struct PlacedLayout {
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
-        bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0.base) } : [])
+        bridges = (try? BridgeTree(functions.lazy.map { ($0.key, $0.value) })) ?? BridgeTree()
+        bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0) } : [])
         apertures = assigner.apertures
+        windows = found.filter { $0.owner.register > .rom && $0.owner.register != .window(.ports) }
+        found.removeAll { $0.owner.register > .rom }
         ports = functions.values.reduce(0) { $0 + $1.portBytes }
 
         var regions: [DecodedRegion] = []
@@ -69,7 +76,7 @@ struct PlacedLayout {
     func slots(_ policy: SlotPolicy, on host: PlanningHost) -> Plan.Slots {
         let planned = PlannedSlots(
             mappings, policy: policy, apertures: [apertures.low] + (apertures.high.map { [$0] } ?? []))
-        let toggle = ToggleEdits(mapped, in: planned.slots)
+        let toggle = ToggleEdits(mapped, in: planned.slots, behind: bridges)
         var kernelBytes: [Footprint.MMU: UInt64] = [:]
         var microseconds: [Footprint.MMU: Double] = [:]
         // What is known of it is known of x86-64, whose pages have 4 KiB.

@@ -42,7 +42,8 @@ extension Plan {
             Budget(name: "mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
             // Of VFIO: a group and a device for each function, an eventfd for each vector.
             Budget(
-                name: "open files", need: 2 * UInt64(layout.functions.count) + vectors, limit: UInt64(host.openFiles)),
+                name: "open files", need: 2 * UInt64(layout.functions.count { $0.description.bridge == nil }) + vectors,
+                limit: UInt64(host.openFiles)),
         ]
         budgets += memoryBudgets(placed, slots, host, memory)
         budgets += Limit.vhostUser.map { limit in
@@ -93,8 +94,12 @@ extension Plan {
 
     private static func addressBudgets(_ placed: PlacedLayout, _ host: PlanningHost) -> [Budget] {
         let (apertures, real) = (placed.apertures, placed.real)
-        let low = placed.assignments.last { $0.base <= apertures.low.last.rawValue }
-        let high = placed.assignments.last { $0.base > apertures.low.last.rawValue }
+        func last(_ isIn: (UInt64) -> Bool) -> AddressAssignment? {
+            let ends = [placed.assignments.last { isIn($0.base) }] + placed.windows.filter { isIn($0.base) }
+            return ends.compactMap(\.self).max { $0.base + $0.size < $1.base + $1.size }
+        }
+        let low = last { $0 <= apertures.low.last.rawValue }
+        let high = last { $0 > apertures.low.last.rawValue }
         func sum(_ isIn: (UInt64) -> Bool) -> UInt64 {
             placed.assignments.reduce(0) { isIn($1.base) ? $0 &+ $1.size : $0 }
         }

@@ -60,6 +60,9 @@ public struct Plan: Sendable {
     public let budgets: [Budget]
     /// Why the machine cannot place everything; the slots are then counted as if it could.
     public let obstacle: AssignmentError?
+    /// What would help against the obstacle; nil without one, and where nothing does.
+    public let remedy: String?
+    public let windows: Windows
     private let placed: PlacedLayout
 
     /// The obstacle in words, with the function as the dump names it.
@@ -81,7 +84,7 @@ public struct Plan: Sendable {
         do {
             let choices = choices.filled(from: layout.choices)
             board = try AddressMap(memory: memory, addressBits: host.physicalAddressBits, choices: choices)
-            try board.checkBuses(of: layout.functions.last?.address.bus)
+            try board.checkBuses(layout.functions.lazy.map(\.address.busNumber))
         } catch { throw .board(error) }
         self.layout = layout
         self.policy = policy
@@ -96,6 +99,8 @@ public struct Plan: Sendable {
         let bases = placed.bases
         functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
+        windows = Windows(layout, host)
+        remedy = placed.obstacle == nil ? nil : Self.remedy(for: layout, memory: memory, host: host, board: board)
         separate = placed.slots(.separate, on: host)
         coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
@@ -114,16 +119,6 @@ public struct Plan: Sendable {
 
     /// Bytes of 64-bit BARs, without the gaps of alignment.
     public var sumAbove4GiB: UInt64 { layout.functions.reduce(0) { $0 &+ $1.description.wideBARs.reduce(0, &+) } }
-
-    /// Bytes of the windows through which bridges would lead to the 64-bit BARs, if each function had a bridge of its own. A window
-    /// begins at a multiple of the largest BAR behind it, and firmware ends it at one.
-    public var windowsOfPorts: UInt64 {
-        layout.functions.reduce(0) { sum, function in
-            let sizes = function.description.wideBARs
-            guard let largest = sizes.max() else { return sum }
-            return sum &+ (sizes.reduce(0, &+) &+ (largest - 1)) & ~(largest - 1)
-        }
-    }
 
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
@@ -179,7 +174,7 @@ struct FunctionPieces {
     }
 
     /// What becomes of the function, whose BARs begin at `bases`.
-    func summary(_ bases: [BAROwner: UInt64]) -> Plan.Function {
+    func summary(_ bases: [BAROwner: AddressAssignment]) -> Plan.Function {
         let description = function.description
         let rows = registers.map { register, pieces in
             var bar: BARDescription?
@@ -187,7 +182,7 @@ struct FunctionPieces {
             let mapped = pieces.count { $0.kind == .mapped }
             return Plan.Register(
                 register: "\(register)",
-                address: bases[BAROwner(function: function.address, register: register)].map(hexadecimal),
+                address: bases[BAROwner(function: function.address, register: register)].map { hexadecimal($0.base) },
                 size: description.size(of: register) ?? 0, kind: bar?.kind ?? .memory32,
                 prefetchable: bar?.isPrefetchable ?? false, mapped: mapped, trapped: pieces.count - mapped)
         }
@@ -198,10 +193,23 @@ struct FunctionPieces {
                 return number
             }
         }
+        let areas: [(BaseAddressRegister, BARDescription?)] =
+            [
+                (.window(.ports), BARDescription(kind: .io, size: 0)), (.window(.memory), nil),
+                (.window(.prefetchable), BARDescription(kind: .memory64, size: 0, isPrefetchable: true)),
+            ] + description.virtualBARs.sorted { $0.key < $1.key }.map { (.virtual($0), $1) }
+        let reserved = areas.compactMap { register, bar in
+            bases[BAROwner(function: function.address, register: register)].map { area in
+                Plan.Register(
+                    register: "\(register)", address: hexadecimal(area.base), size: area.size,
+                    kind: bar?.kind ?? .memory32, prefetchable: bar?.isPrefetchable ?? false, mapped: 0, trapped: 0)
+            }
+        }
         return Plan.Function(
             address: "\(function.source)", guestAddress: "\(function.address)",
             name: function.name.isEmpty ? nil : function.name, device: function.hasIdentity ? description.ids : nil,
-            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped }, registers: rows,
+            mapped: rows.reduce(0) { $0 + $1.mapped }, trapped: rows.reduce(0) { $0 + $1.trapped },
+            registers: rows + reserved,
             subPageBARs: numbers {
                 description.bars[$0].map { $0.kind != .io && $0.size < Page.size } == true && $1.count == 1
             },

@@ -5,7 +5,7 @@ extension TextDumpReader {
     enum Label {
         case control, status, region, rom, unnumbered, capability, table, pendingBits, initialVFs, offsetOfVFs, bus,
             window
-        case driver, headerType, other
+        case driver, headerType, resizable, other
 
         /// Whether a function must have been before such a line.
         var isOfRegisters: Bool {
@@ -25,7 +25,8 @@ extension TextDumpReader {
         "Vector table: ": .table, "PBA: ": .pendingBits, "Initial VFs: ": .initialVFs, "VF offset: ": .offsetOfVFs,
         "Bus: primary=": .bus, "I/O behind bridge": .window, "Memory behind bridge": .window,
         "Prefetchable memory behind bridge": .window,
-        "Kernel driver in use": .driver, "Kernel modules": .driver, "!!! Unknown header type": .headerType,
+        "BAR ": .resizable, "Kernel driver in use": .driver, "Kernel modules": .driver,
+        "!!! Unknown header type": .headerType,
         "Subsystem: ": .other, "DeviceName: ": .other, "Physical Slot: ": .other, "Flags: ": .other, "Latency": .other,
         "Interrupt: ": .other, "NUMA node: ": .other, "IOMMU group: ": .other,
     ]
@@ -52,12 +53,29 @@ extension TextDumpReader {
             var rest = rest
             if let address = function?.address, let bus = rest.number(past: "secondary=", radix: 16) {
                 secondaryBuses[address] = UInt8(truncatingIfNeeded: bus)
+                if bus > 0, bus < 256, let last = rest.number(past: "subordinate=", radix: 16), last < 256 {
+                    function?.bridge = BridgeDescription(secondary: UInt8(bus), subordinate: UInt8(last))
+                }
             }
         case .window: if isHeader { function?.isBridge = true }
         case .driver: state.hasDriver = true
         case .headerType: state.isAsleep = state.isAsleep || rest.contains("7f")
+        case .resizable: if state.capability == .resizable { takeResizable(rest) }
         case .other: break
         }
+    }
+
+    /// `0: current size: 16MB, supported: 16MB 32MB`
+    private mutating func takeResizable(_ line: LineScanner) {
+        var scanner = line
+        guard let bar = scanner.number(), bar < 6, scanner.skip(past: "supported:") else { return }
+        scanner.skipSpaces()
+        var sizes: [UInt64] = []
+        while let size = scanner.size(), scanner.skip("B") {
+            sizes.append(size)
+            scanner.skipSpaces()
+        }
+        function?.resizable[Int(bar)] = sizes
     }
 
     private mutating func beginCapability(_ line: LineScanner, _ whole: TextLine) {
@@ -81,7 +99,7 @@ extension TextDumpReader {
             state.capability = .virtualFunctions
             function?.virtualFunctions = ConfigDump.VirtualFunctions()
         } else {
-            state.capability = .other
+            state.capability = scanner.contains("Physical Resizable BAR") ? .resizable : .other
             state.isAtCapability = ["Power Management", "Express", "MSI: "].contains(where: scanner.contains)
             if scanner.skip(past: "MSI: "), scanner.number(past: "Count=") != nil, scanner.skip("/") {
                 function?.msiVectors = scanner.number().flatMap { Int(exactly: $0) }

@@ -22,7 +22,7 @@ public struct TextDumpReader {
     /// How far the text of a function has come.
     struct State {
         enum Capability {
-            case msix, virtualFunctions, other
+            case msix, virtualFunctions, resizable, other
         }
 
         /// Columns before the header, and before the last capability.

@@ -8,18 +8,24 @@ struct ToggleEdits {
     /// Slots that are created, and those that are deleted, by the bytes that KVM keeps for them.
     private var pages: [UInt64] = []
 
-    /// `regions` are mapped and come by address, as the slots that they share do.
-    init(_ regions: [DecodedRegion], in slots: [PlannedSlots.Slot]) {
+    /// `regions` are mapped and come by address, as the slots that they share do. A bridge takes all that lies behind it along.
+    init(_ regions: [DecodedRegion], in slots: [PlannedSlots.Slot], behind bridges: BridgeTree) {
         var next = 0
         for slot in slots {
             let shared = regions[next..<next + slot.mappings]
             next += slot.mappings
-            if shared.count == 1 {
-                edit(slot.range.pages, rests: [])
+            if let only = shared.first, shared.count == 1 {
+                for _ in bridges.path(to: only.owner.function) { edit(slot.range.pages, rests: []) }
                 continue
             }
             // Each function takes its regions out of the run: what was before, between and behind them remains.
-            for (_, places) in Dictionary(grouping: shared.indices, by: { shared[$0].owner.function }) {
+            var groups: [FunctionAddress: [Int]] = [:]
+            for place in shared.indices {
+                for function in bridges.path(to: shared[place].owner.function) {
+                    groups[function, default: []].append(place)
+                }
+            }
+            for places in groups.values {
                 var rests: [UInt64] = []
                 var start = shared.startIndex
                 for place in places + [shared.endIndex] {

@@ -22,7 +22,7 @@ struct ExitContext {
 
     init(vcpu: VCPU, view: RoutingView, start: SuspendingClock.Instant) {
         self.vcpu = vcpu
-        self.view = RoutingView(ports: view.ports, memory: view.memory, ecam: view.ecam)
+        self.view = RoutingView(ports: view.ports, memory: view.memory, ecam: view.ecam, buses: view.buses)
         self.start = start
     }
 }
@@ -143,7 +143,7 @@ extension GuestMachine {
     ) -> UInt64 {
         if let ecam = context.view.ecam {
             if ecam.contains(GuestAddress(address)) {
-                let target = ConfigTarget(ecamOffset: address - ecam.first.rawValue)
+                let target = ConfigTarget(ecamOffset: address - ecam.first.rawValue, buses: context.view.buses)
                 return accessConfiguration(target, width, written, &context)
             }
             refreshView(&context)

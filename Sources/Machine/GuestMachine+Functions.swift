@@ -29,10 +29,10 @@ extension GuestMachine {
     func accessConfiguration(
         _ target: ConfigTarget, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
-        if context.view.number == 0 {
+        if !context.view.isPresent(routing.load(ordering: .acquiring)) {
             state.withLock { context.view.update(from: $0) }
         }
-        guard let cell = context.view.functions[target.function] else { return width.allOnes }
+        guard let cell = context.view.function(at: target.function) else { return width.allOnes }
         context.vcpu.isInDevice.store(true, ordering: .relaxed)
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
         guard let written else { return readConfiguration(of: cell, at: target.register, width) }
@@ -134,7 +134,8 @@ extension MachineError {
 // MARK: - Accesses of the host
 
 extension GuestMachine {
-    /// Reads a register in configuration space as the guest would. An absent function reads as all ones.
+    /// Reads a register in configuration space as the guest would. A function behind a bridge has the address that firmware gave it, whatever
+    /// numbers its bus has now. An absent function reads as all ones.
     public func readConfiguration(of function: FunctionAddress, at register: UInt64, width: AccessWidth) -> UInt64 {
         guard let cell = state.withLock({ $0.functions[function] }) else { return width.allOnes }
         return readConfiguration(of: cell, at: register, width)

@@ -56,6 +56,8 @@ public struct MachineConfiguration: Sendable {
     /// Whether PCI functions have addresses in the apertures and decode on when the guest starts, as after firmware. Otherwise they are
     /// as after reset, and the guest assigns addresses.
     public var assignsAddresses = true
+    /// The addresses that some BARs and ROMs have when the guest starts, wherever the others go.
+    public var fixedAddresses: [BAROwner: UInt64] = [:]
     /// What becomes of the mapped memory of a function while its decode is off.
     public var decode = DecodePolicy.strict
     /// The bytes of host memory that can be allocated and mapped after the machine was made (`GuestMachine.allocate`).
@@ -87,6 +89,7 @@ public struct MachineConfiguration: Sendable {
     public mutating func add(_ layout: Layout) {
         for function in layout.functions { functions[function.address] = DescribedFunction(function.description) }
         board = board.filled(from: layout.choices)
+        fixedAddresses.merge(layout.fixed) { $1 }
     }
 
     /// Adds host memory that somebody else holds too. Functions and mappings may show any part of it.

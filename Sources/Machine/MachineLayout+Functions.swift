@@ -51,10 +51,11 @@ struct FunctionsAtBoot {
 extension MachineLayout {
     /// Makes the functions, with addresses in the apertures and decode on, or as after reset.
     func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
+        let ordered = configuration.functions.sorted { $0.key < $1.key }
         var boot = FunctionsAtBoot(
             decoded: DecodedMemory(
-                reserved: board.reserved + configuration.extraSlots.map(\.range), policy: configuration.decode))
-        let ordered = configuration.functions.sorted { $0.key < $1.key }
+                reserved: board.reserved + configuration.extraSlots.map(\.range), policy: configuration.decode,
+                bridges: try makeBridges()))
         var kinds: [FunctionShape] = []
         for (address, model) in ordered {
             let shape = try Self.shape(of: model, at: address, among: &kinds)
@@ -72,7 +73,10 @@ extension MachineLayout {
                 uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
             var index = 0
             // Functions and assignments are both in address order.
-            for assignment in try AddressAssigner(board.apertures).assign(descriptions) {
+            var assigner = AddressAssigner(board.apertures)
+            assigner.fixed = configuration.fixedAddresses
+            for index in boot.functions.indices { boot.functions[index].numberBuses() }
+            for assignment in try assigner.assign(descriptions) {
                 while boot.functions[index].address != assignment.owner.function { index += 1 }
                 boot.functions[index].place(assignment)
             }
@@ -80,6 +84,14 @@ extension MachineLayout {
             throw .assignment(error)
         }
         return boot
+    }
+
+    /// Returns the tree of the functions that are bridges.
+    private func makeBridges() throws(MachineError) -> BridgeTree {
+        let descriptions = configuration.functions.lazy.map { ($0.key, $0.value.description) }
+        do throws(DescriptionError) { return try BridgeTree(descriptions) } catch {
+            throw .assignment(.bridges(error))
+        }
     }
 
     /// Returns the shape of a model. Models with equal descriptions share one, and a machine has few kinds of them.
@@ -100,10 +112,14 @@ extension MachineLayout {
 
     /// Marks the functions of devices that have other functions than 0 as multifunction (PCI 3.0, 6.2.1).
     private func setMultifunction(_ functions: inout [PCIFunction]) {
-        let devices = Set(functions.filter { $0.address.function != 0 }.map { $0.address.requesterID >> 3 })
-        for index in functions.indices where devices.contains(functions[index].address.requesterID >> 3) {
+        let devices = Set(functions.filter { $0.address.function != 0 }.map(Self.device))
+        for index in functions.indices where devices.contains(Self.device(functions[index])) {
             functions[index].isMultifunction = true
         }
+    }
+
+    private static func device(_ function: PCIFunction) -> UInt32 {
+        UInt32(function.address.busNumber) << 5 | UInt32(function.address.device)
     }
 
     /// Makes the host memory of the machine, and adds all backings that it was given.

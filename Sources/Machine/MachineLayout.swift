@@ -18,7 +18,7 @@ struct MachineLayout {
         do throws(AddressMapError) {
             board = try AddressMap(
                 memory: configuration.memory, addressBits: physicalAddressBits, choices: configuration.board)
-            try board.checkBuses(of: configuration.functions.keys.max()?.bus)
+            try board.checkBuses(configuration.functions.keys.lazy.map(\.busNumber))
         } catch {
             throw .board(error)
         }
@@ -111,7 +111,7 @@ struct MachineLayout {
         } catch {
             throw .bus(error)
         }
-        return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil)
+        return RoutingView(ports: ports, memory: memory, ecam: hasFunctions ? board.ecam : nil, buses: board.buses)
     }
 
     /// Throws if a device lies over RAM or configuration space, which are on no bus.
@@ -130,8 +130,9 @@ struct MachineLayout {
         let low = Self.upperHalf(of: board.apertures.low)
         let high = board.apertures.high.map(Self.upperHalf)
         let words = [
-            board.ecam.first.rawValue, UInt64(last.bus) + 1, low.lowerBound, low.upperBound,
-            high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd,
+            board.ecam.first.rawValue, UInt64(last.segment) * UInt64(board.buses) + UInt64(last.bus) + 1,
+            low.lowerBound, low.upperBound,
+            high?.lowerBound ?? 0, high?.upperBound ?? 0, mappedEnd, UInt64(board.buses),
         ]
         return [
             BootData(

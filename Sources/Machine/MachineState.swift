@@ -20,7 +20,8 @@ struct MachineState: ~Copyable {
     private var observers: [ObserverID: FunctionAddress] = [:]
     /// What memory has not followed yet, because something refused when a function ended. The next change makes up for it.
     private var owed = MemoryChange()
-    /// The number of the present routing, which counts the changes of what views are copies of.
+    /// The number of the present routing, which counts the changes of what views are copies of. Its upper half counts those of the
+    /// numbers of buses.
     private(set) var routing: UInt64 = 1
 
     init(memory: consuming GuestMemory, decoded: DecodedMemory, functions: [FunctionAddress: FunctionCell]) {
@@ -29,7 +30,7 @@ struct MachineState: ~Copyable {
         self.functions = functions
         for cell in functions.values {
             _ = cell.withFunction { function in
-                ports.update(function)
+                ports.update(function, through: decoded.bridges)
                 if !function.events.isEmpty { wantedEvents[cell.address] = function.events }
             }
         }
@@ -50,8 +51,9 @@ extension MachineState {
         let address = proposal.function.address
         guard !isLost(address) else { throw .functionLost(address) }
         let portsBefore = ports
+        let numbering = decoded.bridges.numbering
         let change = proposal.affectsMemory ? decoded.propose(proposal.function) : nil
-        ports.update(proposal.function)
+        ports.update(proposal.function, through: decoded.bridges)
         do throws(MachineError) {
             try follow(change?.change)
         } catch {
@@ -59,6 +61,7 @@ extension MachineState {
             if let change { decoded.withdraw(change) }
             throw error
         }
+        if decoded.bridges.numbering != numbering { routing &+= 1 << 32 }
     }
 
     /// Lets KVM take the writes that a function wants it to take. If KVM refuses, it takes none of the function's, because the model
@@ -193,11 +196,12 @@ extension MachineState {
             left.remove(address)
             guard !isLost(address) else { continue }
             self.functions[address]?.isLost.store(true, ordering: .releasing)
-            ports.remove(address)
+            let change = decoded.remove(address)
+            ports.remove(address, through: decoded.bridges)
             wantedEvents[address] = nil
-            routing &+= 1
+            routing &+= 1 << 32
             do throws(MachineError) {
-                try follow(decoded.remove(address), isOwed: true)
+                try follow(change, isOwed: true)
             } catch {
                 left.formUnion(error.lostObservers.compactMap { observers.removeValue(forKey: $0) })
             }

@@ -54,15 +54,21 @@ struct RoutingView: Sendable {
     var memory: Devices
     /// The addresses of configuration space, or nil on a machine without functions.
     let ecam: GuestRange?
+    /// The number of buses of each segment.
+    let buses: Int
     /// The number of the routing from which the view was copied, or 0 if it was never copied.
     private(set) var number: UInt64 = 0
     private(set) var functions: [FunctionAddress: FunctionCell] = [:]
+    /// The bridges, and the buses that they lead to at present.
+    private var bridges = BridgeTree()
+    private var presentBuses: [UInt16: UInt16] = [:]
     /// The trapped pieces of BARs that are shown, by address.
     private var trapped: [Region] = []
     /// The I/O BARs that are decoded, in order of precedence.
     private var barPorts: [Region] = []
 
-    init(ports: Devices, memory: Devices, ecam: GuestRange?) {
+    init(ports: Devices, memory: Devices, ecam: GuestRange?, buses: Int) {
+        self.buses = buses
         self.ports = ports.copied()
         self.memory = memory.copied()
         self.ecam = ecam
@@ -74,6 +80,10 @@ struct RoutingView: Sendable {
         guard ecam != nil else { return }
         if functions.count != state.functions.count {
             functions = Dictionary(uniqueKeysWithValues: state.functions.map { ($0.key, $0.value) })
+        }
+        if bridges.isEmpty || bridges.numbering != state.decoded.bridges.numbering {
+            bridges = state.decoded.bridges
+            presentBuses = bridges.present
         }
         trapped = state.decoded.regions.filter { $0.kind == .trapped }.compactMap { region in
             functions[region.owner.function].map {
@@ -89,6 +99,17 @@ struct RoutingView: Sendable {
                     register: region.owner.register, offset: 0)
             }
         }
+    }
+
+    /// Whether the view knows which function is where in configuration space. Functions stay, but buses may get other numbers, which
+    /// counts in the upper half of the number of the routing.
+    func isPresent(_ routing: UInt64) -> Bool {
+        number != 0 && (bridges.isEmpty || (number ^ routing) >> 32 == 0)
+    }
+
+    /// Returns the function that software reaches by an address in configuration space.
+    func function(at address: FunctionAddress) -> FunctionCell? {
+        bridges.isEmpty ? functions[address] : bridges.home(of: address, presentBuses).flatMap { functions[$0] }
     }
 
     /// Returns the place of an access in the I/O BAR that holds all its ports. No BAR hides the board's own ports.

@@ -5,8 +5,15 @@ public import Memslots
 ///
 /// 32-bit BARs go to the low aperture, 64-bit ones to the high one, or to the low one where there is no room. The ROMs lie
 /// together behind the BARs: a ROM beside its BARs would cut every run of slots. Equal descriptions give equal addresses.
+///
+/// What lies behind a bridge goes into its windows, which are sized from the farthest bus up, and are then placed as BARs are, at
+/// multiples of the largest alignment in them. A prefetchable window has addresses of 64 bits and takes the 64-bit prefetchable BARs.
+/// A memory window has addresses of 32 bits and takes the rest. An I/O window for which there is no room stays closed, and the ports
+/// behind it have no addresses.
 public struct AddressAssigner: Sendable {
     public let apertures: Apertures
+    /// The addresses that some registers are to have, whatever becomes of the others.
+    public var fixed: [BAROwner: UInt64] = [:]
     /// The last address that 32-bit BARs and ROMs reach.
     private let lowLimit: UInt64
     /// Parts of the high aperture that stay free.
@@ -34,38 +41,60 @@ public struct AddressAssigner: Sendable {
         return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
     }
 
+    /// The bytes below 4 GiB and of 64-bit addresses that everything takes in apertures that begin at multiples of all alignments and never
+    /// end; all ones for more than there are.
+    ///
+    /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
+    public static func need(
+        _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
+    ) -> [UInt64] {
+        guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else {
+            return [.max, .max]
+        }
+        return [[requests.memory, requests.roms], [requests.wide]].map { groups in
+            var space = FreeRanges(0...1 << 62)
+            return groups.flatMap(Request.inOrder).reduce(0) { end, request in
+                space.take(request.size, alignment: request.alignment).map { max(end, $0 + request.size) } ?? .max
+            }
+        }
+    }
+
     /// The addresses of everything, in order of owners; the descriptions must be valid.
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
         guard apertures.low.last.rawValue <= lowLimit else { throw .lowApertureAbove4GiB(apertures.low) }
-        let requests = Requests(functions)
+        let requests = try Requests.atRoot(functions, fixed)
         var placed: [AddressAssignment] = []
 
-        var low = requests.memory32
+        var low = requests.memory
         if let high = apertures.high {
             var space = FreeRanges(high.first.rawValue...high.last.rawValue)
             for range in avoided { space.drop(range.first.rawValue...range.last.rawValue) }
-            for request in requests.memory64 {
-                if let base = space.take(request.size) {
-                    placed.append(request.placed(at: base))
+            for request in Request.inOrder(requests.wide) {
+                if let base = try request.take(from: &space) {
+                    request.place(at: base, into: &placed)
                 } else if request.size <= apertures.low.size {
                     low.append(request)
                 } else {
                     throw .noSpace(
                         owner: request.owner, size: request.size, aperture: "high",
-                        asked: Self.total(requests.memory64), available: high.size)
+                        asked: Self.total(requests.wide), available: high.size)
                 }
             }
         } else {
-            low += requests.memory64
+            low += requests.wide
         }
-        placed += try place(Requests.largestFirst(low), roms: requests.roms)
+        placed += try place(low, roms: requests.roms)
 
-        let ports = UInt64(apertures.ports.lowerBound)...UInt64(apertures.ports.upperBound)
-        var space = FreeRanges(ports)
+        var space = FreeRanges(UInt64(apertures.ports.lowerBound)...UInt64(apertures.ports.upperBound))
+        let isWindow = { (request: Request) in request.owner.register == .window(.ports) }
         placed += try Self.place(
-            requests.ports, in: &space, named: "port", of: UInt64(apertures.ports.count), beside: 0)
+            requests.ports.filter { !isWindow($0) }, in: &space, named: "port", of: UInt64(apertures.ports.count),
+            beside: 0)
+        for window in Request.inOrder(requests.ports.filter(isWindow)) {
+            if let base = try window.take(from: &space) { window.place(at: base, into: &placed) }
+        }
         return placed.sorted { $0.owner < $1.owner }
     }
 
@@ -75,7 +104,7 @@ public struct AddressAssigner: Sendable {
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
         let placedBARs = try Self.place(
             bars, in: &space, named: "low", of: low.size, beside: Self.total(roms))
-        space.drop(below: placedBARs.map { $0.base + $0.size }.max() ?? 0)
+        if fixed.isEmpty { space.drop(below: placedBARs.map { $0.base + $0.size }.max() ?? 0) }
         let placedROMs = try Self.place(
             roms, in: &space, named: "low", of: low.size, beside: Self.total(bars))
         return placedBARs + placedROMs
@@ -86,13 +115,13 @@ public struct AddressAssigner: Sendable {
         beside others: UInt64
     ) throws(AssignmentError) -> [AddressAssignment] {
         var placed: [AddressAssignment] = []
-        for request in requests {
-            guard let base = space.take(request.size) else {
+        for request in Request.inOrder(requests) {
+            guard let base = try request.take(from: &space) else {
                 throw .noSpace(
                     owner: request.owner, size: request.size, aperture: name, asked: total(requests) &+ others,
                     available: available)
             }
-            placed.append(request.placed(at: base))
+            request.place(at: base, into: &placed)
         }
         return placed
     }
@@ -102,47 +131,133 @@ public struct AddressAssigner: Sendable {
     }
 }
 
-/// A block of addresses that somebody needs.
+/// A block of addresses that somebody needs: for a BAR, or for a window with all that lies in it.
 private struct Request {
     let owner: BAROwner
     let size: UInt64
+    let alignment: UInt64
+    /// Where it has to begin; nil where it may lie anywhere.
+    var base: UInt64?
+    /// What lies in a window, from its beginning on.
+    var content: [AddressAssignment] = []
 
-    func placed(at base: UInt64) -> AddressAssignment {
-        AddressAssignment(owner: owner, base: base, size: size)
+    /// Appends its place, and those of all that lies in it.
+    func place(at base: UInt64, into placed: inout [AddressAssignment]) {
+        placed.append(AddressAssignment(owner: owner, base: base, size: size))
+        for inner in content {
+            placed.append(AddressAssignment(owner: inner.owner, base: base + inner.base, size: inner.size))
+        }
+    }
+
+    /// Takes the first place that is free, or its own. Returns nil if there is no room.
+    func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
+        guard let base else { return space.take(size, alignment: alignment) }
+        guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
+            throw .fixed(owner: owner, base: base, size: size)
+        }
+        return base
+    }
+
+    /// Those with a place of their own first, then the largest alignment, and ROMs behind BARs.
+    static func inOrder(_ requests: [Request]) -> [Request] {
+        func rank(_ request: Request) -> UInt64 { request.owner.register == .rom ? 1 : 0 }
+        return requests.sorted { left, right in
+            if (left.base == nil) != (right.base == nil) { return right.base == nil }
+            if rank(left) != rank(right) { return rank(left) < rank(right) }
+            if left.alignment != right.alignment { return left.alignment > right.alignment }
+            return left.owner < right.owner
+        }
     }
 }
 
-/// All that has to be placed, by kind, the largest first.
+/// What is asked for on buses, by kind.
 private struct Requests {
-    var memory32: [Request] = []
-    var memory64: [Request] = []
+    var memory: [Request] = []
+    var wide: [Request] = []
     var ports: [Request] = []
     var roms: [Request] = []
 
-    init(_ functions: [FunctionAddress: FunctionDescription]) {
-        for (address, description) in functions.sorted(by: { $0.key < $1.key }) {
-            for register in description.registers {
-                guard let size = description.size(of: register) else { continue }
-                let request = Request(owner: BAROwner(function: address, register: register), size: size)
-                guard case .bar(let number) = register else {
-                    roms.append(request)
-                    continue
-                }
-                switch description.bars[number]?.kind {
-                case .memory32: memory32.append(request)
-                case .memory64: memory64.append(request)
-                case .io: ports.append(request)
-                case nil: break
-                }
+    /// What root buses need, with the windows to all that lies behind bridges.
+    static func atRoot(
+        _ functions: [FunctionAddress: FunctionDescription], _ fixed: [BAROwner: UInt64], eachBehindPort: Bool = false
+    ) throws(AssignmentError) -> Requests {
+        let bridges: BridgeTree
+        do { bridges = try BridgeTree(functions.lazy.map { ($0.key, $0.value) }) } catch { throw .bridges(error) }
+        var behind: [FunctionAddress?: Requests] = [:]
+        var ports = Array(bridges.bottomUp)
+        for (address, description) in functions {
+            var bridge = bridges.bridge(above: address)
+            if eachBehindPort, bridge == nil, description.bridge == nil {
+                // The port that the device would have has the address of its function 0 here.
+                let port = FunctionAddress(requesterID: address.requesterID & ~7, segment: address.segment)
+                if behind[port] == nil, bridges.isEmpty || functions[port]?.bridge == nil { ports.append(port) }
+                bridge = port
             }
+            behind[bridge, default: Requests()].add(address, description, fixed, isBehind: bridge != nil)
         }
-        memory32 = Self.largestFirst(memory32)
-        memory64 = Self.largestFirst(memory64)
-        ports = Self.largestFirst(ports)
-        roms = Self.largestFirst(roms)
+        for bridge in ports {
+            let inner = behind.removeValue(forKey: bridge) ?? Requests()
+            let reserve = functions[bridge]?.bridge?.reserve ?? [:]
+            func window(_ window: BridgeWindow, _ requests: [Request]) throws(AssignmentError) -> [Request] {
+                try Self.window(window, of: bridge, requests, reserve[window] ?? 0)
+            }
+            var outer = behind.removeValue(forKey: bridges.bridge(above: bridge)) ?? Requests()
+            outer.ports += try window(.ports, inner.ports)
+            outer.memory += try window(.memory, inner.memory + inner.roms)
+            outer.wide += try window(.prefetchable, inner.wide)
+            behind[bridges.bridge(above: bridge)] = outer
+        }
+        return behind[nil] ?? Requests()
     }
 
-    static func largestFirst(_ requests: [Request]) -> [Request] {
-        requests.sorted { $0.size != $1.size ? $0.size > $1.size : $0.owner < $1.owner }
+    private mutating func add(
+        _ address: FunctionAddress, _ description: FunctionDescription, _ fixed: [BAROwner: UInt64],
+        isBehind: Bool
+    ) {
+        func add(_ register: BaseAddressRegister, _ bar: BARDescription?, _ size: UInt64) {
+            let owner = BAROwner(function: address, register: register)
+            let base = fixed.isEmpty ? nil : fixed[owner]
+            let request = Request(owner: owner, size: size, alignment: bar?.size ?? size, base: base)
+            switch bar?.kind {
+            case nil: roms.append(request)
+            case .io: ports.append(request)
+            case .memory64 where bar?.isPrefetchable == true || !isBehind:
+                wide.append(request)
+            case .memory32, .memory64: memory.append(request)
+            }
+        }
+        for (number, bar) in description.bars { add(.bar(number), bar, bar.size) }
+        if let size = description.romSize { add(.rom, nil, size) }
+        for (number, bar) in description.virtualBARs where description.virtualCount > 0 {
+            add(.virtual(number), bar, description.size(of: .virtual(number)) ?? 0)
+        }
+    }
+
+    /// The window for what lies behind a bridge, which is empty if there is nothing.
+    private static func window(
+        _ window: BridgeWindow, of bridge: FunctionAddress, _ requests: [Request], _ reserve: UInt64
+    ) throws(AssignmentError) -> [Request] {
+        guard !requests.isEmpty || reserve > 0 else { return [] }
+        func roundedUp(_ size: UInt64) -> UInt64 { (size + (window.granule - 1)) & ~(window.granule - 1) }
+        let first = requests.compactMap(\.base).min().map { $0 & ~(window.granule - 1) }
+        let start = first ?? 0
+        var space = FreeRanges(start...max(start, 1 << 62))
+        var content: [AddressAssignment] = []
+        var end = start
+        for request in Request.inOrder(requests) {
+            guard let base = try request.take(from: &space) else {
+                throw .noSpace(
+                    owner: request.owner, size: request.size, aperture: window.name, asked: .max, available: 1 << 62)
+            }
+            request.place(at: base - start, into: &content)
+            end = max(end, base + request.size)
+        }
+        let alignment = requests.reduce(window.granule) { max($0, $1.alignment) }
+        return [
+            Request(
+                owner: BAROwner(function: bridge, register: .window(window)),
+                size: roundedUp(max(end - start, reserve)), alignment: alignment,
+                base: first, content: content)
+        ]
     }
 }

@@ -2,31 +2,34 @@ public import Memslots
 
 /// Whose a piece of guest memory is: a function and one of its base address registers.
 ///
-/// Their order is the order of precedence where two claim the same addresses: bus, device, function, register.
+/// Their order is the order of precedence where two claim the same addresses: segment, bus, device, function, register.
 public struct BAROwner: Hashable, Comparable, Sendable {
-    /// The requester ID, and the register in the low byte: small, for machines have thousands, and in the order of precedence.
+    /// The segment, the requester ID, and the register in the low byte: small, for machines have thousands, and in the order of
+    /// precedence.
     private let key: UInt32
 
-    /// The register is the ROM's or one of BARs 0 to 5, as those of valid descriptions are.
+    /// The register is no BAR but one of BARs 0 to 5, as those of valid descriptions are.
     public init(function: FunctionAddress, register: BaseAddressRegister) {
-        precondition(register == .rom || register.number < 6, "\(register) is no register of a function")
-        key = UInt32(function.requesterID) << 8 | UInt32(register.number)
+        precondition(
+            BaseAddressRegister(number: register.number) == register, "\(register) is no register of a function")
+        key = UInt32(function.segment) << 24 | UInt32(function.requesterID) << 8 | UInt32(register.number)
     }
 
     public var function: FunctionAddress {
-        FunctionAddress(requesterID: UInt16(truncatingIfNeeded: key >> 8))
+        FunctionAddress(requesterID: UInt16(truncatingIfNeeded: key >> 8), segment: UInt8(key >> 24))
     }
 
     public var register: BaseAddressRegister {
         BaseAddressRegister(number: UInt8(truncatingIfNeeded: key))
     }
 
-    /// The owner as mappings have it.
+    /// The owner as mappings have it. Nothing but a BAR or a ROM is mapped.
     public var mappingOwner: MappingOwner {
-        switch register {
-        case .bar(let number): .bar(function: function.requesterID, number: UInt8(truncatingIfNeeded: number))
-        case .rom: .rom(function: function.requesterID)
+        guard case .bar(let number) = register else {
+            return .rom(segment: function.segment, function: function.requesterID)
         }
+        return .bar(
+            segment: function.segment, function: function.requesterID, number: UInt8(truncatingIfNeeded: number))
     }
 
     public static func < (left: BAROwner, right: BAROwner) -> Bool {

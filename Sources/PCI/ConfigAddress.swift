@@ -48,13 +48,16 @@ public struct ConfigTarget: Hashable, Sendable {
     }
 
     /// Creates the place at an offset in memory-mapped configuration space: bus << 20 | device << 15 | function << 12 | register
-    /// (PCIe, 7.2.2).
-    public init(ecamOffset offset: UInt64) {
-        function = FunctionAddress(requesterID: UInt16(truncatingIfNeeded: offset >> 12))
+    /// (PCIe, 7.2.2). The segments lie one behind the other, each with so many buses.
+    public init(ecamOffset offset: UInt64, buses: Int = 256) {
+        let size = UInt64(buses) << 20
+        function = FunctionAddress(
+            requesterID: UInt16(truncatingIfNeeded: (offset % size) >> 12),
+            segment: UInt8(truncatingIfNeeded: offset / size))
         register = offset & 0xfff
     }
 
-    /// The offset of the place in memory-mapped configuration space.
+    /// The offset of the place in memory-mapped configuration space of its segment.
     public var ecamOffset: UInt64 {
         UInt64(function.requesterID) << 12 | register & 0xfff
     }

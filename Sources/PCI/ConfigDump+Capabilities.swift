@@ -50,6 +50,19 @@ extension ConfigDump {
         extendedCapability(0x10).map { regions(from: $0 + 0x24) { .virtual($0) } } ?? []
     }
 
+    /// The sizes that BARs can have which can be resized (PCIe, 7.8.6).
+    public var resizableBARs: [Int: [UInt64]] {
+        guard let offset = extendedCapability(0x15), let control = self[register: offset + 8] else { return [:] }
+        var sizes: [Int: [UInt64]] = [:]
+        for entry in 0..<UInt64(control >> 5 & 7) {
+            guard let possible = self[register: offset + 4 + 8 * entry],
+                let control = self[register: offset + 8 + 8 * entry]
+            else { break }
+            sizes[Int(control & 7)] = (4..<32).filter { possible >> $0 & 1 != 0 }.map { 1 << UInt64(16 + $0) }
+        }
+        return sizes
+    }
+
     /// The regions that no BAR describes, but entries of the Enhanced Allocation capability (PCIe, 7.8.5): those that are
     /// enabled and stand for a BAR or the ROM.
     public var enhancedRegions: [Region] {

@@ -63,6 +63,15 @@ public struct ConfigDump: Hashable, Sendable {
         return [1, 2].contains(header >> 16 & 0x7f) || Self.isBridge(classCode: classCode)
     }
 
+    /// The buses behind a bridge whose header is of type 1, unless it has none.
+    public var bridge: BridgeDescription? {
+        guard let header = self[register: ConfigOffset.headerType], header >> 16 & 0x7f == 1,
+            let numbers = self[register: ConfigOffset.busNumbers], numbers >> 8 & 0xff != 0
+        else { return nil }
+        return BridgeDescription(
+            secondary: UInt8(truncatingIfNeeded: numbers >> 8), subordinate: UInt8(truncatingIfNeeded: numbers >> 16))
+    }
+
     /// Whether a class code of 24 bits is that of bridges, 06 (PCI 3.0, appendix D). Functions of its subclass 80, "other", such as switches between
     /// GPUs and non-transparent bridges, are endpoints with BARs if their headers are of type 0.
     public static func isBridge(classCode: UInt32) -> Bool {

@@ -104,6 +104,7 @@ extension ConfigShape {
         if let size = description.romSize {
             define(0, writable: UInt32(truncatingIfNeeded: 0 &- size) | Self.romEnable, at: ConfigOffset.rom)
         }
+        if description.bridge != nil { registers.merge(Self.bridgeRegisters) { $1 } }
         self.init(registers)
     }
 }

@@ -5,10 +5,11 @@ public import Memslots
 ///
 /// Two claims to the same addresses are settled by precedence. Reserved ranges come first: RAM, configuration space, and what the
 /// host cannot map. Then comes the lower bus, device, function and BAR, and the ROM last. A region that overlaps one with precedence
-/// is hidden whole. It is shown once nothing with precedence lies on it.
+/// is hidden whole. It is shown once nothing with precedence lies on it. A region behind bridges is decoded only if each of them
+/// passes all of it on through one window.
 ///
 /// With strict decode the regions depend only on the present state of the functions. With lazy decode a mapped region whose decode
-/// went off is standing: it is still shown, until a region that is decoded overlaps it.
+/// went off is standing: it is still shown, until a region that is decoded overlaps it. So is one that a bridge no longer leads to.
 public struct DecodedMemory: Sendable {
     /// The difference that an update makes. Both lists are in address order, and a region that stays is in neither.
     public struct Change: Hashable, Sendable {
@@ -28,6 +29,7 @@ public struct DecodedMemory: Sendable {
         /// The state before the proposal of each function that it touched.
         fileprivate var functions: [(FunctionAddress, Function?)] = []
         fileprivate let hidden: [DecodedRegion]
+        fileprivate let bridges: BridgeTree
     }
 
     fileprivate struct Function: Sendable {
@@ -35,12 +37,23 @@ public struct DecodedMemory: Sendable {
         var decoded: [DecodedRegion] = []
         /// The standing regions: they are shown, though their registers are not decoded.
         var standing: [DecodedRegion] = []
+        /// Behind bridges: what the function itself decodes.
+        var named = Named()
+    }
+
+    /// The regions that the registers of a function decode, and these registers, each by its bit.
+    fileprivate struct Named: Sendable {
+        var regions: [DecodedRegion] = []
+        var registers: UInt8 = 0
     }
 
     /// What becomes of mapped regions while decode is off.
     public let policy: DecodePolicy
     /// The ranges that no BAR can have.
     public let reserved: [GuestRange]
+
+    /// The bridges before functions.
+    public private(set) var bridges: BridgeTree
 
     private var functions: [FunctionAddress: Function] = [:]
     /// The regions that are shown, by address.
@@ -49,8 +62,11 @@ public struct DecodedMemory: Sendable {
     private var hidden: [DecodedRegion] = []
 
     /// Creates memory in which nothing is decoded.
-    public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict) {
+    public init(
+        reserved: [GuestRange] = [], policy: DecodePolicy = .strict, bridges: BridgeTree = BridgeTree()
+    ) {
         self.reserved = reserved
+        self.bridges = bridges
         self.policy = policy
     }
 
@@ -92,17 +108,43 @@ public struct DecodedMemory: Sendable {
         propose(function).change
     }
 
-    /// Takes over what a function decodes, and returns what `withdraw` needs in order to put everything back.
+    /// Takes over what a function decodes and, of a bridge, what it passes on. Returns what `withdraw` needs in order to put everything
+    /// back.
     public mutating func propose(_ function: PCIFunction) -> Proposal {
-        var decoded = function.decodedRegions
-        decoded.removeAll { region in reserved.contains { $0.overlaps(region.range) } }
-        let undecodedRegisters = ~function.decodedRegisterBits
-        return change(function.address, to: decoded, letStand: policy == .lazy ? undecodedRegisters : 0)
+        var proposal = Proposal(hidden: hidden, bridges: bridges)
+        let named = Named(regions: function.decodedRegions, registers: function.decodedRegisterBits)
+        let isMoved = bridges.update(function)
+        change([(function.address, named)] + (isMoved ? behind(function.address) : []), &proposal)
+        return proposal
     }
 
-    /// Forgets a function with its standing regions.
+    /// Forgets a function with its standing regions. Nothing leads through it any more.
     public mutating func remove(_ function: FunctionAddress) -> Change {
-        change(function, to: [], letStand: 0).change
+        var proposal = Proposal(hidden: hidden, bridges: bridges)
+        let isMoved = bridges.close(function)
+        change([(function, Named(registers: .max))] + (isMoved ? behind(function) : []), &proposal)
+        return proposal.change
+    }
+
+    /// The functions behind a bridge, with what they decode by themselves.
+    private func behind(_ bridge: FunctionAddress) -> [(FunctionAddress, Named)] {
+        functions.filter { bridges.isBehind(bridge, $0.key) }.map { ($0.key, $0.value.named) }
+    }
+
+    /// The regions of a function that bridges lead to and no reserved range covers, and the registers that are decoded.
+    private func reached(_ address: FunctionAddress, _ named: Named) -> Named {
+        var reached = named
+        if bridges.bridge(above: address) != nil {
+            reached.regions.removeAll { region in
+                let range = region.range.first.rawValue...region.range.last.rawValue
+                return !bridges.passes(range, through: [.memory, .prefetchable], to: address)
+            }
+            let cutOff = named.regions.reduce(0) { $0 | $1.owner.register.bit }
+            let left = reached.regions.reduce(0) { $0 | $1.owner.register.bit }
+            reached.registers &= ~cutOff | left
+        }
+        reached.regions.removeAll { region in reserved.contains { $0.overlaps(region.range) } }
+        return reached
     }
 
     /// Puts everything back to what it was before a proposal, which must be the last one that was made.
@@ -111,31 +153,41 @@ public struct DecodedMemory: Sendable {
         for region in proposal.change.removed { index.insert(region) }
         for (address, function) in proposal.functions.reversed() { functions[address] = function }
         hidden = proposal.hidden
+        bridges = proposal.bridges
     }
 
     // MARK: Which regions are shown
 
-    /// Gives a function the regions that it decodes, and settles in order of precedence which regions are shown.
+    /// Gives functions the regions that they decode, and settles in order of precedence which regions are shown.
     ///
-    /// Candidates are the function's new regions and the regions that its removed regions had hidden. A region that a candidate
+    /// Candidates are the functions' new regions and the regions that their removed regions had hidden. A region that a candidate
     /// hides may have hidden others, which become candidates in turn.
-    private mutating func change(
-        _ address: FunctionAddress, to decoded: [DecodedRegion], letStand registers: UInt8
-    ) -> Proposal {
-        var proposal = Proposal(hidden: hidden)
-        let hiddenBefore = takeHidden { $0.owner.function == address }
-        let old = functions[address] ?? Function()
-        let shown = old.decoded.filter { !hiddenBefore.contains($0) } + old.standing
-        let standing = shown.filter { $0.kind == .mapped && registers & $0.owner.register.bit != 0 }
-        proposal.functions.append((address, functions[address]))
-        functions[address] = decoded.isEmpty && standing.isEmpty ? nil : Function(decoded: decoded, standing: standing)
+    private mutating func change(_ wanted: [(FunctionAddress, Named)], _ proposal: inout Proposal) {
+        var (candidates, yielding): ([DecodedRegion], [DecodedRegion]) = ([], [])
+        for (address, named) in wanted {
+            let reached = reached(address, named)
+            let decoded = reached.regions
+            let hiddenBefore = takeHidden { $0.owner.function == address }
+            let old = functions[address]
+            let shown = (old?.decoded.filter { !hiddenBefore.contains($0) } ?? []) + (old?.standing ?? [])
+            let standing = shown.filter {
+                policy == .lazy && $0.kind == .mapped && reached.registers & $0.owner.register.bit == 0
+            }
+            proposal.functions.append((address, old))
+            let isBehind = bridges.bridge(above: address) != nil && !named.regions.isEmpty
+            functions[address] =
+                decoded.isEmpty && standing.isEmpty && !isBehind
+                ? nil : Function(decoded: decoded, standing: standing, named: isBehind ? named : Named())
 
-        let yielding = shown.filter { !decoded.contains($0) }
-        for region in yielding where !standing.contains(region) {
-            index.remove(region)
-            proposal.change.removed.append(region)
+            let gone = shown.filter { !decoded.contains($0) }
+            for region in gone where !standing.contains(region) {
+                index.remove(region)
+                proposal.change.removed.append(region)
+            }
+            yielding += gone
+            candidates += decoded.filter { !shown.contains($0) }
         }
-        var candidates = decoded.filter { !shown.contains($0) } + takeHidden(on: yielding.sortedByAddress())
+        candidates += takeHidden(on: yielding.sortedByAddress())
         candidates.sort { $0.owner > $1.owner }
         while let region = candidates.popLast() {
             let rivals = index.elements(in: region.range)
@@ -157,7 +209,6 @@ public struct DecodedMemory: Sendable {
         }
         proposal.change.removed = proposal.change.removed.sortedByAddress()
         proposal.change.added = proposal.change.added.sortedByAddress()
-        return proposal
     }
 
     /// Takes the hidden regions for which a condition holds off the list.

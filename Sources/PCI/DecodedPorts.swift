@@ -11,6 +11,8 @@ public struct DecodedPorts: Sendable {
         public let ports: Range<UInt64>
     }
 
+    /// What functions decode, whether or not bridges lead there.
+    private var decoded: [Region] = []
     /// In order of precedence; empty where no function has an I/O BAR.
     public private(set) var regions: [Region] = []
 
@@ -25,14 +27,25 @@ public struct DecodedPorts: Sendable {
         return TrappedPlace(owner: region.owner, offset: port &- region.ports.lowerBound)
     }
 
-    /// Takes over what `function` decodes now.
-    public mutating func update(_ function: PCIFunction) {
-        remove(function.address)
-        let place = regions.firstIndex { $0.owner.function > function.address } ?? regions.endIndex
-        regions.insert(contentsOf: function.decodedPorts, at: place)
+    /// Takes over what `function` decodes now, and what bridges pass on.
+    public mutating func update(_ function: PCIFunction, through bridges: BridgeTree) {
+        replace(function.address, by: function.decodedPorts, through: bridges)
     }
 
-    public mutating func remove(_ function: FunctionAddress) {
-        regions.removeAll { $0.owner.function == function }
+    public mutating func remove(_ function: FunctionAddress, through bridges: BridgeTree) {
+        replace(function, by: [], through: bridges)
+    }
+
+    private mutating func replace(_ function: FunctionAddress, by new: [Region], through bridges: BridgeTree) {
+        decoded.removeAll { $0.owner.function == function }
+        let place = decoded.firstIndex { $0.owner.function > function } ?? decoded.endIndex
+        decoded.insert(contentsOf: new, at: place)
+        regions =
+            bridges.isEmpty
+            ? decoded
+            : decoded.filter { region in
+                let ports = region.ports.lowerBound...region.ports.upperBound - 1
+                return bridges.passes(ports, through: [.ports], to: region.owner.function)
+            }
     }
 }

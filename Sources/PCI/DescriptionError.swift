@@ -33,6 +33,9 @@ public enum DescriptionError: Error, Hashable, Sendable {
     /// The header type of a real function that is none of type 0, or is not there.
     case recordedHeader(UInt8)
     case addressTaken(FunctionAddress)
+    case bridgeRegisters
+    case virtualCount(Int)
+    case busNumbers(FunctionAddress, BridgeDescription)
     /// A piece that a model gives memory for, and the memory does not hold it all.
     case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)
 }
@@ -76,6 +79,12 @@ extension DescriptionError: CustomStringConvertible {
         case .recordedHeader(let type):
             "header type \(hexadecimal(UInt64(type))): only functions of type 0 that answer can be given to guests"
         case .addressTaken(let address): "\(address): there is a function already"
+        case .bridgeRegisters: "a bridge has BARs 0 and 1 and no others, no ROM and no virtual functions"
+        case .virtualCount(let count): "\(count) virtual functions: a function has fewer than 65536"
+        case .busNumbers(let address, let bridge):
+            "\(address): a bridge to buses \(hexadecimal(UInt64(bridge.secondary))) to "
+                + "\(hexadecimal(UInt64(bridge.subordinate))): they lie behind its own bus, are not those of another bridge, and "
+                + "lie among those of the bridge above it"
         }
     }
 

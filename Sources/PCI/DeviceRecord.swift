@@ -91,6 +91,7 @@ extension DeviceRecord.RegionNumber {
             guard (0...5).contains(number) else { return nil }
             self.init(rawValue: UInt32(number))
         case .rom: self = .rom
+        case .window, .virtual: return nil
         }
     }
 }

@@ -11,6 +11,13 @@ extension FunctionDescription {
         switch register {
         case .bar(let number): bars[number]?.size
         case .rom: romSize
+        case .window: nil
+        case .virtual(let number):
+            virtualBARs[number].map { bar in
+                // No more than there are numbers for.
+                let (size, overflow) = bar.size.multipliedReportingOverflow(by: UInt64(max(0, virtualCount)))
+                return overflow ? .max : size
+            }
         }
     }
 

@@ -6,6 +6,17 @@ extension FunctionDescription {
             guard let bar = bars[number] else { continue }
             try validate(bar, number)
         }
+        if bridge != nil {
+            let hasOthers = bars.contains { $0.key > 1 || $0.key == 1 && $0.value.kind == .memory64 }
+            guard !hasOthers, romSize == nil, virtualBARs.isEmpty else { throw .bridgeRegisters }
+        }
+        for (window, size) in bridge?.reserve ?? [:] where size > 1 << 52 {
+            throw .tooLarge(.window(window), size: size, maximum: 1 << 52)
+        }
+        for (number, bar) in virtualBARs {
+            guard (0..<1 << 16).contains(virtualCount) else { throw .virtualCount(virtualCount) }
+            try validate(bar.size, of: .virtual(number), in: bar.kind.sizes)
+        }
         if let romSize {
             // PCI 3.0, 6.2.5.2: at most 16 MiB; the register holds address bits from 11 up.
             try validate(romSize, of: .rom, in: 2048...16 << 20)

@@ -14,6 +14,11 @@ public struct FunctionDescription: Hashable, Sendable {
     public var msix: MSIXDescription?
     /// Where the guest writes a vector's number in order to have it raised.
     public var doorbell: BARLocation?
+    /// What makes it a bridge; nil for a function that is none. A bridge has BARs 0 and 1 at most, and no ROM.
+    public var bridge: BridgeDescription?
+    /// How many virtual functions may be switched on later, and the BARs of each. Their addresses are kept free.
+    public var virtualCount = 0
+    public var virtualBARs: [Int: BARDescription] = [:]
     /// Where the capabilities of MSI-X and of MSI lie in configuration space.
     public var msixOffset: UInt64 = 0x40
     public var msiOffset: UInt64 = 0x50

@@ -8,6 +8,7 @@ struct BARHalf: Hashable {
 
     /// Finds the BAR of a register in configuration space, or returns nil if there is none.
     init?(_ register: UInt64, of description: FunctionDescription) {
+        if description.bridge != nil, register >= ConfigOffset.busNumbers { return nil }
         if register == ConfigOffset.rom {
             (bar, isUpper) = (.rom, false)
             return

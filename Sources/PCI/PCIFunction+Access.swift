@@ -32,7 +32,7 @@ public enum ConfigWrite: Sendable {
 public struct DecodeProposal: Sendable {
     /// The function as it would be.
     public let function: PCIFunction
-    /// Whether the change affects what the function decodes in memory, and not only what it decodes among the ports.
+    /// Whether the change may affect what is decoded in memory, and not only what the function decodes among the ports.
     public let affectsMemory: Bool
     /// The register that changes, and its new value.
     fileprivate let register: UInt64
@@ -115,8 +115,10 @@ extension PCIFunction {
     private func changeOfDecode(_ register: UInt64, _ changed: UInt32) -> Bool? {
         switch register {
         case ConfigOffset.commandAndStatus:
-            let affectsMemory = changed & CommandBits.memory != 0
-            return affectsMemory || changed & CommandBits.ports != 0 ? affectsMemory : nil
+            let decode = changed & (CommandBits.memory | CommandBits.ports)
+            // A bridge passes on what others decode.
+            return decode == 0 ? nil : decode & CommandBits.memory != 0 || description.bridge != nil
+        case ConfigOffset.busNumbers..<ConfigOffset.windowsEnd where description.bridge != nil: return true
         case ConfigOffset.bars..<ConfigOffset.bars + 24:
             let place = Int((register - ConfigOffset.bars) / 4)
             // The upper half of a 64-bit BAR has no number of its own.

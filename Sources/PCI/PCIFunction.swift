@@ -70,6 +70,8 @@ public struct PCIFunction: Sendable {
         switch register {
         case .bar(let number): description.bars[number]?.kind == .io ? decodesPorts : decodesMemory
         case .rom: decodesMemory && isROMEnabled
+        case .window(let window): range(of: window) != nil
+        case .virtual: false
         }
     }
 
@@ -98,12 +100,16 @@ public struct PCIFunction: Sendable {
     /// Writes an address into the register that it was assigned to, and switches on what lets the function answer there.
     public mutating func place(_ assignment: AddressAssignment) {
         let register = assignment.owner.register
-        setBase(of: register, to: assignment.base)
-        guard description.size(of: register) != nil else { return }
         var decode = CommandBits.memory
-        switch register {
-        case .bar(let number): if description.bars[number]?.kind == .io { decode = CommandBits.ports }
-        case .rom:
+        if case .window(let window) = register {
+            setWindow(window, base: assignment.base, size: assignment.size)
+            decode = CommandBits.busMaster | (window == .ports ? CommandBits.ports : CommandBits.memory)
+        } else {
+            setBase(of: register, to: assignment.base)
+            guard description.size(of: register) != nil else { return }
+        }
+        if case .bar(let number) = register, description.bars[number]?.kind == .io { decode = CommandBits.ports }
+        if register == .rom {
             let enabled = assignment.base | UInt64(ConfigShape.romEnable)
             config.write(enabled, at: ConfigOffset.rom, width: .doubleword)
         }

@@ -126,7 +126,8 @@ public struct CapabilityKind: Hashable, Sendable {
     /// functions, sizes of BARs that change, places that are fixed.
     public static let promisingTooMuch = Set(names.keys)
 
-    fileprivate static let names: [CapabilityKind: String] = [
+    /// The names of these capabilities.
+    public static let names: [CapabilityKind: String] = [
         CapabilityKind(id: 0x14): "Enhanced Allocation", extended(0x0e): "ARI", extended(0x0f): "ATS",
         extended(0x10): "SR-IOV", extended(0x11): "MR-IOV", extended(0x12): "Multicast", extended(0x13): "PRI",
         extended(0x15): "Resizable BAR", extended(0x17): "TPH", extended(0x1b): "PASID", extended(0x1d): "DPC",
@@ -142,13 +143,18 @@ public struct HiddenCapability: Hashable, Sendable {
     public let kind: CapabilityKind
     /// Where its bytes lie in configuration space.
     public let offset: UInt64
+
+    /// What people call it.
+    public var name: String {
+        CapabilityKind.names[kind] ?? (kind.isExtended ? "extended " : "") + "capability "
+            + hexadecimal(UInt64(kind.id))
+    }
 }
 
 extension HiddenCapability: CustomStringConvertible {
     /// `SR-IOV at 0x160`, or with the ID where there is no name.
     public var description: String {
-        let id = (kind.isExtended ? "extended " : "") + "capability " + hexadecimal(UInt64(kind.id))
-        return "\(CapabilityKind.names[kind] ?? id) at \(hexadecimal(offset))"
+        "\(name) at \(hexadecimal(offset))"
     }
 }
 

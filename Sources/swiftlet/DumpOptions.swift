@@ -16,14 +16,42 @@ struct DumpOptions: ParsableArguments {
             valueName: "bar=size"))
     var size: [RegionSize] = []
 
+    @Flag(help: "Leave bridges out: each bus is a root bus.")
+    var flat = false
+
+    @Option(
+        name: .customLong("show-capability"),
+        help: ArgumentHelp(
+            "Let guests find a capability that promises what is not there, such as SR-IOV or ATS; repeat for more.",
+            valueName: "name"))
+    var shown: [ShownCapability] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Another size of a BAR that can be resized (Resizable BAR): 01:00.0/1=32G; repeat for more.",
+            valueName: "bar=size"))
+    var rebar: [RegionSize] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The address of a BAR in the guest, such as the one that it has on the host: 01:00.0/2=0x38000000000; repeat for more.",
+            valueName: "bar=address"))
+    var fix: [RegionSize] = []
+
     @Flag(help: "Fail if a function of a dump has to be skipped.")
     var complete = false
 
-    @Option(help: ArgumentHelp("Count up to so many virtual functions of each function with SR-IOV.", valueName: "n"))
-    var vfs = 0
+    @Option(
+        help: ArgumentHelp(
+            "Count up to so many virtual functions of each function with SR-IOV. Without it there are none, and room is kept for all.",
+            valueName: "n"))
+    var vfs: Int?
 
     func validate() throws {
-        guard vfs >= 0 else { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
+        for entry in rebar + fix where entry.bytes == nil {
+            throw ValidationError("\(entry.place): `none` is no size that a BAR can be given, and no address.")
+        }
+        if let vfs, vfs < 0 { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
     }
 
     var selection: DumpSelection {
@@ -36,8 +64,25 @@ struct DumpOptions: ParsableArguments {
             if entry.bytes == nil { selection.absent.insert(entry.place) } else { selection.absent.remove(entry.place) }
         }
         selection.virtualFunctions = vfs
+        selection.isFlat = flat
+        selection.shown = Set(shown.map(\.kind))
+        for entry in rebar { selection.resized[entry.place] = entry.bytes }
+        for entry in fix { selection.fixed[entry.place] = entry.bytes }
         return selection
     }
+}
+
+/// `SR-IOV`, in either case.
+struct ShownCapability: ExpressibleByArgument {
+    let kind: CapabilityKind
+
+    init?(argument: String) {
+        let named = CapabilityKind.names.first { $0.value.lowercased() == argument.lowercased() }
+        guard let kind = named?.key else { return nil }
+        self.kind = kind
+    }
+
+    static var allValueStrings: [String] { CapabilityKind.names.values.sorted() }
 }
 
 /// `01:00.0,0001:02:00.1`

@@ -55,6 +55,8 @@ struct PlanReport: Encodable {
     let advice: [Advice]
     /// Why not everything has a place.
     let obstacle: String?
+    let windows: Plan.Windows
+    let remedy: String?
     let warnings: [String]
     let skipped: [Skipped]
     let fits: Bool
@@ -82,8 +84,9 @@ extension PlanReport {
     init(_ plan: Plan, warnings: [DumpWarning]) {
         layout = plan.layout.name
         policy = plan.policy
-        functions = plan.functions.count
-        bridges = plan.layout.bridges
+        let ports = plan.layout.functions.count { $0.description.bridge != nil }
+        functions = plan.functions.count - ports
+        bridges = plan.layout.bridges + ports
         functionList = plan.functions
         pieces = [.mapped: plan.mapped, .trapped: plan.trapped]
         slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]
@@ -108,6 +111,8 @@ extension PlanReport {
                 savedSlots: $0.bar.savedSlots)
         }
         obstacle = plan.obstacleText
+        windows = plan.windows
+        remedy = plan.remedy
         self.warnings = warnings.map { "\($0)" }
         skipped = warnings.filter(\.isSkipped).map {
             Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)

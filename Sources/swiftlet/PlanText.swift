@@ -45,6 +45,7 @@ struct PlanText {
 
     private var totals: TextTable {
         let (slots, bridges) = (plan.slots, plan.layout.bridges)
+        let ports = plan.layout.functions.count { $0.description.bridge != nil }
         func both(_ value: (Footprint.MMU) -> String?) -> String? {
             guard let shadow = value(.shadow), let tdp = value(.tdp) else { return nil }
             return "\(tdp) with EPT or NPT, \(shadow) with shadow paging"
@@ -52,7 +53,7 @@ struct PlanText {
         let facts: [(String, String?)] = [
             (
                 "functions",
-                "\(plan.functions.count)"
+                "\(plan.functions.count - ports)" + (ports > 0 ? " and \(Figures.count(ports, "bridge"))" : "")
                     + (bridges > 0 ? ", and \(Figures.count(bridges, "bridge")) not assigned" : "")
             ),
             ("pieces", "\(plan.mapped) mapped for the guest, \(plan.trapped) trapped, where each access exits"),
@@ -71,18 +72,30 @@ struct PlanText {
                 "\(Figures.size(plan.mappedBytes)) of BARs, and the RAM"
                     + (plan.ram > 0 ? " of \(Figures.size(plan.ram))" : "")
             ),
-            ("behind ports", behindPorts), ("kernels", Self.kernels(plan)),
+            ("kernels", Self.kernels(plan)),
         ]
-        return TextTable("total", facts: facts + skipped)
+        return TextTable("total", facts: facts + windows + skipped)
     }
 
-    /// What bridges would add to the 64-bit aperture.
-    private var behindPorts: String? {
+    /// What bridges make of the windows that firmware has to find, and whether it does.
+    private var windows: [(String, String?)] {
+        let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
         // Smaller windows find room anyway.
-        guard plan.windowsOfPorts > plan.sumAbove4GiB, plan.windowsOfPorts - plan.sumAbove4GiB >= 1 << 30 else {
-            return nil
+        guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return [] }
+        func text(_ need: [UInt64]) -> String {
+            "\(Figures.size(need[0])) below 4 GiB, \(Figures.size(need[1])) of 64 bits"
         }
-        return "\(Figures.size(plan.windowsOfPorts)) of 64-bit windows, if each function has a root port of its own"
+        let shares = windows.shares.map {
+            "\(Figures.size($0.bytes)) (1/\($0.parts) of \($0.addressBits) bits) \($0.holds ? "yes" : "no")"
+        }
+        return [
+            ("windows", text(windows.need)), ("flat", hasBridges ? text(windows.flat) : nil),
+            (
+                "behind ports",
+                hasBridges ? nil : text(windows.behindPorts) + ", if each device has a root port of its own"
+            ),
+            ("firmware holds it", shares.joined(separator: ", ")), ("what helps", plan.remedy),
+        ]
     }
 
     /// A line for each function that is not counted, up to some.

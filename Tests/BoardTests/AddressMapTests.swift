@@ -26,8 +26,8 @@ struct AddressMapTests {
         let map = try AddressMap(memory: 4096, addressBits: 48, choices: AddressMap.Choices(buses: 1))
         #expect(map.ecam == (try Self.range(0xc000_0000, 0xc00f_ffff)))
         #expect(map.apertures.low == (try Self.range(0xc010_0000, 0xfebf_ffff)))
-        try map.checkBuses(of: 0)
-        #expect(throws: AddressMapError.noSuchBus(bus: 1, buses: 1)) { try map.checkBuses(of: 1) }
+        try map.checkBuses([0])
+        #expect(throws: AddressMapError.noSuchBus(bus: 1, buses: 1)) { try map.checkBuses([1]) }
     }
 
     struct Bad: Sendable, CustomTestStringConvertible {

@@ -80,6 +80,35 @@ struct LayoutLiveTests {
     }
 
     @Test(
+        "a guest finds, places and hears of a function behind three bridges, and of one in another segment",
+        arguments: [["--decode", "strict"], ["--decode", "lazy", "--slots", "coalesced"]])
+    func bridges(options: [String]) throws {
+        let function = """
+            "rom": "8K", "bars": [{"bar": 0, "kind": "memory64", "size": "32K", "prefetchable": true},
+              {"bar": 4, "kind": "memory64", "size": "16K"}],
+            "msix": {"vectors": 4, "table": {"bar": 4, "offset": 0}, "pendingBits": {"bar": 4, "offset": 64}},
+            "doorbell": {"bar": 4, "offset": 72}
+            """
+        let file = try TemporaryFile(
+            Array(
+                """
+                {"name": "chain", "buses": 5,
+                  "bridges": [{"at": "00:01.0", "secondary": 1, "subordinate": 3}, {"at": "01:00.0", "secondary": 2, "subordinate": 3},
+                    {"at": "02:00.0", "secondary": 3},
+                    {"at": "00:02.0", "secondary": 4}],
+                  "functions": [{"at": "03:00.0", \(function)}, {"at": "04:00.0", "repeat": 2, \(function)},
+                    {"at": "00:03.0", \(function)}, {"at": "0001:02:00.0", \(function)}]}
+                """.utf8))
+        let json = try report([file.path] + options)
+        #expect(json["ok"] as? Bool == true && json["functions"] as? Int == 5)
+        #expect(try numbers("guest", of: json)["interrupts"] == 5)
+        // Of each function BAR 0, BAR 4 behind its first page, and the ROM; and RAM.
+        if options.count == 2 { #expect(try numbers("slots", of: json)["total"] == 16) }
+        let flat = try report([file.path, "--flat"] + options)
+        #expect(flat["ok"] as? Bool == true && flat["functions"] as? Int == 5)
+    }
+
+    @Test(
         "a layout that is none ends with 64 or 65 and names the key",
         arguments: [
             (#"{"name": "x"}"#, "functions"), (#"{"name": "x", "functions": [{"at": 7}]}"#, "functions[0].at"),
@@ -121,7 +150,9 @@ struct LayoutLiveTests {
         #expect(result.output.split(separator: "\n").last?.contains("yes") == true)
     }
 
-    private func report(_ arguments: String...) throws -> [String: Any] {
+    private func report(_ arguments: String...) throws -> [String: Any] { try report(arguments) }
+
+    private func report(_ arguments: [String]) throws -> [String: Any] {
         var command = Command()
         command.arguments = ["layout", "--json"] + arguments
         let result = try command.run()

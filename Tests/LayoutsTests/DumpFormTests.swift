@@ -103,7 +103,7 @@ struct DumpFormTests {
         "paths through bridges are addresses; -P leaves buses out, which the bridges tell",
         arguments: ["00:01.0/01:00.0", "00:01.0/00.0"])
     func paths(path: String) throws {
-        let (layout, _) = try read(LspciText.bridge("0001:00:01.0") + LspciText.network("0001:\(path)"))
+        let (layout, _) = try read(LspciText.bridge("0001:00:01.0") + LspciText.network("0001:\(path)"), .flat)
         #expect(layout.functions.map { "\($0.source)" } == ["0001:01:00.0"] && layout.bridges == 1)
     }
 
@@ -128,10 +128,6 @@ struct DumpFormTests {
             "\tCapabilities: [70] MSI-X: Enable- Mask- TabSize=3\n\t\tVector table: BAR=0 offset=00002000\n\t\tPBA: BAR=0 offset=00003000\n"
         let old = try read(header + msix)
         #expect(old.layout.functions[0].description.msix?.vectors == 3)
-    }
-
-    private func read(_ text: String) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test")
     }
 }
 

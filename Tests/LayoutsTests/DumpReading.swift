@@ -5,6 +5,15 @@ func rows(_ layout: Layout) -> [String] {
     (try? Plan(layout))?.functions.map { "\($0.address) \($0.mapped) \($0.trapped)" } ?? []
 }
 
+extension DumpSelection {
+    /// All functions and no bridges.
+    static var flat: DumpSelection {
+        var selection = DumpSelection()
+        selection.isFlat = true
+        return selection
+    }
+}
+
 /// Reads a dump that is text.
 func read(
     _ text: String, _ selection: DumpSelection = DumpSelection()

@@ -8,7 +8,7 @@ import Testing
 struct LspciReaderTests {
     @Test("a workstation has eight functions with the pieces that their regions make, and a bridge")
     func workstation() throws {
-        let (layout, warnings) = try read(LspciText.workstation(gpuMemory: "64G"))
+        let (layout, warnings) = try read(LspciText.workstation(gpuMemory: "64G"), .flat)
         #expect(warnings.isEmpty)
         #expect(layout.bridges == 1)
         let plan = try Plan(layout)
@@ -40,7 +40,7 @@ struct LspciReaderTests {
 
     @Test("unassigned, ignored, virtual and enhanced regions count; domains that meet are kept apart")
     func oddities() throws {
-        let (layout, warnings) = try read(LspciText.oddities)
+        let (layout, warnings) = try read(LspciText.oddities, .flat)
         #expect(warnings.isEmpty)
         #expect(layout.functions.map { "\($0.source)" } == ["10001:e1:00.0", "10001:e1:01.3", "10000:e1:00.0"])
         // The lowest domain stays; the others share the first free device, one behind the other.
@@ -165,9 +165,5 @@ struct LspciReaderTests {
     func notVerbose() throws {
         let error = #expect(throws: LayoutError.self) { _ = try read("00:02.0 VGA compatible controller: Example\n") }
         #expect(error.map { "\($0)".contains("lspci -vvv") } == true)
-    }
-
-    private func read(_ text: String) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        try Layout.read(TextDumpReader.read(Array(text.utf8)), name: "test")
     }
 }

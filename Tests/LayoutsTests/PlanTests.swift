@@ -154,10 +154,10 @@ struct PlanTests {
         #expect(small.mapped == 0 && small.trapped == 1)
     }
 
-    @Test("a span and a sum are told apart, and so are windows of ports")
+    @Test("a span and a sum are told apart, and so is what root ports make of them")
     func spans() throws {
         let bars = [0: (64, 20), 2: (512, 30), 4: (32, 20)].mapValues {
-            BARDescription(kind: .memory64, size: UInt64($0.0) << UInt64($0.1))
+            BARDescription(kind: .memory64, size: UInt64($0.0) << UInt64($0.1), isPrefetchable: true)
         }
         let plan = try Plan(
             Layout(name: "x", count: 8, of: FunctionDescription(vendorID: 1, deviceID: 1, bars: bars), step: 8))
@@ -165,7 +165,9 @@ struct PlanTests {
         #expect(high.sum == 8 * (512 << 30 + 96 << 20) && plan.sumAbove4GiB == high.sum)
         // From 4 GiB on, the first BAR at 512 GiB.
         #expect(high.need == 9 * 512 << 30 - 4 << 30)
-        #expect(plan.windowsOfPorts == 8 << 40)
+        #expect(plan.windows.flat[1] == 8 * (512 << 30 + 96 << 20))
+        // Each window begins at a multiple of 512 GiB, and only the last one's rest counts.
+        #expect(plan.windows.behindPorts[1] == 7 << 40 + 512 << 30 + 96 << 20)
     }
 
     @Test("the largest BARs there can be have no end to their plan")

@@ -39,7 +39,7 @@ struct SharedDumpTests {
             for words in right.words { #expect(error.map { "\($0)".contains(words) } == true) }
             return
         }
-        let (layout, warnings) = try Layout.read(dump, name: file)
+        let (layout, warnings) = try Layout.read(dump, name: file, selection: .flat)
         let plan = try Plan(layout)
         #expect(plan.functions.map { "\($0.address) \($0.mapped) \($0.trapped)" } == right.rows)
         let told = warnings.map { "\($0)" }.joined(separator: "\n")

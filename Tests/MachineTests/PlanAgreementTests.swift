@@ -22,9 +22,10 @@ private struct Agreeing: SlotInstaller {
 
 extension MappingOwner {
     /// The function whose BAR or ROM it is.
-    fileprivate var function: UInt16? {
+    fileprivate var function: FunctionAddress? {
         switch self {
-        case .bar(let function, _), .rom(let function): function
+        case .bar(let segment, let function, _), .rom(let segment, let function):
+            FunctionAddress(requesterID: function, segment: segment)
         case .ram, .extra, .other: nil
         }
     }
@@ -65,7 +66,15 @@ struct PlanAgreementTests {
         // A run of 20,000 pieces, planned anew for each of 4096 functions, would take minutes.
         guard layout.functions.count <= 256 else { return }
         let before = space.table.edits.total
-        for function in Dictionary(grouping: mappings, by: { $0.owner.function }).values {
+        // A bridge takes all that lies behind it along.
+        let bridges = functions.decoded.bridges
+        var groups: [FunctionAddress: [Mapping]] = [:]
+        for mapping in mappings {
+            for function in bridges.path(to: try #require(mapping.owner.function)) {
+                groups[function, default: []].append(mapping)
+            }
+        }
+        for function in groups.values {
             try space.change(removing: function.map(\.range), through: &kernel)
             try space.change(adding: function, through: &kernel)
         }

@@ -5,8 +5,7 @@ public import PCI
 /// The functions of a machine, on buses side by side, and the ways by which software finds them.
 ///
 /// It does with the parts of `PCI` what a machine does with them, but there is no guest memory behind it: `agrees` says whether
-/// memory follows a change of decode. There are no bridges: each bus is a root bus. An absent function reads as all ones and drops
-/// writes.
+/// memory follows a change of decode. Without `bridges` each bus is a root bus. An absent function reads as all ones and drops writes.
 ///
 ///     var root = RootComplex()
 ///     try root.insert(description, at: address)
@@ -38,8 +37,8 @@ public struct RootComplex: Sendable {
         public var isEmpty: Bool { proposal == nil && outcome.asksForNothing }
     }
 
-    public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict) {
-        memory = DecodedMemory(reserved: reserved, policy: policy)
+    public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict, bridges: BridgeTree = BridgeTree()) {
+        memory = DecodedMemory(reserved: reserved, policy: policy, bridges: bridges)
     }
 
     /// Where there are functions, in order.
@@ -68,17 +67,21 @@ public struct RootComplex: Sendable {
     @discardableResult
     public mutating func remove(_ address: FunctionAddress) -> DecodedMemory.Change? {
         guard functions.removeValue(forKey: address) != nil else { return nil }
-        ports.remove(address)
         updateMultifunction(around: address)
-        return memory.remove(address)
+        return forget(address)
     }
 
     /// Resets a function; nothing where there is none.
     @discardableResult
     public mutating func reset(_ address: FunctionAddress) -> DecodedMemory.Change {
         functions[address]?.reset()
-        ports.remove(address)
-        return memory.remove(address)
+        return forget(address)
+    }
+
+    private mutating func forget(_ address: FunctionAddress) -> DecodedMemory.Change {
+        let change = memory.remove(address)
+        ports.remove(address, through: memory.bridges)
+        return change
     }
 
     /// A device is multifunction when it has any function but 0 (PCI 3.0, 6.2.1).
@@ -94,16 +97,17 @@ public struct RootComplex: Sendable {
     public mutating func place(_ assignments: [AddressAssignment], enabling: Bool = true) {
         for assignment in assignments {
             let owner = assignment.owner
+            functions[owner.function]?.numberBuses()
             if enabling {
                 functions[owner.function]?.place(assignment)
             } else {
                 functions[owner.function]?.setBase(of: owner.register, to: assignment.base)
             }
         }
-        for address in Set(assignments.map(\.owner.function)) {
+        for address in Set(assignments.map(\.owner.function)).sorted() {
             guard let function = functions[address] else { continue }
-            ports.update(function)
             _ = memory.update(function)
+            ports.update(function, through: memory.bridges)
         }
     }
 
@@ -149,14 +153,17 @@ extension RootComplex {
     }
 
     private mutating func read(_ target: ConfigTarget, _ width: AccessWidth) -> UInt64 {
-        functions[target.function]?.read(at: target.register, width: width) ?? width.allOnes
+        guard let address = memory.bridges.home(of: target.function, memory.bridges.present) else {
+            return width.allOnes
+        }
+        return functions[address]?.read(at: target.register, width: width) ?? width.allOnes
     }
 
     private mutating func write(_ value: UInt64, _ target: ConfigTarget, _ width: AccessWidth) -> Write? {
-        guard let made = functions[target.function]?.write(value, at: target.register, width: width) else {
-            return nil
-        }
-        var write = Write(function: target.function)
+        guard let address = memory.bridges.home(of: target.function, memory.bridges.present),
+            let made = functions[address]?.write(value, at: target.register, width: width)
+        else { return nil }
+        var write = Write(function: address)
         switch made {
         case .done(let outcome): write.outcome = outcome
         case .proposed(let proposal):
@@ -176,7 +183,7 @@ extension RootComplex {
         }
         write.change = change?.change
         write.outcome = functions[write.function]?.commit(proposal) ?? AccessOutcome()
-        ports.update(proposal.function)
+        ports.update(proposal.function, through: memory.bridges)
     }
 }
 

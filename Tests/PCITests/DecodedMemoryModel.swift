@@ -17,6 +17,8 @@ struct DecodedMemoryModel {
 
     let policy: DecodePolicy
     let reserved: [GuestRange]
+    /// The bridge above each bus that has one.
+    var parents: [UInt8: FunctionAddress] = [:]
     private(set) var regions: [Region] = []
 
     init(policy: DecodePolicy, reserved: [GuestRange]) {
@@ -37,8 +39,11 @@ struct DecodedMemoryModel {
             for register in description.registers {
                 let owner = BAROwner(function: address, register: register)
                 guard let base = Self.base(root, owner) else { continue }
+                let all = Self.regions(description, owner, base)
+                let reached = all.filter { isPassedOn(root, to: address, $0.first, $0.last, [0x20, 0x24]) }
+                guard all.isEmpty || !reached.isEmpty else { continue }
                 decoded.insert(owner)
-                for region in Self.regions(description, owner, base) { show(region) }
+                for region in reached { show(region) }
             }
         }
         guard policy == .lazy else { return }
@@ -56,6 +61,24 @@ struct DecodedMemoryModel {
                 owner: owner, piece: index, first: base + piece.offsets.lowerBound,
                 last: base + piece.offsets.upperBound - 1, kind: piece.kind)
         }
+    }
+
+    /// Whether each bridge above a function has a window that holds a range; `windows` are the offsets of their registers.
+    func isPassedOn(
+        _ root: RootComplex, to function: FunctionAddress, _ first: UInt64, _ last: UInt64, _ windows: [UInt64]
+    ) -> Bool {
+        guard let parent = parents[function.bus] else { return true }
+        func read(_ offset: UInt64) -> UInt64 {
+            root[parent]?.config.read(at: offset, width: .doubleword) ?? 0
+        }
+        let holds = windows.contains { window in
+            let register = read(window)
+            var (base, end) = ((register & 0xfff0) << 16, (register >> 16 & 0xfff0) << 16 + 1 << 20)
+            if window == 0x1c { (base, end) = ((register & 0xf0) << 8, (register >> 8 & 0xf0) << 8 + 1 << 12) }
+            if window == 0x24 { (base, end) = (base + read(0x28) << 32, end + read(0x2c) << 32) }
+            return read(4) & (window == 0x1c ? 1 : 2) != 0 && base <= first && last < end
+        }
+        return holds && isPassedOn(root, to: parent, first, last, windows)
     }
 
     /// Where a register is decoded, read as a guest reads it.

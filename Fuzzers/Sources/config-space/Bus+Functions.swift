@@ -21,6 +21,15 @@ extension Bus {
             vectors: 70, table: BARLocation(bar: 5, offset: 0x1000), pendingBits: BARLocation(bar: 5, offset: 0x1800)),
         doorbell: BARLocation(bar: 5, offset: 0x1900))
 
+    /// Bridges to bus 1, and from there to bus 2. A program gives them other numbers and windows.
+    static let ports = [bridge(1, 2), bridge(2, 2)]
+
+    private static func bridge(_ secondary: UInt8, _ subordinate: UInt8) -> FunctionDescription {
+        var description = FunctionDescription(vendorID: 0x1234, deviceID: 0x3333, classCode: 0x060400)
+        description.bridge = BridgeDescription(secondary: secondary, subordinate: subordinate)
+        return description
+    }
+
     /// As many slots as a function can have, and capabilities at other places than the usual ones.
     static let full = {
         var description = most

@@ -10,14 +10,22 @@ struct Bus {
     /// What the changes add up to.
     private var regions: Set<DecodedRegion> = []
 
-    private static let addresses = [0x08, 0x20, 0x21, 0xff07].map { FunctionAddress(requesterID: $0) }
-    private static let descriptions = [plain, rich, full, rich]
+    private static let addresses = [0x08, 0x20, 0x21, 0xff07, 0x40, 0x100, 0x108, 0x200]
+        .map { FunctionAddress(requesterID: $0) }
+    private static let descriptions = [plain, rich, full, rich, ports[0], ports[1], rich, plain]
     private static let reserved = [range(0...0xf_ffff), range(0xe001_0000...0xe001_0fff)]
 
     init(policy: DecodePolicy) {
-        root = RootComplex(reserved: Self.reserved, policy: policy)
+        guard let bridges = try? BridgeTree(zip(Self.addresses, Self.descriptions)) else {
+            fatalError("the bridges are a tree")
+        }
+        root = RootComplex(reserved: Self.reserved, policy: policy, bridges: bridges)
         for (address, description) in zip(Self.addresses, Self.descriptions) {
             insert(description, at: address)
+            guard let bridge = description.bridge else { continue }
+            let numbers = UInt64(bridge.subordinate) << 16 | UInt64(bridge.secondary) << 8 | UInt64(address.bus)
+            let offset = RootComplex.ecamOffset(of: address, register: 0x18)
+            apply { $0.writeECAM(numbers, at: offset, width: .doubleword) }
         }
     }
 
@@ -31,12 +39,12 @@ struct Bus {
 
     // MARK: Steps
 
-    /// What the program does next: the low bits of a byte say what, the high bits to which function, and those between whether
-    /// guest memory follows a change of decode.
+    /// What the program does next: the low bits of a byte say what, the high bits to which function of the first or the last four,
+    /// and those between whether guest memory follows a change of decode, or that it is of the last four.
     mutating func step(_ program: inout Program) {
         let operation = program.byte()
         root.agrees = operation & 0x30 != 0x30
-        let number = Int(operation >> 6)
+        let number = Int(operation >> 6) + (operation & 0x20 != 0 ? 4 : 0)
         let address = Self.addresses[number]
         switch operation & 15 {
         case 0...5: writeRegister(of: address, &program)
@@ -166,7 +174,8 @@ struct Bus {
     /// With strict decode, what is decoded follows from the registers alone; lazy decode leaves mapped regions besides.
     func checkAgainstRegisters() {
         check()
-        var fresh = DecodedMemory(reserved: Self.reserved)
+        guard let bridges = try? BridgeTree(zip(Self.addresses, Self.descriptions)) else { return }
+        var fresh = DecodedMemory(reserved: Self.reserved, bridges: bridges)
         for function in root.addresses.compactMap({ root[$0] }) {
             _ = fresh.update(function)
         }

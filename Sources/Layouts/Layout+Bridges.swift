@@ -1,0 +1,81 @@
+import Memslots
+import PCI
+
+extension Layout {
+    /// Root ports and ports of switches by their addresses, with what people call them.
+    ///
+    /// A port on a root bus is a root port. Behind a root port or a downstream port of a switch begins a switch, with its upstream port.
+    static func ports(_ bridges: [FunctionAddress: BridgeDescription]) throws(LayoutError) -> [Function] {
+        var ports: [FunctionAddress: FunctionDescription] = bridges.mapValues {
+            var description = FunctionDescription(vendorID: 0x1af4, deviceID: 0x0010, classCode: 0x060400)
+            description.bridge = $0
+            return description
+        }
+        let tree: BridgeTree
+        do { tree = try BridgeTree(ports.lazy.map { ($0.key, $0.value) }) } catch { throw .bridges(error) }
+        var kinds: [FunctionAddress: PortKind] = [:]
+        for address in tree.bottomUp.reversed() {
+            let parent = tree.bridge(above: address).flatMap { kinds[$0] }
+            let kind: PortKind = parent == nil ? .root : parent == .upstream ? .downstream : .upstream
+            kinds[address] = kind
+            ports[address]?.capabilities = [kind.capability]
+        }
+        return ports.map { Function(address: $0, description: $1, name: kinds[$0]?.name ?? "") }
+    }
+
+    /// The kind of a PCI Express port, with its number in the capability (PCIe, 7.5.3.2).
+    private enum PortKind: UInt8 {
+        case root = 4, upstream, downstream
+
+        var name: String {
+            switch self {
+            case .root: "root port"
+            case .upstream: "upstream port of a switch"
+            case .downstream: "downstream port of a switch"
+            }
+        }
+
+        /// The PCI Express capability of version 2, of a link of 2.5 GT/s with one lane that is up.
+        var capability: CapabilityDescription {
+            var body = [UInt8](repeating: 0, count: 0x3a)
+            body[0] = rawValue << 4 | 2
+            (body[0x0a], body[0x10], body[0x11]) = (0x11, 0x11, 0x20)
+            var writable = [UInt8](repeating: 0, count: 8)
+            (writable[6], writable[7]) = (0x0f, 0x70)
+            return CapabilityDescription(id: 0x10, offset: 0x40, body: body, writable: writable)
+        }
+    }
+
+    /// This layout with the wishes that need no dump: without its bridges, with other sizes of BARs, with fixed addresses.
+    func adjusted(_ selection: DumpSelection) throws(LayoutError) -> Layout {
+        var layout = self
+        if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
+        layout.bridges += functions.count - layout.functions.count
+        for (place, size) in selection.resized {
+            let index = try layout.index(of: place)
+            guard case .register(.bar(let number)) = place.region,
+                let kind = layout.functions[index].description.bars[number]?.kind, kind != .io
+            else { throw .unknownRegion(place) }
+            let possible = layout.functions[index].resizable[number]
+            guard possible?.contains(size) ?? (size.nonzeroBitCount == 1), kind.sizes.contains(size) else {
+                throw .cannotResize(place, size: size, possible: possible ?? [])
+            }
+            layout.functions[index].description.bars[number]?.size = size
+        }
+        for (place, base) in selection.fixed {
+            let function = layout.functions[try layout.index(of: place)]
+            guard case .register(let register) = place.region, function.description.size(of: register) != nil else {
+                throw .unknownRegion(place)
+            }
+            layout.fixed[BAROwner(function: function.address, register: register)] = base
+        }
+        return layout
+    }
+
+    private func index(of place: DumpSelection.Place) throws(LayoutError) -> Int {
+        guard let index = functions.firstIndex(where: { $0.source == place.function }) else {
+            throw .unknownFunctions([place.function], similar: [])
+        }
+        return index
+    }
+}

@@ -1,0 +1,140 @@
+/// The bridges of a machine: to which buses they lead, and what they pass on at present.
+///
+/// A bus without a bridge above it is a root bus, which hears everything. An access reaches a function if each bridge on the way
+/// passes it on.
+public struct BridgeTree: Sendable {
+    private struct Bridge: Sendable {
+        let description: BridgeDescription
+        var windows: [ClosedRange<UInt64>?] = [nil, nil, nil]
+        var numbers: (secondary: UInt8, subordinate: UInt8) = (0, 0)
+    }
+
+    private var bridges: [FunctionAddress: Bridge] = [:]
+    /// The nearest bridge above each bus that is no root bus, by `FunctionAddress.busNumber`.
+    private var above: [UInt16: FunctionAddress] = [:]
+    /// The bridges, each behind those above it.
+    private let order: [FunctionAddress]
+    /// Counts the changes of bus numbers.
+    public private(set) var numbering: UInt64 = 0
+
+    /// Creates the tree of a machine without bridges.
+    public init() { order = [] }
+
+    /// Creates the tree of the bridges among a machine's functions, as after reset: they pass nothing on.
+    ///
+    /// - Throws: The first bridge whose buses are not its own, or not all behind the bridge above it.
+    public init(_ functions: some Sequence<(FunctionAddress, FunctionDescription)>) throws(DescriptionError) {
+        for case (let address, let description?) in functions.lazy.map({ ($0, $1.bridge) }) {
+            bridges[address] = Bridge(description: description)
+        }
+        // A bridge leads to higher numbers than its own bus has.
+        order = bridges.keys.sorted { [bridges] left, right in
+            (left.segment, bridges[left]?.description.secondary ?? 0, left)
+                < (right.segment, bridges[right]?.description.secondary ?? 0, right)
+        }
+        for address in order {
+            guard let bridge = bridges[address]?.description else { continue }
+            let isOrdered = address.bus < bridge.secondary && bridge.secondary <= bridge.subordinate
+            let buses = isOrdered ? bridge.secondary...bridge.subordinate : 0...0
+            let parent = above[address.busNumber]
+            guard isOrdered, buses.allSatisfy({ above[UInt16(address.segment) << 8 | UInt16($0)] == parent }) else {
+                throw .busNumbers(address, bridge)
+            }
+            for bus in buses { above[UInt16(address.segment) << 8 | UInt16(bus)] = address }
+        }
+    }
+
+    /// Whether there are no bridges.
+    public var isEmpty: Bool { order.isEmpty }
+
+    /// The bridges from the farthest to those on root buses: each comes before the bridge above it.
+    public var bottomUp: ReversedCollection<[FunctionAddress]> { order.reversed() }
+
+    /// Returns the bridge directly above the bus of a function, or nil on a root bus.
+    public func bridge(above function: FunctionAddress) -> FunctionAddress? {
+        above.isEmpty ? nil : above[function.busNumber]
+    }
+
+    /// A function, and the bridges above it, the nearest first.
+    public func path(to function: FunctionAddress) -> UnfoldFirstSequence<FunctionAddress> {
+        sequence(first: function) { bridge(above: $0) }
+    }
+
+    /// Whether a bridge, by its address, is above the bus of a function.
+    func isBehind(_ bridge: FunctionAddress, _ function: FunctionAddress) -> Bool {
+        path(to: function).dropFirst().contains(bridge)
+    }
+
+    /// Whether all bridges above a function pass a range on to it, each whole in one of these windows.
+    func passes(_ range: ClosedRange<UInt64>, through windows: [BridgeWindow], to function: FunctionAddress) -> Bool {
+        path(to: function).dropFirst().allSatisfy { address in
+            windows.contains { window in
+                bridges[address]?.windows[Int(window.rawValue)].map { $0.contains(range) } == true
+            }
+        }
+    }
+
+    /// Takes over the registers of a function if it is a bridge. Returns whether it passes on something else than before.
+    mutating func update(_ function: PCIFunction) -> Bool {
+        guard function.description.bridge != nil else { return false }
+        return change(function.address, function.busNumbers, BridgeWindow.allCases.map(function.range(of:)))
+    }
+
+    /// Lets a bridge pass nothing on any more. Returns whether it did.
+    mutating func close(_ bridge: FunctionAddress) -> Bool {
+        change(bridge, (0, 0), [nil, nil, nil])
+    }
+
+    private mutating func change(
+        _ bridge: FunctionAddress, _ numbers: (UInt8, UInt8), _ windows: [ClosedRange<UInt64>?]
+    ) -> Bool {
+        guard let old = bridges[bridge] else { return false }
+        if old.numbers != numbers { numbering &+= 1 }
+        bridges[bridge]?.numbers = numbers
+        bridges[bridge]?.windows = windows
+        return old.windows != windows
+    }
+
+    /// The buses that software reaches by numbers which bridges have at present: for each such number that of the bus in the
+    /// addresses of functions.
+    ///
+    /// A bridge passes accesses to the buses between its secondary and its subordinate on, and the bridge above must pass these on as
+    /// well. Of two bridges with one number the first has it.
+    public var present: [UInt16: UInt16] {
+        var buses: [UInt16: UInt16] = [:]
+        var ends: [FunctionAddress: ClosedRange<UInt8>] = [:]
+        for address in order {
+            guard let bridge = bridges[address] else { continue }
+            let (first, last) = bridge.numbers
+            guard first > 0, first <= last else { continue }
+            if let parent = above[address.busNumber] {
+                // The bus of the bridge itself has the first of these numbers.
+                guard let range = ends[parent], first > range.lowerBound, last <= range.upperBound else { continue }
+            }
+            ends[address] = first...last
+            let own = bridge.description
+            for bus in own.secondary...own.subordinate {
+                let home = UInt16(address.segment) << 8 | UInt16(bus)
+                let (number, overflow) = first.addingReportingOverflow(bus - own.secondary)
+                guard above[home] == address, !overflow, number <= last else { continue }
+                let key = UInt16(address.segment) << 8 | UInt16(number)
+                if buses[key] == nil { buses[key] = home }
+            }
+        }
+        return buses
+    }
+
+    /// Returns the address of the function that software reaches by `address`, given `present`. It is nil if no bus has the number.
+    public func home(of address: FunctionAddress, _ present: [UInt16: UInt16]) -> FunctionAddress? {
+        let bus = present[address.busNumber] ?? (above[address.busNumber] == nil ? address.busNumber : nil)
+        return bus.map {
+            FunctionAddress(requesterID: $0 << 8 | address.requesterID & 0xff, segment: address.segment)
+        }
+    }
+}
+
+extension ClosedRange<UInt64> {
+    fileprivate func contains(_ other: ClosedRange<UInt64>) -> Bool {
+        lowerBound <= other.lowerBound && other.upperBound <= upperBound
+    }
+}
