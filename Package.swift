@@ -94,7 +94,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
+                "Laboratory", "Machine", "Host", "Images", "Firmware", "Board", "Memslots", "Devices", "PCI", "Layouts",
+                "Pictures",
                 "KVM",
                 argumentParser, system,
             ],
@@ -105,7 +106,7 @@ let package = Package(
         tests("MemslotsTests", ["PropertySupport", "Memslots"]),
         tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
-        tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
+        tests("ImagesTests", ["PropertySupport", "ImageFixtures", "Images", "Board", "Memslots"]),
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
@@ -125,6 +126,9 @@ let package = Package(
         // Dumps of machines that do not exist.
         .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
+        // Kernels of a few bytes.
+        .target(name: "ImageFixtures", path: "Tests/ImageFixtures", swiftSettings: settings),
+
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
         tests("KVMTests", ["KVM", "Host", "LiveSupport", system]),
@@ -132,7 +136,7 @@ let package = Package(
             "MachineTests",
             [
                 "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
-                "Firmware", "PCI", "Layouts", "LayoutFixtures", "LiveSupport",
+                "Firmware", "PCI", "Layouts", "LayoutFixtures", "ImageFixtures", "LiveSupport",
             ]),
         tests(
             "LaboratoryTests",
@@ -144,8 +148,7 @@ let package = Package(
             "CommandLineTests",
             [
                 "swiftlet", "Laboratory", "Machine", "Images", "Layouts", "PCI", "Memslots", "Pictures",
-                "LayoutFixtures",
-                "LiveSupport", argumentParser,
+                "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
             ]),
     ]
 )

@@ -71,10 +71,10 @@ public final class GuestMachine: Sendable {
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
-        let start = try layout.makeStartState(for: image, cpuid)
+        var functions = try layout.makeFunctions()
+        let start = try layout.makeStartState(for: image, cpuid, functions.functions)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
         let parking = Parking()
-        var functions = try layout.makeFunctions()
         let store = try layout.makeStore(for: functions)
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
@@ -91,7 +91,7 @@ public final class GuestMachine: Sendable {
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
         let serial = DeviceCell(SerialConsole())
-        view = try layout.makeView(serial: serial)
+        view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
         self.state = Lock(state)
         self.owned = owned
@@ -101,7 +101,7 @@ public final class GuestMachine: Sendable {
         self.layout = layout
         run = Lock(RunState())
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
-        console = ConsoleQueue(consoleOutput)
+        console = ConsoleQueue(watchesForPanic: image.format.isLinux, consoleOutput)
         self.events = events
     }
 
