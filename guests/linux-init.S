@@ -1,6 +1,6 @@
 // An initial RAM disk for Linux whose only program prints the files of each PCI function in sysfs, and switches the machine off. It prints
-// to the debug console, with a line `== ADDRESS FILE` before the bytes of a file in hexadecimal, and gives each line to one instruction, so
-// that it costs the monitor a few exits.
+// to memory that the machine has beside its RAM, so that nothing exits: a line `== ADDRESS FILE` before the bytes of each file in
+// hexadecimal, and a zero byte at the end.
 //
 // The disk is an archive of the kind `newc` (Documentation/driver-api/early-userspace/buffer-format.rst of Linux), and the program a static
 // ELF file. Its system calls are those of Linux on x86-64.
@@ -13,17 +13,20 @@
 #define PATH 0x409000
 #define DATA 0x40a000  // the contents of a file
 #define DATA_SIZE 0x1000
-#define LINE 0x40b000
 #define MEMORY_SIZE 0x10000
+#define NEXT 0x400ff8  // the place of the next character
+#define OUTPUT 0xb0000000
+#define OUTPUT_SIZE 0x1000000
 #define PROGRAM_SIZE 0x400  // an archive has it in hexadecimal letters, so it is a constant here
 
 #define SYS_READ 0
 #define SYS_OPEN 2
 #define SYS_CLOSE 3
+#define SYS_MMAP 9
 #define SYS_MKDIR 83
 #define SYS_MOUNT 165
 #define SYS_REBOOT 169
-#define SYS_IOPL 172
+#define SYS_MKNOD 133
 #define SYS_GETDENTS64 217
 #define O_DIRECTORY 0x10000
 
@@ -64,9 +67,26 @@ main:
     xor r10d, r10d
     xor r8d, r8d
     syscall
-    mov eax, SYS_IOPL
-    mov edi, 3
+    mov eax, SYS_MKNOD
+    lea rdi, [rip + memory]
+    mov esi, 020600  // a character device
+    mov edx, 0x101   // numbers 1 and 1
     syscall
+    mov eax, SYS_OPEN
+    lea rdi, [rip + memory]
+    mov esi, 2  // O_RDWR
+    syscall
+    mov r8d, eax
+    mov eax, SYS_MMAP
+    xor edi, edi
+    mov esi, OUTPUT_SIZE
+    mov edx, 3   // PROT_READ, PROT_WRITE
+    mov r10d, 1  // MAP_SHARED
+    mov r9d, OUTPUT
+    syscall
+    cmp rax, -4096
+    ja off
+    mov [NEXT], rax
     lea rdi, [rip + devices]
     mov esi, O_DIRECTORY
     mov eax, SYS_OPEN
@@ -134,7 +154,7 @@ print:
     mov eax, SYS_CLOSE
     mov edi, ebx
     syscall
-    mov edi, LINE
+    mov rdi, [NEXT]
     lea rsi, [rip + mark]
     call append
     mov rsi, r14
@@ -162,11 +182,8 @@ next_byte:
 printed:
     mov al, '\n'
     stosb
-    mov rcx, rdi
-    mov esi, LINE
-    sub rcx, rsi
-    mov dx, DEBUG_CONSOLE
-    rep outsb
+    mov byte ptr [rdi], 0
+    mov [NEXT], rdi
     ret
 
 // Appends the digit al at rdi.
@@ -191,6 +208,8 @@ appended:
 
 sys:
     .asciz "/sys"
+memory:
+    .asciz "/mem"
 sysfs:
     .asciz "sysfs"
 devices:

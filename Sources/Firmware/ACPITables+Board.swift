@@ -111,21 +111,10 @@ extension ACPITables {
                 .name("_BBN", .integer(UInt64(bridge.buses.lowerBound))), .name("_CCA", .integer(1)),
                 .name("_CRS", .resources(resources)),
                 .method("_PRT", arguments: 0, [.return(.reference("PRTS"))]),
-                .method(
-                    "_OSC", arguments: 4,
-                    [
-                        // What is asked for is granted: there is no firmware that would keep hot plug or errors for itself.
-                        .ifEqual(.argument(0), .buffer(pciExpress), [.return(.argument(3))]),
-                        // Bit 2 of the first doubleword: the UUID is not known.
-                        .setBits(1 << 2, inFirstOf: .argument(3), named: "CDW1"), .return(.argument(3)),
-                    ]),
+                // What is asked for is granted, hot plug too: there is no firmware that would keep it for itself.
+                .method("_OSC", arguments: 4, [.return(.argument(3))]),
             ])
     }
-
-    /// 33DB4D5B-1FF7-401C-9657-7441C03DD766, the UUID of PCI host bridges (PCI Firmware Specification 3.3, 4.5.1).
-    private static let pciExpress: [UInt8] = [
-        0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40, 0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66,
-    ]
 
     /// The interrupt lines of the four pins of each device on a root bus (ACPI 6.5, 6.2.13).
     private static var routing: AMLValue {

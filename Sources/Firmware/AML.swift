@@ -6,9 +6,6 @@ indirect enum AML {
     case scope(String, [AML])
     case device(String, [AML])
     case method(String, arguments: UInt8, [AML])
-    case ifEqual(AMLValue, AMLValue, [AML])
-    /// Sets bits in the doubleword at the beginning of a buffer, which gets a name for that.
-    case setBits(UInt8, inFirstOf: AMLValue, named: String)
     case `return`(AMLValue)
 
     var bytes: [UInt8] {
@@ -18,12 +15,6 @@ indirect enum AML {
         case .device(let name, let body): Self.package([0x5b, 0x82], Self.path(name) + body.flatMap(\.bytes))
         case .method(let name, let arguments, let body):
             Self.package([0x14], Self.path(name) + [arguments] + body.flatMap(\.bytes))
-        case .ifEqual(let left, let right, let body):
-            Self.package([0xa0], [0x93] + left.bytes + right.bytes + body.flatMap(\.bytes))
-        case .setBits(let bits, let buffer, let name):
-            // CreateDWordField (buffer, 0, name), Or (name, bits, name)
-            [0x8a] + buffer.bytes + AMLValue.integer(0).bytes + Self.path(name)
-                + [0x7d] + Self.path(name) + AMLValue.integer(UInt64(bits)).bytes + Self.path(name)
         case .return(let value): [0xa4] + value.bytes
         }
     }

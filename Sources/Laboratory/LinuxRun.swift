@@ -8,17 +8,23 @@ internal import PCI
 
 /// Boots Linux on a machine with a layout's functions, and compares what it shows with the layout.
 public enum LinuxRun {
+    /// The memory beside the RAM to which the disk that comes with Swiftlet prints.
+    private static let output = GuestRange(first: GuestAddress(0xb000_0000), size: 16 << 20)
+
     /// Makes the machine and runs it. The guest prints the files of sysfs as `SysfsReader.files` reads them, or what `lspci -vvv` prints.
     public static func run(
         _ layout: Layout, _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], timeout: Duration?
     ) throws(MachineError) -> LinuxResult {
         let output = PrintedBytes()
+        var configuration = configuration
+        configuration.extraSlots += Self.output.map { [ExtraSlot(range: $0, access: .readWrite)] } ?? []
         let machine = try GuestMachine(
             configuration, image: image, bytes: bytes, catchesSignals: true, consoleOutput: output.append)
-        let atBoot = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.bases(of: $0)) })
+        let atBoot = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.regions(of: $0)) })
         let edits = machine.edits
         let report = try machine.run(timeout: timeout)
-        let files = SysfsReader.files(printed: output.bytes)
+        let memory = Self.output.flatMap { machine.read(count: Int($0.size), at: $0.first) } ?? []
+        let files = SysfsReader.files(printed: Array(memory.prefix { $0 != 0 }) + output.bytes)
         var reader = SysfsReader()
         for (directory, files) in files { reader.add(directory: directory, files: files) }
         let dump = files.isEmpty ? TextDumpReader.read(output.bytes) : reader.result
@@ -31,7 +37,7 @@ public enum LinuxRun {
                 differences.append("\(function.address): Linux does not show it")
                 continue
             }
-            differences += function.differences(from: shown, bases: atBoot[function.address] ?? [:])
+            differences += function.differences(from: shown, regions: atBoot[function.address] ?? [:])
         }
         var bytesChecked = 0
         for (directory, files) in files {
@@ -42,7 +48,8 @@ public enum LinuxRun {
         return LinuxResult(
             layout: layout.name, functions: shown.count,
             bars: shown.values.reduce(0) { $0 + $1.regions.count }, bytesChecked: bytesChecked,
-            moves: layout.functions.count { atBoot[$0.address] != machine.bases(of: $0) }, edits: machine.edits - edits,
+            moves: layout.functions.count { atBoot[$0.address] != machine.regions(of: $0) },
+            edits: machine.edits - edits,
             refusedChanges: report.refusals.count, exits: report.exits, seconds: report.duration.inSeconds,
             differences: differences.count, differenceList: differences, outcome: report.outcome.name,
             exitCode: report.outcome.exitCode, ok: report.outcome.isOrderly && differences.isEmpty,
@@ -78,58 +85,61 @@ public struct LinuxResult: Codable, Sendable {
 
 extension Layout.Function {
     /// Compares a function with what Linux shows of it.
-    fileprivate func differences(from shown: DumpedFunction, bases: [BaseAddressRegister: UInt64]) -> [String] {
-        func text(_ kind: BARDescription.Kind?, _ base: UInt64?, _ size: UInt64?) -> String {
-            size.map { "\(kind.map { "\($0)" } ?? "a ROM"), \($0) bytes at \(hexadecimal(base ?? 0))" } ?? "nothing"
-        }
-        let identity = (shown.vendorID, shown.deviceID, shown.classCode)
-        var differences: [String] = []
-        if identity != (description.vendorID, description.deviceID, description.classCode) {
-            differences.append("\(address): Linux shows another vendor, device or class")
-        }
-        for place in Set(description.registers.map { .register($0) }).union(shown.regions.keys).sorted() {
-            guard case .register(let register) = place else { continue }
-            let region = shown.regions[place]
-            let kind: (BARDescription.Kind?, BARDescription.Kind?) =
-                if case .bar(let number) = register { (description.bars[number]?.kind, region?.kind) } else {
-                    (nil, nil)
+    fileprivate func differences(
+        from shown: DumpedFunction, regions: [ConfigDump.Region.Place: ConfigDump.Region]
+    ) -> [String] {
+        let isKnown =
+            (shown.vendorID, shown.deviceID, shown.classCode)
+            == (description.vendorID, description.deviceID, description.classCode)
+        let identity = isKnown ? [] : ["\(address): Linux shows another vendor, device or class"]
+        return identity
+            + Set(regions.keys).union(shown.regions.keys).sorted().compactMap { place in
+                var (here, there) = (regions[place], shown.regions[place])
+                if place == .register(.rom) {
+                    // In place of a display's ROM, Linux shows the copy that firmware has of it, if the display may be the one that is in use.
+                    if there?.base == Self.displayROM, description.classCode >> 8 == 0x300 { return nil }
+                    // Linux calls ROMs prefetchable.
+                    here?.isPrefetchable = false
+                    there?.isPrefetchable = false
                 }
-            let here = text(kind.0, bases[register], description.size(of: register))
-            let there = text(kind.1, region?.base, region?.size)
-            if here != there { differences.append("\(address) \(register): \(here) in the layout, \(there) in Linux") }
-        }
-        return differences
+                return here == there ? nil : "\(address) \(text(here)) in the layout, \(text(there)) in Linux"
+            }
+    }
+
+    private static let displayROM: UInt64 = 0xc0000
+
+    private func text(_ region: ConfigDump.Region?) -> String {
+        guard let region, case .register(let register) = region.place else { return "nothing" }
+        let prefetchable = region.isPrefetchable ? ", prefetchable" : ""
+        return "\(register): \(region.kind)\(prefetchable), \(region.size ?? 0) bytes at \(hexadecimal(region.base))"
     }
 }
 
 extension GuestMachine {
-    /// Returns the addresses in the registers of a function.
-    fileprivate func bases(of function: Layout.Function) -> [BaseAddressRegister: UInt64] {
-        var bases: [BaseAddressRegister: UInt64] = [:]
-        for register in function.description.registers {
-            func read(_ offset: UInt64) -> UInt64 {
-                readConfiguration(of: function.address, at: offset, width: .doubleword)
-            }
-            guard case .bar(let number) = register, let kind = function.description.bars[number]?.kind else {
-                bases[register] = read(0x30) & ~0x7ff
-                continue
-            }
-            let offset = 0x10 + 4 * UInt64(number)
-            let high = kind == .memory64 ? read(offset + 4) << 32 : 0
-            bases[register] = high | read(offset) & (kind == .io ? ~3 : ~0xf)
+    private func configuration(of function: FunctionAddress, bytes: Int) -> [UInt8] {
+        (0..<UInt64(bytes)).map {
+            UInt8(truncatingIfNeeded: readConfiguration(of: function, at: $0, width: .byte))
         }
-        return bases
+    }
+
+    /// Returns the BARs and the ROM of a function with the addresses that they have now.
+    fileprivate func regions(of function: Layout.Function) -> [ConfigDump.Region.Place: ConfigDump.Region] {
+        let config = ConfigDump(configuration(of: function.address, bytes: 64))
+        var regions = config.bars
+        if let base = config.romBase {
+            regions.append(ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base))
+        }
+        for index in regions.indices {
+            guard case .register(let register) = regions[index].place else { continue }
+            regions[index].size = function.description.size(of: register)
+        }
+        return Dictionary(uniqueKeysWithValues: regions.map { ($0.place, $0) })
     }
 
     /// Compares configuration space with what Linux read there. Tells of the first byte that differs.
     fileprivate func differences(of config: [UInt8], at address: FunctionAddress) -> [String] {
-        for (offset, byte) in config.enumerated() {
-            let own = readConfiguration(of: address, at: UInt64(offset), width: .byte)
-            guard own != byte else { continue }
-            return [
-                "\(address) register \(hexadecimal(UInt64(offset))): \(hexadecimal(own)) here, \(hexadecimal(UInt64(byte))) in Linux"
-            ]
-        }
-        return []
+        let own = configuration(of: address, bytes: config.count)
+        guard let offset = config.indices.first(where: { config[$0] != own[$0] }) else { return [] }
+        return ["\(address) register \(hexadecimal(UInt64(offset))): \(own[offset]) here, \(config[offset]) in Linux"]
     }
 }

@@ -90,7 +90,7 @@ public final class GuestMachine: Sendable {
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
-        let serial = DeviceCell(SerialConsole())
+        let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
         view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
         self.state = Lock(state)
