@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "Firmware", targets: ["Firmware"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
+        .library(name: "VFIOUser", targets: ["VFIOUser"]),
         .library(name: "Debugging", targets: ["Debugging"]),
         .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
@@ -75,6 +76,9 @@ let package = Package(
         .target(name: "CHost", cSettings: cSettings),
         library("Host", ["CHost", system]),
 
+        // Devices in other processes.
+        library("VFIOUser", ["Host", "PCI", "Devices"]),
+
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
 
@@ -82,7 +86,7 @@ let package = Package(
             "Machine",
             [
                 "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging",
-                "CGuests",
+                "VFIOUser", "CGuests",
                 system,
             ]),
         library(
@@ -95,8 +99,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Firmware", "Board", "Memslots", "Devices", "PCI", "Layouts",
-                "Pictures",
-                "KVM",
+                "Pictures", "KVM", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -110,8 +113,12 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUserSupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
-        tests("HostTests", ["Host"]),
+        tests("HostTests", ["Host", "JailProbe"]),
+        .executableTarget(
+            name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
 
         // The seeds of property tests.
         .target(
@@ -121,6 +128,12 @@ let package = Package(
         // Functions on a bus, without a machine.
         .target(
             name: "PCISupport", dependencies: ["PCI", "Memslots", "Devices"], path: "Tests/PCISupport",
+            swiftSettings: settings),
+
+        // A server of vfio-user that does what a test says.
+        .target(
+            name: "VFIOUserSupport", dependencies: ["VFIOUser", "Host", "PCI", "Devices"],
+            path: "Tests/VFIOUserSupport",
             swiftSettings: settings),
 
         // Dumps of machines that do not exist.
@@ -135,7 +148,8 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
+                "PropertySupport", "VFIOUserSupport", "VFIOUser", "Machine", "Debugging", "KVM", "Host", "Board",
+                "Memslots", "Devices", "Images",
                 "Firmware", "PCI", "Layouts", "LayoutFixtures", "ImageFixtures", "LiveSupport",
             ]),
         tests(

@@ -14,16 +14,19 @@ public struct Layout: Hashable, Sendable {
         public let name: String
         /// Whether the ids of vendor and device in `description` are the function's own.
         public let hasIdentity: Bool
+        /// What the device gives that the function was captured from, or nil for any other function.
+        public let record: DeviceRecord?
 
         init(
             address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = "",
-            hasIdentity: Bool = true
+            hasIdentity: Bool = true, record: DeviceRecord? = nil
         ) {
             self.address = address
             self.description = description
             self.source = source ?? DomainAddress(domain: 0, function: address)
             self.name = name
             self.hasIdentity = hasIdentity
+            self.record = record
         }
     }
 
@@ -32,6 +35,8 @@ public struct Layout: Hashable, Sendable {
     public let functions: [Function]
     /// Bridges of the dump that it comes from; they are not assigned.
     public private(set) var bridges = 0
+    /// The sockets of the device processes that give further functions, by their addresses.
+    public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
     /// Where the layout wants the apertures, and how many buses.
     public private(set) var choices = AddressMap.Choices()
 

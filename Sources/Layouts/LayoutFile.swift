@@ -11,35 +11,72 @@ public struct LayoutFile: Decodable, Sendable {
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
-        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
+        var processes: [FunctionAddress: String] = [:]
+        let keys: Set = [
+            "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+            "record",
+        ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
-            functions += try Self.functions(entry, after: functions.count)
+            guard entry.has("vfioUser") else {
+                functions += try Self.functions(entry, after: functions.count)
+                continue
+            }
+            let address = try Self.address(entry)
+            guard entry.keys == ["at", "vfioUser"] else {
+                throw entry.badValue("vfioUser", "\(address)", expected: "beside `at` alone: the device says all else")
+            }
+            guard processes.updateValue(try entry.value("vfioUser"), forKey: address) == nil else {
+                throw LayoutError.sharedAddress(address)
+            }
         }
         functions.sort { $0.address < $1.address }
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
         }
+        if let shared = functions.first(where: { processes[$0.address] != nil }) {
+            throw LayoutError.sharedAddress(shared.address)
+        }
         layout = Layout(
-            name: try object.value("name"), functions: functions, choices: try AddressMap.Choices(object))
+            name: try object.value("name"), functions: functions, deviceProcesses: processes,
+            choices: try AddressMap.Choices(object))
+    }
+
+    private static func address(_ object: LayoutObject) throws -> FunctionAddress {
+        let at: String = try object.value("at")
+        guard let address = FunctionAddress(text: at) else {
+            throw object.badValue("at", at, expected: "an address such as 00:04.0")
+        }
+        return address
     }
 
     /// One function, or several alike at addresses one after the other.
     private static func functions(_ object: LayoutObject, after others: Int) throws -> [Layout.Function] {
-        let at: String = try object.value("at")
-        guard let first = FunctionAddress(text: at) else {
-            throw object.badValue("at", at, expected: "an address such as 00:04.0")
-        }
+        let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
-        let description = try FunctionDescription(object)
+        let record = object.has("record") ? try DeviceRecord(object.object("record", keys: DeviceRecord.keys)) : nil
+        let description = try record.map { try Self.description(of: $0, object) } ?? FunctionDescription(object)
         // Checked here, so that a short file does not fill the memory.
         guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 16 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
         }
         return (0..<count).map { offset in
             Layout.Function(
-                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description)
+                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description,
+                record: record)
+        }
+    }
+
+    /// What a record says stands in it alone.
+    private static func description(
+        of record: DeviceRecord, _ object: LayoutObject
+    ) throws -> FunctionDescription {
+        if let key = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"].first(where: object.has) {
+            throw object.badValue(key, "a key beside `record`", expected: "needed: the record says all of it")
+        }
+        do { return try record.functionDescription(asksModel: false) } catch {
+            throw object.badValue("record", "\(error)", expected: "what a function can be")
         }
     }
 }

@@ -15,6 +15,8 @@ struct ExitContext {
     /// Whether this vCPU has printed something that is still to be written.
     var hasPrinted = false
     var lastAccess: Exit?
+    /// Whether the vCPU has entered the guest again after a failure, and made no access since.
+    var hasRetried = false
     /// The instruction at which KVM's emulator stopped, empty if KVM does not tell.
     var unemulated: [UInt8]?
 
@@ -152,6 +154,8 @@ extension GuestMachine {
         if let hit = context.view.memory.bus.find(at: address, width: width) {
             return access(context.view.memory.cells[hit.device], at: hit.offset, width, written, &context)
         }
+        // KVM may take memory that is gone from its file for none at all.
+        if !devices.isEmpty, mapping(at: GuestAddress(address)) != nil { endLostFunctions() }
         return noteUnclaimed(address, width, written, "memory", context)
     }
 

@@ -2,11 +2,13 @@ internal import Host
 internal import KVM
 internal import Memslots
 internal import Synchronization
+internal import SystemPackage
 
 /// The threads of vCPUs.
 extension GuestMachine {
     /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
     func runVCPU(_ vcpu: VCPU) {
+        do { try Jail.enterVCPU() } catch { return end(.internalError("\(error)")) }
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
         vcpu.control.update { $0.phase = .running }
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
@@ -21,7 +23,7 @@ extension GuestMachine {
             let exit = vcpu.cpu.runUntilExit()
             parking.leave(vcpu)
             switch exit {
-            case .port, .memory: context.lastAccess = exit
+            case .port, .memory: (context.lastAccess, context.hasRetried) = (exit, false)
             case .internalError(Exit.emulationFailure): context.unemulated = vcpu.cpu.unemulatedInstruction()
             default: break
             }
@@ -57,6 +59,10 @@ extension GuestMachine {
     /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
     func handle(_ outcome: Outcome, _ context: inout ExitContext) {
         var outcome = outcome
+        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endLostFunctions() {
+            context.hasRetried = true
+            return
+        }
         if context.unemulated != nil {
             let address = context.vcpu.instructionAddress
             if let address, context.vcpu.isBreakpoint(at: address) {

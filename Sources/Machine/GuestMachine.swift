@@ -42,6 +42,9 @@ public final class GuestMachine: Sendable {
     let console: ConsoleQueue
     let tracer: Tracer?
     let lint: LintLog?
+    let devices: [FunctionAddress: any AssignedDevice]
+    /// The interrupts of assigned devices.
+    let interrupts: [FunctionAddress: AssignedInterrupts]
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -78,6 +81,7 @@ public final class GuestMachine: Sendable {
         let store = try layout.makeStore(for: functions)
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
+        installer.givenEvents = configuration.givenEvents
         let limits = SlotLimits(
             userSlots: min(try kvm(try system.capability(.memslots)), 1 << 15),
             highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
@@ -90,6 +94,10 @@ public final class GuestMachine: Sendable {
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
+        devices = configuration.assignedDevices
+        interrupts =
+            configuration.interruptController == .kernel
+            ? Self.makeInterrupts(devices, state.functions, owned) : [:]
         let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
         view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
@@ -100,9 +108,10 @@ public final class GuestMachine: Sendable {
         self.parking = parking
         self.layout = layout
         run = Lock(RunState())
-        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
+        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus, limit: configuration.traceLimit) }
         console = ConsoleQueue(watchesForPanic: image.format.isLinux, consoleOutput)
         self.events = events
+        try attachDevices()
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.
@@ -160,6 +169,8 @@ struct RunState: Sendable {
     /// The phases that the guest has begun, with the edits and the time until then.
     var phases: [PhaseMark] = []
     var refusals = Refusals()
+    /// The functions that ended because their devices were lost.
+    var losses: [FunctionLoss] = []
     /// The time at which the first vCPU first entered the guest, or nil before.
     private(set) var firstRun: SuspendingClock.Instant?
 

@@ -43,6 +43,10 @@ public enum MachineError: Error {
     case hostMemory(needed: UInt64, available: UInt64)
     /// There is no such function, or what stood behind it is gone.
     case functionLost(FunctionAddress)
+    /// The device behind a function is lost.
+    case deviceLost(FunctionAddress, reason: String)
+    /// KVM has no room for the route of another message.
+    case tooManyRoutes
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
 }
@@ -138,6 +142,8 @@ extension MachineError: CustomStringConvertible {
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
         case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
+        case .deviceLost(let address, let reason): "\(address): \(reason)"
+        case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
         }
     }

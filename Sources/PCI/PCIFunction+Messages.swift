@@ -24,10 +24,8 @@ extension PCIFunction {
         }
         guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
         let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
-        guard sendsByMSI, config[register: description.msiOffset + MSIOffset.mask] & bit == 0 else {
-            config.set(
-                config[register: description.msiOffset + MSIOffset.pending] | bit,
-                at: description.msiOffset + MSIOffset.pending)
+        guard sendsByMSI, maskedMSI & bit == 0 else {
+            pendingMSI |= bit
             return nil
         }
         return msiMessage(UInt32(truncatingIfNeeded: vector))
@@ -35,10 +33,35 @@ extension PCIFunction {
 
     /// Whether a message of the function can be one that wakes a processor which has halted with interrupts off.
     public var canWakeHalted: Bool {
-        if sendsByMSI, MSIMessage.wakesHalted(UInt64(config[register: description.msiOffset + MSIOffset.data])) {
+        if sendsByMSI, MSIMessage.wakesHalted(UInt64(register(description.msiForm.data) & 0xffff)) {
             return true
         }
-        return sendsByMSIX && msix?.openMessages.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
+        return sendsByMSIX && msix?.openMessages.values.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
+    }
+
+    /// The interrupts that the function sends now, by what software has set up.
+    public var interruptState: InterruptState {
+        if isMSIXEnabled { return .messagesX(sendsByMSIX ? msix?.openMessages ?? [:] : [:]) }
+        if isMSIEnabled {
+            let open = sendsByMSI ? (0..<UInt32(allocatedMSIVectors)).filter { maskedMSI >> $0 & 1 == 0 } : []
+            return .messages(Dictionary(uniqueKeysWithValues: open.map { (Int($0), msiMessage($0)) }))
+        }
+        return interruptPin > 0 && !isLineDisabled ? .line : .none
+    }
+
+    /// The pin of the interrupt line, from 1 for INTA# on, or 0 without one (PCI 3.0, 6.2.4).
+    public var interruptPin: UInt8 { UInt8(truncatingIfNeeded: config[register: ConfigOffset.interrupt] >> 8) }
+
+    /// Whether a register in configuration space is one that decides which interrupts the function sends.
+    func decidesInterrupts(_ register: UInt64) -> Bool {
+        register == ConfigOffset.commandAndStatus || register == description.msixOffset && description.msix != nil
+            || description.msiVectors != nil && (description.msiOffset..<description.msiOffset + 24).contains(register)
+    }
+
+    /// Whether an access to configuration space reads the pending bits of MSI.
+    public func readsPendingBits(at offset: UInt64) -> Bool {
+        description.msiVectors != nil && description.msiForm.hasMasks
+            && offset & ~3 == description.msiOffset + description.msiForm.pending
     }
 
     /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
@@ -69,24 +92,50 @@ extension PCIFunction {
     private func msiMessage(_ vector: UInt32) -> MSIMessage {
         let numberBits = UInt32(truncatingIfNeeded: allocatedMSIVectors &- 1)
         return MSIMessage(
-            address: UInt64(config[register: description.msiOffset + MSIOffset.upperAddress]) << 32
-                | UInt64(config[register: description.msiOffset + MSIOffset.address]),
-            data: config[register: description.msiOffset + MSIOffset.data] & ~numberBits | vector)
+            address: (description.msiForm.hasUpperAddress ? UInt64(register(MSIForm.upperAddress)) << 32 : 0)
+                | UInt64(register(MSIForm.address) & ~3),
+            data: register(description.msiForm.data) & 0xffff & ~numberBits | vector)
+    }
+
+    private func register(_ offset: UInt64) -> UInt32 { config[register: description.msiOffset + offset] }
+
+    private var maskedMSI: UInt32 { description.msiForm.hasMasks ? register(description.msiForm.mask) : 0 }
+
+    /// The pending vectors. A capability without a register for them hides them.
+    private var pendingMSI: UInt32 {
+        get { description.msiForm.hasMasks ? register(description.msiForm.pending) : hiddenPendingMSI }
+        set {
+            if description.msiForm.hasMasks {
+                config.set(newValue, at: description.msiOffset + description.msiForm.pending)
+            } else {
+                hiddenPendingMSI = newValue
+            }
+        }
     }
 
     private mutating func takePendingMSI() -> [MSIMessage] {
         guard sendsByMSI else { return [] }
-        let pending = config[register: description.msiOffset + MSIOffset.pending]
-        let sent = pending & ~config[register: description.msiOffset + MSIOffset.mask]
+        let pending = pendingMSI
+        let sent = pending & ~maskedMSI
         guard sent != 0 else { return [] }
-        config.set(pending & ~sent, at: description.msiOffset + MSIOffset.pending)
+        pendingMSI = pending & ~sent
         return (0..<32).filter { sent >> $0 & 1 != 0 }.map(msiMessage)
     }
 
     /// Vectors pend while MSI is enabled and they are allocated.
     mutating func dropUnallocatedMSI() {
-        let pending = config[register: description.msiOffset + MSIOffset.pending]
         let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
-        config.set(isMSIEnabled ? pending & allocated : 0, at: description.msiOffset + MSIOffset.pending)
+        pendingMSI = isMSIEnabled ? pendingMSI & allocated : 0
     }
+}
+
+/// The interrupts that a function sends.
+public enum InterruptState: Hashable, Sendable {
+    case none
+    /// Its interrupt line (INTx).
+    case line
+    /// MSI, with the messages of the vectors that are not masked.
+    case messages([Int: MSIMessage])
+    /// MSI-X, with the messages of the vectors that are not masked.
+    case messagesX([Int: MSIMessage])
 }

@@ -26,6 +26,7 @@ struct GuestRun: Equatable {
     var acpi: ACPIKind?
     var pit = false
     var devices: [DeviceArgument] = []
+    var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
     var decode: DecodePolicy?
     var unassigned = false
@@ -38,9 +39,11 @@ struct GuestRun: Equatable {
     var gdbWait = false
     var statusOf: StatusArgument?
     var trace: String?
+    var traceLimit: Quantity?
     var lint: String?
     var map: String?
     var report: String?
+    var noJail = false
 
     static let defaultGuest = "hello"
     /// The time that a run may take beyond its own limit, to make the machine and to end it.
@@ -50,6 +53,7 @@ struct GuestRun: Equatable {
         if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
         let wish = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
+        if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
         let trace = try files.open(self.trace, for: "--trace")
         let lint = try files.open(self.lint, for: "--lint")
         let map = try files.open(self.map, for: "--map", isPicture: true)
@@ -68,6 +72,7 @@ struct GuestRun: Equatable {
         let result: RunReport
         let start = SuspendingClock.now
         do {
+            if !noJail { try Jail.enter(makesMachines: false) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
             debugger?.finish(status: ExitStatus.hostError.rawValue)
@@ -93,6 +98,7 @@ struct GuestRun: Equatable {
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
             complain("\(guest): \(Figures.count(result.refusals.count, "refused change")); the first: \(first)")
         }
+        for loss in result.losses { complain("\(guest): \(loss)") }
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }

@@ -100,6 +100,13 @@ struct RunCommand: ParsableCommand {
     @Option(name: .customLong("device"), help: ArgumentHelp("Add a PCI device; repeat for more.", valueName: "device"))
     var devices: [DeviceArgument] = []
 
+    @Option(
+        name: .customLong("vfio-user"),
+        help: ArgumentHelp(
+            "Add the PCI device that another process offers at this socket; repeat for more. docs/vfio-user.md has more.",
+            valueName: "path[,at=00:05.0]"))
+    var deviceProcesses: [DeviceProcessArgument] = []
+
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
 
@@ -156,6 +163,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
+    @Option(help: ArgumentHelp("End the trace at this size, such as 100M, and say so in it.", valueName: "size"))
+    var traceLimit: Quantity?
+
     @Option(
         help: ArgumentHelp(
             "Write a line for each rule that the guest breaks when it uses PCI functions; - is standard error.",
@@ -168,6 +178,8 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
     var report: String?
 
+    @OptionGroup var jail: JailOption
+
     func run() throws {
         try guestRun.run()
     }
@@ -177,10 +189,10 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
-            irqchip: irqchip,
-            acpi: acpi, pit: pit, devices: devices, layout: layout, decode: decode, unassigned: unassigned,
-            board: board.choices,
+            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, deviceProcesses: deviceProcesses, layout: layout,
+            decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
-            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
+            statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
+            noJail: jail.noJail)
     }
 }

@@ -24,6 +24,18 @@ void chost_end_after(int64_t nanoseconds, int status);
 /// What SIGPIPE does: ends the process, or nothing where it is ignored.
 void chost_end_by_broken_pipe(void);
 
+/// Removes the files that are not whole yet. A signal's handler may call it.
+void chost_remove_temporaries(void);
+
+// --- the jail: which system calls a thread may still make ---
+
+enum { CHOST_JAIL_STATUS = 77 };
+/// Lets the threads of this process, and those that it starts, make only the calls in the table of Jail.c. Any other call ends the
+/// process with CHOST_JAIL_STATUS, and says so on standard error. Experiments that make several machines may open files that are there.
+int chost_jail_process(bool makes_machines);
+/// Lets the calling thread make only the calls of a vCPU. The process is in its jail already.
+int chost_jail_vcpu(void);
+
 // --- memory: anonymous files and mappings ---
 
 /// A new anonymous file of no size, its descriptor closed on exec.
@@ -71,7 +83,8 @@ int chost_kick(int thread_id);
 int chost_join(pthread_t thread, int64_t nanoseconds);
 /// Waits on a condition with its mutex held, for this long at most.
 void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t nanoseconds);
-void chost_name_thread(pthread_t thread, const char *name);
+/// Names the calling thread; 15 bytes are kept.
+void chost_name_thread(const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---
 
@@ -100,6 +113,17 @@ int chost_accept(int listener);
 int64_t chost_receive(int fd, void *bytes, size_t size);
 /// Sends as many bytes as there is room for within this time. -ETIMEDOUT if there is none.
 int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds);
+
+/// A connection to a local stream socket, whose calls do not block. A server whose queue is full has a second to take it.
+int chost_connect_local(const char *path);
+/// Sends bytes and, with the first of them, descriptors. Returns the number of bytes that were sent, or -EAGAIN if there is no room.
+int64_t chost_send_descriptors(int fd, const void *bytes, size_t size, const int *descriptors, size_t count);
+/// Receives bytes and the descriptors beside them, at most `*count`, which are closed on exec. The kernel closes those beyond.
+int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, int *descriptors, size_t *count);
+/// Waits until a descriptor can be read, or written. Returns 0 if the time is over or a signal came.
+int chost_wait_for(int fd, bool writable, int64_t nanoseconds);
+/// The number of events posted since the last call.
+uint64_t chost_take_count(int fd);
 
 /// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
 /// Returns a bit for each that is ready, bit 0 for the first; 0 where time ran out or a signal came.

@@ -1,0 +1,175 @@
+public import Host
+public import PCI
+
+/// A device in another process, which is reached by vfio-user.
+///
+/// All of its methods may be called by any thread. Those that ask the device wait for the answer. Once the device is lost they return
+/// at once.
+public final class DeviceProcess: Sendable {
+    /// Writes to a place of a region that an eventfd of the server's takes.
+    public struct WriteEvent: Sendable {
+        public let region: DeviceRecord.RegionNumber
+        public let event: RegionEvents.Event
+        public let descriptor: SharedDescriptor
+    }
+
+    /// The path of the socket.
+    public let path: String
+    /// What the device gives.
+    public let record: DeviceRecord
+    /// The writes for which the server offers eventfds.
+    public let events: [WriteEvent]
+    private let connection: ServerConnection
+    private let files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)]
+    private let mostData: UInt64
+    /// The eventfds that the server has, by kind and vector.
+    private let attached = Lock<[DeviceRecord.InterruptKind: [SharedDescriptor?]]>([:])
+
+    /// The time for an answer inside a change of memory.
+    private static let changeTime = Duration.seconds(1)
+
+    /// Connects to a server and asks it for everything that does not change.
+    ///
+    /// - Parameter time: The time that the server has for each answer.
+    public init(path: String, within time: Duration = .seconds(5)) throws(DeviceProcessError) {
+        let connection: ServerConnection
+        do { connection = try ServerConnection(path: path) } catch { throw .host(error) }
+        let questions = Questions(connection: connection, time: time)
+        let mostData = try questions.ask(.version, Version().bytes, Version.init).maximumTransfer
+        let asked = DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0)
+        let info = try questions.ask(.deviceInfo, asked.bytes, DeviceInfo.init)
+        var record = DeviceRecord(canReset: info.canReset)
+        var files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)] = [:]
+        var events: [WriteEvent] = []
+        for number in DeviceRecord.RegionNumber.allCases where number.rawValue < info.regionCount {
+            guard let found = try questions.region(number), found.info.region.size > 0 else { continue }
+            var region = found.info.region
+            if let file = found.file, !region.areas.isEmpty { files[number] = (found.info, file) }
+            // Without a file there is nothing to map.
+            if found.file == nil { region.areas = [] }
+            record.regions[number] = region
+            if number.rawValue < DeviceRecord.RegionNumber.rom.rawValue {
+                events += try questions.events(of: number, size: region.size)
+            }
+        }
+        for kind in DeviceRecord.InterruptKind.allCases where kind.rawValue < info.interruptCount {
+            record.interrupts[kind] = try questions.interrupts(kind)
+        }
+        record.configuration = try questions.configuration(record, most: mostData)
+        (self.path, self.record, self.events, self.mostData) = (path, record, events, mostData)
+        (self.connection, self.files) = (connection, files)
+        do { try HostThread(name: "vfio-user") { connection.run() }.detach() } catch { throw .host(error) }
+    }
+
+    deinit {
+        connection.fail(.released)
+    }
+
+    // MARK: Loss
+
+    /// Why the device is lost, or nil if it is there.
+    public var loss: DeviceProcessError? { connection.loss }
+
+    /// Has a thread call `handler` when the device is lost. Returns the reason instead if it is.
+    public func onLoss(_ handler: LossHandler) -> DeviceProcessError? { connection.onLoss(handler) }
+
+    /// Gives the device up if a file of it does not hold its region any more. Returns the reason if it is lost.
+    public func checkFiles() -> DeviceProcessError? {
+        let isWhole = files.values.allSatisfy { info, file in
+            let end = info.offset &+ (info.region.areas.last?.upperBound ?? 0)
+            return file.fileSize.map { $0 >= end } ?? false
+        }
+        if !isWhole { connection.fail(.cutFile) }
+        return connection.loss
+    }
+
+    // MARK: Regions
+
+    /// Reads bytes of a region. Returns nil if the device refuses or is lost.
+    public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            let part = UInt32(min(mostData, UInt64(count - bytes.count)))
+            let access = RegionAccess(region, offset: offset &+ UInt64(bytes.count), count: part)
+            guard let data = reply(.readRegion, access, hasData: true)?.data else { return nil }
+            bytes += data
+        }
+        return bytes
+    }
+
+    /// Writes bytes of a region, no more than one message takes.
+    public func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
+        let access = RegionAccess(region, offset: offset, count: UInt32(bytes.count), data: bytes)
+        _ = reply(.writeRegion, access, hasData: false)
+    }
+
+    /// Makes an access, and returns the answer unless it is an error. An answer about another access ends the connection.
+    private func reply(_ command: Command, _ access: RegionAccess, hasData: Bool) -> RegionAccess? {
+        guard let reply = try? connection.request(command, access.bytes, within: nil), reply.error == nil else {
+            return nil
+        }
+        do { return try access.answer(reply.payload, hasData: hasData) } catch {
+            connection.fail(.message(error))
+            return nil
+        }
+    }
+
+    /// Opens the memory of a part of a region. The part lies in areas that can be mapped.
+    public func openMemory(
+        of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>
+    ) throws(HostError) -> ForeignMemory {
+        guard let (info, file) = files[region] else { preconditionFailure("region \(region) has no areas") }
+        return try ForeignMemory(
+            file, name: "\(region) of \(path)", offset: info.offset &+ part.lowerBound,
+            size: part.upperBound - part.lowerBound)
+    }
+
+    // MARK: Memory and interrupts
+
+    /// Lets the server's own accesses to guest memory reach it.
+    public func setMemory(_ memory: any DMAMemory) { connection.setMemory(memory) }
+
+    /// Gives the device a part of guest memory. Returns an errno if it refuses, or does not answer within a second.
+    public func map(_ mapping: DMAMapping, file: SharedDescriptor) -> UInt32? {
+        change(.mapDMA, mapping.bytes, with: [file])
+    }
+
+    /// Takes back a part of guest memory. A device that does not give it back is lost.
+    public func unmap(_ mapping: DMAUnmapping) {
+        if let errno = change(.unmapDMA, mapping.bytes) { connection.fail(.refused(.unmapDMA, errno: errno)) }
+    }
+
+    private func change(_ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = []) -> UInt32? {
+        guard let reply = try? connection.request(command, payload, with: descriptors, within: Self.changeTime) else {
+            return Self.inputOutputError
+        }
+        return reply.error
+    }
+
+    private static let inputOutputError: UInt32 = 5
+
+    /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
+    ///
+    /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    public func setInterrupts(
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
+    ) {
+        let before = attached.withLock { $0.updateValue(events, forKey: kind) ?? [] }
+        if kind == .intx { connection.setResample(resample) }
+        func set(_ content: InterruptChange.Content, _ vectors: Range<Int>, _ events: [SharedDescriptor] = []) {
+            let (start, count) = (UInt32(vectors.lowerBound), UInt32(vectors.count))
+            let change = InterruptChange(.trigger, content, kind, start: start, count: count)
+            _ = try? connection.request(.setInterrupts, change.bytes, with: events, within: nil)
+        }
+        if events.isEmpty, !before.isEmpty { set(.none, 0..<0) }
+        for (vector, event) in events.enumerated() {
+            guard let event, vector >= before.count || before[vector] !== event else { continue }
+            set(.eventfds, vector..<vector + 1, [event])
+        }
+    }
+
+    /// Resets the device if it can be. A device that takes longer than a second is lost.
+    public func reset() {
+        if record.canReset { _ = change(.reset, []) }
+    }
+}

@@ -1,0 +1,92 @@
+internal import Host
+internal import PCI
+
+/// What a client asks when it has connected. Each answer is checked.
+struct Questions {
+    let connection: ServerConnection
+    /// The time for an answer.
+    let time: Duration
+
+    /// The most bytes of a description.
+    private static let mostRoom: UInt32 = 1 << 16
+
+    /// Asks, and decodes the answer.
+    func ask<Answer>(
+        _ command: Command, _ payload: [UInt8], _ decode: ([UInt8]) throws(MessageError) -> Answer
+    ) throws(DeviceProcessError) -> Answer {
+        let reply = try connection.request(command, payload, within: time)
+        if let errno = reply.error { throw .refused(command, errno: errno) }
+        do { return try decode(reply.payload) } catch { throw .message(error) }
+    }
+
+    /// Asks again if the first answer says that there is more. Returns nil if the server refuses.
+    private func askTwice(
+        _ command: Command, room: UInt32, _ payload: (UInt32) -> [UInt8]
+    ) throws(DeviceProcessError) -> ServerConnection.Reply? {
+        var reply = try connection.request(command, payload(room), within: time)
+        if let whole = RegionInfo.wholeSize(reply.payload), whole > room, whole <= Self.mostRoom {
+            reply = try connection.request(command, payload(whole), within: time)
+        }
+        return reply.error == nil ? reply : nil
+    }
+
+    /// A region, and the descriptor of its file. Surplus descriptors are closed.
+    func region(
+        _ number: DeviceRecord.RegionNumber
+    ) throws(DeviceProcessError) -> (info: RegionInfo, file: SharedDescriptor?)? {
+        let reply = try askTwice(.regionInfo, room: UInt32(RegionInfo.size)) { RegionQuery(number, room: $0).bytes }
+        guard let reply else { return nil }
+        do { return (try RegionInfo(reply.payload, of: number), reply.descriptors.first) } catch {
+            throw .message(.info(error))
+        }
+    }
+
+    /// The writes to a region for which the server has eventfds. What no eventfd can take is left out.
+    func events(
+        of number: DeviceRecord.RegionNumber, size: UInt64
+    ) throws(DeviceProcessError) -> [DeviceProcess.WriteEvent] {
+        let reply = try askTwice(.regionIOEvents, room: 16) { RegionQuery(number, room: $0).eventBytes }
+        guard let reply else { return [] }
+        let events: RegionEvents
+        do { events = try RegionEvents(reply.payload) } catch { throw .message(error) }
+        return events.events.compactMap { event in
+            guard reply.descriptors.indices.contains(Int(event.descriptor)), [1, 2, 4, 8].contains(event.size),
+                event.offset <= size, event.size <= size - event.offset
+            else { return nil }
+            return DeviceProcess.WriteEvent(
+                region: number, event: event, descriptor: reply.descriptors[Int(event.descriptor)])
+        }
+    }
+
+    func interrupts(_ kind: DeviceRecord.InterruptKind) throws(DeviceProcessError) -> DeviceRecord.Interrupts {
+        let info = try ask(.interruptInfo, InterruptInfo(kind.rawValue).bytes, InterruptInfo.init)
+        guard info.kind == kind.rawValue else {
+            throw .message(.mismatch("kind", asked: UInt64(kind.rawValue), answered: UInt64(info.kind)))
+        }
+        let most: UInt32 = kind == .msix ? 2048 : kind == .msi ? 32 : 1
+        return DeviceRecord.Interrupts(count: min(info.interrupts.count, most), traits: info.interrupts.traits)
+    }
+
+    /// The bytes of configuration space: 4096, or 256 where the region has fewer.
+    func configuration(_ record: DeviceRecord, most: UInt64) throws(DeviceProcessError) -> [UInt8] {
+        let size: UInt64 = record.regions[.configuration]?.size ?? 0 < 4096 ? 256 : 4096
+        var bytes: [UInt8] = []
+        while bytes.count < size {
+            let count = UInt32(min(most, 256, size - UInt64(bytes.count)))
+            let access = RegionAccess(.configuration, offset: UInt64(bytes.count), count: count)
+            bytes += try ask(.readRegion, access.bytes) { payload throws(MessageError) in
+                try access.answer(payload, hasData: true).data
+            }
+        }
+        return bytes
+    }
+}
+
+extension RegionAccess {
+    /// Decodes the answer to this access.
+    func answer(_ payload: [UInt8], hasData: Bool) throws(MessageError) -> RegionAccess {
+        let answer = try RegionAccess(payload, hasData: hasData)
+        try answer.check(answers: self)
+        return answer
+    }
+}
