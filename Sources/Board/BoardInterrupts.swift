@@ -9,9 +9,11 @@ public enum BoardInterrupts {
     /// The line of the system control interrupt of ACPI.
     public static let sci: UInt8 = 9
 
-    /// Returns the line of an interrupt pin (0 is INTA) of a device on a root bus. PCI has the lines behind those of the ISA bus, and neighbours do not
-    /// share them.
+    /// The lines that firmware gives to PCI on a PC.
+    private static let pci: [UInt32] = [10, 11, 5, 9]
+
+    /// Returns the line of an interrupt pin (0 is INTA) of a device on a root bus.
     public static func line(ofDevice device: Int, pin: Int) -> UInt32 {
-        16 + UInt32(truncatingIfNeeded: device + pin) & 7
+        pci[(device + pin) & 3]
     }
 }

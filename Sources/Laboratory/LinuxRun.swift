@@ -13,7 +13,8 @@ public enum LinuxRun {
 
     /// Makes the machine and runs it. The guest prints the files of sysfs as `SysfsReader.files` reads them, or what `lspci -vvv` prints.
     public static func run(
-        _ layout: Layout, _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], timeout: Duration?
+        _ layout: Layout, _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], timeout: Duration?,
+        beforeRun: () throws(MachineError) -> Void
     ) throws(MachineError) -> LinuxResult {
         let output = PrintedBytes()
         var configuration = configuration
@@ -22,6 +23,7 @@ public enum LinuxRun {
             configuration, image: image, bytes: bytes, catchesSignals: true, consoleOutput: output.append)
         let atBoot = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.regions(of: $0)) })
         let edits = machine.edits
+        try beforeRun()
         let report = try machine.run(timeout: timeout)
         let memory = Self.output.flatMap { machine.read(count: Int($0.size), at: $0.first) } ?? []
         let files = SysfsReader.files(printed: Array(memory.prefix { $0 != 0 }) + output.bytes)

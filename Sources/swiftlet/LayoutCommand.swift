@@ -84,10 +84,7 @@ struct LayoutCommand: ParsableCommand {
         if let linux { return try run(layout, kernel: linux) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
-            mayExhaustHost: start.force, timeout: timeout
-        ) { () throws(MachineError) in
-            do throws(HostError) { try jail.enter() } catch { throw .host(error) }
-        }
+            mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
         try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
         try output.show(result, Self.text(result, memory))
         if !result.isOrderly {
@@ -97,6 +94,10 @@ struct LayoutCommand: ParsableCommand {
         if !result.ok {
             throw failure("the check of \(result.layout) failed; see the guest's figures above", .checkFailed)
         }
+    }
+
+    private func enterJail() throws(MachineError) {
+        do throws(HostError) { try jail.enter() } catch { throw .host(error) }
     }
 
     private func run(_ layout: Layout, kernel: String) throws {
@@ -109,7 +110,8 @@ struct LayoutCommand: ParsableCommand {
         if initrd == nil {
             wish.machine.boot.modules = [BootArguments.Module(string: "", bytes: BuiltInGuest.linuxDisk)]
         }
-        let result = try LinuxRun.run(layout, wish.machine, image: wish.image, bytes: wish.bytes, timeout: timeout)
+        let result = try LinuxRun.run(
+            layout, wish.machine, image: wish.image, bytes: wish.bytes, timeout: timeout, beforeRun: enterJail)
         try output.show(result, Self.text(result))
         guard !result.ok else { return }
         complain(result.console + (result.differenceList.prefix(20) + [result.ending]).joined(separator: "\n"))
