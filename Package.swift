@@ -98,8 +98,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
-                "KVM", "VFIOUser",
+                "Laboratory", "Machine", "Host", "Images", "Firmware", "Board", "Memslots", "Devices", "PCI", "Layouts",
+                "Pictures", "KVM", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -109,7 +109,7 @@ let package = Package(
         tests("MemslotsTests", ["PropertySupport", "Memslots"]),
         tests("BoardTests", ["PropertySupport", "Board", "Memslots"]),
         tests("DevicesTests", ["PropertySupport", "Devices"]),
-        tests("ImagesTests", ["PropertySupport", "Images", "Board", "Memslots"]),
+        tests("ImagesTests", ["PropertySupport", "ImageFixtures", "Images", "Board", "Memslots"]),
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots", "Devices"]),
@@ -139,6 +139,9 @@ let package = Package(
         // Dumps of machines that do not exist.
         .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
+        // Kernels of a few bytes.
+        .target(name: "ImageFixtures", path: "Tests/ImageFixtures", swiftSettings: settings),
+
         // Live: with a real KVM.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
         tests("KVMTests", ["KVM", "Host", "LiveSupport", system]),
@@ -147,7 +150,7 @@ let package = Package(
             [
                 "PropertySupport", "VFIOUserSupport", "VFIOUser", "Machine", "Debugging", "KVM", "Host", "Board",
                 "Memslots", "Devices", "Images",
-                "Firmware", "PCI", "Layouts", "LayoutFixtures", "LiveSupport",
+                "Firmware", "PCI", "Layouts", "LayoutFixtures", "ImageFixtures", "LiveSupport",
             ]),
         tests(
             "LaboratoryTests",
@@ -159,8 +162,7 @@ let package = Package(
             "CommandLineTests",
             [
                 "swiftlet", "Laboratory", "Machine", "Images", "Layouts", "PCI", "Memslots", "Pictures",
-                "LayoutFixtures",
-                "LiveSupport", argumentParser,
+                "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
             ]),
     ]
 )

@@ -24,6 +24,10 @@ DECLARE(multiboot);
 DECLARE(multiboot_32);
 DECLARE(testdev);
 DECLARE(fault);
+DECLARE(linux_init);
+
+const uint8_t *const cguests_linux_disk = cguests_linux_init_start;
+const uint8_t *const cguests_linux_disk_end = cguests_linux_init_end;
 
 static const struct cguests_guest table[] = {
     {

@@ -18,6 +18,14 @@ public enum BoardPorts {
     public static let serial: UInt64 = 0x3f8
     /// The selector of fw_cfg, with its data port behind it.
     public static let firmwareConfiguration: UInt64 = 0x510
+    /// The sleep control register of hardware-reduced ACPI, with the sleep status register behind it, and the type of sleep that switches
+    /// the machine off.
+    public static let sleepControl: UInt64 = 0x600
+    public static let sleepTypeOff: UInt8 = 5
+    /// The other registers of ACPI: events, control and timer.
+    public static let powerEvents: UInt64 = 0x604
+    public static let powerControl: UInt64 = 0x608
+    public static let powerTimer: UInt64 = 0x60c
     /// CONFIG_ADDRESS at 0xcf8 and CONFIG_DATA at 0xcfc (PCI 3.0, 3.2.2.3.2).
     public static let configuration: ClosedRange<UInt64> = 0xcf8...0xcff
     /// The ports of interrupt lines 0 to 23.

@@ -6,6 +6,8 @@ public struct DeviceEffects: Equatable, Sendable {
     public var exitStatus: UInt32?
     /// Whether the guest resets the machine.
     public var resets = false
+    /// Whether the guest switches the machine off.
+    public var powersOff = false
     /// The phase that the guest begins.
     public var phase: UInt8?
     /// The new level of an interrupt line; nil while it stays as it is.

@@ -31,16 +31,23 @@ public struct Serial16550: Device {
     /// Whether the first two registers are the divisor latch.
     private var isLatchOpen: Bool { lcr & Self.dlab != 0 }
 
+    /// Whether the port is meant for Linux. That reads and drops bytes when it looks for ports and opens them. So nothing arrives before it has
+    /// opened the port, and it takes only what it has been told of.
+    private let isForLinux: Bool
+    /// Whether LSR or IIR has told the guest of received data.
+    private var hasToldOfData = false
+
     /// A port that raises `irq`: 4 for COM1 and COM3, 3 for COM2 and COM4.
-    public init(irq: UInt8 = 4) {
+    public init(irq: UInt8 = 4, isForLinux: Bool = false) {
         self.irq = irq
+        self.isForLinux = isForLinux
     }
 
     // MARK: The host's end
 
-    /// Bytes that `receive` takes now without an overrun; none in loopback, where the input is disconnected.
+    /// Bytes that `receive` takes now without an overrun; none in loopback, where the input is disconnected, and none that Linux would drop.
     public var receiveCapacity: Int {
-        mcr.contains(.loop) ? 0 : receiver.free
+        mcr.contains(.loop) || isForLinux && !isOpen ? 0 : receiver.free
     }
 
     /// Takes a byte from the line; beyond `receiveCapacity` it overruns, and in loopback it is lost.
@@ -48,6 +55,9 @@ public struct Serial16550: Device {
         if !mcr.contains(.loop) { accept(byte) }
         return DeviceEffects(line: lineChange())
     }
+
+    /// Whether Linux has opened the port, which it does in this order: OUT2, the interrupt, the FIFOs.
+    private var isOpen: Bool { mcr.contains(.out2) && ier.contains(.erbfi) && receiver.isEnabled }
 
     // MARK: The guest's end
 
@@ -113,7 +123,7 @@ public struct Serial16550: Device {
     /// Takes the oldest received byte; 0 where there is none.
     private mutating func readRBR() -> UInt8 {
         hasBeenPolled = true
-        return receiver.pop() ?? 0
+        return isForLinux && !hasToldOfData ? 0 : receiver.pop() ?? 0
     }
 
     private mutating func writeTHR(_ byte: UInt8) -> UInt8? {
@@ -130,6 +140,7 @@ public struct Serial16550: Device {
         hasBeenPolled = true
         var lsr: LSR = [.thre, .temt]
         if !receiver.isEmpty { lsr.insert(.dataReady) }
+        hasToldOfData = !receiver.isEmpty
         if hasOverrun { lsr.insert(.overrunError) }
         hasOverrun = false
         return lsr.rawValue
@@ -184,6 +195,7 @@ public struct Serial16550: Device {
     private mutating func readIIR() -> UInt8 {
         let interrupt = interrupt
         // Reading it as the cause is what ends this one; the others end where their registers are read.
+        if interrupt == .receivedDataAvailable || interrupt == .characterTimeout { hasToldOfData = true }
         if interrupt == .transmitterHoldingRegisterEmpty { isTransmitInterruptPending = false }
         return (interrupt?.rawValue ?? Interrupt.nonePending) | (receiver.isEnabled ? Interrupt.fifosEnabled : 0)
     }

@@ -26,12 +26,27 @@ public struct BootData: Equatable, Sendable {
 public enum FirmwareError: Error, Equatable, Sendable {
     /// No place in the guest's memory below 3 GiB for a module or a table. The size is in bytes.
     case noRoom(what: String, size: UInt64)
+    /// No place for the ACPI tables of so many bytes below 1 MiB.
+    case noRoomForTables(size: Int)
+    /// A command line with more bytes than the kernel takes (`cmdline_size`).
+    case commandLineTooLong(Int, most: UInt32)
+    /// An initial RAM disk that ends behind the last address that the kernel takes (`initrd_addr_max`).
+    case initrdTooHigh(end: UInt64, most: UInt32)
+    /// Several modules for Linux, which takes one as its initial RAM disk.
+    case manyModules(Int)
 }
 
 extension FirmwareError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noRoom(let what, let size): "no room below 3G for \(what) of \(size) bytes beside the image"
+        case .noRoomForTables(let size): "no room from 0xe0000 to 1M for ACPI tables of \(size) bytes beside the image"
+        case .commandLineTooLong(let count, let most):
+            "a command line of \(count) bytes: this kernel takes at most \(most) (cmdline_size)"
+        case .initrdTooHigh(let end, let most):
+            "an initial RAM disk that ends at \(hexadecimal(end)): this kernel takes addresses up to \(hexadecimal(UInt64(most))) "
+                + "(initrd_addr_max)"
+        case .manyModules(let count): "\(count) modules: Linux takes one, its initial RAM disk"
         }
     }
 }

@@ -2,12 +2,9 @@ internal import Board
 
 /// The information structure, and behind it what it points to: modules, memory map, strings.
 struct MultibootBlock {
-    /// A piece of the memory map; `isFree` means type 1, RAM that the kernel may use.
-    typealias MapEntry = (base: UInt64, length: UInt64, isFree: Bool)
-
     let lowRAM: UInt64
     let conventionalEnd: UInt64
-    let map: [MapEntry]
+    let map: [MemoryMapEntry]
     let modules: [Range<UInt64>]
     /// The command line, the loader's name, and one for each module.
     let strings: [[UInt8]]

@@ -1,4 +1,4 @@
-public import Board
+internal import Board
 public import Memslots
 
 /// What a multiboot kernel is told (Multiboot Specification 0.6.96, 3.3; Multiboot2 Specification 2.0, 3.6), and the places of that, of
@@ -44,59 +44,21 @@ public struct MultibootInfo: Equatable, Sendable {
 
     private static let stackSize: UInt64 = 16 << 10
 
-    /// Places everything beside what is `taken`.
-    ///
-    /// - Parameters:
-    ///   - version: The version of the specification.
-    ///   - taken: The ranges of the image.
-    ///   - ram: The places of the RAM.
-    ///   - conventionalEnd: The end of conventional memory that is free for the kernel.
-    ///   - commandLine: The command line, without the zero that ends it.
-    ///   - modules: The modules.
+    /// Places everything beside what is taken of the memory.
     public init(
-        _ version: Version, beside taken: [GuestRange], ram: RAMLayout,
-        conventionalEnd: UInt64 = BootMemory.conventionalEnd, commandLine: [UInt8], modules: [Module]
+        _ version: Version, in memory: KernelMemory, commandLine: [UInt8], modules: [Module]
     ) throws(FirmwareError) {
-        // The firmware's data and the screen lie behind conventional memory.
-        let firmware = GuestRange(
-            first: GuestAddress(conventionalEnd),
-            size: BootMemory.firmwareROMs - min(conventionalEnd, BootMemory.firmwareROMs))
-        var memory = FreeMemory(end: ram.low, taken: taken + [firmware].compactMap { $0 })
-        var ranges: [Range<UInt64>] = []
-        for (index, module) in modules.enumerated() {
-            let size = UInt64(max(module.size, 1))
-            guard let address = memory.take(size) else {
-                throw .noRoom(what: "module \(index)", size: size)
-            }
-            ranges.append(address..<address + UInt64(module.size))
-        }
+        let ram = memory.ram
+        var (free, ranges) = try memory.placeModules(modules.map(\.size))
         let block = MultibootBlock(
-            lowRAM: ram.low, conventionalEnd: min(ram.low, conventionalEnd),
-            map: Self.memoryMap(ram, conventionalEnd: conventionalEnd), modules: ranges,
+            lowRAM: ram.low, conventionalEnd: min(ram.low, memory.conventionalEnd), map: memory.map, modules: ranges,
             strings: [commandLine, Array("swiftlet".utf8)] + modules.map(\.string))
-        let size = UInt64(block.bytes(version, at: 0).count)
-        // Where a PC has its ROMs first: the memory map says that it is taken, so that no allocator puts anything there.
-        let inROMs = memory.take(size, from: BootMemory.firmwareROMs, to: BootMemory.extended)
-        guard let address = inROMs ?? memory.take(size) else {
-            throw .noRoom(what: "the boot information", size: size)
-        }
+        let address = try free.takeInformation(block.bytes(version, at: 0).count)
         self.version = version
         self.address = GuestAddress(address)
         bytes = block.bytes(version, at: address)
         moduleAddresses = ranges.map { GuestAddress($0.lowerBound) }
-        stackTop = memory.take(Self.stackSize, from: Page.size, to: conventionalEnd)
+        stackTop = free.take(Self.stackSize, from: Page.size, to: memory.conventionalEnd)
             .map { GuestAddress($0 + Self.stackSize) }
-    }
-
-    private static func memoryMap(_ ram: RAMLayout, conventionalEnd: UInt64) -> [MultibootBlock.MapEntry] {
-        let extended = BootMemory.extended
-        var map: [MultibootBlock.MapEntry] = [(0, min(ram.low, conventionalEnd), true)]
-        if ram.low > conventionalEnd {
-            // RAM in fact, but kernels expect the data of the firmware, the screen and the ROMs of a PC here.
-            map.append((conventionalEnd, min(ram.low, extended) - conventionalEnd, false))
-        }
-        if ram.low > extended { map.append((extended, ram.low - extended, true)) }
-        if ram.high > 0 { map.append((RAMLayout.highStart, ram.high, true)) }
-        return map
     }
 }

@@ -72,8 +72,6 @@ private struct MultiProcessorTable {
     /// The floating pointer, and behind it the table.
     let bytes: [UInt8]
 
-    private static let localAPIC: UInt32 = 0xfee0_0000
-    private static let ioAPIC: UInt32 = 0xfec0_0000
     /// The most processors for which there are APIC ids of 8 bits beside that of the I/O APIC and the one that means all.
     private static let most = 254
     /// The lines of an ISA bus.
@@ -88,7 +86,7 @@ private struct MultiProcessorTable {
                 + littleEndian(processors.features, 4) + [UInt8](repeating: 0, count: 8)
         }
         entries.append([1, 0] + Array("ISA   ".utf8))
-        entries.append([2, ioAPIC, 0x11, 1] + littleEndian(Self.ioAPIC, 4))
+        entries.append([2, ioAPIC, 0x11, 1] + littleEndian(BoardInterrupts.ioAPIC, 4))
         entries += (0..<Self.lines).map { [3, 0, 0, 0, 0, $0, ioAPIC, $0] }
         // Pin 0 of each local APIC is the old controllers' (ExtINT), pin 1 the NMI.
         entries += [[4, 3, 0, 0, 0, 0, 0xff, 0], [4, 1, 0, 0, 0, 0, 0xff, 1]]
@@ -96,16 +94,11 @@ private struct MultiProcessorTable {
         let size = 44 + body.count
         var table = Array("PCMP".utf8) + littleEndian(size, 2) + [4, 0]
         table += Array("SWIFTLET".utf8) + Array("MACHINE     ".utf8) + littleEndian(0, 6)
-        table += littleEndian(entries.count, 2) + littleEndian(Self.localAPIC, 4) + littleEndian(0, 4) + body
-        table[7] = Self.checksum(table)
+        table += littleEndian(entries.count, 2) + littleEndian(BoardInterrupts.localAPIC, 4) + littleEndian(0, 4) + body
+        table[7] = checksum(table)
         // One unit of 16 bytes, revision 4, and a table that is there (feature byte 1 is 0).
         var pointer = Array("_MP_".utf8) + littleEndian(address + 16, 4) + [1, 4, 0] + littleEndian(0, 5)
-        pointer[10] = Self.checksum(pointer)
+        pointer[10] = checksum(pointer)
         bytes = pointer + table
-    }
-
-    /// The byte with which the sum of all is 0.
-    private static func checksum(_ bytes: [UInt8]) -> UInt8 {
-        0 &- bytes.reduce(0, &+)
     }
 }

@@ -20,9 +20,9 @@ struct ELFHeader {
     /// The last address that the class can name.
     var highestAddress: UInt64 { is64 ? .max : UInt64(UInt32.max) }
 
-    /// Reads the header at the start of `bytes` and refuses what cannot run here. Multiboot starts what was built for either
+    /// Reads the header at the start of `bytes` and refuses what cannot run here. Multiboot and PVH start what was built for either
     /// machine in 32-bit code, whatever it goes on to, so that the machine need not be that of the class.
-    init(_ bytes: [UInt8], isMultiboot: Bool) throws(ImageError) {
+    init(_ bytes: [UInt8], isLoader32: Bool) throws(ImageError) {
         is64 = try Self.is64(bytes)
         let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
         let (type, machine, version): (UInt16, UInt16, UInt32) = (header[16], header[18], header[20])
@@ -38,8 +38,8 @@ struct ELFHeader {
         guard type != FileType.dyn else { throw .positionIndependent }
         guard type == FileType.exec else { throw .notExecutable(type: type) }
         guard machine == Machine.i386 || machine == Machine.amd64 else { throw .unsupportedMachine(machine) }
-        guard isMultiboot || is64 || machine == Machine.i386 else { throw .longModeInELF32 }
-        guard isMultiboot || !is64 || machine == Machine.amd64 else { throw .protectedModeInELF64 }
+        guard isLoader32 || is64 || machine == Machine.i386 else { throw .longModeInELF32 }
+        guard isLoader32 || !is64 || machine == Machine.amd64 else { throw .protectedModeInELF64 }
         guard phnum > 0 else { throw .nothingToLoad }
         // PN_XNUM: the real number of program headers stands in a section header.
         guard phnum != 0xffff else { throw .tooManyProgramHeaders }

@@ -6,16 +6,16 @@ extension Image {
     /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
     ///
     /// - Parameters:
-    ///   - multiboot: The format of a multiboot kernel.
-    ///   - entry: The physical address of the entry, if the header of multiboot gives it.
+    ///   - format: The format of a kernel whose loader starts it in 32-bit code.
+    ///   - entry: The physical address of the entry, if the header of multiboot or the note of PVH gives it.
     static func elf(
-        _ bytes: [UInt8], multiboot: Format? = nil, entry: GuestAddress? = nil
+        _ bytes: [UInt8], as format: Format? = nil, entry: GuestAddress? = nil
     ) throws(ImageError) -> Image {
-        let isMultiboot = multiboot != nil
-        let header = try ELFHeader(bytes, isMultiboot: isMultiboot)
+        let isLoader32 = format != nil
+        let header = try ELFHeader(bytes, isLoader32: isLoader32)
         let loads = try loadable(header, bytes)
         let known = entry
-        let entry = if let known { known } else { try entryPoint(header, loads, isMultiboot: isMultiboot) }
+        let entry = if let known { known } else { try entryPoint(header, loads, isLoader32: isLoader32) }
         guard loads.contains(where: { $0.segment.range.contains(entry) }) else {
             throw .entryOutsideSegments(entry: entry.rawValue)
         }
@@ -24,8 +24,8 @@ extension Image {
             throw .segmentsOverlap(lower.range, upper.range)
         }
         return Image(
-            segments: segments, entry: entry, mode: header.is64 && !isMultiboot ? .long : .protected,
-            format: multiboot ?? (header.is64 ? .elf64 : .elf32))
+            segments: segments, entry: entry, mode: header.is64 && !isLoader32 ? .long : .protected,
+            format: format ?? (header.is64 ? .elf64 : .elf32))
     }
 
     private typealias Load = (header: ELFProgramHeader, segment: Segment)
@@ -56,10 +56,10 @@ extension Image {
         return loads
     }
 
-    /// Where `e_entry` lies in guest-physical memory. Kernels that multiboot starts without paging, though they are linked high,
+    /// Where `e_entry` lies in guest-physical memory. Kernels that a loader starts without paging, though they are linked high,
     /// may give it as a physical address.
     private static func entryPoint(
-        _ header: ELFHeader, _ loads: [Load], isMultiboot: Bool
+        _ header: ELFHeader, _ loads: [Load], isLoader32: Bool
     ) throws(ImageError) -> GuestAddress {
         for load in loads {
             let (offset, isBelow) = header.entry.subtractingReportingOverflow(load.header.vaddr)
@@ -68,7 +68,7 @@ extension Image {
             }
         }
         let entry = GuestAddress(header.entry)
-        if isMultiboot, loads.contains(where: { $0.segment.range.contains(entry) }) { return entry }
+        if isLoader32, loads.contains(where: { $0.segment.range.contains(entry) }) { return entry }
         throw .entryOutsideSegments(entry: header.entry)
     }
 }

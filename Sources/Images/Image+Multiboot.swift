@@ -31,7 +31,7 @@ extension Image {
         } catch {
             throw .multiboot(error)
         }
-        let image = try elf(bytes, multiboot: format, entry: entry.map { GuestAddress(UInt64($0)) })
+        let image = try elf(bytes, as: format, entry: entry.map { GuestAddress(UInt64($0)) })
         guard image.entry.rawValue <= UInt64(UInt32.max) else {
             throw .multiboot(.entryAbove4GiB(entry: image.entry.rawValue))
         }

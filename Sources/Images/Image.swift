@@ -3,17 +3,21 @@ public import Memslots
 /// What to load for a guest and where to start it: a recipe that refers to the file's bytes and holds none.
 public struct Image: Equatable, Sendable {
     /// What the file is.
-    public enum Format: Sendable {
+    public enum Format: Equatable, Sendable {
         case flat, elf32, elf64
         /// A multiboot 1 kernel, whether it is ELF besides or not.
         case multiboot
         /// A multiboot 2 kernel, whether it is ELF besides or not.
         case multiboot2
+        /// A Linux kernel (bzImage).
+        case linux(LinuxHeader)
+        /// An ELF file with an entry for the PVH boot protocol.
+        case pvh
     }
 
     /// What a file may be read as, whatever it looks like.
     public enum Reading: String, CaseIterable, Sendable {
-        case multiboot, multiboot2, elf, flat
+        case multiboot, multiboot2, linux, pvh, elf, flat
     }
 
     /// In address order; they do not overlap, and there is at least one.
@@ -26,8 +30,8 @@ public struct Image: Equatable, Sendable {
     /// Whether a multiboot kernel wants a video mode, which it does not get.
     public internal(set) var wantsVideoMode = false
 
-    /// Reads `bytes` as what they are, unless told what to take them for: a multiboot kernel where they have its header, ELF where
-    /// they begin with its magic number, otherwise a flat binary to load and start at `flatLoadAddress`.
+    /// Reads `bytes` as what they are, unless told what to take them for: a multiboot kernel or a Linux kernel where they have its
+    /// header, a PVH kernel where they are ELF with its note, ELF where they begin with its magic number, otherwise a flat binary to load and start at `flatLoadAddress`.
     ///
     /// - Throws: What is wrong with the file, or `ImageError.foreign` if it is of another kind that is known and not started here.
     public static func load(
@@ -37,6 +41,8 @@ public struct Image: Equatable, Sendable {
         return switch kind {
         case .multiboot: try multiboot(bytes)
         case .multiboot2: try multiboot2(bytes)
+        case .linux: try linux(bytes)
+        case .pvh: try pvh(bytes)
         case .elf: try elf(bytes)
         case .flat: try flat(byteCount: bytes.count, at: flatLoadAddress)
         }
@@ -48,6 +54,8 @@ public struct Image: Equatable, Sendable {
         if two.offset(in: bytes, from: 0, to: two.searched) != nil { return .multiboot2 }
         // A wrong checksum, or a header where no loader looks for it, is an error and not another format.
         if one.search(bytes, from: 0, to: one.searched) != nil { return .multiboot }
+        if LinuxHeader.marks(bytes) { return .linux }
+        if let header = try? ELFHeader(bytes, isLoader32: true), header.pvhEntry(bytes) != nil { return .pvh }
         // First, because a file of such a format may hold a kernel.
         if let format = ForeignFormat(of: bytes) { throw .foreign(format) }
         if one.offset(in: bytes, from: one.late, to: bytes.count) != nil { return .multiboot }

@@ -36,6 +36,8 @@ extension ImageError: CustomStringConvertible {
         case .entryOutsideSegments(let entry):
             "e_entry \(hexadecimal(entry)) is in no PT_LOAD: name an entry symbol that the guest defines"
         case .multiboot(let error): "\(error)"
+        case .linux(let field, let value, let rule): "setup header of Linux: \(field) is \(hexadecimal(value)): \(rule)"
+        case .noPVHEntry: "no note of Xen with type 18 (PVH entry): build the kernel with CONFIG_PVH=y"
         case .foreign(let format): "it is \(format)"
         }
     }

@@ -47,6 +47,10 @@ public enum ImageError: Error, Equatable {
     /// No segment holds `e_entry`.
     case entryOutsideSegments(entry: UInt64)
     case multiboot(MultibootError)
+    /// A field of the setup header of a Linux kernel has a value with which it cannot be started.
+    case linux(field: String, value: UInt64, rule: String)
+    /// No note of Xen with an entry for the PVH boot protocol.
+    case noPVHEntry
     /// A file of a kind that is known and not started here.
     case foreign(ForeignFormat)
 }

@@ -41,27 +41,42 @@ public enum HostProbe {
         let system = try reachable(try KVMSystem())
         var capabilities: [String: Int] = [:]
         for capability in Capability.all { capabilities[capability.name] = try kvm(try system.capability(capability)) }
-        let instruction = try secondsPerInstruction() * 1e9
+        let instruction = try nanosecondsPerInstruction()
         let exit: [UInt8] = [0xe4, 0xe9, 0x67, 0xe2, 0xfb]  // in al, 0xe9; loop back to it, counting in ecx
         return ProbeResult(
             apiVersion: Int(KVMSystem.apiVersion), slotLimit: try kvm(try system.capability(.memslots)),
             cpus: HostThread.processorCount,
             physicalAddressBits: try kvm(try system.supportedCPUID()).physicalAddressBits,
             highestSlotAddress: hexadecimal(try highestGuestAddress(of: system)), capabilities: capabilities,
-            execution: instruction < emulatedFromNanoseconds ? .hardware : .emulated,
+            execution: execution(instruction),
             nanosecondsPerInstruction: instruction,
             microsecondsPerExit: try seconds(each: exit, rounds: 2000) / 2000 * 1e6, slotCosts: try .measured(),
             mmu: .ofHost)
     }
 
+    /// Finds out who carries out a guest's instructions, which takes some tenths of a second.
+    public static func execution() throws(MachineError) -> ProbeResult.Execution {
+        // On hardware, a loop that the emulator takes 130 ms for ends at once.
+        let rounds: UInt32 = 100_000
+        let seconds = try seconds(running: loop, count: rounds)
+        return execution(
+            seconds * 1e9 < Double(rounds) * emulatedFromNanoseconds ? 0 : try nanosecondsPerInstruction())
+    }
+
+    /// A loop to itself, counting in ecx.
+    private static let loop: [UInt8] = [0x67, 0xe2, 0xfd]
+
+    private static func execution(_ nanoseconds: Double) -> ProbeResult.Execution {
+        nanoseconds < emulatedFromNanoseconds ? .hardware : .emulated
+    }
+
     /// Measures an instruction with a loop that is long enough not to be disturbed: thousands of rounds in the emulator,
     /// millions on hardware.
-    private static func secondsPerInstruction() throws(MachineError) -> Double {
-        let loop: [UInt8] = [0x67, 0xe2, 0xfd]  // loop to itself, counting in ecx
+    private static func nanosecondsPerInstruction() throws(MachineError) -> Double {
         var rounds: UInt32 = 8000
         while true {
             let seconds = try seconds(each: loop, rounds: rounds)
-            if seconds > 0.008 || rounds > 1_000_000 { return seconds / Double(rounds) }
+            if seconds > 0.008 || rounds > 1_000_000 { return seconds / Double(rounds) * 1e9 }
             rounds *= 8
         }
     }

@@ -30,7 +30,7 @@ public enum PCIRun {
         configuration.decode = decode
         configuration.vcpus = vcpus
         configuration.mayExhaustHost = mayExhaustHost
-        let output = Output()
+        let output = PrintedBytes()
         let memoryBefore = try KernelBytes.used()
         let start = SuspendingClock.now
         let machine = try GuestMachine(
@@ -47,7 +47,9 @@ public enum PCIRun {
             guard let first = marks[first], let last = marks[last] else { return EditCounts() }
             return last - first
         }
-        let (hasExited, guest) = (report.outcome == .exited(0), figures(in: output.text))
+        let (hasExited, guest) = (
+            report.outcome == .exited(0), figures(in: String(decoding: output.bytes, as: UTF8.self))
+        )
         let mismatches = hasExited ? machine.countWrongPages(buses: configuration.board.buses ?? 256) : 0
         let result = LayoutResult(
             layout: layout.name, policy: policy,
@@ -80,15 +82,17 @@ public enum PCIRun {
             && guest["interrupts"] == interrupts
     }
 
-    private final class Output: Sendable {
-        private let bytes = Lock<[UInt8]>([])
+}
 
-        @Sendable func append(_ more: [UInt8], isCancelled: () -> Bool) {
-            bytes.withLock { $0 += more }
-        }
+/// What a guest has printed.
+final class PrintedBytes: Sendable {
+    private let state = Lock<[UInt8]>([])
 
-        var text: String { String(decoding: bytes.withLock { $0 }, as: UTF8.self) }
+    @Sendable func append(_ more: [UInt8], isCancelled: () -> Bool) {
+        state.withLock { $0 += more }
     }
+
+    var bytes: [UInt8] { state.withLock { $0 } }
 }
 
 extension GuestMachine {

@@ -10,6 +10,25 @@ public struct SysfsReader {
     /// The names of the files that are read. All may be missing, but what they tell is then not known.
     public static let files = ["config", "resource", "class", "vendor", "device"]
 
+    /// Returns the files that a guest has printed, by directory and name. Before the bytes of each in hexadecimal is a line
+    /// `== 0000:01:00.0 config`. Everything else that it has printed is left out.
+    public static func files(printed text: [UInt8]) -> [String: [String: [UInt8]]] {
+        var files: [String: [String: [UInt8]]] = [:]
+        var place: (directory: String, file: String)?
+        for line in text.split(whereSeparator: { [0x0a, 0x0d].contains($0) }) {
+            let words = String(decoding: line.prefix(64), as: UTF8.self).split(separator: " ").map(String.init)
+            if words.count == 3, words[0] == "==" {
+                place = (words[1], words[2])
+            } else if let (directory, file) = place {
+                let digits = line.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+                let pairs = stride(from: 0, to: digits.count - 1, by: 2)
+                files[directory, default: [:]][file] = pairs.map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+                place = nil
+            }
+        }
+        return files
+    }
+
     /// Adds a function.
     ///
     /// - Parameters:

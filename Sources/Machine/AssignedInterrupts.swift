@@ -1,3 +1,4 @@
+internal import Board
 internal import Host
 internal import KVM
 internal import PCI
@@ -54,11 +55,8 @@ final class AssignedInterrupts: Sendable {
     init(_ device: any AssignedDevice, at address: FunctionAddress, pin: UInt8, _ owned: OwnedVM, _ routes: RouteTable)
     {
         (self.device, self.owned, self.routes) = (device, owned, routes)
-        lineNumber = Self.lines[(Int(address.device) + Int(pin) + 3) % Self.lines.count]
+        lineNumber = BoardInterrupts.line(ofDevice: Int(address.device), pin: Int(pin) - 1)
     }
-
-    /// The interrupts that firmware gives to PCI on a PC.
-    private static let lines: [UInt32] = [10, 11, 5, 9]
 
     /// Goes from the interrupts that the function has to those that it is to have. The function's lock is held.
     func follow(_ wanted: InterruptState) throws(MachineError) {

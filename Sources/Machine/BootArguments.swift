@@ -2,7 +2,7 @@ internal import Board
 internal import Firmware
 internal import Images
 
-/// The command line and the modules of a multiboot kernel.
+/// The command line and the modules of a kernel that has a boot protocol. Linux takes one module, as its initial RAM disk.
 public struct BootArguments: Hashable, Sendable {
     /// A file that the kernel finds in its memory.
     public struct Module: Hashable, Sendable {
@@ -29,45 +29,40 @@ public struct BootArguments: Hashable, Sendable {
         self.modules = modules
     }
 
-    /// Whether there is nothing that only multiboot can pass on.
+    /// Whether there is nothing that only a boot protocol can pass on.
     var isEmpty: Bool {
         commandLine.isEmpty && modules.isEmpty
     }
 
-    /// Returns the information for a kernel, or nil if the image is no multiboot kernel.
-    func info(for image: Image, ram: RAMLayout, conventionalEnd: UInt64) throws(MachineError) -> MultibootInfo? {
-        guard let version = image.format.multibootVersion else {
-            guard isEmpty else {
-                throw .configuration(.bootArguments)
-            }
-            return nil
-        }
-        do {
-            return try MultibootInfo(
-                version, beside: image.segments.map(\.range), ram: ram, conventionalEnd: conventionalEnd,
-                commandLine: Array(commandLine.utf8),
-                modules: modules.map { MultibootInfo.Module(string: Array($0.string.utf8), size: $0.bytes.count) })
-        } catch {
-            throw .firmware(error)
+    /// Returns the state in which a kernel starts that has a boot protocol, or nil if the image has none.
+    func startState(for image: Image, _ memory: KernelMemory) throws(MachineError) -> StartState? {
+        let line = Array(commandLine.utf8)
+        switch image.format {
+        case .multiboot, .multiboot2:
+            let sizes = modules.map { MultibootInfo.Module(string: Array($0.string.utf8), size: $0.bytes.count) }
+            let version: MultibootInfo.Version = image.format == .multiboot ? .one : .two
+            let info = try firmware(try MultibootInfo(version, in: memory, commandLine: line, modules: sizes))
+            return StartState(multiboot: info, entry: image.entry, data: bootData(info))
+        case .linux(let header):
+            let info = try firmware(
+                try KernelInfo(
+                    linux: header.bytes, at: LinuxHeader.offset, commandLineSize: header.commandLineSize,
+                    initrdAddressMax: header.initrdAddressMax, memory, commandLine: line, modules: modules.map(\.bytes))
+            )
+            return try StartState(linux: info, entry: image.entry)
+        case .pvh:
+            let info = try firmware(try KernelInfo(pvh: memory, commandLine: line, modules: modules.map(\.bytes)))
+            return StartState(pvh: info, entry: image.entry)
+        case .flat, .elf32, .elf64: return nil
         }
     }
 
-    /// Returns what has to be in memory when the kernel starts.
-    func bootData(_ info: MultibootInfo) -> [BootData] {
+    /// Returns what has to be in memory when a multiboot kernel starts.
+    private func bootData(_ info: MultibootInfo) -> [BootData] {
         var data = [BootData(address: info.address, bytes: info.bytes, what: "the boot information")]
         for (index, module) in modules.enumerated() {
             data.append(BootData(address: info.moduleAddresses[index], bytes: module.bytes, what: "module \(index)"))
         }
         return data
-    }
-}
-
-extension Image.Format {
-    fileprivate var multibootVersion: MultibootInfo.Version? {
-        switch self {
-        case .multiboot: .one
-        case .multiboot2: .two
-        case .flat, .elf32, .elf64: nil
-        }
     }
 }

@@ -31,6 +31,14 @@ public struct BuiltInGuest: Sendable {
         unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }
     }
 
+    /// An initial RAM disk that makes Linux print the files of PCI functions in sysfs, as `SysfsReader.files` reads them, and switch the
+    /// machine off.
+    public static var linuxDisk: [UInt8] {
+        // SAFETY: the disk lies between its two labels.
+        unsafe Array(
+            UnsafeBufferPointer(start: cguests_linux_disk, count: cguests_linux_disk_end - cguests_linux_disk))
+    }
+
     private init(_ guest: cguests_guest) {
         // SAFETY: names end in a zero byte, and the image lies between its two labels.
         unsafe name = String(cString: guest.name)

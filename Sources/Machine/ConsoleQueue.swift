@@ -1,3 +1,4 @@
+internal import Devices
 internal import Host
 
 /// The bytes that the guest has printed and nobody has written yet.
@@ -8,22 +9,31 @@ final class ConsoleQueue: Sendable {
     private struct State: Sendable {
         var pending: [UInt8] = []
         var isWriting = false
+        /// Looks for a panic in what a Linux guest prints.
+        var watch: PanicWatch?
     }
 
-    private let state = Lock(State())
+    private let state: Lock<State>
     private let write: GuestMachine.ConsoleOutput
 
     /// The bytes from which on a vCPU waits for the writer. A reader may be slow, and a guest must not fill the monitor's memory
     /// meanwhile.
     private static let limit = 1 << 16
 
-    init(_ write: @escaping GuestMachine.ConsoleOutput) {
+    init(watchesForPanic: Bool, _ write: @escaping GuestMachine.ConsoleOutput) {
+        state = Lock(State(watch: watchesForPanic ? PanicWatch() : nil))
         self.write = write
     }
 
-    /// Adds a byte to the queue.
-    func append(_ byte: UInt8) {
-        state.withLock { $0.pending.append(byte) }
+    /// The words of a Linux guest about its panic, or nil if there was none.
+    var panic: String? { state.withLock { $0.watch?.reason } }
+
+    /// Adds a byte to the queue. Returns whether it ends the last line that a Linux guest prints after a panic.
+    func append(_ byte: UInt8) -> Bool {
+        state.withLock { state in
+            state.pending.append(byte)
+            return state.watch?.hasEnded(with: byte) == true
+        }
     }
 
     /// Writes what is queued, unless another thread is writing. If too much is queued, waits for that thread.

@@ -202,7 +202,7 @@ extension GuestMachine {
 
     /// Carries out the effects that have to keep the order of the accesses. The device's lock is held.
     private func applyInOrder(_ effects: DeviceEffects) {
-        if let byte = effects.output { console.append(byte) }
+        if let byte = effects.output, console.append(byte) { end(.panicked(console.panic ?? "")) }
         // A wish for input that came late would bring more while the last input is still there.
         if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
         if let line = effects.line, layout.configuration.interruptController == .kernel {
@@ -219,7 +219,9 @@ extension GuestMachine {
     private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
         if effects.output != nil { context.hasPrinted = true }
         if let status = effects.exitStatus { end(.exited(status), by: context.vcpu) }
-        if effects.resets { end(.reset, by: context.vcpu) }
+        // A kernel may reset the machine some time after its panic.
+        if effects.resets { end(console.panic.map { .panicked($0) } ?? .reset, by: context.vcpu) }
+        if effects.powersOff { end(.poweredOff, by: context.vcpu) }
         if let phase = effects.phase { mark(phase, context) }
     }
 

@@ -74,10 +74,10 @@ public final class GuestMachine: Sendable {
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
-        let start = try layout.makeStartState(for: image, cpuid)
+        var functions = try layout.makeFunctions()
+        let start = try layout.makeStartState(for: image, cpuid, functions.functions)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
         let parking = Parking()
-        var functions = try layout.makeFunctions()
         let store = try layout.makeStore(for: functions)
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
@@ -98,8 +98,8 @@ public final class GuestMachine: Sendable {
         interrupts =
             configuration.interruptController == .kernel
             ? Self.makeInterrupts(devices, state.functions, owned) : [:]
-        let serial = DeviceCell(SerialConsole())
-        view = try layout.makeView(serial: serial)
+        let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
+        view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
         self.state = Lock(state)
         self.owned = owned
@@ -109,7 +109,7 @@ public final class GuestMachine: Sendable {
         self.layout = layout
         run = Lock(RunState())
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus, limit: configuration.traceLimit) }
-        console = ConsoleQueue(consoleOutput)
+        console = ConsoleQueue(watchesForPanic: image.format.isLinux, consoleOutput)
         self.events = events
         try attachDevices()
     }

@@ -15,6 +15,16 @@ public enum InterruptController: String, CaseIterable, Sendable {
     case kernel
 }
 
+/// Which tables of ACPI a guest finds, and so which registers it knows of.
+public enum ACPIKind: String, CaseIterable, Sendable {
+    /// None.
+    case off
+    /// Those of hardware-reduced ACPI.
+    case on
+    /// Those of ACPI with fixed hardware: a PM timer, events and an interrupt for them (SCI).
+    case full
+}
+
 /// The parts of a machine that is to be made.
 public struct MachineConfiguration: Sendable {
     /// The RAM in bytes: a multiple of the page size.
@@ -29,11 +39,14 @@ public struct MachineConfiguration: Sendable {
     public var features: [CPUFeature: Bool] = [:]
     /// Whether there is the timer of a PC (an 8254, on interrupt line 0). It costs 15 ms at the end of a run.
     public var hasTimer = false
+    /// The tables of ACPI. Unless told otherwise, kernels have them that are started by the protocols of Linux or PVH, on a machine with
+    /// interrupt controllers.
+    public var acpi: ACPIKind?
     /// The status of a run that the guest ends at the exit port.
     public var exitStatus = ExitStatusRule.value
-    /// The values of general registers with which a guest starts that is no multiboot kernel, beside the usual ones.
+    /// The values of general registers with which a guest starts whose format does not say what they hold, beside the usual ones.
     public var registers: [GeneralRegisters.Name: UInt64] = [:]
-    /// The command line and the modules of a multiboot kernel.
+    /// The command line and the modules of a kernel that takes them.
     public var boot = BootArguments()
     /// Pieces of memory beside the RAM.
     public var extraSlots: [ExtraSlot]

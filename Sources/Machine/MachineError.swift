@@ -96,9 +96,9 @@ public enum ConfigurationError: Error, Hashable, Sendable {
     case sum
     /// RAM whose end page tables in low memory do not reach.
     case pageTables(end: UInt64, most: UInt64)
-    /// A command line or modules for a guest that is no multiboot kernel.
+    /// A command line or modules for a guest that is neither a multiboot kernel nor one of Linux or PVH.
     case bootArguments
-    /// Values of registers for a multiboot kernel, whose specification says what they hold.
+    /// Values of registers for a kernel whose boot protocol says what they hold.
     case presetRegisters
     /// RAM that is too small for what the guest finds at its start.
     case tooLittleMemory(what: String, address: GuestAddress)
@@ -171,8 +171,8 @@ extension ConfigurationError: CustomStringConvertible {
         case .pageTables(let end, let most):
             "guest memory that ends at \(hexadecimal(end)): page tables in low memory map at most \(most)G"
         case .bootArguments:
-            "a command line or modules for a guest that is no multiboot kernel: nobody would tell it of them"
-        case .presetRegisters: "values of registers for a multiboot kernel: its specification says what they hold"
+            "a command line or modules for a guest without a boot protocol: nobody would tell it of them"
+        case .presetRegisters: "values of registers for a kernel whose boot protocol says what they hold"
         case .tooLittleMemory(let what, let address): "the memory is too small to hold \(what) at \(address)"
         }
     }
@@ -202,6 +202,11 @@ package func kvm<Result: ~Copyable>(_ call: @autoclosure () throws(KVMError) -> 
 package func host<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -> Result) throws(MachineError) -> Result
 {
     do { return try call() } catch { throw .host(error) }
+}
+
+/// Returns the result of a call, and throws what a guest cannot be told as a machine error.
+func firmware<Result>(_ call: @autoclosure () throws(FirmwareError) -> Result) throws(MachineError) -> Result {
+    do { return try call() } catch { throw .firmware(error) }
 }
 
 /// Opens KVM. A failure is a case of its own, because the user can do something about it.

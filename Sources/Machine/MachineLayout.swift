@@ -31,28 +31,6 @@ struct MachineLayout {
 
     var hasFunctions: Bool { !configuration.functions.isEmpty }
 
-    /// Makes the state in which the first vCPU starts.
-    func makeStartState(for image: Image, _ cpuid: [CPUIDEntry]) throws(MachineError) -> StartState {
-        let hasControllers = configuration.interruptController == .kernel
-        let leaf = cpuid.leaf(1)
-        let processors = PCMemory.Processors(
-            count: configuration.vcpus, signature: leaf?.eax ?? 0, features: leaf?.edx ?? 0)
-        let memory = PCMemory(
-            ram: board.ram, processors: hasControllers ? processors : nil, beside: image.segments.map(\.range))
-        let info = try configuration.boot.info(for: image, ram: board.ram, conventionalEnd: memory.conventionalEnd)
-        var state: StartState
-        if let info {
-            guard configuration.registers.isEmpty else { throw .configuration(.presetRegisters) }
-            state = StartState(multiboot: info, entry: image.entry, data: configuration.boot.bootData(info))
-        } else {
-            state = try StartState(
-                mode: image.mode ?? configuration.mode, entry: image.entry, ram: board.ram, vcpus: configuration.vcpus,
-                hasGigabytePages: cpuid.hasGigabytePages)
-        }
-        state.add(configuration.registers, info != nil || hasControllers ? memory.data : [])
-        return state
-    }
-
     /// Reserves host address space that mirrors the apertures, if neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
         let apertures = [board.apertures.low] + (board.apertures.high.map { [Self.mirrored($0)] } ?? [])
@@ -70,7 +48,7 @@ struct MachineLayout {
     }
 
     /// Makes the view from which each vCPU makes its own, with the devices of the board and of the user.
-    func makeView(serial: DeviceCell) throws(MachineError) -> RoutingView {
+    func makeView(serial: DeviceCell, for image: Image) throws(MachineError) -> RoutingView {
         let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
         let registers = ScratchMemory(size: 4, marksPhases: true)
         let scratch = ScratchMemory(size: 64 << 10)
@@ -93,6 +71,10 @@ struct MachineLayout {
                 (ResetPort.resetControl, BoardPorts.resetControl, ResetPort.size),
             ].filter { reset in
                 !configuration.portDevices.contains { $0.first <= reset.1 && reset.1 - $0.first < $0.size }
+            }
+            let power = PowerPorts(off: BoardPorts.sleepTypeOff)
+            if acpi(of: image) != .off {
+                try ports.attach(DeviceCell(power), at: BoardPorts.sleepControl, size: PowerPorts.size)
             }
             for (device, first, size) in devices + resets {
                 try ports.attach(DeviceCell(device), at: first, size: size)

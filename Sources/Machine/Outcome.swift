@@ -8,6 +8,10 @@ public enum Outcome: Equatable, Sendable {
     case exited(UInt32)
     /// The guest reset the machine.
     case reset
+    /// The guest switched the machine off.
+    case poweredOff
+    /// The Linux kernel of the guest said that it cannot go on, with these words.
+    case panicked(String)
     /// The guest executed HLT and has no interrupt controller.
     case halted
     /// All vCPUs have executed HLT while interrupts were off, or were never started, and nothing can wake them.
@@ -30,6 +34,8 @@ public enum Outcome: Equatable, Sendable {
         switch self {
         case .exited: "exited"
         case .reset: "reset"
+        case .poweredOff: "poweredOff"
+        case .panicked: "panicked"
         case .halted: "halted"
         case .haltedForGood: "haltedForGood"
         case .shutdown: "shutdown"
@@ -46,8 +52,8 @@ public enum Outcome: Equatable, Sendable {
         case .exited(let value):
             // A failure that the low byte would hide is still one.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
-        case .reset, .halted: 0
-        case .haltedForGood, .shutdown, .internalError, .kvmFailure: 70
+        case .reset, .poweredOff, .halted: 0
+        case .panicked, .haltedForGood, .shutdown, .internalError, .kvmFailure: 70
         case .timeout: 124
         case .stopped, .interrupted: 130
         }
@@ -56,8 +62,8 @@ public enum Outcome: Equatable, Sendable {
     /// Whether the guest ended by its own will.
     public var isOrderly: Bool {
         switch self {
-        case .exited, .reset, .halted: true
-        case .haltedForGood, .shutdown, .internalError, .kvmFailure, .timeout, .stopped, .interrupted: false
+        case .exited, .reset, .poweredOff, .halted: true
+        case .panicked, .haltedForGood, .shutdown, .internalError, .kvmFailure, .timeout, .stopped, .interrupted: false
         }
     }
 
@@ -65,7 +71,7 @@ public enum Outcome: Equatable, Sendable {
     public var isFault: Bool {
         switch self {
         case .shutdown, .internalError, .kvmFailure: true
-        case .exited, .reset, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
+        case .exited, .reset, .poweredOff, .panicked, .halted, .haltedForGood, .timeout, .stopped, .interrupted: false
         }
     }
 }
@@ -75,6 +81,8 @@ extension Outcome: CustomStringConvertible {
         switch self {
         case .exited(let value): "the guest exited with \(value)"
         case .reset: "the guest reset the machine"
+        case .poweredOff: "the guest switched the machine off"
+        case .panicked(let reason): "the guest's kernel panicked: \(reason)"
         case .halted: "the guest halted"
         case .haltedForGood: "the guest halted for good: all its vCPUs have executed HLT with interrupts off"
         case .shutdown: "triple fault"

@@ -17,16 +17,18 @@ package struct StartState {
     private(set) var mappedEnd: UInt64 = 0
     /// Whether the segments that the guest starts with are in a table of memory, too.
     private var hasGDT = true
+    private var codeSelector: UInt16 = 0x08
 
-    private static let codeSelector: UInt16 = 0x08
-    private static let dataSelector: UInt16 = 0x10
+    private var dataSelector: UInt16 { codeSelector + 8 }
 
     /// Makes the state for an image that is not of multiboot. Throws if the mode cannot reach the entry or the RAM.
     package init(
-        mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool
+        mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool,
+        codeSelector: UInt16 = 0x08
     ) throws(MachineError) {
         self.mode = mode
         self.entry = entry.rawValue
+        self.codeSelector = codeSelector
         registers.rdi = ram.low >> Page.shift
         registers.rsi = ram.high >> Page.shift
         registers.rdx = UInt64(vcpus)
@@ -66,6 +68,28 @@ package struct StartState {
         registers.rsp = info.stackTop?.rawValue ?? 0
     }
 
+    /// The state in which a PVH kernel starts (start_info.h of Xen), which is nearly the same.
+    init(pvh info: KernelInfo, entry: GuestAddress) {
+        mode = .protected
+        self.entry = entry.rawValue
+        hasGDT = false
+        bootData = info.data
+        registers.rip = entry.rawValue
+        registers.rbx = info.address.rawValue
+    }
+
+    /// The state in which Linux starts at its 64-bit entry (Documentation/arch/x86/boot.rst): long mode, and the segments of its own table. Linux makes page
+    /// tables of its own before it looks at addresses above 4 GiB.
+    init(linux info: KernelInfo, entry: GuestAddress) throws(MachineError) {
+        try self.init(
+            mode: .long, entry: entry, ram: RAMLayout(memory: 0), vcpus: 1, hasGigabytePages: false, codeSelector: 0x10)
+        registers = GeneralRegisters()
+        registers.rip = entry.rawValue
+        registers.rsp = BootMemory.stackTop
+        registers.rsi = info.address.rawValue
+        bootData += info.data
+    }
+
     /// Sets registers to other values than the usual ones, and adds data to what lies in memory.
     mutating func add(_ presets: [GeneralRegisters.Name: UInt64], _ data: [BootData]) {
         for (name, value) in presets { registers[name] = value }
@@ -81,8 +105,8 @@ package struct StartState {
             let data = SegmentRegister.realMode(selector: segment, type: 0x3)
             (system.ds, system.es, system.ss) = (data, data, data)
         case .protected, .long:
-            system.cs = .flatCode(selector: Self.codeSelector, is64Bit: mode == .long)
-            let data = SegmentRegister.flatData(selector: Self.dataSelector)
+            system.cs = .flatCode(selector: codeSelector, is64Bit: mode == .long)
+            let data = SegmentRegister.flatData(selector: dataSelector)
             (system.ds, system.es, system.fs, system.gs, system.ss) = (data, data, data, data, data)
             system.tr = .busyTSS
             system.gdt.base = hasGDT ? BootMemory.gdt : 0
@@ -100,10 +124,10 @@ package struct StartState {
         }
     }
 
-    /// Null, code, data: flat segments of 4 GiB.
+    /// Nothing up to the code, then code and data: flat segments of 4 GiB.
     private var gdt: [UInt8] {
         let code: UInt64 = mode == .long ? 0x00af_9b00_0000_ffff : 0x00cf_9b00_0000_ffff
-        return littleEndian([0, code, 0x00cf_9300_0000_ffff])
+        return littleEndian([UInt64](repeating: 0, count: Int(codeSelector / 8)) + [code, 0x00cf_9300_0000_ffff])
     }
 }
 

@@ -1,3 +1,4 @@
+import Firmware
 import Images
 import KVM
 import Layouts
@@ -19,7 +20,8 @@ extension MachineError {
         case .imagePlacement(.outsideRAM(_, let name)) where name?.contains(".note") == true:
             "tell the linker to leave the note out (--build-id=none, or discard .note*), or to place it with the rest"
         case .imagePlacement(.outsideRAM): "give it more memory (--memory), or load or link it lower"
-        case .firmware: "give it more memory (--memory)"
+        case .firmware(.noRoom): "give it more memory (--memory)"
+        case .firmware(.manyModules): "give it as --initrd, and no --module"
         case .image(let error): error.advice
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
@@ -59,7 +61,7 @@ extension ImageError {
         switch self {
         case .multiboot(.wrongChecksum): "then say so (--format elf or flat)"
         case .foreign(.bootSector): "--format flat --mode real --load-address 0x7c00"
-        case .foreign(.pvh): "to start it at e_entry all the same, say --format elf"
+        case .noPVHEntry: "to start it at e_entry, say --format elf"
         case .foreign: "to run its bytes all the same, say --format flat"
         default: nil
         }

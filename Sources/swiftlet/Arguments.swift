@@ -57,6 +57,11 @@ struct ModuleArgument: Equatable, ExpressibleByArgument {
     /// The string that the kernel finds with the module: the file's name and the arguments, as on a command line.
     let string: String
 
+    /// A file without arguments.
+    init(path: String) {
+        (self.path, string) = (path, path)
+    }
+
     init?(argument: String) {
         let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard let path = parts.first, !path.isEmpty else { return nil }
@@ -147,6 +152,7 @@ extension Image.Reading: ExpressibleByArgument {}
 extension SlotPolicy: ExpressibleByArgument {}
 extension DecodePolicy: ExpressibleByArgument {}
 extension InterruptController: ExpressibleByArgument {}
+extension ACPIKind: ExpressibleByArgument {}
 extension RefusalPolicy: ExpressibleByArgument {}
 extension PlanningHost.IOMMU: ExpressibleByArgument {}
 

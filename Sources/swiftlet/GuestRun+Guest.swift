@@ -1,6 +1,7 @@
 import Board
 import FoundationEssentials
 import Images
+import Laboratory
 import Layouts
 import Machine
 import Memslots
@@ -33,6 +34,7 @@ extension GuestRun {
         wish.machine.board = board
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
+        wish.machine.acpi = acpi
         wish.machine.traceLimit = traceLimit?.value
         wish.machine.features = cpu?.features ?? [:]
         wish.machine.registers = registers?.values ?? [:]
@@ -92,7 +94,7 @@ extension GuestRun {
     }
 
     private func file() throws -> Wish {
-        let memory = self.memory?.value ?? Self.memoryForMultiboot
+        let memory = self.memory?.value ?? Self.memoryForLinux
         guard memory > 0 else {
             throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", .usage)
         }
@@ -107,21 +109,28 @@ extension GuestRun {
             throw failure(
                 "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)", .usage)
         }
-        let isMultiboot = image.format.isMultiboot
-        guard !isMultiboot || registers == nil else {
+        let memoryForKernel = image.format.memoryForKernel
+        guard memoryForKernel == nil || registers == nil else {
             throw failure(
                 "\(guest) is \(image.format.kind), whose registers its specification gives: leave out --registers",
                 .usage)
         }
+        if case .linux = image.format, !force, try HostProbe.execution() == .emulated {
+            throw failure(
+                "\(guest) is \(image.format.kind), and KVM carries out each instruction in its emulator here, which does not know "
+                    + "all that Linux executes: take a host with hardware virtualisation, or insist (--force)",
+                .kvmMissing)
+        }
         let machine = MachineConfiguration(
-            memory: isMultiboot ? memory : self.memory?.value ?? Self.memoryForFiles,
-            mode: image.mode ?? mode ?? .long, interruptController: isMultiboot ? .kernel : .none)
+            memory: self.memory?.value ?? memoryForKernel ?? Self.memoryForFiles,
+            mode: image.mode ?? mode ?? .long, interruptController: memoryForKernel == nil ? .none : .kernel)
         return Wish(machine: machine, image: image, bytes: bytes)
     }
 
     private static let memoryForFiles: UInt64 = 16 << 20
+    fileprivate static let memoryForLinux: UInt64 = 512 << 20
     /// As much as QEMU gives, which test kernels rely on.
-    private static let memoryForMultiboot: UInt64 = 128 << 20
+    fileprivate static let memoryForMultiboot: UInt64 = 128 << 20
 
     private func image(of bytes: [UInt8]) throws -> Image {
         let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
@@ -154,23 +163,33 @@ extension GuestRun {
     }
 
     private func addBootArguments(to wish: inout Wish) throws {
-        guard wish.image.format.isMultiboot else {
-            guard append == nil, modules.isEmpty else {
+        let format = wish.image.format
+        guard format.memoryForKernel != nil else {
+            guard append == nil, modules.isEmpty, initrd == nil else {
                 throw failure(
-                    "\(guest) is \(wish.image.format.kind), and only multiboot kernels take --append and --module",
+                    "\(guest) is \(format.kind), and only kernels with a boot protocol take --append, --module and --initrd",
                     .usage)
             }
             return
         }
+        guard initrd == nil || !format.isMultiboot else {
+            throw failure("\(guest) is \(format.kind), which takes --module: leave out --initrd", .usage)
+        }
         let limit = wish.machine.memory
         let remedy = "the guest's memory of \(limit) bytes: give it more (--memory)"
         wish.machine.boot = BootArguments(
-            commandLine: guest + (append.map { " " + $0 } ?? ""),
-            modules: try modules.map { module in
+            commandLine: format.isMultiboot
+                ? guest + (append.map { " " + $0 } ?? "") : append ?? GuestRun.linuxConsole,
+            modules: try (initrd.map { [ModuleArgument(path: $0)] } ?? [] + modules).map { module in
                 let file = try InputFile(module.path, kind: "module", limit: Int(clamping: limit), remedy: remedy)
                 return BootArguments.Module(string: module.string, bytes: file.bytes)
             })
     }
+}
+
+extension GuestRun {
+    /// The command line with which Linux prints to COM1.
+    static let linuxConsole = "console=ttyS0"
 }
 
 extension Image.Format {
@@ -180,6 +199,17 @@ extension Image.Format {
         case .elf32, .elf64: "an ELF file"
         case .multiboot: "a multiboot kernel"
         case .multiboot2: "a multiboot 2 kernel"
+        case .linux: "a Linux kernel"
+        case .pvh: "a kernel with a PVH entry"
+        }
+    }
+
+    /// The memory of a kernel that is started by a boot protocol, unless told otherwise; nil for other guests.
+    fileprivate var memoryForKernel: UInt64? {
+        switch self {
+        case .flat, .elf32, .elf64: nil
+        case .multiboot, .multiboot2: GuestRun.memoryForMultiboot
+        case .linux, .pvh: GuestRun.memoryForLinux
         }
     }
 

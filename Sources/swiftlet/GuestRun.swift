@@ -15,6 +15,7 @@ struct GuestRun: Equatable {
     var format: Image.Reading?
     var append: String?
     var modules: [ModuleArgument] = []
+    var initrd: String?
     var memory: Quantity?
     var mode: CPUMode?
     var loadAddress: Quantity?
@@ -22,6 +23,7 @@ struct GuestRun: Equatable {
     var vcpus: Int?
     var cpu: CPUArgument?
     var irqchip: InterruptController?
+    var acpi: ACPIKind?
     var pit = false
     var devices: [DeviceArgument] = []
     var deviceProcesses: [DeviceProcessArgument] = []
@@ -117,6 +119,7 @@ struct GuestRun: Equatable {
     /// The files that are read, with what each is.
     private var inputs: [(path: String, kind: String)] {
         (isFile ? [(guest, "the guest")] : []) + modules.map { ($0.path, "a module") }
+            + (initrd.map { [($0, "the initial RAM disk")] } ?? [])
             + (layout.map { [($0, "the layout")] } ?? [])
     }
 
@@ -125,7 +128,7 @@ struct GuestRun: Equatable {
     private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable?, isSilent: Bool) {
         let exits = result.exits
         let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
-        guard !result.outcome.isOrderly || result.outcome == .reset || hasStopped else { return }
+        guard !result.outcome.isOrderly || [.reset, .poweredOff].contains(result.outcome) || hasStopped else { return }
         var text = "\(guest): \(result.ending(symbols: symbols))"
         let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if isGuess, result.outcome.isFault || hasStopped {

@@ -16,8 +16,12 @@ struct LayoutCommand: ParsableCommand {
             /sys/bus/pci/devices; files have a slash or a dot in their names. The guest finds every function, sizes and places every BAR, writes and reads back each that is mapped, and takes an \
             interrupt of each function that has MSI-X. The exit status is 1 if anything is not as it should be.
 
+            With --linux, a Linux kernel boots instead, and the files of sysfs that its initial RAM disk prints are compared with \
+            the layout. The disk that comes with Swiftlet does nothing else; docs/linux.md says how another one prints them.
+
             Examples:
               swiftlet layout full-bus
+              swiftlet layout machine.txt --linux ./vmlinuz
               swiftlet layout full-bus --slots coalesced --json
               swiftlet layout ./mine.json
               swiftlet layout machine.txt --only 01:00.0,01:00.1
@@ -41,6 +45,17 @@ struct LayoutCommand: ParsableCommand {
     @Option(help: ArgumentHelp("End after this time, with status 124.", valueName: "time"))
     var timeout: Duration?
 
+    @Option(help: ArgumentHelp("Boot this Linux kernel instead of the built-in guest.", valueName: "file"))
+    var linux: String?
+
+    @Option(
+        help: ArgumentHelp("With --linux: the initial RAM disk. (default: one that prints sysfs)", valueName: "file"))
+    var initrd: String?
+
+    @Option(
+        help: ArgumentHelp("With --linux: the command line. (default: console=ttyS0 quiet)", valueName: "arguments"))
+    var append: String?
+
     @OptionGroup var start: ForceOption
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
@@ -48,6 +63,9 @@ struct LayoutCommand: ParsableCommand {
     func validate() throws {
         guard list || layout != nil else {
             throw ValidationError("Name a layout: `swiftlet layout --list` shows the presets.")
+        }
+        guard linux != nil || (initrd == nil && append == nil) else {
+            throw ValidationError("--initrd and --append are for Linux: add --linux.")
         }
     }
 
@@ -63,12 +81,10 @@ struct LayoutCommand: ParsableCommand {
         let layout = try LayoutArgument(name: layout ?? "").load(
             options.dump.selection, isComplete: options.dump.complete
         ).layout
+        if let linux { return try run(layout, kernel: linux) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
-            mayExhaustHost: start.force, timeout: timeout
-        ) { () throws(MachineError) in
-            do throws(HostError) { try jail.enter() } catch { throw .host(error) }
-        }
+            mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
         try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
         try output.show(result, Self.text(result, memory))
         if !result.isOrderly {
@@ -78,6 +94,45 @@ struct LayoutCommand: ParsableCommand {
         if !result.ok {
             throw failure("the check of \(result.layout) failed; see the guest's figures above", .checkFailed)
         }
+    }
+
+    private func enterJail() throws(MachineError) {
+        do throws(HostError) { try jail.enter() } catch { throw .host(error) }
+    }
+
+    private func run(_ layout: Layout, kernel: String) throws {
+        let guest = GuestRun(
+            guest: kernel.contains("/") ? kernel : "./" + kernel, append: append ?? GuestRun.linuxConsole + " quiet",
+            initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force)
+        var wish = try guest.guestAndMachine()
+        wish.machine.add(layout)
+        wish.machine.decode = decode
+        if initrd == nil {
+            wish.machine.boot.modules = [BootArguments.Module(string: "", bytes: BuiltInGuest.linuxDisk)]
+        }
+        let result = try LinuxRun.run(
+            layout, wish.machine, image: wish.image, bytes: wish.bytes, timeout: timeout, beforeRun: enterJail)
+        try output.show(result, Self.text(result))
+        guard !result.ok else { return }
+        complain(result.console + (result.differenceList.prefix(20) + [result.ending]).joined(separator: "\n"))
+        throw ExitCode(result.exitCode == 0 ? ExitStatus.checkFailed.rawValue : result.exitCode)
+    }
+
+    private static func text(_ result: LinuxResult) -> String {
+        let (edits, exits) = (result.edits, result.exits)
+        return TextTable(
+            result.layout,
+            facts: [
+                "Linux shows":
+                    "\(Figures.count(result.functions, "function")), \(Figures.count(result.bars, "region")) of BARs and ROMs",
+                "compared": "\(Figures.count(result.bytesChecked, "byte")) of configuration space, "
+                    + Figures.count(result.differences, "difference"),
+                "moved": Figures.count(result.moves, "function"),
+                "edits of slots": "\(edits.created) created, \(edits.deleted) deleted",
+                "exits": "\(exits.pio) at ports, \(exits.mmio) at memory, \(exits.other) others",
+                "booted in": Figures.seconds(result.seconds), "ok": result.ok ? "yes" : "no",
+            ]
+        ).text
     }
 
     private static func text(_ result: LayoutResult, _ memory: MemoryDescription) -> String {

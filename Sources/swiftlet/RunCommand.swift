@@ -14,14 +14,18 @@ struct RunCommand: ParsableCommand {
         abstract: "Boot a guest.",
         discussion: """
             GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot \
-            kernel, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
+            kernel, a Linux kernel (bzImage), a kernel with a PVH entry, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
             its serial port.
 
             A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
+            A Linux kernel gets 512M, ACPI tables, the initial RAM disk, and --append as it stands as its command line, or \
+            "console=ttyS0" without it.
+
             The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. A reset ends it with 0, and so \
-            does HLT where there are no interrupt controllers. A triple fault or a halt that nothing ends gives 70, the end of \
+            do power-off and, where there are no interrupt controllers, HLT. A triple fault, a panic of Linux or a halt that \
+            nothing ends gives 70, the end of \
             time 124, Ctrl-C and gdb's kill 130; wrong usage gives 64, a file that cannot be used 65, a host without \
             KVM 69, what else the host refuses 70. A guest may end with these numbers too: "outcome" in the report tells.
 
@@ -29,6 +33,7 @@ struct RunCommand: ParsableCommand {
               swiftlet run
               swiftlet run echo
               swiftlet run --mode real --timeout 1s ./boot.bin
+              swiftlet run ./vmlinuz --initrd ./initrd --layout server.lspci
               swiftlet run ./vmexit.flat --append "cpuid inl_from_qemu" --vcpus 2 --device pci-testdev
             """
     )
@@ -39,17 +44,20 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("What to take the file for, whatever it looks like.", valueName: "format"))
     var format: Image.Reading?
 
-    @Option(help: ArgumentHelp("A multiboot kernel's arguments.", valueName: "arguments"))
+    @Option(help: ArgumentHelp("The arguments of a kernel.", valueName: "arguments"))
     var append: String?
 
     @Option(
         name: .customLong("module"),
-        help: ArgumentHelp("A file for a multiboot kernel; repeat for more.", valueName: "file[=arguments]"))
+        help: ArgumentHelp("A file for a multiboot or PVH kernel; repeat for more.", valueName: "file[=arguments]"))
     var modules: [ModuleArgument] = []
+
+    @Option(help: ArgumentHelp("The initial RAM disk of a Linux or PVH kernel.", valueName: "file"))
+    var initrd: String?
 
     @Option(
         help:
-            "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 128M for multiboot kernels, 16M for other files)"
+            "RAM: 4K, 16M, 2G or bytes. (default: what the guest needs, 512M for Linux and PVH, 128M for multiboot kernels, 16M for other files)"
     )
     var memory: Quantity?
 
@@ -76,9 +84,15 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Interrupt controllers; without them HLT ends the run. (default: what the guest needs; for files kernel with several vCPUs or multiboot)",
+            "Interrupt controllers; without them HLT ends the run. (default: what the guest needs; for files kernel with several vCPUs or a boot protocol)",
             valueName: "controller"))
     var irqchip: InterruptController?
+
+    @Option(
+        help: ArgumentHelp(
+            "ACPI tables: off, on, or full with a PM timer and an SCI. (default: on for Linux and PVH, off for others)",
+            valueName: "kind"))
+    var acpi: ACPIKind?
 
     @Flag(help: "Add the timer of a PC (8254 PIT), which takes 15 ms at the end of the run.")
     var pit = false
@@ -121,7 +135,10 @@ struct RunCommand: ParsableCommand {
             "How mappings become slots: one each, or shared by neighbours. (default: separate)", valueName: "policy"))
     var slots: SlotPolicy?
 
-    @Flag(help: "Start even if the memory slots take more than half of the host's available memory in the kernel.")
+    @Flag(
+        help:
+            "Start even if the memory slots take more than half of the host's available memory in the kernel, or if Linux cannot boot because KVM emulates instructions."
+    )
     var force = false
 
     @Option(
@@ -170,10 +187,10 @@ struct RunCommand: ParsableCommand {
     /// The run that the options ask for.
     var guestRun: GuestRun {
         GuestRun(
-            guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
-            mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
-            pit: pit, devices: devices, deviceProcesses: deviceProcesses, layout: layout, decode: decode,
-            unassigned: unassigned, board: board.choices,
+            guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
+            memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
+            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, deviceProcesses: deviceProcesses, layout: layout,
+            decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
             noJail: jail.noJail)

@@ -1,4 +1,5 @@
 import Foundation
+import ImageFixtures
 import LiveSupport
 import Testing
 
@@ -67,6 +68,24 @@ struct ForeignGuestLiveTests {
         #expect(try run(sector, "--format", "flat", "--mode", "real", "--load-address", "0x7c00").status == 0)
         let compressed = try run([0x1f, 0x8b, 8, 0])
         #expect(compressed.status == 65 && compressed.errors.contains("gzip"))
+    }
+
+    @Test("a Linux kernel is started where the processor runs guests, or if --force says so")
+    func linux() throws {
+        // mov dx, 0x600; mov al, 0x34; out dx, al: off
+        let kernel = LinuxFile(code: [0x66, 0xba, 0, 6, 0xb0, 0x34, 0xee]).bytes
+        let forced = try run(kernel, "--force", "--report", "-")
+        #expect(forced.status == 0 && forced.errors.contains("the guest switched the machine off\n"))
+        #expect(forced.errors.contains(#""outcome":"poweredOff""#))
+        let result = try run(kernel)
+        #expect(result.status == 0 || result.status == 69 && result.errors.contains("--force"))
+        #expect(try run(kernel, "--force", "--append", String(repeating: "a", count: 256)).status == 65)
+        #expect(try run(kernel, "--force", "--registers", "ax=1").status == 64)
+        #expect(try run(Self.exit3, "--initrd", "/dev/null").status == 64)
+        #expect(try Command("run", "multiboot", "--initrd", "/dev/null").run().status == 64)
+        #expect(try Command("layout", "one", "--initrd", "/dev/null").run().status == 64)
+        let old = try run(Array(kernel.prefix(0x300)))
+        #expect(old.status == 65 && old.errors.contains("syssize"))
     }
 
     @Test("registers of a flat file can be set")

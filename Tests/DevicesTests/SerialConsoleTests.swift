@@ -43,4 +43,32 @@ struct SerialConsoleTests {
         #expect(!console.write(0, at: 7, width: .byte).wantsInput)
         #expect(poll(&console) == Array("typed".utf8))
     }
+
+    @Test("Linux loses no input when it looks for the port and opens it")
+    func linux() {
+        var console = SerialConsole(Serial16550(isForLinux: true))
+        // LSR and RBR, as Linux reads them without a thought for the data, and FIFOs reset.
+        for offset in [5, 0, 5] as [UInt64] {
+            let reply = console.read(at: offset, width: .byte)
+            #expect(!reply.effects.wantsInput)
+        }
+        _ = console.write(7, at: 2, width: .byte)
+        let early = console.receive([0x41, 0x42])
+        let status = console.read(at: 5, width: .byte).value
+        #expect(early == .none && status & 1 == 0)
+        // IER with all bits on, as a test whether there is a port, and MCR with OUT2.
+        _ = console.write(0xf, at: 1, width: .byte)
+        let tested = console.read(at: 5, width: .byte).value
+        #expect(tested & 1 == 0)
+        _ = console.write(8, at: 4, width: .byte)
+        _ = console.write(1, at: 1, width: .byte)
+        let blind = console.read(at: 0, width: .byte)
+        #expect(blind.value == 0)
+        let cause = console.read(at: 2, width: .byte)
+        let first = console.read(at: 0, width: .byte)
+        #expect(cause.value & 0xf == 4 && first.value == 0x41)
+        let told = console.read(at: 5, width: .byte)
+        let second = console.read(at: 0, width: .byte)
+        #expect(told.value & 1 == 1 && second.value == 0x42 && second.effects.wantsInput)
+    }
 }

@@ -13,7 +13,8 @@ import Testing
     @Test func aKernelReadsWhatItWasGiven() throws {
         let image = try #require(GuestRange(first: GuestAddress(0x10_0000), size: 0x1234))
         let info = try MultibootInfo(
-            .two, beside: [image], ram: RAMLayout(low: 128 << 20, high: 5 << 30), conventionalEnd: 639 << 10,
+            .two,
+            in: KernelMemory(ram: RAMLayout(low: 128 << 20, high: 5 << 30), conventionalEnd: 639 << 10, taken: [image]),
             commandLine: Array("kernel a b".utf8),
             modules: [MultibootInfo.Module(string: Array("one x".utf8), size: 5000)])
         #expect(info.version.bootMagic == 0x36d7_6289)
@@ -49,11 +50,13 @@ import Testing
     func aStackIsThereAndNothingElse(version: MultibootInfo.Version) throws {
         let image = try #require(GuestRange(first: GuestAddress(0x1000), size: 0x1000))
         let info = try MultibootInfo(
-            version, beside: [image], ram: RAMLayout(low: 16 << 20, high: 0), commandLine: [], modules: [])
+            version, in: KernelMemory(ram: RAMLayout(low: 16 << 20, high: 0), taken: [image]), commandLine: [],
+            modules: [])
         #expect(info.stackTop == GuestAddress(0x6000))
         let all = try #require(GuestRange(first: GuestAddress(0x1000), size: 0x9f000))
         let full = try MultibootInfo(
-            version, beside: [all], ram: RAMLayout(low: 16 << 20, high: 0), commandLine: [], modules: [])
+            version, in: KernelMemory(ram: RAMLayout(low: 16 << 20, high: 0), taken: [all]), commandLine: [],
+            modules: [])
         #expect(full.stackTop == nil)
     }
 }

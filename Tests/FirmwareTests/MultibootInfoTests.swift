@@ -13,7 +13,8 @@ import Testing
 
     @Test func aKernelReadsWhatItWasGiven() throws {
         let info = try MultibootInfo(
-            .one, beside: [try range(0x10_0000, 0x1234)], ram: RAMLayout(low: 128 << 20, high: 5 << 30),
+            .one,
+            in: KernelMemory(ram: RAMLayout(low: 128 << 20, high: 5 << 30), taken: [try range(0x10_0000, 0x1234)]),
             commandLine: Array("kernel a b".utf8),
             modules: [
                 MultibootInfo.Module(string: Array("one x".utf8), size: 5000),
@@ -44,7 +45,8 @@ import Testing
     @Test(arguments: [(UInt64(64 << 10), UInt32(64), UInt32(0)), (640 << 10, 640, 0), (1 << 20, 640, 0)])
     func littleMemory(size: UInt64, lower: UInt32, upper: UInt32) throws {
         let info = try MultibootInfo(
-            .one, beside: [try range(0x8000, 0x1000)], ram: RAMLayout(low: size, high: 0), commandLine: [], modules: [])
+            .one, in: KernelMemory(ram: RAMLayout(low: size, high: 0), taken: [try range(0x8000, 0x1000)]),
+            commandLine: [], modules: [])
         let kernel = InfoReader(info)
         #expect(kernel.word(4) == lower && kernel.word(8) == upper)
         #expect(kernel.map.reduce(0) { $0 + $1.length } == size)
@@ -54,12 +56,15 @@ import Testing
     @Test func anImageThatTakesAllLeavesNoRoom() throws {
         let image = [try range(0x1000, (1 << 20) - 0x1000)]
         #expect(throws: FirmwareError.self) {
-            try MultibootInfo(.one, beside: image, ram: RAMLayout(low: 1 << 20, high: 0), commandLine: [], modules: [])
+            try MultibootInfo(
+                .one, in: KernelMemory(ram: RAMLayout(low: 1 << 20, high: 0), taken: image), commandLine: [],
+                modules: [])
         }
         let module = MultibootInfo.Module(string: [], size: 1 << 20)
         #expect(throws: FirmwareError.noRoom(what: "module 0", size: 1 << 20)) {
             try MultibootInfo(
-                .one, beside: image, ram: RAMLayout(low: (2 << 20) - 1, high: 0), commandLine: [], modules: [module])
+                .one, in: KernelMemory(ram: RAMLayout(low: (2 << 20) - 1, high: 0), taken: image), commandLine: [],
+                modules: [module])
         }
     }
 
@@ -86,7 +91,8 @@ import Testing
             let info: MultibootInfo
             do {
                 info = try MultibootInfo(
-                    .one, beside: segments, ram: RAMLayout(low: lowRAM, high: 0), commandLine: commandLine,
+                    .one, in: KernelMemory(ram: RAMLayout(low: lowRAM, high: 0), taken: segments),
+                    commandLine: commandLine,
                     modules: modules)
             } catch {
                 continue

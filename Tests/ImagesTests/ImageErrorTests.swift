@@ -21,6 +21,8 @@ import Testing
             .segmentPastEndOfFile(index: 0, offset: 64, filesz: 9, fileSize: 70),
             .segmentWraps(index: 0, paddr: .max, memsz: 2, highest: .max),
             .segmentsOverlap(.everything, .everything), .entryOutsideSegments(entry: 0),
+            .linux(field: "xloadflags", value: 0, rule: "XLF_KERNEL_64 (bit 0) is missing, build it for x86-64"),
+            .noPVHEntry,
         ] as [ImageError])
     func descriptionIsOneLine(error: ImageError) {
         #expect(!error.description.contains("\n"))

@@ -41,6 +41,9 @@ struct cguests_guest {
     struct cguests_slot slots[cguests_slot_limit];  ///< the first `slot_count` of these
 };
 
+/// An initial RAM disk that makes Linux print what it has in sysfs about PCI functions.
+extern const uint8_t *const cguests_linux_disk, *const cguests_linux_disk_end;
+
 /// All built-in guests, in the order in which a list shows them. (A pointer, since Swift imports no array of unknown
 /// length.)
 extern const struct cguests_guest *const cguests_table;

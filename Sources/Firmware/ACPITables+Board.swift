@@ -1,0 +1,131 @@
+internal import Board
+internal import Memslots
+
+// MARK: - Processors and the power switch
+
+extension ACPITables {
+    /// Local APICs, the I/O APIC and the lines of the ISA bus (5.2.12).
+    static func madt(_ processors: Int, isFull: Bool) -> [UInt8] {
+        // PCAT_COMPAT: there are two PICs as well.
+        var body = littleEndian(BoardInterrupts.localAPIC, 4) + littleEndian(1, 4)
+        for id in 0..<processors {
+            // Ids of more than 8 bits need the entry for x2APICs.
+            body +=
+                id < 0xff
+                ? [0, 8, UInt8(id), UInt8(id)] + littleEndian(1, 4)
+                : [9, 16, 0, 0] + littleEndian(id, 4) + littleEndian(1, 4) + littleEndian(id, 4)
+        }
+        body += [1, 12, 0, 0] + littleEndian(BoardInterrupts.ioAPIC, 4) + littleEndian(0, 4)
+        // The SCI is level-triggered and active high.
+        if isFull { body += [2, 10, 0, BoardInterrupts.sci] + littleEndian(BoardInterrupts.sci, 4) + [0x0d, 0] }
+        // Pin 1 of each local APIC is the NMI.
+        return body + [4, 6, 0xff, 0, 0, 1]
+    }
+
+    /// The fixed registers (5.2.9). Without FACS there are none of those that came before the hardware-reduced kind.
+    static func fadt(dsdt: UInt64, facs: UInt64) -> [UInt8] {
+        let isFull = facs != 0
+        var fadt = [UInt8](repeating: 0, count: 276)
+        func put(_ value: some FixedWidthInteger, _ size: Int, at offset: Int) {
+            fadt.replaceSubrange(offset..<offset + size, with: littleEndian(value, size))
+        }
+        /// A register of so many bytes at a port, as the structure for addresses (5.2.3.2).
+        func put(port: UInt64, bytes: Int, at offset: Int) {
+            fadt[offset...].replaceSubrange(
+                offset..<offset + 12, with: [1, UInt8(bytes * 8), 0, UInt8(min(bytes, 3))] + littleEndian(port, 8))
+        }
+        put(facs, 4, at: 36)
+        put(dsdt, 4, at: 40)
+        put(dsdt, 8, at: 140)
+        // No VGA and no real-time clock, and no keyboard controller or other old devices either.
+        put(1 << 2 | 1 << 5, 2, at: 109)
+        // WBINVD, C1, no buttons but those of the DSDT, which has none, and the reset register.
+        var features: UInt32 = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10
+        put(port: BoardPorts.resetControl, bytes: 1, at: 116)
+        fadt[128] = 6  // the value that resets: bits 1 and 2
+        fadt[131] = 5  // the minor version
+        if isFull {
+            features |= 1 << 8  // the timer has 32 bits
+            fadt[46] = BoardInterrupts.sci
+            // Places of 32 and of 64 bits, and the lengths.
+            for (place, wide, length, port, bytes) in [
+                (56, 148, 88, BoardPorts.powerEvents, 4), (64, 172, 89, BoardPorts.powerControl, 2),
+                (76, 208, 91, BoardPorts.powerTimer, 4),
+            ] {
+                put(port, 4, at: place)
+                put(port: port, bytes: bytes, at: wide)
+                fadt[length] = UInt8(bytes)
+            }
+            // The processor has no states but C1: the times of the others are too long to be used.
+            put(0xffff, 2, at: 96)
+            put(0xffff, 2, at: 98)
+        } else {
+            features |= 1 << 20  // HW_REDUCED_ACPI
+            put(port: BoardPorts.sleepControl, bytes: 1, at: 244)
+            put(port: BoardPorts.sleepControl + 1, bytes: 1, at: 256)
+        }
+        put(features, 4, at: 112)
+        return Array(fadt[36...])
+    }
+}
+
+// MARK: - Devices
+
+extension ACPITables {
+    static func dsdt(_ segments: [Segment]) -> [AML] {
+        let com1 = AML.device(
+            "COM1",
+            [
+                .name("_HID", .eisaID("PNP0501")), .name("_UID", .integer(0)),
+                .name(
+                    "_CRS", .resources([.ports(UInt16(BoardPorts.serial), count: 8), .line(BoardInterrupts.serial)])),
+            ])
+        // Linux uses configuration space by memory only where a device of the board has that memory.
+        let board = AML.device(
+            "MBRD",
+            [
+                .name("_HID", .eisaID("PNP0C02")), .name("_UID", .integer(0)),
+                .name("_CRS", .resources(segments.map { .memory($0.ecam) })),
+            ])
+        let bridges = segments.flatMap { segment in segment.bridges.map { (segment.number, $0) } }
+        let devices = bridges.enumerated().map { device($1.1, segment: $1.0, number: $0) }
+        return [
+            .scope("\\_SB", [com1] + (segments.isEmpty ? [] : [board, .name("PRTS", routing)] + devices)),
+            // The type of sleep in which everything is off.
+            .name(
+                "\\_S5", .package([.integer(UInt64(BoardPorts.sleepTypeOff)), .integer(0), .integer(0), .integer(0)])),
+        ]
+    }
+
+    private static func device(_ bridge: HostBridge, segment: UInt16, number: Int) -> AML {
+        let digits = String(number, radix: 16, uppercase: true)
+        let configuration = segment == 0 && bridge.buses.lowerBound == 0
+        var resources: [AMLResource] = [.buses(bridge.buses)]
+        if configuration { resources.append(.ports(UInt16(BoardPorts.configuration.lowerBound), count: 8)) }
+        resources += bridge.ports.map { .portWindow($0) } + bridge.memory.map { .memoryWindow($0) }
+        return .device(
+            "P" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits,
+            [
+                .name("_HID", .eisaID("PNP0A08")), .name("_CID", .eisaID("PNP0A03")),
+                .name("_UID", .integer(UInt64(number))), .name("_SEG", .integer(UInt64(segment))),
+                .name("_BBN", .integer(UInt64(bridge.buses.lowerBound))), .name("_CCA", .integer(1)),
+                .name("_CRS", .resources(resources)),
+                .method("_PRT", arguments: 0, [.return(.reference("PRTS"))]),
+                // What is asked for is granted, hot plug too: there is no firmware that would keep it for itself.
+                .method("_OSC", arguments: 4, [.return(.argument(3))]),
+            ])
+    }
+
+    /// The interrupt lines of the four pins of each device on a root bus (ACPI 6.5, 6.2.13).
+    private static var routing: AMLValue {
+        .package(
+            (0..<32).flatMap { device in
+                (0..<4).map { pin in
+                    .package([
+                        .integer(UInt64(device) << 16 | 0xffff), .integer(UInt64(pin)), .integer(0),
+                        .integer(UInt64(BoardInterrupts.line(ofDevice: device, pin: pin))),
+                    ])
+                }
+            })
+    }
+}

@@ -1,0 +1,46 @@
+internal import Memslots
+
+extension Image {
+    /// A Linux kernel (bzImage), which starts at its 64-bit entry and unpacks itself.
+    static func linux(_ bytes: [UInt8]) throws(ImageError) -> Image {
+        let header = try LinuxHeader(bytes)
+        guard let entry = header.memory.first.advanced(by: LinuxHeader.entry) else {
+            preconditionFailure("the memory of a kernel holds its entry")
+        }
+        var segment = Segment(range: header.memory, bytes: header.payload)
+        segment.name = "the kernel (pref_address and init_size)"
+        return Image(segments: [segment], entry: entry, mode: .long, format: .linux(header))
+    }
+
+    /// An ELF file that names an entry for the PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h of Xen). It starts there in
+    /// 32-bit protected mode, whatever its class.
+    static func pvh(_ bytes: [UInt8]) throws(ImageError) -> Image {
+        let header = try ELFHeader(bytes, isLoader32: true)
+        guard let entry = header.pvhEntry(bytes) else { throw .noPVHEntry }
+        return try elf(bytes, as: .pvh, entry: GuestAddress(UInt64(entry)))
+    }
+}
+
+extension ELFHeader {
+    /// Returns the physical address in the note of `Xen` with type 18 (XEN_ELFNOTE_PHYS32_ENTRY), or nil if the file has no such note.
+    func pvhEntry(_ bytes: [UInt8]) -> UInt32? {
+        // Kernels have a few notes.
+        var notes = 0
+        for index in 0..<Int(phnum) {
+            guard let segment = try? ELFProgramHeader(bytes, self, index: index) else { return nil }
+            guard segment.type == .note, segment.filesz <= UInt64(bytes.count) else { continue }
+            var (position, left) = (segment.offset, segment.filesz)
+            while left >= 12, notes < 10_000, let note = try? FilePart(bytes, "a note", at: position, count: 12) {
+                notes += 1
+                let (nameSize, size, type): (UInt32, UInt32, UInt32) = (note[0], note[4], note[8])
+                let body = try? FilePart(bytes, "a note", at: position &+ 12, count: 8)
+                // "Xen" and the zero behind it.
+                if type == 18, nameSize == 4, size >= 4, let body, body[0] == UInt32(0x006e_6558) { return body[4] }
+                let length = 12 + (UInt64(nameSize) + 3) / 4 * 4 + (UInt64(size) + 3) / 4 * 4
+                guard length <= left else { break }
+                (position, left) = (position + length, left - length)
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,147 @@
+internal import Devices
+internal import Host
+public import Images
+public import Layouts
+public import Machine
+public import Memslots
+internal import PCI
+
+/// Boots Linux on a machine with a layout's functions, and compares what it shows with the layout.
+public enum LinuxRun {
+    /// The memory beside the RAM to which the disk that comes with Swiftlet prints.
+    private static let output = GuestRange(first: GuestAddress(0xb000_0000), size: 16 << 20)
+
+    /// Makes the machine and runs it. The guest prints the files of sysfs as `SysfsReader.files` reads them, or what `lspci -vvv` prints.
+    public static func run(
+        _ layout: Layout, _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], timeout: Duration?,
+        beforeRun: () throws(MachineError) -> Void
+    ) throws(MachineError) -> LinuxResult {
+        let output = PrintedBytes()
+        var configuration = configuration
+        configuration.extraSlots += Self.output.map { [ExtraSlot(range: $0, access: .readWrite)] } ?? []
+        let machine = try GuestMachine(
+            configuration, image: image, bytes: bytes, catchesSignals: true, consoleOutput: output.append)
+        let atBoot = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.regions(of: $0)) })
+        let edits = machine.edits
+        try beforeRun()
+        let report = try machine.run(timeout: timeout)
+        let memory = Self.output.flatMap { machine.read(count: Int($0.size), at: $0.first) } ?? []
+        let files = SysfsReader.files(printed: Array(memory.prefix { $0 != 0 }) + output.bytes)
+        var reader = SysfsReader()
+        for (directory, files) in files { reader.add(directory: directory, files: files) }
+        let dump = files.isEmpty ? TextDumpReader.read(output.bytes) : reader.result
+        let shown = Dictionary(dump.functions.map { ($0.address.function, $0) }) { first, _ in first }
+
+        var differences = Set(shown.keys).subtracting(layout.functions.map(\.address)).sorted()
+            .map { "\($0): Linux shows it, and the layout has none" }
+        for function in layout.functions {
+            guard let shown = shown[function.address] else {
+                differences.append("\(function.address): Linux does not show it")
+                continue
+            }
+            differences += function.differences(from: shown, regions: atBoot[function.address] ?? [:])
+        }
+        var bytesChecked = 0
+        for (directory, files) in files {
+            guard let address = DomainAddress(text: directory)?.function, let config = files["config"] else { continue }
+            bytesChecked += config.count
+            differences += machine.differences(of: config, at: address)
+        }
+        return LinuxResult(
+            layout: layout.name, functions: shown.count,
+            bars: shown.values.reduce(0) { $0 + $1.regions.count }, bytesChecked: bytesChecked,
+            moves: layout.functions.count { atBoot[$0.address] != machine.regions(of: $0) },
+            edits: machine.edits - edits,
+            refusedChanges: report.refusals.count, exits: report.exits, seconds: report.duration.inSeconds,
+            differences: differences.count, differenceList: differences, outcome: report.outcome.name,
+            exitCode: report.outcome.exitCode, ok: report.outcome.isOrderly && differences.isEmpty,
+            ending: report.ending(), console: files.isEmpty ? String(decoding: output.bytes, as: UTF8.self) : "")
+    }
+}
+
+/// The result of a `LinuxRun`.
+public struct LinuxResult: Codable, Sendable {
+    public private(set) var schema = 1
+    public let layout: String
+    /// What Linux showed: functions, their BARs and ROMs, and bytes of configuration space that were compared with the machine's.
+    public let functions: Int
+    public let bars: Int
+    public let bytesChecked: Int
+    /// The functions with a BAR or ROM that has another address after the run than before.
+    public let moves: Int
+    /// The edits of slots during the run: Linux sizes BARs with decode off.
+    public let edits: EditCounts
+    public let refusedChanges: Int
+    public let exits: ExitCounts
+    public let seconds: Double
+    public let differences: Int
+    public let differenceList: [String]
+    public let outcome: String
+    public let exitCode: Int32
+    /// Whether the guest ended by its own will and showed the layout as it is.
+    public let ok: Bool
+    public let ending: String
+    /// What the guest printed, if it had nothing of what is compared.
+    public let console: String
+}
+
+extension Layout.Function {
+    /// Compares a function with what Linux shows of it.
+    fileprivate func differences(
+        from shown: DumpedFunction, regions: [ConfigDump.Region.Place: ConfigDump.Region]
+    ) -> [String] {
+        let isKnown =
+            (shown.vendorID, shown.deviceID, shown.classCode)
+            == (description.vendorID, description.deviceID, description.classCode)
+        let identity = isKnown ? [] : ["\(address): Linux shows another vendor, device or class"]
+        return identity
+            + Set(regions.keys).union(shown.regions.keys).sorted().compactMap { place in
+                var (here, there) = (regions[place], shown.regions[place])
+                if place == .register(.rom) {
+                    // In place of a display's ROM, Linux shows the copy that firmware has of it, if the display may be the one that is in use.
+                    if there?.base == Self.displayROM, description.classCode >> 8 == 0x300 { return nil }
+                    // Linux calls ROMs prefetchable.
+                    here?.isPrefetchable = false
+                    there?.isPrefetchable = false
+                }
+                return here == there ? nil : "\(address) \(text(here)) in the layout, \(text(there)) in Linux"
+            }
+    }
+
+    private static let displayROM: UInt64 = 0xc0000
+
+    private func text(_ region: ConfigDump.Region?) -> String {
+        guard let region, case .register(let register) = region.place else { return "nothing" }
+        let prefetchable = region.isPrefetchable ? ", prefetchable" : ""
+        return "\(register): \(region.kind)\(prefetchable), \(region.size ?? 0) bytes at \(hexadecimal(region.base))"
+    }
+}
+
+extension GuestMachine {
+    private func configuration(of function: FunctionAddress, bytes: Int) -> [UInt8] {
+        (0..<UInt64(bytes)).map {
+            UInt8(truncatingIfNeeded: readConfiguration(of: function, at: $0, width: .byte))
+        }
+    }
+
+    /// Returns the BARs and the ROM of a function with the addresses that they have now.
+    fileprivate func regions(of function: Layout.Function) -> [ConfigDump.Region.Place: ConfigDump.Region] {
+        let config = ConfigDump(configuration(of: function.address, bytes: 64))
+        var regions = config.bars
+        if let base = config.romBase {
+            regions.append(ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base))
+        }
+        for index in regions.indices {
+            guard case .register(let register) = regions[index].place else { continue }
+            regions[index].size = function.description.size(of: register)
+        }
+        return Dictionary(uniqueKeysWithValues: regions.map { ($0.place, $0) })
+    }
+
+    /// Compares configuration space with what Linux read there. Tells of the first byte that differs.
+    fileprivate func differences(of config: [UInt8], at address: FunctionAddress) -> [String] {
+        let own = configuration(of: address, bytes: config.count)
+        guard let offset = config.indices.first(where: { config[$0] != own[$0] }) else { return [] }
+        return ["\(address) register \(hexadecimal(UInt64(offset))): \(own[offset]) here, \(config[offset]) in Linux"]
+    }
+}

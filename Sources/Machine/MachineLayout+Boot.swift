@@ -1,0 +1,118 @@
+internal import Board
+internal import Firmware
+internal import Images
+internal import KVM
+internal import Memslots
+internal import PCI
+
+// MARK: - What a guest finds when it starts
+
+extension MachineLayout {
+    /// Makes the state in which the first vCPU starts.
+    func makeStartState(
+        for image: Image, _ cpuid: [CPUIDEntry], _ functions: [PCIFunction]
+    ) throws(MachineError) -> StartState {
+        let hasControllers = configuration.interruptController == .kernel
+        let leaf = cpuid.leaf(1)
+        let processors = PCMemory.Processors(
+            count: configuration.vcpus, signature: leaf?.eax ?? 0, features: leaf?.edx ?? 0)
+        var taken = image.segments.map(\.range)
+        let firmware = PCMemory(ram: board.ram, processors: hasControllers ? processors : nil, beside: taken)
+        let tables = try acpi(of: image) == .off ? nil : makeTables(beside: taken, functions, acpi(of: image))
+        taken += tables?.range.map { [$0] } ?? []
+        let memory = KernelMemory(
+            ram: board.ram, conventionalEnd: firmware.conventionalEnd, taken: taken,
+            reserved: hasFunctions ? [board.ecam] : [], tables: tables?.address)
+        let own = try configuration.boot.startState(for: image, memory)
+        guard own == nil || configuration.registers.isEmpty else { throw .configuration(.presetRegisters) }
+        guard own != nil || configuration.boot.isEmpty else { throw .configuration(.bootArguments) }
+        var state =
+            if let own { own } else {
+                try StartState(
+                    mode: image.mode ?? configuration.mode, entry: image.entry, ram: board.ram,
+                    vcpus: configuration.vcpus, hasGigabytePages: cpuid.hasGigabytePages)
+            }
+        let data = own != nil || hasControllers ? firmware.data : []
+        state.add(configuration.registers, data + (tables.map { [$0] } ?? []))
+        return state
+    }
+
+    /// Returns the tables of ACPI that a guest with this image finds.
+    func acpi(of image: Image) -> ACPIKind {
+        let expects = image.format.isLinux || image.format == .pvh
+        return configuration.acpi ?? (expects && configuration.interruptController == .kernel ? .on : .off)
+    }
+
+    private func makeTables(
+        beside taken: [GuestRange], _ functions: [PCIFunction], _ kind: ACPIKind
+    ) throws(MachineError) -> BootData {
+        let segments = hasFunctions ? [ACPITables.Segment(0, board.ecam, hostBridges(functions))] : []
+        return try firmware(
+            try ACPITables(
+                processors: configuration.vcpus, segments: segments, isFull: kind == .full,
+                beside: taken, ram: board.ram
+            ).data)
+    }
+
+    // MARK: Host bridges
+
+    /// Returns a host bridge for each bus with functions. The bridges share the apertures: each has the addresses of its functions, and what lies
+    /// behind them up to those of others.
+    private func hostBridges(_ functions: [PCIFunction]) -> [ACPITables.HostBridge] {
+        let buses = Set(functions.map(\.address.bus)).sorted()
+        let claims = functions.flatMap { function in
+            function.description.registers.map { register in
+                var isPort = false
+                if case .bar(let number) = register { isPort = function.description.bars[number]?.kind == .io }
+                return (bus: function.address.bus, isPort: isPort, first: function.base(of: register))
+            }
+        }
+        let memory = claims.filter { !$0.isPort }
+        let low = Self.shares(of: board.apertures.low.bounds, buses, memory)
+        let high = board.apertures.high.map { Self.shares(of: $0.bounds, buses, memory) } ?? [:]
+        let ports = Self.shares(of: BoardPorts.firstOfBARs...0xffff, buses, claims.filter(\.isPort))
+        return buses.map { bus in
+            ACPITables.HostBridge(
+                buses: bus...bus,
+                memory: ((low[bus] ?? []) + (high[bus] ?? [])).compactMap {
+                    GuestRange(first: GuestAddress($0.lowerBound), last: GuestAddress($0.upperBound))
+                },
+                ports: (ports[bus] ?? []).map { UInt16($0.lowerBound)...UInt16($0.upperBound) })
+        }
+    }
+
+    /// The address in a register of a function on a bus.
+    typealias Claim = (bus: UInt8, isPort: Bool, first: UInt64)
+
+    /// Divides an aperture among buses, so that each has what it claims. If nobody claims anything, all have parts of one size.
+    static func shares(
+        of aperture: ClosedRange<UInt64>, _ buses: [UInt8], _ claims: [Claim]
+    ) -> [UInt8: [ClosedRange<UInt64>]] {
+        var claims = claims.filter { aperture.contains($0.first) }.sorted { $0.first < $1.first }
+        if claims.isEmpty {
+            let part = (aperture.upperBound - aperture.lowerBound) / UInt64(buses.count)
+            claims = buses.enumerated().map { index, bus in
+                (bus: bus, isPort: false, first: aperture.lowerBound + UInt64(index) * part)
+            }
+        }
+        var shares: [UInt8: [ClosedRange<UInt64>]] = [:]
+        var first = aperture.lowerBound
+        for (index, claim) in claims.enumerated() {
+            let next = index + 1 < claims.count ? claims[index + 1] : nil
+            if let next, next.bus == claim.bus { continue }
+            let last = next.map { $0.first - 1 } ?? aperture.upperBound
+            shares[claim.bus, default: []].append(first...last)
+            first = next?.first ?? first
+        }
+        return shares
+    }
+}
+
+extension GuestRange {
+    fileprivate var bounds: ClosedRange<UInt64> { first.rawValue...last.rawValue }
+}
+
+extension Image.Format {
+    /// Whether this is a Linux kernel, of which more is known than of others.
+    var isLinux: Bool { if case .linux = self { true } else { false } }
+}
