@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "Firmware", targets: ["Firmware"]),
         .library(name: "PCI", targets: ["PCI"]),
         .library(name: "Layouts", targets: ["Layouts"]),
+        .library(name: "VFIOUser", targets: ["VFIOUser"]),
         .library(name: "Debugging", targets: ["Debugging"]),
         .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
@@ -65,6 +66,7 @@ let package = Package(
         library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
+        library("VFIOUser", ["PCI"]),
         library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
@@ -109,6 +111,7 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "PCI"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
         tests("HostTests", ["Host"]),
 

@@ -1,0 +1,96 @@
+/// What a device gives to the program that drives it: regions, interrupts, reset, and configuration space.
+///
+/// VFIO describes a device so (`linux/vfio.h`), and vfio-user has taken it over. The numbers of regions and interrupts are theirs.
+public struct DeviceRecord: Hashable, Sendable {
+    /// The regions that the device has.
+    public var regions: [RegionNumber: Region]
+    /// The kinds of interrupts that the device has.
+    public var interrupts: [InterruptKind: Interrupts]
+    /// Whether the device can be reset by itself.
+    public var canReset: Bool
+    /// The bytes of configuration space as they were read: 256, or 4,096 with the extended part.
+    public var configuration: [UInt8]
+
+    public init(
+        regions: [RegionNumber: Region] = [:], interrupts: [InterruptKind: Interrupts] = [:], canReset: Bool = false,
+        configuration: [UInt8] = []
+    ) {
+        self.regions = regions
+        self.interrupts = interrupts
+        self.canReset = canReset
+        self.configuration = configuration
+    }
+
+    /// A region by its number (`VFIO_PCI_BAR0_REGION_INDEX` and those behind it).
+    public enum RegionNumber: UInt32, CaseIterable, Sendable {
+        case bar0, bar1, bar2, bar3, bar4, bar5, rom, configuration, vga
+    }
+
+    /// A kind of interrupts by its number (`VFIO_PCI_INTX_IRQ_INDEX` and those behind it).
+    public enum InterruptKind: UInt32, CaseIterable, Sendable {
+        case intx, msi, msix
+        /// The device has met an error that it cannot mend.
+        case error
+        /// The host wants the device back.
+        case request
+    }
+
+    /// A region, a BAR for example.
+    public struct Region: Hashable, Sendable {
+        /// Bytes in the region.
+        public var size: UInt64
+        /// Whether the region can be read by calls or messages.
+        public var isReadable: Bool
+        /// Whether the region can be written by calls or messages.
+        public var isWritable: Bool
+        /// The parts that can be mapped into memory, in order and apart from each other, in bytes from the beginning of the region.
+        public var areas: [Range<UInt64>]
+
+        public init(size: UInt64, isReadable: Bool = true, isWritable: Bool = true, areas: [Range<UInt64>] = []) {
+            self.size = size
+            self.isReadable = isReadable
+            self.isWritable = isWritable
+            self.areas = areas
+        }
+    }
+
+    /// The interrupts of one kind.
+    public struct Interrupts: Hashable, Sendable {
+        /// The number of vectors, or 1 for kinds without vectors.
+        public var count: UInt32
+        /// How they behave.
+        public var traits: InterruptTraits
+
+        public init(count: UInt32, traits: InterruptTraits) {
+            self.count = count
+            self.traits = traits
+        }
+    }
+
+    /// How the interrupts of a kind behave (`VFIO_IRQ_INFO_EVENTFD` and the flags behind it).
+    public struct InterruptTraits: OptionSet, Hashable, Sendable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        /// They can be signalled by eventfds.
+        public static let eventfd = InterruptTraits(rawValue: 1)
+        /// They can be masked and unmasked one by one.
+        public static let maskable = InterruptTraits(rawValue: 2)
+        /// They mask themselves when they occur.
+        public static let automasked = InterruptTraits(rawValue: 4)
+        /// More vectors cannot be added once some are set up.
+        public static let fixedCount = InterruptTraits(rawValue: 8)
+    }
+}
+
+extension DeviceRecord.RegionNumber {
+    /// The region of a base address register.
+    public init?(_ register: BaseAddressRegister) {
+        switch register {
+        case .bar(let number):
+            guard (0...5).contains(number) else { return nil }
+            self.init(rawValue: UInt32(number))
+        case .rom: self = .rom
+        }
+    }
+}

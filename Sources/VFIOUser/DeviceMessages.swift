@@ -1,0 +1,137 @@
+public import PCI
+
+/// What a device is (`struct vfio_device_info`): the answer to `Command.deviceInfo`.
+public struct DeviceInfo: Hashable, Sendable {
+    /// Whether the device can be reset.
+    public var canReset: Bool
+    /// The number of regions, and of kinds of interrupts. A device may have fewer than VFIO has numbers for, or more.
+    public var regionCount: UInt32
+    public var interruptCount: UInt32
+
+    private static let reset: UInt32 = 1
+    private static let isPCI: UInt32 = 2
+
+    public init(canReset: Bool, regionCount: UInt32 = 9, interruptCount: UInt32 = 5) {
+        (self.canReset, self.regionCount, self.interruptCount) = (canReset, regionCount, interruptCount)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the device's description", size: 16)
+        canReset = fields[4] & Self.reset != 0
+        (regionCount, interruptCount) = (fields[8], fields[12])
+    }
+
+    public var bytes: [UInt8] {
+        StructureBytes().with(16, Self.isPCI | (canReset ? Self.reset : 0), regionCount, interruptCount).bytes
+    }
+}
+
+/// A question about a region, or the beginning of one about its events: `argsz`, flags, index, and zeros or a count.
+public struct RegionQuery: Hashable, Sendable {
+    /// The bytes that the answer may have.
+    public var room: UInt32
+    public var region: UInt32
+
+    public init(_ region: DeviceRecord.RegionNumber, room: UInt32) {
+        (self.region, self.room) = (region.rawValue, room)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the question about a region", size: 16)
+        (room, region) = (fields[0], fields[8])
+    }
+
+    /// The bytes of `Command.regionInfo`.
+    public var bytes: [UInt8] { StructureBytes().with(room, 0, region, 0).with(wide: 0, 0).bytes }
+
+    /// The bytes of `Command.regionIOEvents`.
+    public var eventBytes: [UInt8] { StructureBytes().with(room, 0, region, 0).bytes }
+}
+
+/// The interrupts of one kind (`struct vfio_irq_info`): question and answer of `Command.interruptInfo`.
+public struct InterruptInfo: Hashable, Sendable {
+    public var kind: UInt32
+    public var interrupts: DeviceRecord.Interrupts
+
+    public init(_ kind: UInt32, _ interrupts: DeviceRecord.Interrupts = .init(count: 0, traits: [])) {
+        (self.kind, self.interrupts) = (kind, interrupts)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the description of interrupts", size: 16)
+        kind = fields[8]
+        interrupts = DeviceRecord.Interrupts(
+            count: fields[12], traits: DeviceRecord.InterruptTraits(rawValue: fields[4] & 0xf))
+    }
+
+    public var bytes: [UInt8] { StructureBytes().with(16, interrupts.traits.rawValue, kind, interrupts.count).bytes }
+}
+
+/// A change of interrupts (`struct vfio_irq_set`): the payload of `Command.setInterrupts`. Eventfds come beside it as descriptors.
+public struct InterruptChange: Hashable, Sendable {
+    public enum Action: UInt32, Sendable {
+        case mask = 8
+        case unmask = 16
+        /// Sets up eventfds that the device signals, or without any takes them down. Without data, signals them itself.
+        case trigger = 32
+    }
+
+    /// What the change has for each vector.
+    public enum Content: UInt32, Sendable {
+        case none = 1
+        /// A byte a vector, behind the structure.
+        case flags = 2
+        /// A descriptor a vector, beside the message.
+        case eventfds = 4
+    }
+
+    public var action: Action
+    public var content: Content
+    public var kind: UInt32
+    /// The first vector, and the number of vectors.
+    public var start: UInt32
+    public var count: UInt32
+    /// With `Content.flags`: for which vectors the change is meant.
+    public var flags: [Bool]
+
+    public init(
+        _ action: Action, _ content: Content, _ kind: DeviceRecord.InterruptKind, start: UInt32 = 0, count: UInt32,
+        flags: [Bool] = []
+    ) {
+        (self.action, self.content, self.kind) = (action, content, kind.rawValue)
+        (self.start, self.count, self.flags) = (start, count, flags)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the change of interrupts", size: 20)
+        guard let action = Action(rawValue: fields[4] & 0x38), let content = Content(rawValue: fields[4] & 7) else {
+            throw .flags(fields[4])
+        }
+        (self.action, self.content) = (action, content)
+        (kind, start, count) = (fields[8], fields[12], fields[16])
+        flags = content == .flags ? payload.dropFirst(20).map { $0 != 0 } : []
+        guard content != .flags || flags.count == Int(count) else {
+            throw .short("the change of \(count) interrupts", bytes: payload.count, needed: 20 + Int(count))
+        }
+    }
+
+    public var bytes: [UInt8] {
+        StructureBytes().with(UInt32(20 + flags.count), action.rawValue | content.rawValue, kind, start, count)
+            .with(bytes: flags.map { $0 ? 1 : 0 }).bytes
+    }
+}
+
+/// The fields of a payload that is known to have them.
+struct Fields {
+    private let structure: StructureBytes
+
+    /// Throws if the payload has fewer than `size` bytes.
+    init(_ payload: [UInt8], _ name: String, size: Int) throws(MessageError) {
+        guard payload.count >= size else { throw .short(name, bytes: payload.count, needed: size) }
+        structure = StructureBytes(payload)
+    }
+
+    subscript<Value: FixedWidthInteger & UnsignedInteger>(offset: Int) -> Value {
+        structure.integer(at: offset, as: Value.self) ?? 0
+    }
+}

@@ -1,0 +1,112 @@
+public import PCI
+
+/// The 16 bytes with which each message of vfio-user begins.
+public struct Header: Hashable, Sendable {
+    /// The number that the sender gave to a command. A reply repeats it.
+    public var id: UInt16
+    /// What the message asks for or answers. It may be a command that nobody knows.
+    public var command: UInt16
+    /// Bytes of the whole message, with the header.
+    public var size: UInt32
+    /// Whether the message is a reply.
+    public var isReply: Bool
+    /// Whether the sender of a command wants no reply.
+    public var wantsNoReply: Bool
+    /// The reason why a command was not carried out (errno), in a reply only.
+    public var error: UInt32?
+
+    /// Bytes in a header.
+    public static let byteCount = 16
+    /// The largest message that either side sends or takes: the data of one transfer, and room for the fields.
+    public static let largestMessage = UInt32(Version.transferSize) + 4096
+
+    private enum Flags {
+        static let kind: UInt32 = 0xf
+        static let reply: UInt32 = 1
+        static let noReply: UInt32 = 0x10
+        static let error: UInt32 = 0x20
+    }
+
+    /// Creates the header of a command.
+    public init(_ command: Command, id: UInt16, payload: Int, wantsNoReply: Bool = false) {
+        (self.id, self.command, self.wantsNoReply) = (id, command.rawValue, wantsNoReply)
+        (size, isReply) = (UInt32(Self.byteCount + payload), false)
+    }
+
+    /// Creates the header of the reply to a command. A reply with an error has no payload.
+    public init(replyTo command: Header, payload: Int, error: UInt32? = nil) {
+        (id, self.command, self.error) = (command.id, command.command, error)
+        (size, isReply, wantsNoReply) = (UInt32(Self.byteCount + payload), true, false)
+    }
+
+    /// Decodes a header.
+    public init(_ bytes: [UInt8]) throws(MessageError) {
+        let structure = StructureBytes(bytes)
+        guard let id = structure.integer(at: 0, as: UInt16.self),
+            let command = structure.integer(at: 2, as: UInt16.self),
+            let size = structure.integer(at: 4, as: UInt32.self),
+            let flags = structure.integer(at: 8, as: UInt32.self),
+            let error = structure.integer(at: 12, as: UInt32.self)
+        else { throw .short("the header", bytes: bytes.count, needed: Self.byteCount) }
+        guard size >= Self.byteCount, size <= Self.largestMessage else { throw .size(size) }
+        guard flags & Flags.kind <= Flags.reply else { throw .flags(flags) }
+        (self.id, self.command, self.size) = (id, command, size)
+        isReply = flags & Flags.kind == Flags.reply
+        wantsNoReply = flags & Flags.noReply != 0
+        self.error = flags & Flags.error != 0 ? error : nil
+    }
+
+    /// Bytes that follow the header.
+    public var payloadSize: Int { Int(size) - Self.byteCount }
+
+    public var bytes: [UInt8] {
+        let flags =
+            (isReply ? Flags.reply : 0) | (wantsNoReply ? Flags.noReply : 0) | (error == nil ? 0 : Flags.error)
+        return StructureBytes().with(UInt32(command) << 16 | UInt32(id), size, flags, error ?? 0).bytes
+    }
+}
+
+/// The commands of vfio-user that Swiftlet knows.
+public enum Command: UInt16, CaseIterable, Sendable {
+    case version = 1
+    case mapDMA, unmapDMA
+    case deviceInfo, regionInfo, regionIOEvents, interruptInfo, setInterrupts
+    case readRegion, writeRegion
+    /// A server reads or writes the client's memory.
+    case readMemory, writeMemory
+    case reset
+}
+
+/// Why bytes of a peer are no message, or not the message that is due.
+public enum MessageError: Error, Hashable, Sendable {
+    /// A part has fewer bytes than its fields need.
+    case short(String, bytes: Int, needed: Int)
+    /// The size in a header is smaller than the header, or larger than anything that was agreed on.
+    case size(UInt32)
+    /// The flags say that a message is neither a command nor a reply.
+    case flags(UInt32)
+    /// The peer speaks another version of the protocol.
+    case version(major: UInt16, minor: UInt16)
+    /// The text in a version message is not JSON with a zero behind it.
+    case capabilities
+    /// A reply is about something else than its command: a field, what was asked, and what was answered.
+    case mismatch(String, asked: UInt64, answered: UInt64)
+    /// A description of the device makes no sense.
+    case info(DeviceInfoError)
+}
+
+extension MessageError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .short(let what, let bytes, let needed): "\(what) has \(bytes) bytes, and needs \(needed)"
+        case .size(let size):
+            "a message of \(size) bytes: it has from \(Header.byteCount) to \(Header.largestMessage)"
+        case .flags(let flags): "a message that is neither a command nor a reply (flags \(flags))"
+        case .version(let major, let minor): "version \(major).\(minor) of the protocol: it is 0.1 here"
+        case .capabilities: "the capabilities in the version message are not JSON that ends with a zero"
+        case .mismatch(let what, let asked, let answered):
+            "a reply has \(what) \(answered) where \(asked) was asked for"
+        case .info(let error): "\(error)"
+        }
+    }
+}

@@ -1,0 +1,167 @@
+public import PCI
+
+/// A part of the client's memory that the device may use: the payload of `Command.mapDMA`. The descriptor of its file comes beside it.
+public struct DMAMapping: Hashable, Sendable {
+    public var isReadable: Bool
+    public var isWritable: Bool
+    /// The place of the part in the file, in bytes.
+    public var offset: UInt64
+    /// The address by which the device names the part: guest-physical.
+    public var address: UInt64
+    public var size: UInt64
+
+    public init(offset: UInt64, address: UInt64, size: UInt64, isReadable: Bool = true, isWritable: Bool = true) {
+        (self.offset, self.address, self.size) = (offset, address, size)
+        (self.isReadable, self.isWritable) = (isReadable, isWritable)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the mapping", size: 32)
+        let flags: UInt32 = fields[4]
+        self.init(
+            offset: fields[8], address: fields[16], size: fields[24], isReadable: flags & 1 != 0,
+            isWritable: flags & 2 != 0)
+    }
+
+    public var bytes: [UInt8] {
+        StructureBytes().with(32, (isReadable ? 1 : 0) | (isWritable ? 2 : 0)).with(wide: offset, address, size).bytes
+    }
+}
+
+/// The end of such a mapping: the payload of `Command.unmapDMA`, which the reply repeats.
+public struct DMAUnmapping: Hashable, Sendable {
+    /// Whether all mappings end.
+    public var isAll: Bool
+    public var address: UInt64
+    public var size: UInt64
+
+    public init(address: UInt64, size: UInt64, isAll: Bool = false) {
+        (self.address, self.size, self.isAll) = (address, size, isAll)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the end of a mapping", size: 24)
+        let flags: UInt32 = fields[4]
+        self.init(address: fields[8], size: fields[16], isAll: flags & 2 != 0)
+    }
+
+    public var bytes: [UInt8] { StructureBytes().with(24, isAll ? 2 : 0).with(wide: address, size).bytes }
+}
+
+/// An access to a region. `Command.readRegion` and the reply to `Command.writeRegion` have no data.
+public struct RegionAccess: Hashable, Sendable {
+    public var region: UInt32
+    /// Bytes from the beginning of the region.
+    public var offset: UInt64
+    public var count: UInt32
+    public var data: [UInt8]
+
+    public init(_ region: DeviceRecord.RegionNumber, offset: UInt64, count: UInt32, data: [UInt8] = []) {
+        (self.region, self.offset, self.count, self.data) = (region.rawValue, offset, count, data)
+    }
+
+    /// - Parameter hasData: Whether data follow, `count` bytes.
+    public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
+        let fields = try Fields(payload, "the access to a region", size: 16)
+        (offset, region, count) = (fields[0], fields[8], fields[12])
+        data = hasData ? Array(payload.dropFirst(16)) : []
+        guard !hasData || data.count == Int(count) else {
+            throw .short("the access of \(count) bytes", bytes: payload.count, needed: 16 + Int(count))
+        }
+    }
+
+    public var bytes: [UInt8] { StructureBytes().with(wide: offset).with(region, count).with(bytes: data).bytes }
+
+    /// Throws unless this is the answer to an access.
+    public func check(answers asked: RegionAccess) throws(MessageError) {
+        guard region == asked.region else {
+            throw .mismatch("region", asked: UInt64(asked.region), answered: UInt64(region))
+        }
+        guard offset == asked.offset else { throw .mismatch("offset", asked: asked.offset, answered: offset) }
+        guard count == asked.count else {
+            throw .mismatch("count", asked: UInt64(asked.count), answered: UInt64(count))
+        }
+    }
+}
+
+/// A server's access to the client's memory: `Command.readMemory` and `Command.writeMemory`.
+public struct MemoryAccess: Hashable, Sendable {
+    /// The address by which the memory was mapped for DMA.
+    public var address: UInt64
+    public var count: UInt64
+    public var data: [UInt8]
+
+    public init(address: UInt64, count: UInt64, data: [UInt8] = []) {
+        (self.address, self.count, self.data) = (address, count, data)
+    }
+
+    /// - Parameter hasData: Whether data follow, `count` bytes.
+    public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
+        let fields = try Fields(payload, "the access to memory", size: 16)
+        (address, count) = (fields[0], fields[8])
+        data = hasData ? Array(payload.dropFirst(16)) : []
+        guard count <= Version.transferSize else {
+            throw .mismatch("count", asked: Version.transferSize, answered: count)
+        }
+        guard !hasData || data.count == Int(count) else {
+            throw .short("the access of \(count) bytes", bytes: payload.count, needed: 16 + Int(count))
+        }
+    }
+
+    public var bytes: [UInt8] { StructureBytes().with(wide: address, count).with(bytes: data).bytes }
+}
+
+/// Eventfds that a device offers for parts of a region: the reply to `Command.regionIOEvents`.
+public struct RegionEvents: Hashable, Sendable {
+    /// Writes to one place of a region, which an eventfd can take.
+    public struct Event: Hashable, Sendable {
+        /// Bytes from the beginning of the region.
+        public var offset: UInt64
+        /// Bytes of a write.
+        public var size: UInt64
+        /// The descriptor by its place among those beside the message.
+        public var descriptor: UInt32
+        /// The only value that is taken, or nil for any.
+        public var match: UInt64?
+
+        public init(offset: UInt64, size: UInt64, descriptor: UInt32, match: UInt64? = nil) {
+            (self.offset, self.size, self.descriptor, self.match) = (offset, size, descriptor, match)
+        }
+    }
+
+    public var region: UInt32
+    /// The plain eventfds. Other kinds (ioregionfd, shadow) are left out: their places exit.
+    public var events: [Event]
+
+    private static let dataMatch: UInt32 = 1
+    private static let eventSize = 40
+
+    public init(region: DeviceRecord.RegionNumber, events: [Event]) {
+        (self.region, self.events) = (region.rawValue, events)
+    }
+
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let fields = try Fields(payload, "the region's events", size: 16)
+        region = fields[8]
+        let count: UInt32 = fields[12]
+        guard Int(count) <= payload.count / Self.eventSize, 16 + Int(count) * Self.eventSize <= payload.count else {
+            throw .short("the list of \(count) events", bytes: payload.count, needed: 16 + Int(count) * Self.eventSize)
+        }
+        events = (0..<Int(count)).compactMap { index in
+            let start = 16 + index * Self.eventSize
+            let (type, flags): (UInt32, UInt32) = (fields[start + 20], fields[start + 24])
+            guard type == 0 else { return nil }
+            return Event(
+                offset: fields[start], size: fields[start + 8], descriptor: fields[start + 16],
+                match: flags & Self.dataMatch != 0 ? fields[start + 32] : nil)
+        }
+    }
+
+    public var bytes: [UInt8] {
+        let whole = UInt32(16 + events.count * Self.eventSize)
+        return events.reduce(StructureBytes().with(whole, 0, region, UInt32(events.count))) { bytes, event in
+            bytes.with(wide: event.offset, event.size)
+                .with(event.descriptor, 0, event.match == nil ? 0 : Self.dataMatch, 0).with(wide: event.match ?? 0)
+        }.bytes
+    }
+}

@@ -1,0 +1,50 @@
+internal import FoundationEssentials
+internal import PCI
+
+/// The message with which a connection begins: the version of the protocol, and what the sender can take.
+public struct Version: Hashable, Sendable {
+    /// The largest transfer of region or memory data in bytes that Swiftlet makes or takes.
+    public static let transferSize: UInt64 = 1 << 20
+    /// The descriptors that Swiftlet passes and takes in one message.
+    public static let descriptorCount = 8
+
+    /// The most descriptors that the sender takes in one message.
+    public var maximumDescriptors: Int
+    /// The most bytes of data that the sender takes in one message.
+    public var maximumTransfer: UInt64
+
+    public init(maximumDescriptors: Int = descriptorCount, maximumTransfer: UInt64 = transferSize) {
+        self.maximumDescriptors = maximumDescriptors
+        self.maximumTransfer = maximumTransfer
+    }
+
+    private struct Text: Codable {
+        struct Capabilities: Codable {
+            var max_msg_fds: Int?
+            var max_data_xfer_size: UInt64?
+        }
+        var capabilities: Capabilities?
+    }
+
+    /// Decodes a version message. What it leaves out has the specification's usual value.
+    public init(_ payload: [UInt8]) throws(MessageError) {
+        let structure = StructureBytes(payload)
+        guard let major = structure.integer(at: 0, as: UInt16.self),
+            let minor = structure.integer(at: 2, as: UInt16.self)
+        else { throw .short("the version message", bytes: payload.count, needed: 4) }
+        guard major == 0 else { throw .version(major: major, minor: minor) }
+        self.init(maximumDescriptors: 1)
+        guard payload.count > 4 else { return }
+        guard payload.last == 0,
+            let text = try? JSONDecoder().decode(Text.self, from: Data(payload[4..<payload.count - 1]))
+        else { throw .capabilities }
+        if let count = text.capabilities?.max_msg_fds { maximumDescriptors = max(1, count) }
+        if let size = text.capabilities?.max_data_xfer_size { maximumTransfer = min(max(1, size), Self.transferSize) }
+    }
+
+    public var bytes: [UInt8] {
+        let text =
+            "{\"capabilities\":{\"max_msg_fds\":\(maximumDescriptors),\"max_data_xfer_size\":\(maximumTransfer)}}"
+        return StructureBytes().with(1 << 16).with(bytes: Array(text.utf8) + [0]).bytes
+    }
+}
