@@ -48,6 +48,7 @@ let package = Package(
         .library(name: "Debugging", targets: ["Debugging"]),
         .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
+        .library(name: "VFIO", targets: ["VFIO"]),
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
         .library(name: "Laboratory", targets: ["Laboratory"]),
@@ -76,6 +77,8 @@ let package = Package(
         library("KVM", ["CKVM", system]),
         .target(name: "CHost", cSettings: cSettings),
         library("Host", ["CHost", system]),
+        .target(name: "CVFIO", cSettings: cSettings),
+        library("VFIO", ["CVFIO", "Host", "PCI", "Memslots", system]),
 
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
@@ -114,6 +117,7 @@ let package = Package(
         tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "PCI"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
         tests("HostTests", ["Host"]),
+        tests("VFIOTests", ["PropertySupport", "VFIO", "PCI", "Memslots"]),
 
         // The seeds of property tests.
         .target(

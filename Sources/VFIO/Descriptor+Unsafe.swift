@@ -1,0 +1,76 @@
+internal import CVFIO
+internal import Host
+internal import SystemPackage
+
+// The calls that take pointers. In each of them the kernel, or the C function around it, uses the pointer during the call only.
+extension Descriptor {
+    /// Opens a file of VFIO's for reading and writing.
+    init(vfio path: String) throws(HostError) {
+        // SAFETY: the call reads the string, which outlives it.
+        try self.init(owning: unsafe cvfio_open(path), "open", path)
+    }
+
+    /// Opens a device of the group that this descriptor is.
+    borrowing func openDevice(_ name: String) throws(HostError) -> Descriptor {
+        // SAFETY: the call reads the string, which outlives it.
+        try Descriptor(owning: unsafe cvfio_open_device(number, name), "VFIO_GROUP_GET_DEVICE_FD", name)
+    }
+
+    /// Returns a structure that begins with its size, whole with its capabilities.
+    ///
+    /// - Parameters:
+    ///   - least: The bytes without capabilities.
+    ///   - index: The number of the region or kind of interrupts, which the kernel reads behind size and flags.
+    borrowing func information(
+        _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
+    ) throws(HostError) -> [UInt8] {
+        var size = least
+        while true {
+            var bytes = [UInt8](repeating: 0, count: size)
+            for shift in 0..<2 { bytes[shift] = UInt8(truncatingIfNeeded: size >> (8 * shift)) }
+            if let index { bytes[8] = UInt8(truncatingIfNeeded: index) }
+            // SAFETY: the kernel writes no more than the size that the first bytes say, which is that of the array.
+            try check(unsafe cvfio_get(number, request, &bytes), name, index.map { "\($0)" } ?? "")
+            let whole = bytes[..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
+            // It may have grown between two calls, but no description takes 64 KiB.
+            guard whole > size, whole < 1 << 16 else { return bytes }
+            size = whole
+        }
+    }
+
+    /// Reads up to eight bytes at a place in the device's file.
+    borrowing func read(_ count: Int, at offset: UInt64) throws(HostError) -> UInt64 {
+        var value: UInt64 = 0
+        // SAFETY: the call writes `count` bytes, of which a UInt64 has eight.
+        precondition(count <= 8)
+        try check(unsafe cvfio_read(number, offset, &value, count), "read", "\(count) bytes at \(offset)")
+        return value
+    }
+
+    /// Writes the low `count` bytes of a value, up to eight, at a place in the device's file.
+    borrowing func write(_ value: UInt64, count: Int, at offset: UInt64) throws(HostError) {
+        var value = value
+        // SAFETY: the call reads `count` bytes, of which a UInt64 has eight.
+        precondition(count <= 8)
+        try check(unsafe cvfio_write(number, offset, &value, count), "write", "\(count) bytes at \(offset)")
+    }
+
+    /// Gives interrupts their eventfds, from the first on, or none for -1.
+    borrowing func setInterrupts(_ action: Int, kind: UInt32, events: [Int32]) throws(HostError) {
+        // SAFETY: the call reads as many numbers as the array has.
+        let result = unsafe cvfio_set_interrupts(number, UInt32(action), kind, 0, UInt32(events.count), events)
+        let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
+        // The kernel says how many there could be instead.
+        guard set == 0 else {
+            throw HostError(
+                call: "VFIO_DEVICE_SET_IRQS", subject: "\(events.count) of kind \(kind), \(set) at most",
+                errno: .noSpace)
+        }
+    }
+
+    /// Masks, unmasks, or triggers interrupts itself.
+    borrowing func actOnInterrupts(_ action: Int, kind: UInt32, first: UInt32, count: UInt32) throws(HostError) {
+        let result = cvfio_set_interrupts(number, UInt32(action), kind, first, count, nil)
+        try check(result, "VFIO_DEVICE_SET_IRQS", "\(count) of kind \(kind)")
+    }
+}

@@ -1,0 +1,129 @@
+internal import CVFIO
+public import Host
+public import PCI
+public import SystemPackage
+
+/// A function of the host that this process has for itself. Closing it resets the function if it can be reset.
+public struct VFIODevice: ~Copyable, Sendable {
+    /// The function as the kernel names it, such as `0000:01:00.0`.
+    public let name: String
+    /// What the function gives.
+    public let record: DeviceRecord
+    private let descriptor: Descriptor
+    /// Where regions begin in the device's file, in bytes.
+    private let offsets: [DeviceRecord.RegionNumber: UInt64]
+
+    /// Opens a function of a group.
+    public init(_ name: String, of group: borrowing Group) throws(VFIOError) {
+        let number = group.number
+        let descriptor = try vfio(try group.descriptor.openDevice(name), of: name, group: number)
+        let information = try vfio(
+            try descriptor.information(CVFIO_DEVICE, least: 16, "VFIO_DEVICE_GET_INFO"), of: name, group: number)
+        let flags = StructureBytes(information).integer(at: 4, as: UInt32.self) ?? 0
+        guard flags & 2 != 0 else { throw VFIOError(.api("it is no PCI function"), of: name, group: number) }
+        var record = DeviceRecord(canReset: flags & 1 != 0)
+        var offsets: [DeviceRecord.RegionNumber: UInt64] = [:]
+        for region in DeviceRecord.RegionNumber.allCases where region != .vga {
+            // The kernel refuses kinds that a device does not have.
+            guard
+                let bytes = try? descriptor.information(
+                    CVFIO_REGION, least: RegionInfo.size, index: region.rawValue, "VFIO_DEVICE_GET_REGION_INFO")
+            else { continue }
+            do throws(DeviceInfoError) {
+                let info = try RegionInfo(bytes, of: region)
+                guard info.region.size > 0 else { continue }
+                record.regions[region] = info.region
+                offsets[region] = info.offset
+            } catch {
+                throw VFIOError(.information(error), of: name, group: number)
+            }
+        }
+        for kind in DeviceRecord.InterruptKind.allCases {
+            let bytes = try? descriptor.information(
+                CVFIO_INTERRUPTS, least: 16, index: kind.rawValue, "VFIO_DEVICE_GET_IRQ_INFO")
+            let structure = StructureBytes(bytes ?? [])
+            guard let count = structure.integer(at: 12, as: UInt32.self), count > 0
+            else { continue }
+            record.interrupts[kind] = DeviceRecord.Interrupts(
+                count: count, traits: .init(rawValue: structure.integer(at: 4, as: UInt32.self) ?? 0))
+        }
+        let size = min(record.regions[.configuration]?.size ?? 0, 4096)
+        for offset in stride(from: UInt64(0), to: size / 4 * 4, by: 4) {
+            let place = (offsets[.configuration] ?? 0) + offset
+            let value = try vfio(try descriptor.read(4, at: place), of: name, group: number)
+            record.configuration += (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+        }
+        self.name = name
+        self.record = record
+        self.offsets = offsets
+        self.descriptor = descriptor
+    }
+
+    // MARK: Regions
+
+    /// Reads up to eight bytes of a region.
+    public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) throws(HostError) -> UInt64 {
+        try descriptor.read(count, at: try place(region, offset, count))
+    }
+
+    /// Writes the low `count` bytes of a value, up to eight, to a region.
+    public func write(
+        _ value: UInt64, _ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int
+    ) throws(HostError) {
+        try descriptor.write(value, count: count, at: try place(region, offset, count))
+    }
+
+    private func place(
+        _ region: DeviceRecord.RegionNumber, _ offset: UInt64, _ count: Int
+    ) throws(HostError) -> UInt64 {
+        guard let first = offsets[region], let size = record.regions[region]?.size, offset < size,
+            UInt64(count) <= size - offset
+        else {
+            throw HostError(
+                call: "access", subject: "\(count) bytes at \(offset) of region \(region)", errno: .invalidArgument)
+        }
+        return first + offset
+    }
+
+    /// Opens a part of a region for guests. The monitor itself never loads from it: the pages go away whenever decode is off.
+    public func memory(_ region: DeviceRecord.RegionNumber, _ area: Range<UInt64>) throws(HostError) -> ForeignMemory {
+        let first = try place(region, area.lowerBound, 0)
+        return try ForeignMemory(
+            descriptor, name: "\(name), region \(region)", offset: first, size: area.upperBound - area.lowerBound)
+    }
+
+    /// Resets the function. All of configuration space, BARs and interrupts is then as after power-on.
+    public func reset() throws(HostError) {
+        try check(cvfio_reset(descriptor.number), "VFIO_DEVICE_RESET", name)
+    }
+
+    // MARK: Interrupts
+
+    /// Gives the interrupts of a kind their eventfds, from the first on, or none for nil. No events at all take the kind down.
+    ///
+    /// Only one of INTx, MSI and MSI-X can be up at a time.
+    public func setInterrupts(_ kind: DeviceRecord.InterruptKind, _ events: [FileDescriptor?]) throws(HostError) {
+        guard !events.isEmpty else {
+            return try descriptor.actOnInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, first: 0, count: 0)
+        }
+        let numbers = events.map { $0?.rawValue ?? -1 }
+        try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, events: numbers)
+    }
+
+    /// Lets an eventfd unmask INTx, which masks itself whenever it occurs.
+    public func setUnmasking(_ event: FileDescriptor) throws(HostError) {
+        try descriptor.setInterrupts(
+            CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event.rawValue])
+    }
+
+    /// Masks or unmasks INTx.
+    public func setINTx(isMasked: Bool) throws(HostError) {
+        try descriptor.actOnInterrupts(
+            isMasked ? CVFIO_MASK : CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, first: 0, count: 1)
+    }
+
+    /// Signals the eventfd of an interrupt as if the device had done it.
+    public func trigger(_ kind: DeviceRecord.InterruptKind, vector: UInt32) throws(HostError) {
+        try descriptor.actOnInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, first: vector, count: 1)
+    }
+}
