@@ -100,7 +100,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
-                "KVM",
+                "KVM", "VFIO",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],

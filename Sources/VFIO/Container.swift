@@ -25,17 +25,6 @@ public struct Container: ~Copyable, Sendable {
         DMALimits(try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO")))
     }
 
-    /// Lets devices reach memory of this process by DMA, and pins its pages.
-    ///
-    /// - Parameters:
-    ///   - range: The addresses at which devices find it.
-    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long.
-    /// - Returns: 0, or the kernel's errno: refusals are an everyday answer to some callers.
-    @unsafe
-    public borrowing func map(_ range: GuestRange, at hostAddress: UInt64, isWritable: Bool) -> Int32 {
-        -cvfio_map(descriptor.number, hostAddress, range.first.rawValue, range.size, isWritable)
-    }
-
     /// Takes a range back that was mapped. Returns 0 or the kernel's errno.
     public borrowing func unmap(_ range: GuestRange) -> Int32 {
         -cvfio_unmap(descriptor.number, range.first.rawValue, range.size)

@@ -1,5 +1,6 @@
 internal import CVFIO
 internal import Host
+public import Memslots
 internal import SystemPackage
 
 // The calls that take pointers. In each of them the kernel, or the C function around it, uses the pointer during the call only.
@@ -72,5 +73,19 @@ extension Descriptor {
     borrowing func actOnInterrupts(_ action: Int, kind: UInt32, first: UInt32, count: UInt32) throws(HostError) {
         let result = cvfio_set_interrupts(number, UInt32(action), kind, first, count, nil)
         try check(result, "VFIO_DEVICE_SET_IRQS", "\(count) of kind \(kind)")
+    }
+}
+
+extension Container {
+    /// Lets devices reach memory of this process by DMA, and pins its pages.
+    ///
+    /// - Parameters:
+    ///   - range: The addresses at which devices find it.
+    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long.
+    /// - Returns: 0, or the kernel's errno: refusals are an everyday answer to some callers.
+    @unsafe
+    public borrowing func map(_ range: GuestRange, at hostAddress: UInt64, isWritable: Bool) -> Int32 {
+        // SAFETY: the caller keeps the memory mapped.
+        -cvfio_map(descriptor.number, hostAddress, range.first.rawValue, range.size, isWritable)
     }
 }

@@ -1,0 +1,375 @@
+// Drives the device `edu` of QEMU, as a guest that it is assigned to: its registers, its interrupts and its DMA.
+//
+// What comes on the console goes through the device's memory by DMA and is printed. RCX may hold how often decode is switched off
+// and on, and the BAR moved, while DMA runs. Each check has a number, which becomes the exit status where it fails.
+
+#include "guest.h"
+#include "checks.h"
+
+#define EDU 0x11e81234  // device 0x11e8 of vendor 0x1234
+#define COMMAND 0x04
+#define CAPABILITIES 0x34
+#define INTERRUPT_LINE 0x3c
+#define MEMORY_DECODE 0x02  // in COMMAND
+#define BUS_MASTER 0x04
+#define MSI 0x05
+#define MSI_ENABLE 0x10000  // in the first 32 bits of the capability
+#define MSI_IS_64BIT 0x800000
+#define LOW_APERTURE 0x9010  // the parameters of PCI guests: the upper half of the aperture below 4 GiB
+
+// Registers of the device.
+#define IDENTITY 0x00
+#define INVERSE 0x04
+#define FACTORIAL 0x08
+#define STATUS 0x20
+#define RAISED 0x24
+#define RAISE 0x60
+#define ACKNOWLEDGE 0x64
+#define DMA_SOURCE 0x80
+#define DMA_TARGET 0x88
+#define DMA_COUNT 0x90
+#define DMA_COMMAND 0x98
+#define DMA_BUFFER 0x40000
+
+#define IDENTITY_VALUE 0x010000ed
+#define FACTORIAL_BUSY 0x01  // in STATUS
+#define DMA_RUN 0x05  // from memory, with an interrupt at the end
+#define DMA_BACK 0x07  // to memory
+
+#define PATTERN 0x200000
+#define COPY 0x300000
+#define PATTERN_SIZE 0x800  // the device takes less than a page
+#define OUTSIDE 0x8000000  // no RAM: the machine has 16 MiB
+
+#define LINE_VECTOR 0x20
+#define MSI_VECTOR 0x21
+#define IOAPIC_SELECT 0xfec00000
+#define IOAPIC_WINDOW 0x10
+#define LEVEL_TRIGGERED 0x8000
+#define PIC_MASK_1 0x21
+#define PIC_MASK_2 0xa1
+#define ROUNDS 10
+
+// Writes EAX to REGISTER of the PCI function in R8D. Clobbers RCX and RDX.
+.macro configure register
+    mov ecx, \register
+    call write_config
+.endm
+
+begin edu, 64
+    mov r12d, ecx
+    test ecx, ecx
+    jnz 1f
+    mov r12d, 16
+1:  mov r14d, APIC
+    call set_up_interrupts
+
+    check 1
+    mov r8d, CONFIG_ENABLE
+next_function:
+    config 0, eax
+    cmp eax, EDU
+    je found
+    add r8d, 1 << 8
+    cmp r8d, CONFIG_ENABLE | 1 << 16  // bus 1
+    jb next_function
+    jmp failed
+found:
+    config MEMORY_BAR, eax
+    mov ebx, eax
+    and ebx, ~15
+    jz failed
+    mov eax, MEMORY_DECODE | BUS_MASTER
+    configure COMMAND
+
+    check 2
+    mov eax, [rbx + IDENTITY]
+    expect eax, IDENTITY_VALUE
+    mov dword ptr [rbx + INVERSE], 0x12345678
+    mov eax, [rbx + INVERSE]
+    expect eax, ~0x12345678
+
+    check 3
+    mov dword ptr [rbx + FACTORIAL], 10
+1:  test dword ptr [rbx + STATUS], FACTORIAL_BUSY
+    jnz 1b
+    mov eax, [rbx + FACTORIAL]
+    expect eax, 3628800
+
+    check 4  // a mapped register costs no exits
+    mov ecx, 1000
+1:  mov eax, [rbx + IDENTITY]
+    expect eax, IDENTITY_VALUE
+    dec ecx
+    jnz 1b
+
+    check 5
+    call raise_by_line
+
+    check 6
+    call enable_msi
+    mov ecx, ROUNDS
+1:  mov dword ptr [rbx + RAISE], 1
+    call wait_for_message
+    dec ecx
+    jnz 1b
+
+    check 7
+    call read_pattern
+    mov esi, PATTERN
+    mov edi, DMA_BUFFER
+    mov eax, DMA_RUN
+    call transfer
+    call wait_for_message
+    mov esi, DMA_BUFFER
+    mov edi, COPY
+    mov eax, DMA_BACK
+    call transfer
+    call wait_for_message
+    mov esi, PATTERN
+    mov edi, COPY
+    mov ecx, PATTERN_SIZE
+    repe cmpsb
+    jne failed
+    mov esi, COPY
+    mov ecx, r13d
+    mov dx, SERIAL_DATA
+    rep outsb
+
+    check 8  // decode goes and comes, while the device reads memory
+    mov esi, PATTERN
+    mov edi, DMA_BUFFER
+    mov eax, DMA_RUN
+    call transfer
+    mov r9d, r12d
+1:  mov eax, BUS_MASTER
+    configure COMMAND
+    mov eax, MEMORY_DECODE | BUS_MASTER
+    configure COMMAND
+    mov eax, [rbx + IDENTITY]
+    expect eax, IDENTITY_VALUE
+    dec r9d
+    jnz 1b
+    call wait_for_message
+
+    check 9  // the BAR moves, while the device writes memory
+    mov esi, DMA_BUFFER
+    mov edi, COPY
+    mov eax, DMA_BACK
+    call transfer
+    mov ebp, [LOW_APERTURE]
+    add ebp, 0xfffff
+    and ebp, ~0xfffff
+    mov r9d, r12d
+1:  mov eax, ebp
+    configure MEMORY_BAR
+    xchg ebp, ebx
+    mov eax, [rbx + IDENTITY]
+    expect eax, IDENTITY_VALUE
+    dec r9d
+    jnz 1b
+    call wait_for_message
+
+    check 10  // where there is no memory the IOMMU stops the device, which notices nothing
+    mov esi, OUTSIDE
+    mov edi, DMA_BUFFER
+    mov eax, DMA_RUN
+    call transfer
+    call wait_for_message
+    mov esi, DMA_BUFFER
+    mov edi, OUTSIDE
+    mov eax, DMA_BACK
+    call transfer
+    call wait_for_message
+
+    check 11
+    mov ecx, r10d
+    call read_config
+    and eax, ~MSI_ENABLE
+    configure r10d
+    call raise_by_line
+    print passed_text
+    exit 0
+
+failed:
+    print failed_text
+    exit r15b
+
+// Raises the interrupt line, several times. Clobbers RAX, RCX and RDX.
+raise_by_line:
+    mov ecx, INTERRUPT_LINE
+    call read_config
+    movzx eax, al
+    lea ecx, [rax + rax + 0x10]  // the redirection entry of the pin
+    mov edx, IOAPIC_SELECT
+    mov [rdx], ecx
+    mov dword ptr [rdx + IOAPIC_WINDOW], LEVEL_TRIGGERED | LINE_VECTOR
+    mov ecx, ROUNDS
+1:  mov dword ptr [rbx + RAISE], 1
+2:  sti
+    hlt
+    cli
+    cmp dword ptr [rip + line_count], 0
+    je 2b
+    dec dword ptr [rip + line_count]
+    dec ecx
+    jnz 1b
+    ret
+
+// Finds the capability of MSI, leaves where it lies in R10D, and enables it. Clobbers RAX, RCX and RDX.
+enable_msi:
+    config CAPABILITIES, al
+    movzx r10d, al
+1:  test r10d, r10d
+    jz failed
+    mov ecx, r10d
+    call read_config
+    cmp al, MSI
+    je 2f
+    movzx eax, ah
+    mov r10d, eax
+    jmp 1b
+2:  mov r11d, eax
+    mov eax, APIC
+    lea ecx, [r10 + 4]
+    call write_config
+    xor eax, eax
+    lea ecx, [r10 + 8]
+    test r11d, MSI_IS_64BIT
+    jz 3f
+    call write_config
+    lea ecx, [r10 + 12]
+3:  mov eax, MSI_VECTOR
+    call write_config
+    mov eax, r11d
+    or eax, MSI_ENABLE
+    configure r10d
+    ret
+
+wait_for_message:
+1:  cmp dword ptr [rip + message_count], 0
+    jne 2f
+    sti
+    hlt
+    cli
+    jmp 1b
+2:  dec dword ptr [rip + message_count]
+    ret
+
+// Starts DMA of the pattern's size from RSI to RDI with the command in EAX.
+transfer:
+    mov [rbx + DMA_SOURCE], rsi
+    mov [rbx + DMA_TARGET], rdi
+    mov qword ptr [rbx + DMA_COUNT], PATTERN_SIZE
+    mov [rbx + DMA_COMMAND], rax
+    ret
+
+// Reads the console's input, up to the size of the pattern, and leaves its length in R13D. Numbers follow it. Clobbers RAX, RDX and RDI.
+read_pattern:
+    mov edi, PATTERN
+1:  mov dx, SERIAL_LINE_STATUS
+    in al, dx
+    test al, DATA_READY
+    jz 1b
+    mov dx, SERIAL_DATA
+    in al, dx
+    cmp al, END_OF_INPUT
+    je 2f
+    mov [rdi], al
+    inc edi
+    cmp edi, PATTERN + PATTERN_SIZE
+    jb 1b
+2:  lea r13d, [rdi - PATTERN]
+3:  cmp edi, PATTERN + PATTERN_SIZE
+    jae 4f
+    imul eax, edi, 0x61
+    mov [rdi], al
+    inc edi
+    jmp 3b
+4:  ret
+
+// Read and write the 32 bits at offset ECX of the configuration space of the function in R8D, by EAX. Clobber RDX.
+read_config:
+    lea eax, [r8 + rcx]
+    mov dx, CONFIG_ADDRESS
+    out dx, eax
+    mov dx, CONFIG_DATA
+    in eax, dx
+    ret
+write_config:
+    push rax
+    lea eax, [r8 + rcx]
+    mov dx, CONFIG_ADDRESS
+    out dx, eax
+    pop rax
+    mov dx, CONFIG_DATA
+    out dx, eax
+    ret
+
+// The two gates, the local APIC at R14, and no old interrupt controllers.
+set_up_interrupts:
+    lea rax, [rip + line_handler]
+    lea rdi, [rip + gates]
+    call fill_gate
+    lea rax, [rip + message_handler]
+    lea rdi, [rip + gates + 16]
+    call fill_gate
+    lea rax, [rip + idt]
+    mov [rip + idt_base], rax
+    lidt [rip + idt_register]
+    mov al, 0xff
+    out PIC_MASK_1, al
+    out PIC_MASK_2, al
+    mov dword ptr [r14 + APIC_SPURIOUS_VECTOR], 0x1ff
+    ret
+
+// Writes the address RAX into the gate at RDI.
+fill_gate:
+    mov [rdi], ax
+    shr rax, 16
+    mov [rdi + 6], ax
+    shr rax, 16
+    mov [rdi + 8], eax
+    ret
+
+// The device holds its line until all causes are acknowledged. RBX is the BAR whenever interrupts are on.
+line_handler:
+    push rax
+    mov eax, [rbx + RAISED]
+    test eax, eax
+    jz 1f  // it had been taken already
+    mov [rbx + ACKNOWLEDGE], eax
+    inc dword ptr [rip + line_count]
+1:  mov dword ptr [r14 + APIC_END_OF_INTERRUPT], 0
+    pop rax
+    iretq
+message_handler:
+    push rax
+    mov eax, [rbx + RAISED]
+    mov [rbx + ACKNOWLEDGE], eax
+    inc dword ptr [rip + message_count]
+    mov dword ptr [r14 + APIC_END_OF_INTERRUPT], 0
+    pop rax
+    iretq
+
+line_count:
+    .long 0
+message_count:
+    .long 0
+
+    .balign 16
+idt:
+    .skip LINE_VECTOR * 16
+gates:
+    .rept 2
+    .short 0, CODE_SELECTOR, 0x8e00, 0
+    .long 0, 0
+    .endr
+idt_register:
+    .short idt_register - idt - 1
+idt_base:
+    .quad 0
+
+string passed_text, "all checks passed\n"
+string failed_text, "a check failed\n"
+end edu
