@@ -19,7 +19,7 @@ extension ConfigDump {
 
     /// The MSI-X capability (PCI 3.0, 6.8.2).
     public var msix: MSIXDescription? {
-        guard let (offset, control) = capability(0x11), let table = self[register: offset + 4],
+        guard let (offset, control) = capability(CapabilityID.msix), let table = self[register: offset + 4],
             let pending = self[register: offset + 8]
         else { return nil }
         func location(_ register: UInt32) -> BARLocation {
@@ -30,7 +30,7 @@ extension ConfigDump {
     }
 
     /// How many vectors the MSI capability offers (PCI 3.0, 6.8.1.3).
-    public var msiVectors: Int? { capability(0x05).map { 1 << Int($0.header >> 17 & 7) } }
+    public var msiVectors: Int? { capability(CapabilityID.msi).map { 1 << Int($0.header >> 17 & 7) } }
 
     /// The SR-IOV capability, among those of PCI Express.
     public var virtualFunctions: VirtualFunctions? {
@@ -88,15 +88,15 @@ extension ConfigDump {
     // MARK: Lists
 
     /// Where a capability lies, and its first doubleword.
-    private typealias Capability = (offset: UInt64, header: UInt32)
+    typealias Capability = (offset: UInt64, header: UInt32)
 
-    private func capability(_ id: UInt8) -> Capability? {
-        capabilities.found.first { UInt8(truncatingIfNeeded: $0.header) == id }
+    func capability(_ id: UInt16) -> Capability? {
+        capabilities.found.first { UInt16(truncatingIfNeeded: $0.header & 0xff) == id }
     }
 
     /// The list of capabilities (PCI 3.0, 6.7), and whether it leads out of the bytes, or to where nothing is. A list that leads into
     /// a circle ends there.
-    private var capabilities: (found: [Capability], isCutShort: Bool) {
+    var capabilities: (found: [Capability], isCutShort: Bool) {
         guard let status = self[register: ConfigOffset.commandAndStatus], status & 1 << 20 != 0,
             let pointer = self[register: ConfigOffset.capabilities]
         else { return ([], false) }
@@ -112,12 +112,19 @@ extension ConfigDump {
 
     /// Where a capability of PCI Express lies (PCIe, 7.6.3).
     private func extendedCapability(_ id: UInt16) -> UInt64? {
+        extendedCapabilities.first { UInt16(truncatingIfNeeded: $0.header) == id }?.offset
+    }
+
+    /// The list of capabilities of PCI Express (PCIe, 7.6.3). It ends where it leads into a circle or to where nothing is.
+    var extendedCapabilities: [Capability] {
+        var found: [Capability] = []
         var next: UInt64 = 0x100
-        var seen = Set<UInt64>()
-        while next >= 0x100, seen.insert(next).inserted, let header = self[register: next] {
-            if UInt16(truncatingIfNeeded: header) == id { return next }
+        while next >= 0x100, !found.contains(where: { $0.offset == next }), let header = self[register: next],
+            header != 0, header != .max
+        {
+            found.append((next, header))
             next = UInt64(header >> 20 & 0xffc)
         }
-        return nil
+        return found
     }
 }

@@ -10,13 +10,29 @@ enum ConfigOffset {
     static let interrupt: UInt64 = 0x3c
 }
 
-/// Places in the MSI capability with 64 address bits and masks (PCI 3.0, 6.8.1), from its beginning.
-enum MSIOffset {
+/// Which registers a function's MSI capability has (PCI 3.0, 6.8.1). All have control, address and data.
+public struct MSIForm: Hashable, Sendable {
+    /// Whether it has the upper half of the address.
+    public var hasUpperAddress = true
+    /// Whether it has a mask bit and a pending bit for each vector.
+    public var hasMasks = true
+
+    /// Creates the form that has everything.
+    public init() {}
+
+    /// The form that message control tells, the upper half of the first register.
+    init(control: UInt32) {
+        hasUpperAddress = control & 1 << 23 != 0
+        hasMasks = control & 1 << 24 != 0
+    }
+
+    // Places from the beginning of the capability.
     static let address: UInt64 = 4
     static let upperAddress: UInt64 = 8
-    static let data: UInt64 = 12
-    static let mask: UInt64 = 16
-    static let pending: UInt64 = 20
+    var data: UInt64 { hasUpperAddress ? 12 : 8 }
+    var mask: UInt64 { data + 4 }
+    var pending: UInt64 { data + 8 }
+    var controlBits: UInt32 { (hasUpperAddress ? 1 << 23 : 0) | (hasMasks ? 1 << 24 : 0) }
 }
 
 /// Bits of the command register (PCI 3.0, 6.2.2).
@@ -32,8 +48,6 @@ enum MSIControlBits {
     static let enable: UInt32 = 1 << 16
     /// Multiple message enable: the logarithm of the number of vectors that software allocated.
     static let allocated: UInt32 = 7 << 20
-    /// 64 address bits, and a mask bit for each vector.
-    static let features: UInt32 = 1 << 23 | 1 << 24
 
     /// Multiple message capable: the logarithm of the number of vectors.
     static func capable(of vectors: Int) -> UInt32 {
@@ -53,21 +67,32 @@ extension ConfigShape {
 
     /// The registers of a function: its header and its capabilities.
     convenience init(_ description: FunctionDescription) {
-        var registers = description.capabilityRegisters
-        func define(_ value: UInt32, writable: UInt32 = 0, at offset: UInt64) {
-            registers[offset] = (value, writable)
+        let recording = description.recording
+        var registers = recording?.registers ?? description.capabilityRegisters
+        /// Defines a register. Of a recorded one the bits of `kept` stay.
+        func define(_ value: UInt32, writable: UInt32 = 0, at offset: UInt64, keeping kept: UInt32 = 0) {
+            registers[offset] = ((registers[offset]?.value ?? 0) & kept | value, writable)
         }
-        define(UInt32(description.deviceID) << 16 | UInt32(description.vendorID), at: ConfigOffset.identity)
-        let first = description.capabilityChain.first { !$0.isExtended }?.offset ?? 0
-        define(UInt32(first), at: ConfigOffset.capabilities)
-        define(
-            first == 0 ? 0 : Self.hasCapabilities,
-            writable: CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable,
-            at: ConfigOffset.commandAndStatus)
-        define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
+        let writable = CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable
         // Software keeps its own notes in cache line size and interrupt line.
-        define(0, writable: 0xff, at: ConfigOffset.headerType)
-        define(0, writable: 0xff, at: ConfigOffset.interrupt)
+        if let recording {
+            // Of the status register without the interrupt and the errors.
+            define(0, writable: writable, at: ConfigOffset.commandAndStatus, keeping: 0x06f7 << 16)
+            if !recording.hasCapabilities { registers[ConfigOffset.commandAndStatus]?.value &= ~Self.hasCapabilities }
+            define(0, writable: 0xff, at: ConfigOffset.headerType, keeping: 0xff7f_ff00)
+            define(0, writable: 0xff, at: ConfigOffset.interrupt, keeping: ~0xff)
+            for offset in stride(from: ConfigOffset.bars, to: ConfigOffset.bars + 24, by: 4) { define(0, at: offset) }
+            define(0, at: ConfigOffset.rom)
+            description.makeMessagesLive(in: &registers)
+        } else {
+            let first = description.capabilityChain.first { !$0.isExtended }?.offset ?? 0
+            define(UInt32(description.deviceID) << 16 | UInt32(description.vendorID), at: ConfigOffset.identity)
+            define(UInt32(first), at: ConfigOffset.capabilities)
+            define(first == 0 ? 0 : Self.hasCapabilities, writable: writable, at: ConfigOffset.commandAndStatus)
+            define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
+            define(0, writable: 0xff, at: ConfigOffset.headerType)
+            define(0, writable: 0xff, at: ConfigOffset.interrupt)
+        }
         for (number, bar) in description.bars {
             let offset = BaseAddressRegister.bar(number).offset
             let addressBits = 0 &- bar.size
@@ -97,10 +122,29 @@ extension BARDescription {
 // MARK: - Capabilities
 
 extension FunctionDescription {
+    private var messageCapabilities: [CapabilityDescription] {
+        [
+            msix.map { Self.capability($0, at: msixOffset) },
+            msiVectors.map { Self.capabilityMSI($0, msiForm, at: msiOffset) },
+        ].compactMap(\.self)
+    }
+
+    /// Lets software write what it may of MSI and MSI-X in recorded registers. Those bits are zero after reset, and so are pending bits.
+    fileprivate func makeMessagesLive(in registers: inout ConfigShape.Registers) {
+        for capability in messageCapabilities {
+            for (index, bits) in capability.writable.enumerated() where bits != 0 {
+                let offset = capability.offset + capability.headerSize + UInt64(index)
+                let shifted = UInt32(bits) << (UInt32(truncatingIfNeeded: offset & 3) * 8)
+                registers[offset & ~3, default: (0, 0)].value &= ~shifted
+                registers[offset & ~3]?.writable |= shifted
+            }
+        }
+        if msiVectors != nil, msiForm.hasMasks { registers[msiOffset + msiForm.pending] = (0, 0) }
+    }
+
     /// MSI-X and MSI, and the other capabilities, in no order.
     var allCapabilities: [CapabilityDescription] {
-        [msix.map { Self.capability($0, at: msixOffset) }, msiVectors.map { Self.capabilityMSI($0, at: msiOffset) }]
-            .compactMap(\.self) + capabilities
+        messageCapabilities + capabilities
     }
 
     /// All capabilities by offset; those of PCI Express begin at 0x100, if need be with an empty one (PCIe, 7.6.3).
@@ -144,15 +188,18 @@ extension FunctionDescription {
             writable: [MSIXControlBits.functionMask | MSIXControlBits.enable])
     }
 
-    private static func capabilityMSI(_ vectors: Int, at offset: UInt64) -> CapabilityDescription {
+    private static func capabilityMSI(
+        _ vectors: Int, _ form: MSIForm, at offset: UInt64
+    ) -> CapabilityDescription {
         // Behind message control: address, whose low two bits are zero (6.8.1.4), upper address, data, masks, pending bits.
-        CapabilityDescription(
+        let masks: UInt32 = .max >> UInt32(truncatingIfNeeded: 32 - vectors)
+        let writable: [UInt32] =
+            [MSIControlBits.allocated | MSIControlBits.enable, ~3] + (form.hasUpperAddress ? [.max] : []) + [0xffff]
+            + (form.hasMasks ? [masks, 0] : [])
+        let first = form.controlBits | MSIControlBits.capable(of: vectors)
+        return CapabilityDescription(
             id: CapabilityID.msi, offset: offset,
-            registers: [MSIControlBits.features | MSIControlBits.capable(of: vectors), 0, 0, 0, 0, 0],
-            writable: [
-                MSIControlBits.allocated | MSIControlBits.enable, ~3, .max, 0xffff,
-                .max >> UInt32(truncatingIfNeeded: 32 - vectors),
-            ])
+            registers: [first] + writable.dropFirst().map { _ in 0 }, writable: writable)
     }
 }
 

@@ -28,6 +28,10 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case capabilityHeader(id: UInt16, version: UInt8?)
     case capabilityOutside(id: UInt16, offset: UInt64)
     case capabilityOverlap(id: UInt16, offset: UInt64)
+    /// So many bytes of a real function's configuration space.
+    case recordedBytes(Int)
+    /// The header type of a real function that is none of type 0, or is not there.
+    case recordedHeader(UInt8)
     case addressTaken(FunctionAddress)
     /// A piece that a model gives memory for, and the memory does not hold it all.
     case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)
@@ -68,6 +72,9 @@ extension DescriptionError: CustomStringConvertible {
         case .backingTooSmall(let owner, let piece, let backing, let size):
             "\(owner): its piece at \(offsets(piece.offsets)) needs \(bytes(piece.size)) from \(hexadecimal(backing.offset)) on in "
                 + "backing \(backing.id), which has \(bytes(size))"
+        case .recordedBytes(let count): "\(count) bytes of configuration space: a function has 256 or 4096"
+        case .recordedHeader(let type):
+            "header type \(hexadecimal(UInt64(type))): only functions of type 0 that answer can be given to guests"
         case .addressTaken(let address): "\(address): there is a function already"
         }
     }

@@ -17,7 +17,10 @@ public struct FunctionDescription: Hashable, Sendable {
     /// Where the capabilities of MSI-X and of MSI lie in configuration space.
     public var msixOffset: UInt64 = 0x40
     public var msiOffset: UInt64 = 0x50
-    /// The capabilities beside MSI and MSI-X.
+    public var msiForm = MSIForm()
+    /// The configuration space of the real function that this describes; nil where the description says it all.
+    public internal(set) var recording: RecordedConfiguration?
+    /// The capabilities beside MSI and MSI-X, unless there is a recording of them.
     public var capabilities: [CapabilityDescription] = []
 
     public init(

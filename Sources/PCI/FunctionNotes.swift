@@ -130,7 +130,7 @@ extension PCIFunction {
     /// Whether MSI is on with several vectors, and the data of its message have bits where the function puts their numbers.
     var hasMisalignedMSIData: Bool {
         guard isMSIEnabled else { return false }
-        let data = config[register: description.msiOffset + MSIOffset.data]
+        let data = config[register: description.msiOffset + description.msiForm.data]
         return UInt64(data) & (allocatedMSIVectors &- 1) != 0
     }
 

@@ -24,10 +24,8 @@ extension PCIFunction {
         }
         guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
         let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
-        guard sendsByMSI, config[register: description.msiOffset + MSIOffset.mask] & bit == 0 else {
-            config.set(
-                config[register: description.msiOffset + MSIOffset.pending] | bit,
-                at: description.msiOffset + MSIOffset.pending)
+        guard sendsByMSI, maskedMSI & bit == 0 else {
+            pendingMSI |= bit
             return nil
         }
         return msiMessage(UInt32(truncatingIfNeeded: vector))
@@ -35,7 +33,7 @@ extension PCIFunction {
 
     /// Whether a message of the function can be one that wakes a processor which has halted with interrupts off.
     public var canWakeHalted: Bool {
-        if sendsByMSI, MSIMessage.wakesHalted(UInt64(config[register: description.msiOffset + MSIOffset.data])) {
+        if sendsByMSI, MSIMessage.wakesHalted(UInt64(register(description.msiForm.data) & 0xffff)) {
             return true
         }
         return sendsByMSIX && msix?.openMessages.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
@@ -69,24 +67,39 @@ extension PCIFunction {
     private func msiMessage(_ vector: UInt32) -> MSIMessage {
         let numberBits = UInt32(truncatingIfNeeded: allocatedMSIVectors &- 1)
         return MSIMessage(
-            address: UInt64(config[register: description.msiOffset + MSIOffset.upperAddress]) << 32
-                | UInt64(config[register: description.msiOffset + MSIOffset.address]),
-            data: config[register: description.msiOffset + MSIOffset.data] & ~numberBits | vector)
+            address: (description.msiForm.hasUpperAddress ? UInt64(register(MSIForm.upperAddress)) << 32 : 0)
+                | UInt64(register(MSIForm.address) & ~3),
+            data: register(description.msiForm.data) & 0xffff & ~numberBits | vector)
+    }
+
+    private func register(_ offset: UInt64) -> UInt32 { config[register: description.msiOffset + offset] }
+
+    private var maskedMSI: UInt32 { description.msiForm.hasMasks ? register(description.msiForm.mask) : 0 }
+
+    /// The pending vectors. A capability without a register for them hides them.
+    private var pendingMSI: UInt32 {
+        get { description.msiForm.hasMasks ? register(description.msiForm.pending) : hiddenPendingMSI }
+        set {
+            if description.msiForm.hasMasks {
+                config.set(newValue, at: description.msiOffset + description.msiForm.pending)
+            } else {
+                hiddenPendingMSI = newValue
+            }
+        }
     }
 
     private mutating func takePendingMSI() -> [MSIMessage] {
         guard sendsByMSI else { return [] }
-        let pending = config[register: description.msiOffset + MSIOffset.pending]
-        let sent = pending & ~config[register: description.msiOffset + MSIOffset.mask]
+        let pending = pendingMSI
+        let sent = pending & ~maskedMSI
         guard sent != 0 else { return [] }
-        config.set(pending & ~sent, at: description.msiOffset + MSIOffset.pending)
+        pendingMSI = pending & ~sent
         return (0..<32).filter { sent >> $0 & 1 != 0 }.map(msiMessage)
     }
 
     /// Vectors pend while MSI is enabled and they are allocated.
     mutating func dropUnallocatedMSI() {
-        let pending = config[register: description.msiOffset + MSIOffset.pending]
         let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
-        config.set(isMSIEnabled ? pending & allocated : 0, at: description.msiOffset + MSIOffset.pending)
+        pendingMSI = isMSIEnabled ? pendingMSI & allocated : 0
     }
 }

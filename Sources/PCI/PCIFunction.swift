@@ -9,6 +9,8 @@ public struct PCIFunction: Sendable {
     let shape: FunctionShape
     public internal(set) var config: ConfigSpace
     var msix: MSIXTable?
+    /// The pending vectors of an MSI capability that does not show them.
+    var hiddenPendingMSI: UInt32 = 0
     public internal(set) var model: any FunctionModel
 
     /// The function after reset: addresses zero, decode off.
@@ -37,6 +39,7 @@ public struct PCIFunction: Sendable {
         config = ConfigSpace(shape.config)
         self.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
+        hiddenPendingMSI = 0
         model.reset()
     }
 
@@ -162,7 +165,9 @@ public final class FunctionShape: Sendable {
         ports = description.bars.filter { $0.value.kind == .io }.sorted { $0.key < $1.key }
             .map { (.bar($0.key), $0.value.size) }
         msixParts = description.parts.filter { $0.name != .doorbell }
-        own = description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.offset + $0.size }
+        own =
+            description.recording?.own
+            ?? description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.offset + $0.size }
         pieceCount = memory.reduce(0) { $0 + $1.pieces.count }
     }
 }
