@@ -86,8 +86,8 @@ let package = Package(
         library(
             "Machine",
             [
-                "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging",
-                "CGuests",
+                "KVM", "Host", "VFIO", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts",
+                "Debugging", "CGuests",
                 system,
             ]),
         library(

@@ -1,7 +1,7 @@
 // Drives the device `edu` of QEMU, as a guest that it is assigned to: its registers, its interrupts and its DMA.
 //
-// What comes on the console goes through the device's memory by DMA and is printed. RCX may hold how often decode is switched off
-// and on, and the BAR moved, while DMA runs. Each check has a number, which becomes the exit status where it fails.
+// What comes on the console goes through the device's memory by DMA and is printed. A number that it begins with says how often decode
+// is switched off and on, and the BAR moved, while DMA runs. Each check has a number, which becomes the exit status where it fails.
 
 #include "guest.h"
 #include "checks.h"
@@ -57,11 +57,7 @@
 .endm
 
 begin edu, 64
-    mov r12d, ecx
-    test ecx, ecx
-    jnz 1f
-    mov r12d, 16
-1:  mov r14d, APIC
+    mov r14d, APIC
     call set_up_interrupts
 
     check 1
@@ -264,7 +260,8 @@ transfer:
     mov [rbx + DMA_COMMAND], rax
     ret
 
-// Reads the console's input, up to the size of the pattern, and leaves its length in R13D. Numbers follow it. Clobbers RAX, RDX and RDI.
+// Reads the console's input, up to the size of the pattern, and leaves its length in R13D, and the number that it begins with, or 16, in
+// R12D. Other bytes follow it. Clobbers RAX, RDX, RSI and RDI.
 read_pattern:
     mov edi, PATTERN
 1:  mov dx, SERIAL_LINE_STATUS
@@ -286,7 +283,20 @@ read_pattern:
     mov [rdi], al
     inc edi
     jmp 3b
-4:  ret
+4:  mov esi, PATTERN
+    xor r12d, r12d
+5:  movzx eax, byte ptr [rsi]
+    sub eax, '0'
+    cmp eax, 9
+    ja 6f
+    imul r12d, r12d, 10
+    add r12d, eax
+    inc esi
+    jmp 5b
+6:  test r12d, r12d
+    jnz 7f
+    mov r12d, 16
+7:  ret
 
 // Read and write the 32 bits at offset ECX of the configuration space of the function in R8D, by EAX. Clobber RDX.
 read_config:

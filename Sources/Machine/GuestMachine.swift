@@ -70,6 +70,9 @@ public final class GuestMachine: Sendable {
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
+        var configuration = configuration
+        let assigned = configuration.vfio.isEmpty ? nil : try VFIOContainer(configuration.vfio, for: owned.vm)
+        try assigned?.addFunctions(to: &configuration)
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         let start = try layout.makeStartState(for: image, cpuid)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
@@ -86,6 +89,11 @@ public final class GuestMachine: Sendable {
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
+        if let assigned {
+            assigned.setHostAddresses(state.memory.installer.store.hostAddresses)
+            try assigned.check(layout.board.ram.ranges)
+            _ = try state.addObserver(assigned, of: assigned.devices.keys.min())
+        }
         self.lint = lint.map { [board = layout.board] descriptor in
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)

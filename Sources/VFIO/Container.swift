@@ -20,9 +20,14 @@ public struct Container: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Returns what can be mapped. The container has a group.
-    public borrowing func limits() throws(VFIOError) -> DMALimits {
-        DMALimits(try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO")))
+    /// Throws the first rule that would be broken if these ranges were mapped. The container has a group.
+    public borrowing func checkRules(for ranges: [GuestRange]) throws(VFIOError) {
+        let bytes = try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO"))
+        do throws(DMAViolation) {
+            try DMALimits(bytes).check(ranges, lockedMemory: KernelLimits.lockedMemory)
+        } catch {
+            throw VFIOError(.rule(error))
+        }
     }
 
     /// Takes a range back that was mapped. Returns 0 or the kernel's errno.

@@ -39,10 +39,20 @@ extension GuestRun {
             wish.machine.add(try LayoutArgument(name: layout).load().layout)
         }
         for device in devices {
-            try add(device, to: &wish.machine)
+            wish.machine.functions[try freeAddress(for: device.rawValue, in: wish.machine)] = device.model
+        }
+        for function in vfio {
+            guard !wish.machine.vfio.values.contains(function.name) else {
+                throw failure("--vfio \(function.name): it is named twice", .usage)
+            }
+            let address = try function.address ?? freeAddress(for: function.name, in: wish.machine)
+            guard wish.machine.functions[address] == nil, wish.machine.vfio[address] == nil else {
+                throw failure("--vfio \(function.name): there is another function at \(address)", .usage)
+            }
+            wish.machine.vfio[address] = function.name
         }
         let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
-        if wish.machine.functions.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
+        if wish.machine.functions.isEmpty, wish.machine.vfio.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
             throw failure(
                 "\(option) is about PCI functions, and \(guest) has none: add --layout or --device", .usage)
         }
@@ -119,16 +129,17 @@ extension GuestRun {
 
     // MARK: Devices and boot arguments
 
-    /// Puts a device at the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
-    private func add(_ device: DeviceArgument, to machine: inout MachineConfiguration) throws {
-        let taken = Set(machine.functions.keys.filter { $0.bus == 0 }.map(\.device))
+    /// Returns the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
+    private func freeAddress(for name: String, in machine: MachineConfiguration) throws -> FunctionAddress {
+        let functions = Array(machine.functions.keys) + machine.vfio.keys
+        let taken = Set(functions.filter { $0.bus == 0 }.map(\.device))
         guard
             let number = (1..<32).first(where: { !taken.contains($0) }),
             let address = FunctionAddress(bus: 0, device: number, function: 0)
         else {
-            throw failure("no room for \(device.rawValue): bus 0 has 31 places for devices, and all are taken", .usage)
+            throw failure("no room for \(name): bus 0 has 31 places for devices, and all are taken", .usage)
         }
-        machine.functions[address] = device.model
+        return address
     }
 
     private func addBootArguments(to wish: inout Wish) throws {

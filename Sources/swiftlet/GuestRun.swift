@@ -24,6 +24,7 @@ struct GuestRun: Equatable {
     var irqchip: InterruptController?
     var pit = false
     var devices: [DeviceArgument] = []
+    var vfio: [AssignedArgument] = []
     var layout: String?
     var decode: DecodePolicy?
     var unassigned = false

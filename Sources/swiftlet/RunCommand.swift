@@ -86,6 +86,13 @@ struct RunCommand: ParsableCommand {
     @Option(name: .customLong("device"), help: ArgumentHelp("Add a PCI device; repeat for more.", valueName: "device"))
     var devices: [DeviceArgument] = []
 
+    @Option(
+        name: .customLong("vfio"),
+        help: ArgumentHelp(
+            "Assign a PCI function of this host, which needs the driver vfio-pci (`swiftlet vfio` tells more); repeat for more.",
+            valueName: "function[,at=address]"))
+    var vfio: [AssignedArgument] = []
+
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
 
@@ -160,7 +167,8 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
-            pit: pit, devices: devices, layout: layout, decode: decode, unassigned: unassigned, board: board.choices,
+            pit: pit, devices: devices, vfio: vfio, layout: layout, decode: decode, unassigned: unassigned,
+            board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
     }
