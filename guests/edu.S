@@ -8,13 +8,8 @@
 
 #define EDU 0x11e81234  // device 0x11e8 of vendor 0x1234
 #define COMMAND 0x04
-#define CAPABILITIES 0x34
-#define INTERRUPT_LINE 0x3c
 #define MEMORY_DECODE 0x02  // in COMMAND
 #define BUS_MASTER 0x04
-#define MSI 0x05
-#define MSI_ENABLE 0x10000  // in the first 32 bits of the capability
-#define MSI_IS_64BIT 0x800000
 #define LOW_APERTURE 0x9010  // the parameters of PCI guests: the upper half of the aperture below 4 GiB
 
 // Registers of the device.
@@ -40,15 +35,6 @@
 #define COPY 0x300000
 #define PATTERN_SIZE 0x800  // the device takes less than a page
 #define OUTSIDE 0x8000000  // no RAM: the machine has 16 MiB
-
-#define LINE_VECTOR 0x20
-#define MSI_VECTOR 0x21
-#define IOAPIC_SELECT 0xfec00000
-#define IOAPIC_WINDOW 0x10
-#define LEVEL_TRIGGERED 0x8000
-#define PIC_MASK_1 0x21
-#define PIC_MASK_2 0xa1
-#define ROUNDS 10
 
 // Writes EAX to REGISTER of the PCI function in R8D. Clobbers RCX and RDX.
 .macro configure register
@@ -104,11 +90,7 @@ found:
 
     check 6
     call enable_msi
-    mov ecx, ROUNDS
-1:  mov dword ptr [rbx + RAISE], 1
-    call wait_for_message
-    dec ecx
-    jnz 1b
+    call raise_by_message
 
     check 7
     call read_pattern
@@ -179,10 +161,7 @@ found:
     call wait_for_message
 
     check 11
-    mov ecx, r10d
-    call read_config
-    and eax, ~MSI_ENABLE
-    configure r10d
+    call disable_msi
     call raise_by_line
     print passed_text
     exit 0
@@ -190,67 +169,6 @@ found:
 failed:
     print failed_text
     exit r15b
-
-// Raises the interrupt line, several times. Clobbers RAX, RCX and RDX.
-raise_by_line:
-    mov ecx, INTERRUPT_LINE
-    call read_config
-    movzx eax, al
-    lea ecx, [rax + rax + 0x10]  // the redirection entry of the pin
-    mov edx, IOAPIC_SELECT
-    mov [rdx], ecx
-    mov dword ptr [rdx + IOAPIC_WINDOW], LEVEL_TRIGGERED | LINE_VECTOR
-    mov ecx, ROUNDS
-1:  mov dword ptr [rbx + RAISE], 1
-2:  sti
-    hlt
-    cli
-    cmp dword ptr [rip + line_count], 0
-    je 2b
-    dec dword ptr [rip + line_count]
-    dec ecx
-    jnz 1b
-    ret
-
-// Finds the capability of MSI, leaves where it lies in R10D, and enables it. Clobbers RAX, RCX and RDX.
-enable_msi:
-    config CAPABILITIES, al
-    movzx r10d, al
-1:  test r10d, r10d
-    jz failed
-    mov ecx, r10d
-    call read_config
-    cmp al, MSI
-    je 2f
-    movzx eax, ah
-    mov r10d, eax
-    jmp 1b
-2:  mov r11d, eax
-    mov eax, APIC
-    lea ecx, [r10 + 4]
-    call write_config
-    xor eax, eax
-    lea ecx, [r10 + 8]
-    test r11d, MSI_IS_64BIT
-    jz 3f
-    call write_config
-    lea ecx, [r10 + 12]
-3:  mov eax, MSI_VECTOR
-    call write_config
-    mov eax, r11d
-    or eax, MSI_ENABLE
-    configure r10d
-    ret
-
-wait_for_message:
-1:  cmp dword ptr [rip + message_count], 0
-    jne 2f
-    sti
-    hlt
-    cli
-    jmp 1b
-2:  dec dword ptr [rip + message_count]
-    ret
 
 // Starts DMA of the pattern's size from RSI to RDI with the command in EAX.
 transfer:
@@ -298,87 +216,7 @@ read_pattern:
     mov r12d, 16
 7:  ret
 
-// Read and write the 32 bits at offset ECX of the configuration space of the function in R8D, by EAX. Clobber RDX.
-read_config:
-    lea eax, [r8 + rcx]
-    mov dx, CONFIG_ADDRESS
-    out dx, eax
-    mov dx, CONFIG_DATA
-    in eax, dx
-    ret
-write_config:
-    push rax
-    lea eax, [r8 + rcx]
-    mov dx, CONFIG_ADDRESS
-    out dx, eax
-    pop rax
-    mov dx, CONFIG_DATA
-    out dx, eax
-    ret
-
-// The two gates, the local APIC at R14, and no old interrupt controllers.
-set_up_interrupts:
-    lea rax, [rip + line_handler]
-    lea rdi, [rip + gates]
-    call fill_gate
-    lea rax, [rip + message_handler]
-    lea rdi, [rip + gates + 16]
-    call fill_gate
-    lea rax, [rip + idt]
-    mov [rip + idt_base], rax
-    lidt [rip + idt_register]
-    mov al, 0xff
-    out PIC_MASK_1, al
-    out PIC_MASK_2, al
-    mov dword ptr [r14 + APIC_SPURIOUS_VECTOR], 0x1ff
-    ret
-
-// Writes the address RAX into the gate at RDI.
-fill_gate:
-    mov [rdi], ax
-    shr rax, 16
-    mov [rdi + 6], ax
-    shr rax, 16
-    mov [rdi + 8], eax
-    ret
-
-// The device holds its line until all causes are acknowledged. RBX is the BAR whenever interrupts are on.
-line_handler:
-    push rax
-    mov eax, [rbx + RAISED]
-    test eax, eax
-    jz 1f  // it had been taken already
-    mov [rbx + ACKNOWLEDGE], eax
-    inc dword ptr [rip + line_count]
-1:  mov dword ptr [r14 + APIC_END_OF_INTERRUPT], 0
-    pop rax
-    iretq
-message_handler:
-    push rax
-    mov eax, [rbx + RAISED]
-    mov [rbx + ACKNOWLEDGE], eax
-    inc dword ptr [rip + message_count]
-    mov dword ptr [r14 + APIC_END_OF_INTERRUPT], 0
-    pop rax
-    iretq
-
-line_count:
-    .long 0
-message_count:
-    .long 0
-
-    .balign 16
-idt:
-    .skip LINE_VECTOR * 16
-gates:
-    .rept 2
-    .short 0, CODE_SELECTOR, 0x8e00, 0
-    .long 0, 0
-    .endr
-idt_register:
-    .short idt_register - idt - 1
-idt_base:
-    .quad 0
+#include "edu-interrupts.h"
 
 string passed_text, "all checks passed\n"
 string failed_text, "a check failed\n"
