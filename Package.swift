@@ -67,7 +67,7 @@ let package = Package(
         library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
-        library("VFIOUser", ["PCI"]),
+        library("VFIOUser", ["PCI", "Host"]),
         library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
@@ -87,7 +87,7 @@ let package = Package(
             "Machine",
             [
                 "KVM", "Host", "VFIO", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts",
-                "Debugging", "CGuests",
+                "Debugging", "VFIOUser", "CGuests",
                 system,
             ]),
         library(
@@ -100,7 +100,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Board", "Memslots", "Devices", "PCI", "Layouts", "Pictures",
-                "KVM", "VFIO",
+                "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],

@@ -26,8 +26,8 @@ raise_by_line:
     mov dword ptr [rdx + IOAPIC_WINDOW], LEVEL_TRIGGERED | LINE_VECTOR
     mov ecx, ROUNDS
 1:  mov dword ptr [rbx + RAISE], 1
-2:  sti
-    hlt
+2:  sti  // no HLT: QEMU's SVM loses the state in which STI keeps interrupts off for another instruction
+    pause
     cli
     cmp dword ptr [rip + line_count], 0
     je 2b
@@ -86,7 +86,7 @@ wait_for_message:
 1:  cmp dword ptr [rip + message_count], 0
     jne 2f
     sti
-    hlt
+    pause
     cli
     jmp 1b
 2:  dec dword ptr [rip + message_count]

@@ -32,6 +32,8 @@ public struct Layout: Hashable, Sendable {
     public let functions: [Function]
     /// Bridges of the dump that it comes from; they are not assigned.
     public private(set) var bridges = 0
+    /// The sockets of the device processes that give further functions, by their addresses.
+    public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
     /// Where the layout wants the apertures, and how many buses.
     public private(set) var choices = AddressMap.Choices()
 

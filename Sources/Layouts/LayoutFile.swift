@@ -11,25 +11,47 @@ public struct LayoutFile: Decodable, Sendable {
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
-        let keys: Set = ["at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"]
+        var processes: [FunctionAddress: String] = [:]
+        let keys: Set = [
+            "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+        ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
-            functions += try Self.functions(entry, after: functions.count)
+            guard entry.has("vfioUser") else {
+                functions += try Self.functions(entry, after: functions.count)
+                continue
+            }
+            let address = try Self.address(entry)
+            guard entry.keys == ["at", "vfioUser"] else {
+                throw entry.badValue("vfioUser", "\(address)", expected: "beside `at` alone: the device says all else")
+            }
+            guard processes.updateValue(try entry.value("vfioUser"), forKey: address) == nil else {
+                throw LayoutError.sharedAddress(address)
+            }
         }
         functions.sort { $0.address < $1.address }
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
         }
+        if let shared = functions.first(where: { processes[$0.address] != nil }) {
+            throw LayoutError.sharedAddress(shared.address)
+        }
         layout = Layout(
-            name: try object.value("name"), functions: functions, choices: try AddressMap.Choices(object))
+            name: try object.value("name"), functions: functions, deviceProcesses: processes,
+            choices: try AddressMap.Choices(object))
+    }
+
+    private static func address(_ object: LayoutObject) throws -> FunctionAddress {
+        let at: String = try object.value("at")
+        guard let address = FunctionAddress(text: at) else {
+            throw object.badValue("at", at, expected: "an address such as 00:04.0")
+        }
+        return address
     }
 
     /// One function, or several alike at addresses one after the other.
     private static func functions(_ object: LayoutObject, after others: Int) throws -> [Layout.Function] {
-        let at: String = try object.value("at")
-        guard let first = FunctionAddress(text: at) else {
-            throw object.badValue("at", at, expected: "an address such as 00:04.0")
-        }
+        let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
         let description = try FunctionDescription(object)

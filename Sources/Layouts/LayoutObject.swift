@@ -27,6 +27,9 @@ struct LayoutObject {
         }
     }
 
+    /// The keys that the object has.
+    var keys: Set<String> { Set(values.allKeys.map(\.stringValue)) }
+
     /// Whether there is a value, and it is not `null`.
     func has(_ key: String) -> Bool {
         (try? values.decodeNil(forKey: Key(stringValue: key))) == false

@@ -36,6 +36,12 @@ package struct BackingStore: ~Copyable {
         (ram.isFile, try MemoryUse(from: ram.address, size: ram.size))
     }
 
+    /// The RAM as device processes get it. It is in a file.
+    func sharedRAM() throws(MachineError) -> SharedRAM {
+        guard case .file(let file) = ram else { preconditionFailure("RAM that is given to devices is in a file") }
+        return SharedRAM(file, try host(try SharedDescriptor(file.file.file)))
+    }
+
     /// Adds a backing whose memory somebody else holds too. Returns its id.
     mutating func add(_ backing: ForeignBacking) -> Int {
         foreign.append(backing)
@@ -188,6 +194,26 @@ private final class SealedFile: Sendable {
         try file.sealSize()
         self.file = file
     }
+}
+
+/// The RAM of a machine, for a device that reads and writes it. Its size is sealed.
+public final class SharedRAM: Sendable {
+    private let ram: SealedFile
+    /// The file.
+    public let file: SharedDescriptor
+
+    fileprivate init(_ ram: SealedFile, _ file: SharedDescriptor) {
+        (self.ram, self.file) = (ram, file)
+    }
+
+    /// The host address of the first byte.
+    package var address: UInt64 { ram.file.address }
+
+    /// Returns the bytes at an offset in the file, which has them.
+    public func read(count: Int, at offset: UInt64) -> [UInt8] { ram.file.read(count: count, at: offset) }
+
+    /// Writes bytes at an offset in the file, which has room for them.
+    public func write(_ bytes: Span<UInt8>, at offset: UInt64) { ram.file.write(bytes, at: offset) }
 }
 
 /// Memory that somebody else holds too, mapped once for guests. `MachineConfiguration.add` gives it to a machine.

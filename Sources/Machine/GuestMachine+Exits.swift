@@ -15,6 +15,8 @@ struct ExitContext {
     /// Whether this vCPU has printed something that is still to be written.
     var hasPrinted = false
     var lastAccess: Exit?
+    /// Whether the vCPU has entered the guest again after a failure, and made no access since.
+    var hasRetried = false
     /// The instruction at which KVM's emulator stopped, empty if KVM does not tell.
     var unemulated: [UInt8]?
 

@@ -54,8 +54,12 @@ extension GuestMachine {
         defer { context.vcpu.isInDevice.store(false, ordering: .relaxed) }
         defer { lintAccess(place, width, written, context) }
         guard let written else {
-            return place.function.withFunction { $0.readTrapped(place.register, at: place.offset, width: width) }
-                ?? width.allOnes
+            return place.function.withFunction { function in
+                if function.readsPendingBits(place.register, at: place.offset, width: width) {
+                    try? collectPending(into: &function)
+                }
+                return function.readTrapped(place.register, at: place.offset, width: width)
+            } ?? width.allOnes
         }
         do throws(MachineError) {
             _ = try place.function.withFunction { function throws(MachineError) in
@@ -69,7 +73,10 @@ extension GuestMachine {
     }
 
     private func readConfiguration(of cell: FunctionCell, at register: UInt64, _ width: AccessWidth) -> UInt64 {
-        cell.withFunction { $0.read(at: register, width: width) } ?? width.allOnes
+        cell.withFunction { function in
+            if function.readsPendingBits(at: register) { try? collectPending(into: &function) }
+            return function.read(at: register, width: width)
+        } ?? width.allOnes
     }
 
     /// Writes configuration space under the function's lock. A change of what is decoded takes the machine lock as well. If it is not
@@ -99,6 +106,7 @@ extension GuestMachine {
             let events = function.events
             try changeState { state throws(MachineError) in try state.setEvents(events, of: function.address) }
         }
+        if outcome.changesInterrupts { try interrupts[function.address]?.follow(function.interruptState) }
         guard layout.configuration.interruptController == .kernel else { return }
         for message in outcome.messages {
             try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))

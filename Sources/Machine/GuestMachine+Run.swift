@@ -16,6 +16,7 @@ extension GuestMachine {
         let deadline = timeout.map { start + $0 }
         waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
+        layout.configuration.assignedDevices.values.forEach { $0.reset() }
         let end = SuspendingClock.now
         // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.
         events.releaseSignals()
@@ -36,6 +37,7 @@ extension GuestMachine {
         return RunReport(
             outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
+            losses: run.losses,
             leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, lossOfLint: lint?.loss, phases: run.phases,
             firstRun: firstRun,
             duration: end - firstRun,

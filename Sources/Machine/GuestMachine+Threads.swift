@@ -2,6 +2,7 @@ internal import Host
 internal import KVM
 internal import Memslots
 internal import Synchronization
+internal import SystemPackage
 
 /// The threads of vCPUs.
 extension GuestMachine {
@@ -21,7 +22,7 @@ extension GuestMachine {
             let exit = vcpu.cpu.runUntilExit()
             parking.leave(vcpu)
             switch exit {
-            case .port, .memory: context.lastAccess = exit
+            case .port, .memory: (context.lastAccess, context.hasRetried) = (exit, false)
             case .internalError(Exit.emulationFailure): context.unemulated = vcpu.cpu.unemulatedInstruction()
             default: break
             }
@@ -57,6 +58,10 @@ extension GuestMachine {
     /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
     func handle(_ outcome: Outcome, _ context: inout ExitContext) {
         var outcome = outcome
+        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endCutFunctions() {
+            context.hasRetried = true
+            return
+        }
         if context.unemulated != nil {
             let address = context.vcpu.instructionAddress
             if let address, context.vcpu.isBreakpoint(at: address) {

@@ -42,6 +42,8 @@ public final class GuestMachine: Sendable {
     let console: ConsoleQueue
     let tracer: Tracer?
     let lint: LintLog?
+    /// The interrupts of assigned devices.
+    let interrupts: [FunctionAddress: AssignedInterrupts]
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -71,8 +73,7 @@ public final class GuestMachine: Sendable {
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
         var configuration = configuration
-        let assigned = configuration.vfio.isEmpty ? nil : try VFIOContainer(configuration.vfio, for: owned.vm)
-        try assigned?.addFunctions(to: &configuration)
+        let container = try VFIOContainer.open(&configuration, for: owned.vm)
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         let start = try layout.makeStartState(for: image, cpuid)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
@@ -81,6 +82,7 @@ public final class GuestMachine: Sendable {
         let store = try layout.makeStore(for: functions)
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
+        installer.givenEvents = configuration.givenEvents
         let limits = SlotLimits(
             userSlots: min(try kvm(try system.capability(.memslots)), 1 << 15),
             highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
@@ -89,15 +91,12 @@ public final class GuestMachine: Sendable {
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
-        if let assigned {
-            assigned.setHostAddresses(state.memory.installer.store.hostAddresses)
-            try assigned.check(layout.board.ram.ranges)
-            _ = try state.addObserver(assigned, of: assigned.devices.keys.min())
-        }
+        try container?.prepare(state.memory.installer.store.hostAddresses, ram: layout.board.ram.ranges)
         self.lint = lint.map { [board = layout.board] descriptor in
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
+        interrupts = Self.makeInterrupts(configuration, state.functions, owned)
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)
@@ -111,6 +110,7 @@ public final class GuestMachine: Sendable {
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
         console = ConsoleQueue(consoleOutput)
         self.events = events
+        try attachDevices()
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.
@@ -168,6 +168,8 @@ struct RunState: Sendable {
     /// The phases that the guest has begun, with the edits and the time until then.
     var phases: [PhaseMark] = []
     var refusals = Refusals()
+    /// The functions that ended because their devices were lost.
+    var losses: [FunctionLoss] = []
     /// The time at which the first vCPU first entered the guest, or nil before.
     private(set) var firstRun: SuspendingClock.Instant?
 

@@ -37,6 +37,8 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     var parksVCPUs = true
     /// The counters of writes that KVM takes, and of those that it took before the present transaction.
     private(set) var events: [IOEvent: CountedEvent] = [:]
+    /// The eventfds that the machine was given, by their numbers in `IOEvent.descriptor`.
+    var givenEvents: [SharedDescriptor] = []
     /// Lets tests refuse a call in KVM's place; nil everywhere else.
     var refusal: (@Sendable (RefusableCall) -> SlotErrno?)?
 
@@ -96,6 +98,9 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
 
     package mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
         try ask(.event)
+        if let number = event.descriptor {
+            return try Self.check(owned.setIOEvent(event, descriptor: givenEvents[number], isTaken: isTaken))
+        }
         let counted: CountedEvent
         if let known = events[event] {
             counted = known

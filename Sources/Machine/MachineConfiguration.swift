@@ -1,5 +1,6 @@
 public import Board
 public import Devices
+internal import Host
 public import Images
 public import KVM
 public import Layouts
@@ -48,6 +49,8 @@ public struct MachineConfiguration: Sendable {
     public var memoryDevices: [AttachedDevice] = []
     /// The host memory that somebody else holds too. `add` adds to it.
     public private(set) var backings: [ForeignBacking] = []
+    /// The eventfds that devices have for writes to them, in the order of their numbers (`FunctionEvent.descriptor`).
+    private(set) var givenEvents: [SharedDescriptor] = []
     /// What becomes of the run when a change of what a function decodes is refused.
     public var onRefusal = RefusalPolicy.continue
     /// Whether PCI functions have addresses in the apertures and decode on when the guest starts, as after firmware. Otherwise they are
@@ -92,6 +95,12 @@ public struct MachineConfiguration: Sendable {
     public mutating func add(_ backing: ForeignBacking) -> Backing {
         backings.append(backing)
         return Backing(id: BackingStore.machine + backings.count, offset: 0)
+    }
+
+    /// Adds an eventfd that a device has for writes to it. Returns its number.
+    mutating func add(_ event: SharedDescriptor) -> Int {
+        givenEvents.append(event)
+        return givenEvents.count - 1
     }
 
     /// The address at which flat images are loaded unless told otherwise.

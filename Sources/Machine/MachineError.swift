@@ -46,6 +46,10 @@ public enum MachineError: Error {
     case functionLost(FunctionAddress)
     /// A function of the host cannot be assigned.
     case vfio(VFIOError)
+    /// The device behind a function is lost.
+    case deviceLost(FunctionAddress, reason: String)
+    /// KVM has no room for the route of another message.
+    case tooManyRoutes
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
 }
@@ -142,6 +146,8 @@ extension MachineError: CustomStringConvertible {
                 + "the host has available"
         case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
         case .vfio(let error): "\(error)"
+        case .deviceLost(let address, let reason): "\(address): \(reason)"
+        case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
         }
     }

@@ -170,7 +170,10 @@ extension MachineLayout {
                 boot.backings[register.function][register.register][index] = Backing(
                     id: backing.id, offset: backing.offset + piece.offsets.lowerBound)
             }
-            if memory.register == .rom { _ = store.write(Self.romSignature.span, at: backing) }
+            if memory.register == .rom {
+                let image = boot.functions[register.function].model.romImage ?? Self.romSignature
+                _ = store.write(image.span, at: backing)
+            }
         }
         try checkBackings(of: boot, in: store)
     }

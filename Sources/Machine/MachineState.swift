@@ -143,12 +143,16 @@ extension MachineState {
                 base &+ event.offset >= BoardPorts.firstOfBARs,
                 ports.trapped(at: base &+ event.offset, width: width) == place
             else { return nil }
-            return IOEvent(address: base &+ event.offset, isPort: true, size: event.size, match: event.match)
+            return IOEvent(
+                address: base &+ event.offset, isPort: true, size: event.size, match: event.match,
+                descriptor: event.descriptor)
         }
         guard let target = decoded.address(of: place), decoded.trapped(at: target, width: width) == place else {
             return nil
         }
-        return IOEvent(address: target.rawValue, isPort: false, size: event.size, match: event.match)
+        return IOEvent(
+            address: target.rawValue, isPort: false, size: event.size, match: event.match,
+            descriptor: event.descriptor)
     }
 }
 
@@ -176,23 +180,26 @@ extension MachineState {
         observers[id] = nil
     }
 
-    /// Ends the functions whose observers could not take back what they had applied. Such a function answers nobody any more, and
-    /// the regions that it decoded go. If more observers are lost on the way, their functions end as well.
+    /// Ends the functions whose observers could not take back what they had applied.
     mutating func endFunctions(of lost: [ObserverID]) {
-        var lost = lost
-        while !lost.isEmpty {
-            let addresses = Set(lost.compactMap { observers.removeValue(forKey: $0) }).sorted()
-            lost = []
-            for address in addresses where !isLost(address) {
-                functions[address]?.isLost.store(true, ordering: .releasing)
-                ports.remove(address)
-                wantedEvents[address] = nil
-                routing &+= 1
-                do throws(MachineError) {
-                    try follow(decoded.remove(address), isOwed: true)
-                } catch {
-                    lost += error.lostObservers
-                }
+        endFunctions(lost.compactMap { observers.removeValue(forKey: $0) })
+    }
+
+    /// Ends functions. Such a function answers nobody any more, and the regions that it decoded go. If observers are lost on the way,
+    /// their functions end as well.
+    mutating func endFunctions(_ functions: [FunctionAddress]) {
+        var left = Set(functions)
+        while let address = left.min() {
+            left.remove(address)
+            guard !isLost(address) else { continue }
+            self.functions[address]?.isLost.store(true, ordering: .releasing)
+            ports.remove(address)
+            wantedEvents[address] = nil
+            routing &+= 1
+            do throws(MachineError) {
+                try follow(decoded.remove(address), isOwed: true)
+            } catch {
+                left.formUnion(error.lostObservers.compactMap { observers.removeValue(forKey: $0) })
             }
         }
     }

@@ -127,6 +127,8 @@ public struct RunReport: Sendable {
     public let slotLimit: Int
     /// The changes of what functions decode that were not possible.
     public let refusals: Refusals
+    /// The functions that ended because their devices were lost.
+    public let losses: [FunctionLoss]
     /// The vCPUs that were left behind, because a device kept their threads after the end of the run. They are named by their APIC
     /// ids.
     public let leftBehind: [UInt32]

@@ -54,6 +54,7 @@ extension MachineError {
         switch self {
         case .memory(let error): error.ruleName
         case .backingEnds: "backing"
+        case .tooManyRoutes: "tooManyRoutes"
         default: "machine"
         }
     }

@@ -3,30 +3,48 @@ internal import Memslots
 internal import PCI
 internal import VFIO
 
-extension VFIOContainer: MemoryObserver {
+/// Lets the functions of a container reach guest RAM, and the BARs of each other where the IOMMU takes these.
+///
+/// Each function has an observer of its own, so that each ends if RAM cannot be mapped again. What all of them ask for is mapped once.
+final class VFIOMemory: MemoryObserver {
+    private let container: VFIOContainer
+
+    init(_ container: VFIOContainer) { self.container = container }
+
     func mirrors(_ mapping: Mapping) -> Bool {
         switch mapping.owner {
         case .ram: true
-        case .bar(let function, _):
-            devices.count > 1 && devices[FunctionAddress(requesterID: function)] != nil
+        case .bar(let function, _): container.hasPeers(of: FunctionAddress(requesterID: function))
         default: false
         }
     }
 
-    func add(_ mapping: Mapping) throws(SlotErrno) {
-        let first = state.withLock { $0.hostAddresses[mapping.backing.id] }
-        // SAFETY: the machine has the memory of its backings mapped as long as it lasts, and the kernel pins the pages of each.
-        let errno = unsafe container.map(
-            mapping.range, at: first + mapping.backing.offset, isWritable: mapping.access == .readWrite)
-        guard errno != 0 else { return }
-        // What is no RAM may be beyond the IOMMU's addresses, or nothing that it can map.
-        guard mapping.owner != .ram else { throw SlotErrno(rawValue: errno) }
-        state.withLock { _ = $0.refused.insert(mapping.range) }
+    func add(_ mapping: Mapping) throws(SlotErrno) { try container.map(mapping) }
+    func remove(_ mapping: Mapping) throws(SlotErrno) { try container.unmap(mapping.range) }
+}
+
+extension VFIOContainer {
+    fileprivate func map(_ mapping: Mapping) throws(SlotErrno) {
+        try state.withLock { (state) throws(SlotErrno) in
+            guard state.uses[mapping.range, default: 0] == 0 else { return state.uses[mapping.range, default: 0] += 1 }
+            let first = state.hostAddresses[mapping.backing.id] + mapping.backing.offset
+            // SAFETY: the machine has the memory of its backings mapped as long as it lasts, and the kernel pins the pages of each.
+            let errno = unsafe container.map(mapping.range, at: first, isWritable: mapping.access == .readWrite)
+            // What is no RAM may be beyond the IOMMU's addresses, or nothing that it can map.
+            guard errno == 0 || mapping.owner != .ram else { throw SlotErrno(rawValue: errno) }
+            if errno != 0 { state.refused.insert(mapping.range) }
+            state.uses[mapping.range] = 1
+        }
     }
 
-    func remove(_ mapping: Mapping) throws(SlotErrno) {
-        guard state.withLock({ $0.refused.remove(mapping.range) }) == nil else { return }
-        let errno = container.unmap(mapping.range)
-        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+    fileprivate func unmap(_ range: GuestRange) throws(SlotErrno) {
+        try state.withLock { (state) throws(SlotErrno) in
+            if let uses = state.uses[range], uses > 1 { return state.uses[range] = uses - 1 }
+            if state.refused.remove(range) == nil {
+                let errno = container.unmap(range)
+                guard errno == 0 else { throw SlotErrno(rawValue: errno) }
+            }
+            state.uses[range] = nil
+        }
     }
 }

@@ -6,19 +6,20 @@ internal import VFIO
 
 /// The functions of the host that a machine has by VFIO: their groups, and the addresses that they use for DMA.
 ///
-/// All functions share one container, so that RAM is pinned once. As an observer of memory it lets them reach RAM, and the BARs of each
-/// other where the IOMMU takes these.
+/// All functions share one container, so that RAM is pinned once.
 final class VFIOContainer: Sendable {
-    /// The functions that were opened, by their addresses in the machine.
-    let devices: [FunctionAddress: VFIOFunction]
     let container: Container
     private let groups: [OwnedGroup]
+    /// The addresses of the functions in the machine.
+    private let addresses: Set<FunctionAddress>
     let state = Lock(State())
 
     struct State {
         /// The host addresses of backings, by their ids.
         var hostAddresses: [UInt64] = []
-        /// The BARs that the IOMMU did not take.
+        /// How many functions have asked for each range.
+        var uses: [GuestRange: Int] = [:]
+        /// The ranges that the IOMMU did not take.
         var refused: Set<GuestRange> = []
     }
 
@@ -28,64 +29,55 @@ final class VFIOContainer: Sendable {
         init(_ group: consuming Group) { self.group = group }
     }
 
-    /// Opens functions of the host. KVM hears of each group before a function of it is opened.
+    /// Opens the groups of functions, and tells KVM of each before a function of it is opened.
     ///
-    /// - Parameter names: The functions as the kernel names them, by their addresses in the machine.
-    init(_ names: [FunctionAddress: String], for vm: borrowing VirtualMachine) throws(MachineError) {
+    /// - Parameter functions: The functions by their addresses in the machine.
+    private init(
+        _ functions: [FunctionAddress: HostFunction], among host: HostFunctions, for vm: borrowing VirtualMachine
+    ) throws(MachineError) {
         let known = try kvm(try AssignedGroups(of: vm))
-        let host = HostFunctions()
-        let container: Container
+        let container = try vfio(try Container())
         var groups: [OwnedGroup] = []
-        var devices: [FunctionAddress: VFIOFunction] = [:]
-        do throws(VFIOError) { container = try Container() } catch { throw .vfio(error) }
-        for (address, name) in names.sorted(by: { $0.key < $1.key }) {
-            let owned: OwnedGroup
-            do throws(VFIOError) {
-                let function = try host.named(name)
-                if let group = groups.first(where: { $0.group.number == function.group }) {
-                    owned = group
-                } else {
-                    owned = OwnedGroup(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
-                }
-            } catch {
-                throw .vfio(error)
-            }
-            if groups.last !== owned, !groups.contains(where: { $0 === owned }) {
-                groups.append(owned)
-                try kvm(try known.add(owned.group.file))
-            }
-            do throws(VFIOError) { devices[address] = VFIOFunction(try VFIODevice(name, of: owned.group)) } catch {
-                throw .vfio(error)
-            }
+        for function in functions.values.sorted(by: { $0.name < $1.name })
+        where !groups.contains(where: { $0.group.number == function.group }) {
+            let group = try vfio(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
+            try kvm(try known.add(group.file))
+            groups.append(OwnedGroup(group))
         }
+        addresses = Set(functions.keys)
         self.groups = groups
-        self.devices = devices
         self.container = container
     }
 
-    /// Adds the functions, with what can be mapped of them, to the configuration of a machine.
-    func addFunctions(to configuration: inout MachineConfiguration) throws(MachineError) {
-        for (address, function) in devices.sorted(by: { $0.key < $1.key }) {
-            let areas = try Machine.host(try function.areas()).map { region, area, memory in
-                (region, area, configuration.add(memory))
-            }
-            do throws(DescriptionError) {
-                let description = try function.device.record.functionDescription()
-                configuration.functions[address] = VFIOModel(
-                    description: description, function: function, areas: areas)
-            } catch {
-                throw .description(address, error)
-            }
+    /// Opens the functions that a configuration names, and adds them to it. Returns nil if it names none.
+    static func open(
+        _ configuration: inout MachineConfiguration, for vm: borrowing VirtualMachine
+    ) throws(MachineError) -> VFIOContainer? {
+        guard !configuration.vfio.isEmpty else { return nil }
+        let host = HostFunctions()
+        var functions: [FunctionAddress: HostFunction] = [:]
+        for (address, name) in configuration.vfio { functions[address] = try vfio(try host.named(name)) }
+        let container = try VFIOContainer(functions, among: host, for: vm)
+        for (address, function) in functions.sorted(by: { $0.key < $1.key }) {
+            guard let owned = container.groups.first(where: { $0.group.number == function.group }) else { continue }
+            let device = try VFIOFunction(
+                function.name, of: owned.group, in: container, keepsDecode: configuration.decode == .lazy)
+            try configuration.add(device, at: address)
         }
+        return container
     }
 
-    /// Throws the first rule that mapping these ranges for DMA would break, before any of them is mapped.
-    func check(_ ranges: [GuestRange]) throws(MachineError) {
-        do throws(VFIOError) { try container.checkRules(for: ranges) } catch { throw .vfio(error) }
-    }
+    /// Whether a function of the container has others beside it.
+    func hasPeers(of function: FunctionAddress) -> Bool { addresses.count > 1 && addresses.contains(function) }
 
-    /// Tells where the host has the memory of each backing, before the first mapping.
-    func setHostAddresses(_ addresses: [UInt64]) {
-        state.withLock { $0.hostAddresses = addresses }
+    /// Tells where the host has the memory of each backing. Throws the first rule that mapping RAM for DMA would break.
+    func prepare(_ hostAddresses: [UInt64], ram: [GuestRange]) throws(MachineError) {
+        state.withLock { $0.hostAddresses = hostAddresses }
+        try vfio(try container.checkRules(for: ram))
     }
+}
+
+/// Returns the result of a call, and throws a refusal by VFIO as a machine error.
+func vfio<Result: ~Copyable>(_ call: @autoclosure () throws(VFIOError) -> Result) throws(MachineError) -> Result {
+    do { return try call() } catch { throw .vfio(error) }
 }

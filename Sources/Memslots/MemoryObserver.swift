@@ -31,9 +31,12 @@ public struct IOEvent: Hashable, Sendable {
     public var size: UInt32
     /// The only value that KVM takes, or nil for any.
     public var match: UInt64?
+    /// The number of the eventfd that KVM signals, among those that the machine was given, or nil for one of the machine's own.
+    public var descriptor: Int?
 
     /// Creates an event for writes of any value, unless `match` is given.
-    public init(address: UInt64, isPort: Bool, size: UInt32, match: UInt64? = nil) {
+    public init(address: UInt64, isPort: Bool, size: UInt32, match: UInt64? = nil, descriptor: Int? = nil) {
+        self.descriptor = descriptor
         self.address = address
         self.isPort = isPort
         self.size = size

@@ -32,6 +32,9 @@ public protocol FunctionModel: Sendable {
     /// The machine asks once for each piece, when it is made. The backing must have `piece.size` bytes from its offset on.
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing?
 
+    /// The bytes with which the ROM begins, or nil for those by which software recognises one. The ROM has at least as many.
+    var romImage: [UInt8]? { get }
+
     /// Reads `width` bytes at a trapped place, in a trapped piece of a memory BAR or in an I/O BAR.
     ///
     /// The model is not asked for MSI-X tables and pending bits. Bits of the result above the width mean nothing.
@@ -73,6 +76,9 @@ public protocol FunctionModel: Sendable {
 extension FunctionModel {
     /// Returns nil, so that the piece shows memory of the machine's own.
     public func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing? { nil }
+
+    /// Returns nil.
+    public var romImage: [UInt8]? { nil }
 
     /// Returns zero, unlike an address where nobody answers.
     public mutating func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 { 0 }
@@ -127,9 +133,14 @@ public struct FunctionEvent: Hashable, Sendable {
     public var size: UInt32
     /// The only value that KVM takes, or nil for any.
     public var match: UInt64?
+    /// The number of the eventfd that KVM signals, among those that the machine was given, or nil for one that counts for the model.
+    public var descriptor: Int?
 
     /// Creates an event for writes of any value, unless `match` is given.
-    public init(register: BaseAddressRegister, offset: UInt64, size: UInt32, match: UInt64? = nil) {
+    public init(
+        register: BaseAddressRegister, offset: UInt64, size: UInt32, match: UInt64? = nil, descriptor: Int? = nil
+    ) {
+        self.descriptor = descriptor
         self.register = register
         self.offset = offset
         self.size = size

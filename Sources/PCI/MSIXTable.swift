@@ -46,7 +46,10 @@ struct MSIXTable: Sendable {
     }
 
     /// The messages of the vectors that are not masked.
-    var openMessages: [MSIMessage] { (0..<table.count / 4).filter { !isMasked($0) }.map(message) }
+    var openMessages: [Int: MSIMessage] {
+        let open = (0..<table.count / 4).filter { !isMasked($0) }
+        return Dictionary(uniqueKeysWithValues: open.map { ($0, message($0)) })
+    }
 
     private func isMasked(_ vector: Int) -> Bool { table[vector * 4 + 3] != 0 }
 

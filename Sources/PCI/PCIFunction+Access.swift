@@ -6,11 +6,14 @@ public struct AccessOutcome: Hashable, Sendable {
     public var messages: [MSIMessage] = []
     /// Whether the writes that KVM is to take itself may have changed.
     public var changesEvents = false
+    /// Whether `PCIFunction.interruptState` may have changed.
+    public var changesInterrupts = false
 
     /// Creates an outcome. Without arguments there is nothing to do.
-    public init(messages: [MSIMessage] = [], changesEvents: Bool = false) {
+    public init(messages: [MSIMessage] = [], changesEvents: Bool = false, changesInterrupts: Bool = false) {
         self.messages = messages
         self.changesEvents = changesEvents
+        self.changesInterrupts = changesInterrupts
     }
 }
 
@@ -59,7 +62,8 @@ extension PCIFunction {
             else { return .done(AccessOutcome()) }
             return .done(
                 AccessOutcome(
-                    messages: low.messages + high.messages, changesEvents: low.changesEvents || high.changesEvents))
+                    messages: low.messages + high.messages, changesEvents: low.changesEvents || high.changesEvents,
+                    changesInterrupts: low.changesInterrupts || high.changesInterrupts))
         }
         if isOwn(offset, width) {
             return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
@@ -80,7 +84,7 @@ extension PCIFunction {
         case description.msixOffset where description.msix != nil && !isMSIXEnabled: msix?.clearPending()
         default: break
         }
-        return .done(AccessOutcome(messages: takePendingMessages()))
+        return .done(AccessOutcome(messages: takePendingMessages(), changesInterrupts: decidesInterrupts(register)))
     }
 
     /// Makes a proposed change of one register. What else became of the function since the proposal stays: a vector may have been
@@ -88,7 +92,8 @@ extension PCIFunction {
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
         config.set(proposal.value, at: proposal.register)
         setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus])
-        return AccessOutcome(messages: takePendingMessages())
+        return AccessOutcome(
+            messages: takePendingMessages(), changesInterrupts: decidesInterrupts(proposal.register))
     }
 
     /// Lets the model answer wherever it does before or after a proposed change, until that is committed or withdrawn.
@@ -171,7 +176,13 @@ extension PCIFunction {
         guard part.name == .table, part.offsets.contains(offset) else { return AccessOutcome() }
         let isOpen = sendsByMSIX
         return AccessOutcome(
-            messages: msix?.writeTable(value, at: offset - part.location.offset, width: width, isOpen: isOpen) ?? [])
+            messages: msix?.writeTable(value, at: offset - part.location.offset, width: width, isOpen: isOpen) ?? [],
+            changesInterrupts: true)
+    }
+
+    /// Whether an access reads pending bits of MSI-X.
+    public func readsPendingBits(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> Bool {
+        part(of: register, touchedAt: offset, width)?.name == .pendingBits
     }
 
     /// The writes that KVM is to take itself at present.

@@ -36,7 +36,32 @@ extension PCIFunction {
         if sendsByMSI, MSIMessage.wakesHalted(UInt64(register(description.msiForm.data) & 0xffff)) {
             return true
         }
-        return sendsByMSIX && msix?.openMessages.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
+        return sendsByMSIX && msix?.openMessages.values.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
+    }
+
+    /// The interrupts that the function sends now, by what software has set up.
+    public var interruptState: InterruptState {
+        if isMSIXEnabled { return .messagesX(sendsByMSIX ? msix?.openMessages ?? [:] : [:]) }
+        if isMSIEnabled {
+            let open = sendsByMSI ? (0..<UInt32(allocatedMSIVectors)).filter { maskedMSI >> $0 & 1 == 0 } : []
+            return .messages(Dictionary(uniqueKeysWithValues: open.map { (Int($0), msiMessage($0)) }))
+        }
+        return interruptPin > 0 && !isLineDisabled ? .line : .none
+    }
+
+    /// The pin of the interrupt line, from 1 for INTA# on, or 0 without one (PCI 3.0, 6.2.4).
+    public var interruptPin: UInt8 { UInt8(truncatingIfNeeded: config[register: ConfigOffset.interrupt] >> 8) }
+
+    /// Whether a register in configuration space is one that decides which interrupts the function sends.
+    func decidesInterrupts(_ register: UInt64) -> Bool {
+        register == ConfigOffset.commandAndStatus || register == description.msixOffset && description.msix != nil
+            || description.msiVectors != nil && (description.msiOffset..<description.msiOffset + 24).contains(register)
+    }
+
+    /// Whether an access to configuration space reads the pending bits of MSI.
+    public func readsPendingBits(at offset: UInt64) -> Bool {
+        description.msiVectors != nil && description.msiForm.hasMasks
+            && offset & ~3 == description.msiOffset + description.msiForm.pending
     }
 
     /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
@@ -102,4 +127,15 @@ extension PCIFunction {
         let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
         pendingMSI = isMSIEnabled ? pendingMSI & allocated : 0
     }
+}
+
+/// The interrupts that a function sends.
+public enum InterruptState: Hashable, Sendable {
+    case none
+    /// Its interrupt line (INTx).
+    case line
+    /// MSI, with the messages of the vectors that are not masked.
+    case messages([Int: MSIMessage])
+    /// MSI-X, with the messages of the vectors that are not masked.
+    case messagesX([Int: MSIMessage])
 }

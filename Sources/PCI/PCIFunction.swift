@@ -50,6 +50,8 @@ public struct PCIFunction: Sendable {
     public var isBusMaster: Bool { command & CommandBits.busMaster != 0 }
     public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigShape.romEnable != 0 }
 
+    var isLineDisabled: Bool { command & CommandBits.interruptDisable != 0 }
+
     private var command: UInt32 { config[register: ConfigOffset.commandAndStatus] }
 
     /// Whether the device has more than one function; the bus that holds the function says so (PCI 3.0, 6.2.1).

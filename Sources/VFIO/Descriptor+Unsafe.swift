@@ -39,27 +39,27 @@ extension Descriptor {
         }
     }
 
-    /// Reads up to eight bytes at a place in the device's file.
-    borrowing func read(_ count: Int, at offset: UInt64) throws(HostError) -> UInt64 {
-        var value: UInt64 = 0
-        // SAFETY: the call writes `count` bytes, of which a UInt64 has eight.
-        precondition(count <= 8)
-        try check(unsafe cvfio_read(number, offset, &value, count), "read", "\(count) bytes at \(offset)")
-        return value
+    /// Reads bytes at a place in the device's file.
+    borrowing func read(_ count: Int, at offset: UInt64) throws(HostError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        // SAFETY: the call fills the array.
+        try check(unsafe cvfio_read(number, offset, &bytes, count), "read", "\(count) bytes at \(offset)")
+        return bytes
     }
 
-    /// Writes the low `count` bytes of a value, up to eight, at a place in the device's file.
-    borrowing func write(_ value: UInt64, count: Int, at offset: UInt64) throws(HostError) {
-        var value = value
-        // SAFETY: the call reads `count` bytes, of which a UInt64 has eight.
-        precondition(count <= 8)
-        try check(unsafe cvfio_write(number, offset, &value, count), "write", "\(count) bytes at \(offset)")
+    /// Writes bytes at a place in the device's file.
+    borrowing func write(_ bytes: [UInt8], at offset: UInt64) throws(HostError) {
+        // SAFETY: the call reads as many bytes as the array has.
+        try check(
+            unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
     }
 
-    /// Gives interrupts their eventfds, from the first on, or none for -1.
-    borrowing func setInterrupts(_ action: Int, kind: UInt32, events: [Int32]) throws(HostError) {
-        // SAFETY: the call reads as many numbers as the array has.
-        let result = unsafe cvfio_set_interrupts(number, UInt32(action), kind, 0, UInt32(events.count), events)
+    /// Gives interrupts their eventfds, from the first on, or none for nil.
+    borrowing func setInterrupts(_ action: Int, kind: UInt32, events: [SharedDescriptor?]) throws(HostError) {
+        // SAFETY: the descriptors are open as long as their values live, and the kernel refers to their files from then on. The call reads as
+        // many numbers as the array has.
+        let numbers = events.map { unsafe $0?.number ?? -1 }
+        let result = unsafe cvfio_set_interrupts(number, UInt32(action), kind, 0, UInt32(numbers.count), numbers)
         let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
         // The kernel says how many there could be instead.
         guard set == 0 else {
@@ -69,10 +69,10 @@ extension Descriptor {
         }
     }
 
-    /// Masks, unmasks, or triggers interrupts itself.
-    borrowing func actOnInterrupts(_ action: Int, kind: UInt32, first: UInt32, count: UInt32) throws(HostError) {
-        let result = cvfio_set_interrupts(number, UInt32(action), kind, first, count, nil)
-        try check(result, "VFIO_DEVICE_SET_IRQS", "\(count) of kind \(kind)")
+    /// Takes all interrupts of a kind down.
+    borrowing func endInterrupts(kind: UInt32) throws(HostError) {
+        let result = cvfio_set_interrupts(number, UInt32(CVFIO_TRIGGER), kind, 0, 0, nil)
+        try check(result, "VFIO_DEVICE_SET_IRQS", "none of kind \(kind)")
     }
 }
 

@@ -1,7 +1,7 @@
 internal import CVFIO
 public import Host
 public import PCI
-public import SystemPackage
+internal import SystemPackage
 
 /// A function of the host that this process has for itself. Closing it resets the function if it can be reset.
 public struct VFIODevice: ~Copyable, Sendable {
@@ -47,11 +47,9 @@ public struct VFIODevice: ~Copyable, Sendable {
             record.interrupts[kind] = DeviceRecord.Interrupts(
                 count: count, traits: .init(rawValue: structure.integer(at: 4, as: UInt32.self) ?? 0))
         }
-        let size = min(record.regions[.configuration]?.size ?? 0, 4096)
-        for offset in stride(from: UInt64(0), to: size / 4 * 4, by: 4) {
-            let place = (offsets[.configuration] ?? 0) + offset
-            let value = try vfio(try descriptor.read(4, at: place), of: name, group: number)
-            record.configuration += (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+        if let size = record.regions[.configuration]?.size, let place = offsets[.configuration] {
+            record.configuration = try vfio(
+                try descriptor.read(Int(min(size, 4096)), at: place), of: name, group: number)
         }
         self.name = name
         self.record = record
@@ -61,16 +59,16 @@ public struct VFIODevice: ~Copyable, Sendable {
 
     // MARK: Regions
 
-    /// Reads up to eight bytes of a region.
-    public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) throws(HostError) -> UInt64 {
+    /// Reads bytes of a region.
+    public func read(
+        _ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int
+    ) throws(HostError) -> [UInt8] {
         try descriptor.read(count, at: try place(region, offset, count))
     }
 
-    /// Writes the low `count` bytes of a value, up to eight, to a region.
-    public func write(
-        _ value: UInt64, _ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int
-    ) throws(HostError) {
-        try descriptor.write(value, count: count, at: try place(region, offset, count))
+    /// Writes bytes to a region.
+    public func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) throws(HostError) {
+        try descriptor.write(bytes, at: try place(region, offset, bytes.count))
     }
 
     private func place(
@@ -102,28 +100,16 @@ public struct VFIODevice: ~Copyable, Sendable {
     /// Gives the interrupts of a kind their eventfds, from the first on, or none for nil. No events at all take the kind down.
     ///
     /// Only one of INTx, MSI and MSI-X can be up at a time.
-    public func setInterrupts(_ kind: DeviceRecord.InterruptKind, _ events: [FileDescriptor?]) throws(HostError) {
-        guard !events.isEmpty else {
-            return try descriptor.actOnInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, first: 0, count: 0)
-        }
-        let numbers = events.map { $0?.rawValue ?? -1 }
-        try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, events: numbers)
+    public func setInterrupts(
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?]
+    ) throws(HostError) {
+        guard !events.isEmpty else { return try descriptor.endInterrupts(kind: kind.rawValue) }
+        try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, events: events)
     }
 
     /// Lets an eventfd unmask INTx, which masks itself whenever it occurs.
-    public func setUnmasking(_ event: FileDescriptor) throws(HostError) {
+    public func setUnmasking(_ event: SharedDescriptor) throws(HostError) {
         try descriptor.setInterrupts(
-            CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event.rawValue])
-    }
-
-    /// Masks or unmasks INTx.
-    public func setINTx(isMasked: Bool) throws(HostError) {
-        try descriptor.actOnInterrupts(
-            isMasked ? CVFIO_MASK : CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, first: 0, count: 1)
-    }
-
-    /// Signals the eventfd of an interrupt as if the device had done it.
-    public func trigger(_ kind: DeviceRecord.InterruptKind, vector: UInt32) throws(HostError) {
-        try descriptor.actOnInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, first: vector, count: 1)
+            CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event])
     }
 }

@@ -65,6 +65,21 @@ struct ModuleArgument: Equatable, ExpressibleByArgument {
     }
 }
 
+/// The socket of a device process, and the place of its function: `PATH` or `PATH,at=00:05.0`.
+struct DeviceProcessArgument: Equatable, ExpressibleByArgument {
+    let path: String
+    let address: FunctionAddress?
+
+    init?(argument: String) {
+        guard let comma = argument.ranges(of: ",at=").last else {
+            (path, address) = (argument, nil)
+            return
+        }
+        guard let address = FunctionAddress(text: String(argument[comma.upperBound...])) else { return nil }
+        (path, self.address) = (String(argument[..<comma.lowerBound]), address)
+    }
+}
+
 /// Features of the processors by name: `+pcid` is added, `-x2apic` is taken away.
 struct CPUArgument: Equatable, ExpressibleByArgument {
     let features: [CPUFeature: Bool]

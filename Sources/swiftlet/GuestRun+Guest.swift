@@ -1,9 +1,11 @@
 import Board
 import FoundationEssentials
 import Images
+import Layouts
 import Machine
 import Memslots
 import PCI
+import VFIOUser
 
 /// What to run, and on which machine.
 extension GuestRun {
@@ -36,7 +38,11 @@ extension GuestRun {
         if let statusOf { wish.machine.exitStatus = statusOf.rule }
         if let layout {
             wish.machine.functions = [:]
-            wish.machine.add(try LayoutArgument(name: layout).load().layout)
+            let layout = try LayoutArgument(name: layout).load(connects: true).layout
+            wish.machine.add(layout)
+            for (address, path) in layout.deviceProcesses.sorted(by: { $0.key < $1.key }) {
+                try wish.machine.add(connect(to: path), at: address)
+            }
         }
         for device in devices {
             wish.machine.functions[try freeAddress(for: device.rawValue, in: wish.machine)] = device.model
@@ -51,10 +57,18 @@ extension GuestRun {
             }
             wish.machine.vfio[address] = function.name
         }
+        for process in deviceProcesses {
+            let address = try process.address ?? freeAddress(for: process.path, in: wish.machine)
+            guard wish.machine.functions[address] == nil else {
+                throw failure("--vfio-user \(process.path): there is a function at \(address) already", .usage)
+            }
+            try wish.machine.add(connect(to: process.path), at: address)
+        }
         let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
         if wish.machine.functions.isEmpty, wish.machine.vfio.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
             throw failure(
-                "\(option) is about PCI functions, and \(guest) has none: add --layout or --device", .usage)
+                "\(option) is about PCI functions, and \(guest) has none: add --layout, --device or --vfio-user", .usage
+            )
         }
         wish.machine.mayExhaustHost = force
         if let irqchip {
@@ -128,6 +142,13 @@ extension GuestRun {
     }
 
     // MARK: Devices and boot arguments
+
+    private func connect(to path: String) throws -> DeviceProcess {
+        do { return try DeviceProcess(path: path) } catch {
+            throw failure(
+                "\(path): \(error): start the device process first, and let it serve no other client", .hostError)
+        }
+    }
 
     /// Returns the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
     private func freeAddress(for name: String, in machine: MachineConfiguration) throws -> FunctionAddress {

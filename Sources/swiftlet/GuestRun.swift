@@ -25,6 +25,7 @@ struct GuestRun: Equatable {
     var pit = false
     var devices: [DeviceArgument] = []
     var vfio: [AssignedArgument] = []
+    var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
     var decode: DecodePolicy?
     var unassigned = false
@@ -92,6 +93,7 @@ struct GuestRun: Equatable {
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
             complain("\(guest): \(Figures.count(result.refusals.count, "refused change")); the first: \(first)")
         }
+        for loss in result.losses { complain("\(guest): \(loss)") }
         for vcpu in result.leftBehind {
             complain("\(guest): vCPU \(vcpu) was left behind in a device that did not let it go")
         }

@@ -13,14 +13,20 @@ struct LayoutArgument {
 
     /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
     ///
-    /// - Parameter isComplete: Whether it is an error if a function of a dump has to be skipped.
+    /// - Parameters:
+    ///   - isComplete: Whether it is an error if a function of a dump has to be skipped.
+    ///   - connects: Whether the caller connects to device processes.
     /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
     func load(
-        _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false
+        _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false, connects: Bool = false
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
             guard isFile else { return (try select(selection, of: try preset()), []) }
             let (layout, warnings) = try loadFile(selection)
+            guard connects || layout.deviceProcesses.isEmpty else {
+                throw failure(
+                    "\(name): it names device processes (`vfioUser`), and only `run` connects to them", .badInput)
+            }
             let skipped = warnings.count(where: \.isSkipped)
             guard !isComplete || skipped == 0 else {
                 throw failure("\(name): --complete, and \(Figures.count(skipped, "function")) skipped", .badInput)

@@ -93,6 +93,13 @@ struct RunCommand: ParsableCommand {
             valueName: "function[,at=address]"))
     var vfio: [AssignedArgument] = []
 
+    @Option(
+        name: .customLong("vfio-user"),
+        help: ArgumentHelp(
+            "Add the PCI device that another process offers at this socket; repeat for more. docs/vfio-user.md has more.",
+            valueName: "path[,at=00:05.0]"))
+    var deviceProcesses: [DeviceProcessArgument] = []
+
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
 
@@ -167,8 +174,8 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, memory: memory,
             mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu, irqchip: irqchip,
-            pit: pit, devices: devices, vfio: vfio, layout: layout, decode: decode, unassigned: unassigned,
-            board: board.choices,
+            pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses, layout: layout, decode: decode,
+            unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
     }

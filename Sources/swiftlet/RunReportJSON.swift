@@ -19,6 +19,8 @@ struct RunReportJSON: Codable, Equatable {
     /// its value, if it is one, what was written, the rule and the reason.
     let refusedChanges: Int
     let refusedChangeList: [[String: String]]
+    /// The functions whose devices were lost, each with its function and the reason.
+    let lostFunctionList: [[String: String]]
     /// vCPUs whose device did not let them go at the end.
     let leftBehind: [UInt32]
     /// The exits of each vCPU.
@@ -55,6 +57,7 @@ struct RunReportJSON: Codable, Equatable {
                 "value": hexadecimal(refusal.value), "rule": refusal.rule, "reason": refusal.reason,
             ].compactMapValues { $0 }
         }
+        lostFunctionList = report.losses.map { ["function": "\($0.function)", "reason": $0.reason] }
         leftBehind = report.leftBehind
         vcpuExits = report.exitsByVCPU
         vcpus = report.vcpus.map { StateJSON($0, symbols) }

@@ -188,6 +188,53 @@ static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint
     return ckvm_result(ioctl(vm, KVM_IOEVENTFD, &request));
 }
 
+/// The lines of the controllers, and the routes from them: the first 16 lead to the PICs as well.
+enum { CKVM_LINES = KVM_IOAPIC_NUM_PINS, CKVM_LINE_ROUTES = CKVM_LINES + 16 };
+
+/// KVM_IRQFD: signals of the eventfd raise an interrupt by the routes of `gsi`, or do so no more. With `resamplefd` not below 0 the line stays up
+/// until the guest has handled the interrupt, of which that eventfd then tells.
+static inline int ckvm_set_irqfd(int vm, int eventfd, uint32_t gsi, int resamplefd, bool assigned) {
+    struct kvm_irqfd request = {
+        .fd = (uint32_t)eventfd,
+        .gsi = gsi,
+        .flags = (resamplefd >= 0 ? KVM_IRQFD_FLAG_RESAMPLE : 0) | (assigned ? 0 : KVM_IRQFD_FLAG_DEASSIGN),
+        .resamplefd = (uint32_t)resamplefd,
+    };
+    return ckvm_result(ioctl(vm, KVM_IRQFD, &request));
+}
+
+struct ckvm_message_route {
+    uint64_t address;
+    uint32_t data;
+    uint32_t gsi;
+};
+
+/// KVM_SET_GSI_ROUTING takes the place of all routes, so those of the PICs and of the IOAPIC, with which KVM starts, come first.
+static inline int ckvm_set_routes(int vm, const struct ckvm_message_route *messages, size_t count) {
+    struct kvm_irq_routing *table = calloc(1, sizeof *table + (CKVM_LINE_ROUTES + count) * sizeof *table->entries);
+    if (!table)
+        return -ENOMEM;
+    struct kvm_irq_routing_entry *entry = table->entries;
+    for (uint32_t line = 0; line < CKVM_LINES; line++) {
+        *entry++ = (struct kvm_irq_routing_entry){
+            .gsi = line, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {KVM_IRQCHIP_IOAPIC, line}};
+        if (line < 16)
+            *entry++ = (struct kvm_irq_routing_entry){
+                .gsi = line, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {line / 8, line % 8}};
+    }
+    for (size_t i = 0; i < count; i++)
+        *entry++ = (struct kvm_irq_routing_entry){
+            .gsi = messages[i].gsi,
+            .type = KVM_IRQ_ROUTING_MSI,
+            .u.msi = {.address_lo = (uint32_t)messages[i].address,
+                      .address_hi = (uint32_t)(messages[i].address >> 32),
+                      .data = messages[i].data}};
+    table->nr = (uint32_t)(entry - table->entries);
+    int status = ckvm_result(ioctl(vm, KVM_SET_GSI_ROUTING, table));
+    free(table);
+    return status;
+}
+
 #include "ckvm_vcpu.h"
 
 #endif

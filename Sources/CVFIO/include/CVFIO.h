@@ -103,12 +103,11 @@ static inline int cvfio_write(int device, uint64_t offset, const void *bytes, si
 
 enum {
     CVFIO_TRIGGER = VFIO_IRQ_SET_ACTION_TRIGGER,
-    CVFIO_MASK = VFIO_IRQ_SET_ACTION_MASK,
     CVFIO_UNMASK = VFIO_IRQ_SET_ACTION_UNMASK,
 };
 
-/// Acts on interrupts from `first` on. With `events` each of them gets an eventfd, or none for -1; without, the action itself is done,
-/// and a trigger of no interrupts takes the kind down.
+/// Acts on interrupts from `first` on. With `events` each of them gets an eventfd, or none for -1; without, a trigger of no interrupts takes
+/// the kind down.
 static inline int cvfio_set_interrupts(int device, uint32_t action, uint32_t kind, uint32_t first, uint32_t count,
                                        const int32_t *events) {
     size_t size = sizeof(struct vfio_irq_set) + (events ? count * sizeof *events : 0);

@@ -1,0 +1,166 @@
+internal import Devices
+public import Host
+public import Memslots
+public import PCI
+public import VFIOUser
+
+/// A device that somebody else drives: another process, or the kernel. A machine gives it to its guest as a PCI function.
+///
+/// The machine asks by any thread, several at a time. What asks the device may block, which holds up the vCPUs that access this function,
+/// and no others. When the device is lost, every call returns at once.
+public protocol AssignedDevice: AnyObject, Sendable {
+    /// What the device gives.
+    var record: DeviceRecord { get }
+
+    /// The writes for which the device has eventfds of its own.
+    var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { get }
+
+    /// Reads bytes of a region. Returns nil if the device refuses or is lost.
+    func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]?
+
+    /// Writes bytes of a region.
+    func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64)
+
+    /// Opens the memory of a part of a region that lies in areas which can be mapped.
+    func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory
+
+    /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
+    ///
+    /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    func setInterrupts(
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?)
+
+    /// Makes the observer that gives the device the guest's RAM.
+    func makeObserver(of ram: SharedRAM) -> any MemoryObserver
+
+    /// Sets the device's own command register, as `FunctionModel.setCommand` does.
+    func setCommand(_ command: UInt16)
+
+    /// Resets the device if it can be, within a second.
+    func reset()
+
+    /// Has a thread that holds no lock call `handler` once the device is lost, with the reason. Returns the reason instead if it is.
+    func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
+
+    /// Gives the device up if the memory behind a region is no longer whole. Returns whether it is lost.
+    func checkMemory() -> Bool
+}
+
+/// The function by which a guest finds an assigned device.
+struct AssignedFunction: FunctionModel {
+    let device: any AssignedDevice
+    let description: FunctionDescription
+    let events: [FunctionEvent]
+    let romImage: [UInt8]?
+    private let backings: [BAROffset: Backing]
+
+    private struct BAROffset: Hashable {
+        let register: BaseAddressRegister
+        let offset: UInt64
+    }
+
+    /// Opens the device's memory, and adds it to a configuration.
+    init(_ device: any AssignedDevice, at address: FunctionAddress, in machine: inout MachineConfiguration)
+        throws(MachineError)
+    {
+        self.device = device
+        do { description = try device.record.functionDescription() } catch { throw .description(address, error) }
+        var backings: [BAROffset: Backing] = [:]
+        for case .bar(let number) in description.registers {
+            let register = BaseAddressRegister.bar(number)
+            guard let region = DeviceRecord.RegionNumber(register) else { continue }
+            for piece in description.pieces(of: register) where piece.kind == .mapped {
+                do {
+                    let memory = try device.openMemory(of: region, piece.offsets)
+                    backings[BAROffset(register: register, offset: piece.offsets.lowerBound)] =
+                        machine.add(try ForeignBacking(memory))
+                } catch {
+                    throw .host(error)
+                }
+            }
+        }
+        self.backings = backings
+        events = device.writeEvents.map { event, descriptor in
+            var event = event
+            event.descriptor = machine.add(descriptor)
+            return event
+        }
+        romImage = description.romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
+    }
+
+    func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing? {
+        backings[BAROffset(register: register, offset: piece.offsets.lowerBound)]
+    }
+
+    mutating func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
+        DeviceRecord.RegionNumber(register).map { read($0, at: offset, width) } ?? width.allOnes
+    }
+
+    mutating func write(
+        _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
+    ) -> FunctionEffects {
+        if let region = DeviceRecord.RegionNumber(register) { write(value, region, at: offset, width) }
+        return .none
+    }
+
+    mutating func readConfiguration(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        read(.configuration, at: offset, width)
+    }
+
+    mutating func writeConfiguration(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> FunctionEffects {
+        write(value, .configuration, at: offset, width)
+        return .none
+    }
+
+    private func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, _ width: AccessWidth) -> UInt64 {
+        guard contains(region, offset, width), device.record.regions[region]?.isReadable == true,
+            let bytes = device.read(region, at: offset, count: width.rawValue)
+        else { return width.allOnes }
+        return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    private func write(
+        _ value: UInt64, _ region: DeviceRecord.RegionNumber, at offset: UInt64, _ width: AccessWidth
+    ) {
+        guard contains(region, offset, width), device.record.regions[region]?.isWritable == true else { return }
+        let bytes = (0..<UInt64(width.rawValue)).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+        device.write(bytes, region, at: offset)
+    }
+
+    /// Whether an access lies in a region. A BAR whose region has a size that no register can have is larger than the region.
+    private func contains(_ region: DeviceRecord.RegionNumber, _ offset: UInt64, _ width: AccessWidth) -> Bool {
+        let size = device.record.regions[region]?.size ?? 0
+        return offset <= size && UInt64(width.rawValue) <= size - offset
+    }
+
+    mutating func setCommand(_ command: UInt16) { device.setCommand(command) }
+    mutating func reset() { device.reset() }
+}
+
+extension AssignedDevice {
+    /// Does nothing.
+    public func setCommand(_ command: UInt16) {}
+}
+
+extension DeviceProcess: AssignedDevice {
+    public var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] {
+        events.map { offered in
+            let event = FunctionEvent(
+                register: .bar(Int(offered.region.rawValue)), offset: offered.event.offset,
+                size: UInt32(offered.event.size), match: offered.event.match)
+            return (event, offered.descriptor)
+        }
+    }
+
+    public func makeObserver(of ram: SharedRAM) -> any MemoryObserver {
+        let memory = MappedRAM(ram)
+        setMemory(memory)
+        return ProcessMemory(self, memory)
+    }
+
+    public func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String? {
+        onLoss(LossHandler { handler("\($0)") }).map { "\($0)" }
+    }
+
+    public func checkMemory() -> Bool { checkFiles() }
+}

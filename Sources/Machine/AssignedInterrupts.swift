@@ -1,0 +1,160 @@
+internal import Host
+internal import KVM
+internal import PCI
+
+/// The routes of all messages that devices send by eventfds.
+final class RouteTable: Sendable {
+    private let owned: OwnedVM
+    private let routes = Lock(InterruptRoutes())
+
+    init(_ owned: OwnedVM) { self.owned = owned }
+
+    /// Changes routes, and tells KVM. If it throws, nothing has changed.
+    func change<Result>(
+        _ body: (inout InterruptRoutes) throws(MachineError) -> Result
+    ) throws(MachineError) -> Result {
+        try routes.withLock { (routes) throws(MachineError) in
+            var changed = routes
+            let result = try body(&changed)
+            try kvm(try owned.vm.setRoutes(changed))
+            routes = changed
+            return result
+        }
+    }
+
+    /// The number of messages that have routes.
+    var count: Int { routes.withLock { $0.count } }
+}
+
+/// The interrupts of an assigned device: eventfds that the device signals, and by which KVM raises interrupts without an exit.
+///
+/// An eventfd is the device's from when its vector is first opened, and KVM's while the vector is open. What the device signals in between
+/// is pending.
+final class AssignedInterrupts: Sendable {
+    private struct Vector: Sendable {
+        let event: SharedDescriptor
+        /// The number of the interrupt while KVM has the eventfd, and its message.
+        var number: UInt32?
+        var message: MSIMessage?
+    }
+
+    private struct State: Sendable {
+        var kind: DeviceRecord.InterruptKind?
+        var vectors: [Int: Vector] = [:]
+        /// The eventfds of the interrupt line.
+        var line: (event: SharedDescriptor, resample: SharedDescriptor)?
+        var hasEnded = false
+    }
+
+    private let owned: OwnedVM
+    private let routes: RouteTable
+    private let device: any AssignedDevice
+    /// The number of the interrupt that the function's line raises.
+    let lineNumber: UInt32
+    private let state = Lock(State())
+
+    init(_ device: any AssignedDevice, at address: FunctionAddress, pin: UInt8, _ owned: OwnedVM, _ routes: RouteTable)
+    {
+        (self.device, self.owned, self.routes) = (device, owned, routes)
+        lineNumber = Self.lines[(Int(address.device) + Int(pin) + 3) % Self.lines.count]
+    }
+
+    /// The interrupts that firmware gives to PCI on a PC.
+    private static let lines: [UInt32] = [10, 11, 5, 9]
+
+    /// Goes from the interrupts that the function has to those that it is to have. The function's lock is held.
+    func follow(_ wanted: InterruptState) throws(MachineError) {
+        try state.withLock { (state) throws(MachineError) in
+            guard !state.hasEnded else { return }
+            let (kind, open): (DeviceRecord.InterruptKind?, [Int: MSIMessage]) =
+                switch wanted {
+                case .none: (nil, [:])
+                case .line: (.intx, [:])
+                case .messages(let messages): (.msi, messages)
+                case .messagesX(let messages): (.msix, messages)
+                }
+            if state.kind != kind {
+                takeDown(&state)
+                if let old = state.kind { device.setInterrupts(old, [], resample: nil) }
+                state = State(kind: kind)
+                if kind == .intx { try raiseLine(&state) }
+            }
+            guard let kind, kind != .intx else { return }
+            let most = Int(device.record.interrupts[kind]?.count ?? 0)
+            try change(&state, to: open.filter { $0.key < most }, kind)
+        }
+    }
+
+    private func raiseLine(_ state: inout State) throws(MachineError) {
+        let (event, resample) = (try newEvent("an interrupt line"), try newEvent("the end of an interrupt"))
+        try kvm(try owned.setInterruptEvent(event, number: lineNumber, resample: resample, isTaken: true))
+        state.line = (event, resample)
+        device.setInterrupts(.intx, [event], resample: resample)
+    }
+
+    private func newEvent(_ name: String) throws(MachineError) -> SharedDescriptor {
+        try host(try SharedDescriptor(eventFor: name))
+    }
+
+    /// Opens and closes vectors. One that cannot be opened stays closed.
+    private func change(
+        _ state: inout State, to open: [Int: MSIMessage], _ kind: DeviceRecord.InterruptKind
+    ) throws(MachineError) {
+        var closed: [UInt32] = []
+        for (vector, known) in state.vectors {
+            guard let number = known.number, open[vector] == nil else { continue }
+            try kvm(try owned.setInterruptEvent(known.event, number: number, isTaken: false))
+            state.vectors[vector] = Vector(event: known.event)
+            closed.append(number)
+        }
+        let changed = open.filter { state.vectors[$0.key]?.message != $0.value }.sorted { $0.key < $1.key }
+        guard !closed.isEmpty || !changed.isEmpty else { return }
+        let vectors = state.vectors
+        let numbers = try routes.change { routes throws(MachineError) in
+            closed.forEach { routes.remove($0) }
+            var numbers: [UInt32] = []
+            for (vector, message) in changed {
+                guard let number = vectors[vector]?.number ?? routes.free else { throw .tooManyRoutes }
+                routes.set(address: message.address, data: message.data, of: number)
+                numbers.append(number)
+            }
+            return numbers
+        }
+        var hasNew = false
+        for ((vector, message), number) in zip(changed, numbers) {
+            let known = state.vectors[vector]
+            let event: SharedDescriptor
+            if let known { event = known.event } else { event = try newEvent("vector \(vector)") }
+            if known?.number == nil { try kvm(try owned.setInterruptEvent(event, number: number, isTaken: true)) }
+            state.vectors[vector] = Vector(event: event, number: number, message: message)
+            hasNew = hasNew || known == nil
+        }
+        guard hasNew, let last = state.vectors.keys.max() else { return }
+        device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
+    }
+
+    /// Takes the eventfds back from KVM.
+    private func takeDown(_ state: inout State) {
+        if let (event, resample) = state.line {
+            try? owned.setInterruptEvent(event, number: lineNumber, resample: resample, isTaken: false)
+        }
+        let taken = state.vectors.values.compactMap { vector in vector.number.map { (vector.event, $0) } }
+        for (event, number) in taken { try? owned.setInterruptEvent(event, number: number, isTaken: false) }
+        if !taken.isEmpty { try? routes.change { routes in for (_, number) in taken { routes.remove(number) } } }
+    }
+
+    /// Returns the closed vectors that the device has signalled since this was last called.
+    func takePending() -> [Int] {
+        state.withLock { state in
+            state.vectors.filter { $0.value.number == nil && $0.value.event.take() > 0 }.keys.sorted()
+        }
+    }
+
+    /// Ends the interrupts for good, because the device is lost.
+    func end() {
+        state.withLock { state in
+            takeDown(&state)
+            state = State(hasEnded: true)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+internal import Devices
+internal import Host
+internal import KVM
+internal import Memslots
+public import PCI
+
+/// A function that ended because its device was lost.
+public struct FunctionLoss: Hashable, Sendable {
+    /// The function.
+    public let function: FunctionAddress
+    /// What became of the device.
+    public let reason: String
+}
+
+extension FunctionLoss: CustomStringConvertible {
+    public var description: String { "lost \(function): \(reason)" }
+}
+
+extension MachineConfiguration {
+    /// Adds a device that somebody else drives, as a PCI function. The device belongs to one machine.
+    public mutating func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
+        functions[address] = try AssignedFunction(device, at: address, in: &self)
+        sharesMemory = true
+    }
+
+    /// The assigned devices by their functions.
+    var assignedDevices: [FunctionAddress: any AssignedDevice] {
+        functions.compactMapValues { ($0 as? AssignedFunction)?.device }
+    }
+}
+
+// MARK: - Assigned devices
+
+extension GuestMachine {
+    /// Makes what devices need for their interrupts, on a machine that has interrupt controllers.
+    static func makeInterrupts(
+        _ configuration: MachineConfiguration, _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
+    ) -> [FunctionAddress: AssignedInterrupts] {
+        guard configuration.interruptController == .kernel else { return [:] }
+        let routes = RouteTable(owned)
+        var interrupts: [FunctionAddress: AssignedInterrupts] = [:]
+        for (address, device) in configuration.assignedDevices {
+            _ = cells[address]?.withFunction { function in
+                let pin = function.interruptPin
+                let made = AssignedInterrupts(device, at: address, pin: pin, owned, routes)
+                // As firmware does, for software that looks no further.
+                if pin > 0 { _ = function.write(UInt64(made.lineNumber), at: 0x3c, width: .byte) }
+                interrupts[address] = made
+            }
+        }
+        return interrupts
+    }
+
+    /// Gives devices the guest's RAM and their interrupts, and hears of their end.
+    func attachDevices() throws(MachineError) {
+        for (address, device) in layout.configuration.assignedDevices.sorted(by: { $0.key < $1.key }) {
+            let ram = try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM()
+            }
+            _ = try addObserver(device.makeObserver(of: ram), of: address)
+            if let interrupts = interrupts[address], let cell = state.withLock({ $0.functions[address] }) {
+                _ = try cell.withFunction { (function) throws(MachineError) in
+                    try interrupts.follow(function.interruptState)
+                }
+            }
+            let reason = device.onLoss { [weak self] reason in self?.lose(address, because: reason) }
+            if let reason { throw .deviceLost(address, reason: reason) }
+        }
+    }
+
+    /// Ends the function of a lost device. The caller holds no lock.
+    private func lose(_ address: FunctionAddress, because reason: String) {
+        try? changeState { state throws(MachineError) in state.endFunctions([address]) }
+        interrupts[address]?.end()
+        let loss = FunctionLoss(function: address, reason: reason)
+        let start = run.withLock { run in
+            run.losses.append(loss)
+            return run.firstRun
+        }
+        tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped }
+    }
+
+    /// Takes over what a device has signalled at vectors that are closed. The function's lock is held.
+    func collectPending(into function: inout PCIFunction) throws(MachineError) {
+        for vector in interrupts[function.address]?.takePending() ?? [] {
+            guard let message = function.raise(vector: UInt64(vector)) else { continue }
+            try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
+        }
+    }
+
+    /// Ends the functions whose memory is no longer whole, because somebody has cut a file of it. Returns whether there were any. A vCPU that
+    /// touched such memory can go on then: nothing is mapped there any more.
+    func endCutFunctions() -> Bool {
+        var hasEnded = false
+        for (address, device) in layout.configuration.assignedDevices where device.checkMemory() {
+            // The device's own thread does the same, but this vCPU needs it now.
+            try? changeState { state throws(MachineError) in state.endFunctions([address]) }
+            hasEnded = true
+        }
+        return hasEnded
+    }
+}

@@ -1,0 +1,21 @@
+internal import Host
+internal import KVM
+internal import Memslots
+
+extension OwnedVM {
+    // SAFETY: a descriptor is open as long as its value lives. The calls keep none of the numbers, because KVM refers to the files.
+
+    /// Lets an eventfd raise an interrupt, or lets it do so no more, as `VirtualMachine.setInterruptEvent` does.
+    func setInterruptEvent(
+        _ event: SharedDescriptor, number: UInt32, resample: SharedDescriptor? = nil, isTaken: Bool
+    ) throws(KVMError) {
+        try unsafe vm.setInterruptEvent(event.number, number: number, resample: resample?.number, isTaken: isTaken)
+    }
+
+    /// Lets KVM take writes and signal an eventfd of a device's. Returns 0 or KVM's errno.
+    func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
+        unsafe vm.setIOEvent(
+            address: event.address, isPort: event.isPort, size: event.size, match: event.match,
+            event: descriptor.number, isTaken: isTaken)
+    }
+}

@@ -1,0 +1,274 @@
+public import Host
+internal import PCI
+
+/// The client's end of the socket. It is used by all threads that ask the server, and by a thread of its own.
+///
+/// Whoever waits for a reply receives messages as long as nobody else does, so that a reply wakes the thread that asked. The connection's
+/// own thread receives while nobody waits. Either carries out what the server asks of guest memory. Each message is checked; the first
+/// that cannot be ends the connection.
+final class ServerConnection: Sendable {
+    struct Reply: Sendable {
+        /// The reason why the command was not carried out (errno).
+        var error: UInt32?
+        var payload: [UInt8]
+        var descriptors: [SharedDescriptor]
+    }
+
+    private struct State: Sendable {
+        var lastID: UInt16 = 0
+        /// The commands that are under way, by id, and the replies that nobody has fetched yet.
+        var waiting: [UInt16: Command] = [:]
+        var replies: [UInt16: Reply] = [:]
+        var isReceiving = false
+        var loss: DeviceLoss?
+        var memory: (any DMAMemory)?
+        var resample: SharedDescriptor?
+        var handler: LossHandler?
+    }
+
+    private enum Step: Sendable {
+        case done(Reply)
+        case lost(DeviceLoss)
+        case receive
+    }
+
+    /// The time for the rest of a message whose beginning has come, and for a message to leave.
+    private static let messageTime = Duration.seconds(1)
+
+    private let connection: Connection
+    private let wake: SharedDescriptor
+    private let sending = Lock(false)
+    private let state = Monitor(State())
+
+    init(path: String) throws(HostError) {
+        wake = try SharedDescriptor(eventFor: "the connection to \(path)")
+        connection = try Connection(toLocal: path)
+    }
+
+    var loss: DeviceLoss? { state.withLock { $0.loss } }
+
+    func setMemory(_ memory: any DMAMemory) {
+        state.withLock { $0.memory = memory }
+    }
+
+    /// Sets the eventfd that says that the guest has handled the interrupt line.
+    func setResample(_ event: SharedDescriptor?) {
+        state.withLock { $0.resample = event }
+        wake.post()
+    }
+
+    /// Has the connection's thread call `handler` when the connection ends. If it has ended, nobody is called and the reason returned.
+    func onLoss(_ handler: LossHandler) -> DeviceLoss? {
+        state.withLock { state in
+            state.handler = handler
+            return state.loss
+        }
+    }
+
+    /// Ends the connection. The first reason counts.
+    func fail(_ loss: DeviceLoss) {
+        state.update { state in
+            state.loss = state.loss ?? loss
+            state.waiting = [:]
+        }
+        connection.shutDown()
+        wake.post()
+    }
+
+    // MARK: Commands
+
+    /// Sends a command and waits for the reply.
+    ///
+    /// - Parameter limit: The time after which the server counts as lost, or nil to wait for as long as it lives.
+    func request(
+        _ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = [], within limit: Duration?
+    ) throws(DeviceLoss) -> Reply {
+        let deadline = limit.map { SuspendingClock.now + $0 }
+        let id = try state.withLock { (state) throws(DeviceLoss) -> UInt16 in
+            if let loss = state.loss { throw loss }
+            // There are fewer threads than ids.
+            repeat { state.lastID &+= 1 } while state.waiting[state.lastID] != nil
+            state.waiting[state.lastID] = command
+            return state.lastID
+        }
+        send(Header(command, id: id, payload: payload.count).bytes + payload, with: descriptors)
+        while true {
+            let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
+            let step: Step? = state.wait(for: left) { state in
+                if let reply = state.replies.removeValue(forKey: id) { return .done(reply) }
+                if let loss = state.loss { return .lost(loss) }
+                guard !state.isReceiving else { return nil }
+                state.isReceiving = true
+                return .receive
+            }
+            switch step {
+            case .done(let reply): return reply
+            case .lost(let loss): throw loss
+            case .receive:
+                receive(within: left)
+                guard let deadline, deadline <= .now else { continue }
+                if let reply = state.withLock({ $0.replies.removeValue(forKey: id) }) { return reply }
+                fail(.silent(command))
+            case nil: fail(.silent(command))
+            }
+        }
+    }
+
+    private func send(_ bytes: [UInt8], with descriptors: [SharedDescriptor] = []) {
+        do throws(ConnectionError) {
+            try sending.withLock { _ throws(ConnectionError) in
+                try connection.send(bytes, with: descriptors, within: Self.messageTime)
+            }
+        } catch {
+            fail(.connection(error))
+        }
+    }
+
+    // MARK: Messages that come
+
+    /// Receives a message if one comes within the time, and handles it. The caller is the one thread that receives.
+    private func receive(within time: Duration?) {
+        defer { state.update { $0.isReceiving = false } }
+        do throws(DeviceLoss) {
+            guard try connected({ () throws(ConnectionError) in try connection.wait(within: time).hasInput }) else {
+                return
+            }
+            let (bytes, descriptors) = try connected { () throws(ConnectionError) in
+                try connection.receive(
+                    exactly: Header.byteCount, mostDescriptors: Version.descriptorCount, within: Self.messageTime)
+            }
+            let header: Header
+            do { header = try Header(bytes) } catch { throw .message(error) }
+            let payload = try connected { () throws(ConnectionError) in
+                try connection.receive(exactly: header.payloadSize, within: Self.messageTime).bytes
+            }
+            guard header.isReply else { return serve(header, payload) }
+            let isExpected = state.update { state in
+                guard state.waiting[header.id]?.rawValue == header.command else { return false }
+                state.waiting[header.id] = nil
+                state.replies[header.id] = Reply(error: header.error, payload: payload, descriptors: descriptors)
+                return true
+            }
+            if !isExpected { throw .unexpectedReply(id: header.id, command: header.command) }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func connected<Result>(
+        _ body: () throws(ConnectionError) -> Result
+    ) throws(DeviceLoss) -> Result {
+        do { return try body() } catch { throw .connection(error) }
+    }
+
+    /// Carries out a command of the server's, and replies.
+    private func serve(_ header: Header, _ payload: [UInt8]) {
+        var reply: [UInt8] = []
+        var error: UInt32?
+        let memory = state.withLock { $0.memory }
+        do throws(MessageError) {
+            switch Command(rawValue: header.command) {
+            case .readMemory:
+                let access = try MemoryAccess(payload, hasData: false)
+                let data = memory?.read(count: Int(access.count), at: access.address)
+                error = data == nil ? Self.badAddress : nil
+                reply = MemoryAccess(address: access.address, count: access.count, data: data ?? []).bytes
+            case .writeMemory:
+                let access = try MemoryAccess(payload, hasData: true)
+                error = memory?.write(access.data, at: access.address) == true ? nil : Self.badAddress
+                reply = MemoryAccess(address: access.address, count: access.count).bytes
+            default: error = Self.invalid
+            }
+        } catch {
+            return fail(.message(error))
+        }
+        guard !header.wantsNoReply else { return }
+        let answer = Header(replyTo: header, payload: error == nil ? reply.count : 0, error: error)
+        send(answer.bytes + (error == nil ? reply : []))
+    }
+
+    /// EFAULT and EINVAL.
+    private static let badAddress: UInt32 = 14
+    private static let invalid: UInt32 = 22
+
+    // MARK: The connection's thread
+
+    /// Receives while nobody waits for a reply, until the connection ends.
+    func run() {
+        var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
+        while true {
+            let (loss, resample): (DeviceLoss?, SharedDescriptor?) =
+                state.wait { $0.loss != nil || !$0.isReceiving ? ($0.loss, $0.resample) : nil } ?? (nil, nil)
+            if loss != nil { break }
+            guard let ready = try? connection.wait(or: resample, wake) else { continue }
+            if ready.isSecondPosted { _ = wake.take() }
+            if ready.isFirstPosted, let resample, resample.take() > 0 {
+                _ = try? request(.setInterrupts, unmask.bytes, within: nil)
+            }
+            // Another thread may have begun to wait, and have taken the message.
+            let isMine =
+                ready.hasInput
+                && state.withLock { state in
+                    guard !state.isReceiving, state.loss == nil else { return false }
+                    state.isReceiving = true
+                    return true
+                }
+            if isMine { receive(within: .zero) }
+        }
+        let (handler, loss) = state.withLock { state in
+            defer { state.handler = nil }
+            return (state.handler, state.loss)
+        }
+        if let loss { handler?.call(loss) }
+    }
+}
+
+/// The memory that a server may read and write by messages.
+public protocol DMAMemory: AnyObject, Sendable {
+    /// Returns the bytes at an address that was mapped for DMA, or nil if not all of them were.
+    func read(count: Int, at address: UInt64) -> [UInt8]?
+
+    /// Writes bytes at an address that was mapped for DMA. Returns whether all of them were.
+    func write(_ bytes: [UInt8], at address: UInt64) -> Bool
+}
+
+/// What is called when a device is lost.
+public struct LossHandler: Sendable {
+    let call: @Sendable (DeviceLoss) -> Void
+
+    public init(_ call: @escaping @Sendable (DeviceLoss) -> Void) {
+        self.call = call
+    }
+}
+
+/// Why a server is no longer asked.
+public enum DeviceLoss: Error, Hashable, Sendable {
+    case connection(ConnectionError)
+    /// It sent something that is no message, or not the reply that is due.
+    case message(MessageError)
+    /// A reply to no command that is under way.
+    case unexpectedReply(id: UInt16, command: UInt16)
+    /// It did not answer in time.
+    case silent(Command)
+    /// It did not take back memory that it was given, with this errno.
+    case keepsMemory(UInt32)
+    /// A file behind its regions is shorter than it was.
+    case cutFile
+    /// The client has let it go.
+    case released
+}
+
+extension DeviceLoss: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .connection(let error): "\(error)"
+        case .message(let error): "the device process sent what is no message: \(error)"
+        case .unexpectedReply(let id, let command):
+            "the device process sent a reply that nobody waits for (id \(id), command \(command))"
+        case .silent(let command): "the device process did not answer in time (\(command))"
+        case .keepsMemory(let errno): "the device process did not give memory back (errno \(errno))"
+        case .cutFile: "a file of the device process is shorter than its region"
+        case .released: "it was let go"
+        }
+    }
+}
