@@ -67,7 +67,6 @@ let package = Package(
         library("Firmware", ["Board", "Memslots"]),
         library("PCI", ["Board", "Memslots", "Devices"]),
         library("Layouts", ["PCI", "Board", "Memslots"]),
-        library("VFIOUser", ["PCI", "Host"]),
         library("Debugging"),
         library("SeededRandom"),
         library("Pictures"),
@@ -79,6 +78,9 @@ let package = Package(
         library("Host", ["CHost", system]),
         .target(name: "CVFIO", cSettings: cSettings),
         library("VFIO", ["CVFIO", "Host", "PCI", "Memslots", system]),
+
+        // Devices in other processes.
+        library("VFIOUser", ["Host", "PCI", "Devices"]),
 
         // The guests: assembly sources and their descriptors.
         .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
@@ -114,7 +116,7 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
-        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "PCI"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
         tests("HostTests", ["Host"]),
         tests("VFIOTests", ["PropertySupport", "VFIO", "PCI", "Memslots"]),

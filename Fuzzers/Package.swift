@@ -48,5 +48,6 @@ let package = Package(
         fuzzer("layout", "Layouts", "PCI", "Board", "Memslots", beside: ["PCISupport"]),
         fuzzer("lspci", "Layouts", beside: ["DumpCheck"]),
         fuzzer("sysfs", "Layouts", beside: ["DumpCheck"]),
+        fuzzer("vfio-user", "VFIOUser", "PCI"),
     ]
 )

@@ -102,6 +102,7 @@ public struct ServerEvents: ~Copyable, Sendable {
         public let isPosted: Bool
         public let hasClient: Bool
         public let hasInput: Bool
+        public var hasEvent = false
     }
 
     private let posts: Descriptor
@@ -125,6 +126,14 @@ public struct ServerEvents: ~Copyable, Sendable {
         for listener: borrowing ListeningSocket, and connection: borrowing Connection
     ) throws(HostError) -> Ready {
         try wait(listener.number, connection.number)
+    }
+
+    /// Waits until there is input or an eventfd was posted.
+    public borrowing func wait(
+        for connection: borrowing Connection, and event: SharedDescriptor?
+    ) throws(HostError) -> Ready {
+        let ready = try wait(event?.descriptor.number ?? -1, connection.number)
+        return Ready(isPosted: ready.isPosted, hasClient: false, hasInput: ready.hasInput, hasEvent: ready.hasClient)
     }
 
     private borrowing func wait(_ listener: Int32, _ connection: Int32) throws(HostError) -> Ready {

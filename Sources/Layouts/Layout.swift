@@ -14,16 +14,19 @@ public struct Layout: Hashable, Sendable {
         public let name: String
         /// Whether the ids of vendor and device in `description` are the function's own.
         public let hasIdentity: Bool
+        /// What the device gives that the function was captured from, or nil for any other function.
+        public let record: DeviceRecord?
 
         init(
             address: FunctionAddress, description: FunctionDescription, source: DomainAddress? = nil, name: String = "",
-            hasIdentity: Bool = true
+            hasIdentity: Bool = true, record: DeviceRecord? = nil
         ) {
             self.address = address
             self.description = description
             self.source = source ?? DomainAddress(domain: 0, function: address)
             self.name = name
             self.hasIdentity = hasIdentity
+            self.record = record
         }
     }
 

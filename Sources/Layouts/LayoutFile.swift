@@ -14,6 +14,7 @@ public struct LayoutFile: Decodable, Sendable {
         var processes: [FunctionAddress: String] = [:]
         let keys: Set = [
             "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+            "record",
         ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
@@ -54,14 +55,28 @@ public struct LayoutFile: Decodable, Sendable {
         let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
-        let description = try FunctionDescription(object)
+        let record = object.has("record") ? try DeviceRecord(object.object("record", keys: DeviceRecord.keys)) : nil
+        let description = try record.map { try Self.description(of: $0, object) } ?? FunctionDescription(object)
         // Checked here, so that a short file does not fill the memory.
         guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 16 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
         }
         return (0..<count).map { offset in
             Layout.Function(
-                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description)
+                address: FunctionAddress(requesterID: first.requesterID + UInt16(offset)), description: description,
+                record: record)
+        }
+    }
+
+    /// What a record says stands in it alone.
+    private static func description(
+        of record: DeviceRecord, _ object: LayoutObject
+    ) throws -> FunctionDescription {
+        if let key = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"].first(where: object.has) {
+            throw object.badValue(key, "a key beside `record`", expected: "needed: the record says all of it")
+        }
+        do { return try record.functionDescription(asksModel: false) } catch {
+            throw object.badValue("record", "\(error)", expected: "what a function can be")
         }
     }
 }

@@ -4,9 +4,11 @@ extension DeviceRecord {
     ///
     /// Kinds of interrupts that the device does not have are hidden.
     ///
-    /// - Parameter hiding: The capabilities that guests are not to find.
+    /// - Parameters:
+    ///   - hiding: The capabilities that guests are not to find.
+    ///   - asksModel: Whether the device answers for its own capabilities. Otherwise they are read as recorded.
     public func functionDescription(
-        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch
+        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = true
     ) throws(DescriptionError) -> FunctionDescription {
         var hiding = hiding
         var bytes = configuration
@@ -21,7 +23,7 @@ extension DeviceRecord {
         }
         var description = try FunctionDescription(
             recorded: ConfigDump(bytes), sizes: Dictionary(uniqueKeysWithValues: sizes), hiding: hiding,
-            asksModel: true)
+            asksModel: asksModel)
         for (number, bar) in description.bars where bar.kind != .io {
             let areas = RegionNumber(.bar(number)).flatMap { regions[$0]?.areas } ?? []
             var end: UInt64 = 0

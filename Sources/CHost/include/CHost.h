@@ -101,7 +101,7 @@ int64_t chost_receive(int fd, void *bytes, size_t size);
 /// Sends as many bytes as there is room for within this time. -ETIMEDOUT if there is none.
 int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds);
 
-/// A connection to a local stream socket, whose calls do not block.
+/// A connection to a local stream socket, whose calls do not block. A server whose queue is full has a second to take it.
 int chost_connect_local(const char *path);
 /// Sends bytes and, with the first of them, descriptors. Returns the number of bytes that were sent, or -EAGAIN if there is no room.
 int64_t chost_send_descriptors(int fd, const void *bytes, size_t size, const int *descriptors, size_t count);

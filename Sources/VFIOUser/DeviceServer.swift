@@ -1,0 +1,82 @@
+public import Host
+internal import PCI
+internal import Synchronization
+
+/// Offers a function at a local socket to clients of vfio-user, one after the other, in a thread of its own.
+public final class DeviceServer: Sendable {
+    private let events: ServerEvents
+    private let isStopped = Atomic(false)
+    private let thread = Lock<HostThread?>(nil)
+
+    /// The time within which a client has to send the rest of a message, and to take an answer.
+    private static let patience = Duration.seconds(1)
+
+    /// Begins to listen, and to serve.
+    public init(_ function: consuming ServedFunction, at path: String) throws(HostError) {
+        events = try ServerEvents()
+        let listener = Lock<ListeningSocket?>(try ListeningSocket(.local(path: path)))
+        let function = Lock<ServedFunction?>(function)
+        let thread = try HostThread(name: "device") {
+            guard let socket = listener.withLock({ $0.take() }), var function = function.withLock({ $0.take() }) else {
+                return
+            }
+            self.serve(&function, at: socket)
+        }
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Ends the server. A client sees the connection end.
+    public func stop() {
+        isStopped.store(true, ordering: .releasing)
+        events.post()
+        thread.withLock { $0.take() }?.join()
+    }
+
+    private func serve(_ function: inout ServedFunction, at listener: borrowing ListeningSocket) {
+        while !isStopped.load(ordering: .acquiring) {
+            guard let ready = try? events.wait(for: listener) else { return }
+            guard ready.hasClient else { continue }
+            guard let client = listener.accept() else {
+                // There may be no descriptor left, and the client still waits.
+                HostThread.sleep(for: .milliseconds(10))
+                continue
+            }
+            converse(with: client, &function)
+            function.release()
+        }
+    }
+
+    /// Answers a client until it goes, breaks the protocol, or the server is stopped.
+    private func converse(with client: borrowing Connection, _ function: inout ServedFunction) {
+        var hasVersion = false
+        while let ready = try? events.wait(for: client, and: function.doorbell) {
+            if ready.isPosted, isStopped.load(ordering: .acquiring) { return }
+            if ready.hasEvent, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
+            guard ready.hasInput else { continue }
+            do {
+                let (bytes, descriptors) = try client.receive(
+                    exactly: Header.byteCount, mostDescriptors: Self.mostDescriptors, within: Self.patience)
+                let header = try Header(bytes)
+                let payload = try client.receive(exactly: header.payloadSize, within: Self.patience).bytes
+                let answer: ServedFunction.Answer
+                if hasVersion {
+                    // This server asks for nothing, so no reply is due.
+                    guard !header.isReply else { return }
+                    answer = function.answer(header, payload, descriptors)
+                } else {
+                    guard header.command == Command.version.rawValue, !header.isReply else { return }
+                    _ = try Version(payload)
+                    answer = ServedFunction.Answer(
+                        payload: Version(maximumDescriptors: Self.mostDescriptors).bytes)
+                    hasVersion = true
+                }
+                guard !header.wantsNoReply else { continue }
+                let reply = Header(replyTo: header, payload: answer.payload.count, error: answer.errno)
+                try client.send(reply.bytes + answer.payload, with: answer.descriptors, within: Self.patience)
+            } catch { return }
+        }
+    }
+
+    /// The descriptors that a client may pass in one message.
+    private static let mostDescriptors = 32
+}

@@ -1,0 +1,37 @@
+import Foundation
+import Testing
+
+@Suite("swiftlet serve")
+struct ServeTests {
+    @Test("names a socket for each function, and removes them at Ctrl-C", .timeLimit(.minutes(2)))
+    func sockets() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path
+        let result = try Command("serve", "typical-16", "--socket", path) { process in
+            process.waitUntilSignalsAreTaken()
+            for _ in 0..<1000 where (try? FileManager.default.contentsOfDirectory(atPath: path).count) != 16 {
+                Thread.sleep(forTimeInterval: 0.01)
+            }
+            kill(process.processIdentifier, SIGINT)
+        }.run()
+        #expect(result.status == 130, "\(result.errors)")
+        #expect(result.output.split(separator: "\n").count == 16)
+        #expect(result.output.hasPrefix("00:00.0 at \(path)/00:00.0\n"))
+        #expect(directory.names.isEmpty)
+    }
+
+    @Test("says what is wrong with its options")
+    func usage() throws {
+        let directory = try TemporaryDirectory()
+        let many = try Command("serve", "typical-16", "--socket", directory.file("one")).run()
+        #expect(many.status == 64 && many.errors.contains("16 functions"), "\(many.errors)")
+        let nowhere = try Command("serve", "one", "--socket", directory.file("none/one")).run()
+        #expect(nowhere.status == 70 && nowhere.errors.contains("bind"), "\(nowhere.errors)")
+        let long = directory.file(String(repeating: "n", count: 120))
+        #expect(try Command("serve", "one", "--socket", long).run().status == 70)
+        // A file that is no socket is not replaced.
+        let file = try TemporaryFile([1])
+        #expect(try Command("serve", "one", "--socket", file.path).run().status == 70)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: file.path)) == Data([1]))
+    }
+}
