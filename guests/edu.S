@@ -10,7 +10,7 @@
 #define COMMAND 0x04
 #define MEMORY_DECODE 0x02  // in COMMAND
 #define BUS_MASTER 0x04
-#define LOW_APERTURE 0x9010  // the parameters of PCI guests: the upper half of the aperture below 4 GiB
+#define LOW_APERTURE 0x9010  // the parameter PARAMETER_LOW of pci.h
 
 // Registers of the device.
 #define IDENTITY 0x00

@@ -35,8 +35,8 @@ public struct Layout: Hashable, Sendable {
     public let functions: [Function]
     /// Bridges of the dump that it comes from; they are not assigned.
     public private(set) var bridges = 0
-    /// The sockets of the device processes that give further functions, by their addresses.
-    public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
+    /// What gives further functions, by their addresses.
+    public private(set) var assigned: [FunctionAddress: AssignedSource] = [:]
     /// Where the layout wants the apertures, and how many buses.
     public private(set) var choices = AddressMap.Choices()
 
@@ -49,6 +49,14 @@ public struct Layout: Hashable, Sendable {
     public var buses: Int {
         functions.last.map { Int($0.address.bus) + 1 } ?? 0
     }
+}
+
+/// What gives a function of a layout that is not described.
+public enum AssignedSource: Hashable, Sendable {
+    /// A device process, by the path of its socket.
+    case process(String)
+    /// A function of the host, as its kernel names it.
+    case host(String)
 }
 
 extension Layout {

@@ -11,22 +11,23 @@ public struct LayoutFile: Decodable, Sendable {
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self), keys: ["name", "functions", "apertures", "buses"])
-        var processes: [FunctionAddress: String] = [:]
+        var assigned: [FunctionAddress: AssignedSource] = [:]
         let keys: Set = [
-            "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+            "vfio", "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
             "record",
         ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
-            guard entry.has("vfioUser") else {
+            guard let key = ["vfio", "vfioUser"].first(where: entry.has) else {
                 functions += try Self.functions(entry, after: functions.count)
                 continue
             }
             let address = try Self.address(entry)
-            guard entry.keys == ["at", "vfioUser"] else {
-                throw entry.badValue("vfioUser", "\(address)", expected: "beside `at` alone: the device says all else")
+            guard entry.keys == ["at", key] else {
+                throw entry.badValue(key, "\(address)", expected: "beside `at` alone: the device says all else")
             }
-            guard processes.updateValue(try entry.value("vfioUser"), forKey: address) == nil else {
+            let name: String = try entry.value(key)
+            guard assigned.updateValue(key == "vfio" ? .host(name) : .process(name), forKey: address) == nil else {
                 throw LayoutError.sharedAddress(address)
             }
         }
@@ -34,11 +35,11 @@ public struct LayoutFile: Decodable, Sendable {
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
         }
-        if let shared = functions.first(where: { processes[$0.address] != nil }) {
+        if let shared = functions.first(where: { assigned[$0.address] != nil }) {
             throw LayoutError.sharedAddress(shared.address)
         }
         layout = Layout(
-            name: try object.value("name"), functions: functions, deviceProcesses: processes,
+            name: try object.value("name"), functions: functions, assigned: assigned,
             choices: try AddressMap.Choices(object))
     }
 
