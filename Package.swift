@@ -116,10 +116,13 @@ let package = Package(
         tests("FirmwareTests", ["PropertySupport", "Firmware", "Board", "Memslots"]),
         tests("PCITests", ["PropertySupport", "PCISupport", "PCI", "Board", "Memslots", "Devices"]),
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots"]),
-        tests("VFIOUserTests", ["PropertySupport", "VFIOUser", "Host", "PCI", "Devices"]),
+        tests("VFIOUserTests", ["PropertySupport", "VFIOUserSupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
-        tests("HostTests", ["Host"]),
         tests("VFIOTests", ["PropertySupport", "VFIO", "PCI", "Memslots"]),
+        tests("HostTests", ["Host", "JailProbe"]),
+        .executableTarget(
+            name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
 
         // The seeds of property tests.
         .target(
@@ -131,6 +134,12 @@ let package = Package(
             name: "PCISupport", dependencies: ["PCI", "Memslots", "Devices"], path: "Tests/PCISupport",
             swiftSettings: settings),
 
+        // A server of vfio-user that does what a test says.
+        .target(
+            name: "VFIOUserSupport", dependencies: ["VFIOUser", "Host", "PCI", "Devices"],
+            path: "Tests/VFIOUserSupport",
+            swiftSettings: settings),
+
         // Dumps of machines that do not exist.
         .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
@@ -140,7 +149,8 @@ let package = Package(
         tests(
             "MachineTests",
             [
-                "PropertySupport", "Machine", "Debugging", "KVM", "Host", "Board", "Memslots", "Devices", "Images",
+                "PropertySupport", "VFIOUserSupport", "VFIOUser", "Machine", "Debugging", "KVM", "Host", "Board",
+                "Memslots", "Devices", "Images",
                 "Firmware", "PCI", "Layouts", "LayoutFixtures", "LiveSupport",
             ]),
         tests(

@@ -9,7 +9,7 @@
 #define PHASE_PORT 0xe0
 
 #define VECTOR 0x20  // the first that is not reserved for exceptions
-#define PATIENCE 1000  // how often to look for an interrupt that does not come
+#define PATIENCE 200000  // how often to look for an interrupt that does not come
 
 // Tells the monitor that phase NUMBER begins.
 .macro phase number

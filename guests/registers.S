@@ -1,4 +1,4 @@
-// Reads what the BARs of all functions begin with, as a driver looks at its device: sixteen bytes of each memory BAR, and the
+// Reads what the BARs of all functions begin with, as a driver looks at its device: 32 bytes of each memory BAR, and the
 // signature of each ROM. The registers at the beginning of BAR 0 are read a thousand times, which costs no exits where the
 // BAR is mapped. Nothing is written but what sizing takes.
 
@@ -53,7 +53,7 @@ next_bar:
 3:  mov eax, [rbp + 4 * r12]
     number 8
     inc r12d
-    cmp r12d, 4
+    cmp r12d, 8
     jb 3b
     print newline
     pop rcx

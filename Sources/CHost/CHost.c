@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -51,8 +52,10 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 int chost_map_memory(void *address, size_t size, bool huge) {
     int status = map_fixed(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     // A kernel without huge pages knows neither, and has small ones.
-    if (status == 0)
+    if (status == 0) {
         madvise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+        madvise(address, size, MADV_DONTDUMP);
+    }
     return status;
 }
 
@@ -92,7 +95,7 @@ void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex,
     pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &end);
 }
 
-void chost_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
+void chost_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
 void chost_unblock_kicks(void) {
     sigset_t set;

@@ -50,7 +50,7 @@ static void forget(const char *temporary) {
     }
 }
 
-static void remove_temporaries(void) {
+void chost_remove_temporaries(void) {
     for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
         char *name = temporaries[index];
         if (name)
@@ -117,7 +117,7 @@ static volatile sig_atomic_t late_status;
 static void end_process(int signal) {
     static const char words[] = "swiftlet: the time is over, and an output still waits for its reader\n";
     struct pollfd errors = {.fd = STDERR_FILENO, .events = POLLOUT};
-    remove_temporaries();
+    chost_remove_temporaries();
     if (signal == SIGALRM && poll(&errors, 1, 0) == 1 && write(STDERR_FILENO, words, sizeof words - 1) < 0)
         _exit(late_status);
     _exit(signal == SIGALRM ? late_status : 130);

@@ -7,9 +7,11 @@ public final class HostThread: Sendable {
     private let thread: pthread_t
 
     private final class Body: Sendable {
+        let name: String
         let run: @Sendable () -> Void
 
-        init(_ run: @escaping @Sendable () -> Void) {
+        init(_ name: String, _ run: @escaping @Sendable () -> Void) {
+            self.name = name
             self.run = run
         }
     }
@@ -17,7 +19,7 @@ public final class HostThread: Sendable {
     /// Starts a thread of this name (15 bytes are kept) that runs `body` and ends.
     public init(name: String, body: @escaping @Sendable () -> Void) throws(HostError) {
         var thread = pthread_t()
-        let argument = unsafe Unmanaged.passRetained(Body(body))
+        let argument = unsafe Unmanaged.passRetained(Body(name, body))
         // SAFETY: the thread takes over the retained body; where none starts, it is released here.
         let error = unsafe pthread_create(
             &thread, nil,
@@ -25,7 +27,9 @@ public final class HostThread: Sendable {
                 guard let argument = unsafe argument else { return nil }
                 // A thread inherits what its maker blocks, and pools of threads block everything.
                 chost_unblock_kicks()
-                unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                let body = unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+                unsafe chost_name_thread(body.name)
+                body.run()
                 return nil
             }, argument.toOpaque())
         guard error == 0 else {
@@ -33,7 +37,6 @@ public final class HostThread: Sendable {
             throw HostError(call: "pthread_create", subject: name, errno: Errno(rawValue: error))
         }
         self.thread = thread
-        unsafe chost_name_thread(thread, String(name.prefix(15)))
     }
 
     /// Waits for the thread's end, for this long; whether it came. After it has, the thread is joined.

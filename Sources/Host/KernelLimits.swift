@@ -20,16 +20,37 @@ public enum KernelLimits {
         return soft("Max locked memory").flatMap { $0 == .max ? nil : $0 }
     }
 
-    /// Bytes that its control group may use, or those around it: the least of their limits (`memory.max` of version 2).
-    public static var controlGroupMemory: UInt64? {
-        let groups = (try? readTextFile("/proc/self/cgroup"))?.split(separator: "\n") ?? []
-        guard let own = groups.first(where: { $0.hasPrefix("0::/") })?.dropFirst(4) else { return nil }
-        let parts = own.split(separator: "/")
-        let limits = (0...parts.count).compactMap { count -> UInt64? in
-            let path = (["/sys/fs/cgroup"] + parts.prefix(count) + ["memory.max"]).joined(separator: "/")
-            return (try? readTextFile(path)).flatMap { UInt64($0.prefix { $0.isNumber }) }
+    /// The memory of this process's control group, or of the one around it that has the least left; nil where none has a limit.
+    ///
+    public static func controlGroup() -> (limit: UInt64, left: UInt64)? {
+        controlGroup { try? readTextFile($0) }
+    }
+
+    /// - Parameter read: Returns the contents of a file, or nil if it cannot be read.
+    static func controlGroup(read: (String) -> String?) -> (limit: UInt64, left: UInt64)? {
+        var found: (limit: UInt64, left: UInt64)?
+        for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {
+            // A hierarchy of version 2 has no controllers in its line, and one of version 1 has a directory of its own.
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3, fields[1].isEmpty || fields[1].split(separator: ",").contains("memory") else {
+                continue
+            }
+            let (root, limitFile, useFile) =
+                fields[1].isEmpty
+                ? ("/sys/fs/cgroup", "memory.max", "memory.current")
+                : ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+            let parts = fields[2].split(separator: "/")
+            for count in 0...parts.count {
+                let path = ([root] + parts.prefix(count).map(String.init)).joined(separator: "/")
+                func number(_ file: String) -> UInt64? {
+                    read("\(path)/\(file)").flatMap { UInt64($0.prefix { $0.isNumber }) }
+                }
+                guard let limit = number(limitFile) else { continue }
+                let left = limit - min(limit, number(useFile) ?? 0)
+                if left < found?.left ?? .max { found = (limit, left) }
+            }
         }
-        return limits.min()
+        return found
     }
 
     /// A soft limit of this process by its name; `.max` where it is unlimited.

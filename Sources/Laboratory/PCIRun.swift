@@ -20,7 +20,7 @@ public enum PCIRun {
     public static func run(
         _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy,
         decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool,
-        timeout: Duration? = nil
+        timeout: Duration? = nil, beforeRun: () throws(MachineError) -> Void = {}
     ) throws(MachineError) -> (result: LayoutResult, memory: MemoryDescription) {
         guard let builtIn = BuiltInGuest.named("pci") else { preconditionFailure("the PCI guest is built in") }
         var configuration = builtIn.configuration
@@ -40,6 +40,7 @@ public enum PCIRun {
         let kernelBytes = try KernelBytes(
             predicted: Footprint.kernelBytes(of: table, mmu: .ofHost), since: memoryBefore)
 
+        try beforeRun()
         let report = try machine.run(timeout: timeout)
         let marks = Dictionary(report.phases.map { ($0.phase, $0.edits) }, uniquingKeysWith: { first, _ in first })
         func edits(from first: UInt8, to last: UInt8) -> EditCounts {

@@ -136,9 +136,11 @@ public struct RecordedLayout: Encodable, Sendable {
         }
     }
 
-    /// Makes a layout of one captured function.
-    public init(name: String, at address: FunctionAddress, _ record: DeviceRecord) {
-        self.name = name
+    /// Makes a layout of one captured function, which has the IDs of its vendor and device in its name.
+    public init(at address: FunctionAddress, _ record: DeviceRecord) {
+        let bytes = record.configuration.prefix(4).map { digits(Int($0), 2) }
+        name =
+            bytes.count < 4 ? "a captured device" : "a captured device, \(bytes[1])\(bytes[0]):\(bytes[3])\(bytes[2])"
         functions = [Function(at: "\(address)", record: Record(record))]
     }
 }

@@ -42,8 +42,8 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Has a thread that holds no lock call `handler` once the device is lost, with the reason. Returns the reason instead if it is.
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
 
-    /// Gives the device up if the memory behind a region is no longer whole. Returns whether it is lost.
-    func checkMemory() -> Bool
+    /// Gives the device up if the memory behind a region is no longer whole. Returns the reason if the device is lost.
+    func checkMemory() -> String?
 }
 
 /// The function by which a guest finds an assigned device.
@@ -85,7 +85,8 @@ struct AssignedFunction: FunctionModel {
             event.descriptor = machine.add(descriptor)
             return event
         }
-        romImage = description.romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
+        let romSize = description.romSize == nil ? nil : device.record.regions[.rom]?.size
+        romImage = romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
     }
 
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing? {
@@ -162,5 +163,5 @@ extension DeviceProcess: AssignedDevice {
         onLoss(LossHandler { handler("\($0)") }).map { "\($0)" }
     }
 
-    public func checkMemory() -> Bool { checkFiles() }
+    public func checkMemory() -> String? { checkFiles().map { "\($0)" } }
 }

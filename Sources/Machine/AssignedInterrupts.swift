@@ -10,12 +10,10 @@ final class RouteTable: Sendable {
     init(_ owned: OwnedVM) { self.owned = owned }
 
     /// Changes routes, and tells KVM. If it throws, nothing has changed.
-    func change<Result>(
-        _ body: (inout InterruptRoutes) throws(MachineError) -> Result
-    ) throws(MachineError) -> Result {
+    func change<Result>(_ body: (inout InterruptRoutes) -> Result) throws(MachineError) -> Result {
         try routes.withLock { (routes) throws(MachineError) in
             var changed = routes
-            let result = try body(&changed)
+            let result = body(&changed)
             try kvm(try owned.vm.setRoutes(changed))
             routes = changed
             return result
@@ -109,28 +107,29 @@ final class AssignedInterrupts: Sendable {
         }
         let changed = open.filter { state.vectors[$0.key]?.message != $0.value }.sorted { $0.key < $1.key }
         guard !closed.isEmpty || !changed.isEmpty else { return }
+        for (vector, _) in changed where state.vectors[vector] == nil {
+            state.vectors[vector] = Vector(event: try newEvent("vector \(vector)"))
+        }
         let vectors = state.vectors
-        let numbers = try routes.change { routes throws(MachineError) in
+        let numbers = try routes.change { routes -> [UInt32?] in
             closed.forEach { routes.remove($0) }
-            var numbers: [UInt32] = []
-            for (vector, message) in changed {
-                guard let number = vectors[vector]?.number ?? routes.free else { throw .tooManyRoutes }
-                routes.set(address: message.address, data: message.data, of: number)
-                numbers.append(number)
+            return changed.map { vector, message in
+                let number = vectors[vector]?.number ?? routes.free
+                if let number { routes.set(address: message.address, data: message.data, of: number) }
+                return number
             }
-            return numbers
         }
-        var hasNew = false
         for ((vector, message), number) in zip(changed, numbers) {
-            let known = state.vectors[vector]
-            let event: SharedDescriptor
-            if let known { event = known.event } else { event = try newEvent("vector \(vector)") }
-            if known?.number == nil { try kvm(try owned.setInterruptEvent(event, number: number, isTaken: true)) }
-            state.vectors[vector] = Vector(event: event, number: number, message: message)
-            hasNew = hasNew || known == nil
+            guard let number, let known = state.vectors[vector] else { continue }
+            if known.number == nil {
+                try kvm(try owned.setInterruptEvent(known.event, number: number, isTaken: true))
+            }
+            state.vectors[vector] = Vector(event: known.event, number: number, message: message)
         }
-        guard hasNew, let last = state.vectors.keys.max() else { return }
-        device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
+        if let last = state.vectors.keys.max() {
+            device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
+        }
+        if numbers.contains(nil) { throw .tooManyRoutes }
     }
 
     /// Takes the eventfds back from KVM.
@@ -142,6 +141,9 @@ final class AssignedInterrupts: Sendable {
         for (event, number) in taken { try? owned.setInterruptEvent(event, number: number, isTaken: false) }
         if !taken.isEmpty { try? routes.change { routes in for (_, number) in taken { routes.remove(number) } } }
     }
+
+    /// The number of messages that have routes, of all devices.
+    var routeCount: Int { routes.count }
 
     /// Returns the closed vectors that the device has signalled since this was last called.
     func takePending() -> [Int] {

@@ -15,12 +15,14 @@ extension Footprint.MMU {
 }
 
 extension Footprint {
-    /// Throws if the kernel would need more than half of the memory that the host has available.
+    /// Throws if the kernel would need more than half of the memory that the host, or this process's control group, has available.
     public static func checkHostMemory(for kernelBytes: (MMU) -> UInt64) throws(MachineError) {
         // To ask the host takes reading of files. Small machines need not ask: they fit even with shadow paging, which costs more.
         guard kernelBytes(.shadow) > 64 << 20 else { return }
         let needed = kernelBytes(.ofHost)
-        let available = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
+        let ofHost = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0
+        // The kernel's memory for slots is charged to the control group.
+        let available = min(ofHost, KernelLimits.controlGroup()?.left ?? .max)
         guard needed <= available / 2 else {
             throw .hostMemory(needed: needed, available: available)
         }

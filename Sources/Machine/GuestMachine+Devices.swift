@@ -34,12 +34,11 @@ extension MachineConfiguration {
 extension GuestMachine {
     /// Makes what devices need for their interrupts, on a machine that has interrupt controllers.
     static func makeInterrupts(
-        _ configuration: MachineConfiguration, _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
+        _ devices: [FunctionAddress: any AssignedDevice], _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
     ) -> [FunctionAddress: AssignedInterrupts] {
-        guard configuration.interruptController == .kernel else { return [:] }
         let routes = RouteTable(owned)
         var interrupts: [FunctionAddress: AssignedInterrupts] = [:]
-        for (address, device) in configuration.assignedDevices {
+        for (address, device) in devices {
             _ = cells[address]?.withFunction { function in
                 let pin = function.interruptPin
                 let made = AssignedInterrupts(device, at: address, pin: pin, owned, routes)
@@ -53,7 +52,7 @@ extension GuestMachine {
 
     /// Gives devices the guest's RAM and their interrupts, and hears of their end.
     func attachDevices() throws(MachineError) {
-        for (address, device) in layout.configuration.assignedDevices.sorted(by: { $0.key < $1.key }) {
+        for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
             let ram = try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM()
             }
             _ = try addObserver(device.makeObserver(of: ram), of: address)
@@ -67,16 +66,17 @@ extension GuestMachine {
         }
     }
 
-    /// Ends the function of a lost device. The caller holds no lock.
+    /// Ends the function of a lost device, and says so once. The caller holds no lock.
     private func lose(_ address: FunctionAddress, because reason: String) {
         try? changeState { state throws(MachineError) in state.endFunctions([address]) }
         interrupts[address]?.end()
         let loss = FunctionLoss(function: address, reason: reason)
-        let start = run.withLock { run in
+        let start: SuspendingClock.Instant?? = run.withLock { run in
+            guard !run.losses.contains(where: { $0.function == address }) else { return nil }
             run.losses.append(loss)
             return run.firstRun
         }
-        tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped }
+        if let start { tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped } }
     }
 
     /// Takes over what a device has signalled at vectors that are closed. The function's lock is held.
@@ -87,15 +87,14 @@ extension GuestMachine {
         }
     }
 
-    /// Ends the functions whose memory is no longer whole, because somebody has cut a file of it. Returns whether there were any. A vCPU that
-    /// touched such memory can go on then: nothing is mapped there any more.
-    func endCutFunctions() -> Bool {
-        var hasEnded = false
-        for (address, device) in layout.configuration.assignedDevices where device.checkMemory() {
-            // The device's own thread does the same, but this vCPU needs it now.
-            try? changeState { state throws(MachineError) in state.endFunctions([address]) }
-            hasEnded = true
-        }
-        return hasEnded
+    /// Ends the functions of lost devices, and of those whose memory is no longer whole, because somebody has cut a file of it. The caller
+    /// holds no lock. A vCPU that touched such memory can go on then: nothing is mapped there any more.
+    ///
+    /// - Returns: Whether a device is lost.
+    @discardableResult
+    func endLostFunctions() -> Bool {
+        let lost = devices.compactMapValues { $0.checkMemory() }
+        for (address, reason) in lost { lose(address, because: reason) }
+        return !lost.isEmpty
     }
 }

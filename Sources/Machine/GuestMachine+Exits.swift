@@ -154,6 +154,8 @@ extension GuestMachine {
         if let hit = context.view.memory.bus.find(at: address, width: width) {
             return access(context.view.memory.cells[hit.device], at: hit.offset, width, written, &context)
         }
+        // KVM may take memory that is gone from its file for none at all.
+        if !devices.isEmpty, mapping(at: GuestAddress(address)) != nil { endLostFunctions() }
         return noteUnclaimed(address, width, written, "memory", context)
     }
 

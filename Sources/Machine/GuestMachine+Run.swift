@@ -16,7 +16,8 @@ extension GuestMachine {
         let deadline = timeout.map { start + $0 }
         waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
-        layout.configuration.assignedDevices.values.forEach { $0.reset() }
+        endLostFunctions()
+        devices.values.forEach { $0.reset() }
         let end = SuspendingClock.now
         // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.
         events.releaseSignals()
@@ -98,11 +99,16 @@ extension GuestMachine {
         while run.withLock({ $0.outcome == nil }) {
             do throws(HostError) {
                 let isWatched = input != nil && wantsInput.load(ordering: .acquiring)
-                let next = [deadline, watch.next].compactMap { $0 }.min()
+                // Not longer than a second, in case the word of another thread was lost.
+                let next = [deadline, watch.next, .now + .seconds(1)].compactMap { $0 }.min()
                 switch try events.wait(input: isWatched ? input : nil, until: next) {
                 case .signal(let signal): end(.interrupted(signal))
                 case .deadline:
-                    if let deadline, deadline <= .now { end(.timeout) } else if watch.check() { end(.haltedForGood) }
+                    if let deadline, deadline <= .now {
+                        end(.timeout)
+                    } else if watch.isDue, watch.check() {
+                        end(.haltedForGood)
+                    }
                 case .posted: break
                 case .input:
                     guard let input, let bytes = FileBytes.read(upTo: 256, from: input) else { continue }

@@ -8,6 +8,7 @@ internal import SystemPackage
 extension GuestMachine {
     /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
     func runVCPU(_ vcpu: VCPU) {
+        do { try Jail.enterVCPU() } catch { return end(.internalError("\(error)")) }
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
         vcpu.control.update { $0.phase = .running }
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
@@ -58,7 +59,7 @@ extension GuestMachine {
     /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
     func handle(_ outcome: Outcome, _ context: inout ExitContext) {
         var outcome = outcome
-        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endCutFunctions() {
+        if outcome == .kvmFailure(.badAddress), !context.hasRetried, endLostFunctions() {
             context.hasRetried = true
             return
         }

@@ -42,6 +42,7 @@ public final class GuestMachine: Sendable {
     let console: ConsoleQueue
     let tracer: Tracer?
     let lint: LintLog?
+    let devices: [FunctionAddress: any AssignedDevice]
     /// The interrupts of assigned devices.
     let interrupts: [FunctionAddress: AssignedInterrupts]
     let layout: MachineLayout
@@ -96,7 +97,10 @@ public final class GuestMachine: Sendable {
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
-        interrupts = Self.makeInterrupts(configuration, state.functions, owned)
+        devices = configuration.assignedDevices
+        interrupts =
+            configuration.interruptController == .kernel
+            ? Self.makeInterrupts(devices, state.functions, owned) : [:]
         let serial = DeviceCell(SerialConsole())
         view = try layout.makeView(serial: serial)
         routing = Atomic(state.routing)
@@ -107,7 +111,7 @@ public final class GuestMachine: Sendable {
         self.parking = parking
         self.layout = layout
         run = Lock(RunState())
-        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus) }
+        tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus, limit: configuration.traceLimit) }
         console = ConsoleQueue(consoleOutput)
         self.events = events
         try attachDevices()

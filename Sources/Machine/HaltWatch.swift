@@ -15,6 +15,9 @@ struct HaltWatch: ~Copyable {
     /// The time of the next look, or nil if KVM tells of HLT itself.
     private(set) var next: SuspendingClock.Instant?
 
+    /// Whether it is time for the next look.
+    var isDue: Bool { next.map { $0 <= .now } ?? false }
+
     private static let shortest = Duration.milliseconds(100)
     private static let longest = Duration.seconds(5)
 

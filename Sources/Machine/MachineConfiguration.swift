@@ -49,6 +49,8 @@ public struct MachineConfiguration: Sendable {
     public var memoryDevices: [AttachedDevice] = []
     /// The host memory that somebody else holds too. `add` adds to it.
     public private(set) var backings: [ForeignBacking] = []
+    /// The bytes of a trace, after which it ends with a line that says so; nil for any number.
+    public var traceLimit: UInt64?
     /// The eventfds that devices have for writes to them, in the order of their numbers (`FunctionEvent.descriptor`).
     private(set) var givenEvents: [SharedDescriptor] = []
     /// What becomes of the run when a change of what a function decodes is refused.

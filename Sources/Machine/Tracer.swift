@@ -1,6 +1,7 @@
 internal import Devices
 internal import Host
 internal import KVM
+internal import Synchronization
 internal import SystemPackage
 
 /// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, the exit, and the instruction pointer
@@ -26,6 +27,9 @@ final class Tracer: Sendable {
     private let isWriting = Lock(false)
     /// What a write left over that the end of the run broke off. The last write begins with it.
     private let rest = Lock<[UInt8]>([])
+    /// The bytes that may still be written, or nil without a limit.
+    private let room: Lock<UInt64?>
+    private let isFull = Atomic(false)
     /// The reason why lines were lost.
     private let failure = Lock<Errno?>(nil)
 
@@ -46,13 +50,16 @@ final class Tracer: Sendable {
     /// The lines of a vCPU from which on its thread waits for a slow reader.
     private static let most = 1 << 14
 
-    init(descriptor: Int32, vcpus: Int) {
+    /// - Parameter limit: The size in bytes after which the trace ends with a line that says so.
+    init(descriptor: Int32, vcpus: Int, limit: UInt64?) {
         self.descriptor = descriptor
+        room = Lock(limit)
         buffers = (0..<vcpus).map { _ in BufferCell() }
     }
 
     /// Adds a line of a vCPU with the present time, and writes lines if there are many.
     func record(_ text: String, vcpu: UInt32, since start: SuspendingClock.Instant, isCancelled: () -> Bool) {
+        guard !isFull.load(ordering: .relaxed) else { return }
         var count = buffers[Int(vcpu)].buffer.withLock { buffer in
             // The time is taken under the lock. A thread that takes the lines up to a time then gets all of them.
             let time = (SuspendingClock.now - start).nanoseconds
@@ -82,6 +89,25 @@ final class Tracer: Sendable {
             + "\(bytes) byte\(bytes == 1 ? "" : "s")"
     }
 
+    /// Returns the lines for which there is room, and the last line of a trace that has reached its limit.
+    private func takeRoom(for lines: [String]) -> String {
+        guard !isFull.load(ordering: .relaxed) else { return "" }
+        return room.withLock { room in
+            guard let limit = room else { return lines.joined() }
+            var (left, text) = (limit, "")
+            for line in lines {
+                guard line.utf8.count <= left else {
+                    isFull.store(true, ordering: .relaxed)
+                    return text + "the trace ends here, at its limit\n"
+                }
+                left -= UInt64(line.utf8.count)
+                text += line
+            }
+            room = left
+            return text
+        }
+    }
+
     /// Writes the lines up to now. Returns false and writes nothing if another thread is writing.
     @discardableResult
     func write(since start: SuspendingClock.Instant, isCancelled: () -> Bool = { false }) -> Bool {
@@ -101,7 +127,7 @@ final class Tracer: Sendable {
             }
         }
         lines.sort { ($0.line.time, $0.vcpu) < ($1.line.time, $1.vcpu) }
-        let text = lines.map { "\($0.line.time / 1000) us vcpu\($0.vcpu) \($0.line.text)\n" }.joined()
+        let text = takeRoom(for: lines.map { "\($0.line.time / 1000) us vcpu\($0.vcpu) \($0.line.text)\n" })
         let bytes = rest.withLock { $0 } + Array(text.utf8)
         let (count, error) = FileBytes.write(bytes, to: descriptor, isCancelled: isCancelled)
         if let error { giveUp(error) }

@@ -93,7 +93,7 @@ final class VFIOFunction: AssignedDevice {
     }
 
     /// The kernel ends no mapping of a device by itself, except while decode is off.
-    func checkMemory() -> Bool { false }
+    func checkMemory() -> String? { nil }
 }
 
 /// The ways in which a function of the host can be lost, for a thread that waits for the first.

@@ -57,6 +57,14 @@ public struct VFIODevice: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
+    /// Returns what a function of the host gives. It is opened for that, and closed.
+    public static func record(of name: String) throws(VFIOError) -> DeviceRecord {
+        let host = HostFunctions()
+        let container = try Container()
+        let group = try Group(of: try host.named(name), among: host, in: container, isFirst: true)
+        return try VFIODevice(name, of: group).record
+    }
+
     // MARK: Regions
 
     /// Reads bytes of a region.

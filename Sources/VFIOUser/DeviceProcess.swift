@@ -20,65 +20,45 @@ public final class DeviceProcess: Sendable {
     /// The writes for which the server offers eventfds.
     public let events: [WriteEvent]
     private let connection: ServerConnection
-    private let files: [DeviceRecord.RegionNumber: RegionFile]
-    private let version: Version
+    private let files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)]
+    private let mostData: UInt64
     /// The eventfds that the server has, by kind and vector.
     private let attached = Lock<[DeviceRecord.InterruptKind: [SharedDescriptor?]]>([:])
 
-    private struct RegionFile: Sendable {
-        let file: SharedDescriptor
-        let offset: UInt64
-        let size: UInt64
-    }
-
-    /// The time for the answer to what is asked when the connection is made, and for one inside a change of memory.
-    private static let greetingTime = Duration.seconds(5)
+    /// The time for an answer inside a change of memory.
     private static let changeTime = Duration.seconds(1)
 
     /// Connects to a server and asks it for everything that does not change.
-    public init(path: String) throws(DeviceProcessError) {
+    ///
+    /// - Parameter time: The time that the server has for each answer.
+    public init(path: String, within time: Duration = .seconds(5)) throws(DeviceProcessError) {
         let connection: ServerConnection
         do { connection = try ServerConnection(path: path) } catch { throw .host(error) }
-        let questions = Questions(connection: connection)
-        version = try questions.version()
-        let info = try questions.ask(.deviceInfo, DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0).bytes)
-        {
-            payload throws(MessageError) in try DeviceInfo(payload)
-        }
-        guard let info else { throw .refused(.deviceInfo) }
+        let questions = Questions(connection: connection, time: time)
+        let mostData = try questions.ask(.version, Version().bytes, Version.init).maximumTransfer
+        let asked = DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0)
+        let info = try questions.ask(.deviceInfo, asked.bytes, DeviceInfo.init)
         var record = DeviceRecord(canReset: info.canReset)
-        var files: [DeviceRecord.RegionNumber: RegionFile] = [:]
+        var files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)] = [:]
         var events: [WriteEvent] = []
         for number in DeviceRecord.RegionNumber.allCases where number.rawValue < info.regionCount {
-            guard var (region, descriptor) = try questions.region(number), region.region.size > 0 else { continue }
-            if let descriptor, !region.region.areas.isEmpty {
-                files[number] = RegionFile(
-                    file: descriptor, offset: region.offset,
-                    size: region.region.areas.map(\.upperBound).max() ?? 0)
-            } else {
-                // There is nothing to map.
-                region.region.areas = []
-                descriptor = nil
-            }
-            record.regions[number] = region.region
+            guard let found = try questions.region(number), found.info.region.size > 0 else { continue }
+            var region = found.info.region
+            if let file = found.file, !region.areas.isEmpty { files[number] = (found.info, file) }
+            // Without a file there is nothing to map.
+            if found.file == nil { region.areas = [] }
+            record.regions[number] = region
             if number.rawValue < DeviceRecord.RegionNumber.rom.rawValue {
-                events += try questions.events(of: number, size: region.region.size)
+                events += try questions.events(of: number, size: region.size)
             }
         }
         for kind in DeviceRecord.InterruptKind.allCases where kind.rawValue < info.interruptCount {
-            if let interrupts = try questions.interrupts(kind) { record.interrupts[kind] = interrupts }
+            record.interrupts[kind] = try questions.interrupts(kind)
         }
-        record.configuration = try questions.configuration(record, most: version.maximumTransfer)
-        self.path = path
-        self.record = record
-        self.events = events
-        self.connection = connection
-        self.files = files
-        do {
-            try HostThread(name: "vfio-user") { connection.run() }.detach()
-        } catch {
-            throw .host(error)
-        }
+        record.configuration = try questions.configuration(record, most: mostData)
+        (self.path, self.record, self.events, self.mostData) = (path, record, events, mostData)
+        (self.connection, self.files) = (connection, files)
+        do { try HostThread(name: "vfio-user") { connection.run() }.detach() } catch { throw .host(error) }
     }
 
     deinit {
@@ -88,22 +68,19 @@ public final class DeviceProcess: Sendable {
     // MARK: Loss
 
     /// Why the device is lost, or nil if it is there.
-    public var loss: DeviceLoss? { connection.loss }
+    public var loss: DeviceProcessError? { connection.loss }
 
     /// Has a thread call `handler` when the device is lost. Returns the reason instead if it is.
-    public func onLoss(_ handler: LossHandler) -> DeviceLoss? { connection.onLoss(handler) }
+    public func onLoss(_ handler: LossHandler) -> DeviceProcessError? { connection.onLoss(handler) }
 
-    /// Gives the device up.
-    public func fail(_ loss: DeviceLoss) { connection.fail(loss) }
-
-    /// Gives the device up if a file of it does not hold its region any more. Returns whether it is lost.
-    public func checkFiles() -> Bool {
-        let isWhole = files.values.allSatisfy { file in
-            let end = (file.offset &+ file.size + 4095) & ~4095
-            return file.file.fileSize.map { $0 >= end } ?? false
+    /// Gives the device up if a file of it does not hold its region any more. Returns the reason if it is lost.
+    public func checkFiles() -> DeviceProcessError? {
+        let isWhole = files.values.allSatisfy { info, file in
+            let end = info.offset &+ (info.region.areas.last?.upperBound ?? 0)
+            return file.fileSize.map { $0 >= end } ?? false
         }
         if !isWhole { connection.fail(.cutFile) }
-        return connection.loss != nil
+        return connection.loss
     }
 
     // MARK: Regions
@@ -112,7 +89,7 @@ public final class DeviceProcess: Sendable {
     public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
         var bytes: [UInt8] = []
         while bytes.count < count {
-            let part = UInt32(min(version.maximumTransfer, UInt64(count - bytes.count)))
+            let part = UInt32(min(mostData, UInt64(count - bytes.count)))
             let access = RegionAccess(region, offset: offset &+ UInt64(bytes.count), count: part)
             guard let data = reply(.readRegion, access, hasData: true)?.data else { return nil }
             bytes += data
@@ -131,11 +108,7 @@ public final class DeviceProcess: Sendable {
         guard let reply = try? connection.request(command, access.bytes, within: nil), reply.error == nil else {
             return nil
         }
-        do throws(MessageError) {
-            let answer = try RegionAccess(reply.payload, hasData: hasData)
-            try answer.check(answers: access)
-            return answer
-        } catch {
+        do { return try access.answer(reply.payload, hasData: hasData) } catch {
             connection.fail(.message(error))
             return nil
         }
@@ -145,9 +118,9 @@ public final class DeviceProcess: Sendable {
     public func openMemory(
         of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>
     ) throws(HostError) -> ForeignMemory {
-        guard let file = files[region] else { preconditionFailure("region \(region) has no areas") }
+        guard let (info, file) = files[region] else { preconditionFailure("region \(region) has no areas") }
         return try ForeignMemory(
-            file.file, name: "\(region) of \(path)", offset: file.offset &+ part.lowerBound,
+            file, name: "\(region) of \(path)", offset: info.offset &+ part.lowerBound,
             size: part.upperBound - part.lowerBound)
     }
 
@@ -163,7 +136,7 @@ public final class DeviceProcess: Sendable {
 
     /// Takes back a part of guest memory. A device that does not give it back is lost.
     public func unmap(_ mapping: DMAUnmapping) {
-        if let errno = change(.unmapDMA, mapping.bytes) { connection.fail(.keepsMemory(errno)) }
+        if let errno = change(.unmapDMA, mapping.bytes) { connection.fail(.refused(.unmapDMA, errno: errno)) }
     }
 
     private func change(_ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = []) -> UInt32? {
@@ -183,23 +156,15 @@ public final class DeviceProcess: Sendable {
     ) {
         let before = attached.withLock { $0.updateValue(events, forKey: kind) ?? [] }
         if kind == .intx { connection.setResample(resample) }
-        func set(_ content: InterruptChange.Content, _ start: Int, _ count: Int, _ events: [SharedDescriptor]) {
-            let change = InterruptChange(.trigger, content, kind, start: UInt32(start), count: UInt32(count))
+        func set(_ content: InterruptChange.Content, _ vectors: Range<Int>, _ events: [SharedDescriptor] = []) {
+            let (start, count) = (UInt32(vectors.lowerBound), UInt32(vectors.count))
+            let change = InterruptChange(.trigger, content, kind, start: start, count: count)
             _ = try? connection.request(.setInterrupts, change.bytes, with: events, within: nil)
         }
-        guard !events.allSatisfy({ $0 == nil }) else {
-            return before.allSatisfy { $0 == nil } ? () : set(.none, 0, 0, [])
-        }
-        var run: [SharedDescriptor] = []
-        let most = min(version.maximumDescriptors, Version.descriptorCount)
-        for vector in 0...events.count {
-            let event = vector < events.count ? events[vector] : nil
-            let isNew = event != nil && (vector >= before.count || before[vector] !== event)
-            if !run.isEmpty, !isNew || run.count == most {
-                set(.eventfds, vector - run.count, run.count, run)
-                run = []
-            }
-            if isNew, let event { run.append(event) }
+        if events.isEmpty, !before.isEmpty { set(.none, 0..<0) }
+        for (vector, event) in events.enumerated() {
+            guard let event, vector >= before.count || before[vector] !== event else { continue }
+            set(.eventfds, vector..<vector + 1, [event])
         }
     }
 

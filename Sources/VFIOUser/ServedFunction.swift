@@ -52,6 +52,8 @@ public struct ServedFunction: ~Copyable, Sendable {
         memory = try ForeignMemory(file, offset: 0, size: end)
         (self.file, self.doorbell) = (shared, doorbell)
         (self.function, self.record, self.places) = (function, record, places)
+        // By these bytes software recognises a ROM (PCI 3.0, 6.3.1.1).
+        if let rom = places[.rom] { _ = memory.write([0x55, 0xaa].span, at: rom) }
     }
 
     /// Forgets what a client has set up, and puts the function into its state after a reset. The memory stays.

@@ -1,4 +1,4 @@
-public import Host
+internal import Host
 internal import PCI
 
 /// The client's end of the socket. It is used by all threads that ask the server, and by a thread of its own.
@@ -20,7 +20,7 @@ final class ServerConnection: Sendable {
         var waiting: [UInt16: Command] = [:]
         var replies: [UInt16: Reply] = [:]
         var isReceiving = false
-        var loss: DeviceLoss?
+        var loss: DeviceProcessError?
         var memory: (any DMAMemory)?
         var resample: SharedDescriptor?
         var handler: LossHandler?
@@ -28,7 +28,7 @@ final class ServerConnection: Sendable {
 
     private enum Step: Sendable {
         case done(Reply)
-        case lost(DeviceLoss)
+        case lost(DeviceProcessError)
         case receive
     }
 
@@ -45,7 +45,7 @@ final class ServerConnection: Sendable {
         connection = try Connection(toLocal: path)
     }
 
-    var loss: DeviceLoss? { state.withLock { $0.loss } }
+    var loss: DeviceProcessError? { state.withLock { $0.loss } }
 
     func setMemory(_ memory: any DMAMemory) {
         state.withLock { $0.memory = memory }
@@ -58,7 +58,7 @@ final class ServerConnection: Sendable {
     }
 
     /// Has the connection's thread call `handler` when the connection ends. If it has ended, nobody is called and the reason returned.
-    func onLoss(_ handler: LossHandler) -> DeviceLoss? {
+    func onLoss(_ handler: LossHandler) -> DeviceProcessError? {
         state.withLock { state in
             state.handler = handler
             return state.loss
@@ -66,7 +66,7 @@ final class ServerConnection: Sendable {
     }
 
     /// Ends the connection. The first reason counts.
-    func fail(_ loss: DeviceLoss) {
+    func fail(_ loss: DeviceProcessError) {
         state.update { state in
             state.loss = state.loss ?? loss
             state.waiting = [:]
@@ -82,9 +82,9 @@ final class ServerConnection: Sendable {
     /// - Parameter limit: The time after which the server counts as lost, or nil to wait for as long as it lives.
     func request(
         _ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = [], within limit: Duration?
-    ) throws(DeviceLoss) -> Reply {
+    ) throws(DeviceProcessError) -> Reply {
         let deadline = limit.map { SuspendingClock.now + $0 }
-        let id = try state.withLock { (state) throws(DeviceLoss) -> UInt16 in
+        let id = try state.withLock { (state) throws(DeviceProcessError) -> UInt16 in
             if let loss = state.loss { throw loss }
             // There are fewer threads than ids.
             repeat { state.lastID &+= 1 } while state.waiting[state.lastID] != nil
@@ -97,18 +97,14 @@ final class ServerConnection: Sendable {
             let step: Step? = state.wait(for: left) { state in
                 if let reply = state.replies.removeValue(forKey: id) { return .done(reply) }
                 if let loss = state.loss { return .lost(loss) }
-                guard !state.isReceiving else { return nil }
+                guard !state.isReceiving, left != .zero else { return nil }
                 state.isReceiving = true
                 return .receive
             }
             switch step {
             case .done(let reply): return reply
             case .lost(let loss): throw loss
-            case .receive:
-                receive(within: left)
-                guard let deadline, deadline <= .now else { continue }
-                if let reply = state.withLock({ $0.replies.removeValue(forKey: id) }) { return reply }
-                fail(.silent(command))
+            case .receive: receive(within: left)
             case nil: fail(.silent(command))
             }
         }
@@ -129,7 +125,7 @@ final class ServerConnection: Sendable {
     /// Receives a message if one comes within the time, and handles it. The caller is the one thread that receives.
     private func receive(within time: Duration?) {
         defer { state.update { $0.isReceiving = false } }
-        do throws(DeviceLoss) {
+        do throws(DeviceProcessError) {
             guard try connected({ () throws(ConnectionError) in try connection.wait(within: time).hasInput }) else {
                 return
             }
@@ -149,7 +145,7 @@ final class ServerConnection: Sendable {
                 state.replies[header.id] = Reply(error: header.error, payload: payload, descriptors: descriptors)
                 return true
             }
-            if !isExpected { throw .unexpectedReply(id: header.id, command: header.command) }
+            if !isExpected { throw .unexpectedReply(id: header.id) }
         } catch {
             fail(error)
         }
@@ -157,7 +153,7 @@ final class ServerConnection: Sendable {
 
     private func connected<Result>(
         _ body: () throws(ConnectionError) -> Result
-    ) throws(DeviceLoss) -> Result {
+    ) throws(DeviceProcessError) -> Result {
         do { return try body() } catch { throw .connection(error) }
     }
 
@@ -197,7 +193,7 @@ final class ServerConnection: Sendable {
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
         while true {
-            let (loss, resample): (DeviceLoss?, SharedDescriptor?) =
+            let (loss, resample): (DeviceProcessError?, SharedDescriptor?) =
                 state.wait { $0.loss != nil || !$0.isReceiving ? ($0.loss, $0.resample) : nil } ?? (nil, nil)
             if loss != nil { break }
             guard let ready = try? connection.wait(or: resample, wake) else { continue }
@@ -234,41 +230,9 @@ public protocol DMAMemory: AnyObject, Sendable {
 
 /// What is called when a device is lost.
 public struct LossHandler: Sendable {
-    let call: @Sendable (DeviceLoss) -> Void
+    let call: @Sendable (DeviceProcessError) -> Void
 
-    public init(_ call: @escaping @Sendable (DeviceLoss) -> Void) {
+    public init(_ call: @escaping @Sendable (DeviceProcessError) -> Void) {
         self.call = call
-    }
-}
-
-/// Why a server is no longer asked.
-public enum DeviceLoss: Error, Hashable, Sendable {
-    case connection(ConnectionError)
-    /// It sent something that is no message, or not the reply that is due.
-    case message(MessageError)
-    /// A reply to no command that is under way.
-    case unexpectedReply(id: UInt16, command: UInt16)
-    /// It did not answer in time.
-    case silent(Command)
-    /// It did not take back memory that it was given, with this errno.
-    case keepsMemory(UInt32)
-    /// A file behind its regions is shorter than it was.
-    case cutFile
-    /// The client has let it go.
-    case released
-}
-
-extension DeviceLoss: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .connection(let error): "\(error)"
-        case .message(let error): "the device process sent what is no message: \(error)"
-        case .unexpectedReply(let id, let command):
-            "the device process sent a reply that nobody waits for (id \(id), command \(command))"
-        case .silent(let command): "the device process did not answer in time (\(command))"
-        case .keepsMemory(let errno): "the device process did not give memory back (errno \(errno))"
-        case .cutFile: "a file of the device process is shorter than its region"
-        case .released: "it was let go"
-        }
     }
 }

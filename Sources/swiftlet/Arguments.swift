@@ -147,8 +147,14 @@ struct AssignedArgument: Equatable, ExpressibleByArgument {
         guard parts.count <= 2, let domain = DomainAddress(text: parts[0]) else { return nil }
         let text = String(domain.domain, radix: 16)
         name = String(repeating: "0", count: max(0, 4 - text.count)) + text + ":\(domain.function)"
-        address = parts.last.flatMap { FunctionAddress(text: String($0.dropFirst(3))) }
+        address = parts.dropFirst().first.flatMap { FunctionAddress(text: String($0.dropFirst(3))) }
         guard parts.count == 1 || parts[1].hasPrefix("at=") && address != nil else { return nil }
+    }
+}
+
+extension FunctionAddress: ExpressibleByArgument {
+    public init?(argument: String) {
+        self.init(text: argument)
     }
 }
 

@@ -33,6 +33,7 @@ extension GuestRun {
         wish.machine.board = board
         wish.machine.assignsAddresses = !unassigned
         wish.machine.hasTimer = pit
+        wish.machine.traceLimit = traceLimit?.value
         wish.machine.features = cpu?.features ?? [:]
         wish.machine.registers = registers?.values ?? [:]
         if let statusOf { wish.machine.exitStatus = statusOf.rule }

@@ -38,9 +38,11 @@ struct GuestRun: Equatable {
     var gdbWait = false
     var statusOf: StatusArgument?
     var trace: String?
+    var traceLimit: Quantity?
     var lint: String?
     var map: String?
     var report: String?
+    var noJail = false
 
     static let defaultGuest = "hello"
     /// The time that a run may take beyond its own limit, to make the machine and to end it.
@@ -50,6 +52,7 @@ struct GuestRun: Equatable {
         if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
         let wish = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
+        if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
         let trace = try files.open(self.trace, for: "--trace")
         let lint = try files.open(self.lint, for: "--lint")
         let map = try files.open(self.map, for: "--map", isPicture: true)
@@ -68,6 +71,7 @@ struct GuestRun: Equatable {
         let result: RunReport
         let start = SuspendingClock.now
         do {
+            if !noJail { try Jail.enter(makesMachines: false) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
             debugger?.finish(status: ExitStatus.hostError.rawValue)

@@ -42,6 +42,7 @@ struct LayoutCommand: ParsableCommand {
     var timeout: Duration?
 
     @OptionGroup var start: ForceOption
+    @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -64,7 +65,10 @@ struct LayoutCommand: ParsableCommand {
         ).layout
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
-            mayExhaustHost: start.force, timeout: timeout)
+            mayExhaustHost: start.force, timeout: timeout
+        ) { () throws(MachineError) in
+            do throws(HostError) { try jail.enter() } catch { throw .host(error) }
+        }
         try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
         try output.show(result, Self.text(result, memory))
         if !result.isOrderly {

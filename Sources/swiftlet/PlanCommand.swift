@@ -128,7 +128,7 @@ enum KernelChoice: ExpressibleByArgument {
             host.mappedAreas = KernelLimits.mappedAreas ?? host.mappedAreas
             host.openFiles = KernelLimits.openFiles ?? host.openFiles
             host.lockedMemory = KernelLimits.lockedMemory
-            host.controlGroupMemory = KernelLimits.controlGroupMemory
+            host.controlGroupMemory = KernelLimits.controlGroup()?.limit
             host.mmu = .ofHost
             let iommus = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/iommu")) ?? []
             host.iommu = iommus.contains { $0.hasPrefix("ivhd") } ? .amd : iommus.isEmpty ? .none : .intel

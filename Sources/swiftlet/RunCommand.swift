@@ -153,6 +153,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a line for each exit to this file; - is standard error.", valueName: "file"))
     var trace: String?
 
+    @Option(help: ArgumentHelp("End the trace at this size, such as 100M, and say so in it.", valueName: "size"))
+    var traceLimit: Quantity?
+
     @Option(
         help: ArgumentHelp(
             "Write a line for each rule that the guest breaks when it uses PCI functions; - is standard error.",
@@ -164,6 +167,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
     var report: String?
+
+    @OptionGroup var jail: JailOption
 
     func run() throws {
         try guestRun.run()
@@ -177,6 +182,7 @@ struct RunCommand: ParsableCommand {
             pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses, layout: layout, decode: decode,
             unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
-            statusOf: statusOf, trace: trace, lint: lint, map: map, report: report)
+            statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
+            noJail: jail.noJail)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Board
+import Host
 import Memslots
 
 /// The options that several commands share: those of the output.
@@ -17,6 +18,16 @@ struct OutputOptions: ParsableArguments {
 struct ForceOption: ParsableArguments {
     @Flag(help: "Start even if the slots take more than half of the host's available memory in the kernel.")
     var force = false
+}
+
+/// The jail that a command enters before guests run.
+struct JailOption: ParsableArguments {
+    @Flag(help: "Leave this process all its system calls while guests run (docs/security.md).")
+    var noJail = false
+
+    func enter(makesMachines: Bool = false) throws(HostError) {
+        if !noJail { try Jail.enter(makesMachines: makesMachines) }
+    }
 }
 
 /// The limits that end an experiment.

@@ -29,12 +29,13 @@ struct StressChurnCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Draw the distributions of both kinds of cost into this file.", valueName: "file.svg"))
     var plot: String?
 
+    @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         var files = OutputFiles()
         let plot = try files.open(self.plot, for: "--plot", isPicture: true)
-        let result = try watched { observer in
+        let result = try watched(jail) { observer in
             try ChurnRun.run(
                 &observer, slots: slots, vcpus: vcpus, seed: random.value, operations: limits.operations,
                 limit: limits.seconds ?? (limits.operations == nil ? .seconds(10) : nil),

@@ -20,9 +20,10 @@ struct StressCommand: ParsableCommand {
         ])
 }
 
-/// Carries out an experiment, watched by the terminal and its user.
-func watched<Result>(_ experiment: (inout Observer) throws -> Result) throws -> Result {
+/// Carries out an experiment in the jail, watched by the terminal and its user.
+func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -> Result) throws -> Result {
     let watch = try TerminalWatch()
+    try jail.enter(makesMachines: true)
     var observer = Observer(watch.goesOn)
     defer { watch.clear() }
     return try experiment(&observer)

@@ -24,12 +24,13 @@ struct StressFillCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Draw latency against the number of slots into this file.", valueName: "file.svg"))
     var plot: String?
 
+    @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         var files = OutputFiles()
         let plot = try files.open(self.plot, for: "--plot", isPicture: true)
-        let result = try watched { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
+        let result = try watched(jail) { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
         try plot?.write(Plot.fill(result).text)
         try output.show(result, Self.table(result).text)
         try result.end(hint: "; see above")

@@ -27,6 +27,7 @@ struct StressFuzzCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where to save a divergence. (default: swiftlet-fuzz-SEED.json)", valueName: "file"))
     var save: String?
 
+    @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     /// A trace has a few hundred bytes, and some hundred thousand where nobody has shrunk it.
@@ -44,11 +45,16 @@ struct StressFuzzCommand: ParsableCommand {
             let file = try InputFile(replay, kind: "trace", limit: Self.largestFile)
             result = try FuzzRun.replay(file.decoded(as: FuzzTrace.self))
         } else {
+            let seed = random.value
+            let path = save ?? "swiftlet-fuzz-\(seed).json"
+            // Before the jail, in which no file is created.
+            var files = OutputFiles()
+            let file = save == nil ? try? files.open(path, for: "--save") : try files.open(path, for: "--save")
             let operations = limits.operations ?? (limits.seconds == nil ? 1_000_000 : nil)
-            result = try watched {
-                try FuzzRun.run(&$0, seed: random.value, operations: operations, limit: limits.seconds)
+            result = try watched(jail) {
+                try FuzzRun.run(&$0, seed: seed, operations: operations, limit: limits.seconds)
             }
-            result.trace = save(result.smallestTrace)
+            result.trace = Self.save(result.smallestTrace, file, path)
         }
         try output.show(result, Self.table(result).text)
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
@@ -57,12 +63,11 @@ struct StressFuzzCommand: ParsableCommand {
     /// Saves the trace of a divergence. Where it cannot be written, the result still has all operations.
     ///
     /// - Returns: The name of the file; nil where there is none.
-    private func save(_ trace: FuzzTrace?) -> String? {
+    private static func save(_ trace: FuzzTrace?, _ file: OutputFile?, _ path: String) -> String? {
         guard let trace else { return nil }
-        let path = save ?? "swiftlet-fuzz-\(trace.seed).json"
         do {
-            var files = OutputFiles()
-            try files.open(path, for: "--save")?.write(try encodeJSON(trace))
+            guard let file else { throw failure("\(path) cannot be written", .hostError) }
+            try file.write(try encodeJSON(trace))
             return path
         } catch {
             complain("the divergence is not saved; all its operations are printed")

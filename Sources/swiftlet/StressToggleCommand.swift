@@ -22,11 +22,12 @@ struct StressToggleCommand: ParsableCommand {
 
     @OptionGroup var limits: LimitOptions
     @OptionGroup var start: ForceOption
+    @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let layout = try LayoutArgument(name: layout).load().layout
-        let result = try watched {
+        let result = try watched(jail) {
             try ToggleRun.run(
                 &$0, layout: layout, operations: limits.operations, limit: limits.seconds,
                 mayExhaustHost: start.force)

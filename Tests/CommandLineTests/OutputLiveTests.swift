@@ -45,6 +45,33 @@ struct OutputLiveTests {
         #expect(process.terminationReason == .exit && process.terminationStatus == 124)
     }
 
+    @Test("a trace ends at its limit with whole lines, and says so")
+    func traceLimit() throws {
+        let directory = try TemporaryDirectory()
+        func trace(_ limit: String) throws -> String {
+            let result = try Command("run", "hello", "--trace", directory.file("t"), "--trace-limit", limit).run()
+            #expect(result.status == 0, "\(result.errors)")
+            return try String(contentsOfFile: directory.file("t"), encoding: .utf8)
+        }
+        let whole = try trace("1M")
+        #expect(!whole.contains("limit") && whole.count > 1000)
+        let cut = try trace("500")
+        let lines = cut.split(separator: "\n")
+        #expect(lines.last == "the trace ends here, at its limit")
+        #expect(lines.dropLast().allSatisfy { $0.contains(" us vcpu0 ") })
+        #expect((400...540).contains(cut.utf8.count))
+        #expect(try trace("0") == "the trace ends here, at its limit\n")
+        #expect(try Command("run", "hello", "--trace-limit", "1M").run().status == 64)
+    }
+
+    @Test("a pipe that nobody opens costs the output and not the end", .timeLimit(.minutes(1)))
+    func unopenedPipe() throws {
+        let directory = try TemporaryDirectory()
+        #expect(try StartLiveTests.shell("mkfifo \"$1\"", directory.file("pipe")).status == 0)
+        let result = try Command("run", "hello", "--timeout", "200ms", "--trace", directory.file("pipe")).run()
+        #expect(result.status == 124)
+    }
+
     @Test("a trace that cannot be written is an error")
     func fullTrace() throws {
         let result = try Command("run", "hello", "--trace", "/dev/full").run()

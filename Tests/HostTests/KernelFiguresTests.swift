@@ -18,7 +18,7 @@ struct KernelFiguresTests {
     func limits() throws {
         #expect(try #require(KernelLimits.openFiles) > 2)
         #expect(try #require(KernelLimits.mappedAreas) > 0)
-        #expect(KernelLimits.lockedMemory != .max && KernelLimits.controlGroupMemory != 0)
+        #expect(KernelLimits.lockedMemory != .max && KernelLimits.controlGroup()?.limit != 0)
     }
 
     @Test("a file that is missing or too long says so, with its name")

@@ -24,7 +24,7 @@ struct RecordedLayoutTests {
     }
 
     private func layout(_ record: DeviceRecord) throws -> Layout {
-        let file = RecordedLayout(name: "captured", at: FunctionAddress(requesterID: 40), record)
+        let file = RecordedLayout(at: FunctionAddress(requesterID: 40), record)
         return try JSONDecoder().decode(LayoutFile.self, from: try JSONEncoder().encode(file)).layout
     }
 
@@ -80,7 +80,7 @@ struct RecordedLayoutTests {
             ("{\"offset\":4096,", "{\"offset\":65536,", "areas[0]"),
         ])
     func refusals(part: String, other: String, key: String) throws {
-        let file = RecordedLayout(name: "captured", at: FunctionAddress(requesterID: 40), try Self.record())
+        let file = RecordedLayout(at: FunctionAddress(requesterID: 40), try Self.record())
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let text = String(decoding: try encoder.encode(file), as: UTF8.self)

@@ -165,11 +165,24 @@ struct GuestCode {
         bytes += Self.word(UInt32(body.bytes.count)) + body.bytes
     }
 
+    /// Runs a body where EAX is this: cmp eax, value; jne behind
+    mutating func ifEqual(_ value: UInt32, _ body: (inout GuestCode) -> Void) {
+        bytes += [0x3d] + Self.word(value) + [0x0f, 0x85]
+        let body = GuestCode(at: bytes.count + 4, body)
+        bytes += Self.word(UInt32(body.bytes.count)) + body.bytes
+    }
+
     /// again: pause; cmp dword [address], value; jne again
     mutating func wait(until address: UInt32, is value: UInt32) {
         let again = bytes.count
         bytes += [0xf3, 0x90, 0x81, 0x3d] + Self.word(address) + Self.word(value)
         jump([0x0f, 0x85], to: again)
+    }
+
+    /// Polls the second PIC until it has an interrupt, which it then takes for handled:
+    /// again: mov al, 0x0c; mov edx, 0xa0; out dx, al; in al, dx; test al, 0x80; jz again
+    mutating func waitForSecondPIC() {
+        bytes += [0xb0, 0x0c, 0xba] + Self.word(0xa0) + [0xee, 0xec, 0xa8, 0x80, 0x74, 0xf3]
     }
 
     /// Waits until a word is the vCPU's id: again: pause; cmp [address], ebx; jne again

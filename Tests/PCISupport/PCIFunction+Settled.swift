@@ -36,5 +36,10 @@ extension ConfigWrite {
     }
 
     /// Whether the write leads to nothing: no change of decode, no message, no other events.
-    public var isEmpty: Bool { outcome == AccessOutcome() }
+    public var isEmpty: Bool { outcome?.asksForNothing == true }
+}
+
+extension AccessOutcome {
+    /// Whether there is nothing to do. Whether interrupts may have changed matters only to assigned devices.
+    public var asksForNothing: Bool { messages.isEmpty && !changesEvents }
 }

@@ -35,7 +35,7 @@ public struct RootComplex: Sendable {
         public fileprivate(set) var change: DecodedMemory.Change?
 
         /// Whether the write led to nothing.
-        public var isEmpty: Bool { proposal == nil && outcome == AccessOutcome() }
+        public var isEmpty: Bool { proposal == nil && outcome.asksForNothing }
     }
 
     public init(reserved: [GuestRange] = [], policy: DecodePolicy = .strict) {

@@ -124,7 +124,7 @@ private struct Recorder: FunctionModel {
         #expect(function.readTrapped(.bar(2), at: 3, width: .byte) == 0x88)
         #expect(function.readTrapped(.bar(4), at: 0x900, width: .quadword) == 0x1122_3344_5566_7788)
         let outcome = function.writeTrapped(.max, .bar(2), at: 8, width: .doubleword)
-        #expect(outcome == AccessOutcome())
+        #expect(outcome.asksForNothing)
         #expect(
             calls == [
                 .read(.bar(0), 0x1004, .word), .read(.bar(2), 3, .byte), .read(.bar(4), 0x900, .quadword),
@@ -256,7 +256,7 @@ private struct Recorder: FunctionModel {
         let piece = try #require(function.description.pieces(of: .bar(0)).first)
         #expect(function.model.backing(of: piece, in: .bar(0)) == nil && function.events.isEmpty)
         #expect(function.readTrapped(.bar(0), at: 8, width: .doubleword) == 0)
-        #expect(function.writeTrapped(1, .bar(0), at: 8, width: .doubleword) == AccessOutcome())
+        #expect(function.writeTrapped(1, .bar(0), at: 8, width: .doubleword).asksForNothing)
         function.add(count: 1, of: FunctionEvent(register: .bar(0), offset: 0, size: 1))
         function.reset()
     }

@@ -24,6 +24,18 @@ void chost_end_after(int64_t nanoseconds, int status);
 /// What SIGPIPE does: ends the process, or nothing where it is ignored.
 void chost_end_by_broken_pipe(void);
 
+/// Removes the files that are not whole yet. A signal's handler may call it.
+void chost_remove_temporaries(void);
+
+// --- the jail: which system calls a thread may still make ---
+
+enum { CHOST_JAIL_STATUS = 77 };
+/// Lets the threads of this process, and those that it starts, make only the calls in the table of Jail.c. Any other call ends the
+/// process with CHOST_JAIL_STATUS, and says so on standard error. Experiments that make several machines may open files that are there.
+int chost_jail_process(bool makes_machines);
+/// Lets the calling thread make only the calls of a vCPU. The process is in its jail already.
+int chost_jail_vcpu(void);
+
 // --- memory: anonymous files and mappings ---
 
 /// A new anonymous file of no size, its descriptor closed on exec.
@@ -71,7 +83,8 @@ int chost_kick(int thread_id);
 int chost_join(pthread_t thread, int64_t nanoseconds);
 /// Waits on a condition with its mutex held, for this long at most.
 void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t nanoseconds);
-void chost_name_thread(pthread_t thread, const char *name);
+/// Names the calling thread; 15 bytes are kept.
+void chost_name_thread(const char *name);
 
 // --- waiting: for the user's signals, for another thread, for input ---
 
