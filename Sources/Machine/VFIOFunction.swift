@@ -71,9 +71,12 @@ final class VFIOFunction: AssignedDevice {
                 // Vectors of MSI-X that come later need not take down those that are up if all are there from the start.
                 let all = kind == .msix && !events.isEmpty ? Int(record.interrupts[kind]?.count ?? 0) : events.count
                 let events = events + Array(repeating: nil, count: max(0, all - events.count))
-                if let known = counts[kind], known != events.count, known > 0, !events.isEmpty {
+                // A kind that is not up cannot be taken down.
+                if let known = counts[kind], known != events.count {
                     try device.setInterrupts(kind, [])
+                    counts[kind] = nil
                 }
+                guard !events.isEmpty else { return }
                 try device.setInterrupts(kind, events)
                 if let resample { try device.setUnmasking(resample) }
                 counts[kind] = events.count
