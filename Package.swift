@@ -48,6 +48,7 @@ let package = Package(
         .library(name: "Debugging", targets: ["Debugging"]),
         .library(name: "Host", targets: ["Host"]),
         .library(name: "KVM", targets: ["KVM"]),
+        .library(name: "VFIO", targets: ["VFIO"]),
         .library(name: "Machine", targets: ["Machine"]),
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
         .library(name: "Laboratory", targets: ["Laboratory"]),
@@ -75,6 +76,8 @@ let package = Package(
         library("KVM", ["CKVM", system]),
         .target(name: "CHost", cSettings: cSettings),
         library("Host", ["CHost", system]),
+        .target(name: "CVFIO", cSettings: cSettings),
+        library("VFIO", ["CVFIO", "Host", "PCI", "Memslots", system]),
 
         // Devices in other processes.
         library("VFIOUser", ["Host", "PCI", "Devices"]),
@@ -85,8 +88,8 @@ let package = Package(
         library(
             "Machine",
             [
-                "KVM", "Host", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts", "Debugging",
-                "VFIOUser", "CGuests",
+                "KVM", "Host", "VFIO", "Board", "Memslots", "Devices", "Images", "Firmware", "PCI", "Layouts",
+                "Debugging", "VFIOUser", "CGuests",
                 system,
             ]),
         library(
@@ -99,7 +102,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "Laboratory", "Machine", "Host", "Images", "Firmware", "Board", "Memslots", "Devices", "PCI", "Layouts",
-                "Pictures", "KVM", "VFIOUser",
+                "Pictures", "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
@@ -115,6 +118,7 @@ let package = Package(
         tests("LayoutsTests", ["PropertySupport", "LayoutFixtures", "Layouts", "PCI", "Board", "Memslots", "Devices"]),
         tests("VFIOUserTests", ["PropertySupport", "VFIOUserSupport", "VFIOUser", "Host", "PCI", "Devices"]),
         tests("DebuggingTests", ["PropertySupport", "Debugging"]),
+        tests("VFIOTests", ["PropertySupport", "VFIO", "PCI", "Memslots"]),
         tests("HostTests", ["Host", "JailProbe"]),
         .executableTarget(
             name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",

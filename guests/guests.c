@@ -23,6 +23,8 @@ DECLARE(watch);
 DECLARE(multiboot);
 DECLARE(multiboot_32);
 DECLARE(testdev);
+DECLARE(edu);
+DECLARE(registers);
 DECLARE(fault);
 DECLARE(linux_init);
 
@@ -147,6 +149,24 @@ static const struct cguests_guest table[] = {
         .pci_testdev = true,
     },
     {
+        .name = "edu",
+        .shows = "an assigned device: registers, interrupts and DMA",
+        IMAGE(edu),
+        .mode = cguests_mode_long,
+        .memory = MIB(16),
+        .vcpus = 1,
+        .irqchip = true,
+    },
+    {
+        .name = "registers",
+        .shows = "what the BARs of assigned devices begin with",
+        IMAGE(registers),
+        .mode = cguests_mode_long,
+        .memory = MIB(16),
+        .vcpus = 1,
+        .irqchip = true,
+    },
+    {
         .name = "fault",
         .shows = "a triple fault, on purpose",
         IMAGE(fault),
@@ -159,6 +179,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 14, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 16, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");

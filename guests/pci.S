@@ -6,15 +6,6 @@
 #include "guest.h"
 #include "pci.h"
 
-// The parameters: 64-bit numbers that the monitor puts here.
-#define PARAMETER_ECAM 0x9000  // the address of configuration space, inside what is mapped
-#define PARAMETER_BUSES 0x9008  // how many buses it covers
-#define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
-#define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
-#define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
-#define PARAMETER_SEGMENT 0x9038  // how many buses each segment has
-#define END 8  // from the start
-
 #define PHASE_PORT 0xe0
 
 #define VECTOR 0x20  // the first that is not reserved for exceptions

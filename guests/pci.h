@@ -57,6 +57,15 @@
 #define CONFIG_ADDRESS 0xcf8  // the older way to configuration space, through two ports (3.2.2.3.2)
 #define CONFIG_DATA 0xcfc
 
+// The parameters: 64-bit numbers that the monitor puts here.
+#define PARAMETER_ECAM 0x9000  // the address of configuration space, inside what is mapped
+#define PARAMETER_BUSES 0x9008  // how many buses it covers
+#define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
+#define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
+#define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
+#define PARAMETER_SEGMENT 0x9038  // how many buses each segment has
+#define END 8  // from the start
+
 // What the guest remembers of a function: 128 bytes, so that 65,536 functions fit 8 MiB.
 #define RECORDS 0x400000
 #define RECORD_SIZE 0x80

@@ -4,6 +4,7 @@
 // Each check has a number, which becomes the exit status where it fails.
 
 #include "guest.h"
+#include "checks.h"
 
 #define TEST_PORTS 0xe0
 #define FLUSH_PORT 0xe4
@@ -22,11 +23,7 @@
 #define READ_REQUESTS 0x0a  // OCW3: reads of PIC_COMMAND give the lines that ask for service
 #define LINE 5
 
-#define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA 0xcfc
-#define CONFIG_ENABLE 0x80000000
 #define TEST_DEVICE 0x00051b36  // device 5 of vendor 0x1b36
-#define MEMORY_BAR 0x10
 #define PORT_BAR 0x14
 
 // The header behind both BARs of the test device.
@@ -39,31 +36,11 @@
 
 #define WRITES 16
 
-// The number of the checks that follow.
-.macro check number
-    mov r15d, \number
-.endm
-
-// Goes on only if VALUE is EXPECTED.
-.macro expect value, expected
-    cmp \value, \expected
-    jne failed
-.endm
-
 // Selects an item of the firmware's configuration, and reads BYTES of it into RAX. Clobbers RBX, RCX and RDX.
 .macro firmware item, bytes
     mov ax, \item
     mov ecx, \bytes
     call read_firmware
-.endm
-
-// Reads REGISTER of the PCI function in R8D into AL, AX or EAX. Clobbers RAX and RDX.
-.macro config register, into
-    lea eax, [r8 + \register]
-    mov dx, CONFIG_ADDRESS
-    out dx, eax
-    mov dx, CONFIG_DATA
-    in \into, dx
 .endm
 
 begin testdev, 64

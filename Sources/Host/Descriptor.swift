@@ -1,11 +1,11 @@
-internal import SystemPackage
+package import SystemPackage
 
 /// An open file descriptor and its end.
-struct Descriptor: ~Copyable, Sendable {
-    let number: Int32
+package struct Descriptor: ~Copyable, Sendable {
+    package let number: Int32
 
     /// Takes over the descriptor that a call returned, or throws the error that it returned instead.
-    init(owning result: Int32, _ call: String, _ subject: @autoclosure () -> String) throws(HostError) {
+    package init(owning result: Int32, _ call: String, _ subject: @autoclosure () -> String) throws(HostError) {
         number = try check(result, call, subject())
     }
 
@@ -14,5 +14,5 @@ struct Descriptor: ~Copyable, Sendable {
     }
 
     /// The descriptor, lent to calls of System.
-    var file: FileDescriptor { FileDescriptor(rawValue: number) }
+    package var file: FileDescriptor { FileDescriptor(rawValue: number) }
 }

@@ -47,10 +47,15 @@ public struct ForeignMemory: ~Copyable, Sendable {
         self.size = size
     }
 
+    /// Opens a part of a file that this process has open.
+    package init(_ file: borrowing Descriptor, name: String, offset: UInt64, size: UInt64) throws(HostError) {
+        // SAFETY: the descriptor is open while it is borrowed.
+        try unsafe self.init(descriptor: file.number, name: name, offset: offset, size: size)
+    }
+
     /// Opens a part of a memory file of this process.
     public init(_ file: borrowing MemoryFile, offset: UInt64, size: UInt64) throws(HostError) {
-        // SAFETY: the file's descriptor is open while it is borrowed.
-        try unsafe self.init(descriptor: file.descriptor.number, name: file.name, offset: offset, size: size)
+        try self.init(file.descriptor, name: file.name, offset: offset, size: size)
     }
 
     /// Returns the `count` bytes at `position` in the part, or nil if not all of them can be read.

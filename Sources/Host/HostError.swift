@@ -1,12 +1,19 @@
 public import SystemPackage
 
 /// A call that the host's kernel refused.
-public struct HostError: Error, Equatable, Sendable {
+public struct HostError: Error, Hashable, Sendable {
     /// The system call.
     public let call: String
     /// What it was for, with sizes or names.
     public let subject: String
     public let errno: Errno
+
+    /// Makes the error of a call.
+    package init(call: String, subject: String, errno: Errno) {
+        self.call = call
+        self.subject = subject
+        self.errno = errno
+    }
 
     /// Whether a file held more than was wanted of it.
     public var isFileTooLarge: Bool { errno == .fileTooLarge }
@@ -28,7 +35,7 @@ extension HostError: CustomStringConvertible {
 /// The result of a call into CHost, or the error that its negative value stands for.
 @discardableResult
 @inline(__always)
-func check<Value: SignedInteger>(
+package func check<Value: SignedInteger>(
     _ result: Value, _ call: String, _ subject: @autoclosure () -> String
 ) throws(HostError) -> Value {
     guard result >= 0 else {

@@ -34,6 +34,16 @@ public final class SharedDescriptor: Sendable {
         _ = chost_post_event(descriptor.number)
     }
 
+    /// Waits until one of at most three eventfds has a count that is not zero. Returns its place in the list.
+    public static func waitForFirst(of events: [SharedDescriptor]) -> Int {
+        precondition((1...3).contains(events.count))
+        let numbers = events.map { $0.descriptor.number } + [-1, -1]
+        while true {
+            let ready = chost_wait(numbers[0], numbers[1], numbers[2], -1)
+            if ready > 0 { return ready.trailingZeroBitCount }
+        }
+    }
+
     /// Returns the count of an eventfd and sets it to zero.
     public func take() -> UInt64 {
         chost_take_count(descriptor.number)

@@ -42,8 +42,8 @@ public struct Layout: Hashable, Sendable {
     public internal(set) var functions: [Function]
     /// Bridges of the dump that it comes from and that it does not have.
     public internal(set) var bridges = 0
-    /// The sockets of the device processes that give further functions, by their addresses.
-    public private(set) var deviceProcesses: [FunctionAddress: String] = [:]
+    /// What gives further functions, by their addresses.
+    public private(set) var assigned: [FunctionAddress: AssignedSource] = [:]
     /// Where the layout wants the apertures, and how many buses.
     public internal(set) var choices = AddressMap.Choices()
     /// The addresses that BARs and ROMs are to have.
@@ -58,6 +58,14 @@ public struct Layout: Hashable, Sendable {
     public var buses: Int {
         functions.map { Int($0.address.bus) + 1 }.max() ?? 0
     }
+}
+
+/// What gives a function of a layout that is not described.
+public enum AssignedSource: Hashable, Sendable {
+    /// A device process, by the path of its socket.
+    case process(String)
+    /// A function of the host, as its kernel names it.
+    case host(String)
 }
 
 extension Layout {

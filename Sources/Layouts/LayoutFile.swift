@@ -12,22 +12,23 @@ public struct LayoutFile: Decodable, Sendable {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self),
             keys: ["name", "functions", "bridges", "apertures", "buses"])
-        var processes: [FunctionAddress: String] = [:]
+        var assigned: [FunctionAddress: AssignedSource] = [:]
         let keys: Set = [
-            "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
+            "vfio", "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
             "record",
         ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
-            guard entry.has("vfioUser") else {
+            guard let key = ["vfio", "vfioUser"].first(where: entry.has) else {
                 functions += try Self.functions(entry, after: functions.count)
                 continue
             }
             let address = try Self.address(entry)
-            guard entry.keys == ["at", "vfioUser"] else {
-                throw entry.badValue("vfioUser", "\(address)", expected: "beside `at` alone: the device says all else")
+            guard entry.keys == ["at", key] else {
+                throw entry.badValue(key, "\(address)", expected: "beside `at` alone: the device says all else")
             }
-            guard processes.updateValue(try entry.value("vfioUser"), forKey: address) == nil else {
+            let name: String = try entry.value(key)
+            guard assigned.updateValue(key == "vfio" ? .host(name) : .process(name), forKey: address) == nil else {
                 throw LayoutError.sharedAddress(address)
             }
         }
@@ -36,14 +37,14 @@ public struct LayoutFile: Decodable, Sendable {
         for (left, right) in zip(functions, functions.dropFirst()) where left.address == right.address {
             throw LayoutError.sharedAddress(left.address)
         }
-        if let shared = functions.first(where: { processes[$0.address] != nil }) {
+        if let shared = functions.first(where: { assigned[$0.address] != nil }) {
             throw LayoutError.sharedAddress(shared.address)
         }
         var choices = try AddressMap.Choices(object)
-        let segments = functions.map(\.address.segment) + processes.keys.map(\.segment)
+        let segments = functions.map(\.address.segment) + assigned.keys.map(\.segment)
         if let last = segments.max(), last > 0 { choices.segments = Int(last) + 1 }
         layout = Layout(
-            name: try object.value("name"), functions: functions, deviceProcesses: processes, choices: choices)
+            name: try object.value("name"), functions: functions, assigned: assigned, choices: choices)
     }
 
     /// One function, or several alike at addresses one after the other.

@@ -33,6 +33,9 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Makes the observer that gives the device the guest's RAM.
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver
 
+    /// Sets the device's own command register, as `FunctionModel.setCommand` does.
+    func setCommand(_ command: UInt16)
+
     /// Resets the device if it can be, within a second.
     func reset()
 
@@ -131,7 +134,13 @@ struct AssignedFunction: FunctionModel {
         return offset <= size && UInt64(width.rawValue) <= size - offset
     }
 
+    mutating func setCommand(_ command: UInt16) { device.setCommand(command) }
     mutating func reset() { device.reset() }
+}
+
+extension AssignedDevice {
+    /// Does nothing.
+    public func setCommand(_ command: UInt16) {}
 }
 
 extension DeviceProcess: AssignedDevice {

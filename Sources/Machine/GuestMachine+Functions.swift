@@ -88,7 +88,13 @@ extension GuestMachine {
             switch function.write(value, at: register, width: width) {
             case .done(let outcome): try carryOut(outcome, function)
             case .proposed(let proposal):
-                try changeState { state throws(MachineError) in try state.follow(proposal) }
+                function.prepare(proposal)
+                do throws(MachineError) {
+                    try changeState { state throws(MachineError) in try state.follow(proposal) }
+                } catch {
+                    function.withdraw(proposal)
+                    throw error
+                }
                 try carryOut(function.commit(proposal), function)
             }
         }

@@ -73,6 +73,8 @@ public final class GuestMachine: Sendable {
         try configuration.validate(on: system, physicalAddressBits: cpuid.physicalAddressBits)
 
         let owned = OwnedVM(try Self.makeVM(configuration, of: system))
+        var configuration = configuration
+        let container = try VFIOContainer.open(&configuration, for: owned.vm)
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         var functions = try layout.makeFunctions()
         let start = try layout.makeStartState(for: image, cpuid, functions.functions)
@@ -90,6 +92,7 @@ public final class GuestMachine: Sendable {
         try memory.load(image, bytes: bytes, with: start.bootData + layout.parameters(mappedEnd: start.mappedEnd))
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
+        try container?.prepare(state.memory.installer.store.hostAddresses, ram: layout.board.ram.ranges)
         self.lint = lint.map { [board = layout.board] descriptor in
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)

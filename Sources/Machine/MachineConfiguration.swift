@@ -54,6 +54,8 @@ public struct MachineConfiguration: Sendable {
     public var board = AddressMap.Choices()
     /// The PCI functions, with the model that stands behind each.
     public var functions: [FunctionAddress: any FunctionModel] = [:]
+    /// The functions of the host that are assigned by VFIO, as the kernel names them, such as `0000:01:00.0`.
+    public var vfio: [FunctionAddress: String] = [:]
     /// The user's own devices at I/O ports.
     public var portDevices: [AttachedDevice] = []
     /// The user's own devices in memory where nothing is mapped.

@@ -6,6 +6,7 @@ public import Images
 public import KVM
 public import Memslots
 public import PCI
+public import VFIO
 
 /// The reason why a machine could not be made or run. The text says what was asked and which rule or limit it met.
 public enum MachineError: Error {
@@ -43,6 +44,8 @@ public enum MachineError: Error {
     case hostMemory(needed: UInt64, available: UInt64)
     /// There is no such function, or what stood behind it is gone.
     case functionLost(FunctionAddress)
+    /// A function of the host cannot be assigned.
+    case vfio(VFIOError)
     /// The device behind a function is lost.
     case deviceLost(FunctionAddress, reason: String)
     /// KVM has no room for the route of another message.
@@ -142,6 +145,7 @@ extension MachineError: CustomStringConvertible {
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
         case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
+        case .vfio(let error): "\(error)"
         case .deviceLost(let address, let reason): "\(address): \(reason)"
         case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"

@@ -63,6 +63,12 @@ public protocol FunctionModel: Sendable {
     /// Counts writes that KVM has taken. The machine calls this before it passes the next access to the function on.
     mutating func add(count: UInt64, of event: FunctionEvent)
 
+    /// Tells the model what software has written to the command register, for a device that has such a register of its own.
+    ///
+    /// When the write changes what is decoded, the model hears of it twice: with the bits of both values before guest memory follows, and
+    /// with the new value after that. So the device answers as long as guests can reach its memory.
+    mutating func setCommand(_ command: UInt16)
+
     /// Puts the model into its state after a reset.
     mutating func reset()
 }
@@ -94,6 +100,8 @@ extension FunctionModel {
     public var events: [FunctionEvent] { [] }
     /// Does nothing.
     public mutating func add(count: UInt64, of event: FunctionEvent) {}
+    /// Does nothing.
+    public mutating func setCommand(_ command: UInt16) {}
     /// Does nothing.
     public mutating func reset() {}
 }

@@ -79,6 +79,7 @@ extension PCIFunction {
         }
         config.set(written, at: register)
         switch register {
+        case ConfigOffset.commandAndStatus: model.setCommand(UInt16(truncatingIfNeeded: written))
         case description.msiOffset where description.msiVectors != nil: dropUnallocatedMSI()
         case description.msixOffset where description.msix != nil && !isMSIXEnabled: msix?.clearPending()
         default: break
@@ -90,8 +91,24 @@ extension PCIFunction {
     /// raised, and the model may have been asked.
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
         config.set(proposal.value, at: proposal.register)
+        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus])
         return AccessOutcome(
             messages: takePendingMessages(), changesInterrupts: decidesInterrupts(proposal.register))
+    }
+
+    /// Lets the model answer wherever it does before or after a proposed change, until that is committed or withdrawn.
+    public mutating func prepare(_ proposal: DecodeProposal) {
+        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus] | proposal.value)
+    }
+
+    /// Takes back what `prepare` did.
+    public mutating func withdraw(_ proposal: DecodeProposal) {
+        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus])
+    }
+
+    private mutating func setModelCommand(of proposal: DecodeProposal, _ command: UInt32) {
+        guard proposal.register == ConfigOffset.commandAndStatus else { return }
+        model.setCommand(UInt16(truncatingIfNeeded: command))
     }
 
     /// Whether the model answers the first byte of an access to configuration space.

@@ -114,6 +114,7 @@ public struct PCIFunction: Sendable {
             config.write(enabled, at: ConfigOffset.rom, width: .doubleword)
         }
         config.write(UInt64(command | decode), at: ConfigOffset.commandAndStatus, width: .doubleword)
+        model.setCommand(UInt16(truncatingIfNeeded: command))
     }
 
     /// Where the pieces of BARs and ROM lie now. A BAR whose range passes `DecodedRegion.highestAddress` has none.

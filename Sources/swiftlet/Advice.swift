@@ -5,6 +5,7 @@ import Layouts
 import Machine
 import Memslots
 import SystemPackage
+import VFIO
 
 /// Advice on errors of the libraries, which know of no options.
 extension MachineError {
@@ -23,6 +24,13 @@ extension MachineError {
         case .firmware(.noRoom): "give it more memory (--memory)"
         case .firmware(.manyModules): "give it as --initrd, and no --module"
         case .image(let error): error.advice
+        case .vfio(let error):
+            switch error.cause {
+            case .rule(let violation) where violation.rule == .lockedMemory:
+                "raise it (ulimit -l), or give the guest less (--memory)"
+            case .rule: "give the guest less (--memory)"
+            default: "`swiftlet vfio\(error.function.map { " \($0)" } ?? "")` tells what is missing"
+            }
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
         case .hostMemory(let needed, let available):

@@ -141,6 +141,22 @@ enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
+/// A function of the host that is assigned, and where guests find it: `0000:01:00.0,at=00:05.0`.
+struct AssignedArgument: Equatable, ExpressibleByArgument {
+    /// The function as the kernel names it.
+    let name: String
+    let address: FunctionAddress?
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count <= 2, let domain = DomainAddress(text: parts[0]) else { return nil }
+        let text = String(domain.domain, radix: 16)
+        name = String(repeating: "0", count: max(0, 4 - text.count)) + text + ":\(domain.function)"
+        address = parts.dropFirst().first.flatMap { FunctionAddress(text: String($0.dropFirst(3))) }
+        guard parts.count == 1 || parts[1].hasPrefix("at=") && address != nil else { return nil }
+    }
+}
+
 extension FunctionAddress: ExpressibleByArgument {
     public init?(argument: String) {
         self.init(text: argument)

@@ -43,24 +43,32 @@ extension GuestRun {
             wish.machine.functions = [:]
             let layout = try LayoutArgument(name: layout).load(connects: true).layout
             wish.machine.add(layout)
-            for (address, path) in layout.deviceProcesses.sorted(by: { $0.key < $1.key }) {
-                try wish.machine.add(connect(to: path), at: address)
+            for (address, source) in layout.assigned.sorted(by: { $0.key < $1.key }) {
+                switch source {
+                case .process(let path): try wish.machine.add(connect(to: path), at: address)
+                case .host(let name): try assign(name, at: address, in: &wish.machine)
+                }
             }
         }
         for device in devices {
             wish.machine.functions[try freeAddress(for: device.rawValue, in: wish.machine)] = device.model
         }
+        for function in vfio {
+            let address = try function.address ?? freeAddress(for: function.name, in: wish.machine)
+            try assign(function.name, at: address, in: &wish.machine)
+        }
         for process in deviceProcesses {
             let address = try process.address ?? freeAddress(for: process.path, in: wish.machine)
-            guard wish.machine.functions[address] == nil else {
+            guard wish.machine.functions[address] == nil, wish.machine.vfio[address] == nil else {
                 throw failure("--vfio-user \(process.path): there is a function at \(address) already", .usage)
             }
             try wish.machine.add(connect(to: process.path), at: address)
         }
         let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
-        if wish.machine.functions.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
+        if wish.machine.functions.isEmpty, wish.machine.vfio.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
             throw failure(
-                "\(option) is about PCI functions, and \(guest) has none: add --layout, --device or --vfio-user", .usage
+                "\(option) is about PCI functions, and \(guest) has none: add --layout, --device, --vfio or --vfio-user",
+                .usage
             )
         }
         wish.machine.mayExhaustHost = force
@@ -143,6 +151,16 @@ extension GuestRun {
 
     // MARK: Devices and boot arguments
 
+    private func assign(
+        _ name: String, at address: FunctionAddress, in machine: inout MachineConfiguration
+    ) throws {
+        guard !machine.vfio.values.contains(name) else { throw failure("--vfio \(name): it is named twice", .usage) }
+        guard machine.functions[address] == nil, machine.vfio[address] == nil else {
+            throw failure("--vfio \(name): there is a function at \(address) already", .usage)
+        }
+        machine.vfio[address] = name
+    }
+
     private func connect(to path: String) throws -> DeviceProcess {
         do { return try DeviceProcess(path: path) } catch {
             throw failure(
@@ -152,7 +170,8 @@ extension GuestRun {
 
     /// Returns the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
     private func freeAddress(for name: String, in machine: MachineConfiguration) throws -> FunctionAddress {
-        let taken = Set(machine.functions.keys.filter { $0.bus == 0 }.map(\.device))
+        let functions = Array(machine.functions.keys) + machine.vfio.keys
+        let taken = Set(functions.filter { $0.bus == 0 }.map(\.device))
         guard
             let number = (1..<32).first(where: { !taken.contains($0) }),
             let address = FunctionAddress(bus: 0, device: number, function: 0)

@@ -26,6 +26,7 @@ struct GuestRun: Equatable {
     var acpi: ACPIKind?
     var pit = false
     var devices: [DeviceArgument] = []
+    var vfio: [AssignedArgument] = []
     var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
     var decode: DecodePolicy?

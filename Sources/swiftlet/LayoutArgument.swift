@@ -23,9 +23,9 @@ struct LayoutArgument {
         do {
             guard isFile else { return (try select(selection, of: try preset()), []) }
             let (layout, warnings) = try loadFile(selection)
-            guard connects || layout.deviceProcesses.isEmpty else {
+            guard connects || layout.assigned.isEmpty else {
                 throw failure(
-                    "\(name): it names device processes (`vfioUser`), and only `run` connects to them", .badInput)
+                    "\(name): it names devices of processes or of the host, and only `run` can have these", .badInput)
             }
             let skipped = warnings.count(where: \.isSkipped)
             guard !isComplete || skipped == 0 else {

@@ -101,6 +101,13 @@ struct RunCommand: ParsableCommand {
     var devices: [DeviceArgument] = []
 
     @Option(
+        name: .customLong("vfio"),
+        help: ArgumentHelp(
+            "Assign a PCI function of this host, which needs the driver vfio-pci (`swiftlet vfio` tells more); repeat for more.",
+            valueName: "function[,at=address]"))
+    var vfio: [AssignedArgument] = []
+
+    @Option(
         name: .customLong("vfio-user"),
         help: ArgumentHelp(
             "Add the PCI device that another process offers at this socket; repeat for more. docs/vfio-user.md has more.",
@@ -189,7 +196,7 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
-            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, deviceProcesses: deviceProcesses, layout: layout,
+            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses, layout: layout,
             decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,

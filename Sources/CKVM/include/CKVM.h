@@ -148,6 +148,23 @@ static inline int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap) {
     return ckvm_result(ioctl(vm, KVM_GET_DIRTY_LOG, &log));
 }
 
+/// The device of KVM's by which it knows of groups of VFIO.
+static inline int ckvm_create_vfio(int vm) {
+    struct kvm_create_device device = {.type = KVM_DEV_TYPE_VFIO};
+    int status = ckvm_result(ioctl(vm, KVM_CREATE_DEVICE, &device));
+    return status < 0 ? status : (int)device.fd;
+}
+
+/// The kernel's headers of 2023 call the same numbers KVM_DEV_VFIO_FILE and KVM_DEV_VFIO_FILE_ADD.
+static inline int ckvm_add_group(int vfio, int group) {
+    struct kvm_device_attr attribute = {
+        .group = KVM_DEV_VFIO_GROUP,
+        .attr = KVM_DEV_VFIO_GROUP_ADD,
+        .addr = (uint64_t)(uintptr_t)&group,
+    };
+    return ckvm_result(ioctl(vfio, KVM_SET_DEVICE_ATTR, &attribute));
+}
+
 /// An eventfd whose reads do not block.
 static inline int ckvm_eventfd(void) { return ckvm_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 

@@ -1,0 +1,2 @@
+// All of the module is in its header.
+#include "CVFIO.h"

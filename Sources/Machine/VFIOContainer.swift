@@ -1,0 +1,83 @@
+internal import Host
+internal import KVM
+internal import Memslots
+internal import PCI
+internal import VFIO
+
+/// The functions of the host that a machine has by VFIO: their groups, and the addresses that they use for DMA.
+///
+/// All functions share one container, so that RAM is pinned once.
+final class VFIOContainer: Sendable {
+    let container: Container
+    private let groups: [OwnedGroup]
+    /// The addresses of the functions in the machine.
+    private let addresses: Set<FunctionAddress>
+    let state = Lock(State())
+
+    struct State {
+        /// The host addresses of backings, by their ids.
+        var hostAddresses: [UInt64] = []
+        /// How many functions have asked for each range.
+        var uses: [GuestRange: Int] = [:]
+        /// The ranges that the IOMMU did not take.
+        var refused: Set<GuestRange> = []
+    }
+
+    private final class OwnedGroup: Sendable {
+        let group: Group
+
+        init(_ group: consuming Group) { self.group = group }
+    }
+
+    /// Opens the groups of functions, and tells KVM of each before a function of it is opened.
+    ///
+    /// - Parameter functions: The functions by their addresses in the machine.
+    private init(
+        _ functions: [FunctionAddress: HostFunction], among host: HostFunctions, for vm: borrowing VirtualMachine
+    ) throws(MachineError) {
+        let known = try kvm(try AssignedGroups(of: vm))
+        let container = try vfio(try Container())
+        var groups: [OwnedGroup] = []
+        for function in functions.values.sorted(by: { $0.name < $1.name })
+        where !groups.contains(where: { $0.group.number == function.group }) {
+            let group = try vfio(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
+            try kvm(try known.add(group.file))
+            groups.append(OwnedGroup(group))
+        }
+        addresses = Set(functions.keys)
+        self.groups = groups
+        self.container = container
+    }
+
+    /// Opens the functions that a configuration names, and adds them to it. Returns nil if it names none.
+    static func open(
+        _ configuration: inout MachineConfiguration, for vm: borrowing VirtualMachine
+    ) throws(MachineError) -> VFIOContainer? {
+        guard !configuration.vfio.isEmpty else { return nil }
+        let host = HostFunctions()
+        var functions: [FunctionAddress: HostFunction] = [:]
+        for (address, name) in configuration.vfio { functions[address] = try vfio(try host.named(name)) }
+        let container = try VFIOContainer(functions, among: host, for: vm)
+        for (address, function) in functions.sorted(by: { $0.key < $1.key }) {
+            guard let owned = container.groups.first(where: { $0.group.number == function.group }) else { continue }
+            let device = try VFIOFunction(
+                function.name, of: owned.group, in: container, keepsDecode: configuration.decode == .lazy)
+            try configuration.add(device, at: address)
+        }
+        return container
+    }
+
+    /// Whether a function of the container has others beside it.
+    func hasPeers(of function: FunctionAddress) -> Bool { addresses.count > 1 && addresses.contains(function) }
+
+    /// Tells where the host has the memory of each backing. Throws the first rule that mapping RAM for DMA would break.
+    func prepare(_ hostAddresses: [UInt64], ram: [GuestRange]) throws(MachineError) {
+        state.withLock { $0.hostAddresses = hostAddresses }
+        try vfio(try container.checkRules(for: ram))
+    }
+}
+
+/// Returns the result of a call, and throws a refusal by VFIO as a machine error.
+func vfio<Result: ~Copyable>(_ call: @autoclosure () throws(VFIOError) -> Result) throws(MachineError) -> Result {
+    do { return try call() } catch { throw .vfio(error) }
+}

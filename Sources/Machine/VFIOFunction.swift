@@ -1,0 +1,122 @@
+internal import Host
+internal import Memslots
+internal import PCI
+internal import VFIO
+
+/// A function of the host that is assigned to the guest.
+final class VFIOFunction: AssignedDevice {
+    private let device: VFIODevice
+    private let container: VFIOContainer
+    /// Whether the device decodes memory once the guest has asked for it, because its slots stay.
+    private let keepsDecode: Bool
+    /// The number of vectors that each kind was set up with.
+    private let counts = Lock<[DeviceRecord.InterruptKind: Int]>([:])
+    private let watch: LossWatch
+
+    init(
+        _ name: String, of group: borrowing Group, in container: VFIOContainer, keepsDecode: Bool
+    ) throws(MachineError) {
+        let device = try vfio(try VFIODevice(name, of: group))
+        let kinds: [(DeviceRecord.InterruptKind, String)] = [
+            (.error, "it has met an error that it cannot mend"), (.request, "the host wants it back"),
+        ]
+        var reasons: [(event: SharedDescriptor, text: String)] = []
+        for (kind, text) in kinds where device.record.interrupts[kind] != nil {
+            let event = try host(try SharedDescriptor(eventFor: text))
+            try host(try device.setInterrupts(kind, [event]))
+            reasons.append((event, text))
+        }
+        let stop = try host(try SharedDescriptor(eventFor: "the end of a watch"))
+        watch = LossWatch(reasons: reasons, stop: stop)
+        self.container = container
+        self.keepsDecode = keepsDecode
+        self.device = device
+    }
+
+    deinit { watch.stop.post() }
+
+    var record: DeviceRecord { device.record }
+    var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { [] }
+
+    func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
+        try? device.read(region, at: offset, count: count)
+    }
+
+    func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
+        try? device.write(bytes, region, at: offset)
+    }
+
+    func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory {
+        try device.memory(region, part)
+    }
+
+    func makeObserver(of ram: SharedRAM) -> any MemoryObserver { VFIOMemory(container) }
+
+    func setCommand(_ command: UInt16) {
+        let memory: UInt16 = 2
+        let kept = keepsDecode ? memory : 0
+        let bytes = [command | kept, (command | kept) >> 8].map { UInt8(truncatingIfNeeded: $0) }
+        write(bytes, .configuration, at: 4)
+    }
+
+    func reset() {
+        if record.canReset { try? device.reset() }
+    }
+
+    func setInterrupts(
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
+    ) {
+        do throws(HostError) {
+            try counts.withLock { (counts) throws(HostError) in
+                // Vectors of MSI-X that come later need not take down those that are up if all are there from the start.
+                let all = kind == .msix && !events.isEmpty ? Int(record.interrupts[kind]?.count ?? 0) : events.count
+                let events = events + Array(repeating: nil, count: max(0, all - events.count))
+                // A kind that is not up cannot be taken down.
+                if let known = counts[kind], known != events.count {
+                    try device.setInterrupts(kind, [])
+                    counts[kind] = nil
+                }
+                guard !events.isEmpty else { return }
+                try device.setInterrupts(kind, events)
+                if let resample { try device.setUnmasking(resample) }
+                counts[kind] = events.count
+            }
+        } catch {
+            watch.lose("\(error)")
+        }
+    }
+
+    func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String? {
+        do {
+            try HostThread(name: "vfio") { [watch] in if let reason = watch.wait() { handler(reason) } }.detach()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// The kernel ends no mapping of a device by itself, except while decode is off.
+    func checkMemory() -> String? { nil }
+}
+
+/// The ways in which a function of the host can be lost, for a thread that waits for the first.
+private final class LossWatch: Sendable {
+    private let reasons: [(event: SharedDescriptor, text: String)]
+    let stop: SharedDescriptor
+    private let loss = Lock<String?>(nil)
+
+    init(reasons: [(event: SharedDescriptor, text: String)], stop: SharedDescriptor) {
+        (self.reasons, self.stop) = (reasons, stop)
+    }
+
+    func lose(_ reason: String) {
+        loss.withLock { $0 = $0 ?? reason }
+        stop.post()
+    }
+
+    /// Waits for the first event. Returns the reason of the loss, or nil if nobody wants to hear of it any more.
+    func wait() -> String? {
+        let index = SharedDescriptor.waitForFirst(of: [stop] + reasons.map(\.event))
+        return index == 0 ? loss.withLock { $0 } : reasons[index - 1].text
+    }
+}

@@ -1,0 +1,73 @@
+internal import CVFIO
+internal import Host
+public import Memslots
+public import SystemPackage
+
+/// The addresses that devices of some groups use for DMA, and what of this process's memory lies there.
+///
+/// It needs its first group before it has an IOMMU: `Group.init` joins one.
+public struct Container: ~Copyable, Sendable {
+    let descriptor: Descriptor
+
+    /// Makes a container without groups.
+    public init() throws(VFIOError) {
+        let descriptor = try vfio(try Descriptor(vfio: "/dev/vfio/vfio"))
+        let version = try vfio(try check(cvfio_api_version(descriptor.number), "VFIO_GET_API_VERSION", ""))
+        guard version == 0 else { throw VFIOError(.api("version \(version) of its interface, of which 0 is known")) }
+        guard try vfio(try check(cvfio_has_type1v2(descriptor.number), "VFIO_CHECK_EXTENSION", "type 1")) > 0 else {
+            throw VFIOError(.api("the kernel has no driver for IOMMUs of type 1 (v2): vfio_iommu_type1"))
+        }
+        self.descriptor = descriptor
+    }
+
+    /// Throws the first rule that would be broken if these ranges were mapped. The container has a group.
+    public borrowing func checkRules(for ranges: [GuestRange]) throws(VFIOError) {
+        let bytes = try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO"))
+        do throws(DMAViolation) {
+            try DMALimits(bytes).check(ranges, lockedMemory: KernelLimits.lockedMemory)
+        } catch {
+            throw VFIOError(.rule(error))
+        }
+    }
+
+    /// Takes a range back that was mapped. Returns 0 or the kernel's errno.
+    public borrowing func unmap(_ range: GuestRange) -> Int32 {
+        -cvfio_unmap(descriptor.number, range.first.rawValue, range.size)
+    }
+}
+
+/// A group of functions that the IOMMU cannot tell apart, or not protect from each other, in a container.
+public struct Group: ~Copyable, Sendable {
+    /// The number that the kernel gives the group.
+    public let number: Int
+    let descriptor: Descriptor
+
+    /// Opens the group of a function and puts it into a container. No other process can have it meanwhile.
+    ///
+    /// - Parameter isFirst: Whether the container has no other group, so that it gets its IOMMU now.
+    public init(
+        of function: HostFunction, among all: HostFunctions, in container: borrowing Container, isFirst: Bool
+    ) throws(VFIOError) {
+        guard let number = function.group else { throw VFIOError(.noGroup, of: function.name) }
+        @discardableResult
+        func group<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -> Result) throws(VFIOError) -> Result {
+            try vfio(try call(), of: function.name, group: number)
+        }
+        let drivers = all.foreignDrivers(in: number)
+        guard drivers.isEmpty else { throw VFIOError(.notViable(drivers: drivers), of: function.name, group: number) }
+        let descriptor = try group(try Descriptor(vfio: "\(all.deviceDirectory)/vfio/\(number)"))
+        guard try group(try check(cvfio_is_viable(descriptor.number), "VFIO_GROUP_GET_STATUS", "")) != 0 else {
+            throw VFIOError(.notViable(drivers: [:]), of: function.name, group: number)
+        }
+        let joined = cvfio_set_container(descriptor.number, container.descriptor.number)
+        try group(try check(joined, "VFIO_GROUP_SET_CONTAINER", ""))
+        if isFirst {
+            try group(try check(cvfio_set_type1v2(container.descriptor.number), "VFIO_SET_IOMMU", "type 1 (v2)"))
+        }
+        self.number = number
+        self.descriptor = descriptor
+    }
+
+    /// The file of the group, lent to KVM, which has to know of the group before a device of it is opened.
+    public var file: FileDescriptor { descriptor.file }
+}

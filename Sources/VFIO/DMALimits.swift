@@ -1,0 +1,115 @@
+public import Memslots
+internal import PCI
+
+/// A rule of the IOMMU and of the kernel's type 1 driver for it (`drivers/vfio/vfio_iommu_type1.c`).
+public enum DMARule: String, CaseIterable, Sendable {
+    /// A range consists of pages of the IOMMU.
+    case page
+    /// A range ends where the IOMMU's addresses do, or before.
+    case addressWidth
+    /// A range meets no addresses that are reserved, such as those of MSI at 0xfee00000.
+    case reserved
+    /// There are only so many ranges (`dma_entry_limit`).
+    case entries
+    /// The pages of all ranges are pinned, and a process may pin only so much (RLIMIT_MEMLOCK).
+    case lockedMemory
+}
+
+/// A rule that a mapping for DMA would break.
+public struct DMAViolation: Error, Hashable, Sendable {
+    /// The rule.
+    public var rule: DMARule
+    /// The range that was asked for, unless it is about all of them.
+    public var range: GuestRange?
+    /// What was asked for: a size, an address or a number.
+    public var asked: UInt64
+    /// The limit that it passes, in the same unit.
+    public var limit: UInt64
+}
+
+extension DMAViolation: CustomStringConvertible {
+    public var description: String {
+        let place = range.map { "DMA at \($0)" } ?? "DMA"
+        return switch rule {
+        case .page: "\(place): the IOMMU maps pages of \(limit) bytes"
+        case .addressWidth: "\(place): the IOMMU's addresses end at \(hexadecimal(limit))"
+        case .reserved: "\(place): the addresses from \(hexadecimal(limit)) on are reserved by the IOMMU"
+        case .entries: "\(place): \(asked) ranges, and there can be \(limit) (dma_entry_limit)"
+        case .lockedMemory:
+            "\(place): \(asked) bytes are to be pinned, and this process may pin \(limit) (RLIMIT_MEMLOCK)"
+        }
+    }
+}
+
+/// What an IOMMU maps for a container (`struct vfio_iommu_type1_info`).
+public struct DMALimits: Hashable, Sendable {
+    /// The sizes of pages, a bit each.
+    public var pageSizes: UInt64 = 4096
+    /// The addresses that can be mapped, in order.
+    public var ranges: [GuestRange] = [.everything]
+    /// How many more ranges can be mapped.
+    public var entries: UInt64 = 65535
+
+    /// Limits of which the kernel says nothing: pages of 4096 bytes at any address.
+    public init() {}
+
+    /// Decodes the structure and its capabilities. What is not told, or is not whole, has the values of `init()`.
+    public init(_ bytes: [UInt8]) {
+        let structure = StructureBytes(bytes)
+        let flags = structure.integer(at: 4, as: UInt32.self) ?? 0
+        if flags & 1 != 0, let sizes = structure.integer(at: 8, as: UInt64.self), sizes != 0 { pageSizes = sizes }
+        guard flags & 2 != 0, var next = structure.integer(at: 16, as: UInt32.self) else { return }
+        var last: UInt32 = 0
+        // A chain that does not go forward would have no end.
+        while next > last, let id = structure.integer(at: Int(next), as: UInt16.self),
+            let following = structure.integer(at: Int(next) + 4, as: UInt32.self),
+            let count = structure.integer(at: Int(next) + 8, as: UInt32.self)
+        {
+            switch id {
+            case 1: ranges = Self.ranges(structure, at: Int(next) + 16, count: Int(count)) ?? ranges
+            case 3: entries = UInt64(count)
+            default: break
+            }
+            (last, next) = (next, following)
+        }
+    }
+
+    private static func ranges(_ structure: StructureBytes, at place: Int, count: Int) -> [GuestRange]? {
+        guard count <= structure.bytes.count / 16 else { return nil }
+        return (0..<count).compactMap { index in
+            guard let first = structure.integer(at: place + 16 * index, as: UInt64.self),
+                let last = structure.integer(at: place + 16 * index + 8, as: UInt64.self)
+            else { return nil }
+            return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
+        }
+    }
+
+    /// Throws the first rule that ranges break if all of them are to be mapped.
+    ///
+    /// - Parameter lockedMemory: The bytes that the process may pin, or nil without a limit.
+    public func check(_ asked: [GuestRange], lockedMemory: UInt64?) throws(DMAViolation) {
+        for range in asked { try check(range) }
+        guard asked.count <= entries else {
+            throw DMAViolation(rule: .entries, asked: UInt64(asked.count), limit: entries)
+        }
+        let pinned = asked.reduce(UInt64(0)) { $0.addingReportingOverflow($1.size).partialValue }
+        if let lockedMemory, pinned > lockedMemory {
+            throw DMAViolation(rule: .lockedMemory, asked: pinned, limit: lockedMemory)
+        }
+    }
+
+    private func check(_ range: GuestRange) throws(DMAViolation) {
+        let page = UInt64(1) << UInt64(pageSizes.trailingZeroBitCount)
+        let (first, last) = (range.first.rawValue, range.last.rawValue)
+        guard first % page == 0, (last &+ 1) % page == 0 else {
+            throw DMAViolation(rule: .page, range: range, asked: range.size, limit: page)
+        }
+        guard let end = ranges.map(\.last.rawValue).max(), last <= end else {
+            throw DMAViolation(
+                rule: .addressWidth, range: range, asked: last, limit: ranges.map(\.last.rawValue).max() ?? 0)
+        }
+        guard !ranges.contains(where: { $0.contains(range) }) else { return }
+        let gap = ranges.last { $0.first <= range.last && $0.last < range.last }?.last.rawValue ?? 0
+        throw DMAViolation(rule: .reserved, range: range, asked: first, limit: gap &+ 1)
+    }
+}

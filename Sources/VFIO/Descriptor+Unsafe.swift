@@ -1,0 +1,91 @@
+internal import CVFIO
+internal import Host
+public import Memslots
+internal import SystemPackage
+
+// The calls that take pointers. In each of them the kernel, or the C function around it, uses the pointer during the call only.
+extension Descriptor {
+    /// Opens a file of VFIO's for reading and writing.
+    init(vfio path: String) throws(HostError) {
+        // SAFETY: the call reads the string, which outlives it.
+        try self.init(owning: unsafe cvfio_open(path), "open", path)
+    }
+
+    /// Opens a device of the group that this descriptor is.
+    borrowing func openDevice(_ name: String) throws(HostError) -> Descriptor {
+        // SAFETY: the call reads the string, which outlives it.
+        try Descriptor(owning: unsafe cvfio_open_device(number, name), "VFIO_GROUP_GET_DEVICE_FD", name)
+    }
+
+    /// Returns a structure that begins with its size, whole with its capabilities.
+    ///
+    /// - Parameters:
+    ///   - least: The bytes without capabilities.
+    ///   - index: The number of the region or kind of interrupts, which the kernel reads behind size and flags.
+    borrowing func information(
+        _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
+    ) throws(HostError) -> [UInt8] {
+        var size = least
+        while true {
+            var bytes = [UInt8](repeating: 0, count: size)
+            for shift in 0..<2 { bytes[shift] = UInt8(truncatingIfNeeded: size >> (8 * shift)) }
+            if let index { bytes[8] = UInt8(truncatingIfNeeded: index) }
+            // SAFETY: the kernel writes no more than the size that the first bytes say, which is that of the array.
+            try check(unsafe cvfio_get(number, request, &bytes), name, index.map { "\($0)" } ?? "")
+            let whole = bytes[..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
+            // It may have grown between two calls, but no description takes 64 KiB.
+            guard whole > size, whole < 1 << 16 else { return bytes }
+            size = whole
+        }
+    }
+
+    /// Reads bytes at a place in the device's file.
+    borrowing func read(_ count: Int, at offset: UInt64) throws(HostError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        // SAFETY: the call fills the array.
+        try check(unsafe cvfio_read(number, offset, &bytes, count), "read", "\(count) bytes at \(offset)")
+        return bytes
+    }
+
+    /// Writes bytes at a place in the device's file.
+    borrowing func write(_ bytes: [UInt8], at offset: UInt64) throws(HostError) {
+        // SAFETY: the call reads as many bytes as the array has.
+        try check(
+            unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
+    }
+
+    /// Gives interrupts their eventfds, from the first on, or none for nil.
+    borrowing func setInterrupts(_ action: Int, kind: UInt32, events: [SharedDescriptor?]) throws(HostError) {
+        // SAFETY: the descriptors are open as long as their values live, and the kernel refers to their files from then on. The call reads as
+        // many numbers as the array has.
+        let numbers = events.map { unsafe $0?.number ?? -1 }
+        let result = unsafe cvfio_set_interrupts(number, UInt32(action), kind, 0, UInt32(numbers.count), numbers)
+        let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
+        // The kernel says how many there could be instead.
+        guard set == 0 else {
+            throw HostError(
+                call: "VFIO_DEVICE_SET_IRQS", subject: "\(events.count) of kind \(kind), \(set) at most",
+                errno: .noSpace)
+        }
+    }
+
+    /// Takes all interrupts of a kind down.
+    borrowing func endInterrupts(kind: UInt32) throws(HostError) {
+        let result = cvfio_set_interrupts(number, UInt32(CVFIO_TRIGGER), kind, 0, 0, nil)
+        try check(result, "VFIO_DEVICE_SET_IRQS", "none of kind \(kind)")
+    }
+}
+
+extension Container {
+    /// Lets devices reach memory of this process by DMA, and pins its pages.
+    ///
+    /// - Parameters:
+    ///   - range: The addresses at which devices find it.
+    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long.
+    /// - Returns: 0, or the kernel's errno: refusals are an everyday answer to some callers.
+    @unsafe
+    public borrowing func map(_ range: GuestRange, at hostAddress: UInt64, isWritable: Bool) -> Int32 {
+        // SAFETY: the caller keeps the memory mapped.
+        -cvfio_map(descriptor.number, hostAddress, range.first.rawValue, range.size, isWritable)
+    }
+}
