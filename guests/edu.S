@@ -64,6 +64,12 @@ found:
     mov eax, MEMORY_DECODE | BUS_MASTER
     configure COMMAND
 
+    // The device has no reset: what an earlier driver has begun may still go on.
+1:  test dword ptr [rbx + DMA_COMMAND], 1
+    jnz 1b
+    mov eax, [rbx + RAISED]
+    mov [rbx + ACKNOWLEDGE], eax
+
     check 2
     mov eax, [rbx + IDENTITY]
     expect eax, IDENTITY_VALUE

@@ -1,3 +1,4 @@
+import Devices
 import Memslots
 import PCI
 import Testing
