@@ -115,6 +115,8 @@ string newline, "\n"
 
 functions_count:
     .quad 0
+bridges_count:
+    .quad 0
 bars_count:
     .quad 0
 bytes_count:

@@ -14,7 +14,8 @@ final class VFIOMemory: MemoryObserver {
     func mirrors(_ mapping: Mapping) -> Bool {
         switch mapping.owner {
         case .ram: true
-        case .bar(let function, _): container.hasPeers(of: FunctionAddress(requesterID: function))
+        case .bar(let segment, let function, _):
+            container.hasPeers(of: FunctionAddress(requesterID: function, segment: segment))
         default: false
         }
     }

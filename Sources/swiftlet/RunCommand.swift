@@ -196,7 +196,8 @@ struct RunCommand: ParsableCommand {
         GuestRun(
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
-            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses, layout: layout,
+            irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses,
+            layout: layout,
             decode: decode, unassigned: unassigned, board: board.choices,
             onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,

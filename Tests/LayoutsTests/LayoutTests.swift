@@ -116,7 +116,8 @@ struct LayoutTests {
         let layout = try read(
             #"{"name": "two", "functions": [{"at": "00:01.0"}, {"at": "00:02.0", "vfioUser": "/a/socket"}]}"#)
         #expect(layout.functions.count == 1)
-        #expect(layout.deviceProcesses.map { "\($0.key) \($0.value)" } == ["00:02.0 /a/socket"])
+        #expect(
+            layout.assigned.map { "\($0.key)" } == ["00:02.0"] && layout.assigned.values.first == .process("/a/socket"))
         for other in [#"{"at": "00:02.0"}"#, #"{"at": "00:02.0", "vfioUser": "/b"}"#] {
             let error = #expect(throws: LayoutError.self) {
                 _ = try read(#"{"name": "bad", "functions": [\#(other), {"at": "00:02.0", "vfioUser": "/a"}]}"#)
