@@ -116,7 +116,7 @@ struct BridgeTests {
 
     /// Bridges and functions at few addresses: what is shown is what the bytes of configuration space say, and each change that is
     /// refused leaves no trace.
-    @Test(arguments: propertySeeds, [DecodePolicy.strict, .lazy])
+    @Test(arguments: propertySeeds + [12_863_332_457_244_234_711], [DecodePolicy.strict, .lazy])
     func windowsFollowTheModel(seed: UInt64, policy: DecodePolicy) throws {
         var random = SplitMix64(seed: seed)
         let kinds: [FunctionDescription] = [.plain, .rich, .full]
@@ -151,6 +151,8 @@ struct BridgeTests {
                 value(register), at: RootComplex.ecamOffset(of: address, register: register), width: .doubleword)
             if root.memory.regions != before.memory.regions, !root.agrees { Issue.record(comment) }
             if !root.agrees { refused += 1 }
+            // The write may have hidden for good what the removal leaves.
+            model.update(root)
             if random.next() % 64 == 0, description.bridge == nil {
                 root.remove(address)
                 model.update(root)
