@@ -195,11 +195,13 @@ final class ServerConnection: Sendable {
     /// Receives while nobody waits for a reply, until the connection ends.
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
-        // Whether another thread took the last message.
-        var isLate = false
+        // The id of the last command when this thread looked before. Where others ask without a pause, it leaves the socket to them.
+        var lastID: UInt16?
         while true {
-            let (loss, resample, isFree) = state.withLock { ($0.loss, $0.resample, !$0.isReceiving && !isLate) }
+            let (loss, resample, isReceiving, id) = state.withLock { ($0.loss, $0.resample, $0.isReceiving, $0.lastID) }
             if loss != nil { break }
+            let isFree = !isReceiving && id == lastID
+            lastID = id
             let time = isFree ? nil : Self.pause
             guard let ready = try? connection.wait(or: resample, wake, forInput: isFree, within: time) else { continue }
             if ready.isSecondPosted { _ = wake.take() }
@@ -214,8 +216,7 @@ final class ServerConnection: Sendable {
                     state.isReceiving = true
                     return true
                 }
-            if isMine { receive(within: .zero) }
-            isLate = ready.hasInput && !isMine
+            if isMine { receive(within: .zero) } else if ready.hasInput { lastID = nil }
         }
         let (handler, loss) = state.withLock { state in
             defer { state.handler = nil }

@@ -20,8 +20,13 @@ public struct Version: Hashable, Sendable {
 
     private struct Text: Codable {
         struct Capabilities: Codable {
-            var max_msg_fds: Int?
-            var max_data_xfer_size: UInt64?
+            var descriptors: Int?
+            var transfer: UInt64?
+
+            enum CodingKeys: String, CodingKey {
+                case descriptors = "max_msg_fds"
+                case transfer = "max_data_xfer_size"
+            }
         }
         var capabilities: Capabilities?
     }
@@ -38,8 +43,8 @@ public struct Version: Hashable, Sendable {
         guard payload.last == 0,
             let text = try? JSONDecoder().decode(Text.self, from: Data(payload[4..<payload.count - 1]))
         else { throw .capabilities }
-        if let count = text.capabilities?.max_msg_fds { maximumDescriptors = max(1, count) }
-        if let size = text.capabilities?.max_data_xfer_size { maximumTransfer = min(max(1, size), Self.transferSize) }
+        if let count = text.capabilities?.descriptors { maximumDescriptors = max(1, count) }
+        if let size = text.capabilities?.transfer { maximumTransfer = min(max(1, size), Self.transferSize) }
     }
 
     public var bytes: [UInt8] {
