@@ -2,7 +2,6 @@
 #include "CHost.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,7 +29,7 @@ int chost_connect_local(const char *path) {
     // A server's queue may be full for a moment.
     struct timeval second = {.tv_sec = 1};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     int error = errno;
     close(fd);
@@ -51,11 +50,11 @@ int64_t chost_send_descriptors(int fd, const void *bytes, size_t size, const int
         control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
     }
-    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent < 0 ? -errno : sent;
 }
 
-int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, int *descriptors, size_t *count) {
+int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, int *descriptors, size_t *count) {
     size_t most = *count < MOST ? *count : MOST;
     *count = 0;
     union control control;
@@ -64,7 +63,7 @@ int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, int *descrip
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = CMSG_SPACE(most * sizeof(int))};
-    ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
     if (received < 0)
         return -errno;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part != NULL; part = CMSG_NXTHDR(&message, part)) {

@@ -99,7 +99,7 @@ extension Connection {
         var (bytes, descriptors) = ([UInt8](), [SharedDescriptor]())
         while bytes.count < count {
             let (part, passed, result) = receivePart(
-                upTo: count - bytes.count, mostDescriptors: mostDescriptors - descriptors.count)
+                upTo: count - bytes.count, waits: time == nil, mostDescriptors: mostDescriptors - descriptors.count)
             descriptors += passed
             bytes += part
             if result == 0 { throw .closed }
@@ -110,7 +110,7 @@ extension Connection {
 
     /// Receives what is there. The result is the number of bytes, 0 at the end, or an errno with its sign changed.
     private borrowing func receivePart(
-        upTo count: Int, mostDescriptors: Int
+        upTo count: Int, waits: Bool, mostDescriptors: Int
     ) -> (bytes: [UInt8], descriptors: [SharedDescriptor], result: Int64) {
         var numbers = [Int32](repeating: -1, count: max(0, mostDescriptors))
         var passed = numbers.count
@@ -118,7 +118,8 @@ extension Connection {
         // SAFETY: the call fills the buffers from their starts, and says how much of each it has filled.
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             result = unsafe numbers.withUnsafeMutableBufferPointer { numbers in
-                unsafe chost_receive_descriptors(number, buffer.baseAddress, count, numbers.baseAddress, &passed)
+                unsafe chost_receive_descriptors(
+                    number, buffer.baseAddress, count, waits, numbers.baseAddress, &passed)
             }
             initialized = max(0, Int(result))
         }

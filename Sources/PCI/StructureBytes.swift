@@ -11,24 +11,38 @@ package struct StructureBytes: Hashable, Sendable {
 
     /// Returns the integer at `offset`, or nil if a part of it lies behind the end.
     package func integer<Value: FixedWidthInteger & UnsignedInteger>(at offset: Int, as type: Value.Type) -> Value? {
-        let size = MemoryLayout<Value>.size
+        number(at: offset, size: MemoryLayout<Value>.size).map { Value(truncatingIfNeeded: $0) }
+    }
+
+    /// Not generic: other modules call it for each field of each message.
+    private func number(at offset: Int, size: Int) -> UInt64? {
         guard offset >= 0, size <= bytes.count, offset <= bytes.count - size else { return nil }
-        return bytes[offset..<offset + size].reversed().reduce(0) { $0 << 8 | Value($1) }
+        var number: UInt64 = 0
+        for index in 0..<size { number |= UInt64(bytes[offset + index]) << UInt64(index * 8) }
+        return number
     }
 
     /// Appends integers of 32 bits.
-    package func with(_ values: UInt32...) -> StructureBytes { appending(values) }
+    package func with(_ values: UInt32...) -> StructureBytes {
+        appending(values.count, size: 4) { UInt64(values[$0]) }
+    }
 
     /// Appends integers of 64 bits.
-    package func with(wide values: UInt64...) -> StructureBytes { appending(values) }
+    package func with(wide values: UInt64...) -> StructureBytes {
+        appending(values.count, size: 8) { values[$0] }
+    }
 
     /// Appends bytes as they are.
     package func with(bytes added: [UInt8]) -> StructureBytes { StructureBytes(bytes + added) }
 
-    private func appending<Value: FixedWidthInteger>(_ values: [Value]) -> StructureBytes {
-        with(
-            bytes: values.flatMap { value in
-                (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> Value($0 * 8)) }
-            })
+    private func appending(_ count: Int, size: Int, _ value: (Int) -> UInt64) -> StructureBytes {
+        var all: [UInt8] = []
+        all.reserveCapacity(bytes.count + count * size)
+        all += bytes
+        for index in 0..<count {
+            let value = value(index)
+            for lane in 0..<size { all.append(UInt8(truncatingIfNeeded: value >> UInt64(lane * 8))) }
+        }
+        return StructureBytes(all)
     }
 }

@@ -126,12 +126,16 @@ final class ServerConnection: Sendable {
     private func receive(within time: Duration?) {
         defer { state.update { $0.isReceiving = false } }
         do throws(DeviceProcessError) {
-            guard try connected({ () throws(ConnectionError) in try connection.wait(within: time).hasInput }) else {
-                return
+            if let time {
+                let hasInput = try connected { () throws(ConnectionError) in try connection.wait(within: time).hasInput
+                }
+                guard hasInput else { return }
             }
+            // Without a limit the call that receives also waits, which saves another.
             let (bytes, descriptors) = try connected { () throws(ConnectionError) in
                 try connection.receive(
-                    exactly: Header.byteCount, mostDescriptors: Version.descriptorCount, within: Self.messageTime)
+                    exactly: Header.byteCount, mostDescriptors: Version.descriptorCount,
+                    within: time == nil ? nil : Self.messageTime)
             }
             let header: Header
             do { header = try Header(bytes) } catch { throw .message(error) }

@@ -114,12 +114,13 @@ int64_t chost_receive(int fd, void *bytes, size_t size);
 /// Sends as many bytes as there is room for within this time. -ETIMEDOUT if there is none.
 int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds);
 
-/// A connection to a local stream socket, whose calls do not block. A server whose queue is full has a second to take it.
+/// A connection to a local stream socket. A server whose queue is full has a second to take it.
 int chost_connect_local(const char *path);
 /// Sends bytes and, with the first of them, descriptors. Returns the number of bytes that were sent, or -EAGAIN if there is no room.
 int64_t chost_send_descriptors(int fd, const void *bytes, size_t size, const int *descriptors, size_t count);
-/// Receives bytes and the descriptors beside them, at most `*count`, which are closed on exec. The kernel closes those beyond.
-int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, int *descriptors, size_t *count);
+/// Receives bytes and the descriptors beside them, at most `*count`, which are closed on exec. The kernel closes those beyond. Waits for
+/// bytes if `waits` and the socket blocks.
+int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, int *descriptors, size_t *count);
 /// Waits until a descriptor can be read, or written. Returns 0 if the time is over or a signal came.
 int chost_wait_for(int fd, bool writable, int64_t nanoseconds);
 /// The number of events posted since the last call.
