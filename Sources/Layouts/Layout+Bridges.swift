@@ -61,6 +61,10 @@ extension Layout {
                 throw .cannotResize(place, size: size, possible: possible ?? [])
             }
             layout.functions[index].description.bars[number]?.size = size
+            // The MSI-X table and what else lies in the BAR stays where it is.
+            do { try layout.functions[index].description.validate() } catch {
+                throw .tooSmall(place, size: size, error)
+            }
         }
         for (place, base) in selection.fixed {
             let function = layout.functions[try layout.index(of: place)]

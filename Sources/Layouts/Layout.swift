@@ -95,6 +95,8 @@ public enum LayoutError: Error, Hashable, Sendable {
     case unknownRegion(DumpSelection.Place)
     /// A size that such a region cannot have.
     case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
+    /// A BAR would no longer hold what lies in it.
+    case tooSmall(DumpSelection.Place, size: UInt64, DescriptionError)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
     /// A size that a BAR cannot be given, and those that it can have if they are known.
@@ -125,6 +127,7 @@ extension LayoutError: CustomStringConvertible {
             "\(place): the BAR cannot have \(hexadecimal(size)) bytes"
                 + (possible.isEmpty ? "" : ", but \(possible.map(hexadecimal).joined(separator: ", "))")
         case .bridges(let error): "\(error)"
+        case .tooSmall(let place, let size, let error): "\(place): \(hexadecimal(size)) bytes: \(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
     }

@@ -123,9 +123,9 @@ public struct Plan: Sendable {
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
 
-    /// Whether everything fits that counts without conditions.
+    /// Whether everything has a place and fits that counts without conditions.
     public var fits: Bool {
-        budgets.allSatisfy { $0.fits || $0.condition != nil }
+        obstacle == nil && budgets.allSatisfy { $0.fits || $0.condition != nil }
     }
 
     /// Of the budgets that count without conditions the one that is used most: more of the same ends there first.

@@ -114,7 +114,7 @@ extension LayoutError {
     /// Whether the command line is wrong, and not the input.
     fileprivate var isUsage: Bool {
         switch self {
-        case .unknownFunctions, .unknownRegion, .badSize, .notADump, .cannotResize: true
+        case .unknownFunctions, .unknownRegion, .badSize, .tooSmall, .notADump, .cannotResize: true
         default: false
         }
     }

@@ -66,6 +66,17 @@ extension Process {
         Thread.sleep(forTimeInterval: 0.1)
     }
 
+    /// Waits, a minute at most, until the process has a thread of this name.
+    func waitForThread(_ name: String) {
+        let tasks = "/proc/\(processIdentifier)/task"
+        for _ in 0..<6000 where isRunning {
+            let ids = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+            let names = ids.map { (try? String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8)) ?? "" }
+            if names.contains("\(name)\n") { return }
+            Thread.sleep(forTimeInterval: 0.01)
+        }
+    }
+
     /// Waits until no signal has its default action any more.
     func waitUntilSignalsAreHandled() {
         wait(for: "SigCgt:")

@@ -53,7 +53,7 @@ struct DeviceProcessLiveTests {
             let report = try Command(
                 "run", guest.path, "--mode", "real", "--vfio-user", "\(path)/00:00.0", "--report", "-"
             ) { process in
-                process.waitUntilSignalsAreTaken()
+                process.waitForThread("vcpu0")
                 kill(identifier, SIGKILL)
                 Thread.sleep(forTimeInterval: 0.2)
                 kill(process.processIdentifier, SIGINT)

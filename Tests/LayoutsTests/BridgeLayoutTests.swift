@@ -138,8 +138,16 @@ struct BridgeLayoutTests {
         for wrong: UInt64 in [0x20_0000_1000, 0, 0xd000_0000, .max] {
             selection.fixed = [try place("01:00.0/3"): wrong]
             let plan = try Plan(try read(LspciText.gpu("01:00.0"), selection).layout)
-            #expect(plan.obstacleText?.contains("cannot be at") == true, "\(wrong)")
+            #expect(plan.obstacleText?.contains("cannot be at") == true && !plan.fits, "\(wrong)")
         }
+    }
+
+    @Test("a BAR keeps what lies in it")
+    func resizedBelowTable() throws {
+        var selection = DumpSelection()
+        selection.resized = [try place("21:00.0/0"): 4096]
+        let error = #expect(throws: LayoutError.self) { try read(LspciText.network("21:00.0"), selection) }
+        #expect(error.map { "\($0)".contains("MSI-X") || "\($0)".contains("0x1000") } == true)
     }
 
     // MARK: What firmware has to find
