@@ -35,7 +35,9 @@
             #expect(!FileManager.default.fileExists(atPath: "/tmp/swiftlet-test-never"))
         }
 
-        @Test("leaves what is needed", arguments: ["works", "open", "making open", "vcpu open", "vcpu works"])
+        @Test(
+            "leaves what is needed",
+            arguments: ["works", "open", "making open", "vcpu open", "vcpu file size", "vcpu works"])
         func allowed(name: String) throws {
             let (status, errors) = try probe(name)
             #expect(status == 0 && errors.isEmpty, "\(errors)")

@@ -12,17 +12,18 @@ enum JailProbe {
             gate.wait()
             if name == "earlier thread" { _ = try? ListeningSocket(.local(path: "/tmp/swiftlet-test-never")) }
         }
+        let file = try SharedDescriptor(MemoryFile(name: "test"))
         try Jail.enter(makesMachines: name.hasPrefix("making"))
         gate.post()
         earlier.join()
         if name.hasPrefix("vcpu") {
-            try HostThread(name: "vcpu7") { inVCPU(name) }.join()
+            try HostThread(name: "vcpu7") { inVCPU(name, file) }.join()
         } else {
             try HostThread(name: "later") { inProcess(name) }.join()
         }
     }
 
-    static func inVCPU(_ name: String) {
+    static func inVCPU(_ name: String, _ shared: SharedDescriptor?) {
         guard (try? Jail.enterVCPU()) != nil else { exit(1) }
         switch name {
         case "vcpu open": if (try? FileBytes.open("/dev/null")) != nil { exit(1) }
@@ -30,6 +31,8 @@ enum JailProbe {
         case "vcpu rename": unsafe rename("/tmp/swiftlet-test-never", "/tmp/swiftlet-test-nor")
         case "vcpu socket": _ = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         case "vcpu request": _ = FileBytes.isTerminal(FileBytes.standardError)
+        case "vcpu file size":
+            if shared?.fileSize != 0 { exit(1) }
         case "vcpu works": _ = FileBytes.write([10], to: FileBytes.standardOutput)
         default: exit(2)
         }
