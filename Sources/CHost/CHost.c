@@ -108,11 +108,6 @@ int chost_event_descriptor(void) { return result(eventfd(0, EFD_CLOEXEC | EFD_NO
 
 int chost_post_event(int fd) { return result(eventfd_write(fd, 1)); }
 
-void chost_take_events(int fd) {
-    eventfd_t count;
-    (void)eventfd_read(fd, &count);
-}
-
 static int listening(int domain, const struct sockaddr *address, socklen_t size) {
     int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)

@@ -89,11 +89,6 @@ void chost_remove_temporary(const char *temporary) {
     forget(temporary);
 }
 
-int chost_wait_for_room(int fd) {
-    struct pollfd polled = {.fd = fd, .events = POLLOUT};
-    return result(poll(&polled, 1, -1));
-}
-
 // The signals by which people, shells and lost readers end a process.
 static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
 enum { ending_count = sizeof ending / sizeof *ending };

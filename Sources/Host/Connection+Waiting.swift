@@ -34,7 +34,4 @@ extension SharedDescriptor {
         let size = chost_file_size(descriptor.number)
         return size < 0 ? nil : UInt64(size)
     }
-
-    /// Whether an eventfd has been posted since its count was last taken.
-    public var isPosted: Bool { chost_wait_for(descriptor.number, false, 0) > 0 }
 }

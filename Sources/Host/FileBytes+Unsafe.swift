@@ -41,7 +41,7 @@ public enum FileBytes {
                 continue
             } catch Errno.resourceTemporarilyUnavailable {
                 // A pipe that does not block is full, and its reader is slow.
-                _ = chost_wait_for_room(descriptor)
+                _ = chost_wait_for(descriptor, true, -1)
             } catch {
                 if let error = error as? Errno, error == .brokenPipe { chost_pass_on_broken_pipe() }
                 return (written, (error as? Errno) ?? .ioError)

@@ -57,7 +57,7 @@ public struct HostEvents: ~Copyable, Sendable {
             }
             if let deadline, deadline <= .now { return .deadline }
             if ready & 2 != 0 {
-                chost_take_events(posts.number)
+                _ = chost_take_count(posts.number)
                 return .posted
             }
             if ready & 4 != 0 { return .input }

@@ -66,9 +66,6 @@ int chost_create_beside(const char *path, const char *temporary);
 int chost_commit(int fd, const char *temporary, const char *path);
 void chost_remove_temporary(const char *temporary);
 
-/// Waits until a descriptor takes bytes, or a signal comes.
-int chost_wait_for_room(int fd);
-
 // --- threads and signals ---
 
 /// Lets SIGUSR1 interrupt system calls and do nothing else.
@@ -100,8 +97,6 @@ void chost_pass_on_broken_pipe(void);
 int chost_take_signal(int fd);
 int chost_event_descriptor(void);
 int chost_post_event(int fd);
-/// Forgets the events posted so far.
-void chost_take_events(int fd);
 
 /// A local stream socket (unix(7)) that listens at a path, for its owner only. A file there at which nobody listens is replaced.
 int chost_listen_local(const char *path);
