@@ -112,7 +112,7 @@ struct KernelLiveTests {
         var random = SplitMix64(seed: seed)
         for step in 0..<300 {
             let buses = Set(
-                (0..<Int.random(in: 1...6, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                (0..<Int.random(in: 1...6, using: &random)).map { _ in UInt16.random(in: 0...767, using: &random) }
             ).sorted()
             let aperture = UInt64.random(in: 0..<1 << 40, using: &random)...UInt64(1 << 41)
             let claims = (0..<Int.random(in: 0...20, using: &random)).map { _ in
