@@ -19,7 +19,14 @@ extension MachineLayout {
         var taken = image.segments.map(\.range)
         let firmware = PCMemory(ram: board.ram, processors: hasControllers ? processors : nil, beside: taken)
         let tables = try acpi(of: image) == .off ? nil : makeTables(beside: taken, functions, acpi(of: image))
-        taken += tables?.range.map { [$0] } ?? []
+        var found = tables.map { [$0] } ?? []
+        let entry = PCMemory.entry
+        if tables != nil, board.ram.low >= BootMemory.extended, let range = entry.range,
+            !taken.contains(where: range.overlaps)
+        {
+            found.append(entry)
+        }
+        taken += found.compactMap(\.range)
         let memory = KernelMemory(
             ram: board.ram, conventionalEnd: firmware.conventionalEnd, taken: taken,
             reserved: hasFunctions ? [board.ecam] : [], tables: tables?.address)
@@ -33,14 +40,18 @@ extension MachineLayout {
                     vcpus: configuration.vcpus, hasGigabytePages: cpuid.hasGigabytePages)
             }
         let data = own != nil || hasControllers ? firmware.data : []
-        state.add(configuration.registers, data + (tables.map { [$0] } ?? []))
+        state.add(configuration.registers, data + found)
         return state
     }
 
     /// Returns the tables of ACPI that a guest with this image finds.
     func acpi(of image: Image) -> ACPIKind {
-        let expects = image.format.isLinux || image.format == .pvh
-        return configuration.acpi ?? (expects && configuration.interruptController == .kernel ? .on : .off)
+        let expects =
+            switch image.format {
+            case .linux, .pvh: configuration.interruptController == .kernel
+            case .flat, .elf32, .elf64, .multiboot, .multiboot2: false
+            }
+        return configuration.acpi ?? (expects ? .on : .off)
     }
 
     private func makeTables(
@@ -130,5 +141,10 @@ extension GuestRange {
 
 extension Image.Format {
     /// Whether this is a Linux kernel, of which more is known than of others.
-    var isLinux: Bool { if case .linux = self { true } else { false } }
+    var isLinux: Bool {
+        switch self {
+        case .linux, .pvh(isLinux: true): true
+        case .flat, .elf32, .elf64, .multiboot, .multiboot2, .pvh: false
+        }
+    }
 }

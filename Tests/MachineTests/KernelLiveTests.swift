@@ -83,6 +83,16 @@ struct KernelLiveTests {
         #expect(report.outcome == .haltedForGood)
     }
 
+    @Test("who starts the firmware again resets the machine")
+    func firmwareEntry() throws {
+        // jmp 0xf000:0xfff0
+        var guest = TinyGuest(code: [0xea, 0xf0, 0xff, 0, 0xf0], configuration: MachineConfiguration(mode: .real))
+        guest.configuration.interruptController = .kernel
+        guest.configuration.memory = 2 << 20
+        guest.configuration.acpi = .on
+        #expect(try guest.machine().run(timeout: .seconds(20)).outcome == .reset)
+    }
+
     @Test("a panic is told in the kernel's words, also if the kernel resets the machine", arguments: [false, true])
     func panic(resets: Bool) throws {
         let words = "Kernel panic - not syncing: no root"

@@ -1,3 +1,4 @@
+import Board
 import Devices
 import PropertySupport
 import Testing
@@ -108,6 +109,21 @@ import Testing
                 $0.write(0x77, at: offset, width)
                 $0.write(0x78, at: offset, width)
             } == [.readOnlyRegister])
+    }
+
+    @Test(
+        "software looks for what a bridge may have and closes its I/O window",
+        arguments: [0x30, 0x38, 0x3c] as [UInt64])
+    func bridge(offset: UInt64) throws {
+        var function = try PCIFunction(.bridge(1), at: .at(3))
+        var lint = DriverLint(board: try AddressMap(memory: 16 << 20, addressBits: 40), functions: [function])
+        func write(at offset: UInt64) -> [LintFinding] {
+            let before = function
+            function.writeSettled(0xffff, at: offset, width: .doubleword)
+            return lint.noteWrite(0xffff, at: offset, width: .doubleword, before: before, after: function)
+        }
+        #expect(write(at: offset).isEmpty)
+        #expect(write(at: 0x34).map(\.rule) == [.readOnlyRegister])
     }
 
     @Test func writesThatKeepWhatIsReadOnly() throws {
