@@ -1,5 +1,6 @@
 import Board
 import Devices
+import PCISupport
 import PropertySupport
 import Testing
 
