@@ -10,7 +10,8 @@ extension GuestMachine {
     func runVCPU(_ vcpu: VCPU) {
         do { try Jail.enterVCPU() } catch { return end(.internalError("\(error)")) }
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
-        vcpu.control.update { $0.phase = .running }
+        // A vCPU that is to be held before the run is held from its beginning: it has no access to complete.
+        _ = vcpu.hold(parking: parking)
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
         running: while true {
             switch parking.enter(vcpu) {

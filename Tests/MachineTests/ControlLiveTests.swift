@@ -35,6 +35,19 @@ struct ControlLiveTests {
         #expect(try running.report().outcome == .exited(0xff))
     }
 
+    @Test("a vCPU that is held before the run is held throughout its thread's beginning")
+    func heldFromTheBeginning() throws {
+        for _ in 0..<20 {
+            let machine = try machine(TinyGuest.spin)
+            machine.pause()
+            let registers = try machine.registers(of: 0)
+            let running = try RunningMachine(machine)
+            for _ in 0..<200 { try machine.setRegisters(registers, of: 0) }
+            machine.stop()
+            #expect(try running.report().outcome == .stopped)
+        }
+    }
+
     @Test("registers that are written while a vCPU is held are those it goes on with")
     func registers() throws {
         let machine = try machine(TinyGuest.spin + TinyGuest.exit(7))
