@@ -36,6 +36,9 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Sets the device's own command register, as `FunctionModel.setCommand` does.
     func setCommand(_ command: UInt16)
 
+    /// Sets the device's own power state, as `FunctionModel.setPowerState` does.
+    func setPowerState(_ state: UInt8)
+
     /// Resets the device if it can be, within a second.
     func reset()
 
@@ -135,12 +138,15 @@ struct AssignedFunction: FunctionModel {
     }
 
     mutating func setCommand(_ command: UInt16) { device.setCommand(command) }
+    mutating func setPowerState(_ state: UInt8) { device.setPowerState(state) }
     mutating func reset() { device.reset() }
 }
 
 extension AssignedDevice {
     /// Does nothing.
     public func setCommand(_ command: UInt16) {}
+    /// Does nothing.
+    public func setPowerState(_ state: UInt8) {}
 }
 
 extension DeviceProcess: AssignedDevice {

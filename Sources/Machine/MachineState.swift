@@ -52,7 +52,8 @@ extension MachineState {
         guard !isLost(address) else { throw .functionLost(address) }
         let portsBefore = ports
         let numbering = decoded.bridges.numbering
-        let change = proposal.affectsMemory ? decoded.propose(proposal.function) : nil
+        let change =
+            proposal.affectsMemory ? decoded.propose(proposal.function, isReset: proposal.isReset) : nil
         ports.update(proposal.function, through: decoded.bridges)
         do throws(MachineError) {
             try follow(change?.change)

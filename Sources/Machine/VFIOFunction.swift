@@ -9,6 +9,8 @@ final class VFIOFunction: AssignedDevice {
     private let container: VFIOContainer
     /// Whether the device decodes memory once the guest has asked for it, because its slots stay.
     private let keepsDecode: Bool
+    /// The command register that the device has, if it is known.
+    private let command = Lock<UInt16?>(nil)
     /// The number of vectors that each kind was set up with.
     private let counts = Lock<[DeviceRecord.InterruptKind: Int]>([:])
     private let watch: LossWatch
@@ -54,13 +56,27 @@ final class VFIOFunction: AssignedDevice {
 
     func setCommand(_ command: UInt16) {
         let memory: UInt16 = 2
-        let kept = keepsDecode ? memory : 0
-        let bytes = [command | kept, (command | kept) >> 8].map { UInt8(truncatingIfNeeded: $0) }
-        write(bytes, .configuration, at: 4)
+        let command = keepsDecode ? command | memory : command
+        self.command.withLock { known in
+            guard known != command else { return }
+            known = command
+            let bytes = [command, command >> 8].map { UInt8(truncatingIfNeeded: $0) }
+            ask { device throws(HostError) in try device.write(bytes, .configuration, at: 4) }
+        }
+    }
+
+    func setPowerState(_ state: UInt8) {
+        // With the slots the function stays in D0.
+        if !keepsDecode { ask { device throws(HostError) in try device.setPowerState(state) } }
     }
 
     func reset() {
-        if record.canReset { try? device.reset() }
+        if record.canReset { ask { device throws(HostError) in try device.reset() } }
+    }
+
+    /// Asks the kernel for something without which the function cannot go on.
+    private func ask(_ body: (borrowing VFIODevice) throws(HostError) -> Void) {
+        do { try body(device) } catch { watch.lose("\(error)") }
     }
 
     func setInterrupts(
@@ -95,8 +111,8 @@ final class VFIOFunction: AssignedDevice {
         }
     }
 
-    /// The kernel ends no mapping of a device by itself, except while decode is off.
-    func checkMemory() -> String? { nil }
+    /// The kernel takes the pages of BARs away while decode is off, also where it should have come on and has not.
+    func checkMemory() -> String? { watch.reason }
 }
 
 /// The ways in which a function of the host can be lost, for a thread that waits for the first.
@@ -109,6 +125,9 @@ private final class LossWatch: Sendable {
         (self.reasons, self.stop) = (reasons, stop)
     }
 
+    /// Why the function is lost, if somebody has said so.
+    var reason: String? { loss.withLock { $0 } }
+
     func lose(_ reason: String) {
         loss.withLock { $0 = $0 ?? reason }
         stop.post()
@@ -117,6 +136,6 @@ private final class LossWatch: Sendable {
     /// Waits for the first event. Returns the reason of the loss, or nil if nobody wants to hear of it any more.
     func wait() -> String? {
         let index = SharedDescriptor.waitForFirst(of: [stop] + reasons.map(\.event))
-        return index == 0 ? loss.withLock { $0 } : reasons[index - 1].text
+        return index == 0 ? reason : reasons[index - 1].text
     }
 }

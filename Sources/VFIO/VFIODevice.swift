@@ -98,7 +98,16 @@ public struct VFIODevice: ~Copyable, Sendable {
             descriptor, name: "\(name), region \(region)", offset: first, size: area.upperBound - area.lowerBound)
     }
 
-    /// Resets the function. All of configuration space, BARs and interrupts is then as after power-on.
+    /// Sets the power state, from 0 for D0 to 3 for D3hot, of a function that has more than D0.
+    public func setPowerState(_ state: UInt8) throws(HostError) {
+        guard let register = record.powerRegister else { return }
+        try write([state], .configuration, at: register)
+        // The kernel's write succeeds even if the function does not follow.
+        guard state == 0, try read(.configuration, at: register, count: 1)[0] & 3 != 0 else { return }
+        throw HostError(call: "pwrite", subject: "the power state of \(name), which stays asleep", errno: .ioError)
+    }
+
+    /// Resets the function. The kernel wakes it first, and restores its configuration space and interrupts afterwards.
     public func reset() throws(HostError) {
         try check(cvfio_reset(descriptor.number), "VFIO_DEVICE_RESET", name)
     }
