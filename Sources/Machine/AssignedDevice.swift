@@ -42,6 +42,9 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Resets the device if it can be, within a second.
     func reset()
 
+    /// Gives a lost device back to whoever has it.
+    func release()
+
     /// Has a thread that holds no lock call `handler` once the device is lost, with the reason. Returns the reason instead if it is.
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
 
@@ -147,6 +150,8 @@ extension AssignedDevice {
     public func setCommand(_ command: UInt16) {}
     /// Does nothing.
     public func setPowerState(_ state: UInt8) {}
+    /// Does nothing.
+    public func release() {}
 }
 
 extension DeviceProcess: AssignedDevice {

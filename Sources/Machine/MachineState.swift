@@ -184,6 +184,13 @@ extension MachineState {
         observers[id] = nil
     }
 
+    /// Gives back what a lost function has left: its observer, and its device's memory. Nothing is given back as long as slots may show it.
+    mutating func giveBack(_ address: FunctionAddress) {
+        guard isLost(address), owed.isEmpty, let cell = functions[address] else { return }
+        for (id, owner) in observers where owner == address { try? removeObserver(id) }
+        for case let backing? in cell.backings.joined() { memory.installer.store.giveBack(backing.id) }
+    }
+
     /// Ends the functions whose observers could not take back what they had applied.
     mutating func endFunctions(of lost: [ObserverID]) {
         endFunctions(lost.compactMap { observers.removeValue(forKey: $0) })

@@ -1,11 +1,15 @@
 internal import Host
 internal import Memslots
 internal import PCI
+internal import SystemPackage
 internal import VFIO
 
 /// A function of the host that is assigned to the guest.
 final class VFIOFunction: AssignedDevice {
-    private let device: VFIODevice
+    /// The open function, until it is given back. A thread that uses it meanwhile keeps it open.
+    private let device: Lock<OpenDevice?>
+    let record: DeviceRecord
+    private let group: Int
     private let container: VFIOContainer
     /// Whether the device decodes memory once the guest has asked for it, because its slots stay.
     private let keepsDecode: Bool
@@ -32,24 +36,34 @@ final class VFIOFunction: AssignedDevice {
         watch = LossWatch(reasons: reasons, stop: stop)
         self.container = container
         self.keepsDecode = keepsDecode
-        self.device = device
+        record = device.record
+        self.group = group.number
+        self.device = Lock(OpenDevice(device))
     }
 
     deinit { watch.stop.post() }
 
-    var record: DeviceRecord { device.record }
+    private final class OpenDevice: Sendable {
+        let device: VFIODevice
+
+        init(_ device: consuming VFIODevice) { self.device = device }
+    }
+
+    private var open: OpenDevice? { device.withLock { $0 } }
+
     var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { [] }
 
     func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
-        try? device.read(region, at: offset, count: count)
+        try? open?.device.read(region, at: offset, count: count)
     }
 
     func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
-        try? device.write(bytes, region, at: offset)
+        try? open?.device.write(bytes, region, at: offset)
     }
 
     func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory {
-        try device.memory(region, part)
+        guard let open else { throw HostError(call: "mmap", subject: "region \(region)", errno: .badFileDescriptor) }
+        return try open.device.memory(region, part)
     }
 
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver { VFIOMemory(container) }
@@ -57,11 +71,13 @@ final class VFIOFunction: AssignedDevice {
     func setCommand(_ command: UInt16) {
         let memory: UInt16 = 2
         let command = keepsDecode ? command | memory : command
-        self.command.withLock { known in
-            guard known != command else { return }
-            known = command
-            let bytes = [command, command >> 8].map { UInt8(truncatingIfNeeded: $0) }
-            ask { device throws(HostError) in try device.write(bytes, .configuration, at: 4) }
+        let bytes = [command, command >> 8].map { UInt8(truncatingIfNeeded: $0) }
+        ask { device throws(HostError) in
+            try self.command.withLock { known throws(HostError) in
+                guard known != command else { return }
+                try device.write(bytes, .configuration, at: 4)
+                known = command
+            }
         }
     }
 
@@ -76,13 +92,21 @@ final class VFIOFunction: AssignedDevice {
 
     /// Asks the kernel for something without which the function cannot go on.
     private func ask(_ body: (borrowing VFIODevice) throws(HostError) -> Void) {
-        do { try body(device) } catch { watch.lose("\(error)") }
+        do { if let open { try body(open.device) } } catch { watch.lose("\(error)") }
+    }
+
+    func release() {
+        let wasOpen = device.withLock { device in
+            defer { device = nil }
+            return device != nil
+        }
+        if wasOpen { container.releaseFunction(of: group) }
     }
 
     func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
     ) {
-        do throws(HostError) {
+        ask { device throws(HostError) in
             try counts.withLock { (counts) throws(HostError) in
                 // Vectors of MSI-X that come later need not take down those that are up if all are there from the start.
                 let all = kind == .msix && !events.isEmpty ? Int(record.interrupts[kind]?.count ?? 0) : events.count
@@ -97,8 +121,6 @@ final class VFIOFunction: AssignedDevice {
                 if let resample { try device.setUnmasking(resample) }
                 counts[kind] = events.count
             }
-        } catch {
-            watch.lose("\(error)")
         }
     }
 
