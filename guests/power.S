@@ -117,7 +117,9 @@ find_capability:
     cmp dl, al
     je 2f
     movzx ecx, dh
-    jmp 1b
+    cmp edx, -1  // the function has gone
+    jne 1b
+    xor ecx, ecx
 2:  test ecx, ecx
     ret
 

@@ -27,8 +27,11 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
     ///
     /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    /// - Returns: The number of vectors that the device can signal, if it is smaller than the number that it has.
+    @discardableResult
     func setInterrupts(
-        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?)
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
+    ) -> Int?
 
     /// Makes the observer that gives the device the guest's RAM.
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver

@@ -15,8 +15,8 @@ final class VFIOFunction: AssignedDevice {
     private let keepsDecode: Bool
     /// The command register that the device has, if it is known.
     private let command = Lock<UInt16?>(nil)
-    /// The number of vectors that each kind was set up with.
-    private let counts = Lock<[DeviceRecord.InterruptKind: Int]>([:])
+    /// The eventfds that the kernel has for each kind of interrupts.
+    private let vectors = Lock<[DeviceRecord.InterruptKind: VectorEvents]>([:])
     private let watch: LossWatch
 
     init(
@@ -29,7 +29,7 @@ final class VFIOFunction: AssignedDevice {
         var reasons: [(event: SharedDescriptor, text: String)] = []
         for (kind, text) in kinds where device.record.interrupts[kind] != nil {
             let event = try host(try SharedDescriptor(eventFor: text))
-            try host(try device.setInterrupts(kind, [event]))
+            _ = try host(try device.setInterrupts(kind, [event]))
             reasons.append((event, text))
         }
         let stop = try host(try SharedDescriptor(eventFor: "the end of a watch"))
@@ -105,23 +105,19 @@ final class VFIOFunction: AssignedDevice {
 
     func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
-    ) {
+    ) -> Int? {
+        let count = kind == .msix ? Int(record.interrupts[kind]?.count ?? 0) : events.count
+        var granted: Int?
         ask { device throws(HostError) in
-            try counts.withLock { (counts) throws(HostError) in
-                // Vectors of MSI-X that come later need not take down those that are up if all are there from the start.
-                let all = kind == .msix && !events.isEmpty ? Int(record.interrupts[kind]?.count ?? 0) : events.count
-                let events = events + Array(repeating: nil, count: max(0, all - events.count))
-                // A kind that is not up cannot be taken down.
-                if let known = counts[kind], known != events.count {
-                    try device.setInterrupts(kind, [])
-                    counts[kind] = nil
+            granted = try vectors.withLock { (vectors) throws(HostError) -> Int? in
+                try vectors[kind, default: VectorEvents()].change(to: events, count: count) {
+                    (first, events) throws(HostError) in try device.setInterrupts(kind, from: first, events)
                 }
-                guard !events.isEmpty else { return }
-                try device.setInterrupts(kind, events)
-                if let resample { try device.setUnmasking(resample) }
-                counts[kind] = events.count
+                return vectors[kind]?.granted
             }
+            if let resample { try device.setUnmasking(resample) }
         }
+        return granted
     }
 
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String? {
