@@ -12,7 +12,8 @@ public enum BoardInterrupts {
     /// The lines that firmware gives to PCI on a PC.
     private static let pci: [UInt32] = [10, 11, 5, 9]
 
-    /// Returns the line of an interrupt pin (0 is INTA) of a device on a root bus.
+    /// Returns the line of an interrupt pin (0 is INTA) of a device on a root bus. Behind bridges, the numbers of the devices on the way are
+    /// added up (PCI-to-PCI Bridge Architecture Specification 1.2, 9.1).
     public static func line(ofDevice device: Int, pin: Int) -> UInt32 {
         pci[(device + pin) & 3]
     }

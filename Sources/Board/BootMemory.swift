@@ -23,6 +23,8 @@ public enum BootMemory {
     public static let conventionalEnd: UInt64 = 640 << 10
     /// The address at which a PC has the ROMs of its firmware. Boot information lies from here on if there is room.
     public static let firmwareROMs: UInt64 = 0xe0000
+    /// The address at which a PC's firmware starts, and at which software starts it again to reset the machine.
+    public static let firmwareEntry: UInt64 = 0xffff0
     /// The first address of extended memory, where kernels are loaded.
     public static let extended: UInt64 = 1 << 20
 }

@@ -21,6 +21,14 @@ public struct PCMemory: Equatable, Sendable {
         }
     }
 
+    /// The entry of the firmware, which resets the machine. Linux jumps there, in real mode, if hardware-reduced ACPI promises firmware of EFI
+    /// and there is none.
+    public static let entry = BootData(
+        address: GuestAddress(BootMemory.firmwareEntry),
+        // mov al, 6; mov dx, the port of the reset control register; out dx, al; hlt
+        bytes: [0xb0, 6, 0xba] + littleEndian(BoardPorts.resetControl, 2) + [0xee, 0xf4],
+        what: "the entry of the firmware")
+
     /// What lies in memory.
     public let data: [BootData]
     /// The end of the memory that is free for the guest, where the EBDA begins.

@@ -16,14 +16,16 @@ extension Image {
     /// 32-bit protected mode, whatever its class.
     static func pvh(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try ELFHeader(bytes, isLoader32: true)
-        guard let entry = header.pvhEntry(bytes) else { throw .noPVHEntry }
-        return try elf(bytes, as: .pvh, entry: GuestAddress(UInt64(entry)))
+        guard let notes = header.pvhNotes(bytes) else { throw .noPVHEntry }
+        return try elf(bytes, as: .pvh(isLinux: notes.isLinux), entry: GuestAddress(UInt64(notes.entry)))
     }
 }
 
 extension ELFHeader {
-    /// Returns the physical address in the note of `Xen` with type 18 (XEN_ELFNOTE_PHYS32_ENTRY), or nil if the file has no such note.
-    func pvhEntry(_ bytes: [UInt8]) -> UInt32? {
+    /// Returns the physical address in the note of `Xen` with type 18 (XEN_ELFNOTE_PHYS32_ENTRY), and whether there are notes of `Linux` besides.
+    /// Returns nil if the file has no such note.
+    func pvhNotes(_ bytes: [UInt8]) -> (entry: UInt32, isLinux: Bool)? {
+        var (entry, isLinux) = (UInt32?.none, false)
         // Kernels have a few notes.
         var notes = 0
         for index in 0..<Int(phnum) {
@@ -34,13 +36,16 @@ extension ELFHeader {
                 notes += 1
                 let (nameSize, size, type): (UInt32, UInt32, UInt32) = (note[0], note[4], note[8])
                 let body = try? FilePart(bytes, "a note", at: position &+ 12, count: 8)
-                // "Xen" and the zero behind it.
-                if type == 18, nameSize == 4, size >= 4, let body, body[0] == UInt32(0x006e_6558) { return body[4] }
+                // "Xen" and the zero behind it, and the beginning of "Linux".
+                if type == 18, nameSize == 4, size >= 4, let body, body[0] == UInt32(0x006e_6558) {
+                    entry = entry ?? body[4]
+                }
+                if nameSize == 6, let body, body[0] == UInt32(0x756e_694c) { isLinux = true }
                 let length = 12 + (UInt64(nameSize) + 3) / 4 * 4 + (UInt64(size) + 3) / 4 * 4
                 guard length <= left else { break }
                 (position, left) = (position + length, left - length)
             }
         }
-        return nil
+        return entry.map { ($0, isLinux) }
     }
 }

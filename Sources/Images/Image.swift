@@ -11,8 +11,8 @@ public struct Image: Equatable, Sendable {
         case multiboot2
         /// A Linux kernel (bzImage).
         case linux(LinuxHeader)
-        /// An ELF file with an entry for the PVH boot protocol.
-        case pvh
+        /// An ELF file with an entry for the PVH boot protocol, which may be a Linux kernel.
+        case pvh(isLinux: Bool)
     }
 
     /// What a file may be read as, whatever it looks like.
@@ -55,7 +55,7 @@ public struct Image: Equatable, Sendable {
         // A wrong checksum, or a header where no loader looks for it, is an error and not another format.
         if one.search(bytes, from: 0, to: one.searched) != nil { return .multiboot }
         if LinuxHeader.marks(bytes) { return .linux }
-        if let header = try? ELFHeader(bytes, isLoader32: true), header.pvhEntry(bytes) != nil { return .pvh }
+        if let header = try? ELFHeader(bytes, isLoader32: true), header.pvhNotes(bytes) != nil { return .pvh }
         // First, because a file of such a format may hold a kernel.
         if let format = ForeignFormat(of: bytes) { throw .foreign(format) }
         if one.offset(in: bytes, from: one.late, to: bytes.count) != nil { return .multiboot }

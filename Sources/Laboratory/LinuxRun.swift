@@ -22,6 +22,7 @@ public enum LinuxRun {
         let machine = try GuestMachine(
             configuration, image: image, bytes: bytes, catchesSignals: true, consoleOutput: output.append)
         let atBoot = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.regions(of: $0)) })
+        let windows = Dictionary(uniqueKeysWithValues: layout.functions.map { ($0.address, machine.windows(of: $0)) })
         let edits = machine.edits
         try beforeRun()
         let report = try machine.run(timeout: timeout)
@@ -50,7 +51,9 @@ public enum LinuxRun {
         return LinuxResult(
             layout: layout.name, functions: shown.count,
             bars: shown.values.reduce(0) { $0 + $1.regions.count }, bytesChecked: bytesChecked,
-            moves: layout.functions.count { atBoot[$0.address] != machine.regions(of: $0) },
+            moves: layout.functions.count {
+                atBoot[$0.address] != machine.regions(of: $0) || windows[$0.address] != machine.windows(of: $0)
+            },
             edits: machine.edits - edits,
             refusedChanges: report.refusals.count, exits: report.exits, seconds: report.duration.inSeconds,
             differences: differences.count, differenceList: differences, outcome: report.outcome.name,
@@ -67,7 +70,7 @@ public struct LinuxResult: Codable, Sendable {
     public let functions: Int
     public let bars: Int
     public let bytesChecked: Int
-    /// The functions with a BAR or ROM that has another address after the run than before.
+    /// The functions with a BAR, ROM or window that has another address after the run than before, or another number of a bus.
     public let moves: Int
     /// The edits of slots during the run: Linux sizes BARs with decode off.
     public let edits: EditCounts
@@ -127,8 +130,10 @@ extension GuestMachine {
     /// Returns the BARs and the ROM of a function with the addresses that they have now.
     fileprivate func regions(of function: Layout.Function) -> [ConfigDump.Region.Place: ConfigDump.Region] {
         let config = ConfigDump(configuration(of: function.address, bytes: 64))
-        var regions = config.bars
-        if let base = config.romBase {
+        // A bridge has its windows in the place of BARs 2 to 5 and of the ROM.
+        let isBridge = function.description.bridge != nil
+        var regions = config.bars.filter { !isBridge || $0.place <= .register(.bar(1)) }
+        if !isBridge, let base = config.romBase {
             regions.append(ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base))
         }
         for index in regions.indices {
@@ -138,10 +143,19 @@ extension GuestMachine {
         return Dictionary(uniqueKeysWithValues: regions.map { ($0.place, $0) })
     }
 
+    /// Returns the registers with the bus numbers and windows of a bridge; empty for another function.
+    fileprivate func windows(of function: Layout.Function) -> [UInt8] {
+        function.description.bridge == nil
+            ? [] : Array(configuration(of: function.address, bytes: 0x30).dropFirst(0x18))
+    }
+
     /// Compares configuration space with what Linux read there. Tells of the first byte that differs.
     fileprivate func differences(of config: [UInt8], at address: FunctionAddress) -> [String] {
         let own = configuration(of: address, bytes: config.count)
-        guard let offset = config.indices.first(where: { config[$0] != own[$0] }) else { return [] }
+        // When it shuts down, and has printed everything, Linux takes bus master from ports.
+        let busMaster: UInt8 = 4
+        let offset = config.indices.first { (config[$0] ^ own[$0]) & ($0 == 4 ? ~busMaster : .max) != 0 }
+        guard let offset else { return [] }
         return ["\(address) register \(hexadecimal(UInt64(offset))): \(own[offset]) here, \(config[offset]) in Linux"]
     }
 }

@@ -15,7 +15,7 @@ public struct LayoutFile: Decodable, Sendable {
         var assigned: [FunctionAddress: AssignedSource] = [:]
         let keys: Set = [
             "vfio", "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
-            "record",
+            "pin", "record",
         ]
         var functions: [Layout.Function] = []
         for entry in try object.list("functions", keys: keys) {
@@ -69,7 +69,8 @@ public struct LayoutFile: Decodable, Sendable {
     private static func description(
         of record: DeviceRecord, _ object: LayoutObject
     ) throws -> FunctionDescription {
-        if let key = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell"].first(where: object.has) {
+        let own = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell", "pin"]
+        if let key = own.first(where: object.has) {
             throw object.badValue(key, "a key beside `record`", expected: "needed: the record says all of it")
         }
         do { return try record.functionDescription(asksModel: false) } catch {
@@ -110,6 +111,7 @@ extension FunctionDescription {
                 pendingBits: try object.location("pendingBits"))
         }
         doorbell = object.has("doorbell") ? try object.location("doorbell") : nil
+        if object.has("pin") { interruptPin = UInt8(try object.number("pin", below: 5, "1 (INTA#) to 4 (INTD#)") ?? 0) }
     }
 }
 

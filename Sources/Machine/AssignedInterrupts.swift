@@ -1,4 +1,3 @@
-internal import Board
 internal import Host
 internal import KVM
 internal import PCI
@@ -25,6 +24,24 @@ final class RouteTable: Sendable {
     var count: Int { routes.withLock { $0.count } }
 }
 
+/// The interrupt lines that functions share: a line is up as long as a function asserts it.
+final class InterruptLines: Sendable {
+    private let owned: OwnedVM
+    /// The number of functions that assert each line.
+    private let counts = Lock<[UInt32: Int]>([:])
+
+    init(_ owned: OwnedVM) { self.owned = owned }
+
+    /// Takes a function among those that assert a line, or out of them.
+    func change(_ line: UInt32, isRaised: Bool) throws(MachineError) {
+        try counts.withLock { (counts) throws(MachineError) in
+            let count = counts[line, default: 0] + (isRaised ? 1 : -1)
+            counts[line] = count
+            if count == (isRaised ? 1 : 0) { try kvm(try owned.vm.setInterruptLine(line, isRaised: isRaised)) }
+        }
+    }
+}
+
 /// The interrupts of an assigned device: eventfds that the device signals, and by which KVM raises interrupts without an exit.
 ///
 /// An eventfd is the device's from when its vector is first opened, and KVM's while the vector is open. What the device signals in between
@@ -49,13 +66,11 @@ final class AssignedInterrupts: Sendable {
     private let routes: RouteTable
     private let device: any AssignedDevice
     /// The number of the interrupt that the function's line raises.
-    let lineNumber: UInt32
+    private let lineNumber: UInt32
     private let state = Lock(State())
 
-    init(_ device: any AssignedDevice, at address: FunctionAddress, pin: UInt8, _ owned: OwnedVM, _ routes: RouteTable)
-    {
-        (self.device, self.owned, self.routes) = (device, owned, routes)
-        lineNumber = BoardInterrupts.line(ofDevice: Int(address.device), pin: Int(pin) - 1)
+    init(_ device: any AssignedDevice, line: UInt32, _ owned: OwnedVM, _ routes: RouteTable) {
+        (self.device, self.owned, self.routes, lineNumber) = (device, owned, routes, line)
     }
 
     /// Goes from the interrupts that the function has to those that it is to have. The function's lock is held.

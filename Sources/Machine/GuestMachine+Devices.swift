@@ -40,11 +40,7 @@ extension GuestMachine {
         var interrupts: [FunctionAddress: AssignedInterrupts] = [:]
         for (address, device) in devices {
             _ = cells[address]?.withFunction { function in
-                let pin = function.interruptPin
-                let made = AssignedInterrupts(device, at: address, pin: pin, owned, routes)
-                // As firmware does, for software that looks no further.
-                if pin > 0 { _ = function.write(UInt64(made.lineNumber), at: 0x3c, width: .byte) }
-                interrupts[address] = made
+                interrupts[address] = AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes)
             }
         }
         return interrupts

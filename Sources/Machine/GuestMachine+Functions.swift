@@ -64,7 +64,7 @@ extension GuestMachine {
         do throws(MachineError) {
             _ = try place.function.withFunction { function throws(MachineError) in
                 let outcome = function.writeTrapped(written, place.register, at: place.offset, width: width)
-                try carryOut(outcome, function)
+                try carryOut(outcome, &function)
             }
         } catch {
             refuse(error, place.function.address, register: nil, value: written, context)
@@ -86,7 +86,7 @@ extension GuestMachine {
     ) throws(MachineError) {
         _ = try cell.withFunction { function throws(MachineError) in
             switch function.write(value, at: register, width: width) {
-            case .done(let outcome): try carryOut(outcome, function)
+            case .done(let outcome): try carryOut(outcome, &function)
             case .proposed(let proposal): try make(proposal, of: &function)
             }
         }
@@ -104,17 +104,21 @@ extension GuestMachine {
             try interrupts?.follow(function.interruptState)
             throw error
         }
-        try carryOut(function.commit(proposal), function)
+        try carryOut(function.commit(proposal), &function)
     }
 
-    /// Sends messages, and lets KVM take the writes that the function wants it to take. The function's lock is held.
-    private func carryOut(_ outcome: AccessOutcome, _ function: PCIFunction) throws(MachineError) {
+    /// Sends messages, sets the interrupt line, and lets KVM take the writes that the function wants it to take. The function's lock is held.
+    private func carryOut(_ outcome: AccessOutcome, _ function: inout PCIFunction) throws(MachineError) {
         if outcome.changesEvents {
             let events = function.events
             try changeState { state throws(MachineError) in try state.setEvents(events, of: function.address) }
         }
         if outcome.changesInterrupts { try interrupts[function.address]?.follow(function.interruptState) }
         guard layout.configuration.interruptController == .kernel else { return }
+        if let line = function.lineNumber, function.assertsLine != function.isLineRaised {
+            function.isLineRaised.toggle()
+            try lines.change(line, isRaised: function.isLineRaised)
+        }
         for message in outcome.messages {
             try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
         }
@@ -178,12 +182,12 @@ extension GuestMachine {
 
     /// Raises an interrupt vector of a function, by MSI-X if software has enabled that, otherwise by MSI.
     ///
-    /// A masked vector pends. If both are off, the vector is ignored.
+    /// A masked vector pends. If both are off, the function raises its interrupt line, if it has a pin, until the guest takes that back.
     public func raise(vector: UInt64, of function: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in
             let message = function.raise(vector: vector)
-            try carryOut(AccessOutcome(messages: message.map { [$0] } ?? []), function)
+            try carryOut(AccessOutcome(messages: message.map { [$0] } ?? []), &function)
         }
     }
 

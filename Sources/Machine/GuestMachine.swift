@@ -45,6 +45,7 @@ public final class GuestMachine: Sendable {
     let devices: [FunctionAddress: any AssignedDevice]
     /// The interrupts of assigned devices.
     let interrupts: [FunctionAddress: AssignedInterrupts]
+    let lines: InterruptLines
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -77,7 +78,7 @@ public final class GuestMachine: Sendable {
         let container = try VFIOContainer.open(&configuration, for: owned.vm)
         let layout = try MachineLayout(configuration, physicalAddressBits: cpuid.physicalAddressBits)
         var functions = try layout.makeFunctions()
-        let start = try layout.makeStartState(for: image, cpuid, functions.functions)
+        let start = try layout.makeStartState(for: image, cpuid, functions)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
         let parking = Parking()
         let store = try layout.makeStore(for: functions)
@@ -106,6 +107,7 @@ public final class GuestMachine: Sendable {
         routing = Atomic(state.routing)
         self.state = Lock(state)
         self.owned = owned
+        lines = InterruptLines(owned)
         self.serial = serial
         self.vcpus = vcpus
         self.parking = parking

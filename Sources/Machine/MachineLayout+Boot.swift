@@ -10,7 +10,7 @@ internal import PCI
 extension MachineLayout {
     /// Makes the state in which the first vCPU starts.
     func makeStartState(
-        for image: Image, _ cpuid: [CPUIDEntry], _ functions: [PCIFunction]
+        for image: Image, _ cpuid: [CPUIDEntry], _ functions: FunctionsAtBoot
     ) throws(MachineError) -> StartState {
         let hasControllers = configuration.interruptController == .kernel
         let leaf = cpuid.leaf(1)
@@ -19,7 +19,14 @@ extension MachineLayout {
         var taken = image.segments.map(\.range)
         let firmware = PCMemory(ram: board.ram, processors: hasControllers ? processors : nil, beside: taken)
         let tables = try acpi(of: image) == .off ? nil : makeTables(beside: taken, functions, acpi(of: image))
-        taken += tables?.range.map { [$0] } ?? []
+        var found = tables.map { [$0] } ?? []
+        let entry = PCMemory.entry
+        if tables != nil, board.ram.low >= BootMemory.extended, let range = entry.range,
+            !taken.contains(where: range.overlaps)
+        {
+            found.append(entry)
+        }
+        taken += found.compactMap(\.range)
         let memory = KernelMemory(
             ram: board.ram, conventionalEnd: firmware.conventionalEnd, taken: taken,
             reserved: hasFunctions ? [board.ecam] : [], tables: tables?.address)
@@ -33,20 +40,28 @@ extension MachineLayout {
                     vcpus: configuration.vcpus, hasGigabytePages: cpuid.hasGigabytePages)
             }
         let data = own != nil || hasControllers ? firmware.data : []
-        state.add(configuration.registers, data + (tables.map { [$0] } ?? []))
+        state.add(configuration.registers, data + found)
         return state
     }
 
     /// Returns the tables of ACPI that a guest with this image finds.
     func acpi(of image: Image) -> ACPIKind {
-        let expects = image.format.isLinux || image.format == .pvh
-        return configuration.acpi ?? (expects && configuration.interruptController == .kernel ? .on : .off)
+        let expects =
+            switch image.format {
+            case .linux, .pvh: configuration.interruptController == .kernel
+            case .flat, .elf32, .elf64, .multiboot, .multiboot2: false
+            }
+        return configuration.acpi ?? (expects ? .on : .off)
     }
 
     private func makeTables(
-        beside taken: [GuestRange], _ functions: [PCIFunction], _ kind: ACPIKind
+        beside taken: [GuestRange], _ functions: FunctionsAtBoot, _ kind: ACPIKind
     ) throws(MachineError) -> BootData {
-        let segments = hasFunctions ? [ACPITables.Segment(0, board.ecam, hostBridges(functions))] : []
+        let bridges = hostBridges(functions)
+        let segments = (0..<board.segments).compactMap { number -> ACPITables.Segment? in
+            let segment = UInt8(truncatingIfNeeded: number)
+            return bridges[segment].map { (UInt16(segment), board.ecam(ofSegment: number), $0) }
+        }
         return try firmware(
             try ACPITables(
                 processors: configuration.vcpus, segments: segments, isFull: kind == .full,
@@ -56,38 +71,50 @@ extension MachineLayout {
 
     // MARK: Host bridges
 
-    /// Returns a host bridge for each bus with functions. The bridges share the apertures: each has the addresses of its functions, and what lies
-    /// behind them up to those of others.
-    private func hostBridges(_ functions: [PCIFunction]) -> [ACPITables.HostBridge] {
-        let buses = Set(functions.map(\.address.bus)).sorted()
-        let claims = functions.flatMap { function in
-            function.description.registers.map { register in
-                var isPort = false
-                if case .bar(let number) = register { isPort = function.description.bars[number]?.kind == .io }
-                return (bus: function.address.bus, isPort: isPort, first: function.base(of: register))
+    /// Returns, by segment, a host bridge for each root bus with functions. It leads to the buses behind the bridges there as well. The host
+    /// bridges share the apertures: each has the addresses of its functions and of its bridges' windows, and what lies behind them up to those
+    /// of others.
+    private func hostBridges(_ functions: FunctionsAtBoot) -> [UInt8: [ACPITables.HostBridge]] {
+        let onRoots = functions.functions.filter { functions.decoded.bridges.bridge(above: $0.address) == nil }
+        let buses = Set(onRoots.map(\.address.busNumber)).sorted()
+        guard !buses.isEmpty else { return [:] }
+        let claims = onRoots.flatMap { function -> [Claim] in
+            let bus = function.address.busNumber
+            let windows = BridgeWindow.allCases.compactMap { window in
+                function.range(of: window).map { (bus: bus, isPort: window == .ports, first: $0.lowerBound) }
             }
+            return windows
+                + function.description.registers.map { register in
+                    var isPort = false
+                    if case .bar(let number) = register { isPort = function.description.bars[number]?.kind == .io }
+                    return (bus: bus, isPort: isPort, first: function.base(of: register))
+                }
         }
         let memory = claims.filter { !$0.isPort }
         let low = Self.shares(of: board.apertures.low.bounds, buses, memory)
         let high = board.apertures.high.map { Self.shares(of: $0.bounds, buses, memory) } ?? [:]
         let ports = Self.shares(of: BoardPorts.firstOfBARs...0xffff, buses, claims.filter(\.isPort))
-        return buses.map { bus in
-            ACPITables.HostBridge(
-                buses: bus...bus,
+        let bridges = buses.map { bus in
+            let own = UInt8(truncatingIfNeeded: bus)
+            let ends = onRoots.filter { $0.address.busNumber == bus }.compactMap(\.description.bridge?.subordinate)
+            let bridge = ACPITables.HostBridge(
+                buses: own...max(own, ends.max() ?? own),
                 memory: ((low[bus] ?? []) + (high[bus] ?? [])).compactMap {
                     GuestRange(first: GuestAddress($0.lowerBound), last: GuestAddress($0.upperBound))
                 },
                 ports: (ports[bus] ?? []).map { UInt16($0.lowerBound)...UInt16($0.upperBound) })
+            return (segment: UInt8(bus >> 8), bridge: bridge)
         }
+        return Dictionary(grouping: bridges, by: \.segment).mapValues { $0.map(\.bridge) }
     }
 
-    /// The address in a register of a function on a bus.
-    typealias Claim = (bus: UInt8, isPort: Bool, first: UInt64)
+    /// The address in a register of a function on a root bus, which has the number of its segment in its upper half.
+    typealias Claim = (bus: UInt16, isPort: Bool, first: UInt64)
 
     /// Divides an aperture among buses, so that each has what it claims. If nobody claims anything, all have parts of one size.
     static func shares(
-        of aperture: ClosedRange<UInt64>, _ buses: [UInt8], _ claims: [Claim]
-    ) -> [UInt8: [ClosedRange<UInt64>]] {
+        of aperture: ClosedRange<UInt64>, _ buses: [UInt16], _ claims: [Claim]
+    ) -> [UInt16: [ClosedRange<UInt64>]] {
         var claims = claims.filter { aperture.contains($0.first) }.sorted { $0.first < $1.first }
         if claims.isEmpty {
             let part = (aperture.upperBound - aperture.lowerBound) / UInt64(buses.count)
@@ -95,7 +122,7 @@ extension MachineLayout {
                 (bus: bus, isPort: false, first: aperture.lowerBound + UInt64(index) * part)
             }
         }
-        var shares: [UInt8: [ClosedRange<UInt64>]] = [:]
+        var shares: [UInt16: [ClosedRange<UInt64>]] = [:]
         var first = aperture.lowerBound
         for (index, claim) in claims.enumerated() {
             let next = index + 1 < claims.count ? claims[index + 1] : nil
@@ -114,5 +141,10 @@ extension GuestRange {
 
 extension Image.Format {
     /// Whether this is a Linux kernel, of which more is known than of others.
-    var isLinux: Bool { if case .linux = self { true } else { false } }
+    var isLinux: Bool {
+        switch self {
+        case .linux, .pvh(isLinux: true): true
+        case .flat, .elf32, .elf64, .multiboot, .multiboot2, .pvh: false
+        }
+    }
 }

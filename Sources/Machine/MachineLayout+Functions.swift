@@ -67,6 +67,7 @@ extension MachineLayout {
                 })
         }
         setMultifunction(&boot.functions)
+        if configuration.interruptController == .kernel { connectLines(&boot) }
         guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
         do throws(AssignmentError) {
             let descriptions = Dictionary(
@@ -84,6 +85,14 @@ extension MachineLayout {
             throw .assignment(error)
         }
         return boot
+    }
+
+    private func connectLines(_ boot: inout FunctionsAtBoot) {
+        for (index, function) in boot.functions.enumerated() where function.interruptPin > 0 {
+            let devices = boot.decoded.bridges.path(to: function.address).reduce(0) { $0 + Int($1.device) }
+            let line = BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1)
+            boot.functions[index].connect(toLine: line)
+        }
     }
 
     /// Returns the tree of the functions that are bridges.

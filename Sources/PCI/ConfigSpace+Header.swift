@@ -43,6 +43,11 @@ enum CommandBits {
     static let interruptDisable: UInt32 = 1 << 10
 }
 
+/// Bits of the status register, the upper half of the command register's (PCI 3.0, 6.2.3).
+enum StatusBits {
+    static let interrupt: UInt32 = 1 << 19
+}
+
 /// Bits of the MSI capability's first register; message control is its upper half (PCI 3.0, 6.8.1.3).
 enum MSIControlBits {
     static let enable: UInt32 = 1 << 16
@@ -91,7 +96,7 @@ extension ConfigShape {
             define(first == 0 ? 0 : Self.hasCapabilities, writable: writable, at: ConfigOffset.commandAndStatus)
             define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
             define(0, writable: 0xff, at: ConfigOffset.headerType)
-            define(0, writable: 0xff, at: ConfigOffset.interrupt)
+            define(UInt32(description.interruptPin) << 8, writable: 0xff, at: ConfigOffset.interrupt)
         }
         for (number, bar) in description.bars {
             let offset = BaseAddressRegister.bar(number).offset

@@ -17,6 +17,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case noUpperHalf(bar: Int)
     case upperHalfTaken(bar: Int)
     case registersOutside(bar: Int, Range<UInt64>, size: UInt64)
+    case interruptPin(UInt8)
     case msiVectors(Int)
     case vectors(Int)
     case noSuchBAR(Part, bar: Int)
@@ -54,6 +55,7 @@ extension DescriptionError: CustomStringConvertible {
         case .upperHalfTaken(let bar): "BAR \(bar + 1): the upper half of the 64-bit BAR \(bar) is there"
         case .registersOutside(let bar, let range, let size):
             "BAR \(bar): registers at \(offsets(range)) are empty or outside its \(bytes(size))"
+        case .interruptPin(let pin): "interrupt pin \(pin): it is 1 (INTA#) to 4 (INTD#), or 0 without one"
         case .msiVectors(let count): "MSI: \(count) vectors, a function has 1, 2, 4, 8, 16 or 32"
         case .vectors(let count): "MSI-X: \(count) vectors, a function has 1 to 2048"
         case .noSuchBAR(let part, let bar): "\(part.rawValue): there is no BAR \(bar)"

@@ -21,6 +21,7 @@ extension FunctionDescription {
             // PCI 3.0, 6.2.5.2: at most 16 MiB; the register holds address bits from 11 up.
             try validate(romSize, of: .rom, in: 2048...16 << 20)
         }
+        guard interruptPin <= 4 else { throw .interruptPin(interruptPin) }
         if let msiVectors, !(1...32).contains(msiVectors) || msiVectors.nonzeroBitCount != 1 {
             throw .msiVectors(msiVectors)
         }

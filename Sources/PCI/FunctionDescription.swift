@@ -12,8 +12,10 @@ public struct FunctionDescription: Hashable, Sendable {
     /// Vectors of MSI (PCI 3.0, 6.8.1): 1, 2, 4, 8, 16 or 32; nil without it.
     public var msiVectors: Int?
     public var msix: MSIXDescription?
-    /// Where the guest writes a vector's number in order to have it raised.
+    /// Where the guest writes a vector's number in order to have it raised. A write four bytes farther on takes the interrupt line back.
     public var doorbell: BARLocation?
+    /// The pin of the interrupt line: 1 for INTA# to 4 for INTD#, or 0 without one. A recording has its own.
+    public var interruptPin: UInt8 = 0
     /// What makes it a bridge; nil for a function that is none. A bridge has BARs 0 and 1 at most, and no ROM.
     public var bridge: BridgeDescription?
     /// How many virtual functions may be switched on later, and the BARs of each. Their addresses are kept free.

@@ -115,15 +115,18 @@ extension FunctionModel {
 
 /// What a function asks of the machine after an access.
 public struct FunctionEffects: Hashable, Sendable {
-    /// The vectors to raise, by MSI-X if software has enabled that, otherwise by MSI.
+    /// The vectors to raise, by MSI-X if software has enabled that, otherwise by MSI. While both are off, any raises the interrupt line.
     public var vectors: [UInt64]
     /// Whether `FunctionModel.events` may have changed.
     public var changesEvents: Bool
+    /// Whether the function takes its interrupt line back, before it raises vectors.
+    public var lowersLine: Bool
 
     /// Creates effects. Without arguments there are none.
-    public init(vectors: [UInt64] = [], changesEvents: Bool = false) {
+    public init(vectors: [UInt64] = [], changesEvents: Bool = false, lowersLine: Bool = false) {
         self.vectors = vectors
         self.changesEvents = changesEvents
+        self.lowersLine = lowersLine
     }
 
     /// Nothing to do.
@@ -177,11 +180,13 @@ public struct DescribedFunction: FunctionModel {
         return doorbell.lowerBound - offset < UInt64(width.rawValue) ? width.allOnes : 0
     }
 
-    /// Raises the vector whose number is written to the doorbell, and ignores all other writes.
+    /// Raises the vector whose number is written to the doorbell. A write to the upper half takes the interrupt line back. Ignores all other
+    /// writes.
     public func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects {
-        guard offset == doorbell(in: register)?.lowerBound else { return .none }
-        return FunctionEffects(vectors: [width.mask(value)])
+        guard let doorbell = doorbell(in: register) else { return .none }
+        if offset == doorbell.lowerBound { return FunctionEffects(vectors: [width.mask(value)]) }
+        return FunctionEffects(lowersLine: offset == doorbell.lowerBound &+ 4)
     }
 }

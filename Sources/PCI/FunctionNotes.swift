@@ -124,6 +124,8 @@ extension PCIFunction {
     func isReadOnly(at offset: UInt64, _ width: AccessWidth) -> Bool {
         let bytes = offset..<offset + UInt64(width.rawValue)
         if offset & ~3 == ConfigOffset.headerType || shape.own.contains(where: { $0.overlaps(bytes) }) { return false }
+        // Software clears the secondary status of a bridge, and looks for the upper halves of its I/O window, its ROM and its control register.
+        if description.bridge != nil, [0x1c, 0x30, 0x38, ConfigOffset.interrupt].contains(offset & ~3) { return false }
         let writable = shape.config.index(of: offset).map { shape.config.writable[$0] } ?? 0
         return UInt64(writable) >> (8 * (offset & 3)) & width.allOnes == 0
     }

@@ -231,6 +231,7 @@ extension PCIFunction {
 
     private mutating func outcome(of effects: FunctionEffects) -> AccessOutcome {
         var outcome = AccessOutcome(changesEvents: effects.changesEvents)
+        if effects.lowersLine { setInterruptStatus(false) }
         for vector in effects.vectors {
             if let message = raise(vector: vector) { outcome.messages.append(message) }
         }

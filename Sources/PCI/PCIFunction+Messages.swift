@@ -15,14 +15,18 @@ extension PCIFunction {
     }
 
     /// Raises a vector by MSI-X where that is enabled, else by MSI where that is: the message to send now, or nil where the
-    /// vector is masked and pends. A vector that does not exist or that software has not allocated is ignored, and so is any
-    /// while both are off.
+    /// vector is masked and pends. A vector that does not exist or that software has not allocated is ignored. While both are off,
+    /// any vector raises the interrupt line, if the function has a pin.
     public mutating func raise(vector: UInt64) -> MSIMessage? {
         if isMSIXEnabled {
             let isOpen = sendsByMSIX
             return msix?.raise(vector, isOpen: isOpen)
         }
-        guard isMSIEnabled, vector < allocatedMSIVectors else { return nil }
+        guard isMSIEnabled else {
+            if interruptPin > 0 { setInterruptStatus(true) }
+            return nil
+        }
+        guard vector < allocatedMSIVectors else { return nil }
         let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: vector)
         guard sendsByMSI, maskedMSI & bit == 0 else {
             pendingMSI |= bit
@@ -51,6 +55,17 @@ extension PCIFunction {
 
     /// The pin of the interrupt line, from 1 for INTA# on, or 0 without one (PCI 3.0, 6.2.4).
     public var interruptPin: UInt8 { UInt8(truncatingIfNeeded: config[register: ConfigOffset.interrupt] >> 8) }
+
+    /// Whether the function asserts its interrupt line: it has an interrupt that software has not taken back, and neither MSI nor MSI-X nor
+    /// the command register forbids the line (PCI 3.0, 6.2.3).
+    public var assertsLine: Bool {
+        config[register: ConfigOffset.commandAndStatus] & StatusBits.interrupt != 0 && interruptState == .line
+    }
+
+    mutating func setInterruptStatus(_ isPending: Bool) {
+        let register = config[register: ConfigOffset.commandAndStatus] & ~StatusBits.interrupt
+        config.set(isPending ? register | StatusBits.interrupt : register, at: ConfigOffset.commandAndStatus)
+    }
 
     /// Whether a register in configuration space is one that decides which interrupts the function sends.
     func decidesInterrupts(_ register: UInt64) -> Bool {

@@ -11,6 +11,10 @@ public struct PCIFunction: Sendable {
     var msix: MSIXTable?
     /// The pending vectors of an MSI capability that does not show them.
     var hiddenPendingMSI: UInt32 = 0
+    /// The number of the interrupt line that the pin raises, or nil if it raises none.
+    public private(set) var lineNumber: UInt32?
+    /// Whether the machine holds the line up for the function. The machine keeps it equal to `assertsLine`.
+    public var isLineRaised = false
     public internal(set) var model: any FunctionModel
 
     /// The function after reset: addresses zero, decode off.
@@ -47,6 +51,12 @@ public struct PCIFunction: Sendable {
         self.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
         hiddenPendingMSI = 0
+    }
+
+    /// Connects the pin to an interrupt line, and tells software the number as firmware does.
+    public mutating func connect(toLine number: UInt32) {
+        lineNumber = number
+        config.write(UInt64(number), at: ConfigOffset.interrupt, width: .byte)
     }
 
     // MARK: Decode

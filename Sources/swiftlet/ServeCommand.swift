@@ -34,6 +34,7 @@ struct ServeCommand: ParsableCommand {
 
     func run() throws {
         let layout = try LayoutArgument(name: layout).load(dump.selection, isComplete: dump.complete).layout
+        guard !socket.isEmpty else { throw failure("--socket: it is empty: name a path", .usage) }
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
         guard layout.functions.count == 1 || isDirectory else {

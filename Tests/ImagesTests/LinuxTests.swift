@@ -98,12 +98,20 @@ import Testing
         let file = Array(bytes.dropLast(4)) + [2, 0, 0x10, 0]
         for reading in [nil, Image.Reading.pvh] {
             let image = try Image.load(file, as: reading, flatLoadAddress: GuestAddress(0x10000))
-            #expect(image.format == .pvh && image.mode == .protected)
+            #expect(image.format == .pvh(isLinux: false) && image.mode == .protected)
             #expect(image.entry == GuestAddress(0x10_0002))
         }
         #expect(throws: ImageError.entryOutsideSegments(entry: 0)) {
             try Image.load(bytes, flatLoadAddress: GuestAddress(0x10000))
         }
+    }
+
+    @Test("a note of Linux tells that the kernel is one")
+    func linux() throws {
+        let note: [UInt8] = [6, 0, 0, 0, 4, 0, 0, 0, 1, 1, 0, 0] + Array("Linux".utf8) + [0, 0, 0, 0, 0, 0, 0]
+        let file = ForeignFormatTests.elf(name: "Xen", type: 18, before: note).dropLast(4) + [2, 0, 0x10, 0]
+        let image = try Image.load(Array(file), flatLoadAddress: GuestAddress(0x10000))
+        #expect(image.format == .pvh(isLinux: true))
     }
 
     @Test func aFileWithoutTheNote() {

@@ -83,6 +83,16 @@ struct KernelLiveTests {
         #expect(report.outcome == .haltedForGood)
     }
 
+    @Test("who starts the firmware again resets the machine")
+    func firmwareEntry() throws {
+        // jmp 0xf000:0xfff0
+        var guest = TinyGuest(code: [0xea, 0xf0, 0xff, 0, 0xf0], configuration: MachineConfiguration(mode: .real))
+        guest.configuration.interruptController = .kernel
+        guest.configuration.memory = 2 << 20
+        guest.configuration.acpi = .on
+        #expect(try guest.machine().run(timeout: .seconds(20)).outcome == .reset)
+    }
+
     @Test("a panic is told in the kernel's words, also if the kernel resets the machine", arguments: [false, true])
     func panic(resets: Bool) throws {
         let words = "Kernel panic - not syncing: no root"
@@ -112,7 +122,7 @@ struct KernelLiveTests {
         var random = SplitMix64(seed: seed)
         for step in 0..<300 {
             let buses = Set(
-                (0..<Int.random(in: 1...6, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                (0..<Int.random(in: 1...6, using: &random)).map { _ in UInt16.random(in: 0...767, using: &random) }
             ).sorted()
             let aperture = UInt64.random(in: 0..<1 << 40, using: &random)...UInt64(1 << 41)
             let claims = (0..<Int.random(in: 0...20, using: &random)).map { _ in

@@ -1,4 +1,6 @@
+import Board
 import Devices
+import PCISupport
 import PropertySupport
 import Testing
 
@@ -108,6 +110,21 @@ import Testing
                 $0.write(0x77, at: offset, width)
                 $0.write(0x78, at: offset, width)
             } == [.readOnlyRegister])
+    }
+
+    @Test(
+        "software looks for what a bridge may have, and clears its secondary status",
+        arguments: [0x1e, 0x30, 0x38, 0x3e] as [UInt64])
+    func bridge(offset: UInt64) throws {
+        var function = try PCIFunction(.bridge(1), at: .at(3))
+        var lint = DriverLint(board: try AddressMap(memory: 16 << 20, addressBits: 40), functions: [function])
+        func write(at offset: UInt64) -> [LintFinding] {
+            let before = function
+            function.writeSettled(0xffff, at: offset, width: .word)
+            return lint.noteWrite(0xffff, at: offset, width: .word, before: before, after: function)
+        }
+        #expect(write(at: offset).isEmpty)
+        #expect(write(at: 0x34).map(\.rule) == [.readOnlyRegister])
     }
 
     @Test func writesThatKeepWhatIsReadOnly() throws {

@@ -55,4 +55,47 @@ import Testing
         }
         #expect(outcome.changesInterrupts && function.interruptState == .messages([0: Self.msi]))
     }
+
+    @Test("a described function holds its line from the doorbell on until software takes the interrupt back")
+    func line() throws {
+        var description = FunctionDescription(
+            vendorID: 0x1af4, deviceID: 1, bars: [0: BARDescription(kind: .memory32, size: 0x1000)], msiVectors: 1,
+            doorbell: BARLocation(bar: 0, offset: 8))
+        description.interruptPin = 2
+        var function = try PCIFunction(description, at: .at(4))
+        function.connect(toLine: 11)
+        #expect(function.lineNumber == 11 && function.read(at: 0x3c, width: .word) == 0x20b)
+        func ring(_ offset: UInt64) { _ = function.writeTrapped(0, .bar(0), at: offset, width: .doubleword) }
+        func status() -> UInt64 { function.read(at: 6, width: .word) & 8 }
+        ring(12)
+        #expect(!function.assertsLine && status() == 0)
+        ring(8)
+        #expect(function.assertsLine && status() == 8)
+        // The status stays while the line is disabled, and no driver can write it.
+        _ = function.writeSettled(0x400, at: 4, width: .word)
+        #expect(!function.assertsLine && status() == 8)
+        _ = function.writeSettled(0xffff_0000, at: 4, width: .doubleword)
+        #expect(function.assertsLine && status() == 8)
+        ring(12)
+        #expect(!function.assertsLine && status() == 0)
+        // With MSI on, the doorbell sends a message and the line is silent.
+        _ = function.writeSettled(1, at: 0x52, width: .word)
+        ring(8)
+        #expect(!function.assertsLine && status() == 0)
+        function.reset()
+        ring(8)
+        #expect(function.assertsLine)
+    }
+
+    @Test("without a pin there is no line, and no fifth pin")
+    func pins() throws {
+        var description = FunctionDescription(
+            vendorID: 0x1af4, deviceID: 1, bars: [0: BARDescription(kind: .memory32, size: 0x1000)],
+            doorbell: BARLocation(bar: 0, offset: 8))
+        var function = try PCIFunction(description, at: .at(4))
+        _ = function.writeTrapped(0, .bar(0), at: 8, width: .doubleword)
+        #expect(!function.assertsLine && function.read(at: 6, width: .word) & 8 == 0)
+        description.interruptPin = 5
+        #expect(throws: DescriptionError.interruptPin(5)) { try description.validate() }
+    }
 }
