@@ -42,6 +42,21 @@
     call write_config
 .endm
 
+// Begins another transfer from SOURCE to TARGET if the last one has ended.
+.macro keep_running source, target, command
+    sti
+    pause
+    cli
+    cmp dword ptr [rip + message_count], 0
+    je 2f
+    dec dword ptr [rip + message_count]
+    mov esi, \source
+    mov edi, \target
+    mov eax, \command
+    call transfer
+2:
+.endm
+
 begin edu, 64
     mov r14d, APIC
     call set_up_interrupts
@@ -120,7 +135,7 @@ found:
     mov dx, SERIAL_DATA
     rep outsb
 
-    check 8  // decode goes and comes, while the device reads memory
+    check 8  // decode goes and comes, while the device reads memory again and again
     mov esi, PATTERN
     mov edi, DMA_BUFFER
     mov eax, DMA_RUN
@@ -132,6 +147,7 @@ found:
     configure COMMAND
     mov eax, [rbx + IDENTITY]
     expect eax, IDENTITY_VALUE
+    keep_running PATTERN, DMA_BUFFER, DMA_RUN
     dec r9d
     jnz 1b
     call wait_for_message
@@ -150,6 +166,7 @@ found:
     xchg ebp, ebx
     mov eax, [rbx + IDENTITY]
     expect eax, IDENTITY_VALUE
+    keep_running DMA_BUFFER, COPY, DMA_BACK
     dec r9d
     jnz 1b
     call wait_for_message

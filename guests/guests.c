@@ -25,6 +25,7 @@ DECLARE(multiboot_32);
 DECLARE(testdev);
 DECLARE(edu);
 DECLARE(registers);
+DECLARE(power);
 DECLARE(fault);
 DECLARE(linux_init);
 
@@ -167,6 +168,15 @@ static const struct cguests_guest table[] = {
         .irqchip = true,
     },
     {
+        .name = "power",
+        .shows = "assigned devices that sleep, wake and are reset",
+        IMAGE(power),
+        .mode = cguests_mode_long,
+        .memory = MIB(16),
+        .vcpus = 1,
+        .irqchip = true,
+    },
+    {
         .name = "fault",
         .shows = "a triple fault, on purpose",
         IMAGE(fault),
@@ -179,6 +189,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 16, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 17, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");

@@ -12,8 +12,9 @@ public struct AssignedGroups: ~Copyable, Sendable {
         descriptor = try Descriptor(owning: ckvm_create_vfio(vm.descriptor.number), "KVM_CREATE_DEVICE", "VFIO")
     }
 
-    /// Tells KVM of a group by its file. KVM forgets it when the groups are closed.
-    public borrowing func add(_ group: FileDescriptor) throws(KVMError) {
-        try check(ckvm_add_group(descriptor.number, group.rawValue), "KVM_SET_DEVICE_ATTR", "a group of VFIO")
+    /// Tells KVM of a group by its file, or has KVM forget it, which keeps the group open until then.
+    public borrowing func set(_ group: FileDescriptor, isKnown: Bool) throws(KVMError) {
+        let result = ckvm_set_group(descriptor.number, group.rawValue, isKnown)
+        try check(result, "KVM_SET_DEVICE_ATTR", "a group of VFIO")
     }
 }

@@ -20,7 +20,7 @@ struct PlacedLayout {
     let ports: UInt64
     private let board: AddressMap
     private let bridges: BridgeTree
-    private let mapped: [DecodedRegion]
+    let mapped: [DecodedRegion]
     private let regions: [DecodedRegion]
     private let mappings: [Mapping]
 

@@ -45,7 +45,8 @@ extension Plan {
                 name: "open files", need: 2 * UInt64(layout.functions.count { $0.description.bridge == nil }) + vectors,
                 limit: UInt64(host.openFiles)),
         ]
-        budgets += memoryBudgets(placed, slots, host, memory)
+        budgets += memoryBudgets(layout, placed, slots, host, memory)
+        budgets += realFunctionBudgets(layout, placed)
         budgets += Limit.vhostUser.map { limit in
             Budget(
                 name: "vhost-user regions, \(limit)", need: UInt64(slots.count) + 1, limit: limit,
@@ -56,16 +57,19 @@ extension Plan {
 
     /// Memory of the host, and the addresses that AMD's processors keep for themselves.
     private static func memoryBudgets(
-        _ placed: PlacedLayout, _ slots: Slots, _ host: PlanningHost, _ memory: UInt64
+        _ layout: Layout, _ placed: PlacedLayout, _ slots: Slots, _ host: PlanningHost, _ memory: UInt64
     ) -> [Budget] {
         var budgets: [Budget] = []
         if let limit = host.lockedMemory {
             // What devices may reach is pinned, and charged unless it is a real device's own memory.
-            let need = memory.addingReportingOverflow(placed.mappedBytes)
+            let real = layout.realFunctions
+            let charged = placed.mapped.reduce(UInt64(0)) { real.contains($1.owner.function) ? $0 : $0 &+ $1.size }
+            let need = memory.addingReportingOverflow(charged)
             budgets.append(
                 Budget(
                     name: "pinned memory", need: need.overflow ? .max : need.partialValue, limit: limit, unit: .bytes,
-                    condition: "without CAP_IPC_LOCK, and where BARs are memory of the monitor"))
+                    condition: "without CAP_IPC_LOCK"
+                        + (real.isEmpty ? ", and where BARs are memory of the monitor" : "")))
         }
         if let limit = host.controlGroupMemory, let need = slots.kernelBytes[host.mmu] {
             budgets.append(Budget(name: "kernel memory in the cgroup", need: need, limit: limit, unit: .bytes))
@@ -81,6 +85,22 @@ extension Plan {
                         ? nil : "with an IOMMU of AMD, which keeps 0xfd00000000 to 0xffffffffff"))
         }
         return budgets
+    }
+
+    /// What DMA asks of real functions: a mapping for each piece of a BAR that the others reach, and addresses that an IOMMU has.
+    private static func realFunctionBudgets(_ layout: Layout, _ placed: PlacedLayout) -> [Budget] {
+        let real = layout.realFunctions
+        guard !real.isEmpty else { return [] }
+        let pieces = placed.mapped.filter { real.contains($0.owner.function) && $0.owner.register != .rom }
+        let highest = (placed.ram + pieces.map(\.range)).map(\.last.rawValue).max() ?? 0
+        return [
+            Budget(
+                name: "peer-to-peer DMA mappings", need: real.count > 1 ? UInt64(pieces.count) : 0,
+                limit: Limit.dmaMappings - UInt64(placed.ram.count)),
+            Budget(
+                name: "IOMMU address width", need: highest, limit: 1 << 39 - 1, unit: .address,
+                condition: "with an IOMMU of 39 bits; BARs above are not reached by other functions, RAM is refused"),
+        ]
     }
 
     /// Areas of host address space (`vm.max_map_count`): one for each piece, and where pieces are coalesced another one in
@@ -123,6 +143,13 @@ extension Plan {
                 limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),
             Budget(name: "I/O ports", need: placed.ports, limit: UInt64(real.ports.count)),
         ]
+    }
+}
+
+extension Layout {
+    /// The functions of which it is recorded what the real ones give.
+    fileprivate var realFunctions: Set<FunctionAddress> {
+        Set(functions.filter { $0.record != nil }.map(\.address))
     }
 }
 

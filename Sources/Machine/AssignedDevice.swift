@@ -27,8 +27,11 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
     ///
     /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    /// - Returns: The number of vectors that the device can signal, if it is smaller than the number that it has.
+    @discardableResult
     func setInterrupts(
-        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?)
+        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
+    ) -> Int?
 
     /// Makes the observer that gives the device the guest's RAM.
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver
@@ -36,8 +39,14 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Sets the device's own command register, as `FunctionModel.setCommand` does.
     func setCommand(_ command: UInt16)
 
+    /// Sets the device's own power state, as `FunctionModel.setPowerState` does.
+    func setPowerState(_ state: UInt8)
+
     /// Resets the device if it can be, within a second.
     func reset()
+
+    /// Gives a lost device back to whoever has it.
+    func release()
 
     /// Has a thread that holds no lock call `handler` once the device is lost, with the reason. Returns the reason instead if it is.
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
@@ -135,12 +144,17 @@ struct AssignedFunction: FunctionModel {
     }
 
     mutating func setCommand(_ command: UInt16) { device.setCommand(command) }
+    mutating func setPowerState(_ state: UInt8) { device.setPowerState(state) }
     mutating func reset() { device.reset() }
 }
 
 extension AssignedDevice {
     /// Does nothing.
     public func setCommand(_ command: UInt16) {}
+    /// Does nothing.
+    public func setPowerState(_ state: UInt8) {}
+    /// Does nothing.
+    public func release() {}
 }
 
 extension DeviceProcess: AssignedDevice {

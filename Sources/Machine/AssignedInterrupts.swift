@@ -140,7 +140,8 @@ final class AssignedInterrupts: Sendable {
             state.vectors[vector] = Vector(event: known.event, number: number, message: message)
         }
         if let last = state.vectors.keys.max() {
-            device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
+            let granted = device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
+            if let granted, granted <= last { throw .tooFewVectors(asked: last + 1, granted: granted) }
         }
         if numbers.contains(nil) { throw .tooManyRoutes }
     }

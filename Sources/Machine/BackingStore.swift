@@ -67,7 +67,7 @@ package struct BackingStore: ~Copyable {
         switch id {
         case Self.ram: ram.size
         case Self.machine: allocated
-        default: foreignBacking(id)?.memory.size
+        default: foreignBacking(id)?.size
         }
     }
 
@@ -92,7 +92,7 @@ package struct BackingStore: ~Copyable {
         switch place.id {
         case Self.ram: ram.write(bytes, at: place.offset)
         case Self.machine: machineFile?.file.write(bytes, at: place.offset)
-        default: return foreignBacking(place.id)?.memory.write(bytes, at: place.offset) ?? false
+        default: return foreignBacking(place.id)?.memory.withLock { $0?.write(bytes, at: place.offset) } ?? false
         }
         return true
     }
@@ -102,7 +102,7 @@ package struct BackingStore: ~Copyable {
         switch place.id {
         case Self.ram: ram.read(count: count, at: place.offset)
         case Self.machine: machineFile?.file.read(count: count, at: place.offset)
-        default: foreignBacking(place.id)?.memory.read(count: count, at: place.offset)
+        default: foreignBacking(place.id)?.memory.withLock { $0?.read(count: count, at: place.offset) }
         }
     }
 
@@ -114,10 +114,12 @@ package struct BackingStore: ~Copyable {
         case Self.ram: try ram.map(from: place.offset, size: size, into: reservation, at: offset)
         case Self.machine: try machineFile?.file.map(from: place.offset, size: size, into: reservation, at: offset)
         default:
-            guard let backing = foreignBacking(place.id) else { return }
-            try reservation.map(backing.memory, from: place.offset, size: size, at: offset)
+            try foreignBacking(place.id)?.map(from: place.offset, size: size, into: reservation, at: offset)
         }
     }
+
+    /// Gives foreign memory back that nothing shows any more. From then on it can be neither read nor mapped.
+    func giveBack(_ id: Int) { foreignBacking(id)?.giveBack() }
 }
 
 /// The host memory of the RAM.
@@ -218,7 +220,9 @@ public final class SharedRAM: Sendable {
 
 /// Memory that somebody else holds too, mapped once for guests. `MachineConfiguration.add` gives it to a machine.
 public final class ForeignBacking: Sendable {
-    let memory: ForeignMemory
+    /// The memory, until it is given back.
+    let memory: Lock<ForeignMemory?>
+    let size: UInt64
     let reservation: AddressReservation
 
     /// Maps the memory for guests.
@@ -226,6 +230,23 @@ public final class ForeignBacking: Sendable {
         let reservation = try AddressReservation(size: memory.size)
         try reservation.map(memory, from: 0, size: memory.size, at: 0)
         self.reservation = reservation
-        self.memory = memory
+        size = memory.size
+        self.memory = Lock(consume memory)
+    }
+
+    func map(
+        from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+    ) throws(HostError) {
+        try memory.withLock { (memory: inout ForeignMemory?) throws(HostError) in
+            switch memory {
+            case .some(let memory): try reservation.map(memory, from: start, size: size, at: offset)
+            case nil: break
+            }
+        }
+    }
+
+    func giveBack() {
+        try? reservation.unmap(size: size, at: 0)
+        memory.withLock { $0 = nil }
     }
 }

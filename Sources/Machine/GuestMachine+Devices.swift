@@ -62,10 +62,14 @@ extension GuestMachine {
         }
     }
 
-    /// Ends the function of a lost device, and says so once. The caller holds no lock.
+    /// Ends the function of a lost device, gives the device back, and says so once. The caller holds no lock.
     private func lose(_ address: FunctionAddress, because reason: String) {
-        try? changeState { state throws(MachineError) in state.endFunctions([address]) }
+        try? changeState { state throws(MachineError) in
+            state.endFunctions([address])
+            state.giveBack(address)
+        }
         interrupts[address]?.end()
+        devices[address]?.release()
         let loss = FunctionLoss(function: address, reason: reason)
         let start: SuspendingClock.Instant?? = run.withLock { run in
             guard !run.losses.contains(where: { $0.function == address }) else { return nil }

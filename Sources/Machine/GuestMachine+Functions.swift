@@ -87,17 +87,24 @@ extension GuestMachine {
         _ = try cell.withFunction { function throws(MachineError) in
             switch function.write(value, at: register, width: width) {
             case .done(let outcome): try carryOut(outcome, &function)
-            case .proposed(let proposal):
-                function.prepare(proposal)
-                do throws(MachineError) {
-                    try changeState { state throws(MachineError) in try state.follow(proposal) }
-                } catch {
-                    function.withdraw(proposal)
-                    throw error
-                }
-                try carryOut(function.commit(proposal), &function)
+            case .proposed(let proposal): try make(proposal, of: &function)
             }
         }
+    }
+
+    /// Lets memory follow a proposal, and commits it. Before a reset the function's interrupts go, and all that it decodes.
+    private func make(_ proposal: DecodeProposal, of function: inout PCIFunction) throws(MachineError) {
+        let interrupts = proposal.isReset ? interrupts[function.address] : nil
+        try interrupts?.follow(.none)
+        function.prepare(proposal)
+        do throws(MachineError) {
+            try changeState { state throws(MachineError) in try state.follow(proposal) }
+        } catch {
+            function.withdraw(proposal)
+            try interrupts?.follow(function.interruptState)
+            throw error
+        }
+        try carryOut(function.commit(proposal), &function)
     }
 
     /// Sends messages, sets the interrupt line, and lets KVM take the writes that the function wants it to take. The function's lock is held.
@@ -161,6 +168,16 @@ extension GuestMachine {
     ) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         try writeConfiguration(value, of: cell, at: register, width)
+    }
+
+    /// Resets a function, as its guest can by a function-level reset: decode and interrupts are off, and the addresses of BARs are zero.
+    ///
+    /// - Throws: The reason why memory cannot follow. The function is then as before.
+    public func reset(_ function: FunctionAddress) throws(MachineError) {
+        guard let cell = state.withLock({ $0.functions[function] }) else { return }
+        _ = try cell.withFunction { function throws(MachineError) in
+            try make(function.proposeReset(), of: &function)
+        }
     }
 
     /// Raises an interrupt vector of a function, by MSI-X if software has enabled that, otherwise by MSI.

@@ -50,6 +50,8 @@ public enum MachineError: Error {
     case deviceLost(FunctionAddress, reason: String)
     /// KVM has no room for the route of another message.
     case tooManyRoutes
+    /// The host grants a device fewer vectors than the guest has opened. Those beyond are never signalled.
+    case tooFewVectors(asked: Int, granted: Int)
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
 }
@@ -147,6 +149,8 @@ extension MachineError: CustomStringConvertible {
         case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
         case .vfio(let error): "\(error)"
         case .deviceLost(let address, let reason): "\(address): \(reason)"
+        case .tooFewVectors(let asked, let granted):
+            "\(asked) vectors of a device are open, of which the host grants \(granted)"
         case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
         }

@@ -52,7 +52,8 @@ extension MachineState {
         guard !isLost(address) else { throw .functionLost(address) }
         let portsBefore = ports
         let numbering = decoded.bridges.numbering
-        let change = proposal.affectsMemory ? decoded.propose(proposal.function) : nil
+        let change =
+            proposal.affectsMemory ? decoded.propose(proposal.function, isReset: proposal.isReset) : nil
         ports.update(proposal.function, through: decoded.bridges)
         do throws(MachineError) {
             try follow(change?.change)
@@ -181,6 +182,13 @@ extension MachineState {
     mutating func removeObserver(_ id: ObserverID) throws(MachineError) {
         try memory.removeObserver(id)
         observers[id] = nil
+    }
+
+    /// Gives back what a lost function has left: its observer, and its device's memory. Nothing is given back as long as slots may show it.
+    mutating func giveBack(_ address: FunctionAddress) {
+        guard isLost(address), owed.isEmpty, let cell = functions[address] else { return }
+        for (id, owner) in observers where owner == address { try? removeObserver(id) }
+        for case let backing? in cell.backings.joined() { memory.installer.store.giveBack(backing.id) }
     }
 
     /// Ends the functions whose observers could not take back what they had applied.

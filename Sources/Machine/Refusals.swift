@@ -55,6 +55,7 @@ extension MachineError {
         case .memory(let error): error.ruleName
         case .backingEnds: "backing"
         case .tooManyRoutes: "tooManyRoutes"
+        case .tooFewVectors: "tooFewVectors"
         default: "machine"
         }
     }

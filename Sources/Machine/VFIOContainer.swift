@@ -9,7 +9,9 @@ internal import VFIO
 /// All functions share one container, so that RAM is pinned once.
 final class VFIOContainer: Sendable {
     let container: Container
-    private let groups: [OwnedGroup]
+    /// The group of each function that is in use.
+    private let groups: Lock<[OwnedGroup]>
+    private let known: AssignedGroups
     /// The addresses of the functions in the machine.
     private let addresses: Set<FunctionAddress>
     let state = Lock(State())
@@ -38,14 +40,18 @@ final class VFIOContainer: Sendable {
         let known = try kvm(try AssignedGroups(of: vm))
         let container = try vfio(try Container())
         var groups: [OwnedGroup] = []
-        for function in functions.values.sorted(by: { $0.name < $1.name })
-        where !groups.contains(where: { $0.group.number == function.group }) {
+        for function in functions.values.sorted(by: { $0.name < $1.name }) {
+            if let owned = groups.first(where: { $0.group.number == function.group }) {
+                groups.append(owned)
+                continue
+            }
             let group = try vfio(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
-            try kvm(try known.add(group.file))
+            try kvm(try known.set(group.file, isKnown: true))
             groups.append(OwnedGroup(group))
         }
         addresses = Set(functions.keys)
-        self.groups = groups
+        self.groups = Lock(groups)
+        self.known = known
         self.container = container
     }
 
@@ -59,12 +65,23 @@ final class VFIOContainer: Sendable {
         for (address, name) in configuration.vfio { functions[address] = try vfio(try host.named(name)) }
         let container = try VFIOContainer(functions, among: host, for: vm)
         for (address, function) in functions.sorted(by: { $0.key < $1.key }) {
-            guard let owned = container.groups.first(where: { $0.group.number == function.group }) else { continue }
+            let groups = container.groups.withLock { $0 }
+            guard let owned = groups.first(where: { $0.group.number == function.group }) else { continue }
             let device = try VFIOFunction(
                 function.name, of: owned.group, in: container, keepsDecode: configuration.decode == .lazy)
             try configuration.add(device, at: address)
         }
         return container
+    }
+
+    /// Closes the group of a function that has been closed, if no other function of the group is in use.
+    func releaseFunction(of number: Int) {
+        groups.withLock { groups in
+            guard let index = groups.firstIndex(where: { $0.group.number == number }) else { return }
+            let owned = groups.remove(at: index)
+            guard !groups.contains(where: { $0 === owned }) else { return }
+            try? known.set(owned.group.file, isKnown: false)
+        }
     }
 
     /// Whether a function of the container has others beside it.

@@ -1,16 +1,22 @@
 internal import Host
 internal import Memslots
 internal import PCI
+internal import SystemPackage
 internal import VFIO
 
 /// A function of the host that is assigned to the guest.
 final class VFIOFunction: AssignedDevice {
-    private let device: VFIODevice
+    /// The open function, until it is given back. A thread that uses it meanwhile keeps it open.
+    private let device: Lock<OpenDevice?>
+    let record: DeviceRecord
+    private let group: Int
     private let container: VFIOContainer
     /// Whether the device decodes memory once the guest has asked for it, because its slots stay.
     private let keepsDecode: Bool
-    /// The number of vectors that each kind was set up with.
-    private let counts = Lock<[DeviceRecord.InterruptKind: Int]>([:])
+    /// The command register that the device has, if it is known.
+    private let command = Lock<UInt16?>(nil)
+    /// The eventfds that the kernel has for each kind of interrupts.
+    private let vectors = Lock<[DeviceRecord.InterruptKind: VectorEvents]>([:])
     private let watch: LossWatch
 
     init(
@@ -23,67 +29,95 @@ final class VFIOFunction: AssignedDevice {
         var reasons: [(event: SharedDescriptor, text: String)] = []
         for (kind, text) in kinds where device.record.interrupts[kind] != nil {
             let event = try host(try SharedDescriptor(eventFor: text))
-            try host(try device.setInterrupts(kind, [event]))
+            _ = try host(try device.setInterrupts(kind, [event]))
             reasons.append((event, text))
         }
         let stop = try host(try SharedDescriptor(eventFor: "the end of a watch"))
         watch = LossWatch(reasons: reasons, stop: stop)
         self.container = container
         self.keepsDecode = keepsDecode
-        self.device = device
+        record = device.record
+        self.group = group.number
+        self.device = Lock(OpenDevice(device))
     }
 
     deinit { watch.stop.post() }
 
-    var record: DeviceRecord { device.record }
+    private final class OpenDevice: Sendable {
+        let device: VFIODevice
+
+        init(_ device: consuming VFIODevice) { self.device = device }
+    }
+
+    private var open: OpenDevice? { device.withLock { $0 } }
+
     var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { [] }
 
     func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
-        try? device.read(region, at: offset, count: count)
+        try? open?.device.read(region, at: offset, count: count)
     }
 
     func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
-        try? device.write(bytes, region, at: offset)
+        try? open?.device.write(bytes, region, at: offset)
     }
 
     func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory {
-        try device.memory(region, part)
+        guard let open else { throw HostError(call: "mmap", subject: "region \(region)", errno: .badFileDescriptor) }
+        return try open.device.memory(region, part)
     }
 
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver { VFIOMemory(container) }
 
     func setCommand(_ command: UInt16) {
         let memory: UInt16 = 2
-        let kept = keepsDecode ? memory : 0
-        let bytes = [command | kept, (command | kept) >> 8].map { UInt8(truncatingIfNeeded: $0) }
-        write(bytes, .configuration, at: 4)
+        let command = keepsDecode ? command | memory : command
+        let bytes = [command, command >> 8].map { UInt8(truncatingIfNeeded: $0) }
+        ask { device throws(HostError) in
+            try self.command.withLock { known throws(HostError) in
+                guard known != command else { return }
+                try device.write(bytes, .configuration, at: 4)
+                known = command
+            }
+        }
+    }
+
+    func setPowerState(_ state: UInt8) {
+        // With the slots the function stays in D0.
+        if !keepsDecode { ask { device throws(HostError) in try device.setPowerState(state) } }
     }
 
     func reset() {
-        if record.canReset { try? device.reset() }
+        if record.canReset { ask { device throws(HostError) in try device.reset() } }
+    }
+
+    /// Asks the kernel for something without which the function cannot go on.
+    private func ask(_ body: (borrowing VFIODevice) throws(HostError) -> Void) {
+        do { if let open { try body(open.device) } } catch { watch.lose("\(error)") }
+    }
+
+    func release() {
+        let wasOpen = device.withLock { device in
+            defer { device = nil }
+            return device != nil
+        }
+        if wasOpen { container.releaseFunction(of: group) }
     }
 
     func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
-    ) {
-        do throws(HostError) {
-            try counts.withLock { (counts) throws(HostError) in
-                // Vectors of MSI-X that come later need not take down those that are up if all are there from the start.
-                let all = kind == .msix && !events.isEmpty ? Int(record.interrupts[kind]?.count ?? 0) : events.count
-                let events = events + Array(repeating: nil, count: max(0, all - events.count))
-                // A kind that is not up cannot be taken down.
-                if let known = counts[kind], known != events.count {
-                    try device.setInterrupts(kind, [])
-                    counts[kind] = nil
+    ) -> Int? {
+        let count = kind == .msix ? Int(record.interrupts[kind]?.count ?? 0) : events.count
+        var granted: Int?
+        ask { device throws(HostError) in
+            granted = try vectors.withLock { (vectors) throws(HostError) -> Int? in
+                try vectors[kind, default: VectorEvents()].change(to: events, count: count) {
+                    (first, events) throws(HostError) in try device.setInterrupts(kind, from: first, events)
                 }
-                guard !events.isEmpty else { return }
-                try device.setInterrupts(kind, events)
-                if let resample { try device.setUnmasking(resample) }
-                counts[kind] = events.count
+                return vectors[kind]?.granted
             }
-        } catch {
-            watch.lose("\(error)")
+            if let resample { try device.setUnmasking(resample) }
         }
+        return granted
     }
 
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String? {
@@ -95,8 +129,8 @@ final class VFIOFunction: AssignedDevice {
         }
     }
 
-    /// The kernel ends no mapping of a device by itself, except while decode is off.
-    func checkMemory() -> String? { nil }
+    /// The kernel takes the pages of BARs away while decode is off, also where it should have come on and has not.
+    func checkMemory() -> String? { watch.reason }
 }
 
 /// The ways in which a function of the host can be lost, for a thread that waits for the first.
@@ -109,6 +143,9 @@ private final class LossWatch: Sendable {
         (self.reasons, self.stop) = (reasons, stop)
     }
 
+    /// Why the function is lost, if somebody has said so.
+    var reason: String? { loss.withLock { $0 } }
+
     func lose(_ reason: String) {
         loss.withLock { $0 = $0 ?? reason }
         stop.post()
@@ -117,6 +154,6 @@ private final class LossWatch: Sendable {
     /// Waits for the first event. Returns the reason of the loss, or nil if nobody wants to hear of it any more.
     func wait() -> String? {
         let index = SharedDescriptor.waitForFirst(of: [stop] + reasons.map(\.event))
-        return index == 0 ? loss.withLock { $0 } : reasons[index - 1].text
+        return index == 0 ? reason : reasons[index - 1].text
     }
 }

@@ -57,6 +57,7 @@ extension FunctionDescription {
 
 /// IDs of capabilities that functions have in common (PCI 3.0, appendix H).
 enum CapabilityID {
+    static let power: UInt16 = 0x01
     static let msi: UInt16 = 0x05
     static let msix: UInt16 = 0x11
 }

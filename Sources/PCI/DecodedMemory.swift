@@ -110,9 +110,12 @@ public struct DecodedMemory: Sendable {
 
     /// Takes over what a function decodes and, of a bridge, what it passes on. Returns what `withdraw` needs in order to put everything
     /// back.
-    public mutating func propose(_ function: PCIFunction) -> Proposal {
+    ///
+    /// - Parameter isReset: Whether none of the function's regions is to stand.
+    public mutating func propose(_ function: PCIFunction, isReset: Bool = false) -> Proposal {
         var proposal = Proposal(hidden: hidden, bridges: bridges)
-        let named = Named(regions: function.decodedRegions, registers: function.decodedRegisterBits)
+        let bits = isReset ? .max : function.decodedRegisterBits
+        let named = Named(regions: function.decodedRegions, registers: bits)
         let isMoved = bridges.update(function)
         change([(function.address, named)] + (isMoved ? behind(function.address) : []), &proposal)
         return proposal

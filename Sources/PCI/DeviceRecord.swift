@@ -21,6 +21,9 @@ public struct DeviceRecord: Hashable, Sendable {
         self.configuration = configuration
     }
 
+    /// Where the power state is in configuration space, if it is there.
+    public var powerRegister: UInt64? { ConfigDump(configuration).capability(CapabilityID.power).map { $0.offset + 4 } }
+
     /// A region by its number (`VFIO_PCI_BAR0_REGION_INDEX` and those behind it).
     public enum RegionNumber: UInt32, CaseIterable, Sendable {
         case bar0, bar1, bar2, bar3, bar4, bar5, rom, configuration, vga

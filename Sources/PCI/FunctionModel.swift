@@ -69,6 +69,11 @@ public protocol FunctionModel: Sendable {
     /// with the new value after that. So the device answers as long as guests can reach its memory.
     mutating func setCommand(_ command: UInt16)
 
+    /// Tells the model the power state, 0 for D0 to 3 for D3hot, for a device that has one of its own.
+    ///
+    /// When the function leaves D0, the model hears of it after its memory has gone. When it returns, it hears before its memory comes.
+    mutating func setPowerState(_ state: UInt8)
+
     /// Puts the model into its state after a reset.
     mutating func reset()
 }
@@ -102,6 +107,8 @@ extension FunctionModel {
     public mutating func add(count: UInt64, of event: FunctionEvent) {}
     /// Does nothing.
     public mutating func setCommand(_ command: UInt16) {}
+    /// Does nothing.
+    public mutating func setPowerState(_ state: UInt8) {}
     /// Does nothing.
     public mutating func reset() {}
 }

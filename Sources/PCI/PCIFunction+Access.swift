@@ -34,9 +34,11 @@ public struct DecodeProposal: Sendable {
     public let function: PCIFunction
     /// Whether the change may affect what is decoded in memory, and not only what the function decodes among the ports.
     public let affectsMemory: Bool
-    /// The register that changes, and its new value.
-    fileprivate let register: UInt64
-    fileprivate let value: UInt32
+    /// The register that changes, and its new value. A reset changes all of them.
+    fileprivate let change: (register: UInt64, value: UInt32)?
+
+    /// Whether the function is reset.
+    public var isReset: Bool { change == nil }
 }
 
 // MARK: - Configuration space
@@ -68,14 +70,21 @@ extension PCIFunction {
         if isOwn(offset, width) {
             return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
         }
-        guard let written = config.written(value, at: offset, width: width) else { return .done(AccessOutcome()) }
         let register = offset & ~3
+        if let bits = shape.resetBits[register], ConfigSpace.accepts(offset, width),
+            bits & UInt32(truncatingIfNeeded: width.mask(value)) << (8 * UInt32(offset & 3)) != 0
+        {
+            return .proposed(proposeReset())
+        }
+        guard let written = config.written(value, at: offset, width: width), hasPowerState(written, register) else {
+            return .done(AccessOutcome())
+        }
         let changed = written ^ config[register: register]
         if let affectsMemory = changeOfDecode(register, changed) {
             var function = self
             function.config.set(written, at: register)
             return .proposed(
-                DecodeProposal(function: function, affectsMemory: affectsMemory, register: register, value: written))
+                DecodeProposal(function: function, affectsMemory: affectsMemory, change: (register, written)))
         }
         config.set(written, at: register)
         switch register {
@@ -87,28 +96,52 @@ extension PCIFunction {
         return .done(AccessOutcome(messages: takePendingMessages(), changesInterrupts: decidesInterrupts(register)))
     }
 
-    /// Makes a proposed change of one register. What else became of the function since the proposal stays: a vector may have been
+    /// Proposes a reset of the function: its registers are to be as after power-on, so that it decodes nothing.
+    public func proposeReset() -> DecodeProposal {
+        var function = self
+        function.resetRegisters()
+        return DecodeProposal(function: function, affectsMemory: true, change: nil)
+    }
+
+    /// Whether a value leaves the power state as it is, or is one that the function has: D0 and D3hot at least.
+    private func hasPowerState(_ value: UInt32, _ register: UInt64) -> Bool {
+        guard register == shape.powerRegister, value & 3 == 1 || value & 3 == 2 else { return true }
+        // The capability's first register has a bit for D1, and one for D2.
+        return config[register: register - 4] >> (24 + value & 3) & 1 != 0
+    }
+
+    /// Makes a proposed change. What else became of the function since the proposal stays, but for a reset: a vector may have been
     /// raised, and the model may have been asked.
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
-        config.set(proposal.value, at: proposal.register)
-        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus])
-        return AccessOutcome(
-            messages: takePendingMessages(), changesInterrupts: decidesInterrupts(proposal.register))
+        guard let (register, value) = proposal.change else {
+            reset()
+            return AccessOutcome(changesEvents: true, changesInterrupts: true)
+        }
+        config.set(value, at: register)
+        setModel(for: proposal)
+        return AccessOutcome(messages: takePendingMessages(), changesInterrupts: decidesInterrupts(register))
     }
 
     /// Lets the model answer wherever it does before or after a proposed change, until that is committed or withdrawn.
     public mutating func prepare(_ proposal: DecodeProposal) {
-        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus] | proposal.value)
+        setModel(for: proposal, answersAsAfter: true)
     }
 
     /// Takes back what `prepare` did.
     public mutating func withdraw(_ proposal: DecodeProposal) {
-        setModelCommand(of: proposal, config[register: ConfigOffset.commandAndStatus])
+        setModel(for: proposal)
     }
 
-    private mutating func setModelCommand(of proposal: DecodeProposal, _ command: UInt32) {
-        guard proposal.register == ConfigOffset.commandAndStatus else { return }
-        model.setCommand(UInt16(truncatingIfNeeded: command))
+    /// Tells the model the command register or the power state if the proposal changes it.
+    private mutating func setModel(for proposal: DecodeProposal, answersAsAfter: Bool = false) {
+        switch proposal.change?.register {
+        case ConfigOffset.commandAndStatus:
+            let also = answersAsAfter ? proposal.change?.value ?? 0 : 0
+            model.setCommand(UInt16(truncatingIfNeeded: config[register: ConfigOffset.commandAndStatus] | also))
+        case let register? where register == shape.powerRegister:
+            model.setPowerState(answersAsAfter ? min(powerState, proposal.function.powerState) : powerState)
+        default: break
+        }
     }
 
     /// Whether the model answers the first byte of an access to configuration space.
@@ -131,6 +164,7 @@ extension PCIFunction {
     /// ports, and nil if it changes neither.
     private func changeOfDecode(_ register: UInt64, _ changed: UInt32) -> Bool? {
         switch register {
+        case let register where register == shape.powerRegister: return changed & 3 == 0 ? nil : true
         case ConfigOffset.commandAndStatus:
             let decode = changed & (CommandBits.memory | CommandBits.ports)
             // A bridge passes on what others decode.

@@ -39,12 +39,18 @@ public struct PCIFunction: Sendable {
 
     /// Puts the function into the state after reset. Under lazy decode, `DecodedMemory.remove` it as well.
     public mutating func reset() {
+        resetRegisters()
+        model.setCommand(0)
+        model.reset()
+        model.setPowerState(0)
+    }
+
+    mutating func resetRegisters() {
         let isMultifunction = isMultifunction
         config = ConfigSpace(shape.config)
         self.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
         hiddenPendingMSI = 0
-        model.reset()
     }
 
     /// Connects the pin to an interrupt line, and tells software the number as firmware does.
@@ -55,8 +61,13 @@ public struct PCIFunction: Sendable {
 
     // MARK: Decode
 
-    public var decodesMemory: Bool { command & CommandBits.memory != 0 }
-    public var decodesPorts: Bool { command & CommandBits.ports != 0 }
+    public var decodesMemory: Bool { command & CommandBits.memory != 0 && powerState == 0 }
+    public var decodesPorts: Bool { command & CommandBits.ports != 0 && powerState == 0 }
+
+    /// The power state, from 0 for D0 to 3 for D3hot. Only in D0 a function answers outside of configuration space.
+    public var powerState: UInt8 {
+        shape.powerRegister.map { UInt8(truncatingIfNeeded: config[register: $0] & 3) } ?? 0
+    }
     public var isBusMaster: Bool { command & CommandBits.busMaster != 0 }
     public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigShape.romEnable != 0 }
 
@@ -172,6 +183,9 @@ public final class FunctionShape: Sendable {
     /// The parts of configuration space that the model answers for.
     let own: [Range<UInt64>]
     let pieceCount: Int
+    /// The register with the power state, and the bits that reset the function, by their registers.
+    let powerRegister: UInt64?
+    let resetBits: [UInt64: UInt32]
 
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         try description.validate()
@@ -188,5 +202,7 @@ public final class FunctionShape: Sendable {
             description.recording?.own
             ?? description.capabilities.filter(\.isOwn).map { $0.offset + $0.headerSize..<$0.offset + $0.size }
         pieceCount = memory.reduce(0) { $0 + $1.pieces.count }
+        powerRegister = description.recording?.powerRegister
+        resetBits = description.recording?.resetBits ?? [:]
     }
 }

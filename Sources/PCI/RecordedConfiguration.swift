@@ -14,6 +14,10 @@ public struct RecordedConfiguration: Hashable, Sendable {
     private(set) var own: [Range<UInt64>] = []
     /// The bits of registers that keep what software writes and do nothing.
     private(set) var writable: [UInt64: UInt32] = [:]
+    /// The register with the power state (PMCSR), if there is one.
+    private(set) var powerRegister: UInt64?
+    /// The bits by which software resets the function (PCIe, 6.6.2; Advanced Features), by their registers. They read as zero.
+    private(set) var resetBits: [UInt64: UInt32] = [:]
 
     /// Records the bytes of a function.
     ///
@@ -69,14 +73,17 @@ public struct RecordedConfiguration: Hashable, Sendable {
         func register(_ offset: UInt64) -> UInt32 { config[register: range.lowerBound + offset] ?? 0 }
         var size: (header: UInt64, all: UInt64) = (0, 0)
         switch (kind.isExtended, kind.id) {
-        // The power state, and the two registers of device control. Without a device behind them they do nothing; a reset by a bit of
-        // device control is not among them.
-        case (false, 0x01):
+        // The power state (PCI Power Management 1.2, 3.2), and the two registers of device control. But for a reset, device control does
+        // nothing.
+        case (false, 0x01) where range.count >= 8:
             write(0x0103, at: range.lowerBound + 4, in: range)
             patch(0, 0x0103, at: range.lowerBound + 4)
+            powerRegister = range.lowerBound + 4
         case (false, 0x10):
             write(0x7fff, at: range.lowerBound + 8, in: range)
+            if register(4) & 1 << 28 != 0 { resetBits[range.lowerBound + 8] = 0x8000 }
             if register(0) >> 16 & 0xf >= 2 { write(0xffff, at: range.lowerBound + 0x28, in: range) }
+        case (false, 0x13) where register(0) & 1 << 25 != 0: resetBits[range.lowerBound + 4] = 1
         case (false, 0x03): size = (2, 8)
         case (false, 0x09): size = (3, UInt64(register(0) >> 16 & 0xff))
         case (true, 0x0b), (true, 0x23): size = (8, UInt64(register(4) >> 20))

@@ -54,19 +54,19 @@ extension Descriptor {
             unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
     }
 
-    /// Gives interrupts their eventfds, from the first on, or none for nil.
-    borrowing func setInterrupts(_ action: Int, kind: UInt32, events: [SharedDescriptor?]) throws(HostError) {
+    /// Gives interrupts from a first one on their eventfds, or none for nil. Returns how many there are, or how many there could be if the
+    /// kernel grants fewer, and has then given none.
+    @discardableResult
+    borrowing func setInterrupts(
+        _ action: Int, kind: UInt32, from first: Int = 0, events: [SharedDescriptor?]
+    ) throws(HostError) -> Int {
         // SAFETY: the descriptors are open as long as their values live, and the kernel refers to their files from then on. The call reads as
         // many numbers as the array has.
         let numbers = events.map { unsafe $0?.number ?? -1 }
-        let result = unsafe cvfio_set_interrupts(number, UInt32(action), kind, 0, UInt32(numbers.count), numbers)
+        let result = unsafe cvfio_set_interrupts(
+            number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers)
         let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
-        // The kernel says how many there could be instead.
-        guard set == 0 else {
-            throw HostError(
-                call: "VFIO_DEVICE_SET_IRQS", subject: "\(events.count) of kind \(kind), \(set) at most",
-                errno: .noSpace)
-        }
+        return set == 0 ? events.count : Int(set)
     }
 
     /// Takes all interrupts of a kind down.

@@ -24,11 +24,11 @@ public struct VFIODevice: ~Copyable, Sendable {
         var record = DeviceRecord(canReset: flags & 1 != 0)
         var offsets: [DeviceRecord.RegionNumber: UInt64] = [:]
         for region in DeviceRecord.RegionNumber.allCases where region != .vga {
-            // The kernel refuses kinds that a device does not have.
-            guard
-                let bytes = try? descriptor.information(
-                    CVFIO_REGION, least: RegionInfo.size, index: region.rawValue, "VFIO_DEVICE_GET_REGION_INFO")
-            else { continue }
+            let asked = try vfio(
+                try descriptor.informationIfAny(
+                    CVFIO_REGION, least: RegionInfo.size, index: region.rawValue, "VFIO_DEVICE_GET_REGION_INFO"),
+                of: name, group: number)
+            guard let bytes = asked else { continue }
             do throws(DeviceInfoError) {
                 let info = try RegionInfo(bytes, of: region)
                 guard info.region.size > 0 else { continue }
@@ -39,8 +39,10 @@ public struct VFIODevice: ~Copyable, Sendable {
             }
         }
         for kind in DeviceRecord.InterruptKind.allCases {
-            let bytes = try? descriptor.information(
-                CVFIO_INTERRUPTS, least: 16, index: kind.rawValue, "VFIO_DEVICE_GET_IRQ_INFO")
+            let bytes = try vfio(
+                try descriptor.informationIfAny(
+                    CVFIO_INTERRUPTS, least: 16, index: kind.rawValue, "VFIO_DEVICE_GET_IRQ_INFO"),
+                of: name, group: number)
             let structure = StructureBytes(bytes ?? [])
             guard let count = structure.integer(at: 12, as: UInt32.self), count > 0
             else { continue }
@@ -98,26 +100,55 @@ public struct VFIODevice: ~Copyable, Sendable {
             descriptor, name: "\(name), region \(region)", offset: first, size: area.upperBound - area.lowerBound)
     }
 
-    /// Resets the function. All of configuration space, BARs and interrupts is then as after power-on.
+    /// Sets the power state, from 0 for D0 to 3 for D3hot, of a function that has more than D0.
+    public func setPowerState(_ state: UInt8) throws(HostError) {
+        guard let register = record.powerRegister else { return }
+        try write([state], .configuration, at: register)
+        // The kernel's write succeeds even if the function does not follow.
+        guard state == 0, try read(.configuration, at: register, count: 1)[0] & 3 != 0 else { return }
+        throw HostError(call: "pwrite", subject: "the power state of \(name), which stays asleep", errno: .ioError)
+    }
+
+    /// Resets the function. The kernel wakes it first, and restores its configuration space and interrupts afterwards.
     public func reset() throws(HostError) {
         try check(cvfio_reset(descriptor.number), "VFIO_DEVICE_RESET", name)
     }
 
     // MARK: Interrupts
 
-    /// Gives the interrupts of a kind their eventfds, from the first on, or none for nil. No events at all take the kind down.
+    /// Gives the interrupts of a kind their eventfds, from a first one on, or none for nil. No events at all take the kind down.
     ///
     /// Only one of INTx, MSI and MSI-X can be up at a time.
+    ///
+    /// - Returns: The number of the events, or a smaller one of those that there could be. None of them has been set then.
+    @discardableResult
     public func setInterrupts(
-        _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?]
-    ) throws(HostError) {
-        guard !events.isEmpty else { return try descriptor.endInterrupts(kind: kind.rawValue) }
-        try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, events: events)
+        _ kind: DeviceRecord.InterruptKind, from first: Int = 0, _ events: [SharedDescriptor?]
+    ) throws(HostError) -> Int {
+        guard events.isEmpty else {
+            return try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, from: first, events: events)
+        }
+        try descriptor.endInterrupts(kind: kind.rawValue)
+        return 0
     }
 
     /// Lets an eventfd unmask INTx, which masks itself whenever it occurs.
     public func setUnmasking(_ event: SharedDescriptor) throws(HostError) {
         try descriptor.setInterrupts(
             CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event])
+    }
+}
+
+extension Descriptor {
+    /// Asks about a kind of regions or interrupts. Returns nil if the device has none of the kind, which the kernel refuses with EINVAL.
+    fileprivate borrowing func informationIfAny(
+        _ request: cvfio_information, least: Int, index: UInt32, _ name: String
+    ) throws(HostError) -> [UInt8]? {
+        do throws(HostError) {
+            return try information(request, least: least, index: index, name)
+        } catch {
+            guard error.errno == .invalidArgument else { throw error }
+            return nil
+        }
     }
 }

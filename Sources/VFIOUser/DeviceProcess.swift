@@ -158,9 +158,11 @@ public final class DeviceProcess: Sendable {
     /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
     ///
     /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    /// - Returns: nil, because a process can signal all its vectors.
+    @discardableResult
     public func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?
-    ) {
+    ) -> Int? {
         let before = attached.withLock { $0.updateValue(events, forKey: kind) ?? [] }
         if kind == .intx { connection.setResample(resample) }
         func set(_ content: InterruptChange.Content, _ vectors: Range<Int>, _ events: [SharedDescriptor] = []) {
@@ -173,6 +175,7 @@ public final class DeviceProcess: Sendable {
             guard let event, vector >= before.count || before[vector] !== event else { continue }
             set(.eventfds, vector..<vector + 1, [event])
         }
+        return nil
     }
 
     /// Resets the device if it can be. A device that takes longer than a second is lost.

@@ -73,6 +73,28 @@ struct RecordedLayoutTests {
         #expect(try record.afterReset() == record)
     }
 
+    @Test("have only RAM charged, map each other's BARs if there are two, and have an IOMMU's addresses")
+    func budgets() throws {
+        var host = PlanningHost()
+        host.lockedMemory = 1 << 30
+        var layout = try layout(try Self.record())
+        func budget(_ name: String) throws -> Budget {
+            try #require(try Plan(layout, memory: 1 << 30, host: host).budgets.first { $0.name == name })
+        }
+        #expect(try budget("pinned memory").need == 1 << 30)
+        #expect(try budget("peer-to-peer DMA mappings").need == 0)
+        let first = try #require(layout.functions.first)
+        layout.functions.append(
+            Layout.Function(
+                address: FunctionAddress(requesterID: 48), description: first.description, record: first.record))
+        let peers = try budget("peer-to-peer DMA mappings")
+        #expect(peers.need == 6 && peers.limit < 65535)
+        let width = try budget("IOMMU address width")
+        #expect(width.fits && width.need >= 1 << 32 && width.condition != nil)
+        let described = try Plan(try #require(Layout.preset("one")), memory: 1 << 30, host: host)
+        #expect(!described.budgets.contains { $0.name == width.name || $0.name == peers.name })
+    }
+
     @Test("lose the addresses and settings that somebody has made")
     func afterReset() throws {
         let record = try Self.record()

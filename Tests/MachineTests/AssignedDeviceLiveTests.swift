@@ -188,6 +188,33 @@ struct AssignedDeviceLiveTests {
         #expect(machine.results(1) == [1 << 15])
     }
 
+    @Test(
+        "a reset by the machine takes memory and messages before the device is reset", arguments: DecodePolicy.allCases)
+    func reset(decode: DecodePolicy) throws {
+        let server = try ScriptedServer()
+        let machine = try Self.machine(server, decode: decode) { code in
+            code.writeConfiguration(1 << 16, Self.address, at: 0x50)
+            code.store(1, at: Self.registers + 0x200)
+            code.wait(until: Self.area, is: 0xffff_ffff)
+            code.readConfiguration(Self.address, at: 4)
+            code.keep(0)
+            code.readConfiguration(Self.address, at: 0x14)
+            code.keep(1)
+            code.exit(0)
+        }
+        let running = try RunningMachine(machine)
+        let deadline = SuspendingClock.now + .seconds(30)
+        while server.state.withLock({ $0.memory[.bar0]?[0x200] != 1 }), deadline > .now {
+            HostThread.sleep(for: .milliseconds(1))
+        }
+        #expect(server.state.withLock { $0.events[.msi] } != nil)
+        try machine.reset(Self.address)
+        #expect(server.state.withLock { $0.resets } == 1 && server.state.withLock { $0.events[.msi] } == nil)
+        #expect(!machine.mappings.values.contains { $0 != .ram })
+        #expect(try running.report().outcome == .exited(0))
+        #expect(machine.results(2).map { $0 & 0xffff } == [0, 0])
+    }
+
     @Test("the interrupt line is up until the guest has handled it, and the server is told then")
     func line() throws {
         let server = try ScriptedServer()

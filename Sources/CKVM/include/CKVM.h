@@ -155,11 +155,11 @@ static inline int ckvm_create_vfio(int vm) {
     return status < 0 ? status : (int)device.fd;
 }
 
-/// The kernel's headers of 2023 call the same numbers KVM_DEV_VFIO_FILE and KVM_DEV_VFIO_FILE_ADD.
-static inline int ckvm_add_group(int vfio, int group) {
+/// The kernel's headers of 2023 call the same numbers KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_ADD and KVM_DEV_VFIO_FILE_DEL.
+static inline int ckvm_set_group(int vfio, int group, bool is_known) {
     struct kvm_device_attr attribute = {
         .group = KVM_DEV_VFIO_GROUP,
-        .attr = KVM_DEV_VFIO_GROUP_ADD,
+        .attr = is_known ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL,
         .addr = (uint64_t)(uintptr_t)&group,
     };
     return ckvm_result(ioctl(vfio, KVM_SET_DEVICE_ATTR, &attribute));
