@@ -1,7 +1,7 @@
 public import PCI
 
 /// What a user wants of a dump, and what they know beyond it.
-public struct DumpSelection: Sendable {
+public struct DumpSelection: Hashable, Sendable {
     /// A region whose size the dump may not tell.
     public struct Place: Hashable, Sendable {
         public let function: DomainAddress
@@ -49,7 +49,7 @@ public struct DumpSelection: Sendable {
         }
     }
 
-    /// Throws if sizes are given of regions that there are not, or that regions cannot have.
+    /// Throws if sizes are given of regions that there are not, whose sizes the dump tells, or that regions cannot have where they are.
     func checkRegions(in dump: Dump) throws(LayoutError) {
         let functions = Dictionary(uniqueKeysWithValues: dump.functions.map { ($0.address, $0) })
         let places = (Array(sizes.keys) + absent).sorted { "\($0)" < "\($1)" }
@@ -57,8 +57,13 @@ public struct DumpSelection: Sendable {
             guard let region = functions[place.function]?.regions[place.region] else { throw .unknownRegion(place) }
             guard let size = sizes[place] else { continue }
             let possible = place.region == .register(.rom) ? 2048...16 << 20 : region.kind.sizes
-            guard size.nonzeroBitCount == 1, possible.contains(size) else {
-                throw .badSize(place, size: size, possible: possible)
+            if let told = region.size, told.nonzeroBitCount == 1, possible.contains(told), told != size {
+                throw .sizeIsTold(place, size: size, told: told)
+            }
+            // Its address is a multiple of its size.
+            let most = region.base == 0 ? .max : max(possible.lowerBound, region.base & (0 &- region.base))
+            guard size.nonzeroBitCount == 1, possible.contains(size), size <= most else {
+                throw .badSize(place, size: size, possible: possible.lowerBound...min(most, possible.upperBound))
             }
         }
     }

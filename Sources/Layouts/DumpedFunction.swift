@@ -150,8 +150,10 @@ public struct DumpWarning: Hashable, Sendable {
     public struct Reason: Hashable, Sendable {
         public let line: Int?
         public let text: String
-        /// Whether the dump does not tell the sizes of regions, which the text names as `DumpSelection.Place` does.
-        public var lacksSizes = false
+        /// The regions whose sizes the dump does not tell.
+        public var unsized: [DumpSelection.Place] = []
+        /// Whether something that takes room is not counted.
+        public var isUnsure = false
     }
 
     public let reason: Reason
@@ -159,6 +161,8 @@ public struct DumpWarning: Hashable, Sendable {
     public let function: DomainAddress?
     /// Whether the function is left out for it.
     public private(set) var isSkipped = false
+    /// Whether the function is counted without something that takes room.
+    public var isUnsure: Bool { reason.isUnsure && !isSkipped }
 }
 
 extension DumpWarning: CustomStringConvertible {

@@ -51,14 +51,21 @@ extension Layout {
         var layout = self
         if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
         layout.bridges += functions.count - layout.functions.count
+        for kind in selection.shown
+        where !functions.contains(where: { $0.description.recording?.capabilities.contains(kind) == true }) {
+            throw .noCapability(CapabilityKind.names[kind] ?? "\(kind)")
+        }
         for (place, size) in selection.resized {
             let index = try layout.index(of: place)
             guard case .register(.bar(let number)) = place.region,
-                let kind = layout.functions[index].description.bars[number]?.kind, kind != .io
+                let kind = layout.functions[index].description.bars[number]?.kind
             else { throw .unknownRegion(place) }
-            let possible = layout.functions[index].resizable[number]
-            guard possible?.contains(size) ?? (size.nonzeroBitCount == 1), kind.sizes.contains(size) else {
+            let possible = kind == .io ? [] : layout.functions[index].resizable[number]?.filter(kind.sizes.contains)
+            guard possible?.contains(size) != false else {
                 throw .cannotResize(place, size: size, possible: possible ?? [])
+            }
+            guard size.nonzeroBitCount == 1, kind.sizes.contains(size) else {
+                throw .badSize(place, size: size, possible: kind.sizes)
             }
             layout.functions[index].description.bars[number]?.size = size
             // The MSI-X table and what else lies in the BAR stays where it is.
@@ -74,6 +81,52 @@ extension Layout {
             layout.fixed[BAROwner(function: function.address, register: register)] = base
         }
         return layout
+    }
+
+    /// What a user should know who has not made the layout: capabilities that guests do not find, and functions on buses to which no bridge
+    /// leads although there are bridges.
+    public var warnings: [DumpWarning] {
+        var hidden: [String: [String]] = [:]
+        var (roots, inside): (Set<String>, Set<String>) = ([], [])
+        let bridges = (try? BridgeTree(functions.lazy.map { ($0.address, $0.description) })) ?? BridgeTree()
+        let ports = functions.filter { $0.description.bridge != nil }
+        let led = Set(
+            ports.compactMap { port in
+                port.description.bridge.map { UInt16(port.address.segment) << 8 | UInt16($0.secondary) }
+            })
+        let withPorts = Set(ports.map(\.address.busNumber))
+        for function in functions {
+            for capability in function.description.recording?.hidden ?? [] {
+                hidden[capability.name, default: []].append("\(function.source)")
+            }
+            let bus = function.address.busNumber
+            guard !ports.isEmpty, !led.contains(bus), function.virtualIndex == nil else { continue }
+            let text = "\(function.source)".dropLast(5)
+            if let bridge = bridges.bridge(above: function.address) {
+                inside.insert("\(text) behind \(bridge)")
+            } else if function.address.bus != 0, !withPorts.contains(bus),
+                withPorts.contains(where: { $0 >> 8 == bus >> 8 })
+            {
+                roots.insert(String(text))
+            }
+        }
+        let lists = hidden.sorted { $0.key < $1.key }.map { "\($0) of \(Self.list($1))" }
+        let texts = [
+            ("guests do not find capabilities that promise what is not there: ", lists.joined(separator: "; ")),
+            ("no bridge leads to these buses, which become root buses: ", Self.list(roots.sorted())),
+            (
+                "no bridge leads to these buses, whose functions guests find directly behind a bridge above: ",
+                Self.list(inside.sorted())
+            ),
+        ]
+        return texts.filter { !$0.1.isEmpty }.map {
+            DumpWarning(reason: .init(line: nil, text: $0 + $1), function: nil)
+        }
+    }
+
+    /// The first four, and whether there are more.
+    private static func list(_ words: [String]) -> String {
+        words.prefix(4).joined(separator: ", ") + (words.count > 4 ? " and others" : "")
     }
 
     private func index(of place: DumpSelection.Place) throws(LayoutError) -> Int {

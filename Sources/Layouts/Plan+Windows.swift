@@ -37,41 +37,93 @@ extension Plan {
             }
         }
     }
+}
 
-    /// What would help where not everything has a place, in words: the first that is enough of larger apertures, more address bits,
-    /// smaller BARs and fewer virtual functions.
-    static func remedy(for layout: Layout, memory: UInt64, host: PlanningHost, board: AddressMap) -> String? {
-        func holds(_ layout: Layout, _ apertures: Apertures?) -> Bool {
-            guard let apertures else { return false }
-            var assigner = AddressAssigner(apertures, avoiding: host.iommu.reserved)
-            assigner.fixed = layout.fixed
-            return (try? assigner.assign(layout.byAddress)) != nil
+/// Looks for what would help where not everything has a place.
+struct Remedy {
+    let memory: UInt64
+    let host: PlanningHost
+    let choices: AddressMap.Choices
+
+    /// The first that is enough of larger apertures, more address bits, smaller BARs and fewer virtual functions, in words.
+    func first(for layout: Layout) -> String? {
+        apertures(for: layout) ?? smallerBARs(of: layout) ?? fewerVirtualFunctions(of: layout)
+    }
+
+    /// Whether everything has a place on a board.
+    private func holds(_ layout: Layout, _ board: AddressMap?) -> Bool {
+        guard let board, (try? board.checkBuses(layout.functions.lazy.map(\.address.busNumber))) != nil else {
+            return false
         }
-        func largest(_ bits: Int) -> Apertures? {
-            let choices = AddressMap.Choices(buses: layout.buses, segments: board.segments)
-            var apertures = try? AddressMap(memory: memory, addressBits: bits, choices: choices).apertures
-            if let first = apertures?.high?.first {
-                apertures?.high = GuestRange(first: first, last: GuestAddress(1 << UInt64(bits) - 1))
+        var assigner = AddressAssigner(board.apertures, avoiding: host.iommu.reserved)
+        assigner.fixed = layout.fixed
+        return (try? assigner.assign(layout.byAddress)) != nil
+    }
+
+    private func board(_ bits: Int, _ choices: AddressMap.Choices) -> AddressMap? {
+        try? AddressMap(memory: memory, addressBits: bits, choices: choices)
+    }
+
+    private func apertures(for layout: Layout) -> String? {
+        func change(_ bits: Int) -> String? { self.change(bits, for: layout) }
+        var (few, many) = (host.physicalAddressBits, 52)
+        if let text = change(few) { return text }
+        guard few < many, change(many) != nil else { return nil }
+        while many - few > 1 {
+            let bits = (few + many) / 2
+            if change(bits) != nil { many = bits } else { few = bits }
+        }
+        return change(many)
+    }
+
+    /// The fewest changes of what can be chosen with which everything has a place: a larger 64-bit aperture, the usual 32-bit aperture, no
+    /// more buses than needed.
+    private func change(_ bits: Int, for layout: Layout) -> String? {
+        let isMore = bits > host.physicalAddressBits
+        for changes in [0, 1, 2, 4, 3, 5, 6, 7] where isMore || changes > 0 {
+            var chosen = choices
+            if changes & 1 != 0 {
+                chosen.highAperture = nil
+                let usual = board(bits, chosen)?.apertures.high
+                chosen.highAperture = usual.flatMap {
+                    GuestRange(first: $0.first, last: GuestAddress(1 << UInt64(bits) - 1))
+                }
+                if chosen.highAperture == choices.highAperture ?? usual { continue }
             }
-            return apertures
+            if changes & 2 != 0 { chosen.lowAperture = nil }
+            if changes & 4 != 0 { chosen.buses = layout.buses }
+            let isLow = changes & 2 != 0 && choices.lowAperture == nil
+            let isBuses = changes & 4 != 0 && layout.buses >= choices.buses ?? 256
+            guard !isLow, !isBuses, let board = board(bits, chosen), holds(layout, board) else { continue }
+            let buses = "\(layout.buses) bus\(layout.buses == 1 ? "" : "es")"
+            let words = [
+                isMore ? "\(bits) address bits" : nil, changes & 4 != 0 ? "no more than \(buses)" : nil,
+                changes & 2 != 0 ? "a 32-bit aperture of \(board.apertures.low)" : nil,
+                changes & 1 != 0 ? board.apertures.high.map { "a 64-bit aperture of \($0)" } : nil,
+            ]
+            return words.compactMap(\.self).joined(separator: ", and ")
         }
-        let bits = host.physicalAddressBits
-        if let apertures = largest(bits), holds(layout, apertures) {
-            return
-                "no more than \(layout.buses) buses, and a 64-bit aperture of \(apertures.high.map { "\($0)" } ?? "none")"
-        }
-        if bits < 52, holds(layout, largest(52)) {
-            return (bits + 1...52).first { holds(layout, largest($0)) }.map { "\($0) address bits" }
-        }
+        return nil
+    }
+
+    private func smallerBARs(of layout: Layout) -> String? {
         var smaller = layout
         for index in layout.functions.indices {
             for (bar, sizes) in layout.functions[index].resizable {
-                smaller.functions[index].description.bars[bar]?.size = sizes.min() ?? 0
+                var description = smaller.functions[index].description
+                for size in sizes.sorted(by: >) where size < description.bars[bar]?.size ?? 0 {
+                    description.bars[bar]?.size = size
+                    // What lies in the BAR has to stay in it.
+                    if (try? description.validate()) != nil { smaller.functions[index].description = description }
+                }
             }
         }
-        if smaller != layout, holds(smaller, board.apertures) {
-            return "the least sizes of the BARs that can be resized"
-        }
+        let board = board(host.physicalAddressBits, choices)
+        return smaller != layout && holds(smaller, board) ? "the least sizes of the BARs that can be resized" : nil
+    }
+
+    private func fewerVirtualFunctions(of layout: Layout) -> String? {
+        let board = board(host.physicalAddressBits, choices)
         func holds(virtual count: Int) -> Bool {
             var rest = layout
             rest.functions.removeAll { $0.virtualIndex.map { $0 >= count } ?? false }
@@ -79,7 +131,7 @@ extension Plan {
                 rest.functions[index].description.virtualCount = min(
                     count, rest.functions[index].description.virtualCount)
             }
-            return holds(rest, board.apertures)
+            return self.holds(rest, board)
         }
         let hasVirtual = layout.functions.contains { $0.virtualIndex != nil || $0.description.virtualCount > 0 }
         guard hasVirtual, holds(virtual: 0) else { return nil }

@@ -82,8 +82,8 @@ public struct Plan: Sendable {
     ) throws(PlanError) {
         let board: AddressMap
         do {
-            let choices = choices.filled(from: layout.choices)
-            board = try AddressMap(memory: memory, addressBits: host.physicalAddressBits, choices: choices)
+            board = try AddressMap(
+                memory: memory, addressBits: host.physicalAddressBits, choices: choices.filled(from: layout.choices))
             try board.checkBuses(layout.functions.lazy.map(\.address.busNumber))
         } catch { throw .board(error) }
         self.layout = layout
@@ -100,12 +100,13 @@ public struct Plan: Sendable {
         functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
         windows = Windows(layout, host)
-        remedy = placed.obstacle == nil ? nil : Self.remedy(for: layout, memory: memory, host: host, board: board)
+        let search = Remedy(memory: memory, host: host, choices: choices.filled(from: layout.choices))
+        remedy = placed.obstacle == nil ? nil : search.first(for: layout)
         separate = placed.slots(.separate, on: host)
         coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
         budgets = Self.makeBudgets(
-            layout, placed, slots: chosen, separate: separate, policy: policy, host: host, memory: memory)
+            layout, placed, windows, slots: chosen, separate: separate, policy: policy, host: host, memory: memory)
     }
 
     /// The slots under the policy that was asked for.

@@ -41,19 +41,19 @@ public struct AddressAssigner: Sendable {
         return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
     }
 
-    /// The bytes below 4 GiB and of 64-bit addresses that everything takes in apertures that begin at multiples of all alignments and never
-    /// end; all ones for more than there are.
+    /// The bytes below 4 GiB, those of 64-bit addresses and the ports that everything takes in apertures that begin at multiples of all
+    /// alignments and never end. All ones stand for more than there are.
     ///
     /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
     public static func need(
         _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
     ) -> [UInt64] {
         guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else {
-            return [.max, .max]
+            return [.max, .max, .max]
         }
-        return [[requests.memory, requests.roms], [requests.wide]].map { groups in
+        return [requests.memory + requests.roms, requests.wide, requests.ports].map { requests in
             var space = FreeRanges(0...1 << 62)
-            return groups.flatMap(Request.inOrder).reduce(0) { end, request in
+            return Request.inOrder(requests).reduce(0) { end, request in
                 space.take(request.size, alignment: request.alignment).map { max(end, $0 + request.size) } ?? .max
             }
         }
@@ -152,20 +152,27 @@ private struct Request {
     /// Takes the first place that is free, or its own. Returns nil if there is no room.
     func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
         guard let base else { return space.take(size, alignment: alignment) }
-        guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
-            throw .fixed(owner: owner, base: base, size: size)
+        guard !content.isEmpty || base.isMultiple(of: alignment) else {
+            throw .fixed(owner: owner, base: base, size: size, .misaligned(alignment))
+        }
+        guard space.take(at: base, size) else {
+            let isInside = space.whole.contains(base) && space.whole.upperBound - base >= size - 1
+            throw .fixed(owner: owner, base: base, size: size, isInside ? .taken : .outside(space.whole))
         }
         return base
     }
 
-    /// Those with a place of their own first, then the largest alignment, and ROMs behind BARs.
+    /// Those with a place of their own first, then the largest alignment. Of one alignment those come last behind which most is left up
+    /// to its next multiple, and ROMs behind BARs.
     static func inOrder(_ requests: [Request]) -> [Request] {
-        func rank(_ request: Request) -> UInt64 { request.owner.register == .rom ? 1 : 0 }
+        func rank(_ request: Request) -> (UInt64, Int, BAROwner) {
+            let rest = (0 &- request.size) & (request.alignment - 1)
+            return (rest, request.owner.register == .rom ? 1 : 0, request.owner)
+        }
         return requests.sorted { left, right in
             if (left.base == nil) != (right.base == nil) { return right.base == nil }
-            if rank(left) != rank(right) { return rank(left) < rank(right) }
             if left.alignment != right.alignment { return left.alignment > right.alignment }
-            return left.owner < right.owner
+            return rank(left) < rank(right)
         }
     }
 }
@@ -252,7 +259,9 @@ private struct Requests {
             request.place(at: base - start, into: &content)
             end = max(end, base + request.size)
         }
-        let alignment = requests.reduce(window.granule) { max($0, $1.alignment) }
+        // A device that is plugged in later may have a BAR of the largest power of two in the reserve.
+        let largest = window == .ports || reserve == 0 ? 1 : UInt64(1) << UInt64(63 - reserve.leadingZeroBitCount)
+        let alignment = requests.reduce(max(window.granule, largest)) { max($0, $1.alignment) }
         return [
             Request(
                 owner: BAROwner(function: bridge, register: .window(window)),

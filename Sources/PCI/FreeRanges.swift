@@ -2,8 +2,11 @@
 struct FreeRanges {
     /// Both ends included; in order.
     private var ranges: [ClosedRange<UInt64>]
+    /// What it was made of.
+    let whole: ClosedRange<UInt64>
 
     init(_ range: ClosedRange<UInt64>) {
+        whole = range
         ranges = [range]
     }
 

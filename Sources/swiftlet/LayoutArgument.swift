@@ -21,8 +21,12 @@ struct LayoutArgument {
         _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false, connects: Bool = false
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
-            guard isFile else { return (try select(selection, of: try preset()), []) }
-            let (layout, warnings) = try loadFile(selection)
+            let (layout, warnings) = isFile ? try loadFile(selection) : try select(selection, of: try preset())
+            // Thousands of lines help nobody. What is skipped weighs most.
+            let shown = 20
+            let ordered = warnings.filter(\.isSkipped) + warnings.filter { !$0.isSkipped }
+            ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
+            if warnings.count > shown { complain("\(name): and \(warnings.count - shown) more such warnings") }
             guard connects || layout.assigned.isEmpty else {
                 throw failure(
                     "\(name): it names devices of processes or of the host, and only `run` can have these", .badInput)
@@ -56,7 +60,7 @@ struct LayoutArgument {
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)
         let first = file.bytes.first { !" \t\r\n\u{feff}".utf8.contains($0) }
-        guard first != UInt8(ascii: "{") else { return (try select(selection, of: try decode(file)), []) }
+        guard first != UInt8(ascii: "{") else { return try select(selection, of: try decode(file)) }
         let dump = TextDumpReader.read(file.bytes)
         guard !dump.functions.isEmpty else {
             throw failure(
@@ -84,19 +88,14 @@ struct LayoutArgument {
 
     private func read(_ dump: Dump, _ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
         let file = name == "-" ? "standard input" : name.split(separator: "/").last.map(String.init) ?? name
-        let (layout, found) = try Layout.read(dump, name: file, selection: selection)
-        // Thousands of lines help nobody. What is skipped weighs most.
-        let shown = 20
-        let ordered = found.filter(\.isSkipped) + found.filter { !$0.isSkipped }
-        ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
-        if found.count > shown {
-            complain("\(name): and \(found.count - shown) more such warnings")
-        }
-        return (layout, found)
+        return try Layout.read(dump, name: file, selection: selection)
     }
 
-    private func select(_ selection: DumpSelection, of layout: Layout) throws -> Layout {
-        selection.isEverything ? layout : try layout.selecting(selection)
+    private func select(
+        _ selection: DumpSelection, of layout: Layout
+    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
+        let layout = selection.isEverything ? layout : try layout.selecting(selection)
+        return (layout, layout.warnings)
     }
 
     private func decode(_ file: InputFile) throws -> Layout {
@@ -114,15 +113,17 @@ extension LayoutError {
     /// Whether the command line is wrong, and not the input.
     fileprivate var isUsage: Bool {
         switch self {
-        case .unknownFunctions, .unknownRegion, .badSize, .tooSmall, .notADump, .cannotResize: true
+        case .unknownFunctions, .unknownRegion, .badSize, .tooSmall, .notADump, .cannotResize, .sizeIsTold,
+            .noCapability, .noVirtualFunctions:
+            true
         default: false
         }
     }
 
     fileprivate var advice: String? {
         switch self {
-        case .noFunctions(_, let warnings) where warnings.contains(where: \.reason.lacksSizes):
-            "give sizes as --size 01:00.0/0=16M"
+        case .noFunctions(_, let warnings): warnings.lazy.compactMap(\.reason.advice).first
+        case .sizeIsTold: "--rebar tries another one"
         default: nil
         }
     }

@@ -14,25 +14,31 @@ struct MemoryMapSVG {
     private let functions: [Substring: Int]
     let largest: UInt64
 
-    init(title: String, areas: [MapArea], pieces: [MapPiece]) {
+    init(title: String, areas: [MapArea], pieces: [MapPiece], windows: [MapPiece] = []) {
         let pieces = pieces.sorted { ($0.range.first, $0.owner) < ($1.range.first, $1.owner) }
         functions = Dictionary(uniqueKeysWithValues: zip(Set(pieces.compactMap(\.function)).sorted(), 0...))
-        largest = pieces.map(\.range.size).max() ?? 0
+        largest = (pieces + windows).map(\.range.size).max() ?? 0
+        let windows = windows.sorted { left, right in
+            (left.range.first, right.range.last, left.owner) < (right.range.first, left.range.last, right.owner)
+        }
         var areas = areas.sorted { $0.range.first < $1.range.first }.map { area in
-            MapArea(name: area.name, range: area.range, pieces: pieces.filter { area.range.contains($0.range.first) })
+            let isInside = { (piece: MapPiece) in area.range.contains(piece.range.first) }
+            return MapArea(
+                name: area.name, range: area.range, pieces: pieces.filter(isInside), windows: windows.filter(isInside))
         }
         let outside = pieces.filter { piece in !areas.contains { $0.range.contains(piece.range.first) } }
         let span = zip(outside.prefix(1), outside.suffix(1))
             .compactMap { GuestRange(first: $0.range.first, last: $1.range.last) }
         areas += span.map { MapArea(name: "outside of every area", range: $0, pieces: outside) }
         drawTitle(title, pieces)
-        drawLegend(pieces)
+        drawLegend(pieces + windows)
         for (before, area) in zip([nil] + areas, areas) {
             let first = area.range.first.rawValue
             let gap = MapPiece.unmapped(from: before.map { $0.range.last.rawValue &+ 1 } ?? first, upTo: first)
             drawRows(gap)
             y += gap.isEmpty ? 0 : 14
             drawHeading(area)
+            drawWindows(of: area)
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14
         }
@@ -114,15 +120,38 @@ struct MemoryMapSVG {
         canvas.rect(Self.left, y + 21, width, 10, style: "strip")
         var next = 0
         for piece in pieces {
-            let pixels = [piece.range.first, piece.range.last].map { address in
-                Int(Double(address.rawValue &- area.range.first.rawValue) / Double(size) * Double(width))
-            }
-            let (start, end) = (max(next, pixels[0]), min(pixels[1] + 1, width))
-            guard start < end else { continue }
-            canvas.rect(Self.left + start, y + 21, end - start, 10, style: style(of: piece) + " bare")
-            next = end
+            let pixels = Self.pixels(of: piece, in: area)
+            let start = max(next, pixels.lowerBound)
+            guard start < pixels.upperBound else { continue }
+            canvas.rect(Self.left + start, y + 21, pixels.upperBound - start, 10, style: style(of: piece) + " bare")
+            next = pixels.upperBound
         }
         y += 36
+    }
+
+    /// Where a piece lies in the strip of its area, at least a pixel.
+    private static func pixels(of piece: MapPiece, in area: MapArea) -> Range<Int> {
+        let ends = [piece.range.first, piece.range.last].map { address in
+            let part = Double(address.rawValue &- area.range.first.rawValue) / Double(area.range.size)
+            return min(Int(part * Double(right - left)), right - left - 1)
+        }
+        return ends[0]..<ends[1] + 1
+    }
+
+    /// Draws windows of bridges below the strip of an area and to its scale, inner ones below outer ones, and few of them as rows.
+    private mutating func drawWindows(of area: MapArea) {
+        var (around, deepest): ([GuestRange], Int) = ([], 0)
+        for window in area.windows {
+            around.removeAll { $0.last < window.range.first }
+            around.append(window.range)
+            deepest = max(deepest, around.count)
+            let pixels = Self.pixels(of: window, in: area)
+            canvas.rect(
+                Self.left + pixels.lowerBound, y + 8 * around.count - 10, pixels.count, 5, style: "window",
+                tooltip: window.tooltip)
+        }
+        y += 8 * deepest
+        if area.windows.count <= 40 { drawRows(area.windows) }
     }
 
     /// Draws the pieces of an area, and what is unmapped before, between and behind them.
@@ -151,7 +180,7 @@ extension MemoryMapSVG {
     private static let styles = """
         .strip{fill:none;stroke:#cbd2d9;rx:4px} .line{stroke:#e4e7eb} .row{fill-opacity:0} .veil{fill:#fff;fill-opacity:.4}
         .slot{stroke:#1f2933;stroke-width:3} .unmapped{stroke:#7b8794;stroke-width:1.2}
-        .ram{fill:#8794a3} .extra{fill:#3e4c59} rect.bare{stroke:none}
+        .ram{fill:#8794a3} .extra{fill:#3e4c59} .window{fill:#fff;stroke:#3e4c59} rect.bare{stroke:none}
         """
 
     /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.

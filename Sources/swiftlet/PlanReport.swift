@@ -60,6 +60,8 @@ struct PlanReport: Encodable {
     let warnings: [String]
     let skipped: [Skipped]
     let fits: Bool
+    /// Whether everything that takes room is counted.
+    let sure: Bool
 
     /// A function that is not counted.
     struct Skipped: Encodable {
@@ -118,5 +120,6 @@ extension PlanReport {
             Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)
         }
         fits = plan.fits
+        sure = !warnings.contains { $0.isSkipped || $0.isUnsure }
     }
 }

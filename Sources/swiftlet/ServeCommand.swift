@@ -33,6 +33,9 @@ struct ServeCommand: ParsableCommand {
     @OptionGroup var dump: DumpOptions
 
     func run() throws {
+        guard dump.fix.isEmpty else {
+            throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
+        }
         let layout = try LayoutArgument(name: layout).load(dump.selection, isComplete: dump.complete).layout
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory

@@ -202,7 +202,7 @@ struct PlanTests {
         let some = try layout.selecting(selection)
         #expect(
             some.functions.map { "\($0.source) \($0.address)" } == [
-                "00:03.2 00:00.0", "00:03.5 00:00.1", "00:04.0 00:04.0",
+                "00:03.2 00:03.0", "00:03.5 00:03.5", "00:04.0 00:04.0",
             ])
         selection.only = []
         selection.excluded = [try #require(DomainAddress(text: "00:00.0"))]
