@@ -152,7 +152,7 @@ public struct DumpWarning: Hashable, Sendable {
         public let text: String
         /// The regions whose sizes the dump does not tell.
         public var unsized: [DumpSelection.Place] = []
-        /// Whether something that takes room is not counted.
+        /// Whether the function is counted without something that takes room.
         public var isUnsure = false
     }
 
@@ -161,8 +161,6 @@ public struct DumpWarning: Hashable, Sendable {
     public let function: DomainAddress?
     /// Whether the function is left out for it.
     public private(set) var isSkipped = false
-    /// Whether the function is counted without something that takes room.
-    public var isUnsure: Bool { reason.isUnsure && !isSkipped }
 }
 
 extension DumpWarning: CustomStringConvertible {

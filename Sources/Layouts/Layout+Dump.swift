@@ -18,12 +18,13 @@ extension Layout {
         let hasVirtual = dump.functions.contains {
             selection.takes($0.address) && $0.virtualFunctions?.total ?? 0 > 0
         }
-        guard hasVirtual || selection.virtualFunctions ?? 0 == 0 else { throw .noVirtualFunctions }
+        guard hasVirtual || selection.virtualFunctions ?? 0 == 0 else { throw .nobodyHas("virtual functions") }
         let bridges = dump.functions.count(where: \.isBridge)
         guard !builder.found.isEmpty else {
             throw .noFunctions(bridges: bridges, warnings: builder.warnings)
         }
-        var layout = try place(builder.found + builder.bridges(of: dump), name: name, isFlat: selection.isFlat)
+        let chosen = builder.found + selection.bridges(builder.bridges(of: dump), to: builder.found)
+        var layout = try place(chosen, name: name, isFlat: selection.isFlat)
         layout.bridges = bridges - layout.functions.count { $0.description.bridge != nil }
         layout = try layout.adjusted(selection)
         return (layout, builder.warnings + layout.warnings)
@@ -35,25 +36,8 @@ extension Layout {
             throw .notADump(name)
         }
         try selection.checkFunctions(among: Set(functions.map(\.source)))
-        let shown = CapabilityKind.promisingTooMuch.subtracting(selection.shown)
-        let functions = functions.map { function in
-            var function = function
-            if !selection.shown.isEmpty, let record = function.record {
-                let description = try? record.functionDescription(hiding: shown, asksModel: false)
-                function.description = description ?? function.description
-            }
-            return function
-        }
-        let chosen = functions.filter { selection.takes($0.source) }
-        let selected = functions.filter { function in
-            guard let bridge = function.description.bridge, !selection.excluded.contains(function.source) else {
-                return selection.takes(function.source)
-            }
-            return selection.only.isEmpty
-                || chosen.contains {
-                    $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus)
-                }
-        }
+        let chosen = functions.filter { $0.description.bridge == nil && selection.takes($0.source) }
+        let selected = chosen + selection.bridges(functions.filter { $0.description.bridge != nil }, to: chosen)
         guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
         let placed = try Self.place(selected, name: name, isFlat: selection.isFlat)
         var layout = self
@@ -153,21 +137,16 @@ private struct DumpBuilder {
         let first = source(Int(function.address.function.requesterID) + max(1, virtual.firstOffset), function)
         warn(
             "virtual functions of \(function.address) \(isWanted ? "are not counted" : "have no room kept"): \(lack)",
-            of: function, at: isWanted ? first : nil, isSkipped: isWanted, unsized: sized.unsized, isUnsure: true)
+            of: function, at: isWanted ? first : nil, isSkipped: isWanted, unsized: sized.unsized, isUnsure: !isWanted)
         return nil
     }
 
-    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them. Of a domain whose
-    /// bridges contradict each other there are none.
+    /// The bridges that are not excluded. Of a domain whose bridges contradict each other there are none.
     mutating func bridges(of dump: Dump) -> [Layout.Function] {
         var domains: [UInt32: [FunctionAddress: DumpedFunction]] = [:]
         for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
-            let address = function.address
-            let leads = found.contains {
-                $0.source.domain == address.domain && function.bridge?.leads(to: $0.source.function.bus) == true
-            }
-            if function.bridge != nil, leads || selection.takes(address) {
-                domains[address.domain, default: [:]][address.function] = function
+            if function.bridge != nil {
+                domains[function.address.domain, default: [:]][function.address.function] = function
             }
         }
         return domains.values.flatMap { functions -> [Layout.Function] in

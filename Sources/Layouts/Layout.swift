@@ -97,20 +97,12 @@ public enum LayoutError: Error, Hashable, Sendable {
     case unknownFunctions([DomainAddress], similar: [DomainAddress])
     /// The size of a region that the function does not have, as far as the dump shows.
     case unknownRegion(DumpSelection.Place)
-    /// A size that such a region cannot have.
-    case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
-    /// A BAR would no longer hold what lies in it.
-    case tooSmall(DumpSelection.Place, size: UInt64, DescriptionError)
+    /// A size that a region cannot have, or that the dump contradicts, and why.
+    case badSize(DumpSelection.Place, size: UInt64, reason: String)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
-    /// A size of a region whose size the dump tells.
-    case sizeIsTold(DumpSelection.Place, size: UInt64, told: UInt64)
-    /// A size that a BAR cannot be given, and those that it can have: none for I/O.
-    case cannotResize(DumpSelection.Place, size: UInt64, possible: [UInt64])
-    /// No function has the capability, as far as configuration space is known.
-    case noCapability(String)
-    /// No function can have virtual functions, as far as the dump tells.
-    case noVirtualFunctions
+    /// What no function has that is asked for, as far as is known.
+    case nobodyHas(String)
     /// Bridges whose buses are not their own.
     case bridges(DescriptionError)
 }
@@ -134,20 +126,10 @@ extension LayoutError: CustomStringConvertible {
                 + (similar.isEmpty ? "" : "; there is \(Self.list(Array(similar.prefix(4))))")
         case .unknownRegion(let place):
             "\(place): the function has no \(place.region.name), as far as is known"
-        case .badSize(let place, let size, let possible):
-            "\(place): \(hexadecimal(size)) bytes: the size of such a region, where it is, is a power of two from "
-                + "\(hexadecimal(possible.lowerBound)) to \(hexadecimal(possible.upperBound))"
-        case .sizeIsTold(let place, let size, let told):
-            "\(place): \(hexadecimal(size)) bytes, but the dump tells its size, \(hexadecimal(told)) bytes"
-        case .cannotResize(let place, let size, let possible):
-            "\(place): the BAR cannot have \(hexadecimal(size)) bytes: "
-                + (possible.isEmpty
-                    ? "the size of ports cannot be changed"
-                    : "it supports \(possible.map(hexadecimal).joined(separator: ", "))")
-        case .noCapability(let name): "no function has the capability \(name), as far as configuration space is known"
-        case .noVirtualFunctions: "no function can have virtual functions, as far as the dump tells (SR-IOV)"
+        case .badSize(let place, let size, let reason):
+            "\(place): it cannot have \(hexadecimal(size)) bytes: \(reason)"
+        case .nobodyHas(let what): "no function has \(what), as far as configuration space is known"
         case .bridges(let error): "\(error)"
-        case .tooSmall(let place, let size, let error): "\(place): \(hexadecimal(size)) bytes: \(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
     }

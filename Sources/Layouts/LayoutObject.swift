@@ -35,9 +35,11 @@ struct LayoutObject {
     }
 
     func value<Value: Decodable>(_ key: String) throws -> Value {
-        try read(key, Self.words[ObjectIdentifier(Value.self)] ?? "such a value") {
-            try values.decode(Value.self, forKey: $0)
-        }
+        let words: [(Any.Type, String)] = [
+            (Int.self, "a whole number"), (String.self, "a string"), (Bool.self, "true or false"),
+        ]
+        let expected = words.first { $0.0 == Value.self }?.1 ?? "a list or an object of strings"
+        return try read(key, expected) { try values.decode(Value.self, forKey: $0) }
     }
 
     func optional<Value: Decodable>(_ key: String) throws -> Value? {
@@ -62,23 +64,13 @@ struct LayoutObject {
         return objects
     }
 
-    /// What values of these types are, for people.
-    private static let words: [ObjectIdentifier: String] = [
-        ObjectIdentifier(Int.self): "a whole number", ObjectIdentifier(String.self): "a string",
-        ObjectIdentifier(Bool.self): "true or false", ObjectIdentifier([String].self): "a list of strings",
-        ObjectIdentifier([String: String].self): "an object of strings",
-    ]
-
     /// Reads a value. What is wrong is said in words of this module.
     private func read<Value>(_ key: String, _ expected: String, _ decode: (Key) throws -> Value) throws -> Value {
         do { return try decode(Key(stringValue: key)) } catch DecodingError.keyNotFound {
             throw LayoutError.missingKey(path(key), expected: expected)
         } catch {
-            func text<Kind: Decodable>(_ kind: Kind.Type) -> String? {
-                (try? values.decode(kind, forKey: Key(stringValue: key))).map { "\($0)" }
-            }
-            let value = text(String.self) ?? text(Int64.self) ?? text(Double.self) ?? text(Bool.self) ?? ""
-            throw badValue(key, value, expected: expected)
+            let text = try? values.decode(String.self, forKey: Key(stringValue: key))
+            throw badValue(key, text ?? "", expected: expected)
         }
     }
 

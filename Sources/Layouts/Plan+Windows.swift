@@ -50,56 +50,52 @@ struct Remedy {
         apertures(for: layout) ?? smallerBARs(of: layout) ?? fewerVirtualFunctions(of: layout)
     }
 
-    /// Whether everything has a place on a board.
-    private func holds(_ layout: Layout, _ board: AddressMap?) -> Bool {
-        guard let board, (try? board.checkBuses(layout.functions.lazy.map(\.address.busNumber))) != nil else {
-            return false
-        }
+    private func board(_ bits: Int, _ choices: AddressMap.Choices) -> AddressMap? {
+        try? AddressMap(memory: memory, addressBits: bits, choices: choices)
+    }
+
+    /// Whether everything has a place on a board, or on the one that was planned for.
+    private func holds(_ layout: Layout, _ other: AddressMap? = nil) -> Bool {
+        guard let board = other ?? board(host.physicalAddressBits, choices) else { return false }
         var assigner = AddressAssigner(board.apertures, avoiding: host.iommu.reserved)
         assigner.fixed = layout.fixed
         return (try? assigner.assign(layout.byAddress)) != nil
     }
 
-    private func board(_ bits: Int, _ choices: AddressMap.Choices) -> AddressMap? {
-        try? AddressMap(memory: memory, addressBits: bits, choices: choices)
-    }
-
     private func apertures(for layout: Layout) -> String? {
-        func change(_ bits: Int) -> String? { self.change(bits, for: layout) }
         var (few, many) = (host.physicalAddressBits, 52)
-        if let text = change(few) { return text }
-        guard few < many, change(many) != nil else { return nil }
+        if let text = change(few, for: layout) { return text }
+        guard few < many, change(many, for: layout) != nil else { return nil }
         while many - few > 1 {
             let bits = (few + many) / 2
-            if change(bits) != nil { many = bits } else { few = bits }
+            if change(bits, for: layout) != nil { many = bits } else { few = bits }
         }
-        return change(many)
+        return change(many, for: layout)
     }
 
     /// The fewest changes of what can be chosen with which everything has a place: a larger 64-bit aperture, the usual 32-bit aperture, no
     /// more buses than needed.
     private func change(_ bits: Int, for layout: Layout) -> String? {
-        let isMore = bits > host.physicalAddressBits
-        for changes in [0, 1, 2, 4, 3, 5, 6, 7] where isMore || changes > 0 {
+        for (isHigh, isLow, isBuses) in [
+            (false, false, false), (true, false, false), (false, true, false), (false, false, true),
+            (true, true, false),
+            (true, false, true), (false, true, true), (true, true, true),
+        ] where !isLow || choices.lowAperture != nil {
             var chosen = choices
-            if changes & 1 != 0 {
+            if isHigh {
                 chosen.highAperture = nil
-                let usual = board(bits, chosen)?.apertures.high
-                chosen.highAperture = usual.flatMap {
-                    GuestRange(first: $0.first, last: GuestAddress(1 << UInt64(bits) - 1))
-                }
-                if chosen.highAperture == choices.highAperture ?? usual { continue }
+                let first = board(bits, chosen)?.apertures.high?.first
+                let last = GuestAddress(1 << UInt64(bits) - 1)
+                chosen.highAperture = first.flatMap { GuestRange(first: $0, last: last) }
             }
-            if changes & 2 != 0 { chosen.lowAperture = nil }
-            if changes & 4 != 0 { chosen.buses = layout.buses }
-            let isLow = changes & 2 != 0 && choices.lowAperture == nil
-            let isBuses = changes & 4 != 0 && layout.buses >= choices.buses ?? 256
-            guard !isLow, !isBuses, let board = board(bits, chosen), holds(layout, board) else { continue }
-            let buses = "\(layout.buses) bus\(layout.buses == 1 ? "" : "es")"
+            if isLow { chosen.lowAperture = nil }
+            if isBuses { chosen.buses = layout.buses }
+            guard let board = board(bits, chosen), holds(layout, board) else { continue }
             let words = [
-                isMore ? "\(bits) address bits" : nil, changes & 4 != 0 ? "no more than \(buses)" : nil,
-                changes & 2 != 0 ? "a 32-bit aperture of \(board.apertures.low)" : nil,
-                changes & 1 != 0 ? board.apertures.high.map { "a 64-bit aperture of \($0)" } : nil,
+                bits > host.physicalAddressBits ? "\(bits) address bits" : nil,
+                isBuses ? "no more than \(layout.buses) bus\(layout.buses == 1 ? "" : "es")" : nil,
+                isLow ? "a 32-bit aperture of \(board.apertures.low)" : nil,
+                isHigh ? board.apertures.high.map { "a 64-bit aperture of \($0)" } : nil,
             ]
             return words.compactMap(\.self).joined(separator: ", and ")
         }
@@ -118,12 +114,10 @@ struct Remedy {
                 }
             }
         }
-        let board = board(host.physicalAddressBits, choices)
-        return smaller != layout && holds(smaller, board) ? "the least sizes of the BARs that can be resized" : nil
+        return smaller != layout && holds(smaller) ? "the least sizes of the BARs that can be resized" : nil
     }
 
     private func fewerVirtualFunctions(of layout: Layout) -> String? {
-        let board = board(host.physicalAddressBits, choices)
         func holds(virtual count: Int) -> Bool {
             var rest = layout
             rest.functions.removeAll { $0.virtualIndex.map { $0 >= count } ?? false }
@@ -131,7 +125,7 @@ struct Remedy {
                 rest.functions[index].description.virtualCount = min(
                     count, rest.functions[index].description.virtualCount)
             }
-            return self.holds(rest, board)
+            return self.holds(rest)
         }
         let hasVirtual = layout.functions.contains { $0.virtualIndex != nil || $0.description.virtualCount > 0 }
         guard hasVirtual, holds(virtual: 0) else { return nil }

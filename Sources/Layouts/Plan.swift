@@ -118,9 +118,6 @@ public struct Plan: Sendable {
     /// Bytes of BARs and ROMs that are mapped for the guest.
     public var mappedBytes: UInt64 { placed.mappedBytes }
 
-    /// Bytes of 64-bit BARs, without the gaps of alignment.
-    public var sumAbove4GiB: UInt64 { layout.functions.reduce(0) { $0 &+ $1.description.wideBARs.reduce(0, &+) } }
-
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
 
@@ -219,14 +216,8 @@ struct FunctionPieces {
 }
 
 extension FunctionDescription {
-    /// The sizes of its 64-bit BARs, in bytes.
-    fileprivate var wideBARs: [UInt64] { bars.values.filter { $0.kind == .memory64 }.map(\.size) }
-
     /// `10de:2330`
     fileprivate var ids: String {
-        [vendorID, deviceID].map { id in
-            let text = String(id, radix: 16)
-            return String(repeating: "0", count: 4 - text.count) + text
-        }.joined(separator: ":")
+        [vendorID, deviceID].map { hexadecimal($0, digits: 4) }.joined(separator: ":")
     }
 }

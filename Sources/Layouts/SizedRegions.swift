@@ -52,11 +52,9 @@ struct SizedRegions {
             romSize = size
         } else if let size {
             warnings.append("its expansion ROM has \(hexadecimal(size)) bytes, which none can have: not counted")
-        } else if !missing.isEmpty {
-            missing.append(region.named(place))
-            unsized.append(place)
         } else {
             unsized.append(place)
+            guard missing.isEmpty else { return missing.append(region.named(place)) }
             romLack = "the dump does not tell the size of its expansion ROM (\(place)), which is not counted"
         }
     }

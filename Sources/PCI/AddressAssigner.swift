@@ -14,20 +14,14 @@ public struct AddressAssigner: Sendable {
     public let apertures: Apertures
     /// The addresses that some registers are to have, whatever becomes of the others.
     public var fixed: [BAROwner: UInt64] = [:]
-    /// The last address that 32-bit BARs and ROMs reach.
-    private let lowLimit: UInt64
     /// Parts of the high aperture that stay free.
     private let avoided: [GuestRange]
 
-    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself.
+    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself. The low
+    /// aperture lies below 4 GiB, unless nothing is to be decoded there.
     public init(_ apertures: Apertures, avoiding avoided: [GuestRange] = []) {
-        self.init(apertures, avoiding: avoided, lowLimit: UInt64(UInt32.max))
-    }
-
-    private init(_ apertures: Apertures, avoiding avoided: [GuestRange], lowLimit: UInt64) {
         self.apertures = apertures
         self.avoided = avoided
-        self.lowLimit = lowLimit
     }
 
     /// Places everything as if no address space ended: how much room there would have to be. Nothing can be decoded at such
@@ -38,7 +32,7 @@ public struct AddressAssigner: Sendable {
         guard let low = GuestRange(first: apertures.low.first, last: GuestAddress((1 << 60) - 1)),
             let high = GuestRange(first: GuestAddress(highStart), last: GuestAddress(.max))
         else { preconditionFailure("\(apertures) lie below 2^60") }
-        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
+        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports))
     }
 
     /// The bytes below 4 GiB, those of 64-bit addresses and the ports that everything takes in apertures that begin at multiples of all
@@ -63,7 +57,6 @@ public struct AddressAssigner: Sendable {
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
-        guard apertures.low.last.rawValue <= lowLimit else { throw .lowApertureAbove4GiB(apertures.low) }
         let requests = try Requests.atRoot(functions, fixed)
         var placed: [AddressAssignment] = []
 
@@ -104,7 +97,7 @@ public struct AddressAssigner: Sendable {
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
         let placedBARs = try Self.place(
             bars, in: &space, named: "low", of: low.size, beside: Self.total(roms))
-        if fixed.isEmpty { space.drop(below: placedBARs.map { $0.base + $0.size }.max() ?? 0) }
+        if fixed.isEmpty, let last = placedBARs.map({ $0.base + ($0.size - 1) }).max() { space.drop(0...last) }
         let placedROMs = try Self.place(
             roms, in: &space, named: "low", of: low.size, beside: Self.total(bars))
         return placedBARs + placedROMs
@@ -152,12 +145,8 @@ private struct Request {
     /// Takes the first place that is free, or its own. Returns nil if there is no room.
     func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
         guard let base else { return space.take(size, alignment: alignment) }
-        guard !content.isEmpty || base.isMultiple(of: alignment) else {
-            throw .fixed(owner: owner, base: base, size: size, .misaligned(alignment))
-        }
-        guard space.take(at: base, size) else {
-            let isInside = space.whole.contains(base) && space.whole.upperBound - base >= size - 1
-            throw .fixed(owner: owner, base: base, size: size, isInside ? .taken : .outside(space.whole))
+        guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
+            throw .fixed(owner: owner, base: base, size: size, aperture: space.whole)
         }
         return base
     }

@@ -30,9 +30,8 @@ struct GuestRun: Equatable {
     var vfio: [AssignedArgument] = []
     var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
-    /// What to take of the layout, and whether nothing of it may be skipped.
+    /// What to take of the layout.
     var selection = DumpSelection()
-    var isComplete = false
     var decode: DecodePolicy?
     var unassigned = false
     var board = AddressMap.Choices()

@@ -14,11 +14,10 @@ struct LayoutArgument {
     /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
     ///
     /// - Parameters:
-    ///   - isComplete: Whether it is an error if a function of a dump has to be skipped.
     ///   - connects: Whether the caller connects to device processes.
     /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
     func load(
-        _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false, connects: Bool = false
+        _ selection: DumpSelection = DumpSelection(), connects: Bool = false
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
             let (layout, warnings) = isFile ? try loadFile(selection) : try select(selection, of: try preset())
@@ -32,7 +31,7 @@ struct LayoutArgument {
                     "\(name): it names devices of processes or of the host, and only `run` can have these", .badInput)
             }
             let skipped = warnings.count(where: \.isSkipped)
-            guard !isComplete || skipped == 0 else {
+            guard !selection.isComplete || skipped == 0 else {
                 throw failure("\(name): --complete, and \(Figures.count(skipped, "function")) skipped", .badInput)
             }
             return (layout, warnings)
@@ -113,9 +112,7 @@ extension LayoutError {
     /// Whether the command line is wrong, and not the input.
     fileprivate var isUsage: Bool {
         switch self {
-        case .unknownFunctions, .unknownRegion, .badSize, .tooSmall, .notADump, .cannotResize, .sizeIsTold,
-            .noCapability, .noVirtualFunctions:
-            true
+        case .unknownFunctions, .unknownRegion, .badSize, .notADump, .nobodyHas: true
         default: false
         }
     }
@@ -123,7 +120,6 @@ extension LayoutError {
     fileprivate var advice: String? {
         switch self {
         case .noFunctions(_, let warnings): warnings.lazy.compactMap(\.reason.advice).first
-        case .sizeIsTold: "--rebar tries another one"
         default: nil
         }
     }
@@ -132,15 +128,6 @@ extension LayoutError {
 extension String {
     /// Whether this is what somebody may have meant who wrote the other.
     fileprivate func isSimilar(to other: String) -> Bool {
-        var row = Array(0...other.count)
-        for (line, mine) in enumerated() {
-            var corner = row[0]
-            row[0] = line + 1
-            for (column, its) in other.enumerated() {
-                let least = min(row[column], row[column + 1]) + 1
-                (corner, row[column + 1]) = (row[column + 1], mine == its ? corner : min(least, corner + 1))
-            }
-        }
-        return row[other.count] <= max(1, other.count / 3)
+        Array(self).difference(from: Array(other)).count <= max(2, other.count / 2)
     }
 }

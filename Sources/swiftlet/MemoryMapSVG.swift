@@ -38,7 +38,7 @@ struct MemoryMapSVG {
             drawRows(gap)
             y += gap.isEmpty ? 0 : 14
             drawHeading(area)
-            drawWindows(of: area)
+            area.windows.count > 40 ? drawGrid(area.windows) : drawRows(area.windows)
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14
         }
@@ -120,38 +120,15 @@ struct MemoryMapSVG {
         canvas.rect(Self.left, y + 21, width, 10, style: "strip")
         var next = 0
         for piece in pieces {
-            let pixels = Self.pixels(of: piece, in: area)
-            let start = max(next, pixels.lowerBound)
-            guard start < pixels.upperBound else { continue }
-            canvas.rect(Self.left + start, y + 21, pixels.upperBound - start, 10, style: style(of: piece) + " bare")
-            next = pixels.upperBound
+            let pixels = [piece.range.first, piece.range.last].map { address in
+                Int(Double(address.rawValue &- area.range.first.rawValue) / Double(size) * Double(width))
+            }
+            let (start, end) = (max(next, pixels[0]), min(pixels[1] + 1, width))
+            guard start < end else { continue }
+            canvas.rect(Self.left + start, y + 21, end - start, 10, style: style(of: piece) + " bare")
+            next = end
         }
         y += 36
-    }
-
-    /// Where a piece lies in the strip of its area, at least a pixel.
-    private static func pixels(of piece: MapPiece, in area: MapArea) -> Range<Int> {
-        let ends = [piece.range.first, piece.range.last].map { address in
-            let part = Double(address.rawValue &- area.range.first.rawValue) / Double(area.range.size)
-            return min(Int(part * Double(right - left)), right - left - 1)
-        }
-        return ends[0]..<ends[1] + 1
-    }
-
-    /// Draws windows of bridges below the strip of an area and to its scale, inner ones below outer ones, and few of them as rows.
-    private mutating func drawWindows(of area: MapArea) {
-        var (around, deepest): ([GuestRange], Int) = ([], 0)
-        for window in area.windows {
-            around.removeAll { $0.last < window.range.first }
-            around.append(window.range)
-            deepest = max(deepest, around.count)
-            let pixels = Self.pixels(of: window, in: area)
-            canvas.rect(
-                Self.left + pixels.lowerBound, y + 8 * around.count - 10, pixels.count, 5, style: "window",
-                tooltip: window.tooltip)
-        }
-        y += 8 * deepest
-        if area.windows.count <= 40 { drawRows(area.windows) }
     }
 
     /// Draws the pieces of an area, and what is unmapped before, between and behind them.

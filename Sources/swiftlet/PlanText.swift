@@ -22,7 +22,7 @@ struct PlanText {
 
     /// `typical-16 fits; open files come next, at 12 %`
     private var answer: String {
-        let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.isUnsure))
+        let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.reason.isUnsure))
         let lacks = [
             skipped > 0 ? "\(Figures.count(skipped, "function")) that could not be counted" : nil,
             unsure > 0 ? "what is not known of \(Figures.count(unsure, "function"))" : nil,
@@ -104,7 +104,7 @@ struct PlanText {
 
     /// A line for each function that is not counted, or not whole, up to some.
     private var skipped: [(String, String?)] {
-        let all = warnings.filter { $0.isSkipped || $0.isUnsure }
+        let all = warnings.filter { $0.isSkipped || $0.reason.isUnsure }
         let shown = isVerbose ? all.count : 12
         let lines = all.prefix(shown).map { warning in
             "\(warning.function.map { "\($0): " } ?? "")\(warning.reason.text)"

@@ -199,7 +199,7 @@ struct RunCommand: ParsableCommand {
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
             irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses,
-            layout: layout, selection: dump.selection, isComplete: dump.complete, decode: decode,
+            layout: layout, selection: dump.selection, decode: decode,
             unassigned: unassigned,
             board: board.choices, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb,
             gdbWait: gdbWait,

@@ -36,7 +36,7 @@ struct ServeCommand: ParsableCommand {
         guard dump.fix.isEmpty else {
             throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
         }
-        let layout = try LayoutArgument(name: layout).load(dump.selection, isComplete: dump.complete).layout
+        let layout = try LayoutArgument(name: layout).load(dump.selection).layout
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
         guard layout.functions.count == 1 || isDirectory else {

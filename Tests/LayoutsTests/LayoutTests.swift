@@ -106,17 +106,17 @@ struct LayoutTests {
     @Test(
         "what is no value is told with its path and what was expected",
         arguments: [
-            (#"{"name": 1, "functions": []}"#, "name: `1` is not a string"),
+            (#"{"name": 1, "functions": []}"#, "name is not a string"),
             (#"{"functions": []}"#, "name is missing: a string"),
             (#"{"name": "x", "functions": {}}"#, "functions is not a list of objects"),
             (#"{"name": "x", "functions": [7]}"#, "functions[0] is not an object"),
             (#"{"name": "x", "functions": [{"bars": []}]}"#, "functions[0].at is missing: a string"),
-            (#"{"name": "x", "functions": [{"at": true}]}"#, "functions[0].at: `true` is not a string"),
-            (#"{"name": "x", "functions": [{"at": "00:01.0", "msi": 1.5}]}"#, "msi: `1.5` is not a whole number"),
+            (#"{"name": "x", "functions": [{"at": true}]}"#, "functions[0].at is not a string"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "msi": 1.5}]}"#, "msi is not a whole number"),
             (#"{"name": "x", "functions": [{"at": "00:01.0", "repeat": "2"}]}"#, "repeat: `2` is not a whole number"),
-            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": 1.5}]}"#, "rom: `1.5` is not a number such as"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": 1.5}]}"#, "rom is not a number such as"),
             (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": []}]}"#, "rom is not a number such as"),
-            (#"{"name": "x", "functions": [{"at": "00:01.0", "msix": 3}]}"#, "functions[0].msix: `3` is not an object"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "msix": 3}]}"#, "functions[0].msix is not an object"),
             (
                 #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"bar": 0, "kind": "mem", "size": 16}]}]}"#,
                 "functions[0].bars[0].kind: `mem` is not memory32, memory64 or io"

@@ -133,7 +133,7 @@ struct PlanFindingTests {
         let text = LspciText.network("21:00.0")
         let off = try readAll(text)
         #expect(off.layout.functions[0].description.virtualCount == 0)
-        #expect(off.warnings.map(\.isUnsure) == [true] && off.warnings.map(\.isSkipped) == [false])
+        #expect(off.warnings.map(\.reason.isUnsure) == [true] && off.warnings.map(\.isSkipped) == [false])
         var selection = DumpSelection()
         selection.virtualFunctions = 2
         let on = try readAll(text, selection)
@@ -158,8 +158,9 @@ struct PlanFindingTests {
     func sizes() throws {
         let text = LspciText.gpu("01:00.0", memory: "64G") + LspciText.network("21:00.0")
         for (name, size, words) in [
-            ("01:00.0/1", 32 << 30, "tells its size, 0x1000000000"), ("01:00.0/0", 32 << 20, "tells its size"),
-            ("21:00.0/rom", 1 << 19, "tells its size"), ("21:00.0/vf0", 64 << 20, "from 0x10 to 0x2000000"),
+            ("01:00.0/1", 32 << 30, "the dump tells its size, 0x1000000000"),
+            ("01:00.0/0", 32 << 20, "the dump tells its size"),
+            ("21:00.0/rom", 1 << 19, "the dump tells its size"), ("21:00.0/vf0", 64 << 20, "from 0x10 to 0x2000000"),
             ("21:00.0/vf0", 3 << 20, "power of two"),
         ] as [(String, UInt64, String)] {
             var selection = DumpSelection()
@@ -240,11 +241,11 @@ struct PlanFindingTests {
         var selection = DumpSelection()
         selection.shown = [CapabilityKind(id: 0x0f, isExtended: true)]
         for function in [try read(LspciText.gpu("01:00.0")).layout, try #require(Layout.preset("one"))] {
-            #expect(throws: LayoutError.noCapability("ATS")) { try function.selecting(selection) }
+            #expect(throws: LayoutError.nobodyHas("the capability ATS")) { try function.selecting(selection) }
         }
         selection.shown = []
         selection.virtualFunctions = 2
-        #expect(throws: LayoutError.noVirtualFunctions) { try read(LspciText.gpu("01:00.0"), selection) }
+        #expect(throws: LayoutError.nobodyHas("virtual functions")) { try read(LspciText.gpu("01:00.0"), selection) }
         selection.virtualFunctions = 0
         #expect(try read(LspciText.gpu("01:00.0"), selection).layout.functions.count == 1)
     }
@@ -253,7 +254,7 @@ struct PlanFindingTests {
     func refusals() throws {
         let text = LspciText.gpu("01:00.0", memory: "64G")
         for (name, size, words) in [
-            ("01:00.0/0", 1 << 30, "it supports 0x1000000"), ("01:00.0/5", 256, "ports cannot be changed"),
+            ("01:00.0/0", 1 << 30, "it supports 0x1000000"), ("01:00.0/5", 256, "it has ports"),
             ("01:00.0/1", 3 << 30, "power of two from 0x10 to 0x10000000000000"), ("01:00.0/2", 1 << 30, "no BAR 2"),
         ] as [(String, UInt64, String)] {
             var selection = DumpSelection()
