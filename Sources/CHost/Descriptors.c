@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -87,6 +88,13 @@ int chost_wait_for(int fd, bool writable, int64_t nanoseconds) {
     struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     int count = ppoll(&polled, 1, nanoseconds < 0 ? NULL : &time, NULL);
     return count < 0 && errno != EINTR ? -errno : count > 0;
+}
+
+bool chost_is_event(int fd) {
+    static const char eventfd[] = "anon_inode:[eventfd]";
+    char path[32], target[sizeof eventfd];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof target) == sizeof eventfd - 1 && !memcmp(target, eventfd, sizeof eventfd - 1);
 }
 
 uint64_t chost_take_count(int fd) {

@@ -27,6 +27,7 @@ extension HostError: CustomStringConvertible {
             return refusal
                 + "; a process has 47 bits of address space, less under `ulimit -v`, and vm.max_map_count mappings"
         case ("ftruncate", .fileTooLarge): return refusal + "; RLIMIT_FSIZE (`ulimit -f`) limits this file too"
+        case (_, .tooManyOpenFiles): return refusal + "; RLIMIT_NOFILE (`ulimit -n`) limits the open files of a process"
         default: return refusal
         }
     }

@@ -44,6 +44,9 @@ public final class SharedDescriptor: Sendable {
         }
     }
 
+    /// Whether the descriptor is an eventfd. It is not known to be one where /proc is not mounted.
+    public var isEvent: Bool { chost_is_event(descriptor.number) }
+
     /// Returns the count of an eventfd and sets it to zero.
     public func take() -> UInt64 {
         chost_take_count(descriptor.number)

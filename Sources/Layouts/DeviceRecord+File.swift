@@ -15,8 +15,9 @@ extension DeviceRecord {
         configuration = [UInt8](repeating: 0, count: Int(size))
         let rows: [String: String] = try object.value("configuration")
         for (place, text) in rows {
-            let bytes = text.split(separator: " ").map { UInt8($0, radix: 16) }
-            guard let offset = Int(place, radix: 16), offset % 16 == 0, (0..<Int(size)).contains(offset),
+            let bytes = text.split(separator: " ").map(hexadecimalByte)
+            guard let offset = Int(place, radix: 16), place.allSatisfy(\.isHexDigit), offset % 16 == 0,
+                (0..<Int(size)).contains(offset),
                 bytes.count == 16,
                 !bytes.contains(nil)
             else { throw object.badValue("configuration.\(place)", text, expected: "a row of 16 bytes at its offset") }
@@ -29,6 +30,9 @@ extension DeviceRecord {
                     "region", name, expected: "a region of its own: bar0 to bar5, rom, configuration or vga")
             }
             regions[number] = try Region(region)
+            if number == .configuration, let whole = regions[number]?.size, whole < size {
+                throw region.badValue("size", "\(whole)", expected: "the \(size) bytes of configurationSize")
+            }
         }
         for entry in try object.list("interrupts", keys: ["kind", "count", "traits"]) {
             let name: String = try entry.value("kind")
@@ -143,4 +147,9 @@ public struct RecordedLayout: Encodable, Sendable {
             bytes.count < 4 ? "a captured device" : "a captured device, \(bytes[1])\(bytes[0]):\(bytes[3])\(bytes[2])"
         functions = [Function(at: "\(address)", record: Record(record))]
     }
+}
+
+/// Returns the value of a byte in two hexadecimal digits.
+private func hexadecimalByte(_ text: some StringProtocol) -> UInt8? {
+    text.count == 2 && text.allSatisfy(\.isHexDigit) ? UInt8(text, radix: 16) : nil
 }

@@ -25,16 +25,18 @@ public final class DeviceProcess: Sendable {
     /// The eventfds that the server has, by kind and vector.
     private let attached = Lock<[DeviceRecord.InterruptKind: [SharedDescriptor?]]>([:])
 
+    /// The time for all answers at the beginning, and for the ROM.
+    public static let startTime = Duration.seconds(5)
     /// The time for an answer inside a change of memory.
     private static let changeTime = Duration.seconds(1)
 
     /// Connects to a server and asks it for everything that does not change.
     ///
-    /// - Parameter time: The time that the server has for each answer.
-    public init(path: String, within time: Duration = .seconds(5)) throws(DeviceProcessError) {
+    /// - Parameter time: The time that the server has for all answers.
+    public init(path: String, within time: Duration = startTime) throws(DeviceProcessError) {
         let connection: ServerConnection
         do { connection = try ServerConnection(path: path) } catch { throw .host(error) }
-        let questions = Questions(connection: connection, time: time)
+        let questions = Questions(connection: connection, deadline: .now + time)
         let mostData = try questions.ask(.version, Version().bytes, Version.init).maximumTransfer
         let asked = DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0)
         let info = try questions.ask(.deviceInfo, asked.bytes, DeviceInfo.init)
@@ -85,13 +87,15 @@ public final class DeviceProcess: Sendable {
 
     // MARK: Regions
 
-    /// Reads bytes of a region. Returns nil if the device refuses or is lost.
+    /// Reads bytes of a region. Returns nil if the device refuses or is lost. A device that takes longer than five seconds for its ROM, which
+    /// is read while a machine is made, is lost.
     public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
         var bytes: [UInt8] = []
+        let deadline = region == .rom ? SuspendingClock.now + Self.startTime : nil
         while bytes.count < count {
             let part = UInt32(min(mostData, UInt64(count - bytes.count)))
             let access = RegionAccess(region, offset: offset &+ UInt64(bytes.count), count: part)
-            guard let data = reply(.readRegion, access, hasData: true)?.data else { return nil }
+            guard let data = reply(.readRegion, access, hasData: true, until: deadline)?.data else { return nil }
             bytes += data
         }
         return bytes
@@ -104,8 +108,11 @@ public final class DeviceProcess: Sendable {
     }
 
     /// Makes an access, and returns the answer unless it is an error. An answer about another access ends the connection.
-    private func reply(_ command: Command, _ access: RegionAccess, hasData: Bool) -> RegionAccess? {
-        guard let reply = try? connection.request(command, access.bytes, within: nil), reply.error == nil else {
+    private func reply(
+        _ command: Command, _ access: RegionAccess, hasData: Bool, until deadline: SuspendingClock.Instant? = nil
+    ) -> RegionAccess? {
+        let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
+        guard let reply = try? connection.request(command, access.bytes, within: left), reply.error == nil else {
             return nil
         }
         do { return try access.answer(reply.payload, hasData: hasData) } catch {

@@ -127,6 +127,11 @@ public struct RegionEvents: Hashable, Sendable {
         public init(offset: UInt64, size: UInt64, descriptor: UInt32, match: UInt64? = nil) {
             (self.offset, self.size, self.descriptor, self.match) = (offset, size, descriptor, match)
         }
+
+        /// Whether one write could be for both, which `KVM_IOEVENTFD` refuses.
+        func collides(with other: Event) -> Bool {
+            offset == other.offset && size == other.size && (match == nil || other.match == nil || match == other.match)
+        }
     }
 
     public var region: UInt32

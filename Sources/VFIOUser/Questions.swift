@@ -4,17 +4,21 @@ internal import PCI
 /// What a client asks when it has connected. Each answer is checked.
 struct Questions {
     let connection: ServerConnection
-    /// The time for an answer.
-    let time: Duration
+    /// The time at which all answers have to be there.
+    let deadline: SuspendingClock.Instant
 
     /// The most bytes of a description.
     private static let mostRoom: UInt32 = 1 << 16
+
+    private func request(_ command: Command, _ payload: [UInt8]) throws(DeviceProcessError) -> ServerConnection.Reply {
+        try connection.request(command, payload, within: max(.zero, deadline - .now))
+    }
 
     /// Asks, and decodes the answer.
     func ask<Answer>(
         _ command: Command, _ payload: [UInt8], _ decode: ([UInt8]) throws(MessageError) -> Answer
     ) throws(DeviceProcessError) -> Answer {
-        let reply = try connection.request(command, payload, within: time)
+        let reply = try request(command, payload)
         if let errno = reply.error { throw .refused(command, errno: errno) }
         do { return try decode(reply.payload) } catch { throw .message(error) }
     }
@@ -23,9 +27,9 @@ struct Questions {
     private func askTwice(
         _ command: Command, room: UInt32, _ payload: (UInt32) -> [UInt8]
     ) throws(DeviceProcessError) -> ServerConnection.Reply? {
-        var reply = try connection.request(command, payload(room), within: time)
+        var reply = try request(command, payload(room))
         if let whole = RegionInfo.wholeSize(reply.payload), whole > room, whole <= Self.mostRoom {
-            reply = try connection.request(command, payload(whole), within: time)
+            reply = try request(command, payload(whole))
         }
         return reply.error == nil ? reply : nil
     }
@@ -41,7 +45,8 @@ struct Questions {
         }
     }
 
-    /// The writes to a region for which the server has eventfds. What no eventfd can take is left out.
+    /// The writes to a region for which the server has eventfds. What no eventfd can take, or another one takes, is left out: the device is
+    /// told of such writes by messages.
     func events(
         of number: DeviceRecord.RegionNumber, size: UInt64
     ) throws(DeviceProcessError) -> [DeviceProcess.WriteEvent] {
@@ -49,13 +54,18 @@ struct Questions {
         guard let reply else { return [] }
         let events: RegionEvents
         do { events = try RegionEvents(reply.payload) } catch { throw .message(error) }
-        return events.events.compactMap { event in
+        var taken: [DeviceProcess.WriteEvent] = []
+        for event in events.events {
             guard reply.descriptors.indices.contains(Int(event.descriptor)), [1, 2, 4, 8].contains(event.size),
-                event.offset <= size, event.size <= size - event.offset
-            else { return nil }
-            return DeviceProcess.WriteEvent(
-                region: number, event: event, descriptor: reply.descriptors[Int(event.descriptor)])
+                event.offset <= size, event.size <= size - event.offset,
+                reply.descriptors[Int(event.descriptor)].isEvent,
+                !taken.contains(where: { $0.event.collides(with: event) })
+            else { continue }
+            taken.append(
+                DeviceProcess.WriteEvent(
+                    region: number, event: event, descriptor: reply.descriptors[Int(event.descriptor)]))
         }
+        return taken
     }
 
     func interrupts(_ kind: DeviceRecord.InterruptKind) throws(DeviceProcessError) -> DeviceRecord.Interrupts {
@@ -69,7 +79,9 @@ struct Questions {
 
     /// The bytes of configuration space: 4096, or 256 where the region has fewer.
     func configuration(_ record: DeviceRecord, most: UInt64) throws(DeviceProcessError) -> [UInt8] {
-        let size: UInt64 = record.regions[.configuration]?.size ?? 0 < 4096 ? 256 : 4096
+        let whole = record.regions[.configuration]?.size ?? 0
+        guard whole >= 256 else { throw .message(.short("configuration space", bytes: Int(whole), needed: 256)) }
+        let size: UInt64 = whole < 4096 ? 256 : 4096
         var bytes: [UInt8] = []
         while bytes.count < size {
             let count = UInt32(min(most, 256, size - UInt64(bytes.count)))

@@ -166,8 +166,15 @@ extension GuestRun {
 
     private func connect(to path: String) throws -> DeviceProcess {
         do { return try DeviceProcess(path: path) } catch {
-            throw failure(
-                "\(path): \(error): start the device process first, and let it serve no other client", .hostError)
+            throw failure("\(path): \(error)\(Self.advice(error))", .hostError)
+        }
+    }
+
+    private static func advice(_ error: DeviceProcessError) -> String {
+        switch error {
+        case .host: ": start the device process first"
+        case .silent(.version), .connection: ": it may serve another client, or be no vfio-user server"
+        default: ""
         }
     }
 

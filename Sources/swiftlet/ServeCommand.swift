@@ -33,6 +33,7 @@ struct ServeCommand: ParsableCommand {
     @OptionGroup var dump: DumpOptions
 
     func run() throws {
+        guard !socket.isEmpty else { throw failure("--socket: it is empty: name a path", .usage) }
         guard dump.fix.isEmpty else {
             throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
         }

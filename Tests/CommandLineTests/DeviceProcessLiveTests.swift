@@ -3,30 +3,29 @@ import Layouts
 import LiveSupport
 import PCI
 import Testing
+import VFIOUser
 
 @testable import swiftlet
 
 @Suite("swiftlet run --vfio-user", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct DeviceProcessLiveTests {
-    /// Runs `body` with a directory of sockets at which another process serves `typical-16`.
-    private func withServer(_ body: (String, Process) throws -> Void) throws {
+    /// Runs `body` with a directory of sockets at which `typical-16` is served, and with what ends the servers. They are no second process of
+    /// Foundation's: the end of a process that lives beside another is not always noticed where there is one processor.
+    private func withServers(_ body: (String, @escaping @Sendable () -> Void) throws -> Void) throws {
         let directory = try TemporaryDirectory()
-        let server = Process()
-        server.executableURL = Command.executable
-        server.arguments = ["serve", "typical-16", "--socket", directory.path]
-        server.standardOutput = FileHandle.nullDevice
-        try server.run()
-        defer {
-            kill(server.processIdentifier, SIGKILL)
-            server.waitUntilExit()
+        let servers = try #require(Layout.preset("typical-16")).functions.map { function in
+            let served = try PCIFunction(function.description, at: function.address)
+            let record = try DeviceRecord(function.description)
+            return try DeviceServer(ServedFunction(served, record), at: directory.file("\(function.address)"))
         }
-        for _ in 0..<3000 where directory.names.count != 16 { Thread.sleep(forTimeInterval: 0.01) }
-        try body(directory.path, server)
+        let end: @Sendable () -> Void = { servers.forEach { $0.stop() } }
+        defer { end() }
+        try body(directory.path, end)
     }
 
     @Test("gives functions of another process to the guest, by options and by a layout file", .timeLimit(.minutes(3)))
     func run() throws {
-        try withServer { path, _ in
+        try withServers { path, _ in
             let layout = try TemporaryFile(
                 Array(
                     """
@@ -46,15 +45,14 @@ struct DeviceProcessLiveTests {
 
     @Test("says that a device process is gone, and the guest goes on", .timeLimit(.minutes(3)))
     func killed() throws {
-        try withServer { path, server in
-            let identifier = server.processIdentifier
+        try withServers { path, end in
             // jmp to itself
             let guest = try TemporaryFile([0xeb, 0xfe])
             let report = try Command(
                 "run", guest.path, "--mode", "real", "--vfio-user", "\(path)/00:00.0", "--report", "-"
             ) { process in
                 process.waitForThread("vcpu0")
-                kill(identifier, SIGKILL)
+                end()
                 Thread.sleep(forTimeInterval: 0.2)
                 kill(process.processIdentifier, SIGINT)
             }.run()

@@ -39,6 +39,25 @@ struct RecordedLayoutTests {
         #expect(function.record == record && function.address == FunctionAddress(requesterID: 40))
     }
 
+    @Test(
+        "are refused where they say what cannot be",
+        arguments: [
+            (#""00 01"#, #""+1 01"#), (#""000":"#, #""+00":"#), (#""size":256"#, #""size":255"#),
+            (#""access":"rw""#, #""access":"wr""#), (#""configurationSize":256"#, #""configurationSize":255"#),
+        ])
+    func refusals(right: String, wrong: String) throws {
+        var record = try Self.record()
+        record.configuration.replaceSubrange(0..<2, with: [0, 1])
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let file = RecordedLayout(at: FunctionAddress(requesterID: 40), record)
+        let text = String(decoding: try encoder.encode(file), as: UTF8.self)
+        #expect(text.contains(right))
+        let changed = Data(text.replacingOccurrences(of: right, with: wrong).utf8)
+        #expect(throws: (any Error).self) { try JSONDecoder().decode(LayoutFile.self, from: changed) }
+        #expect(throws: Never.self) { try JSONDecoder().decode(LayoutFile.self, from: Data(text.utf8)) }
+    }
+
     @Test("have the pieces of the device, and so the same slots")
     func pieces() throws {
         let record = try Self.record()

@@ -179,10 +179,11 @@ struct GuestCode {
         jump([0x0f, 0x85], to: again)
     }
 
-    /// Polls the second PIC until it has an interrupt, which it then takes for handled:
-    /// again: mov al, 0x0c; mov edx, 0xa0; out dx, al; in al, dx; test al, 0x80; jz again
+    /// Polls the second PIC until it has an interrupt other than its last, which it then takes for handled. Some kernels say the number of the
+    /// interrupt without bit 7, which says that there is one; all say 7 if there is none:
+    /// again: mov al, 0x0c; mov edx, 0xa0; out dx, al; in al, dx; cmp al, 7; jz again
     mutating func waitForSecondPIC() {
-        bytes += [0xb0, 0x0c, 0xba] + Self.word(0xa0) + [0xee, 0xec, 0xa8, 0x80, 0x74, 0xf3]
+        bytes += [0xb0, 0x0c, 0xba] + Self.word(0xa0) + [0xee, 0xec, 0x3c, 0x07, 0x74, 0xf3]
     }
 
     /// Waits until a word is the vCPU's id: again: pause; cmp [address], ebx; jne again

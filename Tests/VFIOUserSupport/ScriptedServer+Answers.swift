@@ -19,11 +19,10 @@ extension ScriptedServer {
             return Answer(payload: bytes, descriptors: region.areas.map { _ in shared })
         case .regionIOEvents:
             let number = DeviceRecord.RegionNumber(rawValue: try RegionQuery(payload).region) ?? .vga
-            let events = [RegionEvents.Event(offset: 0x40, size: 4, descriptor: 0)]
             let isOffered = number == .bar0
             return Answer(
-                payload: RegionEvents(region: number, events: isOffered ? events : []).bytes,
-                descriptors: isOffered ? [doorbell] : [])
+                payload: RegionEvents(region: number, events: isOffered ? offered : []).bytes,
+                descriptors: isOffered ? [doorbell, shared] : [])
         case .interruptInfo:
             let kind = DeviceRecord.InterruptKind(rawValue: try InterruptInfo(payload).kind) ?? .error
             return Answer(

@@ -40,6 +40,8 @@ public final class ScriptedServer: Sendable {
     let shared: SharedDescriptor
     private let poke: SharedDescriptor
     private let fault: (at: Int, what: Fault)?
+    private let delay: Duration
+    let offered: [RegionEvents.Event]
     private let tasks = Lock<[Task]>([])
     private let stalled = Lock(false)
 
@@ -50,14 +52,20 @@ public final class ScriptedServer: Sendable {
 
     /// Starts a server.
     ///
-    /// - Parameter fault: The message at which it errs, counted from 0, and what it does then.
+    /// - Parameters:
+    ///   - fault: The message at which it errs, counted from 0, and what it does then.
+    ///   - delay: The time before each answer.
+    ///   - events: The writes to BAR 0 for which it offers eventfds: descriptor 0 is the doorbell, and 1 the file behind the areas.
     public init(
-        record: DeviceRecord = .scripted, fault: (at: Int, what: Fault)? = nil, fileSize: UInt64 = areaOffset + 0x8000
+        record: DeviceRecord = .scripted, fault: (at: Int, what: Fault)? = nil, fileSize: UInt64 = areaOffset + 0x8000,
+        delay: Duration = .zero, events: [RegionEvents.Event] = [.init(offset: 0x40, size: 4, descriptor: 0)]
     ) throws {
         name = "sv-\(UUID().uuidString.prefix(13))"
         path = FileManager.default.temporaryDirectory.path + "/" + name
         self.record = record
         self.fault = fault
+        self.delay = delay
+        offered = events
         var file = try MemoryFile(name: name)
         try file.resize(to: fileSize)
         shared = try SharedDescriptor(file)
@@ -137,6 +145,7 @@ public final class ScriptedServer: Sendable {
             state.commands.append(header.command)
             return state.commands.count - 1
         }
+        HostThread.sleep(for: delay)
         var answer = try self.answer(header, payload, descriptors, client)
         if let fault, fault.at == number {
             try err(fault.what, header, &answer, client)

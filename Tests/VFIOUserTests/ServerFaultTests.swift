@@ -33,6 +33,11 @@ import VFIOUserSupport
         .sizeTooSmall, .sizeTooLarge, .flags, .garbage, .silence,
     ]
 
+    /// The time for all answers at the beginning: little where one of them does not come.
+    private static func time(for fault: ScriptedServer.Fault) -> Duration {
+        fault == .silence ? .milliseconds(100) : .seconds(30)
+    }
+
     @Test(arguments: ScriptedServer.Fault.allCases)
     func anyMessage(fault: ScriptedServer.Fault) throws {
         let commands = try Self.commands()
@@ -44,7 +49,7 @@ import VFIOUserSupport
             let server = try ScriptedServer(fault: (number, fault))
             let comment: Comment = "\(fault) at message \(number), command \(command)"
             do {
-                let device = try DeviceProcess(path: server.path, within: .milliseconds(50))
+                let device = try DeviceProcess(path: server.path, within: Self.time(for: fault))
                 try Self.use(device)
                 guard Self.fatal.contains(fault) else { continue }
                 // A second reply is noticed when it comes.
@@ -66,13 +71,48 @@ import VFIOUserSupport
             let fault = ScriptedServer.Fault.allCases[number % ScriptedServer.Fault.allCases.count]
             guard ![.silence, .stallInPayload].contains(fault) else { continue }
             let server = try ScriptedServer(fault: (number % 37, fault))
-            if let device = try? DeviceProcess(path: server.path, within: .milliseconds(50)) { try Self.use(device) }
+            if let device = try? DeviceProcess(path: server.path, within: Self.time(for: fault)) {
+                try Self.use(device)
+            }
             server.kill()
         }
         let deadline = SuspendingClock.now + .seconds(30)
         while try count() > before + 100, deadline > .now { HostThread.sleep(for: .milliseconds(10)) }
         // Other tests open a few meanwhile.
         #expect(try count() <= before + 100)
+    }
+
+    @Test("the time at the beginning is for all answers together")
+    func slowServer() throws {
+        let server = try ScriptedServer(delay: .milliseconds(40))
+        #expect(throws: DeviceProcessError.self) { try DeviceProcess(path: server.path, within: .milliseconds(400)) }
+        #expect(server.state.withLock { $0.commands.count } < 12)
+    }
+
+    @Test("a device that does not answer for its ROM is lost", .timeLimit(.minutes(1)))
+    func silentROM() throws {
+        let counted = try ScriptedServer()
+        _ = try DeviceProcess(path: counted.path)
+        let server = try ScriptedServer(fault: (counted.state.withLock { $0.commands.count }, .silence))
+        let device = try DeviceProcess(path: server.path)
+        #expect(device.read(.rom, at: 0, count: 0x800) == nil && device.loss == .silent(.readRegion))
+    }
+
+    @Test("eventfds that KVM would refuse are left out, and the device gets messages")
+    func badEvents() throws {
+        let event = RegionEvents.Event(offset: 0x40, size: 4, descriptor: 0)
+        func matching(_ value: UInt64) -> RegionEvents.Event {
+            RegionEvents.Event(offset: 0x80, size: 4, descriptor: 0, match: value)
+        }
+        for (offered, taken) in [
+            ([event, event], [event]), ([matching(1), matching(2), matching(1)], [matching(1), matching(2)]),
+            ([matching(1), RegionEvents.Event(offset: 0x80, size: 4, descriptor: 0)], [matching(1)]),
+            ([RegionEvents.Event(offset: 0x40, size: 4, descriptor: 1), event], [event]),
+        ] {
+            let server = try ScriptedServer(events: offered)
+            let device = try DeviceProcess(path: server.path)
+            #expect(device.events.map(\.event) == taken)
+        }
     }
 
     @Test func silentServerKeepsOnlyWhoAsks() throws {

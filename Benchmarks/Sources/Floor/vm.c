@@ -57,7 +57,7 @@ static void set_registers(struct floor_vm *vm, enum floor_mode mode) {
                                                 .present = 1, .db = 1, .s = 1, .g = 1};
         }
     }
-    if (mode == FLOOR_PROTECTED)
+    if (mode != FLOOR_REAL)
         system.cr0 |= 1;
     check(ioctl(vm->vcpu, KVM_SET_SREGS, &system), "KVM_SET_SREGS");
     struct kvm_regs registers = {.rip = mode == FLOOR_REAL ? 0 : FLOOR_LOAD_ADDRESS, .rsp = 0xfff0, .rflags = 2};
@@ -68,6 +68,8 @@ struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t
     struct floor_vm *vm = calloc(1, sizeof *vm);
     vm->kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
     vm->vm = check(ioctl(vm->kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
+    if (mode == FLOOR_INTERRUPTS)
+        check(ioctl(vm->vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
     vm->vcpu = check(ioctl(vm->vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
     vm->run_size = (size_t)check(ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
     vm->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);

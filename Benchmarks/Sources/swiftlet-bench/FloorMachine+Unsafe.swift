@@ -38,6 +38,12 @@ final class FloorMachine {
         unsafe floor_vm_run_device(vm, device)
     }
 
+    /// Has vector 1 of a device process interrupt the guest with this message. Returns the eventfd.
+    func interrupt(by device: Int32, data: UInt32) -> Int32 {
+        // SAFETY: the machine is there.
+        unsafe floor_device_interrupt(vm, device, data)
+    }
+
     /// Connects to a device process.
     static func connect(to path: String) -> Int32 {
         // SAFETY: the call reads the string, which outlives it.

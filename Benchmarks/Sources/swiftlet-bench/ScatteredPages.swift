@@ -118,6 +118,35 @@ enum TinyGuest {
         [0xbb] + bytes(address) + [0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
+    /// So many writes of 1 to a device's memory, in protected mode, each of which has the device interrupt the guest at a vector. The guest
+    /// waits for each interrupt.
+    static func interrupts(_ count: Int, at address: Int, vector: UInt8) -> [UInt8] {
+        let (start, gates, stack, apic) = (0x10000, 0x12000, 0x20000, 0xfee0_0000)
+        func store(_ value: Int, _ address: Int) -> [UInt8] { [0xc7, 0x05] + bytes(address) + bytes(value) }
+        // sti; mov dword [address], 1; 1: pause; jmp 1b
+        let once = [0xfb] + store(1, address) + [0xf3, 0x90, 0xeb, 0xfc]
+        // The handler does not return, because KVM's emulator has no iret in protected mode: the APIC's EOI; mov esp, stack; loop to `once`;
+        // mov al, 0; out 0xf4, al
+        let handler =
+            store(0, apic + 0xb0) + [0xbc] + bytes(stack) + [0xe2, UInt8(truncatingIfNeeded: -once.count - 17)]
+            + [0xb0, 0x00, 0xe6, 0xf4]
+        let gate = gates + 8 * Int(vector)
+        func code(handlerAt: Int, tableAt: Int) -> [UInt8] {
+            // lgdt, lidt, the gate, the APIC's spurious vector register, mov esp, mov ecx, and the loop
+            [0x0f, 0x01, 0x15] + bytes(tableAt + 24) + [0x0f, 0x01, 0x1d] + bytes(tableAt + 30)
+                + store(0x8_0000 | handlerAt & 0xffff, gate) + store(handlerAt & ~0xffff | 0x8e00, gate + 4)
+                + store(0x1ff, apic + 0xf0) + [0xbc] + bytes(stack) + [0xb9] + bytes(count)
+                + once
+        }
+        let handlerAt = start + code(handlerAt: 0, tableAt: 0).count
+        let tableAt = handlerAt + handler.count
+        // Flat code and data of 32 bits, then the sizes and addresses of both tables.
+        let table: [UInt8] =
+            [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, 23, 0]
+            + bytes(tableAt) + [0xff, 0x07] + bytes(gates)
+        return code(handlerAt: handlerAt, tableAt: tableAt) + handler + table
+    }
+
     private static func bytes(_ count: Int) -> [UInt8] {
         (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
     }

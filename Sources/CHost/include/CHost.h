@@ -120,6 +120,8 @@ int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, 
 int chost_wait_for(int fd, bool writable, int64_t nanoseconds);
 /// The number of events posted since the last call.
 uint64_t chost_take_count(int fd);
+/// Whether a descriptor is an eventfd, as far as /proc says.
+bool chost_is_event(int fd);
 
 /// Waits until one of the descriptors can be read (those below 0 are left out) or the time is over (below 0: for ever).
 /// Returns a bit for each that is ready, bit 0 for the first; 0 where time ran out or a signal came.

@@ -12,9 +12,10 @@
 /// A virtual machine with one vCPU, 2 MiB of RAM as slot 0, and `spare` bytes more in the same memfd.
 struct floor_vm;
 
-enum floor_mode { FLOOR_REAL, FLOOR_PROTECTED };
+enum floor_mode { FLOOR_REAL, FLOOR_PROTECTED, FLOOR_INTERRUPTS };
 
-/// `code` is loaded, and would start, at FLOOR_LOAD_ADDRESS: in real mode, or in protected mode with flat segments.
+/// `code` is loaded, and would start, at FLOOR_LOAD_ADDRESS: in real mode, or in protected mode with flat
+/// segments, without or with interrupt controllers in the kernel.
 struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare, enum floor_mode mode);
 void floor_vm_destroy(struct floor_vm *vm);
 
@@ -37,8 +38,11 @@ void floor_vm_join(struct floor_vm *vm);
 /// A connection to a device process, which speaks vfio-user, and its end.
 int floor_device_connect(const char *path);
 void floor_device_close(int device);
-/// The same as `floor_vm_run`, but what the guest reads where there is no memory is asked of the device: region 0, at the low eight bits
-/// of the address.
+/// Gives the device an eventfd for its vector 1 of MSI, which interrupts the guest by a message to its first vCPU with this data. Returns
+/// the eventfd.
+int floor_device_interrupt(struct floor_vm *vm, int device, uint32_t data);
+/// The same as `floor_vm_run`, but what the guest reads and writes where there is no memory is asked of the device: region 0, at the low
+/// eight bits of the address.
 uint64_t floor_vm_run_device(struct floor_vm *vm, int device);
 
 // --- several vCPUs (vcpus.c) ---
