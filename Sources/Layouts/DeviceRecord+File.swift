@@ -133,7 +133,7 @@ public struct RecordedLayout: Encodable, Sendable {
             for offset in stride(from: 0, to: record.configuration.count, by: 16) {
                 let row = record.configuration[offset..<min(offset + 16, record.configuration.count)]
                 if row.contains(where: { $0 != 0 }) {
-                    rows[digits(offset, 3)] = row.map { digits(Int($0), 2) }.joined(separator: " ")
+                    rows[hexadecimal(offset, digits: 3)] = row.map { hexadecimal($0, digits: 2) }.joined(separator: " ")
                 }
             }
             configuration = rows
@@ -142,17 +142,11 @@ public struct RecordedLayout: Encodable, Sendable {
 
     /// Makes a layout of one captured function, which has the IDs of its vendor and device in its name.
     public init(at address: FunctionAddress, _ record: DeviceRecord) {
-        let bytes = record.configuration.prefix(4).map { digits(Int($0), 2) }
+        let bytes = record.configuration.prefix(4).map { hexadecimal($0, digits: 2) }
         name =
             bytes.count < 4 ? "a captured device" : "a captured device, \(bytes[1])\(bytes[0]):\(bytes[3])\(bytes[2])"
         functions = [Function(at: "\(address)", record: Record(record))]
     }
-}
-
-/// A number in hexadecimal, in so many digits.
-private func digits(_ number: Int, _ count: Int) -> String {
-    let text = String(number, radix: 16)
-    return String(repeating: "0", count: max(0, count - text.count)) + text
 }
 
 /// Returns the value of a byte in two hexadecimal digits.

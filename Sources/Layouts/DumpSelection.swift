@@ -1,7 +1,8 @@
+internal import Memslots
 public import PCI
 
 /// What a user wants of a dump, and what they know beyond it.
-public struct DumpSelection: Sendable {
+public struct DumpSelection: Hashable, Sendable {
     /// A region whose size the dump may not tell.
     public struct Place: Hashable, Sendable {
         public let function: DomainAddress
@@ -26,16 +27,28 @@ public struct DumpSelection: Sendable {
     /// The addresses that BARs and ROMs are to have.
     public var fixed: [Place: UInt64] = [:]
 
+    /// Whether it is an error if a function has to be skipped.
+    public var isComplete = false
+
     public init() {}
 
     /// Whether nothing is asked for.
-    public var isEverything: Bool {
-        only.isEmpty && excluded.isEmpty && sizes.isEmpty && absent.isEmpty && virtualFunctions == nil
-            && !isFlat && shown.isEmpty && resized.isEmpty && fixed.isEmpty
-    }
+    public var isEverything: Bool { self == DumpSelection() }
 
     func takes(_ address: DomainAddress) -> Bool {
         (only.isEmpty || only.contains(address)) && !excluded.contains(address)
+    }
+
+    /// The bridges among all that lead to chosen functions or are asked for.
+    func bridges(_ all: [Layout.Function], to chosen: [Layout.Function]) -> [Layout.Function] {
+        all.filter { bridge in
+            let (source, description) = (bridge.source, bridge.description.bridge)
+            return takes(source)
+                || !excluded.contains(source)
+                    && chosen.contains {
+                        $0.source.domain == source.domain && description?.leads(to: $0.source.function.bus) == true
+                    }
+        }
     }
 
     /// Throws if functions are asked for that are not among `known`.
@@ -49,7 +62,7 @@ public struct DumpSelection: Sendable {
         }
     }
 
-    /// Throws if sizes are given of regions that there are not, or that regions cannot have.
+    /// Throws if sizes are given of regions that there are not, whose sizes the dump tells, or that regions cannot have where they are.
     func checkRegions(in dump: Dump) throws(LayoutError) {
         let functions = Dictionary(uniqueKeysWithValues: dump.functions.map { ($0.address, $0) })
         let places = (Array(sizes.keys) + absent).sorted { "\($0)" < "\($1)" }
@@ -57,9 +70,22 @@ public struct DumpSelection: Sendable {
             guard let region = functions[place.function]?.regions[place.region] else { throw .unknownRegion(place) }
             guard let size = sizes[place] else { continue }
             let possible = place.region == .register(.rom) ? 2048...16 << 20 : region.kind.sizes
-            guard size.nonzeroBitCount == 1, possible.contains(size) else {
-                throw .badSize(place, size: size, possible: possible)
+            if let told = region.size, told.nonzeroBitCount == 1, possible.contains(told), told != size {
+                throw .badSize(place, size: size, reason: "the dump tells its size, \(hexadecimal(told))")
             }
+            // Its address is a multiple of its size.
+            let most = region.base == 0 ? .max : max(possible.lowerBound, region.base & (0 &- region.base))
+            try place.check(size, in: possible.lowerBound...min(most, possible.upperBound))
+        }
+    }
+}
+
+extension DumpSelection.Place {
+    /// Throws if a size is no power of two among those that are possible.
+    func check(_ size: UInt64, in possible: ClosedRange<UInt64>) throws(LayoutError) {
+        guard size.nonzeroBitCount == 1, possible.contains(size) else {
+            let (least, most) = (hexadecimal(possible.lowerBound), hexadecimal(possible.upperBound))
+            throw .badSize(self, size: size, reason: "it has a power of two from \(least) to \(most)")
         }
     }
 }

@@ -150,8 +150,10 @@ public struct DumpWarning: Hashable, Sendable {
     public struct Reason: Hashable, Sendable {
         public let line: Int?
         public let text: String
-        /// Whether the dump does not tell the sizes of regions, which the text names as `DumpSelection.Place` does.
-        public var lacksSizes = false
+        /// The regions whose sizes the dump does not tell.
+        public var unsized: [DumpSelection.Place] = []
+        /// Whether the function is counted without something that takes room.
+        public var isUnsure = false
     }
 
     public let reason: Reason

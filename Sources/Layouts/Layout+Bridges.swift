@@ -51,19 +51,31 @@ extension Layout {
         var layout = self
         if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
         layout.bridges += functions.count - layout.functions.count
+        let hidden = CapabilityKind.promisingTooMuch.subtracting(selection.shown)
+        for (index, function) in layout.functions.enumerated() where !selection.shown.isEmpty {
+            let shown = try? function.record?.functionDescription(hiding: hidden, asksModel: false)
+            layout.functions[index].description = shown ?? function.description
+        }
+        for kind in selection.shown
+        where !layout.functions.contains(where: { $0.description.recording?.capabilities.contains(kind) == true }) {
+            throw .nobodyHas("the capability \(CapabilityKind.names[kind] ?? "")")
+        }
         for (place, size) in selection.resized {
             let index = try layout.index(of: place)
             guard case .register(.bar(let number)) = place.region,
-                let kind = layout.functions[index].description.bars[number]?.kind, kind != .io
+                let kind = layout.functions[index].description.bars[number]?.kind
             else { throw .unknownRegion(place) }
-            let possible = layout.functions[index].resizable[number]
-            guard possible?.contains(size) ?? (size.nonzeroBitCount == 1), kind.sizes.contains(size) else {
-                throw .cannotResize(place, size: size, possible: possible ?? [])
+            guard kind != .io else { throw .badSize(place, size: size, reason: "it has ports") }
+            let sizes = layout.functions[index].resizable[number] ?? []
+            guard sizes.isEmpty || sizes.contains(size) else {
+                throw .badSize(
+                    place, size: size, reason: "it supports \(sizes.map(hexadecimal).joined(separator: ", "))")
             }
+            try place.check(size, in: kind.sizes)
             layout.functions[index].description.bars[number]?.size = size
             // The MSI-X table and what else lies in the BAR stays where it is.
             do { try layout.functions[index].description.validate() } catch {
-                throw .tooSmall(place, size: size, error)
+                throw .badSize(place, size: size, reason: "\(error)")
             }
         }
         for (place, base) in selection.fixed {
@@ -74,6 +86,45 @@ extension Layout {
             layout.fixed[BAROwner(function: function.address, register: register)] = base
         }
         return layout
+    }
+
+    /// What a user should know who has not made the layout: capabilities that guests do not find, and functions on buses to which no bridge
+    /// leads although there are bridges.
+    public var warnings: [DumpWarning] {
+        var hidden: [String: [String]] = [:]
+        var (roots, inside): (Set<String>, Set<String>) = ([], [])
+        let bridges = (try? BridgeTree(functions.lazy.map { ($0.address, $0.description) })) ?? BridgeTree()
+        // The buses that are known: those with bridges on them, and those behind a bridge.
+        var (known, led): (Set<UInt16>, Set<UInt16>) = ([], [])
+        for case (let address, let bridge?) in functions.lazy.map({ ($0.address, $0.description.bridge) }) {
+            known.formUnion([address.busNumber, UInt16(address.segment) << 8])
+            led.insert(UInt16(address.segment) << 8 | UInt16(bridge.secondary))
+        }
+        for function in functions {
+            for capability in function.description.recording?.hidden ?? [] {
+                hidden[capability.name, default: []].append("\(function.source)")
+            }
+            let bus = function.address.busNumber
+            guard known.contains(bus & 0xff00), !led.contains(bus), function.virtualIndex == nil else { continue }
+            let text = String("\(function.source)".dropLast(5))
+            if let bridge = bridges.bridge(above: function.address) {
+                inside.insert("\(text) behind \(bridge)")
+            } else if !known.contains(bus) {
+                roots.insert(text)
+            }
+        }
+        let lists = hidden.sorted { $0.key < $1.key }.map { "\($0) of \(Self.list($1))" }
+        let texts = [
+            ("guests do not find capabilities that promise what is not there: ", lists.joined(separator: "; ")),
+            ("no bridge leads to these buses, which become root buses: ", Self.list(roots.sorted())),
+            ("no bridge leads to these buses, found directly behind a bridge above: ", Self.list(inside.sorted())),
+        ]
+        return texts.filter { !$1.isEmpty }.map { DumpWarning(reason: .init(line: nil, text: $0 + $1), function: nil) }
+    }
+
+    /// The first four, and whether there are more.
+    private static func list(_ words: [String]) -> String {
+        words.prefix(4).joined(separator: ", ") + (words.count > 4 ? " and others" : "")
     }
 
     private func index(of place: DumpSelection.Place) throws(LayoutError) -> Int {

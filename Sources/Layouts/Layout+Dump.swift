@@ -15,14 +15,19 @@ extension Layout {
         for function in dump.functions where !function.isBridge && selection.takes(function.address) {
             builder.add(function)
         }
-        builder.warnOfHidden()
+        let hasVirtual = dump.functions.contains {
+            selection.takes($0.address) && $0.virtualFunctions?.total ?? 0 > 0
+        }
+        guard hasVirtual || selection.virtualFunctions ?? 0 == 0 else { throw .nobodyHas("virtual functions") }
         let bridges = dump.functions.count(where: \.isBridge)
         guard !builder.found.isEmpty else {
             throw .noFunctions(bridges: bridges, warnings: builder.warnings)
         }
-        var layout = try place(builder.found + builder.bridges(of: dump), name: name, isFlat: selection.isFlat)
+        let chosen = builder.found + selection.bridges(builder.bridges(of: dump), to: builder.found)
+        var layout = try place(chosen, name: name, isFlat: selection.isFlat)
         layout.bridges = bridges - layout.functions.count { $0.description.bridge != nil }
-        return (try layout.adjusted(selection), builder.warnings)
+        layout = try layout.adjusted(selection)
+        return (layout, builder.warnings + layout.warnings)
     }
 
     /// These functions alone, each where it is as far as a guest would find it there.
@@ -31,40 +36,34 @@ extension Layout {
             throw .notADump(name)
         }
         try selection.checkFunctions(among: Set(functions.map(\.source)))
-        let chosen = functions.filter { selection.takes($0.source) }
-        let selected = functions.filter { function in
-            guard let bridge = function.description.bridge, !selection.excluded.contains(function.source) else {
-                return selection.takes(function.source)
-            }
-            return selection.only.isEmpty
-                || chosen.contains {
-                    $0.address.segment == function.address.segment && bridge.leads(to: $0.address.bus)
-                }
-        }
+        let chosen = functions.filter { $0.description.bridge == nil && selection.takes($0.source) }
+        let selected = chosen + selection.bridges(functions.filter { $0.description.bridge != nil }, to: chosen)
         guard !selected.isEmpty else { throw .noFunctions(bridges: 0, warnings: []) }
-        var layout = try Self.place(selected, name: name, isFlat: selection.isFlat)
-        layout.choices = choices.filled(from: layout.choices)
-        layout.bridges = bridges
+        let placed = try Self.place(selected, name: name, isFlat: selection.isFlat)
+        var layout = self
+        layout.functions = placed.functions
+        layout.choices.segments = placed.choices.segments
         return try layout.adjusted(selection)
     }
 
     /// The most domains that become segments of a machine, whose configuration space lies below 4 GiB.
     private static let mostSegments = 3
 
-    /// Gives functions addresses on one machine. The lowest domains become segments, or the lowest one alone. A function keeps its
-    /// address if it is of one of them and its device has a function 0, without which software looks no further (PCI 3.0, 6.2.1); the
-    /// others share the first devices that are free.
+    /// Gives functions addresses on one machine. The lowest domains become segments, or the lowest one alone. Functions of these keep
+    /// their addresses, but for a device without a function 0, where software looks no further (PCI 3.0, 6.2.1): its first function
+    /// becomes 0. The others share the first devices that are free.
     private static func place(_ functions: [Function], name: String, isFlat: Bool) throws(LayoutError) -> Layout {
         let sorted = functions.sorted { $0.source < $1.source }
         let domains = Set(sorted.map(\.source.domain)).sorted().prefix(isFlat ? 1 : mostSegments)
+        var devices: Set<DomainAddress> = []
         let lowest = sorted.prefix { domains.contains($0.source.domain) }.map { function in
-            FunctionAddress(
-                requesterID: function.source.function.requesterID,
-                segment: UInt8(domains.firstIndex(of: function.source.domain) ?? 0))
+            let (domain, id) = (function.source.domain, function.source.function.requesterID)
+            let device = DomainAddress(domain: domain, function: FunctionAddress(requesterID: id & ~7))
+            let isFirst = devices.insert(device).inserted
+            return FunctionAddress(
+                requesterID: isFirst ? id & ~7 : id, segment: UInt8(domains.firstIndex(of: domain) ?? 0))
         }
-        func device(_ address: FunctionAddress) -> UInt32 { UInt32(address.busNumber) << 5 | UInt32(address.device) }
-        let keptDevices = Set(lowest.filter { $0.function == 0 }.map(device))
-        let kept = Set(keptDevices.compactMap { UInt16(exactly: $0) })
+        let kept = Set(lowest.filter { $0.segment == 0 }.map { $0.requesterID >> 3 })
         let taken = Set(lowest.filter { $0.segment == 0 }.map(\.requesterID))
         // Devices of their own, and at last functions of devices that are there.
         let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
@@ -72,7 +71,7 @@ extension Layout {
         var (free, more) = (apart.makeIterator(), beside.makeIterator())
         var placed: [Function] = []
         for (number, var function) in sorted.enumerated() {
-            if number < lowest.count, keptDevices.contains(device(lowest[number])) {
+            if number < lowest.count {
                 function.address = lowest[number]
             } else if let address = free.next() ?? more.next() {
                 function.address = FunctionAddress(requesterID: address)
@@ -104,9 +103,9 @@ private struct DumpBuilder {
         }
         if let gap = function.capabilityGap { warn(gap, of: function) }
         let sized = SizedRegions(function, selection, areVirtual: false)
-        if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, lacksSizes: true) }
+        if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, unsized: sized.unsized) }
         sized.warnings.forEach { warn($0, of: function) }
-        if let lack = sized.romLack { warn(lack, of: function, lacksSizes: true) }
+        if let lack = sized.romLack { warn(lack, of: function, unsized: sized.unsized, isUnsure: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
             classCode: function.classCode ?? 0xff0000, bars: sized.bars, romSize: sized.romSize,
@@ -115,43 +114,39 @@ private struct DumpBuilder {
             warn("its configuration space is not its own: \($0)", of: function)
         }
         description.addDoorbell()
-        if let total = function.virtualFunctions?.total, total > 0, selection.virtualFunctions == nil {
+        let virtual = function.virtualFunctions.flatMap { $0.total > 0 ? $0 : nil }
+        let bars = selection.virtualFunctions == 0 ? nil : virtual.flatMap { virtualBARs($0, of: function) }
+        if let virtual, let bars, selection.virtualFunctions == nil {
             // Firmware keeps room for those that are off.
-            let virtual = SizedRegions(function, selection, areVirtual: true)
-            if virtual.lack == nil {
-                (description.virtualCount, description.virtualBARs) = (total, virtual.bars)
-            }
+            (description.virtualCount, description.virtualBARs) = (virtual.total, bars)
         }
         append(description, at: function.address, name: function.name, of: function)
-        addVirtualFunctions(of: function)
+        if let virtual, let bars, let count = selection.virtualFunctions {
+            addVirtualFunctions(min(count, virtual.total), virtual, bars, of: function)
+        }
     }
 
-    /// Tells which capabilities guests do not find, and of which functions.
-    mutating func warnOfHidden() {
-        var functions: [String: [String]] = [:]
-        for function in found {
-            for hidden in function.description.recording?.hidden ?? [] {
-                functions[hidden.name, default: []].append("\(function.source)")
-            }
-        }
-        let list = functions.sorted { $0.key < $1.key }.map { name, functions in
-            "\(name) of \(functions.prefix(4).joined(separator: ", "))" + (functions.count > 4 ? " and others" : "")
-        }
-        let text = "guests do not find capabilities that promise what is not there: " + list.joined(separator: "; ")
-        if !list.isEmpty { warnings.append(DumpWarning(reason: .init(line: nil, text: text), function: nil)) }
+    /// The BARs of each virtual function, or nil with a warning where they are not known.
+    private mutating func virtualBARs(
+        _ virtual: ConfigDump.VirtualFunctions, of function: DumpedFunction
+    ) -> [Int: BARDescription]? {
+        let sized = SizedRegions(function, selection, areVirtual: true)
+        let isTold = function.regions.keys.contains(where: \.isVirtual)
+        guard let lack = sized.lack ?? (isTold ? nil : "the dump does not tell their BARs") else { return sized.bars }
+        let isWanted = selection.virtualFunctions != nil
+        let first = source(Int(function.address.function.requesterID) + max(1, virtual.firstOffset), function)
+        warn(
+            "virtual functions of \(function.address) \(isWanted ? "are not counted" : "have no room kept"): \(lack)",
+            of: function, at: isWanted ? first : nil, isSkipped: isWanted, unsized: sized.unsized, isUnsure: !isWanted)
+        return nil
     }
 
-    /// The bridges that are to be there: all, or if functions are chosen by their addresses those that lead to one of them. Of a domain whose
-    /// bridges contradict each other there are none.
+    /// The bridges that are not excluded. Of a domain whose bridges contradict each other there are none.
     mutating func bridges(of dump: Dump) -> [Layout.Function] {
         var domains: [UInt32: [FunctionAddress: DumpedFunction]] = [:]
         for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
-            let address = function.address
-            let leads = found.contains {
-                $0.source.domain == address.domain && function.bridge?.leads(to: $0.source.function.bus) == true
-            }
-            if function.bridge != nil, leads || selection.only.isEmpty {
-                domains[address.domain, default: [:]][address.function] = function
+            if function.bridge != nil {
+                domains[function.address.domain, default: [:]][function.address.function] = function
             }
         }
         return domains.values.flatMap { functions -> [Layout.Function] in
@@ -163,6 +158,9 @@ private struct DumpBuilder {
                     port.description.deviceID = function.deviceID ?? port.description.deviceID
                     port.description.bars = SizedRegions(function, selection, areVirtual: false).bars
                         .filter { $0.key == 0 || $0.key == 1 && $0.value.kind != .memory64 }
+                    port.description.record(function, selection.shown) {
+                        warn("its configuration space is not its own: \($0)", of: function)
+                    }
                     port.source = function.address
                     port.name = [function.className, function.name].filter { !$0.isEmpty }.joined(separator: ": ")
                     return port
@@ -194,32 +192,22 @@ private struct DumpBuilder {
 
     private mutating func warn(
         _ text: String, of function: DumpedFunction, at address: DomainAddress? = nil, isSkipped: Bool = false,
-        lacksSizes: Bool = false
+        unsized: [DumpSelection.Place] = [], isUnsure: Bool = false
     ) {
-        let reason = DumpWarning.Reason(line: function.line, text: text, lacksSizes: lacksSizes)
+        let reason = DumpWarning.Reason(line: function.line, text: text, unsized: unsized, isUnsure: isUnsure)
         warnings.append(DumpWarning(reason: reason, function: address ?? function.address, isSkipped: isSkipped))
     }
 
-    private mutating func addVirtualFunctions(of function: DumpedFunction) {
-        guard let virtual = function.virtualFunctions, let wanted = selection.virtualFunctions, wanted > 0,
-            virtual.total > 0
-        else { return }
-        let sized = SizedRegions(function, selection, areVirtual: true)
-        let none = sized.bars.isEmpty ? "the dump does not tell their BARs" : nil
-        if let lack = sized.lack ?? none {
-            let first = source(Int(function.address.function.requesterID) + max(1, virtual.firstOffset), function)
-            return warn(
-                "virtual functions of \(function.address) are not counted: " + lack, of: function, at: first,
-                isSkipped: true,
-                lacksSizes: sized.lack != nil)
-        }
+    private mutating func addVirtualFunctions(
+        _ count: Int, _ virtual: ConfigDump.VirtualFunctions, _ bars: [Int: BARDescription],
+        of function: DumpedFunction
+    ) {
         let description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID == 0 ? 1 : virtual.deviceID,
-            classCode: function.classCode ?? 0xff0000, bars: sized.bars)
+            classCode: function.classCode ?? 0xff0000, bars: bars)
         warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
         // A function that has none enabled may not tell their places yet; they then follow it.
         let isTold = virtual.firstOffset > 0 && (virtual.stride > 0 || virtual.total == 1)
-        let count = min(wanted, virtual.total)
         var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
         for index in 0..<count {
             while !isTold, let place = source(id, function), taken.contains(place) || placed.contains(place) {
@@ -258,7 +246,8 @@ extension FunctionDescription {
         let sizes = Dictionary(uniqueKeysWithValues: registers.map { ($0, size(of: $0) ?? 0) })
         do throws(DescriptionError) {
             var recorded = try FunctionDescription(
-                recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown))
+                recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown),
+                bridge: bridge)
             // A BAR may have no address, or be described by Enhanced Allocation alone.
             recorded.bars = bars
             try recorded.validate()

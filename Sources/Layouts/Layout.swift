@@ -85,6 +85,10 @@ public enum LayoutError: Error, Hashable, Sendable {
     case sharedAddress(FunctionAddress)
     /// A key of a layout file has a value that cannot be; the text says what can.
     case badValue(key: String, value: String, expected: String)
+    /// A key without which the object has no meaning, by its path.
+    case missingKey(String, expected: String)
+    /// A key that nobody knows, and those that the object can have.
+    case unknownKey(String, known: [String])
     /// A repeated function would pass the last address, ff:1f.7.
     case tooManyFunctions(first: FunctionAddress, count: Int)
     /// Nothing in a dump can be assigned; what is wrong with it may say why.
@@ -93,14 +97,12 @@ public enum LayoutError: Error, Hashable, Sendable {
     case unknownFunctions([DomainAddress], similar: [DomainAddress])
     /// The size of a region that the function does not have, as far as the dump shows.
     case unknownRegion(DumpSelection.Place)
-    /// A size that such a region cannot have.
-    case badSize(DumpSelection.Place, size: UInt64, possible: ClosedRange<UInt64>)
-    /// A BAR would no longer hold what lies in it.
-    case tooSmall(DumpSelection.Place, size: UInt64, DescriptionError)
+    /// A size that a region cannot have, or that the dump contradicts, and why.
+    case badSize(DumpSelection.Place, size: UInt64, reason: String)
     /// Sizes and virtual functions are for dumps: this layout has said all.
     case notADump(String)
-    /// A size that a BAR cannot be given, and those that it can have if they are known.
-    case cannotResize(DumpSelection.Place, size: UInt64, possible: [UInt64])
+    /// What no function has that is asked for, as far as is known.
+    case nobodyHas(String)
     /// Bridges whose buses are not their own.
     case bridges(DescriptionError)
 }
@@ -109,7 +111,11 @@ extension LayoutError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .sharedAddress(let address): "two functions are at \(address): give each an address of its own (`at`)"
-        case .badValue(let key, let value, let expected): "\(key): `\(value)` is not \(expected)"
+        case .badValue(let key, let value, let expected):
+            value.isEmpty ? "\(key) is not \(expected)" : "\(key): `\(value)` is not \(expected)"
+        case .missingKey(let key, let expected): "\(key) is missing: \(expected)"
+        case .unknownKey(let key, let known):
+            "\(key): there is no such key, but \(known.joined(separator: ", ")) (docs/layouts.md)"
         case .tooManyFunctions(let first, let count):
             "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
         case .noFunctions(let bridges, let warnings):
@@ -119,15 +125,11 @@ extension LayoutError: CustomStringConvertible {
             "there is no function at \(Self.list(addresses))"
                 + (similar.isEmpty ? "" : "; there is \(Self.list(Array(similar.prefix(4))))")
         case .unknownRegion(let place):
-            "\(place): the function has no \(place.region.name) in this dump"
-        case .badSize(let place, let size, let possible):
-            "\(place): \(hexadecimal(size)) bytes: the size of such a region is a power of two from "
-                + "\(hexadecimal(possible.lowerBound)) to \(hexadecimal(possible.upperBound))"
-        case .cannotResize(let place, let size, let possible):
-            "\(place): the BAR cannot have \(hexadecimal(size)) bytes"
-                + (possible.isEmpty ? "" : ", but \(possible.map(hexadecimal).joined(separator: ", "))")
+            "\(place): the function has no \(place.region.name), as far as is known"
+        case .badSize(let place, let size, let reason):
+            "\(place): it cannot have \(hexadecimal(size)) bytes: \(reason)"
+        case .nobodyHas(let what): "no function has \(what), as far as configuration space is known"
         case .bridges(let error): "\(error)"
-        case .tooSmall(let place, let size, let error): "\(place): \(hexadecimal(size)) bytes: \(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"
         }
     }

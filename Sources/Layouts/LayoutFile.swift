@@ -7,7 +7,7 @@ public struct LayoutFile: Decodable, Sendable {
 
     /// Reads a file whose every key is known.
     ///
-    /// - Throws: `DecodingError`, or `LayoutError` where a value is read but cannot be.
+    /// - Throws: `LayoutError`, with the path to what is wrong.
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self),
@@ -119,8 +119,12 @@ extension BARDescription {
     fileprivate static let keys: Set = ["bar", "kind", "size", "prefetchable", "registers"]
 
     fileprivate init(_ object: LayoutObject) throws {
+        let name: String = try object.value("kind")
+        guard let kind = Kind(rawValue: name) else {
+            throw object.badValue("kind", name, expected: "memory32, memory64 or io")
+        }
         self.init(
-            kind: try object.value("kind"), size: try object.number("size"),
+            kind: kind, size: try object.number("size"),
             isPrefetchable: try object.optional("prefetchable") ?? false)
         guard object.has("registers") else { return }
         for (index, part) in try object.list("registers", keys: ["offset", "size"]).enumerated() {

@@ -22,8 +22,7 @@ struct LayoutObject {
     init(_ values: KeyedDecodingContainer<Key>, keys: Set<String>) throws {
         self.values = values
         for key in values.allKeys where !keys.contains(key.stringValue) {
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: values, debugDescription: "there is no such key (docs/layouts.md lists them)")
+            throw LayoutError.unknownKey(path(key.stringValue), known: keys.sorted())
         }
     }
 
@@ -36,37 +35,51 @@ struct LayoutObject {
     }
 
     func value<Value: Decodable>(_ key: String) throws -> Value {
-        try values.decode(Value.self, forKey: Key(stringValue: key))
+        let words: [(Any.Type, String)] = [
+            (Int.self, "a whole number"), (String.self, "a string"), (Bool.self, "true or false"),
+        ]
+        let expected = words.first { $0.0 == Value.self }?.1 ?? "a list or an object of strings"
+        return try read(key, expected) { try values.decode(Value.self, forKey: $0) }
     }
 
     func optional<Value: Decodable>(_ key: String) throws -> Value? {
-        try values.decodeIfPresent(Value.self, forKey: Key(stringValue: key))
+        has(key) ? try value(key) as Value : nil
     }
 
     func object(_ key: String, keys: Set<String>) throws -> LayoutObject {
-        let inner = try values.nestedContainer(keyedBy: Key.self, forKey: Key(stringValue: key))
+        let inner = try read(key, "an object") { try values.nestedContainer(keyedBy: Key.self, forKey: $0) }
         return try LayoutObject(inner, keys: keys)
     }
 
     /// A list of objects.
     func list(_ key: String, keys: Set<String>) throws -> [LayoutObject] {
-        var list = try values.nestedUnkeyedContainer(forKey: Key(stringValue: key))
+        var list = try read(key, "a list of objects") { try values.nestedUnkeyedContainer(forKey: $0) }
         var objects: [LayoutObject] = []
         while !list.isAtEnd {
-            objects.append(try LayoutObject(list.nestedContainer(keyedBy: Key.self), keys: keys))
+            let object = try read("\(key)[\(list.currentIndex)]", "an object") { _ in
+                try list.nestedContainer(keyedBy: Key.self)
+            }
+            objects.append(try LayoutObject(object, keys: keys))
         }
         return objects
     }
 
+    /// Reads a value. What is wrong is said in words of this module.
+    private func read<Value>(_ key: String, _ expected: String, _ decode: (Key) throws -> Value) throws -> Value {
+        do { return try decode(Key(stringValue: key)) } catch DecodingError.keyNotFound {
+            throw LayoutError.missingKey(path(key), expected: expected)
+        } catch {
+            let text = try? values.decode(String.self, forKey: Key(stringValue: key))
+            throw badValue(key, text ?? "", expected: expected)
+        }
+    }
+
     /// A number, or a string that means one: `4096`, `"4K"`, `"0x1000"`.
     func number(_ key: String) throws -> UInt64 {
-        if let number: UInt64 = try? value(key) { return number }
-        let text: String = try value(key)
-        guard let number = UInt64(quantity: text) else {
-            throw DecodingError.dataCorruptedError(
-                forKey: Key(stringValue: key), in: values,
-                debugDescription: "`\(text)` is not a number such as 4096, 4K, 16M or 0x1000")
-        }
+        let words = "a number such as 4096, \"4K\", \"16M\" or \"0x1000\""
+        if let number = try? values.decode(UInt64.self, forKey: Key(stringValue: key)) { return number }
+        let text = try read(key, words) { try values.decode(String.self, forKey: $0) }
+        guard let number = UInt64(quantity: text) else { throw badValue(key, text, expected: words) }
         return number
     }
 
@@ -98,9 +111,13 @@ struct LayoutObject {
 
     /// The error for a value that cannot be. It names the key with the path to it, such as `functions[2].at`.
     func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
+        .badValue(key: path(key), value: value, expected: expected)
+    }
+
+    private func path(_ key: String) -> String {
         let path = (values.codingPath + [Key(stringValue: key)]).map { key in
             key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)"
         }
-        return .badValue(key: String(path.joined().dropFirst()), value: value, expected: expected)
+        return String(path.joined().dropFirst())
     }
 }

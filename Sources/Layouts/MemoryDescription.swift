@@ -22,15 +22,22 @@ public struct MemoryDescription: Sendable {
     public let decoded: [DecodedRegion]
     /// By address.
     public let areas: [AddressMap.Area]
+    /// The windows of bridges.
+    public let windows: [AddressAssignment]
 
     /// Pieces of BARs and ROMs whose accesses exit to the monitor, by address.
     public var trapped: [DecodedRegion] {
         decoded.filter { $0.kind == .trapped }
     }
 
-    public init(rows: [Row], decoded: [DecodedRegion], areas: [AddressMap.Area]) {
+    public init(
+        rows: [Row], decoded: [DecodedRegion], areas: [AddressMap.Area], windows: [AddressAssignment] = []
+    ) {
         self.rows = rows
         self.decoded = decoded
         self.areas = areas
+        self.windows = windows.filter {
+            [.window(.memory), .window(.prefetchable)].contains($0.owner.register)
+        }
     }
 }

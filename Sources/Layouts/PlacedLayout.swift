@@ -16,8 +16,6 @@ struct PlacedLayout {
     let windows: [AddressAssignment]
     /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.
     let bases: [BAROwner: AddressAssignment]
-    /// Bytes of ports.
-    let ports: UInt64
     private let board: AddressMap
     private let bridges: BridgeTree
     let mapped: [DecodedRegion]
@@ -46,7 +44,6 @@ struct PlacedLayout {
         apertures = assigner.apertures
         windows = found.filter { $0.owner.register > .rom && $0.owner.register != .window(.ports) }
         found.removeAll { $0.owner.register > .rom }
-        ports = functions.values.reduce(0) { $0 + $1.portBytes }
 
         var regions: [DecodedRegion] = []
         var memory: [AddressAssignment] = []
@@ -99,7 +96,8 @@ struct PlacedLayout {
             next += slot.mappings
         }
         return MemoryDescription(
-            rows: rows, decoded: regions, areas: board.areas(hasFunctions: true, apertures: apertures))
+            rows: rows, decoded: regions, areas: board.areas(hasFunctions: true, apertures: apertures),
+            windows: windows)
     }
 }
 
@@ -108,9 +106,5 @@ extension FunctionDescription {
         var description = self
         description.bars = bars.filter { $0.value.kind != .io }
         return description
-    }
-
-    fileprivate var portBytes: UInt64 {
-        bars.values.reduce(0) { $0 + ($1.kind == .io ? $1.size : 0) }
     }
 }

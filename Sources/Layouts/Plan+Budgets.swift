@@ -21,7 +21,8 @@ extension Plan {
     }
 
     static func makeBudgets(
-        _ layout: Layout, _ placed: PlacedLayout, slots: Slots, separate: Slots, policy: SlotPolicy, host: PlanningHost,
+        _ layout: Layout, _ placed: PlacedLayout, _ windows: Windows, slots: Slots, separate: Slots, policy: SlotPolicy,
+        host: PlanningHost,
         memory: UInt64
     ) -> [Budget] {
         let pieces = UInt64(separate.count)
@@ -29,7 +30,7 @@ extension Plan {
         var budgets = [
             Budget(name: "slots", need: UInt64(slots.count), limit: UInt64(host.slots))
         ]
-        budgets += addressBudgets(placed, host)
+        budgets += addressBudgets(placed, windows, host)
         budgets += [
             // A route a vector.
             Budget(name: "IRQ routes", need: vectors + Limit.ownRoutes, limit: Limit.routes),
@@ -112,7 +113,9 @@ extension Plan {
         return UInt64(pieces + inWindows.reduce(0) { $0 + $1.mappings } + inWindows.count)
     }
 
-    private static func addressBudgets(_ placed: PlacedLayout, _ host: PlanningHost) -> [Budget] {
+    private static func addressBudgets(
+        _ placed: PlacedLayout, _ windows: Windows, _ host: PlanningHost
+    ) -> [Budget] {
         let (apertures, real) = (placed.apertures, placed.real)
         func last(_ isIn: (UInt64) -> Bool) -> AddressAssignment? {
             let ends = [placed.assignments.last { isIn($0.base) }] + placed.windows.filter { isIn($0.base) }
@@ -141,7 +144,7 @@ extension Plan {
             Budget(
                 name: "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
                 limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),
-            Budget(name: "I/O ports", need: placed.ports, limit: UInt64(real.ports.count)),
+            Budget(name: "I/O ports", need: windows.need[2], limit: UInt64(real.ports.count)),
         ]
     }
 }

@@ -37,41 +37,87 @@ extension Plan {
             }
         }
     }
+}
 
-    /// What would help where not everything has a place, in words: the first that is enough of larger apertures, more address bits,
-    /// smaller BARs and fewer virtual functions.
-    static func remedy(for layout: Layout, memory: UInt64, host: PlanningHost, board: AddressMap) -> String? {
-        func holds(_ layout: Layout, _ apertures: Apertures?) -> Bool {
-            guard let apertures else { return false }
-            var assigner = AddressAssigner(apertures, avoiding: host.iommu.reserved)
-            assigner.fixed = layout.fixed
-            return (try? assigner.assign(layout.byAddress)) != nil
+/// Looks for what would help where not everything has a place.
+struct Remedy {
+    let memory: UInt64
+    let host: PlanningHost
+    let choices: AddressMap.Choices
+
+    /// The first that is enough of larger apertures, more address bits, smaller BARs and fewer virtual functions, in words.
+    func first(for layout: Layout) -> String? {
+        apertures(for: layout) ?? smallerBARs(of: layout) ?? fewerVirtualFunctions(of: layout)
+    }
+
+    private func board(_ bits: Int, _ choices: AddressMap.Choices) -> AddressMap? {
+        try? AddressMap(memory: memory, addressBits: bits, choices: choices)
+    }
+
+    /// Whether everything has a place on a board, or on the one that was planned for.
+    private func holds(_ layout: Layout, _ other: AddressMap? = nil) -> Bool {
+        guard let board = other ?? board(host.physicalAddressBits, choices) else { return false }
+        var assigner = AddressAssigner(board.apertures, avoiding: host.iommu.reserved)
+        assigner.fixed = layout.fixed
+        return (try? assigner.assign(layout.byAddress)) != nil
+    }
+
+    private func apertures(for layout: Layout) -> String? {
+        var (few, many) = (host.physicalAddressBits, 52)
+        if let text = change(few, for: layout) { return text }
+        guard few < many, change(many, for: layout) != nil else { return nil }
+        while many - few > 1 {
+            let bits = (few + many) / 2
+            if change(bits, for: layout) != nil { many = bits } else { few = bits }
         }
-        func largest(_ bits: Int) -> Apertures? {
-            let choices = AddressMap.Choices(buses: layout.buses, segments: board.segments)
-            var apertures = try? AddressMap(memory: memory, addressBits: bits, choices: choices).apertures
-            if let first = apertures?.high?.first {
-                apertures?.high = GuestRange(first: first, last: GuestAddress(1 << UInt64(bits) - 1))
+        return change(many, for: layout)
+    }
+
+    /// The fewest changes of what can be chosen with which everything has a place: a larger 64-bit aperture, the usual 32-bit aperture, no
+    /// more buses than needed.
+    private func change(_ bits: Int, for layout: Layout) -> String? {
+        for (isHigh, isLow, isBuses) in [
+            (false, false, false), (true, false, false), (false, true, false), (false, false, true),
+            (true, true, false),
+            (true, false, true), (false, true, true), (true, true, true),
+        ] where !isLow || choices.lowAperture != nil {
+            var chosen = choices
+            if isHigh {
+                chosen.highAperture = nil
+                let first = board(bits, chosen)?.apertures.high?.first
+                let last = GuestAddress(1 << UInt64(bits) - 1)
+                chosen.highAperture = first.flatMap { GuestRange(first: $0, last: last) }
             }
-            return apertures
+            if isLow { chosen.lowAperture = nil }
+            if isBuses { chosen.buses = layout.buses }
+            guard let board = board(bits, chosen), holds(layout, board) else { continue }
+            let words = [
+                bits > host.physicalAddressBits ? "\(bits) address bits" : nil,
+                isBuses ? "no more than \(layout.buses) bus\(layout.buses == 1 ? "" : "es")" : nil,
+                isLow ? "a 32-bit aperture of \(board.apertures.low)" : nil,
+                isHigh ? board.apertures.high.map { "a 64-bit aperture of \($0)" } : nil,
+            ]
+            return words.compactMap(\.self).joined(separator: ", and ")
         }
-        let bits = host.physicalAddressBits
-        if let apertures = largest(bits), holds(layout, apertures) {
-            return
-                "no more than \(layout.buses) buses, and a 64-bit aperture of \(apertures.high.map { "\($0)" } ?? "none")"
-        }
-        if bits < 52, holds(layout, largest(52)) {
-            return (bits + 1...52).first { holds(layout, largest($0)) }.map { "\($0) address bits" }
-        }
+        return nil
+    }
+
+    private func smallerBARs(of layout: Layout) -> String? {
         var smaller = layout
         for index in layout.functions.indices {
             for (bar, sizes) in layout.functions[index].resizable {
-                smaller.functions[index].description.bars[bar]?.size = sizes.min() ?? 0
+                var description = smaller.functions[index].description
+                for size in sizes.sorted(by: >) where size < description.bars[bar]?.size ?? 0 {
+                    description.bars[bar]?.size = size
+                    // What lies in the BAR has to stay in it.
+                    if (try? description.validate()) != nil { smaller.functions[index].description = description }
+                }
             }
         }
-        if smaller != layout, holds(smaller, board.apertures) {
-            return "the least sizes of the BARs that can be resized"
-        }
+        return smaller != layout && holds(smaller) ? "the least sizes of the BARs that can be resized" : nil
+    }
+
+    private func fewerVirtualFunctions(of layout: Layout) -> String? {
         func holds(virtual count: Int) -> Bool {
             var rest = layout
             rest.functions.removeAll { $0.virtualIndex.map { $0 >= count } ?? false }
@@ -79,7 +125,7 @@ extension Plan {
                 rest.functions[index].description.virtualCount = min(
                     count, rest.functions[index].description.virtualCount)
             }
-            return holds(rest, board.apertures)
+            return self.holds(rest)
         }
         let hasVirtual = layout.functions.contains { $0.virtualIndex != nil || $0.description.virtualCount > 0 }
         guard hasVirtual, holds(virtual: 0) else { return nil }

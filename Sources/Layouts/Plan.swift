@@ -82,8 +82,8 @@ public struct Plan: Sendable {
     ) throws(PlanError) {
         let board: AddressMap
         do {
-            let choices = choices.filled(from: layout.choices)
-            board = try AddressMap(memory: memory, addressBits: host.physicalAddressBits, choices: choices)
+            board = try AddressMap(
+                memory: memory, addressBits: host.physicalAddressBits, choices: choices.filled(from: layout.choices))
             try board.checkBuses(layout.functions.lazy.map(\.address.busNumber))
         } catch { throw .board(error) }
         self.layout = layout
@@ -100,12 +100,13 @@ public struct Plan: Sendable {
         functions = pieces.map { $0.summary(bases) }
         obstacle = placed.obstacle
         windows = Windows(layout, host)
-        remedy = placed.obstacle == nil ? nil : Self.remedy(for: layout, memory: memory, host: host, board: board)
+        let search = Remedy(memory: memory, host: host, choices: choices.filled(from: layout.choices))
+        remedy = placed.obstacle == nil ? nil : search.first(for: layout)
         separate = placed.slots(.separate, on: host)
         coalesced = placed.slots(.coalesced, on: host)
         let chosen = policy == .separate ? separate : coalesced
         budgets = Self.makeBudgets(
-            layout, placed, slots: chosen, separate: separate, policy: policy, host: host, memory: memory)
+            layout, placed, windows, slots: chosen, separate: separate, policy: policy, host: host, memory: memory)
     }
 
     /// The slots under the policy that was asked for.
@@ -116,9 +117,6 @@ public struct Plan: Sendable {
 
     /// Bytes of BARs and ROMs that are mapped for the guest.
     public var mappedBytes: UInt64 { placed.mappedBytes }
-
-    /// Bytes of 64-bit BARs, without the gaps of alignment.
-    public var sumAbove4GiB: UInt64 { layout.functions.reduce(0) { $0 &+ $1.description.wideBARs.reduce(0, &+) } }
 
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
@@ -218,14 +216,8 @@ struct FunctionPieces {
 }
 
 extension FunctionDescription {
-    /// The sizes of its 64-bit BARs, in bytes.
-    fileprivate var wideBARs: [UInt64] { bars.values.filter { $0.kind == .memory64 }.map(\.size) }
-
     /// `10de:2330`
     fileprivate var ids: String {
-        [vendorID, deviceID].map { id in
-            let text = String(id, radix: 16)
-            return String(repeating: "0", count: 4 - text.count) + text
-        }.joined(separator: ":")
+        [vendorID, deviceID].map { hexadecimal($0, digits: 4) }.joined(separator: ":")
     }
 }

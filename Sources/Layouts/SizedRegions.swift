@@ -9,6 +9,8 @@ struct SizedRegions {
     var lack: String? {
         missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
     }
+    /// The regions that `lack` and `romLack` are about.
+    private(set) var unsized: [DumpSelection.Place] = []
     /// That the size of the ROM is not known, in words, where those of the BARs are.
     private(set) var romLack: String?
     /// Details that are left out.
@@ -28,6 +30,7 @@ struct SizedRegions {
             guard !region.isFixedPorts(size) else { continue }
             guard let size = size ?? region.mostPorts else {
                 missing.append(region.named(named))
+                unsized.append(named)
                 continue
             }
             guard region.kind != .io || BARDescription.Kind.io.sizes.contains(size) && size.nonzeroBitCount == 1 else {
@@ -49,9 +52,9 @@ struct SizedRegions {
             romSize = size
         } else if let size {
             warnings.append("its expansion ROM has \(hexadecimal(size)) bytes, which none can have: not counted")
-        } else if !missing.isEmpty {
-            missing.append(region.named(place))
         } else {
+            unsized.append(place)
+            guard missing.isEmpty else { return missing.append(region.named(place)) }
             romLack = "the dump does not tell the size of its expansion ROM (\(place)), which is not counted"
         }
     }

@@ -212,7 +212,7 @@ extension GuestMachine {
             }
             return MemoryDescription(
                 rows: rows, decoded: state.decoded.regions,
-                areas: layout.board.areas(hasFunctions: layout.hasFunctions))
+                areas: layout.board.areas(hasFunctions: layout.hasFunctions), windows: state.decoded.bridges.windows)
         }
     }
 }

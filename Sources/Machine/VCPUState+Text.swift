@@ -1,5 +1,6 @@
 public import Images
 internal import KVM
+internal import Memslots
 
 extension VCPUState {
     /// The state for people, in several lines.
@@ -87,8 +88,7 @@ extension VCPUState {
     }
 
     private func hex(_ value: UInt64, _ digits: Int = 16) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
+        hexadecimal(value, digits: digits)
     }
 
     private func bytes(_ bytes: [UInt8]) -> String {

@@ -58,3 +58,9 @@ public enum Page {
 public func hexadecimal(_ value: UInt64) -> String {
     "0x" + String(value, radix: 16)
 }
+
+/// A number in hexadecimal without a prefix, in so many digits at least.
+public func hexadecimal(_ value: some BinaryInteger, digits: Int) -> String {
+    let text = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
+}

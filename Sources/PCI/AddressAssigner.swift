@@ -14,20 +14,14 @@ public struct AddressAssigner: Sendable {
     public let apertures: Apertures
     /// The addresses that some registers are to have, whatever becomes of the others.
     public var fixed: [BAROwner: UInt64] = [:]
-    /// The last address that 32-bit BARs and ROMs reach.
-    private let lowLimit: UInt64
     /// Parts of the high aperture that stay free.
     private let avoided: [GuestRange]
 
-    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself.
+    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself. The low
+    /// aperture lies below 4 GiB, unless nothing is to be decoded there.
     public init(_ apertures: Apertures, avoiding avoided: [GuestRange] = []) {
-        self.init(apertures, avoiding: avoided, lowLimit: UInt64(UInt32.max))
-    }
-
-    private init(_ apertures: Apertures, avoiding avoided: [GuestRange], lowLimit: UInt64) {
         self.apertures = apertures
         self.avoided = avoided
-        self.lowLimit = lowLimit
     }
 
     /// Places everything as if no address space ended: how much room there would have to be. Nothing can be decoded at such
@@ -38,22 +32,22 @@ public struct AddressAssigner: Sendable {
         guard let low = GuestRange(first: apertures.low.first, last: GuestAddress((1 << 60) - 1)),
             let high = GuestRange(first: GuestAddress(highStart), last: GuestAddress(.max))
         else { preconditionFailure("\(apertures) lie below 2^60") }
-        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports), avoiding: [], lowLimit: .max)
+        return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports))
     }
 
-    /// The bytes below 4 GiB and of 64-bit addresses that everything takes in apertures that begin at multiples of all alignments and never
-    /// end; all ones for more than there are.
+    /// The bytes below 4 GiB, those of 64-bit addresses and the ports that everything takes in apertures that begin at multiples of all
+    /// alignments and never end. All ones stand for more than there are.
     ///
     /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
     public static func need(
         _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
     ) -> [UInt64] {
         guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else {
-            return [.max, .max]
+            return [.max, .max, .max]
         }
-        return [[requests.memory, requests.roms], [requests.wide]].map { groups in
+        return [requests.memory + requests.roms, requests.wide, requests.ports].map { requests in
             var space = FreeRanges(0...1 << 62)
-            return groups.flatMap(Request.inOrder).reduce(0) { end, request in
+            return Request.inOrder(requests).reduce(0) { end, request in
                 space.take(request.size, alignment: request.alignment).map { max(end, $0 + request.size) } ?? .max
             }
         }
@@ -63,7 +57,6 @@ public struct AddressAssigner: Sendable {
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
-        guard apertures.low.last.rawValue <= lowLimit else { throw .lowApertureAbove4GiB(apertures.low) }
         let requests = try Requests.atRoot(functions, fixed)
         var placed: [AddressAssignment] = []
 
@@ -104,7 +97,7 @@ public struct AddressAssigner: Sendable {
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
         let placedBARs = try Self.place(
             bars, in: &space, named: "low", of: low.size, beside: Self.total(roms))
-        if fixed.isEmpty { space.drop(below: placedBARs.map { $0.base + $0.size }.max() ?? 0) }
+        if fixed.isEmpty, let last = placedBARs.map({ $0.base + ($0.size - 1) }).max() { space.drop(0...last) }
         let placedROMs = try Self.place(
             roms, in: &space, named: "low", of: low.size, beside: Self.total(bars))
         return placedBARs + placedROMs
@@ -153,19 +146,22 @@ private struct Request {
     func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
         guard let base else { return space.take(size, alignment: alignment) }
         guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
-            throw .fixed(owner: owner, base: base, size: size)
+            throw .fixed(owner: owner, base: base, size: size, aperture: space.whole)
         }
         return base
     }
 
-    /// Those with a place of their own first, then the largest alignment, and ROMs behind BARs.
+    /// Those with a place of their own first, then the largest alignment. Of one alignment those come last behind which most is left up
+    /// to its next multiple, and ROMs behind BARs.
     static func inOrder(_ requests: [Request]) -> [Request] {
-        func rank(_ request: Request) -> UInt64 { request.owner.register == .rom ? 1 : 0 }
+        func rank(_ request: Request) -> (UInt64, Int, BAROwner) {
+            let rest = (0 &- request.size) & (request.alignment - 1)
+            return (rest, request.owner.register == .rom ? 1 : 0, request.owner)
+        }
         return requests.sorted { left, right in
             if (left.base == nil) != (right.base == nil) { return right.base == nil }
-            if rank(left) != rank(right) { return rank(left) < rank(right) }
             if left.alignment != right.alignment { return left.alignment > right.alignment }
-            return left.owner < right.owner
+            return rank(left) < rank(right)
         }
     }
 }
@@ -252,7 +248,9 @@ private struct Requests {
             request.place(at: base - start, into: &content)
             end = max(end, base + request.size)
         }
-        let alignment = requests.reduce(window.granule) { max($0, $1.alignment) }
+        // A device that is plugged in later may have a BAR of the largest power of two in the reserve.
+        let largest = window == .ports || reserve == 0 ? 1 : UInt64(1) << UInt64(63 - reserve.leadingZeroBitCount)
+        let alignment = requests.reduce(max(window.granule, largest)) { max($0, $1.alignment) }
         return [
             Request(
                 owner: BAROwner(function: bridge, register: .window(window)),

@@ -1,12 +1,12 @@
-public import Memslots
+import Memslots
 
 /// Why not all BARs and ROMs have a place.
 public enum AssignmentError: Error, Hashable, Sendable {
-    case lowApertureAbove4GiB(GuestRange)
     /// The first that found no place. `asked` is the sum of all that have to lie in the aperture.
     case noSpace(owner: BAROwner, size: UInt64, aperture: String, asked: UInt64, available: UInt64)
     /// A register that was to have an address, or a window with such a register in it, and cannot lie there.
-    case fixed(owner: BAROwner, base: UInt64, size: UInt64)
+    /// It is no part of the aperture, no multiple of its size, or not free.
+    case fixed(owner: BAROwner, base: UInt64, size: UInt64, aperture: ClosedRange<UInt64>)
     /// Bridges whose buses are not their own.
     case bridges(DescriptionError)
 }
@@ -14,12 +14,14 @@ public enum AssignmentError: Error, Hashable, Sendable {
 extension AssignmentError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .lowApertureAbove4GiB(let range):
-            "low aperture \(range): 32-bit BARs reach 0xffffffff, choose one below"
         case .bridges(let error): "\(error)"
-        case .fixed(let owner, let base, let size):
-            "\(owner): \(hexadecimal(size)) bytes cannot be at \(hexadecimal(base)): a BAR begins at a multiple of its size, in an "
-                + "aperture, and what has a fixed address shares no addresses with another such BAR or window"
+        case .fixed(let owner, let base, let size, let aperture):
+            "\(owner): \(hexadecimal(size)) bytes cannot be at \(hexadecimal(base)): "
+                + (owner.register <= .rom && !base.isMultiple(of: size)
+                    ? "it begins at a multiple of \(hexadecimal(size))"
+                    : !aperture.contains(base) || aperture.upperBound - base < size - 1
+                        ? "its aperture is \(hexadecimal(aperture.lowerBound)) to \(hexadecimal(aperture.upperBound))"
+                        : "another BAR or window with a chosen address is there, or what an IOMMU keeps for itself")
         case .noSpace(let owner, let size, let aperture, let asked, let available):
             "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
                 + "\(hexadecimal(available)) bytes for \(hexadecimal(asked))"
@@ -27,7 +29,7 @@ extension AssignmentError: CustomStringConvertible {
                     ? ""
                     : ", but not so many behind a multiple of \(hexadecimal(size)), where a BAR of this size begins")
                 + (aperture == "high"
-                    ? ": it ends at the highest guest-physical address, or 16T above its start"
+                    ? ": unless it is chosen, it ends at the highest guest-physical address, or 16T above its start"
                     : ": use fewer or smaller BARs")
         }
     }

@@ -44,6 +44,8 @@ public enum BridgeWindow: UInt8, CaseIterable, Sendable {
 extension ConfigOffset {
     /// The numbers of the buses before a bridge, behind it, and farthest behind it.
     static let busNumbers: UInt64 = 0x18
+    /// The register of a bridge's ROM.
+    static let bridgeROM: UInt64 = 0x38
     /// Behind the registers of a bridge's buses and windows.
     static let windowsEnd: UInt64 = 0x30
 }
@@ -97,7 +99,8 @@ extension PCIFunction {
     public mutating func numberBuses() {
         guard let bridge = description.bridge else { return }
         config.set(
-            UInt32(bridge.subordinate) << 16 | UInt32(bridge.secondary) << 8 | UInt32(address.bus),
+            config[register: ConfigOffset.busNumbers] & 0xff00_0000 | UInt32(bridge.subordinate) << 16 | UInt32(
+                bridge.secondary) << 8 | UInt32(address.bus),
             at: ConfigOffset.busNumbers)
     }
 }

@@ -50,6 +50,19 @@ public struct BridgeTree: Sendable {
     /// The bridges from the farthest to those on root buses: each comes before the bridge above it.
     public var bottomUp: ReversedCollection<[FunctionAddress]> { order.reversed() }
 
+    /// What the bridges pass on at present.
+    public var windows: [AddressAssignment] {
+        order.flatMap { bridge in
+            zip(BridgeWindow.allCases, bridges[bridge]?.windows ?? []).compactMap { window, range in
+                range.map {
+                    AddressAssignment(
+                        owner: BAROwner(function: bridge, register: .window(window)), base: $0.lowerBound,
+                        size: $0.upperBound &- $0.lowerBound &+ 1)
+                }
+            }
+        }
+    }
+
     /// Returns the bridge directly above the bus of a function, or nil on a root bus.
     public func bridge(above function: FunctionAddress) -> FunctionAddress? {
         above.isEmpty ? nil : above[function.busNumber]

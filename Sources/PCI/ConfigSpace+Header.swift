@@ -86,8 +86,13 @@ extension ConfigShape {
             if !recording.hasCapabilities { registers[ConfigOffset.commandAndStatus]?.value &= ~Self.hasCapabilities }
             define(0, writable: 0xff, at: ConfigOffset.headerType, keeping: 0xff7f_ff00)
             define(0, writable: 0xff, at: ConfigOffset.interrupt, keeping: ~0xff)
-            for offset in stride(from: ConfigOffset.bars, to: ConfigOffset.bars + 24, by: 4) { define(0, at: offset) }
+            let bars: UInt64 = description.bridge == nil ? 6 : 2
+            for offset in stride(from: ConfigOffset.bars, to: ConfigOffset.bars + 4 * bars, by: 4) {
+                define(0, at: offset)
+            }
+            // With a header of type 1 these are the upper halves of the ports of the window.
             define(0, at: ConfigOffset.rom)
+            if description.bridge != nil { define(0, at: ConfigOffset.bridgeROM) }
             description.makeMessagesLive(in: &registers)
         } else {
             let first = description.capabilityChain.first { !$0.isExtended }?.offset ?? 0
@@ -109,7 +114,15 @@ extension ConfigShape {
         if let size = description.romSize {
             define(0, writable: UInt32(truncatingIfNeeded: 0 &- size) | Self.romEnable, at: ConfigOffset.rom)
         }
-        if description.bridge != nil { registers.merge(Self.bridgeRegisters) { $1 } }
+        if description.bridge != nil {
+            for (offset, register) in Self.bridgeRegisters {
+                // Of recorded registers the rest stays: the whole header type, timer, secondary status, and what ports a window can have.
+                let kept: UInt32 = offset == BridgeWindow.ports.offset ? 0xffff_0f0f : 0xff00_0000
+                let isRest = recording != nil && offset < BridgeWindow.memory.offset
+                if isRest, offset == ConfigOffset.headerType { continue }
+                define(register.value, writable: register.writable, at: offset, keeping: isRest ? kept : 0)
+            }
+        }
         self.init(registers)
     }
 }

@@ -1,3 +1,5 @@
+import Memslots
+
 /// Where a function is on a machine whose PCI buses form several domains (segment groups): `0000:01:00.0`.
 public struct DomainAddress: Hashable, Comparable, Sendable {
     /// Some controllers make domains beyond 16 bits.
@@ -17,8 +19,6 @@ public struct DomainAddress: Hashable, Comparable, Sendable {
 extension DomainAddress: CustomStringConvertible {
     /// As `lspci` writes it: `00:04.0` in domain 0, `0001:00:04.0` in another one.
     public var description: String {
-        guard domain != 0 else { return "\(function)" }
-        let text = String(domain, radix: 16)
-        return String(repeating: "0", count: max(0, 4 - text.count)) + text + ":\(function)"
+        (domain == 0 ? "" : hexadecimal(domain, digits: 4) + ":") + "\(function)"
     }
 }

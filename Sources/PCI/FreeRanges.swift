@@ -2,24 +2,21 @@
 struct FreeRanges {
     /// Both ends included; in order.
     private var ranges: [ClosedRange<UInt64>]
+    /// What it was made of.
+    let whole: ClosedRange<UInt64>
 
     init(_ range: ClosedRange<UInt64>) {
+        whole = range
         ranges = [range]
     }
 
     /// Takes the lowest free block of `size` bytes at a multiple of `alignment`, a power of two.
     mutating func take(_ size: UInt64, alignment: UInt64) -> UInt64? {
-        for index in ranges.indices {
-            let range = ranges[index]
+        for range in ranges {
             let (sum, wraps) = range.lowerBound.addingReportingOverflow(alignment - 1)
             let base = sum & ~(alignment - 1)
             guard !wraps, base <= range.upperBound, range.upperBound - base >= size - 1 else { continue }
-            let last = base + (size - 1)
-
-            let before = base > range.lowerBound ? range.lowerBound...base - 1 : nil
-            let after = last < range.upperBound ? last + 1...range.upperBound : nil
-            if let left = before ?? after { ranges[index] = left } else { ranges.remove(at: index) }
-            if before != nil, let after { ranges.insert(after, at: index + 1) }
+            drop(base...base + (size - 1))
             return base
         }
         return nil
@@ -27,15 +24,9 @@ struct FreeRanges {
 
     /// Takes a block that begins at `base`. Returns false if not all of it is free.
     mutating func take(at base: UInt64, _ size: UInt64) -> Bool {
-        let (last, overflow) = base.addingReportingOverflow(size - 1)
-        guard !overflow, ranges.contains(where: { $0.contains(base) && $0.contains(last) }) else { return false }
-        drop(base...last)
-        return true
-    }
-
-    /// Gives up all below `address`.
-    mutating func drop(below address: UInt64) {
-        if address > 0 { drop(0...address - 1) }
+        let isFree = ranges.contains { $0.contains(base) && $0.upperBound - base >= size - 1 }
+        if isFree { drop(base...base + (size - 1)) }
+        return isFree
     }
 
     /// Gives up a range.

@@ -3,8 +3,8 @@ import Memslots
 /// The configuration space of a real function, which a guest finds byte for byte.
 ///
 /// These parts are live, and have their values after reset: the command register, the error and interrupt bits of the status register,
-/// cache line size, the interrupt line, the power state, the BARs and the ROM's register, and in MSI and MSI-X what software writes and the pending
-/// bits. Hidden capabilities are no longer linked, though their bytes are still there.
+/// cache line size, the interrupt line, the power state, the BARs and the ROM's register, of a bridge bus numbers and windows, and in MSI
+/// and MSI-X what software writes and the pending bits. Hidden capabilities are no longer linked, though their bytes are still there.
 public struct RecordedConfiguration: Hashable, Sendable {
     /// The bytes, 256 or 4096.
     public private(set) var bytes: [UInt8]
@@ -25,13 +25,16 @@ public struct RecordedConfiguration: Hashable, Sendable {
     ///   - hiding: The capabilities that guests are not to find.
     ///   - asksModel: Whether the function's model answers for vital product data and for capabilities of the vendor. Otherwise these
     ///     are read as recorded.
+    ///   - isBridge: Whether the header has to be of type 1, and not 0.
     /// - Throws: `DescriptionError.recordedBytes` or `recordedHeader`.
-    init(_ config: ConfigDump, hiding: Set<CapabilityKind>, asksModel: Bool) throws(DescriptionError) {
+    init(
+        _ config: ConfigDump, hiding: Set<CapabilityKind>, asksModel: Bool, isBridge: Bool
+    ) throws(DescriptionError) {
         let count = config.bytes.count
         guard count == 256 || count == Int(ConfigSpace.size) else { throw .recordedBytes(count) }
-        guard let header = config[register: ConfigOffset.headerType], header >> 16 & 0x7f == 0, !config.isAllOnes else {
-            throw .recordedHeader(config.bytes[14])
-        }
+        guard let header = config[register: ConfigOffset.headerType], header >> 16 & 0x7f == (isBridge ? 1 : 0),
+            !config.isAllOnes
+        else { throw .recordedHeader(config.bytes[14]) }
         bytes = config.bytes
         let lists = [config.capabilities.found, config.extendedCapabilities]
         for (isExtended, list) in zip([false, true], lists) {
@@ -83,6 +86,8 @@ public struct RecordedConfiguration: Hashable, Sendable {
             write(0x7fff, at: range.lowerBound + 8, in: range)
             if register(4) & 1 << 28 != 0 { resetBits[range.lowerBound + 8] = 0x8000 }
             if register(0) >> 16 & 0xf >= 2 { write(0xffff, at: range.lowerBound + 0x28, in: range) }
+            // A slot has no buttons, lamps, power switch or latch, for nothing is plugged in or pulled out.
+            if register(0) >> 24 & 1 != 0, range.count >= 0x18 { patch(0, 0x2007f, at: range.lowerBound + 0x14) }
         case (false, 0x13) where register(0) & 1 << 25 != 0: resetBits[range.lowerBound + 4] = 1
         case (false, 0x03): size = (2, 8)
         case (false, 0x09): size = (3, UInt64(register(0) >> 16 & 0xff))
@@ -95,6 +100,13 @@ public struct RecordedConfiguration: Hashable, Sendable {
 
     private mutating func write(_ bits: UInt32, at offset: UInt64, in range: Range<UInt64>) {
         if offset < range.upperBound { writable[offset] = bits }
+    }
+
+    /// The kinds of capabilities that guests find.
+    public var capabilities: Set<CapabilityKind> {
+        let config = ConfigDump(bytes)
+        let extended = config.extendedCapabilities.map { CapabilityKind(header: $0.header, isExtended: true) }
+        return Set(config.capabilities.found.map { CapabilityKind(header: $0.header, isExtended: false) } + extended)
     }
 
     /// Whether guests find capabilities of the list of PCI.
@@ -179,11 +191,14 @@ extension FunctionDescription {
     ///     is not there.
     ///   - hiding: The capabilities that guests are not to find.
     ///   - asksModel: Whether the function's model answers for vital product data and for capabilities of the vendor.
+    ///   - bridge: What makes it a bridge, whose bus numbers and windows are live as well; nil for a function that is none.
     public init(
         recorded config: ConfigDump, sizes: [BaseAddressRegister: UInt64],
-        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = false
+        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = false,
+        bridge: BridgeDescription? = nil
     ) throws(DescriptionError) {
-        let recording = try RecordedConfiguration(config, hiding: hiding, asksModel: asksModel)
+        let recording = try RecordedConfiguration(
+            config, hiding: hiding, asksModel: asksModel, isBridge: bridge != nil)
         self.init(vendorID: config.vendorID ?? 0, deviceID: config.deviceID ?? 0, classCode: config.classCode ?? 0)
         revision = config.bytes[8]
         for (register, size) in sizes where size > 0 {
@@ -204,6 +219,7 @@ extension FunctionDescription {
             (msiVectors, msiOffset, msiForm) = (config.msiVectors, found.offset, MSIForm(control: found.header))
         }
         self.recording = recording
+        self.bridge = bridge
         try validate()
     }
 

@@ -78,9 +78,13 @@ extension ImageError {
 
 extension DumpWarning {
     /// The warning, and how to give the sizes that it lacks.
-    var withAdvice: String {
-        "\(self)"
-            + (reason.lacksSizes
-                ? "; give it as --size \(function.map { "\($0)" } ?? "01:00.0")/0=16M, also /rom, and =none" : "")
+    var withAdvice: String { "\(self)" + (reason.advice.map { "; \($0)" } ?? "") }
+}
+
+extension DumpWarning.Reason {
+    /// How to give the sizes that are missing; nil if there are none.
+    var advice: String? {
+        let options = unsized.map { "--size \($0)=SIZE" }.joined(separator: " ")
+        return options.isEmpty ? nil : "give what is known as \(options), a size such as 16M or `none`"
     }
 }

@@ -150,8 +150,7 @@ struct AssignedArgument: Equatable, ExpressibleByArgument {
     init?(argument: String) {
         let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         guard parts.count <= 2, let domain = DomainAddress(text: parts[0]) else { return nil }
-        let text = String(domain.domain, radix: 16)
-        name = String(repeating: "0", count: max(0, 4 - text.count)) + text + ":\(domain.function)"
+        name = hexadecimal(domain.domain, digits: 4) + ":\(domain.function)"
         address = parts.dropFirst().first.flatMap { FunctionAddress(text: String($0.dropFirst(3))) }
         guard parts.count == 1 || parts[1].hasPrefix("at=") && address != nil else { return nil }
     }

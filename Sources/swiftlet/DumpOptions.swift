@@ -64,7 +64,7 @@ struct DumpOptions: ParsableArguments {
             if entry.bytes == nil { selection.absent.insert(entry.place) } else { selection.absent.remove(entry.place) }
         }
         selection.virtualFunctions = vfs
-        selection.isFlat = flat
+        (selection.isFlat, selection.isComplete) = (flat, complete)
         selection.shown = Set(shown.map(\.kind))
         for entry in rebar { selection.resized[entry.place] = entry.bytes }
         for entry in fix { selection.fixed[entry.place] = entry.bytes }

@@ -41,7 +41,7 @@ extension GuestRun {
         if let statusOf { wish.machine.exitStatus = statusOf.rule }
         if let layout {
             wish.machine.functions = [:]
-            let layout = try LayoutArgument(name: layout).load(connects: true).layout
+            let layout = try LayoutArgument(name: layout).load(selection, connects: true).layout
             wish.machine.add(layout)
             for (address, source) in layout.assigned.sorted(by: { $0.key < $1.key }) {
                 switch source {
@@ -49,6 +49,9 @@ extension GuestRun {
                 case .host(let name): try assign(name, at: address, in: &wish.machine)
                 }
             }
+        }
+        if layout == nil, !selection.isEverything {
+            throw failure("an option is about the functions of a layout, and there is none: add --layout", .usage)
         }
         for device in devices {
             wish.machine.functions[try freeAddress(for: device.rawValue, in: wish.machine)] = device.model

@@ -3,6 +3,7 @@ import Board
 import Host
 import Images
 import Laboratory
+import Layouts
 import Machine
 import Memslots
 import PCI
@@ -29,6 +30,8 @@ struct GuestRun: Equatable {
     var vfio: [AssignedArgument] = []
     var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
+    /// What to take of the layout.
+    var selection = DumpSelection()
     var decode: DecodePolicy?
     var unassigned = false
     var board = AddressMap.Choices()

@@ -29,8 +29,8 @@ struct InputFile {
     private static func describe(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
-        case DecodingError.typeMismatch(_, let context): "\(place(context)): \(context.debugDescription)"
-        case DecodingError.valueNotFound(_, let context): "\(place(context)) has no value"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+            "\(place(context)) is a value of another type"
         case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"

@@ -14,21 +14,24 @@ struct LayoutArgument {
     /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
     ///
     /// - Parameters:
-    ///   - isComplete: Whether it is an error if a function of a dump has to be skipped.
     ///   - connects: Whether the caller connects to device processes.
     /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
     func load(
-        _ selection: DumpSelection = DumpSelection(), isComplete: Bool = false, connects: Bool = false
+        _ selection: DumpSelection = DumpSelection(), connects: Bool = false
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
-            guard isFile else { return (try select(selection, of: try preset()), []) }
-            let (layout, warnings) = try loadFile(selection)
+            let (layout, warnings) = isFile ? try loadFile(selection) : try select(selection, of: try preset())
+            // Thousands of lines help nobody. What is skipped weighs most.
+            let shown = 20
+            let ordered = warnings.filter(\.isSkipped) + warnings.filter { !$0.isSkipped }
+            ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
+            if warnings.count > shown { complain("\(name): and \(warnings.count - shown) more such warnings") }
             guard connects || layout.assigned.isEmpty else {
                 throw failure(
                     "\(name): it names devices of processes or of the host, and only `run` can have these", .badInput)
             }
             let skipped = warnings.count(where: \.isSkipped)
-            guard !isComplete || skipped == 0 else {
+            guard !selection.isComplete || skipped == 0 else {
                 throw failure("\(name): --complete, and \(Figures.count(skipped, "function")) skipped", .badInput)
             }
             return (layout, warnings)
@@ -56,7 +59,7 @@ struct LayoutArgument {
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)
         let first = file.bytes.first { !" \t\r\n\u{feff}".utf8.contains($0) }
-        guard first != UInt8(ascii: "{") else { return (try select(selection, of: try decode(file)), []) }
+        guard first != UInt8(ascii: "{") else { return try select(selection, of: try decode(file)) }
         let dump = TextDumpReader.read(file.bytes)
         guard !dump.functions.isEmpty else {
             throw failure(
@@ -84,19 +87,14 @@ struct LayoutArgument {
 
     private func read(_ dump: Dump, _ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
         let file = name == "-" ? "standard input" : name.split(separator: "/").last.map(String.init) ?? name
-        let (layout, found) = try Layout.read(dump, name: file, selection: selection)
-        // Thousands of lines help nobody. What is skipped weighs most.
-        let shown = 20
-        let ordered = found.filter(\.isSkipped) + found.filter { !$0.isSkipped }
-        ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
-        if found.count > shown {
-            complain("\(name): and \(found.count - shown) more such warnings")
-        }
-        return (layout, found)
+        return try Layout.read(dump, name: file, selection: selection)
     }
 
-    private func select(_ selection: DumpSelection, of layout: Layout) throws -> Layout {
-        selection.isEverything ? layout : try layout.selecting(selection)
+    private func select(
+        _ selection: DumpSelection, of layout: Layout
+    ) throws -> (layout: Layout, warnings: [DumpWarning]) {
+        let layout = selection.isEverything ? layout : try layout.selecting(selection)
+        return (layout, layout.warnings)
     }
 
     private func decode(_ file: InputFile) throws -> Layout {
@@ -114,15 +112,14 @@ extension LayoutError {
     /// Whether the command line is wrong, and not the input.
     fileprivate var isUsage: Bool {
         switch self {
-        case .unknownFunctions, .unknownRegion, .badSize, .tooSmall, .notADump, .cannotResize: true
+        case .unknownFunctions, .unknownRegion, .badSize, .notADump, .nobodyHas: true
         default: false
         }
     }
 
     fileprivate var advice: String? {
         switch self {
-        case .noFunctions(_, let warnings) where warnings.contains(where: \.reason.lacksSizes):
-            "give sizes as --size 01:00.0/0=16M"
+        case .noFunctions(_, let warnings): warnings.lazy.compactMap(\.reason.advice).first
         default: nil
         }
     }
@@ -131,15 +128,6 @@ extension LayoutError {
 extension String {
     /// Whether this is what somebody may have meant who wrote the other.
     fileprivate func isSimilar(to other: String) -> Bool {
-        var row = Array(0...other.count)
-        for (line, mine) in enumerated() {
-            var corner = row[0]
-            row[0] = line + 1
-            for (column, its) in other.enumerated() {
-                let least = min(row[column], row[column + 1]) + 1
-                (corner, row[column + 1]) = (row[column + 1], mine == its ? corner : min(least, corner + 1))
-            }
-        }
-        return row[other.count] <= max(1, other.count / 3)
+        Array(self).difference(from: Array(other)).count <= max(2, other.count / 2)
     }
 }

@@ -78,9 +78,7 @@ struct LayoutCommand: ParsableCommand {
         }
         if let timeout { ProcessStart.end(after: timeout + GuestRun.patience, status: Outcome.timeout.exitCode) }
         let map = try options.mapFile(beside: layout ?? "")
-        let layout = try LayoutArgument(name: layout ?? "").load(
-            options.dump.selection, isComplete: options.dump.complete
-        ).layout
+        let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
         if let linux { return try run(layout, kernel: linux) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,

@@ -17,6 +17,8 @@ struct MapPiece: Hashable, Sendable {
         case trapped = "trapped: every access exits"
         /// Memory that belongs to no function and is not RAM, such as the extra slots of a guest.
         case extra = "other memory"
+        /// Addresses that a bridge passes on. Other pieces lie in them.
+        case window = "window of a bridge"
         /// Addresses where nothing is.
         case unmapped
 
@@ -60,6 +62,8 @@ struct MapArea: Hashable, Sendable {
     var name: String
     var range: GuestRange
     var pieces: [MapPiece] = []
+    /// The windows of bridges in it, each behind those around it.
+    var windows: [MapPiece] = []
 }
 
 extension Figures {
@@ -82,6 +86,11 @@ extension MemoryMapSVG {
         }
         let trapped = memory.trapped.map { MapPiece(kind: .trapped, range: $0.range, owner: "\($0.owner)") }
         let areas = memory.areas.map { MapArea(name: $0.name, range: $0.range) }
-        self.init(title: title, areas: areas, pieces: mapped + trapped)
+        let windows = memory.windows.compactMap { window in
+            GuestRange(first: GuestAddress(window.base), size: window.size).map {
+                MapPiece(kind: .window, range: $0, owner: "\(window.owner)")
+            }
+        }
+        self.init(title: title, areas: areas, pieces: mapped + trapped, windows: windows)
     }
 }

@@ -13,7 +13,10 @@ extension MemoryMapSVG {
         [
             (320, .start, 230, "", \.owner), (560, .start, 340, "m", { Figures.range($0.range) }),
             (1000, .end, 90, "", { Figures.size($0.range.size) }),
-            (slotColumn, .start, 150, "q", { $0.kind == .unmapped || $0.slot != nil ? "" : "no slot" }),
+            (
+                slotColumn, .start, 150, "q",
+                { [.unmapped, .window].contains($0.kind) || $0.slot != nil ? "" : "no slot" }
+            ),
         ]
     }
     private static let (bar, barWidth, slotColumn, rowHeight) = (left + 10, 240, 1060, 22)

@@ -14,25 +14,31 @@ struct MemoryMapSVG {
     private let functions: [Substring: Int]
     let largest: UInt64
 
-    init(title: String, areas: [MapArea], pieces: [MapPiece]) {
+    init(title: String, areas: [MapArea], pieces: [MapPiece], windows: [MapPiece] = []) {
         let pieces = pieces.sorted { ($0.range.first, $0.owner) < ($1.range.first, $1.owner) }
         functions = Dictionary(uniqueKeysWithValues: zip(Set(pieces.compactMap(\.function)).sorted(), 0...))
-        largest = pieces.map(\.range.size).max() ?? 0
+        largest = (pieces + windows).map(\.range.size).max() ?? 0
+        let windows = windows.sorted { left, right in
+            (left.range.first, right.range.last, left.owner) < (right.range.first, left.range.last, right.owner)
+        }
         var areas = areas.sorted { $0.range.first < $1.range.first }.map { area in
-            MapArea(name: area.name, range: area.range, pieces: pieces.filter { area.range.contains($0.range.first) })
+            let isInside = { (piece: MapPiece) in area.range.contains(piece.range.first) }
+            return MapArea(
+                name: area.name, range: area.range, pieces: pieces.filter(isInside), windows: windows.filter(isInside))
         }
         let outside = pieces.filter { piece in !areas.contains { $0.range.contains(piece.range.first) } }
         let span = zip(outside.prefix(1), outside.suffix(1))
             .compactMap { GuestRange(first: $0.range.first, last: $1.range.last) }
         areas += span.map { MapArea(name: "outside of every area", range: $0, pieces: outside) }
         drawTitle(title, pieces)
-        drawLegend(pieces)
+        drawLegend(pieces + windows)
         for (before, area) in zip([nil] + areas, areas) {
             let first = area.range.first.rawValue
             let gap = MapPiece.unmapped(from: before.map { $0.range.last.rawValue &+ 1 } ?? first, upTo: first)
             drawRows(gap)
             y += gap.isEmpty ? 0 : 14
             drawHeading(area)
+            area.windows.count > 40 ? drawGrid(area.windows) : drawRows(area.windows)
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14
         }
@@ -151,7 +157,7 @@ extension MemoryMapSVG {
     private static let styles = """
         .strip{fill:none;stroke:#cbd2d9;rx:4px} .line{stroke:#e4e7eb} .row{fill-opacity:0} .veil{fill:#fff;fill-opacity:.4}
         .slot{stroke:#1f2933;stroke-width:3} .unmapped{stroke:#7b8794;stroke-width:1.2}
-        .ram{fill:#8794a3} .extra{fill:#3e4c59} rect.bare{stroke:none}
+        .ram{fill:#8794a3} .extra{fill:#3e4c59} .window{fill:#fff;stroke:#3e4c59} rect.bare{stroke:none}
         """
 
     /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.

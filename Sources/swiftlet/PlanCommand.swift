@@ -72,8 +72,7 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let map = try options.mapFile(beside: layout)
-        let (layout, warnings) = try LayoutArgument(name: layout).load(
-            options.dump.selection, isComplete: options.dump.complete)
+        let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         if let iommu { host.iommu = iommu }

@@ -9,20 +9,6 @@ struct PlanReport: Encodable {
         let microseconds: [Footprint.MMU: Double]
     }
 
-    struct Budget: Encodable {
-        let name: String
-        let need: Amount
-        let limit: Amount
-        let unit: Layouts.Budget.Unit
-        /// Without the gaps of alignment, where `need` is a span of addresses.
-        let sum: UInt64?
-        /// How much of the limit is needed; nil where there is none of it.
-        let share: Double?
-        let fits: Bool
-        /// In which set-up it counts; without it, it always does.
-        let condition: String?
-    }
-
     struct Kernel: Encodable {
         let version: String
         let year: Int?
@@ -48,7 +34,7 @@ struct PlanReport: Encodable {
     let slots: [SlotPolicy: Int]
     let kernelBytes: [Footprint.MMU: UInt64]
     let toggle: Toggle
-    let budgets: [Budget]
+    let budgets: [Layouts.Budget]
     let firstToEnd: String?
     let kernels: [Kernel]
     let tablesOf2012: [FixedTable]
@@ -60,23 +46,14 @@ struct PlanReport: Encodable {
     let warnings: [String]
     let skipped: [Skipped]
     let fits: Bool
+    /// Whether everything that takes room is counted.
+    let sure: Bool
 
     /// A function that is not counted.
     struct Skipped: Encodable {
         let function: String?
         let line: Int?
         let reason: String
-    }
-
-    /// A number, or an address as a string.
-    struct Amount: Encodable {
-        let value: UInt64
-        let unit: Layouts.Budget.Unit
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            try unit == .address ? container.encode(hexadecimal(value)) : container.encode(value)
-        }
     }
 }
 
@@ -92,12 +69,7 @@ extension PlanReport {
         slots = [.separate: plan.separate.count, .coalesced: plan.coalesced.count]
         kernelBytes = plan.slots.kernelBytes
         toggle = Toggle(edits: plan.slots.toggleEdits, microseconds: plan.slots.toggleMicroseconds)
-        budgets = plan.budgets.map {
-            Budget(
-                name: $0.name, need: Amount(value: $0.need, unit: $0.unit),
-                limit: Amount(value: $0.limit, unit: $0.unit), unit: $0.unit, sum: $0.sum,
-                share: $0.share.isFinite ? $0.share : nil, fits: $0.fits, condition: $0.condition)
-        }
+        budgets = plan.budgets
         firstToEnd = plan.firstToEnd?.name
         kernels = SlotEra.all.map {
             Kernel(
@@ -118,5 +90,6 @@ extension PlanReport {
             Skipped(function: $0.function.map { "\($0)" }, line: $0.reason.line, reason: $0.reason.text)
         }
         fits = plan.fits
+        sure = !warnings.contains { $0.isSkipped || $0.reason.isUnsure }
     }
 }

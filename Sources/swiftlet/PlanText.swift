@@ -22,9 +22,12 @@ struct PlanText {
 
     /// `typical-16 fits; open files come next, at 12 %`
     private var answer: String {
-        let skipped = warnings.count(where: \.isSkipped)
-        let rest =
-            skipped > 0 ? " without \(Figures.count(skipped, "function")) that could not be counted (see below)" : ""
+        let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.reason.isUnsure))
+        let lacks = [
+            skipped > 0 ? "\(Figures.count(skipped, "function")) that could not be counted" : nil,
+            unsure > 0 ? "what is not known of \(Figures.count(unsure, "function"))" : nil,
+        ].compactMap(\.self)
+        let rest = lacks.isEmpty ? "" : " without \(lacks.joined(separator: " and ")) (see below)"
         if let obstacle = plan.obstacleText { return "\(plan.layout.name) does not fit: \(obstacle)" }
         guard plan.fits else {
             let over = plan.budgets.filter { !$0.fits && $0.condition == nil }.map { budget in
@@ -81,7 +84,8 @@ struct PlanText {
     private var windows: [(String, String?)] {
         let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
         // Smaller windows find room anyway.
-        guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return [] }
+        let remedy: [(String, String?)] = [("what helps", plan.remedy)]
+        guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return remedy }
         func text(_ need: [UInt64]) -> String {
             "\(Figures.size(need[0])) below 4 GiB, \(Figures.size(need[1])) of 64 bits"
         }
@@ -94,13 +98,13 @@ struct PlanText {
                 "behind ports",
                 hasBridges ? nil : text(windows.behindPorts) + ", if each device has a root port of its own"
             ),
-            ("firmware holds it", shares.joined(separator: ", ")), ("what helps", plan.remedy),
-        ]
+            ("firmware holds it", shares.joined(separator: ", ")),
+        ] + remedy
     }
 
-    /// A line for each function that is not counted, up to some.
+    /// A line for each function that is not counted, or not whole, up to some.
     private var skipped: [(String, String?)] {
-        let all = warnings.filter(\.isSkipped)
+        let all = warnings.filter { $0.isSkipped || $0.reason.isUnsure }
         let shown = isVerbose ? all.count : 12
         let lines = all.prefix(shown).map { warning in
             "\(warning.function.map { "\($0): " } ?? "")\(warning.reason.text)"

@@ -117,6 +117,8 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Add the PCI functions of a layout: a preset or a file.", valueName: "layout"))
     var layout: String?
 
+    @OptionGroup var dump: DumpOptions
+
     @Option(
         help: ArgumentHelp(
             "With --layout or --device: what becomes of a BAR's slots while decode is off. (default: strict)",
@@ -197,9 +199,10 @@ struct RunCommand: ParsableCommand {
             guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
             irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses,
-            layout: layout,
-            decode: decode, unassigned: unassigned, board: board.choices,
-            onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb, gdbWait: gdbWait,
+            layout: layout, selection: dump.selection, decode: decode,
+            unassigned: unassigned,
+            board: board.choices, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb,
+            gdbWait: gdbWait,
             statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
             noJail: jail.noJail)
     }

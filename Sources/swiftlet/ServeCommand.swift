@@ -33,8 +33,11 @@ struct ServeCommand: ParsableCommand {
     @OptionGroup var dump: DumpOptions
 
     func run() throws {
-        let layout = try LayoutArgument(name: layout).load(dump.selection, isComplete: dump.complete).layout
         guard !socket.isEmpty else { throw failure("--socket: it is empty: name a path", .usage) }
+        guard dump.fix.isEmpty else {
+            throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
+        }
+        let layout = try LayoutArgument(name: layout).load(dump.selection).layout
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
         guard layout.functions.count == 1 || isDirectory else {

@@ -92,6 +92,26 @@ struct MemoryMapSVGTests {
         #expect(classes.suffix(2) == ["rom2", "rom3"])
     }
 
+    @Test("names windows of bridges in rows, inner ones below outer ones")
+    func windows() throws {
+        let windows = ["00:01.0", "01:00.0", "00:02.0"].enumerated().compactMap { index, owner in
+            GuestRange(first: GuestAddress(MapSample.low + UInt64(index / 2) << 26), size: UInt64(3 - index) << 24).map
+            {
+                MapPiece(kind: .window, range: $0, owner: "\(owner) memory window")
+            }
+        }
+        #expect(windows.count == 3)
+        let sample = MapSample.few
+        let drawing = MemoryMapSVG(
+            title: "x", areas: sample.areas, pieces: sample.pieces, windows: windows.reversed()
+        ).text
+        let elements = try SVGElement.all(in: drawing)
+        let texts = elements.filter { $0.name == "text" }.map(\.text)
+        #expect(texts.filter { $0.hasSuffix("memory window") } == windows.map(\.owner))
+        #expect(texts.contains("window of a bridge"))
+        #expect(!sample.drawing.contains("window of a bridge"), "only where there are some")
+    }
+
     @Test("says sizes and shares as people do")
     func figures() {
         #expect(Figures.size(8) == "8 bytes")

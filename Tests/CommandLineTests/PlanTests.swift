@@ -142,7 +142,8 @@ struct PlanTests {
         let result = try Command("plan", file.path, "--json").run()
         #expect(result.errors.contains("05:00.0") && result.errors.contains("skipped"))
         let all = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
-        #expect((all["warnings"] as? [String])?.count == 1)
+        // Two cards have virtual functions of unknown sizes, and no bridge leads to their buses.
+        #expect((all["warnings"] as? [String])?.count == 4 && all["sure"] as? Bool == false)
         #expect(all["functions"] as? Int == 8 && all["bridges"] as? Int == 1)
         let with = try report([file.path, "--only", "21:00.0", "--vfs", "4", "--size", "21:00.0/vf0=1M"])
         #expect(with["functions"] as? Int == 5)
@@ -168,6 +169,32 @@ struct PlanTests {
         let svg = try String(contentsOfFile: file.path, encoding: .utf8)
         // The drawing itself, 64 mapped pieces and 16 trapped ones.
         #expect(svg.components(separatedBy: "<title>").count - 1 == 81)
+    }
+
+    @Test("the map has the windows of bridges")
+    func windows() throws {
+        let file = try TemporaryFile([])
+        #expect(try Command("plan", "server-8-gpus", "--map", file.path).run().status == 0)
+        let svg = try String(contentsOfFile: file.path, encoding: .utf8)
+        #expect(svg.contains("00:01.0 memory window") && svg.contains("prefetchable window"))
+    }
+
+    @Test("sizes that are missing are asked for at their places, and the answer is not sure of them")
+    func unsure() throws {
+        let file = try TemporaryFile(Array(LspciText.network("21:00.0").utf8))
+        for (options, words) in [
+            ([], "fits without what is not known of 1 function (see below)"),
+            (["--vfs", "2"], "fits without 1 function that could not be counted (see below)"),
+        ] {
+            var command = Command("plan", file.path)
+            command.arguments += options
+            let result = try command.run()
+            #expect(result.status == 0 && result.output.contains(words), "\(result.output)")
+            #expect(result.errors.contains("--size 21:00.0/vf0=SIZE"), "\(result.errors)")
+            #expect(result.output.contains("VF BAR 0"))
+        }
+        #expect(try report([file.path])["sure"] as? Bool == false)
+        #expect(try report([file.path, "--size", "21:00.0/vf0=1M"])["sure"] as? Bool == true)
     }
 
     private func report(_ arguments: [String]) throws -> [String: Any] {

@@ -27,9 +27,9 @@ import Testing
             #expect(budget["name"] as? String == expected.name && budget["fits"] as? Bool == expected.fits)
             #expect(budget["condition"] as? String == expected.condition)
             for (key, amount) in [("need", expected.need), ("limit", expected.limit)] {
-                let text = "0x" + String(amount.value, radix: 16)
-                let isWritten =
-                    amount.unit == .address ? budget[key] as? String == text : budget[key] as? UInt64 == amount.value
+                let text = "0x" + String(amount, radix: 16)
+                let isAddress = expected.unit == .address
+                let isWritten = isAddress ? budget[key] as? String == text : budget[key] as? UInt64 == amount
                 #expect(isWritten, "\(expected.name) \(key)")
             }
         }

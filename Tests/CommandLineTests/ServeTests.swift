@@ -25,6 +25,10 @@ struct ServeTests {
         let directory = try TemporaryDirectory()
         let many = try Command("serve", "typical-16", "--socket", directory.file("one")).run()
         #expect(many.status == 64 && many.errors.contains("16 functions"), "\(many.errors)")
+        let fixed = try Command(
+            "serve", "one", "--socket", directory.file("one"), "--fix", "00:04.0/0=0xd0000000"
+        ).run()
+        #expect(fixed.status == 64 && fixed.errors.contains("--fix"), "\(fixed.errors)")
         let nowhere = try Command("serve", "one", "--socket", directory.file("none/one")).run()
         #expect(nowhere.status == 70 && nowhere.errors.contains("bind"), "\(nowhere.errors)")
         let long = directory.file(String(repeating: "n", count: 120))

@@ -32,6 +32,10 @@ struct UsageTests {
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],
             ["run", "--vcpus", "2", "--irqchip", "none"], ["run", "--load-address", "0xzz", "./x"],
             ["run", "--decode", "lazy"], ["run", "--unassigned"], ["run", ""], ["run", "--map", "-"],
+            ["run", "--flat"], ["run", "hello", "--vfs", "1"], ["run", "--only", "00:01.0"],
+            ["run", "--layout", "one", "--fix", "00:04.0/0=none"],
+            ["run", "--layout", "one", "--rebar", "00:04.0/1=4K"],
+            ["run", "--layout", "one", "--show-capability", "ATS"],
             ["run", "--map", ""], ["run", "--report", ""],
         ])
     func wrongUsage(arguments: [String]) throws {

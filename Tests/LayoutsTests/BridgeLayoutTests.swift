@@ -193,7 +193,7 @@ struct BridgeLayoutTests {
         #expect(try Plan(large, host: host).remedy == nil)
         let low = try #require(GuestRange(first: GuestAddress(1 << 40), size: 1 << 42))
         let remedy = try Plan(large, host: host, choices: .init(highAperture: low)).remedy
-        #expect(remedy == "no more than 9 buses, and a 64-bit aperture of 0x100000000-0x7ffffffffff")
+        #expect(remedy == "a 64-bit aperture of 0x100000000-0x7ffffffffff")
         host.physicalAddressBits = 42
         #expect(try Plan(large, host: host).remedy == "43 address bits")
         // Nothing but smaller BARs helps below 4 GiB.
@@ -217,7 +217,8 @@ struct BridgeLayoutTests {
         selection.sizes = [try place("21:00.0/vf0"): 128 << 20]
         let card = LspciText.network("21:00.0").replacing(
             "Region 0: Memory at 00000500ae000000 (64-bit, prefetchable)",
-            with: "Region 0: Memory at a0000000 (32-bit, non-prefetchable)")
+            with: "Region 0: Memory at a0000000 (32-bit, non-prefetchable)"
+        ).replacing("00000500ae000000", with: "0000050000000000")
         #expect(
             try Plan(try read(card, selection).layout).remedy == "no more than 5 virtual functions of each function")
         selection.virtualFunctions = nil

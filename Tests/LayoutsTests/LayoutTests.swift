@@ -99,8 +99,40 @@ struct LayoutTests {
             #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"bar": 0, "kind": "io", "size": 4, "sise": 4}]}]}"#,
         ])
     func unknownKeys(json: String) {
-        let error = #expect(throws: DecodingError.self) { _ = try read(json) }
+        let error = #expect(throws: LayoutError.self) { _ = try read(json) }
         #expect(error.map { "\($0)".contains("no such key") } == true)
+    }
+
+    @Test(
+        "what is no value is told with its path and what was expected",
+        arguments: [
+            (#"{"name": 1, "functions": []}"#, "name is not a string"),
+            (#"{"functions": []}"#, "name is missing: a string"),
+            (#"{"name": "x", "functions": {}}"#, "functions is not a list of objects"),
+            (#"{"name": "x", "functions": [7]}"#, "functions[0] is not an object"),
+            (#"{"name": "x", "functions": [{"bars": []}]}"#, "functions[0].at is missing: a string"),
+            (#"{"name": "x", "functions": [{"at": true}]}"#, "functions[0].at is not a string"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "msi": 1.5}]}"#, "msi is not a whole number"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "repeat": "2"}]}"#, "repeat: `2` is not a whole number"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": 1.5}]}"#, "rom is not a number such as"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "rom": []}]}"#, "rom is not a number such as"),
+            (#"{"name": "x", "functions": [{"at": "00:01.0", "msix": 3}]}"#, "functions[0].msix is not an object"),
+            (
+                #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"bar": 0, "kind": "mem", "size": 16}]}]}"#,
+                "functions[0].bars[0].kind: `mem` is not memory32, memory64 or io"
+            ),
+            (
+                #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"bar": 0, "kind": "io"}]}]}"#,
+                "functions[0].bars[0].size is missing"
+            ),
+            (
+                #"{"name": "x", "functions": [{"at": "00:01.0", "bars": [{"kind": "io", "size": 4, "bar": null}]}]}"#,
+                "functions[0].bars[0].bar is not a whole number"
+            ),
+        ])
+    func wrongValues(json: String, words: String) {
+        let error = #expect(throws: LayoutError.self) { _ = try read(json) }
+        #expect(error.map { "\($0)".contains(words) } == true, "\(error.map { "\($0)" } ?? "")")
     }
 
     @Test("two functions at one address are refused")
@@ -133,7 +165,7 @@ struct LayoutTests {
         "numbers that are none are refused",
         arguments: ["4Q", "5ß", "", "K", "0x", "-1", "+4K", "0x+4", "4P", "99999999999T"])
     func badNumbers(text: String) {
-        #expect(throws: DecodingError.self) {
+        #expect(throws: LayoutError.self) {
             _ = try read(#"{"name": "bad", "functions": [{"at": "00:01.0", "rom": "\#(text)"}]}"#)
         }
     }

@@ -7,7 +7,7 @@ import Testing
 /// Real functions whose configuration space guests find byte for byte.
 @Suite struct RecordedConfigurationTests {
     /// Configuration space that is put together by capabilities, in the order of their links.
-    fileprivate struct Recording {
+    struct Recording {
         var bytes: [UInt8]
 
         /// A function with an ID, a memory BAR of 64 bits, an I/O BAR, and noise where software finds nothing.

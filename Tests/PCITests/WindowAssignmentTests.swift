@@ -66,6 +66,39 @@ struct WindowAssignmentTests {
         #expect(found["00:01.0 prefetchable window"].map(\.count) == 5 << 20)
         #expect(found["02:00.0 VF BAR 0"].map(\.count) == 4 << 20)
         #expect(found["00:02.0 prefetchable window"].map(\.count) == 5 << 20)
+        // A device with a BAR of 4 MiB finds an address in the reserve.
+        #expect(found["00:01.0 prefetchable window"].map { $0.lowerBound % (4 << 20) } == 0)
+        #expect(found["00:01.0 memory window"].map { $0.lowerBound % (2 << 20) } == 0)
+    }
+
+    /// BARs and ROMs are powers of two, so that without gaps between them a window has their sum, rounded up to 1 MiB.
+    @Test("windows are the least that hold their BARs and ROMs", arguments: propertySeeds)
+    func leastWindows(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        for _ in 0..<200 {
+            var functions: [FunctionAddress: FunctionDescription] = [Self.address(0, 1): .bridge(1)]
+            var sum: UInt64 = 0
+            for device in UInt8(0)..<UInt8.random(in: 1...6, using: &random) {
+                let (bar, rom) = (UInt64.random(in: 4...25, using: &random), UInt64.random(in: 11...24, using: &random))
+                var function = Self.function((.memory32, 1 << bar, false))
+                function.romSize = 1 << rom
+                functions[Self.address(1, device)] = function
+                sum += 1 << bar + 1 << rom
+            }
+            let found = Self.windows(try AddressAssigner(Self.apertures()).assign(functions))
+            let size = found["00:01.0 memory window"].map { UInt64($0.count) }
+            #expect(size == (sum + 0xf_ffff) & ~0xf_ffff, "seed \(seed)")
+            #expect(AddressAssigner.need(functions)[0] == size, "seed \(seed)")
+            functions[Self.address(0, 1)] = nil
+            #expect(AddressAssigner.need(functions)[0] == sum, "seed \(seed)")
+        }
+        // The window with the gap behind it comes last: 16 MiB, then 16 MiB and 1 MiB.
+        let two: [FunctionAddress: FunctionDescription] = [
+            Self.address(0, 1): .bridge(1), Self.address(0, 2): .bridge(2),
+            Self.address(1, 0): Self.function((.memory32, 16 << 20, false), (.memory32, 1 << 20, false)),
+            Self.address(2, 0): Self.function((.memory32, 16 << 20, false)),
+        ]
+        #expect(AddressAssigner.need(two)[0] == 33 << 20)
     }
 
     @Test("a BAR with a fixed address has it, and the windows above it lie around it")
