@@ -64,19 +64,20 @@ extension GuestMachine {
 
     /// Ends the function of a lost device, gives the device back, and says so once. The caller holds no lock.
     private func lose(_ address: FunctionAddress, because reason: String) {
-        try? changeState { state throws(MachineError) in
-            state.endFunctions([address])
-            state.giveBack(address)
-        }
-        interrupts[address]?.end()
-        devices[address]?.release()
         let loss = FunctionLoss(function: address, reason: reason)
         let start: SuspendingClock.Instant?? = run.withLock { run in
             guard !run.losses.contains(where: { $0.function == address }) else { return nil }
             run.losses.append(loss)
             return run.firstRun
         }
+        // Before the guest can notice, and end the run.
         if let start { tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped } }
+        try? changeState { state throws(MachineError) in
+            state.endFunctions([address])
+            state.giveBack(address)
+        }
+        interrupts[address]?.end()
+        devices[address]?.release()
     }
 
     /// Takes over what a device has signalled at vectors that are closed. The function's lock is held.
