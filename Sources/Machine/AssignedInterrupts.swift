@@ -89,6 +89,8 @@ final class AssignedInterrupts: Sendable {
                 if let old = state.kind { device.setInterrupts(old, [], resample: nil) }
                 state = State(kind: kind)
                 if kind == .intx { try raiseLine(&state) }
+                // A device may look whether it has MSI-X before software opens the first vector, when a driver starts it for example.
+                if kind == .msix { device.setInterrupts(.msix, [nil], resample: nil) }
             }
             guard let kind, kind != .intx else { return }
             let most = Int(device.record.interrupts[kind]?.count ?? 0)
