@@ -40,16 +40,18 @@ struct ServeCommand: ParsableCommand {
         let layout = try LayoutArgument(name: layout).load(dump.selection).layout
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
-        guard layout.functions.count == 1 || isDirectory else {
+        // Clients bring bridges of their own.
+        let functions = layout.functions.filter { $0.description.bridge == nil }
+        guard functions.count == 1 || isDirectory else {
             throw failure(
-                "--socket \(socket): the layout has \(layout.functions.count) functions, and each has a socket of its own: name a "
+                "--socket \(socket): the layout has \(functions.count) functions, and each has a socket of its own: name a "
                     + "directory that exists, or one function with --only", .usage)
         }
         let events = try HostEvents(catchesSignals: true)
         var servers: [DeviceServer] = []
         defer { servers.forEach { $0.stop() } }
         var lines: [String] = []
-        for function in layout.functions {
+        for function in functions {
             let path = isDirectory ? (socket.hasSuffix("/") ? socket : socket + "/") + "\(function.address)" : socket
             do {
                 let record = try function.record ?? DeviceRecord(function.description)

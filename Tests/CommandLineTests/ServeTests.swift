@@ -20,6 +20,23 @@ struct ServeTests {
         #expect(directory.names.isEmpty)
     }
 
+    @Test("serves a function without the bridges above it", .timeLimit(.minutes(2)))
+    func bridges() throws {
+        let directory = try TemporaryDirectory()
+        let layout = try TemporaryFile(
+            Array(
+                """
+                {"name": "behind a bridge", "bridges": [{"at": "00:01.0", "secondary": 1}], "functions": [{"at": "01:00.0",
+                "vendor": "0x1af4", "device": "0x0042", "bars": [{"bar": 0, "kind": "memory32", "size": "16K"}]}]}
+                """.utf8))
+        let socket = directory.file("one")
+        let result = try Command("serve", layout.path, "--socket", socket) { process in
+            process.waitUntilSignalsAreTaken()
+            kill(process.processIdentifier, SIGINT)
+        }.run()
+        #expect(result.status == 130 && result.output == "01:00.0 at \(socket)\n", "\(result.errors)")
+    }
+
     @Test("says what is wrong with its options")
     func usage() throws {
         let directory = try TemporaryDirectory()
