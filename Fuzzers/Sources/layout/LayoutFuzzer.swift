@@ -78,7 +78,7 @@ enum LayoutFuzzer {
             }
         }
         expect(root.memory.hiddenCount == 0, "places overlap: \(places)")
-        let pieces = functions.values.flatMap { function in function.registers.flatMap(function.pieces) }
+        let pieces = functions.values.flatMap { function in function.registers.flatMap { function.pieces(of: $0) } }
         let regions = root.memory.regions
         expect(regions.count == pieces.count, "\(pieces.count) pieces, \(regions.count) regions")
     }
