@@ -89,6 +89,13 @@ public struct AddressReservation: ~Copyable, Sendable {
         try check(unsafe chost_unmap_file(base + part.lowerBound, part.count), "mmap", "\(size) bytes given back")
     }
 
+    /// Frees the pages of the file that is mapped in `size` bytes at `offset`.
+    func discard(size: UInt64, at offset: UInt64) {
+        let part = range(of: size, at: offset)
+        // SAFETY: the part lies in the reservation. Its pages are zero afterwards, and stay mapped.
+        _ = unsafe madvise(base + part.lowerBound, part.count, 9)  // MADV_REMOVE
+    }
+
     private func range(of size: UInt64, at offset: UInt64) -> Range<Int> {
         precondition(offset <= self.size && size <= self.size - offset, "\(size) bytes at \(offset) are not reserved")
         // Both fit, since the reservation does.

@@ -54,6 +54,9 @@ public struct MappedFile: ~Copyable, Sendable {
         return reservation.read(count: count, at: offset)
     }
 
+    /// Gives the pages of a part back to the host. The part then reads as zeros.
+    public func discard(size: UInt64, at offset: UInt64) { reservation.discard(size: size, at: offset) }
+
     private func check(_ offset: UInt64, count: Int) {
         precondition(
             count >= 0 && offset <= file.size && UInt64(count) <= file.size - offset,

@@ -55,12 +55,21 @@ public protocol AssignedDevice: AnyObject, Sendable {
     func checkMemory() -> String?
 }
 
+/// Something that takes the memory and the eventfds of assigned devices, and gives them numbers.
+protocol DeviceResources {
+    mutating func add(_ backing: ForeignBacking) throws(MachineError) -> Backing
+    mutating func add(_ event: SharedDescriptor) throws(MachineError) -> Int
+}
+
+extension MachineConfiguration: DeviceResources {}
+
 /// The function by which a guest finds an assigned device.
 struct AssignedFunction: FunctionModel {
     let device: any AssignedDevice
     let description: FunctionDescription
     let events: [FunctionEvent]
     let romImage: [UInt8]?
+    let resources: FunctionResources
     private let backings: [BAROffset: Backing]
 
     private struct BAROffset: Hashable {
@@ -68,32 +77,37 @@ struct AssignedFunction: FunctionModel {
         let offset: UInt64
     }
 
-    /// Opens the device's memory, and adds it to a configuration.
-    init(_ device: any AssignedDevice, at address: FunctionAddress, in machine: inout MachineConfiguration)
-        throws(MachineError)
-    {
+    /// Opens the device's memory, and adds it to a machine.
+    init(
+        _ device: any AssignedDevice, at address: FunctionAddress, in machine: inout some DeviceResources
+    ) throws(MachineError) {
         self.device = device
         do { description = try device.record.functionDescription() } catch { throw .description(address, error) }
         var backings: [BAROffset: Backing] = [:]
+        var resources = FunctionResources()
         for case .bar(let number) in description.registers {
             let register = BaseAddressRegister.bar(number)
             guard let region = DeviceRecord.RegionNumber(register) else { continue }
             for piece in description.pieces(of: register) where piece.kind == .mapped {
-                do {
-                    let memory = try device.openMemory(of: region, piece.offsets)
-                    backings[BAROffset(register: register, offset: piece.offsets.lowerBound)] =
-                        machine.add(try ForeignBacking(memory))
-                } catch {
+                let shown: ForeignBacking
+                do { shown = try ForeignBacking(device.openMemory(of: region, piece.offsets)) } catch {
                     throw .host(error)
                 }
+                let backing = try machine.add(shown)
+                backings[BAROffset(register: register, offset: piece.offsets.lowerBound)] = backing
+                resources.memory[backing] = piece.size
             }
         }
         self.backings = backings
-        events = device.writeEvents.map { event, descriptor in
-            var event = event
-            event.descriptor = machine.add(descriptor)
-            return event
+        var events: [FunctionEvent] = []
+        for (offered, descriptor) in device.writeEvents {
+            var event = offered
+            let number = try machine.add(descriptor)
+            resources.events.append(number)
+            event.descriptor = number
+            events.append(event)
         }
+        (self.events, self.resources) = (events, resources)
         let romSize = description.romSize == nil ? nil : device.record.regions[.rom]?.size
         romImage = romSize.flatMap { device.read(.rom, at: 0, count: Int($0)) }
     }

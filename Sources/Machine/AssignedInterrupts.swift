@@ -20,6 +20,14 @@ final class RouteTable: Sendable {
         }
     }
 
+    /// Forgets messages that no eventfd sends any more. If KVM keeps their routes, it gives them up with the next change.
+    func remove(_ numbers: [UInt32]) {
+        routes.withLock { routes in
+            numbers.forEach { routes.remove($0) }
+            try? owned.vm.setRoutes(routes)
+        }
+    }
+
     /// The number of messages that have routes.
     var count: Int { routes.withLock { $0.count } }
 }
@@ -155,11 +163,8 @@ final class AssignedInterrupts: Sendable {
         }
         let taken = state.vectors.values.compactMap { vector in vector.number.map { (vector.event, $0) } }
         for (event, number) in taken { try? owned.setInterruptEvent(event, number: number, isTaken: false) }
-        if !taken.isEmpty { try? routes.change { routes in for (_, number) in taken { routes.remove(number) } } }
+        if !taken.isEmpty { routes.remove(taken.map(\.1)) }
     }
-
-    /// The number of messages that have routes, of all devices.
-    var routeCount: Int { routes.count }
 
     /// Returns the closed vectors that the device has signalled since this was last called.
     func takePending() -> [Int] {

@@ -14,7 +14,7 @@ package struct BackingStore: ~Copyable {
 
     private let ram: HostRAM
     private let machineFile: SealedFile?
-    private var foreign: [ForeignBacking] = []
+    private var foreign: [ForeignBacking?] = []
     /// The bytes of the machine's own file that have been allocated.
     private var allocated: UInt64 = 0
 
@@ -42,10 +42,22 @@ package struct BackingStore: ~Copyable {
         return SharedRAM(file, try host(try SharedDescriptor(file.file.file)))
     }
 
-    /// Adds a backing whose memory somebody else holds too. Returns its id.
+    /// Adds a backing whose memory somebody else holds too. Returns its id, the lowest free one.
     mutating func add(_ backing: ForeignBacking) -> Int {
-        foreign.append(backing)
-        return Self.machine + foreign.count
+        let index = foreign.firstIndex { $0 == nil } ?? foreign.count
+        if index == foreign.count { foreign.append(nil) }
+        foreign[index] = backing
+        return Self.machine + 1 + index
+    }
+
+    /// Gives back the memory that a mapping showed, which nothing shows any more: its pages, or the whole of a foreign backing.
+    mutating func release(_ place: Backing, size: UInt64) {
+        let index = place.id - Self.machine - 1
+        if foreign.indices.contains(index) {
+            foreign[index]?.giveBack()
+            foreign[index] = nil
+        }
+        if place.id == Self.machine { machineFile?.file.discard(size: size, at: place.offset) }
     }
 
     /// Allocates zeroed memory of the machine's own, in whole pages. It lasts as long as the machine.
@@ -59,7 +71,7 @@ package struct BackingStore: ~Copyable {
 
     /// The host address of each backing's first byte.
     package var hostAddresses: [UInt64] {
-        [ram.address, machineFile?.file.address ?? 0] + foreign.map { $0.reservation.address }
+        [ram.address, machineFile?.file.address ?? 0] + foreign.map { $0?.reservation.address ?? 0 }
     }
 
     /// Returns the number of bytes that mappings may show of a backing, or nil if there is no backing with this id.
@@ -117,9 +129,6 @@ package struct BackingStore: ~Copyable {
             try foreignBacking(place.id)?.map(from: place.offset, size: size, into: reservation, at: offset)
         }
     }
-
-    /// Gives foreign memory back that nothing shows any more. From then on it can be neither read nor mapped.
-    func giveBack(_ id: Int) { foreignBacking(id)?.giveBack() }
 }
 
 /// The host memory of the RAM.

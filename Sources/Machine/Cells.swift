@@ -14,13 +14,34 @@ final class DeviceCell: Sendable {
     }
 }
 
+/// What an assigned device has in a machine.
+struct AssignedParts: Sendable {
+    let device: any AssignedDevice
+    /// Nil on a machine without interrupt controllers.
+    let interrupts: AssignedInterrupts?
+}
+
+/// What a machine has for one function alone.
+struct FunctionResources: Sendable {
+    /// The parts of backings, by their sizes in bytes.
+    var memory: [Backing: UInt64] = [:]
+    /// The numbers of eventfds.
+    var events: [Int] = []
+}
+
 /// A PCI function behind a lock of its own.
 final class FunctionCell: Sendable {
     let address: FunctionAddress
     let shape: FunctionShape
     /// The memory of each piece: by memory register in the order of the shape, and by piece. It is nil for a trapped piece.
     let backings: [[Backing?]]
+    /// The memory and the eventfds that the machine has for this function alone.
+    let resources: FunctionResources
     private let function: Lock<PCIFunction>
+    /// The device behind the function, until the function has left the machine.
+    let assigned = Lock<AssignedParts?>(nil)
+    /// Whether somebody has seen to the function's end.
+    let hasLeft = Atomic(false)
     /// Whether the function has lost what stands behind it, so that it answers nobody any more.
     let isLost = Atomic(false)
     private let hasEvents = Atomic(false)
@@ -29,8 +50,9 @@ final class FunctionCell: Sendable {
     /// The counts of writes that KVM takes no longer, until the function hears of them.
     private let rest = Lock<[FunctionEvent: UInt64]>([:])
 
-    init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]]) {
+    init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]], resources: FunctionResources) {
         address = function.address
+        self.resources = resources
         self.shape = shape
         self.backings = backings
         self.function = Lock(function)
@@ -71,6 +93,28 @@ final class FunctionCell: Sendable {
             events = new
         }
         hasEvents.store(true, ordering: .releasing)
+    }
+
+    /// The device behind the function.
+    var device: (any AssignedDevice)? { assigned.withLock { $0?.device } }
+
+    /// The interrupts of the device.
+    var interrupts: AssignedInterrupts? { assigned.withLock { $0?.interrupts } }
+
+    /// Lets go of the model and the device of a lost function, once nobody is in them any more. The caller holds no lock.
+    ///
+    /// - Returns: The interrupt line that the function holds up, and does so no longer.
+    func end() -> UInt32? {
+        device?.reset()
+        // Who waits for the device holds locks of the function and of its interrupts.
+        device?.release()
+        interrupts?.end()
+        assigned.withLock { $0 = nil }
+        return function.withLock { function in
+            defer { function.isLineRaised = false }
+            function.forgetModel()
+            return function.isLineRaised ? function.lineNumber : nil
+        }
     }
 
     /// Returns the mapping of a region, or nil if the region is trapped.

@@ -3,6 +3,7 @@ internal import Host
 internal import KVM
 internal import Memslots
 public import PCI
+internal import Synchronization
 
 /// A function that ended because its device was lost.
 public struct FunctionLoss: Hashable, Sendable {
@@ -32,57 +33,73 @@ extension MachineConfiguration {
 // MARK: - Assigned devices
 
 extension GuestMachine {
-    /// Makes what devices need for their interrupts, on a machine that has interrupt controllers.
-    static func makeInterrupts(
-        _ devices: [FunctionAddress: any AssignedDevice], _ cells: [FunctionAddress: FunctionCell], _ owned: OwnedVM
-    ) -> [FunctionAddress: AssignedInterrupts] {
-        let routes = RouteTable(owned)
-        var interrupts: [FunctionAddress: AssignedInterrupts] = [:]
-        for (address, device) in devices {
-            _ = cells[address]?.withFunction { function in
-                interrupts[address] = AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes)
-            }
+    /// Makes what a device has in the machine.
+    func makeParts(of device: any AssignedDevice, _ function: PCIFunction) -> AssignedParts {
+        guard layout.configuration.interruptController == .kernel else {
+            return AssignedParts(device: device, interrupts: nil)
         }
-        return interrupts
+        let interrupts = AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes)
+        return AssignedParts(device: device, interrupts: interrupts)
     }
 
     /// Gives devices the guest's RAM and their interrupts, and hears of their end.
-    func attachDevices() throws(MachineError) {
+    func attachDevices(_ devices: [FunctionAddress: any AssignedDevice]) throws(MachineError) {
         for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
-            let ram = try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM()
+            guard let cell = state.withLock({ $0.functions[address] }) else { continue }
+            _ = try addObserver(device.makeObserver(of: try sharedRAM()), of: address)
+            _ = try cell.withFunction { (function) throws(MachineError) in
+                let parts = makeParts(of: device, function)
+                cell.assigned.withLock { $0 = parts }
+                try parts.interrupts?.follow(function.interruptState)
             }
-            _ = try addObserver(device.makeObserver(of: ram), of: address)
-            if let interrupts = interrupts[address], let cell = state.withLock({ $0.functions[address] }) {
-                _ = try cell.withFunction { (function) throws(MachineError) in
-                    try interrupts.follow(function.interruptState)
-                }
-            }
-            let reason = device.onLoss { [weak self] reason in self?.lose(address, because: reason) }
-            if let reason { throw .deviceLost(address, reason: reason) }
+            try watch(device, of: cell)
         }
     }
 
-    /// Ends the function of a lost device, gives the device back, and says so once. The caller holds no lock.
-    private func lose(_ address: FunctionAddress, because reason: String) {
-        let loss = FunctionLoss(function: address, reason: reason)
-        let start: SuspendingClock.Instant?? = run.withLock { run in
-            guard !run.losses.contains(where: { $0.function == address }) else { return nil }
-            run.losses.append(loss)
-            return run.firstRun
+    /// The RAM as devices get it.
+    func sharedRAM() throws(MachineError) -> SharedRAM {
+        try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM() }
+    }
+
+    /// Hears of the end of a device. Throws if it is lost already.
+    func watch(_ device: any AssignedDevice, of cell: FunctionCell) throws(MachineError) {
+        let reason = device.onLoss { [weak self, weak cell] reason in if let cell { self?.lose(cell, because: reason) }
         }
-        // Before the guest can notice, and end the run.
-        if let start { tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped } }
+        if let reason { throw .deviceLost(cell.address, reason: reason) }
+    }
+
+    /// The functions with assigned devices.
+    var assignedFunctions: [FunctionCell] { state.withLock { $0.functions.values.filter { $0.device != nil } } }
+
+    /// Ends the function of a lost device, and says so once. The caller holds no lock.
+    private func lose(_ cell: FunctionCell, because reason: String) {
+        // Before the guest can see that the function is gone, and end the run.
+        if !cell.hasLeft.exchange(true, ordering: .acquiringAndReleasing) {
+            let loss = FunctionLoss(function: cell.address, reason: reason)
+            let start = run.withLock { run in
+                run.losses.append(loss)
+                return run.firstRun
+            }
+            tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped }
+        }
         try? changeState { state throws(MachineError) in
-            state.endFunctions([address])
-            state.giveBack(address)
+            if state.functions[cell.address] === cell { state.endFunctions([cell.address]) }
         }
-        interrupts[address]?.end()
-        devices[address]?.release()
+        endGoneFunctions()
+    }
+
+    /// Sees to the ends of functions that are gone: of what they have of KVM, of their devices, and of their memory. The caller holds no lock.
+    func endGoneFunctions() {
+        let cells = state.withLock { $0.takeGone() }
+        for cell in cells {
+            if let line = cell.end() { try? lines.change(line, isRaised: false) }
+        }
+        state.withLock { state in for cell in cells { state.release(cell.resources) } }
     }
 
     /// Takes over what a device has signalled at vectors that are closed. The function's lock is held.
-    func collectPending(into function: inout PCIFunction) throws(MachineError) {
-        for vector in interrupts[function.address]?.takePending() ?? [] {
+    func collectPending(into function: inout PCIFunction, of cell: FunctionCell) throws(MachineError) {
+        for vector in cell.interrupts?.takePending() ?? [] {
             guard let message = function.raise(vector: UInt64(vector)) else { continue }
             try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))
         }
@@ -91,11 +108,12 @@ extension GuestMachine {
     /// Ends the functions of lost devices, and of those whose memory is no longer whole, because somebody has cut a file of it. The caller
     /// holds no lock. A vCPU that touched such memory can go on then: nothing is mapped there any more.
     ///
-    /// - Returns: Whether a device is lost.
+    /// - Returns: Whether a device has been lost in this run.
     @discardableResult
     func endLostFunctions() -> Bool {
-        let lost = devices.compactMapValues { $0.checkMemory() }
-        for (address, reason) in lost { lose(address, because: reason) }
-        return !lost.isEmpty
+        for cell in assignedFunctions {
+            if let reason = cell.device?.checkMemory() { lose(cell, because: reason) }
+        }
+        return run.withLock { !$0.losses.isEmpty }
     }
 }

@@ -155,7 +155,7 @@ extension GuestMachine {
             return access(context.view.memory.cells[hit.device], at: hit.offset, width, written, &context)
         }
         // KVM may take memory that is gone from its file for none at all.
-        if !devices.isEmpty, mapping(at: GuestAddress(address)) != nil { endLostFunctions() }
+        if layout.configuration.sharesMemory, mapping(at: GuestAddress(address)) != nil { endLostFunctions() }
         return noteUnclaimed(address, width, written, "memory", context)
     }
 

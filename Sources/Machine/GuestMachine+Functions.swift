@@ -56,7 +56,7 @@ extension GuestMachine {
         guard let written else {
             return place.function.withFunction { function in
                 if function.readsPendingBits(place.register, at: place.offset, width: width) {
-                    try? collectPending(into: &function)
+                    try? collectPending(into: &function, of: place.function)
                 }
                 return function.readTrapped(place.register, at: place.offset, width: width)
             } ?? width.allOnes
@@ -64,7 +64,7 @@ extension GuestMachine {
         do throws(MachineError) {
             _ = try place.function.withFunction { function throws(MachineError) in
                 let outcome = function.writeTrapped(written, place.register, at: place.offset, width: width)
-                try carryOut(outcome, &function)
+                try carryOut(outcome, &function, place.function)
             }
         } catch {
             refuse(error, place.function.address, register: nil, value: written, context)
@@ -74,7 +74,7 @@ extension GuestMachine {
 
     private func readConfiguration(of cell: FunctionCell, at register: UInt64, _ width: AccessWidth) -> UInt64 {
         cell.withFunction { function in
-            if function.readsPendingBits(at: register) { try? collectPending(into: &function) }
+            if function.readsPendingBits(at: register) { try? collectPending(into: &function, of: cell) }
             return function.read(at: register, width: width)
         } ?? width.allOnes
     }
@@ -86,34 +86,38 @@ extension GuestMachine {
     ) throws(MachineError) {
         _ = try cell.withFunction { function throws(MachineError) in
             switch function.write(value, at: register, width: width) {
-            case .done(let outcome): try carryOut(outcome, &function)
-            case .proposed(let proposal): try make(proposal, of: &function)
+            case .done(let outcome): try carryOut(outcome, &function, cell)
+            case .proposed(let proposal): try make(proposal, of: &function, cell)
             }
         }
     }
 
     /// Lets memory follow a proposal, and commits it. Before a reset the function's interrupts go, and all that it decodes.
-    private func make(_ proposal: DecodeProposal, of function: inout PCIFunction) throws(MachineError) {
-        let interrupts = proposal.isReset ? interrupts[function.address] : nil
+    private func make(
+        _ proposal: DecodeProposal, of function: inout PCIFunction, _ cell: FunctionCell
+    ) throws(MachineError) {
+        let interrupts = proposal.isReset ? cell.interrupts : nil
         try interrupts?.follow(.none)
         function.prepare(proposal)
         do throws(MachineError) {
-            try changeState { state throws(MachineError) in try state.follow(proposal) }
+            try changeState { state throws(MachineError) in try state.follow(proposal, of: cell) }
         } catch {
             function.withdraw(proposal)
             try interrupts?.follow(function.interruptState)
             throw error
         }
-        try carryOut(function.commit(proposal), &function)
+        try carryOut(function.commit(proposal), &function, cell)
     }
 
     /// Sends messages, sets the interrupt line, and lets KVM take the writes that the function wants it to take. The function's lock is held.
-    private func carryOut(_ outcome: AccessOutcome, _ function: inout PCIFunction) throws(MachineError) {
+    private func carryOut(
+        _ outcome: AccessOutcome, _ function: inout PCIFunction, _ cell: FunctionCell
+    ) throws(MachineError) {
         if outcome.changesEvents {
             let events = function.events
-            try changeState { state throws(MachineError) in try state.setEvents(events, of: function.address) }
+            try changeState { state throws(MachineError) in try state.setEvents(events, of: cell) }
         }
-        if outcome.changesInterrupts { try interrupts[function.address]?.follow(function.interruptState) }
+        if outcome.changesInterrupts { try cell.interrupts?.follow(function.interruptState) }
         guard layout.configuration.interruptController == .kernel else { return }
         if let line = function.lineNumber, function.assertsLine != function.isLineRaised {
             function.isLineRaised.toggle()
@@ -176,7 +180,7 @@ extension GuestMachine {
     public func reset(_ function: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in
-            try make(function.proposeReset(), of: &function)
+            try make(function.proposeReset(), of: &function, cell)
         }
     }
 
@@ -187,7 +191,7 @@ extension GuestMachine {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in
             let message = function.raise(vector: vector)
-            try carryOut(AccessOutcome(messages: message.map { [$0] } ?? []), &function)
+            try carryOut(AccessOutcome(messages: message.map { [$0] } ?? []), &function, cell)
         }
     }
 

@@ -18,6 +18,9 @@ final class LintLog: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Forgets a function, because another has its address now.
+    func forget(_ function: FunctionAddress) { lint.withLock { $0.forget(function) } }
+
     /// Writes a line for each new finding, with the vCPU and its instruction pointer. That is the instruction's, or that of the one behind
     /// it: KVM is through with some instructions that write before it comes back.
     func note(_ vcpu: VCPU, isCancelled: () -> Bool, _ check: (inout DriverLint) -> [LintFinding]) {

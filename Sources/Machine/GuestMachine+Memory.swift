@@ -19,7 +19,7 @@ extension GuestMachine {
         removing: [GuestRange] = [], adding: [Mapping] = [], parked: Bool = true
     ) throws(MachineError) {
         try changeState(parked: parked) { state throws(MachineError) in
-            try state.memory.change(MemoryChange(removed: removing, added: adding))
+            _ = try state.memory.change(MemoryChange(removed: removing, added: adding))
         }
     }
 

@@ -17,7 +17,7 @@ extension GuestMachine {
         waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
         endLostFunctions()
-        devices.values.forEach { $0.reset() }
+        assignedFunctions.forEach { $0.device?.reset() }
         let end = SuspendingClock.now
         // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.
         events.releaseSignals()

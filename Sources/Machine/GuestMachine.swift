@@ -42,10 +42,12 @@ public final class GuestMachine: Sendable {
     let console: ConsoleQueue
     let tracer: Tracer?
     let lint: LintLog?
-    let devices: [FunctionAddress: any AssignedDevice]
-    /// The interrupts of assigned devices.
-    let interrupts: [FunctionAddress: AssignedInterrupts]
     let lines: InterruptLines
+    let container: VFIOContainer?
+    /// The routes of the messages of assigned devices.
+    let routes: RouteTable
+    /// Held by who adds a function, from when it looks for free addresses.
+    let additions = Lock(())
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
     public let mappingTime: Duration
@@ -84,7 +86,7 @@ public final class GuestMachine: Sendable {
         let store = try layout.makeStore(for: functions)
         var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
         installer.vcpus = vcpus
-        installer.givenEvents = configuration.givenEvents
+        for event in configuration.givenEvents { _ = installer.add(event) }
         let limits = SlotLimits(
             userSlots: min(try kvm(try system.capability(.memslots)), 1 << 15),
             highestGuestAddress: GuestAddress((1 << min(52, UInt64(cpuid.physicalAddressBits))) - 1))
@@ -98,10 +100,7 @@ public final class GuestMachine: Sendable {
             let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
             return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
         }
-        devices = configuration.assignedDevices
-        interrupts =
-            configuration.interruptController == .kernel
-            ? Self.makeInterrupts(devices, state.functions, owned) : [:]
+        (self.container, routes) = (container, RouteTable(owned))
         let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
         view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
@@ -111,12 +110,12 @@ public final class GuestMachine: Sendable {
         self.serial = serial
         self.vcpus = vcpus
         self.parking = parking
-        self.layout = layout
+        self.layout = layout.withoutParts()
         run = Lock(RunState())
         tracer = trace.map { Tracer(descriptor: $0, vcpus: configuration.vcpus, limit: configuration.traceLimit) }
         console = ConsoleQueue(watchesForPanic: image.format.isLinux, consoleOutput)
         self.events = events
-        try attachDevices()
+        try attachDevices(configuration.assignedDevices)
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.

@@ -13,14 +13,26 @@ struct GuestMemory: ~Copyable {
         space = AddressSpace(limits: limits, policy: policy, placement: placement)
     }
 
-    /// Takes mappings and events away and adds others. If it throws, nothing has changed.
-    mutating func change(_ change: MemoryChange) throws(MachineError) {
+    /// Takes mappings and events away and adds others, and lets observers go or come. If it throws, nothing has changed.
+    ///
+    /// - Returns: The number of the observer that joined.
+    @discardableResult
+    mutating func change(
+        _ change: MemoryChange, leaving: [ObserverID] = [], joining: (any MemoryObserver)? = nil
+    ) throws(MachineError) -> ObserverID? {
         for mapping in change.added { try installer.store.check(mapping) }
         do throws(AddressSpaceError) {
-            try space.change(change, through: &installer)
+            return try space.change(change, leaving: leaving, joining: joining, through: &installer)
         } catch {
             throw .memory(error)
         }
+    }
+
+    /// Adds a backing that nothing shows yet. Returns its id, which is the lowest free one.
+    mutating func add(_ backing: ForeignBacking) -> Int {
+        let id = installer.store.add(backing)
+        space.setBacking(id, at: backing.reservation.address)
+        return id
     }
 
     mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(MachineError) {
@@ -34,22 +46,6 @@ struct GuestMemory: ~Copyable {
     mutating func takeDirtyPages(in range: GuestRange) throws(MachineError) -> DirtyBitmap {
         do throws(AddressSpaceError) {
             return try space.takeDirtyPages(in: range, through: &installer)
-        } catch {
-            throw .memory(error)
-        }
-    }
-
-    mutating func addObserver(_ observer: any MemoryObserver) throws(MachineError) -> ObserverID {
-        do throws(AddressSpaceError) {
-            return try space.addObserver(observer, through: &installer)
-        } catch {
-            throw .memory(error)
-        }
-    }
-
-    mutating func removeObserver(_ id: ObserverID) throws(MachineError) {
-        do throws(AddressSpaceError) {
-            try space.removeObserver(id, through: &installer)
         } catch {
             throw .memory(error)
         }

@@ -38,7 +38,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     /// The counters of writes that KVM takes, and of those that it took before the present transaction.
     private(set) var events: [IOEvent: CountedEvent] = [:]
     /// The eventfds that the machine was given, by their numbers in `IOEvent.descriptor`.
-    var givenEvents: [SharedDescriptor] = []
+    private(set) var givenEvents: [Int: SharedDescriptor] = [:]
     /// Lets tests refuse a call in KVM's place; nil everywhere else.
     var refusal: (@Sendable (RefusableCall) -> SlotErrno?)?
 
@@ -99,7 +99,10 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     package mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
         try ask(.event)
         if let number = event.descriptor {
-            return try Self.check(owned.setIOEvent(event, descriptor: givenEvents[number], isTaken: isTaken))
+            guard let descriptor = givenEvents[number] else {
+                throw SlotErrno(rawValue: Errno.badFileDescriptor.rawValue)
+            }
+            return try Self.check(owned.setIOEvent(event, descriptor: descriptor, isTaken: isTaken))
         }
         let counted: CountedEvent
         if let known = events[event] {
@@ -114,6 +117,16 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
         // A counter outlasts the transaction, in which its event may come back.
         events[event] = counted
     }
+
+    /// Takes an eventfd of a device's. Returns its number, the lowest free one.
+    mutating func add(_ event: SharedDescriptor) -> Int {
+        let number = (0...).first { givenEvents[$0] == nil } ?? 0
+        givenEvents[number] = event
+        return number
+    }
+
+    /// Gives back an eventfd that KVM signals no more.
+    mutating func removeEvent(_ number: Int) { givenEvents[number] = nil }
 
     /// Forgets the counters of all events but these.
     mutating func keepEvents(_ taken: Set<IOEvent>) {

@@ -121,6 +121,9 @@ public struct MachineConfiguration: Sendable {
         return givenEvents.count - 1
     }
 
+    /// Takes the functions away, with the memory and the eventfds that they brought.
+    mutating func removeParts() { (functions, backings, givenEvents) = ([:], [], []) }
+
     /// The address at which flat images are loaded unless told otherwise.
     public static let defaultLoadAddress = GuestAddress(BootMemory.flatImage)
 }

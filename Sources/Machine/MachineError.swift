@@ -48,12 +48,38 @@ public enum MachineError: Error {
     case vfio(VFIOError)
     /// The device behind a function is lost.
     case deviceLost(FunctionAddress, reason: String)
+    /// A function cannot be added, or not be removed, while the machine is there.
+    case hotPlug(FunctionAddress, HotPlugError)
     /// KVM has no room for the route of another message.
     case tooManyRoutes
     /// The host grants a device fewer vectors than the guest has opened. Those beyond are never signalled.
     case tooFewVectors(asked: Int, granted: Int)
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
+}
+
+/// The reason why a function cannot come or go after its machine was made.
+public enum HotPlugError: Error, Hashable, Sendable {
+    /// Another function has the address.
+    case taken
+    /// The function is a bridge.
+    case bridge
+    /// The machine was made without functions, so its guest has no way to reach any.
+    case noConfigurationSpace
+    /// The machine was made with RAM that cannot be given to a device.
+    case privateRAM
+}
+
+extension HotPlugError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .taken: "another function has this address; it must be removed first"
+        case .bridge: "a bridge stays as long as its machine"
+        case .noConfigurationSpace: "the machine was made without PCI functions, so it has no configuration space"
+        case .privateRAM:
+            "the machine's RAM was not made to be shared with devices (sharesMemory, or a device from the start)"
+        }
+    }
 }
 
 /// The reason why a vCPU cannot do what was asked. vCPUs are named by their numbers from 0.
@@ -151,6 +177,7 @@ extension MachineError: CustomStringConvertible {
         case .deviceLost(let address, let reason): "\(address): \(reason)"
         case .tooFewVectors(let asked, let granted):
             "\(asked) vectors of a device are open, of which the host grants \(granted)"
+        case .hotPlug(let address, let error): "\(address): \(error)"
         case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
         }

@@ -19,6 +19,7 @@ struct FunctionsAtBoot {
     fileprivate(set) var shapes: [FunctionShape] = []
     /// By function, memory register and piece.
     fileprivate(set) var backings: [[[Backing?]]] = []
+    fileprivate(set) var resources: [FunctionResources] = []
     var decoded: DecodedMemory
 
     /// The functions with their memory, each behind a lock.
@@ -26,7 +27,9 @@ struct FunctionsAtBoot {
         Dictionary(
             uniqueKeysWithValues: functions.indices.map { index in
                 let function = functions[index]
-                return (function.address, FunctionCell(function, shape: shapes[index], backings: backings[index]))
+                let cell = FunctionCell(
+                    function, shape: shapes[index], backings: backings[index], resources: resources[index])
+                return (function.address, cell)
             })
     }
 
@@ -61,13 +64,11 @@ extension MachineLayout {
             let shape = try Self.shape(of: model, at: address, among: &kinds)
             boot.functions.append(PCIFunction(model, at: address, shape: shape))
             boot.shapes.append(shape)
-            boot.backings.append(
-                shape.memory.map { memory in
-                    memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
-                })
+            boot.backings.append(Self.backings(of: model, shape))
+            boot.resources.append((model as? AssignedFunction)?.resources ?? FunctionResources())
         }
         setMultifunction(&boot.functions)
-        if configuration.interruptController == .kernel { connectLines(&boot) }
+        for index in boot.functions.indices { connectLine(of: &boot.functions[index], behind: boot.decoded.bridges) }
         guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
         do throws(AssignmentError) {
             let descriptions = Dictionary(
@@ -87,12 +88,11 @@ extension MachineLayout {
         return boot
     }
 
-    private func connectLines(_ boot: inout FunctionsAtBoot) {
-        for (index, function) in boot.functions.enumerated() where function.interruptPin > 0 {
-            let devices = boot.decoded.bridges.path(to: function.address).reduce(0) { $0 + Int($1.device) }
-            let line = BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1)
-            boot.functions[index].connect(toLine: line)
-        }
+    /// Connects the pin of a function, if it has one, to the line that bridges lead it to.
+    func connectLine(of function: inout PCIFunction, behind bridges: BridgeTree) {
+        guard configuration.interruptController == .kernel, function.interruptPin > 0 else { return }
+        let devices = bridges.path(to: function.address).reduce(0) { $0 + Int($1.device) }
+        function.connect(toLine: BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1))
     }
 
     /// Returns the tree of the functions that are bridges.
@@ -104,7 +104,7 @@ extension MachineLayout {
     }
 
     /// Returns the shape of a model. Models with equal descriptions share one, and a machine has few kinds of them.
-    private static func shape(
+    static func shape(
         of model: any FunctionModel, at address: FunctionAddress, among kinds: inout [FunctionShape]
     ) throws(MachineError) -> FunctionShape {
         let description = model.description
@@ -119,16 +119,26 @@ extension MachineLayout {
         }
     }
 
-    /// Marks the functions of devices that have other functions than 0 as multifunction (PCI 3.0, 6.2.1).
-    private func setMultifunction(_ functions: inout [PCIFunction]) {
-        let devices = Set(functions.filter { $0.address.function != 0 }.map(Self.device))
-        for index in functions.indices where devices.contains(Self.device(functions[index])) {
-            functions[index].isMultifunction = true
+    /// The memory that a model shows, by memory register and piece.
+    static func backings(of model: any FunctionModel, _ shape: FunctionShape) -> [[Backing?]] {
+        shape.memory.map { memory in
+            memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
         }
     }
 
-    private static func device(_ function: PCIFunction) -> UInt32 {
-        UInt32(function.address.busNumber) << 5 | UInt32(function.address.device)
+    /// Shows memory in the mapped pieces of a register that show none yet.
+    static func show(_ memory: Backing, in pieces: [BARPiece], _ backings: inout [Backing?]) {
+        for (index, piece) in pieces.enumerated() where piece.kind == .mapped && backings[index] == nil {
+            backings[index] = Backing(id: memory.id, offset: memory.offset + piece.offsets.lowerBound)
+        }
+    }
+
+    /// Marks the functions of devices that have other functions than 0 as multifunction (PCI 3.0, 6.2.1).
+    private func setMultifunction(_ functions: inout [PCIFunction]) {
+        let devices = Set(functions.filter { $0.address.function != 0 }.map(\.address.deviceAddress))
+        for index in functions.indices where devices.contains(functions[index].address.deviceAddress) {
+            functions[index].isMultifunction = true
+        }
     }
 
     /// Makes the host memory of the machine, and adds all backings that it was given.
@@ -190,11 +200,8 @@ extension MachineLayout {
         for register in boot.registers where register.needsMemory {
             let backing = try store.allocate(register.size)
             let memory = boot.shapes[register.function].memory[register.register]
-            for (index, piece) in memory.pieces.enumerated() where piece.kind == .mapped {
-                guard boot.backings[register.function][register.register][index] == nil else { continue }
-                boot.backings[register.function][register.register][index] = Backing(
-                    id: backing.id, offset: backing.offset + piece.offsets.lowerBound)
-            }
+            Self.show(backing, in: memory.pieces, &boot.backings[register.function][register.register])
+            boot.resources[register.function].memory[backing] = register.size
             if memory.register == .rom {
                 let image = boot.functions[register.function].model.romImage ?? Self.romSignature
                 _ = store.write(image.span, at: backing)
@@ -220,5 +227,5 @@ extension MachineLayout {
     }
 
     /// The bytes by which software recognises a ROM (PCI 3.0, 6.3.1.1).
-    private static let romSignature: [UInt8] = [0x55, 0xaa]
+    static let romSignature: [UInt8] = [0x55, 0xaa]
 }

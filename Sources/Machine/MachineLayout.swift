@@ -10,11 +10,13 @@ internal import PCI
 
 /// The parts of a machine at the addresses that its configuration and the host's processors give them.
 struct MachineLayout {
-    let configuration: MachineConfiguration
+    private(set) var configuration: MachineConfiguration
     let board: AddressMap
+    let hasFunctions: Bool
 
     init(_ configuration: MachineConfiguration, physicalAddressBits: Int) throws(MachineError) {
         self.configuration = configuration
+        hasFunctions = !configuration.functions.isEmpty
         do throws(AddressMapError) {
             board = try AddressMap(
                 memory: configuration.memory, addressBits: physicalAddressBits, choices: configuration.board)
@@ -29,7 +31,12 @@ struct MachineLayout {
         }
     }
 
-    var hasFunctions: Bool { !configuration.functions.isEmpty }
+    /// The layout of a machine that has been made. The machine itself has the functions and their memory, as long as they stay.
+    func withoutParts() -> MachineLayout {
+        var layout = self
+        layout.configuration.removeParts()
+        return layout
+    }
 
     /// Reserves host address space that mirrors the apertures, if neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {

@@ -10,19 +10,21 @@ internal import Synchronization
 /// exit needs it only if it changes what is decoded, or if the vCPU's view is old.
 struct MachineState: ~Copyable {
     var memory: GuestMemory
-    private(set) var decoded: DecodedMemory
-    private(set) var ports = DecodedPorts()
-    private(set) var functions: [FunctionAddress: FunctionCell]
+    var decoded: DecodedMemory
+    var ports = DecodedPorts()
+    var functions: [FunctionAddress: FunctionCell]
     /// The writes that functions want KVM to take, and below the writes that it takes.
-    private var wantedEvents: [FunctionAddress: [FunctionEvent]] = [:]
+    var wantedEvents: [FunctionAddress: [FunctionEvent]] = [:]
     private var takenEvents: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
     /// The observers that functions own: if one is lost, its function ends.
-    private var observers: [ObserverID: FunctionAddress] = [:]
+    var observers: [ObserverID: FunctionAddress] = [:]
     /// What memory has not followed yet, because something refused when a function ended. The next change makes up for it.
-    private var owed = MemoryChange()
+    private(set) var owed = MemoryChange()
+    /// The functions that are gone, as long as nobody has seen to their ends.
+    var gone: [FunctionCell] = []
     /// The number of the present routing, which counts the changes of what views are copies of. Its upper half counts those of the
     /// numbers of buses.
-    private(set) var routing: UInt64 = 1
+    var routing: UInt64 = 1
 
     init(memory: consuming GuestMemory, decoded: DecodedMemory, functions: [FunctionAddress: FunctionCell]) {
         self.memory = memory
@@ -46,10 +48,8 @@ struct MachineState: ~Copyable {
 
 extension MachineState {
     /// Lets memory, ports and events follow a change that a function proposes. If one of them cannot follow, all stay as they are.
-    mutating func follow(_ proposal: DecodeProposal) throws(MachineError) {
-        // It may have been lost while its access waited for the machine lock.
-        let address = proposal.function.address
-        guard !isLost(address) else { throw .functionLost(address) }
+    mutating func follow(_ proposal: DecodeProposal, of cell: FunctionCell) throws(MachineError) {
+        try checkPresence(of: cell)
         let portsBefore = ports
         let numbering = decoded.bridges.numbering
         let change =
@@ -67,26 +67,34 @@ extension MachineState {
 
     /// Lets KVM take the writes that a function wants it to take. If KVM refuses, it takes none of the function's, because the model
     /// no longer counts the former ones: all exit.
-    mutating func setEvents(_ events: [FunctionEvent], of address: FunctionAddress) throws(MachineError) {
-        guard !isLost(address) else { throw .functionLost(address) }
+    mutating func setEvents(_ events: [FunctionEvent], of cell: FunctionCell) throws(MachineError) {
+        try checkPresence(of: cell)
+        let address = cell.address
         wantedEvents[address] = events.isEmpty ? nil : events
         do throws(MachineError) {
             try follow(nil)
         } catch {
             wantedEvents[address] = nil
-            try? follow(nil)
+            _ = try? follow(nil)
             throw error
         }
     }
 
-    private func isLost(_ address: FunctionAddress) -> Bool {
-        functions[address]?.isLost.load(ordering: .acquiring) ?? true
+    /// Throws if a function was lost, or has left, while its access waited for the machine lock.
+    private func checkPresence(of cell: FunctionCell) throws(MachineError) {
+        guard functions[cell.address] === cell else { throw .functionLost(cell.address) }
     }
 
-    /// Changes mappings and events to those that follow from what functions decode now, in one transaction.
+    /// Changes mappings and events to those that follow from what functions decode now, in one transaction. Observers leave or join in it.
     ///
     /// If they cannot follow although they must, because a function has ended, the change `isOwed`.
-    private mutating func follow(_ decodedChange: DecodedMemory.Change?, isOwed: Bool = false) throws(MachineError) {
+    ///
+    /// - Returns: The number of the observer that joined.
+    @discardableResult
+    mutating func follow(
+        _ decodedChange: DecodedMemory.Change?, isOwed: Bool = false, leaving: [ObserverID] = [],
+        joining: (any MemoryObserver)? = nil
+    ) throws(MachineError) -> ObserverID? {
         var change = owed
         if let decodedChange {
             for region in decodedChange.removed where region.kind == .mapped {
@@ -104,8 +112,11 @@ extension MachineState {
         let (before, after) = (Self.events(takenEvents), Self.events(targets))
         change.removedEvents = Array(before.subtracting(after))
         change.addedEvents = Array(after.subtracting(before))
+        var joined: ObserverID?
         do throws(MachineError) {
-            if !change.isEmpty { try memory.change(change) }
+            if !change.isEmpty || !leaving.isEmpty || joining != nil {
+                joined = try memory.change(change, leaving: leaving, joining: joining)
+            }
         } catch {
             memory.installer.keepEvents(before)
             if isOwed { owed = mappings }
@@ -113,12 +124,13 @@ extension MachineState {
         }
         owed = MemoryChange()
         routing &+= 1
-        guard targets != takenEvents else { return }
+        guard targets != takenEvents else { return joined }
         for address in Set(targets.keys).union(takenEvents.keys) {
             functions[address]?.setEvents((targets[address] ?? [:]).compactMapValues { memory.installer.events[$0] })
         }
         takenEvents = targets
         memory.installer.keepEvents(after)
+        return joined
     }
 
     private static func events(_ targets: [FunctionAddress: [FunctionEvent: IOEvent]]) -> Set<IOEvent> {
@@ -167,9 +179,11 @@ extension MachineState {
     mutating func addObserver(
         _ observer: any MemoryObserver, of owner: FunctionAddress?
     ) throws(MachineError) -> ObserverID {
-        if let owner, isLost(owner) { throw .functionLost(owner) }
+        if let owner, functions[owner] == nil { throw .functionLost(owner) }
         do throws(MachineError) {
-            let id = try memory.addObserver(observer)
+            guard let id = try memory.change(MemoryChange(), joining: observer) else {
+                preconditionFailure("an observer that joins has a number")
+            }
             observers[id] = owner
             return id
         } catch {
@@ -180,15 +194,8 @@ extension MachineState {
     }
 
     mutating func removeObserver(_ id: ObserverID) throws(MachineError) {
-        try memory.removeObserver(id)
+        try memory.change(MemoryChange(), leaving: [id])
         observers[id] = nil
-    }
-
-    /// Gives back what a lost function has left: its observer, and its device's memory. Nothing is given back as long as slots may show it.
-    mutating func giveBack(_ address: FunctionAddress) {
-        guard isLost(address), owed.isEmpty, let cell = functions[address] else { return }
-        for (id, owner) in observers where owner == address { try? removeObserver(id) }
-        for case let backing? in cell.backings.joined() { memory.installer.store.giveBack(backing.id) }
     }
 
     /// Ends the functions whose observers could not take back what they had applied.
@@ -202,16 +209,19 @@ extension MachineState {
         var left = Set(functions)
         while let address = left.min() {
             left.remove(address)
-            guard !isLost(address) else { continue }
-            self.functions[address]?.isLost.store(true, ordering: .releasing)
+            guard let cell = self.functions[address] else { continue }
             let change = decoded.remove(address)
             ports.remove(address, through: decoded.bridges)
             wantedEvents[address] = nil
-            routing &+= 1 << 32
+            forget(cell)
             do throws(MachineError) {
                 try follow(change, isOwed: true)
             } catch {
                 left.formUnion(error.lostObservers.compactMap { observers.removeValue(forKey: $0) })
+            }
+            for (id, owner) in observers where owner == address {
+                try? removeObserver(id)
+                observers[id] = nil
             }
         }
     }

@@ -76,12 +76,11 @@ struct RoutingView: Sendable {
 
     /// Copies the present routing. The caller holds the machine lock.
     mutating func update(from state: borrowing MachineState) {
+        let isNew = !isPresent(state.routing)
         number = state.routing
         guard ecam != nil else { return }
-        if functions.count != state.functions.count {
+        if isNew {
             functions = Dictionary(uniqueKeysWithValues: state.functions.map { ($0.key, $0.value) })
-        }
-        if bridges.isEmpty || bridges.numbering != state.decoded.bridges.numbering {
             bridges = state.decoded.bridges
             presentBuses = bridges.present
         }
@@ -101,11 +100,9 @@ struct RoutingView: Sendable {
         }
     }
 
-    /// Whether the view knows which function is where in configuration space. Functions stay, but buses may get other numbers, which
-    /// counts in the upper half of the number of the routing.
-    func isPresent(_ routing: UInt64) -> Bool {
-        number != 0 && (bridges.isEmpty || (number ^ routing) >> 32 == 0)
-    }
+    /// Whether the view knows which function is where in configuration space. The upper half of the number of the routing counts the changes
+    /// of that: functions come and go, and buses get other numbers.
+    func isPresent(_ routing: UInt64) -> Bool { number != 0 && (number ^ routing) >> 32 == 0 }
 
     /// Returns the function that software reaches by an address in configuration space.
     func function(at address: FunctionAddress) -> FunctionCell? {

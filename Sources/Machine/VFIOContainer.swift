@@ -87,6 +87,14 @@ final class VFIOContainer: Sendable {
     /// Whether a function of the container has others beside it.
     func hasPeers(of function: FunctionAddress) -> Bool { addresses.count > 1 && addresses.contains(function) }
 
+    /// Tells where the host has the memory of a backing that is added later.
+    func setHostAddress(_ address: UInt64, of backing: Int) {
+        state.withLock { state in
+            state.hostAddresses += Array(repeating: 0, count: max(0, backing + 1 - state.hostAddresses.count))
+            state.hostAddresses[backing] = address
+        }
+    }
+
     /// Tells where the host has the memory of each backing. Throws the first rule that mapping RAM for DMA would break.
     func prepare(_ hostAddresses: [UInt64], ram: [GuestRange]) throws(MachineError) {
         state.withLock { $0.hostAddresses = hostAddresses }

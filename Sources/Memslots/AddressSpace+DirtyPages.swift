@@ -62,6 +62,14 @@ extension AddressSpace {
     }
 }
 
+extension AddressSpace {
+    /// Forgets what was logged of a backing, and that it is logged.
+    mutating func forgetDirtyPages(ofBacking id: Int) {
+        loggedBackings = loggedBackings.filter { $0.id != id }
+        dirty.forget(backing: id)
+    }
+}
+
 extension DirtyPages {
     /// Adds a slot's dirty log, under the backings of the mappings that it holds and that log: what is kept by backing
     /// outlasts the slot.

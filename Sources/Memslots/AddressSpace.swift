@@ -6,7 +6,7 @@ public struct AddressSpace: Sendable {
     /// How mappings become slots.
     public let policy: SlotPolicy
     /// The host addresses of backings and windows.
-    public let placement: Placement
+    public private(set) var placement: Placement
     /// The slots that KVM holds.
     public private(set) var table: MemslotTable
     var mappings = RangeIndex<PlacedMapping>()
@@ -44,9 +44,16 @@ public struct AddressSpace: Sendable {
     }
 
     /// Takes mappings and events away and adds others. If it throws, nothing has changed.
+    ///
+    /// - Parameters:
+    ///   - leaving: Observers that forget all mappings, and observe no longer. Those that were lost are left out.
+    ///   - joining: An observer that is told of all mappings that there are after the change.
+    /// - Returns: The number of the observer that joined.
+    @discardableResult
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
-        _ wanted: MemoryChange, through installer: inout Installer
-    ) throws(AddressSpaceError) {
+        _ wanted: MemoryChange, leaving: [ObserverID] = [], joining: (any MemoryObserver)? = nil,
+        through installer: inout Installer
+    ) throws(AddressSpaceError) -> ObserverID? {
         var lists = ChangeLists()
         try check(wanted, into: &lists.change)
         plan(lists.change, into: &lists)
@@ -55,10 +62,42 @@ public struct AddressSpace: Sendable {
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
         }
-        try run(lists.steps(wanted, observers), through: &installer)
+        let staying = leaving.isEmpty ? observers : observers.filter { !leaving.contains($0.key) }
+        var steps = leaving.flatMap { observerSteps($0, mappings(in: .everything), isAdded: false) }
+        steps += lists.steps(wanted, staying)
+        let joined = joining.map { observer in
+            let id = ObserverID(number: observerCount)
+            observerCount += 1
+            observers[id] = observer
+            let removed = Set(wanted.removed)
+            let kept = mappings(in: .everything).filter { !removed.contains($0.range) }
+            steps += observerSteps(id, kept + lists.change.added.map(\.mapping), isAdded: true)
+            return id
+        }
+        do throws(AddressSpaceError) {
+            try run(steps, through: &installer)
+        } catch {
+            if let joined { observers[joined] = nil }
+            throw error
+        }
         for mapping in lists.change.removed { mappings.remove(mapping) }
         for mapping in lists.change.added { mappings.insert(mapping) }
+        for id in leaving { observers[id] = nil }
         isOutOfStep = false
+        return joined
+    }
+
+    /// The steps that tell an observer, unless it was lost, of those mappings that it mirrors.
+    private func observerSteps(_ id: ObserverID, _ mappings: [Mapping], isAdded: Bool) -> [TransactionStep] {
+        guard let observer = observers[id] else { return [] }
+        return mappings.filter(observer.mirrors).map { .observer(id, $0, isAdded: isAdded) }
+    }
+
+    /// Sets the host address at which a backing is mapped. Nothing shows the backing that had the id before.
+    public mutating func setBacking(_ id: Int, at address: UInt64) {
+        placement.backings += Array(repeating: 0, count: max(0, id + 1 - placement.backings.count))
+        placement.backings[id] = address
+        forgetDirtyPages(ofBacking: id)
     }
 
     /// Runs a transaction. The mappings are still those from before it.
@@ -76,39 +115,6 @@ public struct AddressSpace: Sendable {
             for id in error.lost { observers[id] = nil }
             throw .transaction(error)
         }
-    }
-}
-
-// MARK: - Observers
-
-extension AddressSpace {
-    /// Adds an observer and tells it of all present mappings. If it refuses one, it is not added.
-    public mutating func addObserver<Installer: SlotInstaller & ~Copyable>(
-        _ observer: any MemoryObserver, through installer: inout Installer
-    ) throws(AddressSpaceError) -> ObserverID {
-        let id = ObserverID(number: observerCount)
-        observerCount += 1
-        observers[id] = observer
-        do throws(AddressSpaceError) {
-            try run(steps(of: id, isAdded: true), through: &installer)
-        } catch {
-            observers[id] = nil
-            throw error
-        }
-        return id
-    }
-
-    /// Removes an observer, which forgets all mappings. Does nothing if the observer was lost.
-    public mutating func removeObserver<Installer: SlotInstaller & ~Copyable>(
-        _ id: ObserverID, through installer: inout Installer
-    ) throws(AddressSpaceError) {
-        try run(steps(of: id, isAdded: false), through: &installer)
-        observers[id] = nil
-    }
-
-    private func steps(of id: ObserverID, isAdded: Bool) -> [TransactionStep] {
-        guard let observer = observers[id] else { return [] }
-        return mappings(in: .everything).filter { observer.mirrors($0) }.map { .observer(id, $0, isAdded: isAdded) }
     }
 }
 

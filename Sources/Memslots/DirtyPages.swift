@@ -21,6 +21,9 @@ struct DirtyPages: Sendable {
     }
 
     var isEmpty: Bool { words.isEmpty }
+
+    /// Forgets all pages of a backing.
+    mutating func forget(backing: Int) { words = words.filter { $0.key.backing != backing } }
 }
 
 /// The pages of a guest range that the guest has written.

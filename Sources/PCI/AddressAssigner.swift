@@ -125,7 +125,7 @@ public struct AddressAssigner: Sendable {
 }
 
 /// A block of addresses that somebody needs: for a BAR, or for a window with all that lies in it.
-private struct Request {
+struct Request {
     let owner: BAROwner
     let size: UInt64
     let alignment: UInt64
@@ -167,7 +167,7 @@ private struct Request {
 }
 
 /// What is asked for on buses, by kind.
-private struct Requests {
+struct Requests {
     var memory: [Request] = []
     var wide: [Request] = []
     var ports: [Request] = []
@@ -206,7 +206,7 @@ private struct Requests {
         return behind[nil] ?? Requests()
     }
 
-    private mutating func add(
+    mutating func add(
         _ address: FunctionAddress, _ description: FunctionDescription, _ fixed: [BAROwner: UInt64],
         isBehind: Bool
     ) {

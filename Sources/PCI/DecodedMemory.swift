@@ -123,10 +123,15 @@ public struct DecodedMemory: Sendable {
 
     /// Forgets a function with its standing regions. Nothing leads through it any more.
     public mutating func remove(_ function: FunctionAddress) -> Change {
+        proposeRemoval(of: function).change
+    }
+
+    /// Forgets a function, as `remove` does. Returns what `withdraw` needs in order to put everything back.
+    public mutating func proposeRemoval(of function: FunctionAddress) -> Proposal {
         var proposal = Proposal(hidden: hidden, bridges: bridges)
         let isMoved = bridges.close(function)
         change([(function, Named(registers: .max))] + (isMoved ? behind(function) : []), &proposal)
-        return proposal.change
+        return proposal
     }
 
     /// The functions behind a bridge, with what they decode by themselves.

@@ -16,6 +16,9 @@ public struct DriverLint: Sendable {
         for function in functions { self.functions[function.address] = FunctionNotes(function) }
     }
 
+    /// Forgets a function, because another has its address now.
+    public mutating func forget(_ function: FunctionAddress) { functions[function] = nil }
+
     // MARK: What software does
 
     /// Checks a write to configuration space.

@@ -29,6 +29,9 @@ public struct FunctionAddress: Hashable, Comparable, Sendable {
     /// 0 to 7.
     public var function: UInt8 { UInt8(requesterID & 7) }
 
+    /// The address that function 0 of the device has.
+    public var deviceAddress: FunctionAddress { FunctionAddress(requesterID: requesterID & ~7, segment: segment) }
+
     public static func < (left: FunctionAddress, right: FunctionAddress) -> Bool {
         (left.segment, left.requesterID) < (right.segment, right.requesterID)
     }

@@ -59,6 +59,9 @@ public struct PCIFunction: Sendable {
         config.write(UInt64(number), at: ConfigOffset.interrupt, width: .byte)
     }
 
+    /// Puts an empty model into the place of the function's own, for a function that nobody asks any more.
+    public mutating func forgetModel() { model = DescribedFunction(description) }
+
     // MARK: Decode
 
     public var decodesMemory: Bool { command & CommandBits.memory != 0 && powerState == 0 }

@@ -63,9 +63,10 @@ public final class DeviceProcess: Sendable {
         do { try HostThread(name: "vfio-user") { connection.run() }.detach() } catch { throw .host(error) }
     }
 
-    deinit {
-        connection.fail(.released)
-    }
+    deinit { release() }
+
+    /// Ends the connection. Everybody who waits for an answer comes back.
+    public func release() { connection.fail(.released) }
 
     // MARK: Loss
 

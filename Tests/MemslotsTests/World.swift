@@ -41,11 +41,14 @@ struct World {
     }
 
     mutating func addObserver(_ observer: any MemoryObserver) throws(AddressSpaceError) -> ObserverID {
-        try space.addObserver(observer, through: &kvm)
+        guard let id = try space.change(MemoryChange(), joining: observer, through: &kvm) else {
+            preconditionFailure("an observer that joins has a number")
+        }
+        return id
     }
 
     mutating func removeObserver(_ id: ObserverID) throws(AddressSpaceError) {
-        try space.removeObserver(id, through: &kvm)
+        try space.change(MemoryChange(), leaving: [id], through: &kvm)
     }
 
     mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(AddressSpaceError) {

@@ -1,0 +1,172 @@
+internal import Board
+internal import Host
+internal import KVM
+internal import Memslots
+public import PCI
+internal import Synchronization
+
+/// Functions that come and go, before and while the guest runs. All methods can be called from any thread that holds no lock.
+extension GuestMachine {
+    /// Adds a function. It has free addresses and decodes them, as after firmware, unless the guest assigns addresses itself.
+    ///
+    /// A function with a BAR of plain memory has a memory file of its own, which goes with it. The machine looks at all other functions in
+    /// order to find free addresses, and waits for those that are in the middle of an access.
+    ///
+    /// - Throws: The reason why there cannot be such a function. Nothing has changed then.
+    public func add(_ model: any FunctionModel, at address: FunctionAddress) throws(MachineError) {
+        try add(at: address, nil) { _ throws(MachineError) in model }
+    }
+
+    /// Adds a device that somebody else drives. The machine was made with one, or with RAM that is shared.
+    ///
+    /// - Throws: The reason why there cannot be such a function. Nothing has changed then, but the device may not be used again.
+    public func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
+        guard layout.configuration.sharesMemory else { throw .hotPlug(address, .privateRAM) }
+        try add(at: address, device) { resources throws(MachineError) in
+            try AssignedFunction(device, at: address, in: &resources)
+        }
+    }
+
+    /// Removes a function. Its addresses read as all ones from then on, before this returns. Its slots, events, interrupts and memory are given
+    /// back when nobody is in the middle of an access to it any more.
+    ///
+    /// - Throws: The reason why it cannot go. Nothing has changed then.
+    public func remove(at address: FunctionAddress) throws(MachineError) {
+        let cell = try changeState { state throws(MachineError) in try state.remove(at: address) }
+        // Who finds its device lost from now on has lost nothing.
+        cell.hasLeft.store(true, ordering: .releasing)
+        endGoneFunctions()
+        updateMultifunction(ofDeviceAt: address)
+    }
+
+    private func add(
+        at address: FunctionAddress, _ device: (any AssignedDevice)?,
+        _ makeModel: (inout AddedResources) throws(MachineError) -> any FunctionModel
+    ) throws(MachineError) {
+        guard layout.hasFunctions else { throw .hotPlug(address, .noConfigurationSpace) }
+        do { try layout.board.checkBuses([address.busNumber]) } catch { throw .board(error) }
+        try additions.withLock { _ throws(MachineError) in
+            guard state.withLock({ $0.functions[address] == nil }) else { throw .hotPlug(address, .taken) }
+            var resources = AddedResources(machine: self)
+            var parts: AssignedParts?
+            var isThere = false
+            do throws(MachineError) {
+                let (function, shape, backings) = try make(makeModel(&resources), at: address, &resources)
+                parts = device.map { [function] in makeParts(of: $0, function) }
+                try parts?.interrupts?.follow(function.interruptState)
+                let cell = FunctionCell(function, shape: shape, backings: backings, resources: resources.taken)
+                cell.assigned.withLock { [parts] in $0 = parts }
+                let observer = try device.map { (device) throws(MachineError) in
+                    device.makeObserver(of: try sharedRAM())
+                }
+                try changeState { [function] state throws(MachineError) in try state.add(cell, function, observer) }
+                isThere = true
+                if let device { try watch(device, of: cell) }
+            } catch {
+                if isThere {
+                    try? remove(at: address)
+                } else {
+                    parts?.interrupts?.end()
+                    state.withLock { [taken = resources.taken] in $0.release(taken) }
+                }
+                throw error
+            }
+        }
+        updateMultifunction(ofDeviceAt: address)
+        lint?.forget(address)
+    }
+
+    /// Makes a function with memory and addresses, which nobody knows yet.
+    private func make(
+        _ model: any FunctionModel, at address: FunctionAddress, _ resources: inout AddedResources
+    ) throws(MachineError) -> (PCIFunction, FunctionShape, [[Backing?]]) {
+        var kinds: [FunctionShape] = []
+        let shape = try MachineLayout.shape(of: model, at: address, among: &kinds)
+        guard shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
+        var function = PCIFunction(model, at: address, shape: shape)
+        var backings = MachineLayout.backings(of: model, shape)
+        try giveMemory(to: model, shape, &backings, &resources)
+        function.isMultifunction = address.function != 0
+        let (cells, mapped, bridges) = state.withLock { state in
+            (
+                Array(state.functions.values), state.memory.space.mappings(in: .everything).map(\.range),
+                state.decoded.bridges
+            )
+        }
+        layout.connectLine(of: &function, behind: bridges)
+        guard layout.configuration.assignsAddresses else { return (function, shape, backings) }
+        let others = cells.compactMap { $0.withFunction { $0 } }
+        do throws(AssignmentError) {
+            let assigner = AddressAssigner(layout.board.apertures)
+            for place in try assigner.assign(shape.description, at: address, beside: others, avoiding: mapped) {
+                function.place(place)
+            }
+        } catch {
+            throw .assignment(error)
+        }
+        return (function, shape, backings)
+    }
+
+    /// Gives a function a memory file for the BARs and the ROM whose memory the model does not show.
+    private func giveMemory(
+        to model: any FunctionModel, _ shape: FunctionShape, _ backings: inout [[Backing?]],
+        _ resources: inout AddedResources
+    ) throws(MachineError) {
+        let needy = shape.memory.indices.filter { index in
+            zip(shape.memory[index].pieces, backings[index]).contains { $0.kind == .mapped && $1 == nil }
+        }
+        let size = needy.reduce(UInt64(0)) { $0 &+ shape.memory[$1].size }
+        guard size > 0 else { return }
+        if !layout.configuration.mayExhaustHost {
+            try Footprint.checkHostMemory { Footprint.kernelBytes(pages: size >> Page.shift, mmu: $0) }
+        }
+        var file = try host(try MemoryFile(name: "swiftlet-added"))
+        try host(try file.resize(to: size))
+        try host(try file.sealSize())
+        let memory = try host(try ForeignMemory(file, offset: 0, size: size))
+        var offset: UInt64 = 0
+        for index in needy {
+            if shape.memory[index].register == .rom {
+                let image = model.romImage ?? MachineLayout.romSignature
+                _ = memory.write(image.span, at: offset)
+            }
+            offset += shape.memory[index].size
+        }
+        let backing: ForeignBacking
+        do { backing = try ForeignBacking(memory) } catch { throw .host(error) }
+        var place = resources.add(backing)
+        for index in needy {
+            MachineLayout.show(place, in: shape.memory[index].pieces, &backings[index])
+            place.offset += shape.memory[index].size
+        }
+    }
+
+    /// Says in the functions of a device whether there is another than function 0.
+    private func updateMultifunction(ofDeviceAt address: FunctionAddress) {
+        let cells = state.withLock { state in
+            state.functions.values.filter { $0.address.deviceAddress == address.deviceAddress }
+        }
+        let isMultifunction = cells.contains { $0.address.function != 0 }
+        for cell in cells { _ = cell.withFunction { $0.isMultifunction = isMultifunction } }
+    }
+}
+
+/// What a machine has taken for a function that is being added.
+private struct AddedResources: DeviceResources {
+    let machine: GuestMachine
+    var taken = FunctionResources()
+
+    mutating func add(_ backing: ForeignBacking) -> Backing {
+        let id = machine.state.withLock { $0.memory.add(backing) }
+        machine.container?.setHostAddress(backing.reservation.address, of: id)
+        let place = Backing(id: id, offset: 0)
+        taken.memory[place] = backing.reservation.size
+        return place
+    }
+
+    mutating func add(_ event: SharedDescriptor) -> Int {
+        let number = machine.state.withLock { $0.memory.installer.add(event) }
+        taken.events.append(number)
+        return number
+    }
+}

@@ -1,0 +1,68 @@
+internal import Host
+internal import Memslots
+internal import PCI
+internal import Synchronization
+
+// Functions that come and go while the machine is there.
+extension MachineState {
+    /// Adds a function, whose memory, ports, events and observer come in one transaction. If one of them cannot, all is as before.
+    mutating func add(
+        _ cell: FunctionCell, _ function: PCIFunction, _ observer: (any MemoryObserver)?
+    ) throws(MachineError) {
+        let address = cell.address
+        guard functions[address] == nil else { throw .hotPlug(address, .taken) }
+        let (portsBefore, proposal) = (ports, decoded.propose(function))
+        ports.update(function, through: decoded.bridges)
+        functions[address] = cell
+        if !function.events.isEmpty { wantedEvents[address] = function.events }
+        do throws(MachineError) {
+            if let id = try follow(proposal.change, joining: observer) { observers[id] = address }
+        } catch {
+            (functions[address], wantedEvents[address], ports) = (nil, nil, portsBefore)
+            decoded.withdraw(proposal)
+            throw error
+        }
+        routing &+= 1 << 32
+    }
+
+    /// Takes a function away. Its memory, ports, events and observers go in one transaction. If one of them cannot, all is as before.
+    mutating func remove(at address: FunctionAddress) throws(MachineError) -> FunctionCell {
+        guard let cell = functions[address] else { throw .functionLost(address) }
+        guard cell.shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
+        let (portsBefore, events, proposal) = (ports, wantedEvents[address], decoded.proposeRemoval(of: address))
+        ports.remove(address, through: decoded.bridges)
+        wantedEvents[address] = nil
+        let leaving = observers.filter { $0.value == address }.map(\.key)
+        do throws(MachineError) {
+            try follow(proposal.change, leaving: leaving)
+        } catch {
+            (wantedEvents[address], ports) = (events, portsBefore)
+            decoded.withdraw(proposal)
+            throw error
+        }
+        for id in leaving { observers[id] = nil }
+        forget(cell)
+        return cell
+    }
+
+    /// Ends a function that decodes nothing any more. Whoever finds it in an old view gets all ones.
+    mutating func forget(_ cell: FunctionCell) {
+        cell.isLost.store(true, ordering: .releasing)
+        functions[cell.address] = nil
+        gone.append(cell)
+        routing &+= 1 << 32
+    }
+
+    /// Takes the functions that are gone and have left nothing in guest memory.
+    mutating func takeGone() -> [FunctionCell] {
+        guard owed.isEmpty else { return [] }
+        defer { gone = [] }
+        return gone
+    }
+
+    /// Gives back what the machine had for a function alone.
+    mutating func release(_ resources: FunctionResources) {
+        for (place, size) in resources.memory { memory.installer.store.release(place, size: size) }
+        for number in resources.events { memory.installer.removeEvent(number) }
+    }
+}
