@@ -76,6 +76,8 @@ struct GuestRun: Equatable {
         let result: RunReport
         let start = SuspendingClock.now
         do {
+            // Anew: to make the machine may have taken its part of the time.
+            if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
             if !noJail { try Jail.enter(makesMachines: false) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
