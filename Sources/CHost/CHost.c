@@ -96,7 +96,13 @@ void chost_give_back_kick_signal(void) {
 
 int chost_thread_id(void) { return gettid(); }
 
-int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, kick_signal)); }
+int chost_kick(int thread_id) {
+    int status;
+    // Real-time signals queue, and the user's queue may be full (RLIMIT_SIGPENDING). A kick that is lost would leave a vCPU in its guest.
+    while ((status = result(tgkill(getpid(), thread_id, kick_signal))) == -EAGAIN)
+        usleep(1000);
+    return status;
+}
 
 static struct timespec time_in(clockid_t clock, int64_t nanoseconds) {
     struct timespec end;
