@@ -165,7 +165,8 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "swiftlet", "Laboratory", "Machine", "Images", "Layouts", "PCI", "Memslots", "Pictures",
+                "swiftlet", "Laboratory", "Machine", "Host", "VFIOUser", "Images", "Layouts", "PCI", "Memslots",
+                "Pictures",
                 "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
             ]),
     ]
