@@ -169,7 +169,7 @@ let package = Package(
             [
                 "swiftlet", "Laboratory", "Machine", "Host", "VFIOUser", "Images", "Layouts", "PCI", "Memslots",
                 "Pictures",
-                "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
+                "PropertySupport", "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
             ]),
     ]
 )

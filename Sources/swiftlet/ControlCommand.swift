@@ -50,14 +50,11 @@ struct ControlCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard command == .add || (at == nil && vfioUser == nil) else {
-            throw ValidationError("--at and --vfio-user are for add.")
-        }
         let needsOperand = command == .remove || (command == .add && vfioUser == nil)
-        guard (operand != nil) == needsOperand else {
+        guard (operand != nil) == needsOperand, command == .add || (at == nil && vfioUser == nil) else {
             throw ValidationError(
-                needsOperand
-                    ? "\(command.rawValue) of what? Name it behind the command." : "What is `\(operand ?? "")` for?")
+                "add FILE [--at ADDRESS], add --vfio-user PATH [--at ADDRESS] and remove ADDRESS: other commands stand alone."
+            )
         }
     }
 

@@ -37,24 +37,20 @@ struct ControlRequest: Decodable {
 }
 
 /// Why a request is not carried out, beside what the machine or a layout's rules have against it.
-enum ControlError: Error {
-    /// A device process without a connection to it.
-    case notConnected(path: String)
-    /// A function of the host, which machines are made with.
-    case functionOfHost(String)
-    /// Bus 0 has no place for another device.
-    case noPlace
-}
+struct ControlError: Error, CustomStringConvertible {
+    let description: String
 
-extension ControlError: CustomStringConvertible {
-    var description: String {
-        switch self {
-        case .notConnected(let path):
-            "\(path): a machine opens no connection while it runs: connect to the device process, and pass the descriptor with the "
-                + "line (SCM_RIGHTS), as `swiftlet control PATH add --vfio-user \(path)` does"
-        case .functionOfHost(let name):
-            "\(name): a function of the host is assigned when the machine is made (run --vfio)"
-        case .noPlace: "bus 0 has 31 places for devices, and all are taken: name an address on another bus (`at`)"
-        }
+    static func functionOfHost(_ name: String) -> ControlError {
+        ControlError(description: "\(name): a function of the host is assigned when the machine is made (run --vfio)")
     }
+
+    static func notConnected(_ path: String) -> ControlError {
+        ControlError(
+            description:
+                "\(path): a machine opens no connection while it runs: connect to the device process, and pass the "
+                + "descriptor with the line (SCM_RIGHTS), as `swiftlet control PATH add --vfio-user \(path)` does")
+    }
+
+    static let noPlace = ControlError(
+        description: "bus 0 has 31 places for devices, and all are taken: name an address on another bus (`at`)")
 }

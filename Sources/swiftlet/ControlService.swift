@@ -62,7 +62,7 @@ struct ControlService: Sendable {
         case .described: break
         case .assigned(.host(let name)): throw ControlError.functionOfHost(name)
         case .assigned(.process(let path)):
-            guard let descriptor else { throw ControlError.notConnected(path: path) }
+            guard let descriptor else { throw ControlError.notConnected(path) }
             device = try DeviceProcess(connected: descriptor, name: path)
         }
         while true {

@@ -5,6 +5,7 @@ import LiveSupport
 import Machine
 import Memslots
 import PCI
+import PropertySupport
 import Testing
 import VFIOUser
 
@@ -131,6 +132,37 @@ struct ControlSocketLiveTests {
         }
         let last = try reply(#"{"command":"list"}"#, &client)
         #expect(last.result?.functionList?.map(\.function) == ["00:04.0"] && served.machine.slots.count == 2)
+        _ = try served.finish()
+    }
+
+    @Test("a request with wrong bytes is refused or carried out", .timeLimit(.minutes(3)), arguments: propertySeeds)
+    func mutatedRequests(seed: UInt64) throws {
+        let served = try Served()
+        var client = try served.connect()
+        var random = SplitMix64(seed: seed)
+        let request =
+            #"{"command":"add","at":"00:09.0","function":{"vendor":"0x1af4","bars":[{"bar":0,"kind":"memory64","size":"4K"}],"#
+            + #""msix":{"vectors":1,"table":{"bar":0,"offset":0},"pendingBits":{"bar":0,"offset":2048}},"rom":"2K","pin":1}}"#
+        for _ in 0..<300 {
+            var bytes = Array(request.utf8)
+            for _ in 0...Int(random.next() % 3) {
+                let place = Int(random.next() % UInt64(bytes.count))
+                switch random.next() % 3 {
+                case 0: bytes[place] = UInt8(truncatingIfNeeded: random.next())
+                case 1: bytes.remove(at: place)
+                default: bytes[place] = Array("{}[],:\"0123456789".utf8)[Int(random.next() % 17)]
+                }
+            }
+            bytes.replace([10], with: [32])
+            #expect(client.send(bytes + [10], within: .seconds(20)) == true)
+            let answer = try client.next(within: .seconds(60), whole: .seconds(60)).bytes
+            let reply = try JSONDecoder().decode(ControlReply.self, from: Data(answer))
+            #expect((reply.result == nil) != (reply.error == nil), "\(String(decoding: bytes, as: UTF8.self))")
+            if let address = reply.result?.function.flatMap({ FunctionAddress(text: $0) }) {
+                try served.machine.remove(at: address)
+            }
+        }
+        #expect(served.machine.slots.count == 2 && served.machine.functions.count == 1)
         _ = try served.finish()
     }
 
