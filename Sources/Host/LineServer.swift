@@ -36,7 +36,9 @@ public final class LineServer: Sendable {
         listening = try ListeningThread(at: .local(path: path))
         try listening.start(name: "control") { (listener: borrowing ListeningSocket) in
             while let ready = try? self.listening.events.wait(for: listener), !ready.isPosted {
-                if ready.hasClient, let connection = listener.accept(), connection.isOwners() { self.admit(connection) }
+                if ready.hasClient, let connection = listener.accept(), listener.isOwners(connection) {
+                    self.admit(connection)
+                }
             }
         }
     }

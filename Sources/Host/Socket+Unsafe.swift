@@ -25,6 +25,8 @@ public struct ListeningSocket: ~Copyable, Sendable {
     private let descriptor: Descriptor
     /// The file of a local socket.
     private let file: FileIdentity?
+    /// The user of this process, which is not to be asked for in a jail.
+    private let owner = geteuid()
 
     /// Begins to listen. Only the owner of a local socket may connect. A local socket of the same user at which nobody listens is replaced.
     public init(_ address: SocketAddress) throws(HostError) {
@@ -58,6 +60,11 @@ public struct ListeningSocket: ~Copyable, Sendable {
         return Connection(descriptor)
     }
 
+    /// Whether a local connection was made by the user of this process, or by root.
+    public borrowing func isOwners(_ connection: borrowing Connection) -> Bool {
+        chost_is_from(connection.number, owner)
+    }
+
     var number: Int32 { descriptor.number }
 }
 
@@ -73,9 +80,6 @@ public struct Connection: ~Copyable, Sendable {
     public borrowing func send(_ bytes: [UInt8], within time: Duration) -> Bool {
         (try? send(bytes, with: [], within: time)) != nil
     }
-
-    /// Whether the other end of a local connection belongs to the user of this process, or to root.
-    public borrowing func isOwners() -> Bool { chost_is_owner(number) }
 
     var number: Int32 { descriptor.number }
 }

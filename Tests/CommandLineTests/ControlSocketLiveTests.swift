@@ -29,7 +29,7 @@ struct ControlSocketLiveTests {
             let wish = try run.guestAndMachine()
             machine = try GuestMachine(wish.machine, image: wish.image, bytes: wish.bytes) { _, _ in }
             server = try ControlService.serve(machine, at: directory.file("machine"))
-            running = try RunningMachine(machine)
+            running = try machine.start()
         }
 
         func connect() throws -> LineConnection {

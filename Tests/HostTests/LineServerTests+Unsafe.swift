@@ -92,15 +92,15 @@ struct LineServerTests {
 
     @Test("a line that is too long, or does not end, is told so, and its client goes")
     func badLines() throws {
-        let echo = Echo()
-        let server = try echo.serve(lineTime: .milliseconds(200))
-        defer { server.stop() }
+        let (echo, hasty) = (Echo(), Echo())
+        let servers = [try echo.serve(), try hasty.serve(lineTime: .milliseconds(200))]
+        defer { servers.forEach { $0.stop() } }
         let long = try echo.connect()
         let longest = LineServer.longestLine
         #expect(ask(long, String(repeating: "x", count: longest)).hasSuffix("x 0\n") == true)
         #expect(long.send([UInt8](repeating: 65, count: longest + 1), within: .seconds(5)) == true)
         #expect(line(long) == "error: a line of more than \(longest) bytes\n" && line(long).hasSuffix("<end>"))
-        let slow = try echo.connect()
+        let slow = try hasty.connect()
         // Silence before a line is no mistake.
         HostThread.sleep(for: .milliseconds(400))
         #expect(ask(slow, "here") == "here 0\n" && slow.send([65], within: .seconds(1)))

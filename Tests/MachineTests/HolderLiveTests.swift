@@ -23,7 +23,7 @@ struct HolderLiveTests {
         // mov al, 1; mov al, 2; in al, 0x70; out 0xf4, al
         let machine = try machine([0xb0, 1, 0xb0, 2, 0xe4, 0x70, 0xe6, 0xf4])
         machine.pause(by: .user)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(machine.pause(by: .user, patience: Self.patience) && machine.pause(patience: Self.patience))
         func rip() throws -> UInt64 { try machine.registers(of: 0).general.rip - Self.start }
         machine.resume()
@@ -46,7 +46,7 @@ struct HolderLiveTests {
         let path = "/tmp/swiftlet-gdb-\(UInt64.random(in: .min ... .max))"
         let server = try DebugServer(
             machine, at: .local(path: path), monitor: DebugMonitor(commands: "none") { _ in nil })
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(machine.pause(by: .user, patience: Self.patience))
         let client = try #require(LocalClient(path: path))
         #expect(client.exchange("?")?.hasPrefix("T") == true)
