@@ -172,8 +172,9 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "swiftlet", "Laboratory", "Machine", "Images", "Layouts", "PCI", "Memslots", "Pictures",
-                "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
+                "swiftlet", "Laboratory", "Machine", "Host", "VFIOUser", "Images", "Layouts", "PCI", "Memslots",
+                "Pictures",
+                "PropertySupport", "LayoutFixtures", "ImageFixtures", "LiveSupport", argumentParser,
             ]),
     ]
 )

@@ -147,7 +147,7 @@ static int listening(int domain, const struct sockaddr *address, socklen_t size)
     // The mode of a local socket's file is that of its descriptor: for its owner only.
     fchmod(fd, S_IRUSR | S_IWUSR);
     if ((domain != AF_UNIX && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
-        bind(fd, address, size) < 0 || listen(fd, 4) < 0) {
+        bind(fd, address, size) < 0 || listen(fd, 64) < 0) {
         int error = errno;
         close(fd);
         return -error;
@@ -160,16 +160,25 @@ int chost_listen_local(const char *path) {
     if (strlen(path) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    // A file that nobody listens at is left over from a process that was killed.
+    // A socket of this user's at which nobody listens is left over from a process that was killed.
     struct stat status;
-    if (stat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == geteuid()) {
         int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (probe >= 0 && connect(probe, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED)
             unlink(path);
         if (probe >= 0)
             close(probe);
     }
-    return listening(AF_UNIX, (struct sockaddr *)&address, sizeof address);
+    int fd = listening(AF_UNIX, (struct sockaddr *)&address, sizeof address);
+    if (fd >= 0)
+        chost_remember(path);
+    return fd;
+}
+
+bool chost_is_from(int fd, unsigned user) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == user || peer.uid == 0);
 }
 
 int chost_listen_internet(const char *host, uint16_t port) {
@@ -195,20 +204,6 @@ int chost_accept(int listener) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
     return fd;
-}
-
-int64_t chost_receive(int fd, void *bytes, size_t size) {
-    ssize_t count = recv(fd, bytes, size, 0);
-    return count < 0 ? -errno : count;
-}
-
-int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds) {
-    struct pollfd polled = {.fd = fd, .events = POLLOUT};
-    struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    if (ppoll(&polled, 1, &time, NULL) == 0)
-        return -ETIMEDOUT;
-    ssize_t count = send(fd, bytes, size, MSG_NOSIGNAL);
-    return count < 0 ? -errno : count;
 }
 
 int chost_wait(int first, int second, int third, int64_t nanoseconds) {

@@ -67,10 +67,14 @@ static const struct rule process_calls[] = {
     {SYS_lseek, ANY},          {SYS_sched_getaffinity, ANY},
 };
 
+// What adding functions needs: memory for BARs, who a client is, and whether a device's descriptor is an eventfd.
+static const struct rule adding_calls[] = {
+    {SYS_memfd_create, ANY}, {SYS_ftruncate, ANY}, {SYS_getsockopt, ANY}, {SYS_readlink, ANY},
+};
+
 // What making another machine needs, for experiments that make several.
 static const struct rule making_calls[] = {
-    {SYS_openat, NOT_CREATED}, {SYS_memfd_create, ANY}, {SYS_ftruncate, ANY}, {SYS_signalfd4, ANY},
-    {SYS_getdents64, ANY},   {SYS_prlimit64, ANY},
+    {SYS_openat, NOT_CREATED}, {SYS_signalfd4, ANY}, {SYS_getdents64, ANY}, {SYS_prlimit64, ANY},
 };
 
 // Requests of threads of vCPUs, of which the first is that of each exit; of the other threads; and of what makes machines.
@@ -152,7 +156,8 @@ static void allow(struct program *program, struct rule rule) {
     }
 }
 
-static struct program program(bool is_vcpu, bool makes_machines) {
+static struct program program(bool is_vcpu, enum chost_jail purpose) {
+    bool makes_machines = purpose == CHOST_JAIL_MAKING;
     struct program program = {.count = 0};
     load(&program, offsetof(struct seccomp_data, arch));
     when(&program, AUDIT_ARCH_X86_64, 1);
@@ -172,6 +177,8 @@ static struct program program(bool is_vcpu, bool makes_machines) {
         allow(&program, vcpu_calls[index]);
     for (size_t index = 0; !is_vcpu && index < COUNT(process_calls); index++)
         allow(&program, process_calls[index]);
+    for (size_t index = 0; purpose != CHOST_JAIL_RUN && index < COUNT(adding_calls); index++)
+        allow(&program, adding_calls[index]);
     for (size_t index = 0; makes_machines && index < COUNT(making_calls); index++)
         allow(&program, making_calls[index]);
     allow(&program, (struct rule){SYS_openat, REFUSED});
@@ -201,15 +208,15 @@ static void name_call(int signal, siginfo_t *info, void *context) {
     _exit(CHOST_JAIL_STATUS);
 }
 
-static int enter(bool is_vcpu, bool makes_machines) {
-    struct program filter = program(is_vcpu, makes_machines);
+static int enter(bool is_vcpu, enum chost_jail purpose) {
+    struct program filter = program(is_vcpu, purpose);
     struct sock_fprog description = {.len = filter.count, .filter = filter.code};
     // The filter of the process holds for all threads that there are.
     long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, is_vcpu ? 0 : SECCOMP_FILTER_FLAG_TSYNC, &description);
     return status < 0 ? -errno : status > 0 ? -EBUSY : 0;
 }
 
-int chost_jail_process(bool makes_machines) {
+int chost_jail_process(enum chost_jail purpose) {
     // A core has no memory that a file is behind, as most of a guest's is (core(5)).
     int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
     if (filter >= 0) {
@@ -221,10 +228,10 @@ int chost_jail_process(bool makes_machines) {
     sigfillset(&action.sa_mask);
     if (sigaction(SIGSYS, &action, NULL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    return enter(false, makes_machines);
+    return enter(false, purpose);
 }
 
 int chost_jail_vcpu(void) {
     is_in_vcpu = true;
-    return enter(true, false);
+    return enter(true, CHOST_JAIL_RUN);
 }

@@ -1,4 +1,4 @@
-// A process's arguments, its files that are not whole yet, and the signals and the time that end it.
+// A process's arguments, its files that end with it, and the signals and the time that end it.
 #define _GNU_SOURCE
 #include "CHost.h"
 
@@ -28,10 +28,10 @@ __attribute__((constructor)) static void take_arguments(int count, char **values
 
 const char *chost_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
 
-// The names of files that are not whole yet. A signal's handler reads them.
+// The names of files that are not whole yet, and of sockets. A signal's handler reads them.
 static _Atomic(char *) temporaries[8];
 
-static void remember(const char *temporary) {
+void chost_remember(const char *temporary) {
     char *name = strdup(temporary);
     for (size_t index = 0; name && index < sizeof temporaries / sizeof *temporaries; index++) {
         char *free_place = NULL;
@@ -41,7 +41,7 @@ static void remember(const char *temporary) {
     free(name);
 }
 
-static void forget(const char *temporary) {
+void chost_forget(const char *temporary) {
     for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
         char *name = temporaries[index];
         // The name itself stays: the handler may be reading it.
@@ -65,11 +65,11 @@ int chost_create_beside(const char *path, const char *temporary) {
         return -EISDIR;
     if (exists && access(path, W_OK) < 0)
         return -errno;
-    remember(temporary);
+    chost_remember(temporary);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0) {
         int error = errno;
-        forget(temporary);
+        chost_forget(temporary);
         return -error;
     }
     if (exists)
@@ -80,13 +80,13 @@ int chost_create_beside(const char *path, const char *temporary) {
 int chost_commit(int fd, const char *temporary, const char *path) {
     if (close(fd) < 0 || rename(temporary, path) < 0)
         return -errno;
-    forget(temporary);
+    chost_forget(temporary);
     return 0;
 }
 
 void chost_remove_temporary(const char *temporary) {
     unlink(temporary);
-    forget(temporary);
+    chost_forget(temporary);
 }
 
 // The signals by which people, shells and lost readers end a process.

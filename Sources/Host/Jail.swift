@@ -8,14 +8,27 @@ internal import Synchronization
 public enum Jail {
     private static let isEntered = Atomic(false)
 
-    /// Puts all threads into the jail, and those that they start later.
-    ///
-    /// - Parameter makesMachines: Whether machines are still made, which takes files to be opened. Otherwise no file is opened any more.
-    ///   The kernel's figures about the process are opened here.
-    public static func enter(makesMachines: Bool) throws(HostError) {
+    /// What a process still does in its jail.
+    public enum Purpose: Sendable {
+        /// It runs a machine that is made.
+        case run
+        /// It adds functions to its machine as well. That takes memory files, and no file is opened any more.
+        case addsFunctions
+        /// It makes machines, which takes files to be opened.
+        case makesMachines
+    }
+
+    /// Puts all threads into the jail, and those that they start later. Opens the kernel's figures that are read there.
+    public static func enter(for purpose: Purpose) throws(HostError) {
         #if !SANITIZER
-            KernelFigures.keepOpen()
-            try check(chost_jail_process(makesMachines), "seccomp", "the jail of the process")
+            KernelFigures.keepOpen(ofHost: purpose == .addsFunctions)
+            let table =
+                switch purpose {
+                case .run: CHOST_JAIL_RUN
+                case .addsFunctions: CHOST_JAIL_ADDING
+                case .makesMachines: CHOST_JAIL_MAKING
+                }
+            try check(chost_jail_process(table), "seccomp", "the jail of the process")
             isEntered.store(true, ordering: .releasing)
         #endif
     }

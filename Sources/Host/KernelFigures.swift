@@ -15,13 +15,27 @@ public struct KernelFigures: Sendable {
     }
 
     /// Opens the files about this process, which are read by these descriptors from then on, also where no file can be opened any more.
-    static func keepOpen() {
-        for path in ["/proc/self/status", "/proc/self/smaps"] {
+    ///
+    /// - Parameter ofHost: Whether those by which a machine learns how much memory the host has left are opened as well.
+    static func keepOpen(ofHost: Bool) {
+        func keep(_ path: String) {
             // Without /proc whoever asks for figures is told.
-            guard let number = try? FileBytes.open(path) else { continue }
+            guard let number = try? FileBytes.open(path) else { return }
             kept.withLock { $0[path] = number }
         }
+        for path in ["/proc/self/status", "/proc/self/smaps"] { keep(path) }
+        guard ofHost else { return }
+        for path in ["/proc/meminfo"] + translationParameters { keep(path) }
+        _ = KernelLimits.controlGroup { path in
+            keep(path)
+            return try? readTextFile(path)
+        }
     }
+
+    /// The files in which modules of KVM say whether they use two-dimensional paging.
+    public static let translationParameters = [
+        "/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt",
+    ]
 
     fileprivate static let kept = Lock<[String: Int32]>([:])
 

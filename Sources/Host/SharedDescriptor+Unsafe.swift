@@ -25,6 +25,12 @@ public final class SharedDescriptor: Sendable {
             try Descriptor(owning: chost_duplicate(file.descriptor.number), "fcntl F_DUPFD_CLOEXEC", file.name))
     }
 
+    /// Connects to a local socket, for another process to use.
+    public convenience init(connectedTo path: String) throws(HostError) {
+        // SAFETY: the call reads the string, which outlives it.
+        self.init(try Descriptor(owning: unsafe chost_connect_local(path), "connect", path))
+    }
+
     /// The number of the descriptor, which is open as long as the value lives.
     @unsafe
     public var number: Int32 { descriptor.number }
@@ -88,6 +94,19 @@ extension Connection {
     public init(toLocal path: String) throws(HostError) {
         // SAFETY: the call reads the string, which outlives it.
         self.init(try Descriptor(owning: unsafe chost_connect_local(path), "connect", path))
+    }
+
+    /// Takes over a connection that another process has made.
+    public init(_ shared: SharedDescriptor, name: String) throws(HostError) {
+        self.init(try Descriptor(owning: chost_duplicate(shared.descriptor.number), "fcntl F_DUPFD_CLOEXEC", name))
+    }
+
+    /// Receives what has come: bytes, none at the end of the connection or nil if none have come yet, and the descriptors beside them.
+    public borrowing func receive(
+        upTo count: Int, mostDescriptors: Int = 0
+    ) -> (bytes: [UInt8]?, descriptors: [SharedDescriptor]) {
+        let (bytes, descriptors, result) = receivePart(upTo: count, waits: false, mostDescriptors: mostDescriptors)
+        return ([-Int64(EAGAIN), -Int64(EINTR)].contains(result) ? nil : bytes, descriptors)
     }
 
     /// Receives `count` bytes, and the descriptors that come beside them. Surplus descriptors are closed.

@@ -25,8 +25,10 @@ public struct ListeningSocket: ~Copyable, Sendable {
     private let descriptor: Descriptor
     /// The file of a local socket.
     private let file: FileIdentity?
+    /// The user of this process, which is not to be asked for in a jail.
+    private let owner = geteuid()
 
-    /// Begins to listen. Only the owner of a local socket may connect. A file of a local socket at which nobody listens is replaced.
+    /// Begins to listen. Only the owner of a local socket may connect. A local socket of the same user at which nobody listens is replaced.
     public init(_ address: SocketAddress) throws(HostError) {
         let result =
             switch address {
@@ -41,17 +43,26 @@ public struct ListeningSocket: ~Copyable, Sendable {
     }
 
     deinit {
+        guard case .local(let path) = address else { return }
         // Another file may have taken the path meanwhile.
-        // SAFETY: the call reads the string, which outlives it.
-        if case .local(let path) = address, FileIdentity(socketAt: path) == file { unsafe unlink(path) }
+        // SAFETY: the calls read the string, which outlives them.
+        if FileIdentity(socketAt: path) == file { unsafe unlink(path) }
+        unsafe chost_forget(path)
     }
 
     /// Returns the next connection, or nil if there is none any more.
     public borrowing func accept() -> Connection? {
         guard let descriptor = try? Descriptor(owning: chost_accept(descriptor.number), "accept", "a client") else {
+            // There may be no descriptor left, and the client still waits.
+            HostThread.sleep(for: .milliseconds(10))
             return nil
         }
         return Connection(descriptor)
+    }
+
+    /// Whether a local connection was made by the user of this process, or by root.
+    public borrowing func isOwners(_ connection: borrowing Connection) -> Bool {
+        chost_is_from(connection.number, owner)
     }
 
     var number: Int32 { descriptor.number }
@@ -65,32 +76,9 @@ public struct Connection: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Returns the bytes that have come, none at the end of the connection, or nil if none have come yet.
-    public borrowing func receive(upTo count: Int) -> [UInt8]? {
-        var error: Int64 = 0
-        // SAFETY: the call fills the buffer from its start.
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            error = unsafe chost_receive(descriptor.number, buffer.baseAddress, count)
-            initialized = max(0, Int(error))
-        }
-        return [-Int64(EAGAIN), -Int64(EINTR)].contains(error) ? nil : bytes
-    }
-
     /// Sends all bytes. Returns false if the other side is gone, or has not taken all of them within this time.
     public borrowing func send(_ bytes: [UInt8], within time: Duration) -> Bool {
-        let deadline = SuspendingClock.now + time
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let left = deadline - .now
-            guard left > .zero else { return false }
-            // SAFETY: the call reads the rest of the array, which outlives it.
-            let count = unsafe rest.withUnsafeBytes {
-                unsafe chost_send(descriptor.number, $0.baseAddress, $0.count, left.nanoseconds)
-            }
-            guard count >= 0 || [-Int64(EAGAIN), -Int64(EINTR)].contains(count) else { return false }
-            rest = rest.dropFirst(max(0, Int(count)))
-        }
-        return true
+        (try? send(bytes, with: [], within: time)) != nil
     }
 
     var number: Int32 { descriptor.number }

@@ -1,4 +1,4 @@
-internal import PCI
+package import PCI
 
 extension LayoutFile {
     /// Root ports and ports of switches.
@@ -23,7 +23,7 @@ extension LayoutFile {
     }
 
     /// The address of an object, `00:04.0` or `0001:00:04.0`.
-    static func address(_ object: LayoutObject) throws -> FunctionAddress {
+    package static func address(_ object: LayoutObject) throws -> FunctionAddress {
         let at: String = try object.value("at")
         if let address = FunctionAddress(text: at) { return address }
         guard let address = DomainAddress(text: at), let segment = UInt8(exactly: address.domain) else {

@@ -1,5 +1,5 @@
 internal import Board
-internal import PCI
+public import PCI
 
 /// A layout as a JSON file has it; `docs/layouts.md` describes the keys.
 public struct LayoutFile: Decodable, Sendable {
@@ -13,22 +13,14 @@ public struct LayoutFile: Decodable, Sendable {
             decoder.container(keyedBy: LayoutObject.Key.self),
             keys: ["name", "functions", "bridges", "apertures", "buses"])
         var assigned: [FunctionAddress: AssignedSource] = [:]
-        let keys: Set = [
-            "vfio", "vfioUser", "at", "repeat", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell",
-            "pin", "record",
-        ]
         var functions: [Layout.Function] = []
-        for entry in try object.list("functions", keys: keys) {
-            guard let key = ["vfio", "vfioUser"].first(where: entry.has) else {
+        for entry in try object.list("functions", keys: LayoutEntry.keys.union(["repeat"])) {
+            guard let source = try LayoutEntry.source(entry) else {
                 functions += try Self.functions(entry, after: functions.count)
                 continue
             }
             let address = try Self.address(entry)
-            guard entry.keys == ["at", key] else {
-                throw entry.badValue(key, "\(address)", expected: "beside `at` alone: the device says all else")
-            }
-            let name: String = try entry.value(key)
-            guard assigned.updateValue(key == "vfio" ? .host(name) : .process(name), forKey: address) == nil else {
+            guard assigned.updateValue(source, forKey: address) == nil else {
                 throw LayoutError.sharedAddress(address)
             }
         }
@@ -52,8 +44,7 @@ public struct LayoutFile: Decodable, Sendable {
         let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
-        let record = object.has("record") ? try DeviceRecord(object.object("record", keys: DeviceRecord.keys)) : nil
-        let description = try record.map { try Self.description(of: $0, object) } ?? FunctionDescription(object)
+        let (description, record) = try LayoutEntry.description(object)
         // Checked here, so that a short file does not fill the memory.
         guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 18 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
@@ -65,15 +56,62 @@ public struct LayoutFile: Decodable, Sendable {
         }
     }
 
+}
+
+/// One entry of a layout file's functions, by itself or as the only one of a file. It may leave out its address.
+public struct LayoutEntry: Decodable, Sendable {
+    /// What the function is.
+    public enum Content: Sendable {
+        case described(FunctionDescription)
+        case assigned(AssignedSource)
+    }
+
+    /// Where the function is to be, or nil for any place.
+    public let address: FunctionAddress?
+    public let content: Content
+
+    static let keys: Set = [
+        "vfio", "vfioUser", "at", "vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell", "pin",
+        "record",
+    ]
+
+    /// Reads an entry whose every key is known.
+    ///
+    /// - Throws: `LayoutError`, with the path to what is wrong.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: LayoutObject.Key.self)
+        let isFile = values.allKeys.contains { $0.stringValue == "functions" }
+        var object = try LayoutObject(values, keys: isFile ? ["name", "functions"] : Self.keys)
+        if isFile {
+            let list = try object.list("functions", keys: Self.keys)
+            guard list.count == 1 else {
+                throw object.badValue("functions", "\(list.count) functions", expected: "a list of one")
+            }
+            object = list[0]
+        }
+        address = object.has("at") ? try LayoutFile.address(object) : nil
+        content = try Self.source(object).map { .assigned($0) } ?? .described(try Self.description(object).0)
+    }
+
+    /// What gives a function that is not described, or nil for one that is.
+    static func source(_ object: LayoutObject) throws -> AssignedSource? {
+        guard let key = ["vfio", "vfioUser"].first(where: object.has) else { return nil }
+        let name: String = try object.value(key)
+        guard object.keys.isSubset(of: ["at", key]) else {
+            throw object.badValue(key, name, expected: "beside `at` alone: the device says all else")
+        }
+        return key == "vfio" ? .host(name) : .process(name)
+    }
+
     /// What a record says stands in it alone.
-    private static func description(
-        of record: DeviceRecord, _ object: LayoutObject
-    ) throws -> FunctionDescription {
+    static func description(_ object: LayoutObject) throws -> (FunctionDescription, DeviceRecord?) {
+        guard object.has("record") else { return (try FunctionDescription(object), nil) }
+        let record = try DeviceRecord(object.object("record", keys: DeviceRecord.keys))
         let own = ["vendor", "device", "class", "bars", "rom", "msi", "msix", "doorbell", "pin"]
         if let key = own.first(where: object.has) {
             throw object.badValue(key, "a key beside `record`", expected: "needed: the record says all of it")
         }
-        do { return try record.functionDescription(asksModel: false) } catch {
+        do { return (try record.functionDescription(asksModel: false), record) } catch {
             throw object.badValue("record", "\(error)", expected: "what a function can be")
         }
     }

@@ -1,25 +1,25 @@
 internal import Memslots
 internal import PCI
 
-/// An object of a layout file. A key that nobody knows is an error: one that is misspelt would otherwise be left out without a
+/// An object of a layout file or of a request. A key that nobody knows is an error: one that is misspelt would otherwise be left out without a
 /// word.
-struct LayoutObject {
+package struct LayoutObject {
     private let values: KeyedDecodingContainer<Key>
 
-    struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
+    package struct Key: CodingKey {
+        package let stringValue: String
+        package let intValue: Int? = nil
 
-        init(stringValue: String) {
+        package init(stringValue: String) {
             self.stringValue = stringValue
         }
 
-        init?(intValue: Int) {
+        package init?(intValue: Int) {
             nil
         }
     }
 
-    init(_ values: KeyedDecodingContainer<Key>, keys: Set<String>) throws {
+    package init(_ values: KeyedDecodingContainer<Key>, keys: Set<String>) throws {
         self.values = values
         for key in values.allKeys where !keys.contains(key.stringValue) {
             throw LayoutError.unknownKey(path(key.stringValue), known: keys.sorted())
@@ -30,11 +30,11 @@ struct LayoutObject {
     var keys: Set<String> { Set(values.allKeys.map(\.stringValue)) }
 
     /// Whether there is a value, and it is not `null`.
-    func has(_ key: String) -> Bool {
+    package func has(_ key: String) -> Bool {
         (try? values.decodeNil(forKey: Key(stringValue: key))) == false
     }
 
-    func value<Value: Decodable>(_ key: String) throws -> Value {
+    package func value<Value: Decodable>(_ key: String) throws -> Value {
         let words: [(Any.Type, String)] = [
             (Int.self, "a whole number"), (String.self, "a string"), (Bool.self, "true or false"),
         ]
@@ -110,7 +110,7 @@ struct LayoutObject {
     }
 
     /// The error for a value that cannot be. It names the key with the path to it, such as `functions[2].at`.
-    func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
+    package func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
         .badValue(key: path(key), value: value, expected: expected)
     }
 

@@ -10,10 +10,9 @@ internal import Synchronization
 public final class DebugServer: Sendable {
     private let machine: GuestMachine
     private let monitor: DebugMonitor
-    private let events: ServerEvents
+    private let listening: ListeningThread
     private let end = Lock<UInt8?>(nil)
     private let abilities: DebugAbilities
-    private let thread = Lock<HostThread?>(nil)
 
     private static let patience = Duration.seconds(2)
 
@@ -22,23 +21,16 @@ public final class DebugServer: Sendable {
         self.machine = machine
         self.monitor = monitor
         abilities = try DebugAbilities.probe()
-        events = try host(try ServerEvents())
-        let listener = Lock<ListeningSocket?>(try host(try ListeningSocket(address)))
-        let thread = try host(
-            try HostThread(name: "debugger") {
-                guard let socket = listener.withLock({ $0.take() }) else { return }
-                self.serve(socket)
-            })
-        self.thread.withLock { $0 = thread }
+        listening = try host(try ListeningThread(at: address))
+        try host(
+            try listening.start(name: "debugger") { (socket: borrowing ListeningSocket) in self.serve(socket) })
     }
 
     /// Tells a debugger that the run has ended with a status, and ends the server.
     public func finish(status: Int32) {
         end.withLock { $0 = UInt8(truncatingIfNeeded: status) }
-        events.post()
-        guard let thread = thread.withLock({ $0.take() }) else { return }
         // A function that does not return may keep a command of the user's.
-        if !thread.join(within: Self.patience * 2) { thread.detach() }
+        listening.end(within: Self.patience * 2)
     }
 
     /// A connection with its session, which begins with the first bytes that come. A connection that says nothing stops no guest.
@@ -54,8 +46,8 @@ public final class DebugServer: Sendable {
             let ready: ServerEvents.Ready
             do throws(HostError) {
                 switch client {
-                case .some(let client): ready = try events.wait(for: listener, and: client.connection)
-                case .none: ready = try events.wait(for: listener)
+                case .some(let client): ready = try listening.events.wait(for: listener, and: client.connection)
+                case .none: ready = try listening.events.wait(for: listener)
                 }
             } catch { break }
             if let status = end.withLock({ $0 }) {
@@ -74,10 +66,7 @@ public final class DebugServer: Sendable {
     }
 
     private func accept(from listener: borrowing ListeningSocket, _ client: inout Client?) {
-        guard let connection = listener.accept() else {
-            // There may be no descriptor left, and the client still waits.
-            return HostThread.sleep(for: .milliseconds(10))
-        }
+        guard let connection = listener.accept() else { return }
         if client == nil || client?.session == nil {
             client = Client(
                 connection: connection,
@@ -92,10 +81,10 @@ public final class DebugServer: Sendable {
 
     /// Takes what the client has sent. Returns whether the client is still there.
     private func takeInput(_ client: inout Client?) -> Bool {
-        guard let bytes = client?.connection.receive(upTo: 4096) else { return true }
+        guard let bytes = client?.connection.receive(upTo: 4096).bytes else { return true }
         guard !bytes.isEmpty, let target = client?.target else { return false }
         if client?.session == nil {
-            machine.onStop { self.events.post() }
+            machine.onStop { self.listening.events.post() }
             target.pause()
             client?.session = DebugSession(target: target)
         }

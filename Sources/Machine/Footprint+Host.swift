@@ -5,8 +5,7 @@ extension Footprint.MMU {
     /// The way in which this host's KVM translates guest addresses: two-dimensional paging if the module for the processor says that it
     /// uses it, otherwise shadow page tables.
     public static var ofHost: Footprint.MMU {
-        let parameters = ["/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt"]
-        let isTwoDimensional = parameters.contains { path in
+        let isTwoDimensional = KernelFigures.translationParameters.contains { path in
             let value = (try? readFile(path, limit: 16))?.first
             return value == UInt8(ascii: "Y") || value == UInt8(ascii: "1")
         }

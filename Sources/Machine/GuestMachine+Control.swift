@@ -23,10 +23,11 @@ extension GuestMachine {
 
     /// Holds all vCPUs. Before the run, they are held in front of their first instructions.
     ///
+    /// - Parameter holders: Who holds them until `resume(by:)`.
     /// - Returns: Whether all are held. It is false if a device keeps a vCPU for longer than `patience`.
     @discardableResult
-    public func pause(patience: Duration = .seconds(1)) -> Bool {
-        for vcpu in vcpus { vcpu.requestHold() }
+    public func pause(by holders: VCPUHolders = .debugger, patience: Duration = .seconds(1)) -> Bool {
+        for vcpu in vcpus { vcpu.requestHold(by: holders) }
         let deadline = SuspendingClock.now + patience
         return vcpus.reduce(true) { $1.waitUntilHeld(for: deadline - .now) && $0 }
     }
@@ -35,18 +36,18 @@ extension GuestMachine {
     @discardableResult
     public func pause(vcpu id: Int, patience: Duration = .seconds(1)) throws(MachineError) -> Bool {
         let vcpu = try vcpu(id)
-        vcpu.requestHold()
+        vcpu.requestHold(by: .debugger)
         return vcpu.waitUntilHeld(for: patience)
     }
 
-    /// Lets all vCPUs go on.
-    public func resume() {
-        for vcpu in vcpus { vcpu.letGo() }
+    /// Lets all vCPUs go on that nobody else holds.
+    public func resume(by holders: VCPUHolders = .debugger) {
+        for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
     /// Lets a vCPU go on.
     public func resume(vcpu id: Int) throws(MachineError) {
-        try vcpu(id).letGo()
+        try vcpu(id).letGo(by: .debugger)
     }
 
     /// Lets a vCPU that is held execute one instruction, and does not wait for the end of it. The vCPU then stops for `VCPUStop.step`. A vCPU that a
@@ -60,7 +61,7 @@ extension GuestMachine {
             var step = control
             step.isStepWanted = true
             try kvm(try vcpu.cpu.setGuestDebug(step.present))
-            vcpu.letGo(&control)
+            vcpu.letGo(by: .debugger, &control)
             control.isStepWanted = true
         }
     }

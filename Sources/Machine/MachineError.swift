@@ -61,7 +61,7 @@ public enum MachineError: Error {
 }
 
 /// The reason why a function cannot come or go after its machine was made.
-public enum HotPlugError: Error, Hashable, Sendable {
+public enum HotPlugError: String, Error, Sendable {
     /// Another function has the address.
     case taken
     /// The function is a bridge.

@@ -24,7 +24,7 @@ public enum Outcome: Equatable, Sendable {
     case kvmFailure(Errno)
     /// The time was over.
     case timeout
-    /// The run was stopped, by `GuestMachine.stop` or a debugger.
+    /// The run was stopped, by `GuestMachine.stop`, a debugger or the control socket.
     case stopped
     /// The user ended the run by a signal, which is given by number.
     case interrupted(Int32)

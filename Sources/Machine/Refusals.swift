@@ -50,12 +50,19 @@ public enum RefusalPolicy: String, CaseIterable, Sendable {
 
 extension MachineError {
     /// The name of the rule or limit that a change met.
-    var rule: String {
+    public var rule: String {
         switch self {
         case .memory(let error): error.ruleName
         case .backingEnds: "backing"
         case .tooManyRoutes: "tooManyRoutes"
         case .tooFewVectors: "tooFewVectors"
+        case .hotPlug(_, let error): error.rawValue
+        case .description: "description"
+        case .assignment: "addresses"
+        case .board: "buses"
+        case .hostMemory: "hostMemory"
+        case .functionLost: "noFunction"
+        case .deviceLost: "deviceLost"
         default: "machine"
         }
     }

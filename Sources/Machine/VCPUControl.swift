@@ -29,6 +29,20 @@ struct StopHandler: Sendable {
     let call: @Sendable () -> Void
 }
 
+/// Who holds vCPUs. A vCPU goes on when nobody holds it any more.
+public struct VCPUHolders: OptionSet, Sendable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    /// A debugger, or a program that steps vCPUs.
+    public static let debugger = VCPUHolders(rawValue: 1)
+    /// The machine's user, who stops and continues the guest as a whole.
+    public static let user = VCPUHolders(rawValue: 2)
+}
+
 /// What other threads ask of a vCPU's thread, and where that thread is.
 ///
 /// A vCPU is *held* when its thread waits outside KVM_RUN and its last access is complete. A thread that was asked to hold its vCPU goes
@@ -39,8 +53,9 @@ struct VCPUControl: Sendable {
     }
 
     var phase = Phase.notStarted
-    /// Whether the vCPU is to be held.
-    var isWanted = false
+    /// Who wants the vCPU to be held.
+    var holders: VCPUHolders = []
+    var isWanted: Bool { !holders.isEmpty }
     /// Why the vCPU stopped by itself, as long as it is held for that.
     var stop: VCPUStop?
     /// The debug registers, and whether breakpoint instructions stop the vCPU.
@@ -69,11 +84,12 @@ extension VCPUControl {
 }
 
 extension VCPU {
-    /// Asks the vCPU's thread to hold the vCPU, and does not wait for it. A step that is not complete becomes none.
-    func requestHold() {
+    /// Asks the vCPU's thread to hold the vCPU, and does not wait for it. A debugger's step that is not complete becomes none for the
+    /// debugger, and is completed later for others.
+    func requestHold(by holders: VCPUHolders) {
         control.withLock { control in
-            control.isWanted = true
-            control.isStepWanted = false
+            control.holders.formUnion(holders)
+            if holders.contains(.debugger) { control.isStepWanted = false }
             hasRequest.store(true, ordering: .sequentiallyConsistent)
         }
         if isInGuest.load(ordering: .sequentiallyConsistent) { interrupt() }
@@ -87,22 +103,24 @@ extension VCPU {
         } ?? false
     }
 
-    /// Lets the vCPU go on.
-    func letGo() {
-        control.update(letGo)
+    /// Lets the vCPU go on, unless others hold it.
+    func letGo(by holders: VCPUHolders) {
+        control.update { letGo(by: holders, &$0) }
     }
 
-    func letGo(_ control: inout VCPUControl) {
-        control.isWanted = false
-        control.isStepWanted = false
-        control.stop = nil
-        hasRequest.store(false, ordering: .sequentiallyConsistent)
+    func letGo(by holders: VCPUHolders, _ control: inout VCPUControl) {
+        control.holders.subtract(holders)
+        if holders.contains(.debugger) {
+            control.isStepWanted = false
+            control.stop = nil
+        }
+        hasRequest.store(control.isWanted, ordering: .sequentiallyConsistent)
     }
 
     /// Records that the vCPU stops by itself. `hold` comes next.
     func stop(for stop: VCPUStop) {
         control.update { control in
-            control.isWanted = true
+            control.holders.formUnion(.debugger)
             hasRequest.store(true, ordering: .sequentiallyConsistent)
             control.stop = stop
             control.hasNewRegisters = false

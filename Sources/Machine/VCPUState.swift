@@ -57,7 +57,7 @@ extension GuestMachine {
     func states(endedBy first: UInt32?) -> [VCPUState] {
         guard let outcome = run.withLock({ $0.outcome }), !outcome.isOrderly else { return [] }
         // A vCPU that a device keeps can be looked into as well, if it is to be held.
-        for vcpu in vcpus { vcpu.requestHold() }
+        for vcpu in vcpus { vcpu.requestHold(by: .debugger) }
         let states = vcpus.compactMap { state(of: $0, hasFaulted: outcome.isFault && $0.cpu.id == first) }
         return states.filter { $0.id == first } + states.filter { $0.id != first }
     }

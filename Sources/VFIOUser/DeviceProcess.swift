@@ -13,7 +13,7 @@ public final class DeviceProcess: Sendable {
         public let descriptor: SharedDescriptor
     }
 
-    /// The path of the socket.
+    /// The path of the socket, or what else a given connection was named.
     public let path: String
     /// What the device gives.
     public let record: DeviceRecord
@@ -33,9 +33,26 @@ public final class DeviceProcess: Sendable {
     /// Connects to a server and asks it for everything that does not change.
     ///
     /// - Parameter time: The time that the server has for all answers.
-    public init(path: String, within time: Duration = startTime) throws(DeviceProcessError) {
+    public convenience init(path: String, within time: Duration = startTime) throws(DeviceProcessError) {
         let connection: ServerConnection
-        do { connection = try ServerConnection(path: path) } catch { throw .host(error) }
+        do { connection = try ServerConnection(Connection(toLocal: path), to: path) } catch { throw .host(error) }
+        try self.init(connection, path, within: time)
+    }
+
+    /// Asks a server for everything that does not change, by a connection that somebody else has made.
+    ///
+    /// - Parameters:
+    ///   - name: What the connection is called, its path for example.
+    ///   - time: The time that the server has for all answers.
+    public convenience init(
+        connected socket: SharedDescriptor, name: String, within time: Duration = startTime
+    ) throws(DeviceProcessError) {
+        let connection: ServerConnection
+        do { connection = try ServerConnection(Connection(socket, name: name), to: name) } catch { throw .host(error) }
+        try self.init(connection, name, within: time)
+    }
+
+    private init(_ connection: ServerConnection, _ path: String, within time: Duration) throws(DeviceProcessError) {
         let questions = Questions(connection: connection, deadline: .now + time)
         let mostData = try questions.ask(.version, Version().bytes, Version.init).maximumTransfer
         let asked = DeviceInfo(canReset: false, regionCount: 0, interruptCount: 0)

@@ -4,43 +4,31 @@ internal import Synchronization
 
 /// Offers a function at a local socket to clients of vfio-user, one after the other, in a thread of its own.
 public final class DeviceServer: Sendable {
-    private let events: ServerEvents
+    private let listening: ListeningThread
     private let isStopped = Atomic(false)
-    private let thread = Lock<HostThread?>(nil)
 
     /// The time within which a client has to send the rest of a message, and to take an answer.
     private static let patience = Duration.seconds(1)
 
     /// Begins to listen, and to serve.
     public init(_ function: consuming ServedFunction, at path: String) throws(HostError) {
-        events = try ServerEvents()
-        let listener = Lock<ListeningSocket?>(try ListeningSocket(.local(path: path)))
+        listening = try ListeningThread(at: .local(path: path))
         let function = Lock<ServedFunction?>(function)
-        let thread = try HostThread(name: "device") {
-            guard let socket = listener.withLock({ $0.take() }), var function = function.withLock({ $0.take() }) else {
-                return
-            }
-            self.serve(&function, at: socket)
+        try listening.start(name: "device") { (socket: borrowing ListeningSocket) in
+            if var function = function.withLock({ $0.take() }) { self.serve(&function, at: socket) }
         }
-        self.thread.withLock { $0 = thread }
     }
 
     /// Ends the server. A client sees the connection end.
     public func stop() {
         isStopped.store(true, ordering: .releasing)
-        events.post()
-        thread.withLock { $0.take() }?.join()
+        listening.end(within: Self.patience * 4)
     }
 
     private func serve(_ function: inout ServedFunction, at listener: borrowing ListeningSocket) {
         while !isStopped.load(ordering: .acquiring) {
-            guard let ready = try? events.wait(for: listener) else { return }
-            guard ready.hasClient else { continue }
-            guard let client = listener.accept() else {
-                // There may be no descriptor left, and the client still waits.
-                HostThread.sleep(for: .milliseconds(10))
-                continue
-            }
+            guard let ready = try? listening.events.wait(for: listener) else { return }
+            guard ready.hasClient, let client = listener.accept() else { continue }
             converse(with: client, &function)
             function.release()
         }
@@ -49,7 +37,7 @@ public final class DeviceServer: Sendable {
     /// Answers a client until it goes, breaks the protocol, or the server is stopped.
     private func converse(with client: borrowing Connection, _ function: inout ServedFunction) {
         var hasVersion = false
-        while let ready = try? events.wait(for: client, and: function.doorbell) {
+        while let ready = try? listening.events.wait(for: client, and: function.doorbell) {
             if ready.isPosted, isStopped.load(ordering: .acquiring) { return }
             if ready.hasEvent, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
             guard ready.hasInput else { continue }

@@ -40,9 +40,9 @@ final class ServerConnection: Sendable {
     private let sending = Lock(false)
     private let state = Monitor(State())
 
-    init(path: String) throws(HostError) {
-        wake = try SharedDescriptor(eventFor: "the connection to \(path)")
-        connection = try Connection(toLocal: path)
+    init(_ connection: consuming Connection, to name: String) throws(HostError) {
+        wake = try SharedDescriptor(eventFor: "the connection to \(name)")
+        self.connection = connection
     }
 
     var loss: DeviceProcessError? { state.withLock { $0.loss } }

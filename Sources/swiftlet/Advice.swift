@@ -6,6 +6,7 @@ import Machine
 import Memslots
 import SystemPackage
 import VFIO
+import VFIOUser
 
 /// Advice on errors of the libraries, which know of no options.
 extension MachineError {
@@ -31,6 +32,8 @@ extension MachineError {
             case .rule: "give the guest less (--memory)"
             default: "`swiftlet vfio\(error.function.map { " \($0)" } ?? "")` tells what is missing"
             }
+        case .hotPlug(_, .noConfigurationSpace): "start it with --layout or --device"
+        case .functionLost: "`swiftlet control PATH list` shows the functions that are there"
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
         case .hostMemory(let needed, let available):
@@ -59,6 +62,17 @@ extension MachineError {
         case .inappropriateIOCTLForDevice, .notSupported, .invalidArgument: "it is not a working KVM device"
         case .tooManyOpenFiles: "the process has as many files open as it may (`ulimit -n`)"
         case .tooManyOpenFilesInSystem: "the host has as many files open as it can (fs.file-max)"
+        default: nil
+        }
+    }
+}
+
+extension DeviceProcessError {
+    /// What can be done about the error, or nil if there is nothing to say.
+    var advice: String? {
+        switch self {
+        case .host: "start the device process first"
+        case .silent(.version), .connection: "it may serve another client, or be no vfio-user server"
         default: nil
         }
     }

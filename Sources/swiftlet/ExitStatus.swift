@@ -9,6 +9,7 @@ enum ExitStatus: Int32 {
     case badInput = 65
     case kvmMissing = 69
     case hostError = 70
+    case timeout = 124
     case interrupted = 130
 }
 

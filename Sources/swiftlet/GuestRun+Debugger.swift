@@ -1,11 +1,6 @@
 import ArgumentParser
-import Devices
 import Host
-import Layouts
 import Machine
-import Memslots
-import PCI
-import Pictures
 
 /// Where a debugger finds the machine: `unix:PATH`, `:PORT`, or `ADDRESS:PORT` with a numerical address.
 struct DebugAddress: Equatable, ExpressibleByArgument {
@@ -44,53 +39,11 @@ extension GuestRun {
 
     /// The answers to gdb's command `monitor`.
     private static func answer(_ command: String, of machine: GuestMachine) -> String? {
-        let memory = machine.memory
         switch command {
-        case "slots":
-            let slots = machine.slots
-            return TextTable(
-                slots.all.map { $0 },
-                [
-                    .right("slot", \.id), .left("guest range", \.range), .right("size") { Figures.size($0.range.size) },
-                    .left("access") { $0.flags.contains(.readOnly) ? "readOnly" : "readWrite" },
-                ]
-            ).text + "\n\(slots.count) of \(slots.limit) slots\n"
-        case "map":
-            let pieces =
-                memory.rows.map { ($0.mapping.range, "\($0.mapping.owner)", "slot \($0.slot)") }
-                + memory.trapped.map { ($0.range, "\($0.owner)", "trapped") }
-            return TextTable(
-                pieces.sorted { $0.0.first < $1.0.first },
-                [
-                    .left("guest range", \.0), .right("size") { Figures.size($0.0.size) }, .left("owner", \.1),
-                    .left("", \.2),
-                ]
-            ).text + "\n"
-        case "pci": return functions(of: machine, memory)
-        default: return nil
+        case "slots": ControlResult.slots(of: machine).text
+        case "map": ControlResult.map(of: machine).text
+        case "pci": ControlResult.functions(of: machine).text
+        default: nil
         }
-    }
-
-    private static func functions(of machine: GuestMachine, _ memory: MemoryDescription) -> String {
-        let addresses = machine.functions
-        guard !addresses.isEmpty else { return "There are no PCI functions.\n" }
-        let rows = addresses.map { address -> [String] in
-            func read(_ register: UInt64) -> UInt64 {
-                machine.readConfiguration(of: address, at: register, width: .doubleword)
-            }
-            let command = read(4)
-            let decode = [(1, "I/O"), (2, "memory"), (4, "bus master")].filter { command & UInt64($0.0) != 0 }.map(\.1)
-            let regions = memory.decoded.filter { $0.owner.function == address }
-                .map { "\($0.owner.register) \($0.range)\($0.kind == .trapped ? " trapped" : "")" }
-            let id = String(read(0) & 0xffff, radix: 16) + ":" + String(read(0) >> 16, radix: 16)
-            return ["\(address)", id, decode.joined(separator: ", "), regions.joined(separator: "; ")]
-        }
-        return TextTable(
-            rows,
-            [
-                .left("function", \.[0]), .left("vendor:device", \.[1]), .left("on", \.[2]),
-                .left("decoded memory", \.[3]),
-            ]
-        ).text + "\n"
     }
 }

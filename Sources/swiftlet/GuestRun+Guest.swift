@@ -79,6 +79,8 @@ extension GuestRun {
             )
         }
         wish.machine.mayExhaustHost = force
+        // Device processes that are added later get the RAM.
+        if control != nil { wish.machine.sharesMemory = true }
         if let irqchip {
             wish.machine.interruptController = irqchip
         } else if wish.machine.vcpus > 1 || pit {
@@ -163,26 +165,13 @@ extension GuestRun {
 
     private func connect(to path: String) throws -> DeviceProcess {
         do { return try DeviceProcess(path: path) } catch {
-            throw failure("\(path): \(error)\(Self.advice(error))", .hostError)
-        }
-    }
-
-    private static func advice(_ error: DeviceProcessError) -> String {
-        switch error {
-        case .host: ": start the device process first"
-        case .silent(.version), .connection: ": it may serve another client, or be no vfio-user server"
-        default: ""
+            throw failure("\(path): \(error)\(error.advice.map { ": \($0)" } ?? "")", .hostError)
         }
     }
 
     /// Returns the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
     private func freeAddress(for name: String, in machine: MachineConfiguration) throws -> FunctionAddress {
-        let functions = Array(machine.functions.keys) + machine.vfio.keys
-        let taken = Set(functions.filter { $0.bus == 0 }.map(\.device))
-        guard
-            let number = (1..<32).first(where: { !taken.contains($0) }),
-            let address = FunctionAddress(bus: 0, device: number, function: 0)
-        else {
+        guard let address = FunctionAddress.firstFree(beside: Array(machine.functions.keys) + machine.vfio.keys) else {
             throw failure("no room for \(name): bus 0 has 31 places for devices, and all are taken", .usage)
         }
         return address

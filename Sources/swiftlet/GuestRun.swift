@@ -41,6 +41,7 @@ struct GuestRun: Equatable {
     var timeout: Duration?
     var gdb: DebugAddress?
     var gdbWait = false
+    var control: String?
     var statusOf: StatusArgument?
     var trace: String?
     var traceLimit: Quantity?
@@ -70,6 +71,8 @@ struct GuestRun: Equatable {
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
         try map?.write(MemoryMap(machine.memory, title: guest).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }
+        let control = try control.map { try ControlService.serve(machine, at: $0) }
+        defer { control?.stop() }
         if wish.image.wantsVideoMode {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")
         }
@@ -78,12 +81,13 @@ struct GuestRun: Equatable {
         do {
             // Anew: to make the machine may have taken its part of the time.
             if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
-            if !noJail { try Jail.enter(makesMachines: false) }
+            if !noJail { try Jail.enter(for: control == nil ? .run : .addsFunctions) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
         } catch {
             debugger?.finish(status: ExitStatus.hostError.rawValue)
             throw error
         }
+        control?.stop()
         debugger?.finish(status: result.outcome.exitCode)
         if let timeout {
             let left = max(.seconds(1), start + timeout - .now)

@@ -165,6 +165,12 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Take commands at this local socket while the guest runs, as `swiftlet control` sends them (docs/control.md).",
+            valueName: "path"))
+    var control: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Whose exit status the guest's code means: swiftlet (the code), or kvm-unit-tests (twice the code and one). (default: swiftlet)",
             valueName: "whose"))
     var statusOf: StatusArgument?
@@ -205,7 +211,7 @@ struct RunCommand: ParsableCommand {
             layout: layout, selection: dump.selection, decode: decode,
             unassigned: unassigned,
             board: board.choices, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb,
-            gdbWait: gdbWait,
+            gdbWait: gdbWait, control: control,
             statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
             noJail: jail.noJail)
     }

@@ -25,8 +25,8 @@ struct JailOption: ParsableArguments {
     @Flag(help: "Leave this process all its system calls while guests run (docs/security.md).")
     var noJail = false
 
-    func enter(makesMachines: Bool = false) throws(HostError) {
-        if !noJail { try Jail.enter(makesMachines: makesMachines) }
+    func enter(for purpose: Jail.Purpose = .run) throws(HostError) {
+        if !noJail { try Jail.enter(for: purpose) }
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Host
 import Laboratory
 import Pictures
 
@@ -23,7 +24,7 @@ struct StressCommand: ParsableCommand {
 /// Carries out an experiment in the jail, watched by the terminal and its user.
 func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -> Result) throws -> Result {
     let watch = try TerminalWatch()
-    try jail.enter(makesMachines: true)
+    try jail.enter(for: .makesMachines)
     var observer = Observer(watch.goesOn)
     defer { watch.clear() }
     return try experiment(&observer)

@@ -39,7 +39,7 @@ struct DebuggerLiveTests {
         for text in [
             "Thread 1 (vCPU 0", "Breakpoint 1, square (n=1)", "#1 ", "in _start ()", "$1 = 1", "$2 = 1", "$3 = 1",
             "slot  guest range",
-            "RAM    slot 0", "There are no PCI functions", "There is no command nothing", "exited with code 021",
+            "read-write  RAM", "There are no PCI functions", "There is no command nothing", "exited with code 021",
         ] { #expect(run.gdb.contains(text), "\(text) in \(run.gdb)") }
         #expect(run.gdb.contains("vCPU 1, not started") == (vcpus == 2))
         #expect(run.guest.status == 17)

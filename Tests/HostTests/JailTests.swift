@@ -22,10 +22,10 @@
         @Test(
             "ends a process that makes a call which it does not have, and names call and thread",
             arguments: [
-                ("earlier thread", "41 of the thread earlier"),
+                ("earlier thread", "107 of the thread earlier"),
                 ("making create", "257 of the thread later"), ("executable memory", "9 of the thread later"),
                 ("handler", "13 of the thread later"), ("kill", "62 of the thread later"),
-                ("socket", "41 of the thread later"),
+                ("socket", "41 of the thread later"), ("memory file", "319 of the thread later"),
                 ("vcpu rename", "82 of the thread vcpu7"), ("vcpu socket", "41 of the thread vcpu7"),
                 ("vcpu request", "16 of the thread vcpu7"),
             ])
@@ -37,7 +37,10 @@
 
         @Test(
             "leaves what is needed",
-            arguments: ["works", "open", "making open", "vcpu open", "vcpu file size", "vcpu works"])
+            arguments: [
+                "works", "open", "making open", "adding open", "adding memory", "vcpu open", "vcpu file size",
+                "vcpu works",
+            ])
         func allowed(name: String) throws {
             let (status, errors) = try probe(name)
             #expect(status == 0 && errors.isEmpty, "\(errors)")

@@ -13,7 +13,8 @@ enum JailProbe {
             if name == "earlier thread" { _ = try? ListeningSocket(.local(path: "/tmp/swiftlet-test-never")) }
         }
         let file = try SharedDescriptor(MemoryFile(name: "test"))
-        try Jail.enter(makesMachines: name.hasPrefix("making"))
+        try Jail.enter(
+            for: name.hasPrefix("making") ? .makesMachines : name.hasPrefix("adding") ? .addsFunctions : .run)
         gate.post()
         earlier.join()
         if name.hasPrefix("vcpu") {
@@ -42,6 +43,12 @@ enum JailProbe {
         switch name {
         case "open": if (try? FileBytes.open("/dev/null")) != nil { exit(1) }
         case "making open": if (try? FileBytes.open("/dev/null")) == nil { exit(1) }
+        case "adding memory":
+            guard var file = try? MemoryFile(name: "test"), (try? file.resize(to: 4096)) != nil,
+                (try? KernelFigures.ofHost())?.bytes("MemAvailable") != nil
+            else { exit(1) }
+        case "adding open": if (try? FileBytes.open("/dev/null")) != nil { exit(1) }
+        case "memory file": _ = try? MemoryFile(name: "test")
         case "making create": _ = try? FileBytes.create("/tmp/swiftlet-test-never")
         // SAFETY: the kernel chooses the address, and nobody uses the memory.
         case "executable memory": _ = unsafe mmap(nil, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

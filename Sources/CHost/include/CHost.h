@@ -24,15 +24,20 @@ void chost_end_after(int64_t nanoseconds, int status);
 /// What SIGPIPE does: ends the process, or nothing where it is ignored.
 void chost_end_by_broken_pipe(void);
 
-/// Removes the files that are not whole yet. A signal's handler may call it.
+/// Notes a file that the end of the process by a signal is to remove, if there is room for its name.
+void chost_remember(const char *temporary);
+void chost_forget(const char *temporary);
+/// Removes the files that were noted. A signal's handler may call it.
 void chost_remove_temporaries(void);
 
 // --- the jail: which system calls a thread may still make ---
 
 enum { CHOST_JAIL_STATUS = 77 };
 /// Lets the threads of this process, and those that it starts, make only the calls in the table of Jail.c. Any other call ends the
-/// process with CHOST_JAIL_STATUS, and says so on standard error. Experiments that make several machines may open files that are there.
-int chost_jail_process(bool makes_machines);
+/// process with CHOST_JAIL_STATUS, and says so on standard error. A machine to which functions are added may make memory files.
+/// Experiments that make several machines may open files that are there as well.
+enum chost_jail { CHOST_JAIL_RUN, CHOST_JAIL_ADDING, CHOST_JAIL_MAKING };
+int chost_jail_process(enum chost_jail purpose);
 /// Lets the calling thread make only the calls of a vCPU. The process is in its jail already.
 int chost_jail_vcpu(void);
 
@@ -102,16 +107,15 @@ int chost_take_signal(int fd);
 int chost_event_descriptor(void);
 int chost_post_event(int fd);
 
-/// A local stream socket (unix(7)) that listens at a path, for its owner only. A file there at which nobody listens is replaced.
+/// A local stream socket (unix(7)) that listens at a path, for its owner only. A socket of the same user there at which nobody
+/// listens is replaced. The end of the process by a signal removes the file.
 int chost_listen_local(const char *path);
+/// Whether the other end of a local connection was made by this user, or by root.
+bool chost_is_from(int fd, unsigned user);
 /// A TCP socket that listens at a numerical address.
 int chost_listen_internet(const char *host, uint16_t port);
 /// The next connection, whose calls do not block.
 int chost_accept(int listener);
-/// The number of bytes received, 0 at the end.
-int64_t chost_receive(int fd, void *bytes, size_t size);
-/// Sends as many bytes as there is room for within this time. -ETIMEDOUT if there is none.
-int64_t chost_send(int fd, const void *bytes, size_t size, int64_t nanoseconds);
 
 /// A connection to a local stream socket. A server whose queue is full has a second to take it.
 int chost_connect_local(const char *path);

@@ -1,0 +1,95 @@
+/// A connection on which both sides send lines.
+public struct LineConnection: ~Copyable, Sendable {
+    /// A line without its end, and the descriptors that came while it was received.
+    public struct Line: Sendable {
+        public let bytes: [UInt8]
+        public let descriptors: [SharedDescriptor]
+    }
+
+    private let connection: Connection
+    private let longest: Int
+    private var bytes: [UInt8] = []
+    /// The bytes in front of which no line ends.
+    private var searched = 0
+    private var descriptors: [SharedDescriptor] = []
+
+    private static let mostDescriptors = 1
+
+    /// Takes over a connection.
+    ///
+    /// - Parameter longest: The bytes of the longest line that is received.
+    public init(_ connection: consuming Connection, longest: Int) {
+        self.connection = connection
+        self.longest = longest
+    }
+
+    /// Sends a line with its end. Returns false if the other side is gone, or has not taken all of it within this time.
+    public borrowing func send(_ line: [UInt8], with shared: [SharedDescriptor] = [], within time: Duration) -> Bool {
+        (try? connection.send(line, with: shared, within: time)) != nil
+    }
+
+    /// Receives the next line.
+    ///
+    /// - Parameters:
+    ///   - time: The time within which the line has to begin, or nil to wait for ever.
+    ///   - lineTime: The time for the line from its first byte on.
+    ///   - events: At most two eventfds. The connection counts as closed once one of them is posted.
+    public mutating func next(
+        within time: Duration?, whole lineTime: Duration, unless events: SharedDescriptor?...
+    ) throws(LineError) -> Line {
+        var deadline = (bytes.isEmpty ? time : lineTime).map { SuspendingClock.now + $0 }
+        let (first, second) = (events.first ?? nil, events.dropFirst().first ?? nil)
+        while true {
+            if let line = takeLine() { return line }
+            guard bytes.count <= longest else { throw .tooLong(longest) }
+            let left = deadline.map { $0 - SuspendingClock.now }
+            guard left.map({ $0 > .zero }) ?? true else { throw .late }
+            guard let ready = try? connection.wait(or: first, second, within: left),
+                !ready.isFirstPosted, !ready.isSecondPosted
+            else { throw .closed }
+            guard ready.hasInput else { continue }
+            let part = connection.receive(upTo: 1 << 16, mostDescriptors: Self.mostDescriptors - descriptors.count)
+            descriptors += part.descriptors
+            guard let new = part.bytes else { continue }
+            guard !new.isEmpty else { throw .closed }
+            if bytes.isEmpty { deadline = .now + lineTime }
+            bytes += new
+        }
+    }
+
+    /// Takes the first line of what has come, if it has an end.
+    private mutating func takeLine() -> Line? {
+        guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")), end <= longest else {
+            searched = bytes.count
+            return nil
+        }
+        defer {
+            bytes.removeFirst(end + 1)
+            (searched, descriptors) = (0, [])
+        }
+        return Line(bytes: Array(bytes[..<end]), descriptors: descriptors)
+    }
+}
+
+/// Why no line came.
+public enum LineError: Error, Hashable, Sendable {
+    /// The other side has closed the connection, or is gone.
+    case closed
+    /// The end of the line did not come in time.
+    case late
+    /// A line has more bytes than this.
+    case tooLong(Int)
+    /// The server has as many clients as this, and all are served at this moment.
+    case tooManyClients(Int)
+}
+
+extension LineError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .closed: "the connection was closed"
+        case .late: "the end of the line did not come in time"
+        case .tooLong(let longest): "a line of more than \(longest) bytes"
+        case .tooManyClients(let most): "there are \(most) clients already, and each waits for an answer"
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// A listening socket, and the thread that serves its clients.
+public final class ListeningThread: Sendable {
+    /// What the thread waits for.
+    public let events: ServerEvents
+    private let listener: Lock<ListeningSocket?>
+    private let thread = Lock<HostThread?>(nil)
+
+    /// Begins to listen.
+    public init(at address: SocketAddress) throws(HostError) {
+        events = try ServerEvents()
+        listener = Lock(try ListeningSocket(address))
+    }
+
+    /// Starts the thread. The socket is closed when `serve` returns.
+    public func start(
+        name: String, serve: @escaping @Sendable (borrowing ListeningSocket) -> Void
+    ) throws(HostError) {
+        let thread = try HostThread(name: name) {
+            if let socket = self.listener.withLock({ $0.take() }) { serve(socket) }
+        }
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Wakes the thread and waits for its end. After `time` the thread is left to itself.
+    public func end(within time: Duration) {
+        events.post()
+        guard let thread = thread.withLock({ $0.take() }), !thread.join(within: time) else { return }
+        thread.detach()
+    }
+}

@@ -1,0 +1,123 @@
+import Layouts
+import Machine
+import Memslots
+import PCI
+import Pictures
+
+/// The answer to a request: the result, or why there is none.
+struct ControlReply: Codable {
+    var result: ControlResult?
+    var error: ControlRefusal?
+}
+
+/// Why a request was not carried out.
+struct ControlRefusal: Codable {
+    enum Kind: String, Codable {
+        /// The line is no request.
+        case request
+        /// There can be no such function, or it has no room.
+        case function
+        /// The machine, or its host, refused.
+        case refused
+        /// The server has too many clients.
+        case busy
+    }
+
+    let kind: Kind
+    /// What was asked, as far as it was understood.
+    let asked: String
+    /// The name of the rule or limit that was met, if it has one.
+    let rule: String?
+    let reason: String
+    /// What can be done about it, if that is known.
+    let advice: String?
+}
+
+/// What a command has to say: each only some of it. docs/control.md explains the keys.
+struct ControlResult: Codable {
+    /// The function that came or went.
+    var function: String?
+    /// Whether all vCPUs are held already: a device that keeps one lets it go later.
+    var held: Bool?
+    var functionList: [FunctionState]?
+    var lostFunctionList: [[String: String]]?
+    /// Their count, their capacity and their limit.
+    var slots: [String: Int]?
+    var slotList: [Piece]?
+    var pieceList: [Piece]?
+
+    /// A piece of guest memory. A slot has no owner, and what is trapped has no slot.
+    struct Piece: Codable {
+        let first: String
+        let size: UInt64
+        let access: Access
+        var owner: String?
+        var slot: Int?
+
+        init(_ range: GuestRange, _ access: Access, owner: String? = nil, slot: Int? = nil) {
+            (first, size, self.access, self.owner, self.slot) = ("\(range.first)", range.size, access, owner, slot)
+        }
+
+        /// The range for people.
+        fileprivate var range: String {
+            "\(first)-\(hexadecimal((UInt64(first.dropFirst(2), radix: 16) ?? 0) &+ size &- 1))"
+        }
+    }
+}
+
+extension ControlResult {
+    static func functions(of machine: GuestMachine) -> ControlResult {
+        ControlResult(
+            functionList: machine.functionStates,
+            lostFunctionList: machine.lostFunctions.map { ["function": "\($0.function)", "reason": $0.reason] })
+    }
+
+    static func slots(of machine: GuestMachine) -> ControlResult {
+        let table = machine.slots
+        return ControlResult(
+            slots: ["count": table.count, "capacity": table.capacity, "limit": table.limit],
+            slotList: table.all.map {
+                Piece($0.range, $0.flags.contains(.readOnly) ? .readOnly : .readWrite, slot: Int($0.id))
+            })
+    }
+
+    static func map(of machine: GuestMachine) -> ControlResult {
+        let memory = machine.memory
+        let mapped = memory.rows.map { row in
+            (
+                row.mapping.range,
+                Piece(row.mapping.range, row.mapping.access, owner: "\(row.mapping.owner)", slot: row.slot)
+            )
+        }
+        let trapped = memory.trapped.map { ($0.range, Piece($0.range, $0.access, owner: "\($0.owner)")) }
+        return ControlResult(pieceList: (mapped + trapped).sorted { $0.0.first < $1.0.first }.map(\.1))
+    }
+
+    /// The result for people, with the end of its last line unless there is nothing to say.
+    var text: String {
+        var lines = [function].compactMap { $0 }
+        if held == false { lines.append("A device keeps a vCPU, which is held when it comes back.") }
+        if let functionList, functionList.isEmpty { lines.append("There are no PCI functions.") }
+        if let functionList, !functionList.isEmpty {
+            let columns: [TextTable.Column<FunctionState>] = [
+                .left("function", \.function), .left("vendor:device", \.device), .left("kind", \.kind.rawValue),
+                .left("decoded") { function in
+                    function.registers.compactMap { part in part.address.map { "\(part.register) \($0)" } }.joined(
+                        separator: ", ")
+                }, .left(functionList.contains { $0.name != nil } ? "behind it" : "") { $0.name ?? "" },
+            ]
+            lines += TextTable(functionList, columns).lines
+        }
+        lines += (lostFunctionList ?? []).map { "lost \($0["function"] ?? ""): \($0["reason"] ?? "")" }
+        if let pieces = slotList ?? pieceList {
+            let slot = { (piece: Piece) in piece.slot.map { "\($0)" } ?? "trapped" }
+            let columns: [TextTable.Column<Piece>] = [
+                .right("slot", slot), .left("guest range", \.range), .right("size") { Figures.size($0.size) },
+                .left("access", \.access.rawValue), .left(pieceList == nil ? "" : "owner") { $0.owner ?? "" },
+            ]
+            lines += TextTable(pieces, columns).lines
+        }
+        if let slots { lines.append("\(slots["count"] ?? 0) of \(slots["limit"] ?? 0) slots") }
+        return lines.map { $0 + "\n" }.joined()
+    }
+}

@@ -1,0 +1,56 @@
+import Layouts
+import PCI
+
+/// A request of a client of the control socket: `{"command": "remove", "at": "00:05.0"}`. docs/control.md describes the commands.
+struct ControlRequest: Decodable {
+    enum Command: String, CaseIterable {
+        case add, remove, list, pause, resume, stop, slots, map
+    }
+
+    let command: Command
+    /// Where to add or to remove a function.
+    private(set) var address: FunctionAddress?
+    /// What to add.
+    private(set) var function: LayoutEntry?
+
+    /// Reads a request whose every key is known.
+    ///
+    /// - Throws: `LayoutError`, with the path to what is wrong.
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: LayoutObject.Key.self)
+        let name: String = try LayoutObject(values, keys: Set(values.allKeys.map(\.stringValue))).value("command")
+        guard let command = Command(rawValue: name) else {
+            let known = Command.allCases.map(\.rawValue).joined(separator: ", ")
+            throw LayoutError.badValue(key: "command", value: name, expected: "one of \(known)")
+        }
+        self.command = command
+        let keys: [Command: Set] = [.add: ["command", "function", "at"], .remove: ["command", "at"]]
+        let object = try LayoutObject(values, keys: keys[command] ?? ["command"])
+        if command == .remove || object.has("at") { address = try LayoutFile.address(object) }
+        guard command == .add else { return }
+        guard object.has("function") else {
+            throw LayoutError.missingKey("function", expected: "an entry of a layout's functions")
+        }
+        let entry = try values.decode(LayoutEntry.self, forKey: LayoutObject.Key(stringValue: "function"))
+        (function, address) = (entry, address ?? entry.address)
+    }
+}
+
+/// Why a request is not carried out, beside what the machine or a layout's rules have against it.
+struct ControlError: Error, CustomStringConvertible {
+    let description: String
+
+    static func functionOfHost(_ name: String) -> ControlError {
+        ControlError(description: "\(name): a function of the host is assigned when the machine is made (run --vfio)")
+    }
+
+    static func notConnected(_ path: String) -> ControlError {
+        ControlError(
+            description:
+                "\(path): a machine opens no connection while it runs: connect to the device process, and pass the "
+                + "descriptor with the line (SCM_RIGHTS), as `swiftlet control PATH add --vfio-user \(path)` does")
+    }
+
+    static let noPlace = ControlError(
+        description: "bus 0 has 31 places for devices, and all are taken: name an address on another bus (`at`)")
+}

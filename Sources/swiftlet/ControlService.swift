@@ -1,0 +1,106 @@
+import FoundationEssentials
+import Host
+import Layouts
+import Machine
+import PCI
+import SystemPackage
+import VFIOUser
+
+/// Carries out what clients of the control socket ask of a machine. Several threads ask at once.
+struct ControlService: Sendable {
+    let machine: GuestMachine
+
+    /// Begins to serve a machine at a socket.
+    static func serve(_ machine: GuestMachine, at path: String) throws -> LineServer {
+        let service = ControlService(machine: machine)
+        do { return try LineServer(at: path, responder: service.answer) } catch {
+            let advice =
+                error.errno == .addressInUse
+                ? ": what is there is not the socket of a dead process of yours: remove it, or name another path" : ""
+            throw failure("--control: \(error)\(advice)", .hostError)
+        }
+    }
+
+    /// Returns the answer to a line, with the end of its own line.
+    @Sendable func answer(_ line: Result<LineConnection.Line, LineError>) -> [UInt8] {
+        var (asked, reply) = ("", ControlReply())
+        do {
+            let line = try line.get()
+            asked = String(decoding: line.bytes.prefix(80), as: UTF8.self)
+            let request = try JSONDecoder().decode(ControlRequest.self, from: Data(line.bytes))
+            asked = request.command.rawValue + (request.address.map { " \($0)" } ?? "")
+            reply.result = try carryOut(request, line.descriptors.first)
+        } catch {
+            reply.error = ControlRefusal(error, asked: asked)
+        }
+        return (try? encodeJSON(reply)) ?? []
+    }
+
+    private func carryOut(_ request: ControlRequest, _ descriptor: SharedDescriptor?) throws -> ControlResult {
+        var result = ControlResult()
+        switch request.command {
+        case .add: result.function = try request.function.map { "\(try add($0, at: request.address, descriptor))" }
+        case .remove:
+            try request.address.map { (address) throws(MachineError) in try machine.remove(at: address) }
+            result.function = request.address.map { "\($0)" }
+        case .list: result = .functions(of: machine)
+        case .slots: result = .slots(of: machine)
+        case .map: result = .map(of: machine)
+        case .pause: result.held = machine.pause(by: .user)
+        case .resume: machine.resume(by: .user)
+        case .stop: machine.stop()
+        }
+        return result
+    }
+
+    /// Adds a function, at the first free place unless an address is given. Returns its address.
+    private func add(
+        _ entry: LayoutEntry, at wanted: FunctionAddress?, _ descriptor: SharedDescriptor?
+    ) throws -> FunctionAddress {
+        var device: DeviceProcess?
+        switch entry.content {
+        case .described: break
+        case .assigned(.host(let name)): throw ControlError.functionOfHost(name)
+        case .assigned(.process(let path)):
+            guard let descriptor else { throw ControlError.notConnected(path) }
+            device = try DeviceProcess(connected: descriptor, name: path)
+        }
+        while true {
+            guard let address = wanted ?? .firstFree(beside: machine.functions) else { throw ControlError.noPlace }
+            do throws(MachineError) {
+                if let device { try machine.add(device, at: address) }
+                if case .described(let description) = entry.content {
+                    try machine.add(DescribedFunction(description), at: address)
+                }
+                return address
+            } catch {
+                // Another client may have taken the place meanwhile.
+                guard wanted == nil, case .hotPlug(_, .taken) = error else { throw error }
+            }
+        }
+    }
+}
+
+extension FunctionAddress {
+    /// The lowest device number of bus 0 that is free, if there is one; 0 is a host bridge's, by custom.
+    static func firstFree(beside taken: [FunctionAddress]) -> FunctionAddress? {
+        let devices = Set(taken.filter { $0.busNumber == 0 }.map(\.device))
+        return (1..<32).first { !devices.contains($0) }.flatMap { Self(bus: 0, device: $0, function: 0) }
+    }
+}
+
+extension ControlRefusal {
+    fileprivate init(_ error: any Error, asked: String) {
+        let ofMachine = error as? MachineError
+        kind =
+            switch error {
+            case MachineError.description, MachineError.assignment, MachineError.board: .function
+            case LineError.tooManyClients: .busy
+            case is LineError, is DecodingError, is LayoutError: .request
+            default: .refused
+            }
+        (self.asked, rule) = (asked, ofMachine?.rule)
+        reason = error is DecodingError ? "the line is no JSON object" : "\(error)"
+        advice = ofMachine?.advice ?? (error as? DeviceProcessError)?.advice
+    }
+}
