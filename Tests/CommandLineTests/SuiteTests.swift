@@ -56,6 +56,15 @@ import Testing
         #expect(throws: (any Error).self) { try self.tests(["a.bin": "", "a.json": #"{"guest": "./b.bin"}"#]) }
     }
 
+    @Test("the file in docs/suite.md is one, and the page has all keys")
+    func documentation() throws {
+        let root = URL(fileURLWithPath: #filePath).appending(path: "../../..")
+        let text = try String(contentsOf: root.appending(path: "docs/suite.md"), encoding: .utf8)
+        let block = try #require(text.components(separatedBy: "```json\n").last?.components(separatedBy: "```").first)
+        #expect(try tests(["s.json": block], at: "s.json").count == 4)
+        for key in SuiteFile.Entry.CodingKeys.allCases { #expect(text.contains("| `\(key.stringValue)` |"), "\(key)") }
+    }
+
     // MARK: kvm-unit-tests
 
     /// A list as kvm-unit-tests has it, with something of each kind.
