@@ -37,6 +37,8 @@ let package = Package(
     name: "swiftlet",
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
+        // All of it for programs that own a machine; the others are its parts.
+        .library(name: "SwiftletKit", targets: ["SwiftletKit"]),
         .library(name: "Memslots", targets: ["Memslots"]),
         .library(name: "Board", targets: ["Board"]),
         .library(name: "Devices", targets: ["Devices"]),
@@ -83,7 +85,7 @@ let package = Package(
         library("VFIOUser", ["Host", "PCI", "Devices"]),
 
         // The guests: assembly sources and their descriptors.
-        .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
+        .target(name: "CGuests", path: "guests", exclude: ["README.md", "template"], cSettings: cSettings),
 
         library(
             "Machine",
@@ -92,6 +94,9 @@ let package = Package(
                 "Debugging", "VFIOUser", "CGuests",
                 system,
             ]),
+        library(
+            "SwiftletKit",
+            ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts"]),
         library(
             "Laboratory",
             [
@@ -105,6 +110,8 @@ let package = Package(
                 "Pictures", "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
+            // Template is a link to guests/template.
+            resources: [.embedInCode("Template"), .embedInCode("Map.html")],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),
@@ -170,3 +177,13 @@ let package = Package(
             ]),
     ]
 )
+
+// With SWIFTLET_PURE=1 the package is its pure modules with their tests, which an edit of them is judged by in seconds.
+if Context.environment["SWIFTLET_PURE"] == "1" {
+    let modules = ["Memslots", "Devices", "Board", "Images", "Firmware", "PCI", "Layouts", "Debugging"]
+    let names = Set(modules + modules.map { "\($0)Tests" })
+        .union(["SeededRandom", "PropertySupport", "PCISupport", "LayoutFixtures", "ImageFixtures"])
+    package.targets.removeAll { !names.contains($0.name) }
+    package.products.removeAll { !names.contains($0.name) }
+    package.dependencies = []
+}
