@@ -141,6 +141,9 @@ struct SuiteResult: ExperimentResult {
 
     /// Makes lines fit to be shown.
     static func shown(_ lines: some Sequence<ArraySlice<UInt8>>) -> [String] {
-        lines.map { String(String(decoding: $0, as: UTF8.self).printable().prefix(200)) }
+        lines.map { line in
+            let text = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            return String(String(decoding: text, as: UTF8.self).printable().prefix(200))
+        }
     }
 }

@@ -50,7 +50,9 @@ struct SuiteTest {
         switch expectation {
         case .unitTest:
             let verdict = outcome == "exited" ? [0: Verdict.passed, 77: .skipped][status] ?? .failed : .failed
-            return (verdict, verdict == .skipped ? "the guest skipped itself" : ending, outcome)
+            return (
+                verdict, verdict == .passed ? nil : verdict == .skipped ? "the guest skipped itself" : ending, outcome
+            )
         case .end(let wantedStatus, let wantedOutcome, let output):
             guard wantedOutcome.map({ $0 == outcome }) ?? Self.orderly.contains(outcome) else {
                 return (.failed, ending + (wantedOutcome.map { "; expected: \($0)" } ?? ""), outcome)

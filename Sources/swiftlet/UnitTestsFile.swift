@@ -87,6 +87,8 @@ struct UnitTestsFile {
         var append = words.isEmpty ? [] : [words.joined(separator: " ")]
         var (hasTimer, rest) = (true, parameters[...])
         while let option = rest.popFirst() {
+            // They say what is so here anyway.
+            if ["-enable-kvm", "-no-reboot"].contains(option) { continue }
             let value = rest.popFirst() ?? ""
             switch (option, value) {
             case ("-append", _): append.append(value)
@@ -100,7 +102,7 @@ struct UnitTestsFile {
             }
         }
         return options + (hasTimer ? ["--pit"] : [])
-            + (append.isEmpty ? [] : ["--append", append.joined(separator: " ")])
+            + (append.isEmpty ? [] : ["--append=\(append.joined(separator: " "))"])
     }
 
     /// Takes features away. Those that are added are there wherever KVM has them, and nobody has others.

@@ -186,7 +186,7 @@ import Testing
 
     @Test("the trace and the record in docs/stress.md are such")
     func documentation() throws {
-        let root = URL(fileURLWithPath: #filePath).appending(path: "../../..")
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../..")
         let text = try String(contentsOf: root.appending(path: "docs/stress.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```json\n").dropFirst().map {
             $0.components(separatedBy: "```")[0]
