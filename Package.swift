@@ -178,7 +178,7 @@ let package = Package(
     ]
 )
 
-// With SWIFTLET_PURE=1 the package is its pure modules with their tests, which an edit of them is judged by in seconds.
+// With SWIFTLET_PURE=1 the package is its pure modules with their tests alone.
 if Context.environment["SWIFTLET_PURE"] == "1" {
     let modules = ["Memslots", "Devices", "Board", "Images", "Firmware", "PCI", "Layouts", "Debugging"]
     let names = Set(modules + modules.map { "\($0)Tests" })
