@@ -178,3 +178,13 @@ let package = Package(
             ]),
     ]
 )
+
+// With SWIFTLET_PURE=1 the package is its pure modules with their tests alone.
+if Context.environment["SWIFTLET_PURE"] == "1" {
+    let modules = ["Memslots", "Devices", "Board", "Images", "Firmware", "PCI", "Layouts", "Debugging"]
+    let names = Set(modules + modules.map { "\($0)Tests" })
+        .union(["SeededRandom", "PropertySupport", "PCISupport", "LayoutFixtures", "ImageFixtures"])
+    package.targets.removeAll { !names.contains($0.name) }
+    package.products.removeAll { !names.contains($0.name) }
+    package.dependencies = []
+}

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static inline int result(long value) { return value < 0 ? -errno : (int)value; }
@@ -184,4 +186,68 @@ void chost_unblock_signals(int fd) {
         ;
     sigset_t set = ending_signals();
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+// What a new process does before it runs the program: only what may be done between fork and exec in a process with several threads.
+static void run_again(char *const *words, const char *directory, const int ends[3]) {
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    // In a group of its own, Ctrl-C reaches the parent alone, which kills the process.
+    setpgid(0, 0);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || chdir(directory) < 0)
+        return;
+    int input = open("/dev/null", O_RDONLY);
+    if (input < 0 || dup2(input, 0) < 0)
+        return;
+    for (int index = 0; index < 3; index++)
+        if (dup2(ends[index], index + 1) < 0)
+            return;
+    execv("/proc/self/exe", words);
+}
+
+int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]) {
+    char *words[count + 2];
+    words[0] = "swiftlet";
+    words[count + 1] = NULL;
+    for (size_t index = 1; index <= count; index++, arguments += strlen(arguments) + 1)
+        words[index] = (char *)arguments;
+    int ends[3] = {-1, -1, -1}, status = 0;
+    pipes[0] = pipes[1] = pipes[2] = -1;
+    for (int index = 0; index < 3 && status == 0; index++) {
+        int pair[2];
+        if (pipe2(pair, O_CLOEXEC) < 0) {
+            status = -errno;
+            break;
+        }
+        pipes[index] = pair[0];
+        // Not one of the numbers that the process is to have them at.
+        ends[index] = result(fcntl(pair[1], F_DUPFD_CLOEXEC, 4));
+        close(pair[1]);
+        status = ends[index] < 0 ? ends[index] : 0;
+    }
+    if (status == 0) {
+        status = result(fork());
+        if (status == 0) {
+            run_again(words, directory, ends);
+            _exit(127);
+        }
+    }
+    for (int index = 0; index < 3; index++) {
+        if (ends[index] >= 0)
+            close(ends[index]);
+        if (status < 0 && pipes[index] >= 0)
+            close(pipes[index]);
+    }
+    return status;
+}
+
+void chost_kill_process(int process) { kill(process, SIGKILL); }
+
+int chost_await(int process) {
+    int status;
+    while (waitpid(process, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

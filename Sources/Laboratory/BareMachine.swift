@@ -12,7 +12,11 @@ internal import SystemPackage
 public struct BareMachine: ~Copyable {
     /// Asks KVM for slots. It parks nobody, because the vCPU runs only during `readWord`.
     package var installer: KVMSlotInstaller
+    private let owned: OwnedVM
     private let reader: Reader?
+    private let guestMemory: GuestMemoryFiles?
+    /// The features of newer kernels that the machine uses.
+    let features: Set<FuzzFeature>
     private var registers = GeneralRegisters()
     /// Whether the reader finds a device at the page of the local APIC, whatever slot is there. It is false until that was tried.
     var apicPageIsDevice = false
@@ -29,10 +33,17 @@ public struct BareMachine: ~Copyable {
     ///   - memory: Bytes of host memory behind the slots.
     ///   - hasReader: Whether a vCPU can read what the slots show. Its code takes one of KVM's slot ids.
     ///   - hasWindows: Whether a window mirrors the low aperture, so that neighbours can share slots.
-    public init(memory: UInt64, hasReader: Bool = false, hasWindows: Bool = false) throws(MachineError) {
+    ///   - wanted: What the machine uses where KVM has it.
+    public init(
+        memory: UInt64, hasReader: Bool = false, hasWindows: Bool = false, features wanted: Set<FuzzFeature> = []
+    ) throws(MachineError) {
         let system = try reachable(try KVMSystem())
         let highest = try HostProbe.highestGuestAddress(of: system)
         let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
+        var features: Set<FuzzFeature> = []
+        for feature in wanted where try kvm(try feature.isEnabled(in: owned.vm)) { features.insert(feature) }
+        let guestMemory =
+            features.contains(.guestMemory) ? try kvm(try GuestMemoryFiles(for: owned.vm, system: system)) : nil
         let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0), isShared: true))
         let address = store.hostAddresses[BackingStore.ram]
         let ids = min(try kvm(try owned.vm.capability(.memslots)), 1 << 15)
@@ -59,6 +70,9 @@ public struct BareMachine: ~Copyable {
                         errno: Errno(rawValue: error.rawValue)))
             }
         }
+        self.owned = owned
+        self.features = features
+        self.guestMemory = guestMemory
         self.reader = reader
         self.limits = limits
         self.missingAddressSpace = missingAddressSpace
@@ -69,6 +83,14 @@ public struct BareMachine: ~Copyable {
     /// The addresses of the host memory, which is backing 0, and of the windows.
     public var placement: Placement {
         Placement(backings: installer.store.hostAddresses, windows: installer.windows.windows)
+    }
+
+    /// Asks KVM for a slot by KVM_SET_USER_MEMORY_REGION2, with a place in guest memory behind it.
+    func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno) {
+        let errno = owned.vm.setMemoryRegion2(
+            slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
+            hostAddress: request.hostAddress, memory: guestMemory?[place.file], offset: place.offset)
+        guard errno == 0 else { throw SlotErrno(rawValue: errno) }
     }
 
     /// Copies bytes into the host memory, from `offset` on. All of them lie within it.

@@ -21,14 +21,17 @@ public struct FuzzRequest: Hashable, Sendable {
     public var guestAddress: UInt64
     public var size: UInt64
     public var host: Host
+    /// What KVM_SET_USER_MEMORY_REGION2 is told about guest memory; nil for a request by KVM_SET_USER_MEMORY_REGION.
+    public var guestMemory: GuestMemoryPlace?
 }
 
 extension FuzzRequest {
     /// Makes the request after which KVM holds `slot`, in a machine whose memory lies at `base`.
     init(holding slot: Memslot, base: UInt64) {
+        let offset = slot.host &- base
         self.init(
             slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
-            size: slot.range.size, host: .memory(slot.host &- base))
+            size: slot.range.size, host: offset < FuzzMemory.size ? .memory(offset) : .absolute(slot.host))
     }
 
     /// Gives the request for a machine whose memory lies at `base`.
@@ -62,5 +65,7 @@ extension FuzzRequest: CustomStringConvertible {
         return
             "slot \(slot & 0xffff)\(space), guest \(hexadecimal(guestAddress)), size \(hexadecimal(size)), host \(place), "
             + "flags \(flags)"
+            + (guestMemory.map { ", by REGION2 with guest_memfd (\($0.file.rawValue)) + \(hexadecimal($0.offset))" }
+                ?? "")
     }
 }

@@ -9,55 +9,67 @@ public enum FuzzRun {
     static let operationsOfMachine = 5000
 
     /// Does so many operations, or as many as the time allows, until KVM and the rules diverge.
+    ///
+    /// - Parameter record: Gets the operations with KVM's answers, which `FuzzComparison` compares with another kernel's.
     public static func run(
-        _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil
+        _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil,
+        record: (FuzzRecordLine) throws(MachineError) -> Void = { _ in }
     ) throws(MachineError) -> FuzzResult {
         try run(
-            &observer, seed: seed, operations: operations, limit: limit, predict: SlotVerdict.init,
+            &observer, seed: seed, operations: operations, limit: limit, predict: SlotVerdict.init, record: record,
             makeTarget: BareMachine.forFuzzing)
     }
 
     /// Does the operations of a trace again.
     public static func replay(_ trace: FuzzTrace) throws(MachineError) -> FuzzResult {
         var result = FuzzResult(seed: trace.seed)
-        var session = FuzzSession(try BareMachine.forFuzzing(), predict: SlotVerdict.init)
+        var session = FuzzSession(try BareMachine.forFuzzing(trace.features ?? []), predict: SlotVerdict.init)
+        if let missing = trace.features?.subtracting(session.target.features).first {
+            throw .experiment("the trace needs \(missing.words), which this host's KVM does not have")
+        }
         result.seconds = try measure { () throws(MachineError) in
             for operation in trace.operations where result.divergence == nil {
                 result.divergence = try session.divergence(at: operation)
                 result.operations += 1
             }
         }.inSeconds
-        result.count(session)
+        result.count(session, operations: result.operations)
         if result.divergence != nil { result.operationList = trace.operations }
         return result
     }
 
     static func run<Target: FuzzTarget & ~Copyable>(
         _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil,
-        predict: @escaping SlotVerdict.Predict, makeTarget: () throws(MachineError) -> Target
+        predict: @escaping SlotVerdict.Predict,
+        record: (FuzzRecordLine) throws(MachineError) -> Void = { _ in },
+        makeTarget: (Set<FuzzFeature>) throws(MachineError) -> Target
     ) throws(MachineError) -> FuzzResult {
         var result = FuzzResult(seed: seed)
         observer.begin("fuzzing", total: operations, limit: limit)
         let (start, most) = (SuspendingClock.now, operations ?? .max)
         while result.operations < most, result.ok, observer.goesOn(result.operations) {
-            var session = FuzzSession(try makeTarget(), predict: predict)
+            let number = seed &+ UInt64(result.operations / operationsOfMachine)
+            let features = FuzzFeature.wanted(by: number)
+            var session = FuzzSession(try makeTarget(features), predict: predict)
             var random = RandomOperations(
-                random: SplitMix64(seed: seed &+ UInt64(result.operations / operationsOfMachine)), base: session.base,
-                limits: session.table.limits, missingAddressSpace: session.target.missingAddressSpace)
+                random: SplitMix64(seed: number), base: session.base, limits: session.table.limits,
+                missingAddressSpace: session.target.missingAddressSpace, features: session.target.features)
+            try record(.machine(session.target.features))
             var done: [FuzzOperation] = []
             while done.count < operationsOfMachine, result.operations < most, result.ok,
-                observer.goesOn(result.operations)
+                observer.goesOn(result.operations, seed: number)
             {
                 let operation = random.next(on: session.table)
                 done.append(operation)
                 result.operations += 1
                 result.divergence = try session.divergence(at: operation)
+                if let answer = session.answer { try record(.operation(operation, answer: answer)) }
             }
-            result.count(session)
+            result.count(session, operations: done.count)
             result.seconds = (SuspendingClock.now - start).inSeconds
             if let divergence = result.divergence {
                 (result.operationList, result.divergence) = try shrunk(done, divergence) { () throws(MachineError) in
-                    FuzzSession(try makeTarget(), predict: predict)
+                    FuzzSession(try makeTarget(features), predict: predict)
                 }
             }
         }
@@ -92,6 +104,11 @@ public struct FuzzResult: ExperimentResult {
     public internal(set) var accepted = 0
     /// The number of refused requests for each rule that they broke.
     public internal(set) var refusals: [SlotRule: Int] = [:]
+    public internal(set) var guestMemoryRefusals: [GuestMemoryRule: Int] = [:]
+    /// The number of operations on machines that used each feature of newer kernels, which is 0 where this kernel does not have it.
+    public internal(set) var features = Dictionary(uniqueKeysWithValues: FuzzFeature.allCases.map { ($0, 0) })
+    /// The features that the last machine used.
+    public internal(set) var featureList: [FuzzFeature] = []
     /// The number of reads by the guest.
     public internal(set) var reads = 0
     public private(set) var divergences = 0
@@ -109,7 +126,10 @@ public struct FuzzResult: ExperimentResult {
 
     public var problem: String? { divergence.map { "KVM and the rules diverge: \($0)" } }
 
-    mutating func count<Target: FuzzTarget & ~Copyable>(_ session: borrowing FuzzSession<Target>) {
+    mutating func count<Target: FuzzTarget & ~Copyable>(_ session: borrowing FuzzSession<Target>, operations: Int) {
+        for feature in session.target.features { features[feature, default: 0] += operations }
+        featureList = FuzzFeature.allCases.filter(session.target.features.contains)
+        guestMemoryRefusals.merge(session.guestMemoryRefusals, uniquingKeysWith: +)
         accepted += session.accepted
         refusals.merge(session.refusals, uniquingKeysWith: +)
         reads += session.reads
@@ -117,7 +137,9 @@ public struct FuzzResult: ExperimentResult {
 
     /// The trace that can be saved and replayed; nil where there is no divergence.
     public var smallestTrace: FuzzTrace? {
-        divergence.map { FuzzTrace(seed: seed, divergence: $0, operations: operationList ?? []) }
+        divergence.map {
+            FuzzTrace(seed: seed, divergence: $0, operations: operationList ?? [], features: Set(featureList))
+        }
     }
 }
 
@@ -132,6 +154,8 @@ extension FuzzOperation {
             // A variant is always simpler, so that shrinking comes to an end.
             if variant != request { variants.append(variant) }
         }
+        vary { $0.guestMemory = nil }
+        vary { $0.guestMemory?.offset = 0 }
         vary { $0.flags = 0 }
         vary { $0.host = .memory(0) }
         vary { $0.slot = 0 }

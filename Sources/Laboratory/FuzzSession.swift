@@ -5,6 +5,7 @@ internal import Memslots
 enum SlotVerdict: Hashable, Sendable {
     case accepted(SlotChange)
     case refused(SlotRule)
+    case refusedMemory(GuestMemoryRule)
 
     typealias Predict = @Sendable (MemslotTable, SlotRequest) -> SlotVerdict
 
@@ -27,7 +28,11 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
 
     private(set) var accepted = 0
     private(set) var refusals: [SlotRule: Int] = [:]
+    private(set) var guestMemoryRefusals: [GuestMemoryRule: Int] = [:]
     private(set) var reads = 0
+    private var guestMemory: GuestMemoryRules
+    /// The answer to the last operation: `accepted`, an errno, or what the guest read; nil for a read that tells nothing.
+    private(set) var answer: String?
 
     init(_ target: consuming Target, predict: @escaping SlotVerdict.Predict) {
         table = MemslotTable(limits: target.limits)
@@ -36,6 +41,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
             table.apply(change)
         }
         self.predict = predict
+        guestMemory = GuestMemoryRules(isOffered: target.features.contains(.guestMemory))
         self.target = target
     }
 
@@ -51,25 +57,36 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
 
     private mutating func divergence(at request: FuzzRequest) -> String? {
         let asked = request.request(base: base)
-        var answer: SlotErrno?
-        do { try target.set(asked) } catch { answer = error }
+        var errno: SlotErrno?
+        do throws(SlotErrno) {
+            if let place = request.guestMemory { try target.set(asked, place) } else { try target.set(asked) }
+        } catch { errno = error }
+        let seen = errno.map { "\($0)" } ?? "accepted"
+        answer = seen
         let predicted: String
-        switch predict(table, asked) {
-        case .accepted(let change) where answer == nil:
+        switch guestMemory.verdict(on: asked, request.guestMemory, table, predict) {
+        case .accepted(let change) where errno == nil:
             table.apply(change)
+            guestMemory.apply(change, flags: asked.flags, request.guestMemory)
             accepted += 1
             return nil
-        case .refused(let rule) where answer == rule.errno:
+        case .refused(let rule) where errno == rule.errno:
             refusals[rule, default: 0] += 1
+            return nil
+        case .refusedMemory(let rule) where errno == rule.errno:
+            guestMemoryRefusals[rule, default: 0] += 1
             return nil
         case .accepted: predicted = "accepted"
         case .refused(let rule):
             predicted = "refused with \(rule.errno) by the rule `\(rule.rawValue)` (\(rule.words))"
+        case .refusedMemory(let rule):
+            predicted = "refused with \(rule.errno) by the rule `\(rule.rawValue)` (\(rule.words))"
         }
-        return "\(request): predicted: \(predicted); KVM: \(answer.map { "refused with \($0)" } ?? "accepted")"
+        return "\(request): predicted: \(predicted); KVM: \(errno == nil ? seen : "refused with \(seen)")"
     }
 
     private mutating func divergence(reading address: GuestAddress) throws(MachineError) -> String? {
+        answer = nil
         let expected: BareMachine.ReadResult
         switch table.find(address) {
         case .hole: expected = .hole
@@ -82,6 +99,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
         }
         reads += 1
         let seen = try target.readWord(at: address)
+        answer = "\(seen)"
         return seen == expected ? nil : "read at \(address): predicted: \(expected); the guest saw: \(seen)"
     }
 }
@@ -95,10 +113,14 @@ protocol FuzzTarget: ~Copyable {
     var memoryBase: UInt64 { get }
     /// Whether the page of the local APIC is a device's whatever slot is there, because KVM interprets the guest's instructions.
     var apicPageIsDevice: Bool { get }
+    /// What the target has and uses of newer kernels.
+    var features: Set<FuzzFeature> { get }
     /// The slot that the target keeps for itself, if any.
     var codeSlot: SlotRequest? { get }
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno)
+    /// Makes the request by KVM_SET_USER_MEMORY_REGION2.
+    mutating func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno)
     mutating func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult
 }
 
@@ -106,6 +128,8 @@ protocol FuzzTarget: ~Copyable {
 enum FuzzMemory {
     static let pages: UInt64 = 256
     static let size = pages * Page.size
+    /// The size of the memory that only the guest reaches.
+    static let guestSize = 32 * Page.size
 }
 
 /// The page at which processors find their local APIC after a reset.
@@ -121,8 +145,8 @@ extension BareMachine: FuzzTarget {
 
     /// Makes a machine with a reader, whose pages have their labels. Finds out whether a slot at the page of the local APIC is read: KVM's
     /// emulator takes that page for a device's (`vcpu_is_mmio_gpa`), and on hardware it is memory.
-    static func forFuzzing() throws(MachineError) -> BareMachine {
-        var machine = try BareMachine(memory: FuzzMemory.size, hasReader: true)
+    static func forFuzzing(_ features: Set<FuzzFeature>) throws(MachineError) -> BareMachine {
+        var machine = try BareMachine(memory: FuzzMemory.size, hasReader: true, features: features)
         for page in 0..<FuzzMemory.pages {
             machine.write(Label(number: Int(page)).bytes, at: page << Page.shift)
         }

@@ -13,17 +13,21 @@ public struct FuzzTrace: Codable, Sendable {
     /// What was predicted and what was seen, in words.
     public let divergence: String?
     public let operations: [FuzzOperation]
+    /// What the machine used of newer kernels; nil in traces from before that was told.
+    public let features: Set<FuzzFeature>?
 
-    init(seed: UInt64, divergence: String, operations: [FuzzOperation]) {
+    init(seed: UInt64, divergence: String, operations: [FuzzOperation], features: Set<FuzzFeature>) {
         (self.seed, self.divergence, self.operations) = (seed, divergence, operations)
+        self.features = features
     }
 }
 
 /// `{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x2000", "memoryOffset": "0x0"}` or, for a host address that is
-/// not in the machine's memory, `hostAddress` in the place of `memoryOffset`; `{"read": "0x1000"}`.
+/// not in the machine's memory, `hostAddress` in the place of `memoryOffset`; `"guestMemory": "own"` and `"guestMemoryOffset"` for
+/// KVM_SET_USER_MEMORY_REGION2; `{"read": "0x1000"}`.
 extension FuzzOperation: Codable {
     private enum Key: String, CodingKey {
-        case slot, flags, guestAddress, size, memoryOffset, hostAddress, read
+        case slot, flags, guestAddress, size, memoryOffset, hostAddress, guestMemory, guestMemoryOffset, read
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -39,6 +43,10 @@ extension FuzzOperation: Codable {
             switch request.host {
             case .memory(let offset): try object.encode(hexadecimal(offset), forKey: .memoryOffset)
             case .absolute(let address): try object.encode(hexadecimal(address), forKey: .hostAddress)
+            }
+            if let place = request.guestMemory {
+                try object.encode(place.file, forKey: .guestMemory)
+                try object.encode(hexadecimal(place.offset), forKey: .guestMemoryOffset)
             }
         }
     }
@@ -69,6 +77,9 @@ extension FuzzOperation: Codable {
                 flags: try object.decode(UInt32.self, forKey: .flags),
                 guestAddress: try number(.guestAddress), size: try number(.size),
                 host: object.contains(.hostAddress)
-                    ? .absolute(try number(.hostAddress)) : .memory(try number(.memoryOffset))))
+                    ? .absolute(try number(.hostAddress)) : .memory(try number(.memoryOffset)),
+                guestMemory: try object.decodeIfPresent(GuestMemoryPlace.File.self, forKey: .guestMemory).map {
+                    GuestMemoryPlace(file: $0, offset: try number(.guestMemoryOffset))
+                }))
     }
 }

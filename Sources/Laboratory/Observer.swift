@@ -10,6 +10,8 @@ public struct Observer {
         /// The time since the phase began, and the time that it may take in all.
         public internal(set) var elapsed = Duration.zero
         public let limit: Duration?
+        /// The seed with which another run does the rest, where there is one.
+        public internal(set) var seed: UInt64?
     }
 
     private let tell: (Progress) -> Bool
@@ -31,16 +33,18 @@ public struct Observer {
         Observer { _ in true }
     }
 
-    mutating func begin(_ phase: String, total: Int? = nil, limit: Duration? = nil) {
+    /// Begins a phase.
+    public mutating func begin(_ phase: String, total: Int? = nil, limit: Duration? = nil) {
         progress = Progress(phase: phase, total: total, limit: limit)
         start = .now
         next = start
     }
 
-    /// Tells how many operations are `done`. The answer says whether to go on: there is time left, and no interruption.
-    mutating func goesOn(_ done: Int) -> Bool {
+    /// Tells how many operations are `done`, and the seed with which another run does the rest, where there is one. The answer says
+    /// whether to go on: there is time left, and no interruption.
+    public mutating func goesOn(_ done: Int, seed: UInt64? = nil) -> Bool {
         let now = SuspendingClock.now
-        progress.done = done
+        (progress.done, progress.seed) = (done, seed)
         progress.elapsed = now - start
         if now >= next, !hasInterrupted {
             next = now + Self.interval

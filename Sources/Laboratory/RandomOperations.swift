@@ -7,6 +7,7 @@ struct RandomOperations {
     let base: UInt64
     let limits: SlotLimits
     let missingAddressSpace: UInt32
+    let features: Set<FuzzFeature>
 
     private static let ids: UInt32 = 24
     /// Where slots lie: at the bottom, in the hole for devices, around the page of the local APIC, on both sides of 4 GiB, and (0) at the end
@@ -14,8 +15,26 @@ struct RandomOperations {
     private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0xfedf_4000, 0x1_0000_0000, 0]
     private static let pagesOfRegion: UInt64 = 24
 
-    /// Makes the next operation on the slots of `table`.
+    /// Makes the next operation on the slots of `table`. Half of the requests are made by KVM_SET_USER_MEMORY_REGION2, where that is.
     mutating func next(on table: MemslotTable) -> FuzzOperation {
+        let operation = operation(on: table)
+        guard features.contains(.region2), case .request(var request) = operation, number(2) == 0 else {
+            return operation
+        }
+        request.guestMemory = GuestMemoryPlace(
+            file: [0: .closed, 1: .foreign][number(16)] ?? .own,
+            offset: number(FuzzMemory.guestSize >> Page.shift) << Page.shift)
+        switch number(20) {
+        case 0: request.guestMemory?.offset |= 1 + number(4095)
+        case 1: request.guestMemory?.offset = .max << (12 + number(52))
+        default: break
+        }
+        // Most of what has guest memory has no other flag, with which it would be refused.
+        if number(2) == 0 { request.flags = (number(8) == 0 ? request.flags : 0) | GuestMemoryPlace.flag }
+        return .request(request)
+    }
+
+    private mutating func operation(on table: MemslotTable) -> FuzzOperation {
         switch number(100) {
         case 0..<2: return .read(GuestAddress(page(below: 4)))
         case 2..<6: return .request(anything())

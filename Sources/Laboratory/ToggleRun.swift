@@ -15,7 +15,7 @@ public enum ToggleRun {
     /// Toggles the functions in all four ways.
     ///
     /// It makes `operations` toggles each way. Without a number it toggles each function twice, and goes on with separate slots
-    /// and strict decode until the generation has wrapped.
+    /// and strict decode until the generation has wrapped. Each way gets an equal share of the time that is left of `limit`.
     public static func run(
         _ observer: inout Observer, layout: Layout, operations: Int? = nil, limit: Duration? = nil,
         mayExhaustHost: Bool = false
@@ -24,11 +24,13 @@ public enum ToggleRun {
         configuration.add(layout)
         configuration.mayExhaustHost = mayExhaustHost
         var parts: [ToggleResult.Part] = []
+        let (start, ways) = (SuspendingClock.now, SlotPolicy.allCases.count * DecodePolicy.allCases.count)
         for policy in SlotPolicy.allCases {
             for decode in DecodePolicy.allCases where !observer.hasInterrupted {
                 (configuration.policy, configuration.decode) = (policy, decode)
                 let machine = try GuestMachine(configuration, flat: image)
-                parts.append(try toggle(layout, of: machine, configuration, operations, limit, &observer))
+                let left = limit.map { max(.milliseconds(1), $0 - (.now - start)) / (ways - parts.count) }
+                parts.append(try toggle(layout, of: machine, configuration, operations, left, &observer))
             }
         }
         let toggles = parts.reduce(0) { $0 + $1.toggles }

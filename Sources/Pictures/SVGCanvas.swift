@@ -42,7 +42,7 @@ public struct SVGCanvas {
     }
 
     /// Escapes a text for XML. Control characters become spaces, but for those that XML can name.
-    static func escaped(_ text: some StringProtocol) -> String {
+    public static func escaped(_ text: some StringProtocol) -> String {
         let entities: [Unicode.Scalar: String] = ["<": "&lt;", ">": "&gt;", "&": "&amp;", "\"": "&quot;", "\n": "\n"]
         return text.unicodeScalars.map { scalar in
             if (0x7f...0x9f).contains(scalar.value) { return "&#\(scalar.value);" }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Host
 import Laboratory
+import Machine
 import Memslots
 import Pictures
 
@@ -13,13 +14,19 @@ struct StressFuzzCommand: ParsableCommand {
             The first divergence is shrunk to the fewest operations that still show it, and saved to be replayed. Without \
             --operations and --seconds it ends after 1000000 operations.
 
+            What newer kernels have, KVM_SET_USER_MEMORY_REGION2 and guest_memfd, the dirty ring, and the zap of one slot alone, is             used where this host's KVM offers it. --record writes all operations and KVM's answers into a file, up to 64 MiB;             --replay of that file on another kernel tells where its answers differ, with status 1.
+
             Examples:
               swiftlet stress fuzz --operations 1000000 --seed 7
               swiftlet stress fuzz --replay swiftlet-fuzz-7.json
+              swiftlet stress fuzz --operations 100000 --record answers.jsonl
             """)
 
     @OptionGroup var limits: LimitOptions
     @OptionGroup var random: SeedOption
+
+    @Option(help: ArgumentHelp("Write the operations and KVM's answers into this file.", valueName: "file"))
+    var record: String?
 
     @Option(help: ArgumentHelp("Do what this file says, instead of anything random.", valueName: "file"))
     var replay: String?
@@ -31,10 +38,11 @@ struct StressFuzzCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     /// A trace has a few hundred bytes, and some hundred thousand where nobody has shrunk it.
-    private static let largestFile = 16 << 20
+    private static let largestFile = RecordWriter.largestFile + 4096
 
     func validate() throws {
-        if replay != nil, limits.operations != nil || limits.seconds != nil || random.seed != nil || save != nil {
+        let others: [Any?] = [limits.operations, limits.seconds, random.seed, save, record]
+        if replay != nil, others.contains(where: { $0 != nil }) {
             throw ValidationError("--replay does what the file says: leave out the other options.")
         }
     }
@@ -43,6 +51,7 @@ struct StressFuzzCommand: ParsableCommand {
         var result: FuzzResult
         if let replay {
             let file = try InputFile(replay, kind: "trace", limit: Self.largestFile)
+            if let lines = try file.recordLines() { return try compare(lines) }
             result = try FuzzRun.replay(file.decoded(as: FuzzTrace.self))
         } else {
             let seed = random.value
@@ -51,13 +60,40 @@ struct StressFuzzCommand: ParsableCommand {
             var files = OutputFiles()
             let file = save == nil ? try? files.open(path, for: "--save") : try files.open(path, for: "--save")
             let operations = limits.operations ?? (limits.seconds == nil ? 1_000_000 : nil)
+            let writer = try files.open(record, for: "--record").map(RecordWriter.init)
+            try writer?.write(.header(seed: seed, kernel: Self.kernel))
             result = try watched(jail) {
-                try FuzzRun.run(&$0, seed: seed, operations: operations, limit: limits.seconds)
+                try FuzzRun.run(&$0, seed: seed, operations: operations, limit: limits.seconds) {
+                    line throws(MachineError) in
+                    try writer?.write(line)
+                }
             }
+            try writer?.finish()
             result.trace = Self.save(result.smallestTrace, file, path)
         }
         try output.show(result, Self.table(result).text)
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
+    }
+
+    /// The release of this host's kernel.
+    private static var kernel: String {
+        (try? readFile("/proc/sys/kernel/osrelease")).map { String(decoding: $0.dropLast(), as: UTF8.self) }
+            ?? "unknown"
+    }
+
+    /// Does what a record says, and tells where the answers differ.
+    private func compare(_ lines: [FuzzRecordLine]) throws {
+        let result = try watched(jail) { try FuzzComparison.run(&$0, lines) }
+        let facts: [(String, String?)] =
+            [
+                ("recorded on", result.kernel), ("here", Self.kernel), ("operations", "\(result.operations)"),
+                (
+                    "machines left out",
+                    result.skippedMachines == 0 ? nil : "\(result.skippedMachines), for what KVM does not have here"
+                ),
+            ] + result.differenceList.map { ("differs", $0) } + [("differences", "\(result.differences)")]
+        try output.show(result, TextTable("replay", facts: facts).text)
+        try result.end()
     }
 
     /// Saves the trace of a divergence. Where it cannot be written, the result still has all operations.
@@ -82,6 +118,13 @@ struct StressFuzzCommand: ParsableCommand {
             ("accepted", "\(result.accepted)"), ("reads by the guest", "\(result.reads)"),
         ]
         facts += SlotRule.allCases.map { rule in ("refused by \(rule.rawValue)", result.refusals[rule].map { "\($0)" })
+        }
+        facts += GuestMemoryRule.allCases.map { rule in
+            ("refused by \(rule.rawValue)", result.guestMemoryRefusals[rule].map { "\($0)" })
+        }
+        facts += FuzzFeature.allCases.map { feature in
+            let count = result.features[feature, default: 0]
+            return (feature.words, count > 0 ? "\(count) operations on machines with it" : "none")
         }
         if let operations = result.operationList {
             facts.append(("divergence", "after these \(operations.count) operations"))

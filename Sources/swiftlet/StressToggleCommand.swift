@@ -12,7 +12,7 @@ struct StressToggleCommand: ParsableCommand {
             In four ways: one slot a BAR piece or neighbours coalesced, decode strict or lazy. A guest watches BARs and trapped \
             registers all the while. With strict decode and separate slots it goes on until the generation by which KVM \
             remembers addresses that trap has wrapped (2^19 swaps of its slot set), unless --operations says how many toggles. \
-            --operations and --seconds are those of each of the four ways.
+            --operations is that of each of the four ways, --seconds that of all together.
 
             Example: swiftlet stress toggle typical-16 --operations 1000
             """)

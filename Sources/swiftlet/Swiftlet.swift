@@ -15,7 +15,8 @@ struct SwiftletCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             RunCommand.self, GuestsCommand.self, LayoutCommand.self, PlanCommand.self, StressCommand.self,
-            ProbeCommand.self, ServeCommand.self, CaptureCommand.self, VFIOCommand.self, ControlCommand.self,
+            SuiteCommand.self, ProbeCommand.self, ServeCommand.self, CaptureCommand.self, VFIOCommand.self,
+            ControlCommand.self,
         ]
     )
 

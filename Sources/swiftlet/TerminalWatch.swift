@@ -1,13 +1,16 @@
 import Host
 import Laboratory
 
-/// Watches a long test for somebody at a terminal: a line of progress on standard error, and Ctrl-C.
+/// Watches a long test for its user: progress on standard error, and Ctrl-C. On a terminal the progress is a line that changes, and
+/// elsewhere a line every ten seconds.
 ///
 /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process while the value lives.
 final class TerminalWatch {
     private let events: HostEvents
     private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)
     private var width = 0
+    private var nextLine = SuspendingClock.now + interval
+    private static let interval = Duration.seconds(10)
 
     init() throws(HostError) {
         events = try HostEvents(catchesSignals: true)
@@ -17,6 +20,10 @@ final class TerminalWatch {
     func goesOn(_ progress: Observer.Progress) -> Bool {
         if isTerminal {
             show(Self.line(progress))
+        } else if SuspendingClock.now >= nextLine {
+            nextLine = .now + Self.interval
+            // The last of these lines is what is left of a run that ends with its host.
+            complain(Self.line(progress) + (progress.seed.map { "; goes on from here with --seed \($0)" } ?? ""))
         }
         if case .signal? = try? events.wait(input: nil, until: .now) { return false }
         return true

@@ -14,7 +14,8 @@ struct StressLiveTests {
     func fill() throws {
         let result = try Command("stress", "fill", "--json").run()
         let json = try json(result)
-        #expect(result.status == 0 && result.errors.isEmpty)
+        // On a busy host there may be lines of progress.
+        #expect(result.status == 0 && result.errors.split(separator: "\n").allSatisfy { $0.contains("ing slots: ") })
         #expect(json["created"] as? Int == json["limit"] as? Int && json["ok"] as? Bool == true)
         #expect(json["refused"] as? [String: String] == ["errno": "EINVAL", "rule": "slotID"])
         for key in ["addMicroseconds", "deleteMicroseconds"] {

@@ -14,12 +14,19 @@ struct FakeKernel: FuzzTarget {
         case touchingSlotsOverlap
         /// A change of flags is accepted and makes the slot show its second page first.
         case flagsMoveHost
+        /// Two slots may have the same guest memory behind them.
+        case guestMemoryIsShared
+        /// A descriptor that is not open is refused as one of another kind.
+        case closedIsForeign
     }
 
     let limits = SlotLimits(userSlots: 40)
     let missingAddressSpace: UInt32 = 1
     let memoryBase: UInt64 = 0x7000_0000_0000
     let codeSlot: SlotRequest? = nil
+    var features: Set<FuzzFeature> = [.region2, .guestMemory]
+    /// The pages of guest memory behind each slot that has some.
+    private var pages: [SlotID: Set<UInt64>] = [:]
     /// Whether it interprets the guest, as some KVMs do.
     var apicPageIsDevice = false
     let fault: Fault?
@@ -32,6 +39,9 @@ struct FakeKernel: FuzzTarget {
     }
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno) {
+        // A slot with guest memory stays as it is.
+        let id = SlotID(truncatingIfNeeded: request.slot)
+        if pages[id] != nil, request.size > 0, request.slot >> 16 == 0 { throw .invalidArgument }
         let change: SlotChange
         do { change = try table.change(for: request) } catch { throw error.rule.errno }
         switch change {
@@ -43,11 +53,36 @@ struct FakeKernel: FuzzTarget {
         case .delete(let slot):
             if fault == .deletedSlotStays { stale.append(slot) }
             shifted.remove(slot.id)
+            pages[slot.id] = nil
         case .setFlags(_, let slot):
             if fault == .flagsMoveHost { shifted.insert(slot.id) }
         case .none: break
         }
         table.apply(change)
+    }
+
+    mutating func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno) {
+        guard request.flags & 4 != 0 else { return try set(request) }
+        var plain = request
+        plain.flags &= ~4
+        let isAligned = place.offset % 4096 == 0 && !place.offset.addingReportingOverflow(request.size).overflow
+        guard plain.flags == 0, isAligned else { throw .invalidArgument }
+        let id = SlotID(truncatingIfNeeded: request.slot)
+        guard request.size > 0 else { return try set(plain) }
+        if table[id] != nil { throw .invalidArgument }
+        // The rules of all slots come first, but for the last of them.
+        var isBeyond = false
+        do { _ = try table.change(for: plain) } catch {
+            guard error.rule == .highestGuestAddress else { throw error.rule.errno }
+            isBeyond = true
+        }
+        if place.file == .closed { throw fault == .closedIsForeign ? .invalidArgument : .badDescriptor }
+        let first = place.offset / 4096
+        let wanted = Set(first..<first + min(request.size / 4096, 64))
+        let isTaken = pages.values.contains { !$0.isDisjoint(with: wanted) } && fault != .guestMemoryIsShared
+        if place.file == .foreign || (wanted.max() ?? 0) >= 32 || isTaken || isBeyond { throw .invalidArgument }
+        try set(plain)
+        pages[id] = wanted
     }
 
     func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult {

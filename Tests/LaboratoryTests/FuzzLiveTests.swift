@@ -22,6 +22,11 @@ struct FuzzLiveTests {
         let run = try run(seed: seed, operations: 20_000)
         #expect(run.ok, "seed \(seed): \(run.smallestTrace.map { "\($0)" } ?? "")")
         #expect(run.reads > 200)
+        let offered = try BareMachine(memory: 4096, features: Set(FuzzFeature.allCases)).features
+        #expect(Set(run.features.filter { $0.value > 0 }.keys) == offered, "seed \(seed)")
+        if offered.contains(.guestMemory) {
+            #expect(Set(run.guestMemoryRefusals.keys) == Set(GuestMemoryRule.allCases), "seed \(seed)")
+        }
     }
 
     @Test(
@@ -68,4 +73,22 @@ struct FuzzLiveTests {
         #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
         #expect(trace.divergence?.contains("KVM: accepted") == true)
     }
+
+    @Test("a record is answered on the same kernel as it was, and a changed answer is told")
+    func record() throws {
+        var observer = Observer.none
+        var lines = [FuzzRecordLine.header(seed: 9, kernel: "here")]
+        let run = try FuzzRun.run(&observer, seed: 9, operations: 12_000) { lines.append($0) }
+        #expect(run.ok && lines.count > 12_000)
+        let same = try FuzzComparison.run(&observer, lines)
+        #expect(same.ok && same.operations == lines.count - 4 && same.skippedMachines == 0, "\(same.differenceList)")
+        // The first answer of the first machine is changed: the rest of that machine is not compared.
+        guard case .operation(let operation, _) = lines[2] else { throw Failure() }
+        lines[2] = .operation(operation, answer: "E2BIG")
+        let changed = try FuzzComparison.run(&observer, lines)
+        #expect(!changed.ok && changed.differences == 1)
+        #expect(changed.differenceList.first?.contains("recorded: E2BIG") == true)
+    }
+
+    private struct Failure: Error {}
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 import Memslots
 import PropertySupport
 import Testing
@@ -10,7 +11,8 @@ import Testing
     private func run(seed: UInt64, _ fault: FakeKernel.Fault?, operations: Int = 10_000) throws -> FuzzResult {
         var observer = Observer.none
         return try FuzzRun.run(
-            &observer, seed: seed, operations: operations, predict: SlotVerdict.init, makeTarget: { FakeKernel(fault) })
+            &observer, seed: seed, operations: operations, predict: SlotVerdict.init,
+            makeTarget: { _ in FakeKernel(fault) })
     }
 
     @Test("a kernel without faults does not diverge", arguments: propertySeeds)
@@ -18,6 +20,7 @@ import Testing
         let run = try run(seed: seed, nil)
         #expect(run.ok && run.operations == 10_000, "seed \(seed)")
         #expect(run.accepted + run.refusals.values.reduce(0, +) + run.reads <= 10_000)
+        #expect(Set(run.guestMemoryRefusals.keys) == Set(GuestMemoryRule.allCases))
         #expect(run.accepted > 2000 && run.reads > 100)
     }
 
@@ -72,8 +75,9 @@ import Testing
         func operations(_ seed: UInt64) throws -> [FuzzOperation] {
             var session = FuzzSession(FakeKernel(nil), predict: SlotVerdict.init)
             var random = RandomOperations(
-                random: SplitMix64(seed: seed), base: session.base, limits: session.table.limits, missingAddressSpace: 1
-            )
+                random: SplitMix64(seed: seed), base: session.base, limits: session.table.limits,
+                missingAddressSpace: 1,
+                features: [])
             return try (0..<500).map { _ in
                 let operation = random.next(on: session.table)
                 _ = try session.divergence(at: operation)
@@ -98,7 +102,7 @@ import Testing
             return told < 2
         }
         let run = try FuzzRun.run(
-            &observer, seed: 1, operations: nil, predict: SlotVerdict.init, makeTarget: { FakeKernel(nil) })
+            &observer, seed: 1, operations: nil, predict: SlotVerdict.init, makeTarget: { _ in FakeKernel(nil) })
         #expect(run.interrupted && run.ok && run.operations > 0)
     }
 
@@ -108,12 +112,14 @@ import Testing
     func roundTrip(seed: UInt64) throws {
         var random = RandomOperations(
             random: SplitMix64(seed: seed), base: 0x7000_0000_0000, limits: SlotLimits(userSlots: 40),
-            missingAddressSpace: 1)
+            missingAddressSpace: 1, features: [.region2])
         let table = MemslotTable(limits: SlotLimits(userSlots: 40))
         let operations = (0..<300).map { _ in random.next(on: table) }
-        let trace = FuzzTrace(seed: seed, divergence: "as told", operations: operations)
+        let trace = FuzzTrace(seed: seed, divergence: "as told", operations: operations, features: [.region2])
         let read = try JSONDecoder().decode(FuzzTrace.self, from: try JSONEncoder().encode(trace))
-        #expect(read.operations == operations && read.seed == seed && read.divergence == "as told")
+        #expect(
+            read.operations == operations && read.features == [.region2] && read.seed == seed
+                && read.divergence == "as told")
     }
 
     @Test(
@@ -130,5 +136,68 @@ import Testing
         #expect(throws: DecodingError.self) {
             try JSONDecoder().decode(FuzzTrace.self, from: Data(text.utf8))
         }
+    }
+
+    // MARK: Records
+
+    @Test(
+        "a record tells where another kernel answers otherwise, and leaves out the rest of that machine",
+        arguments: propertySeeds)
+    func record(seed: UInt64) throws {
+        var observer = Observer.none
+        var lines = [FuzzRecordLine.header(seed: seed, kernel: "6.1")]
+        _ = try FuzzRun.run(
+            &observer, seed: seed, operations: 10_000, predict: SlotVerdict.init, record: { lines.append($0) },
+            makeTarget: { _ in FakeKernel(nil) })
+        let read = try lines.map {
+            try JSONDecoder().decode(FuzzRecordLine.self, from: try JSONEncoder().encode($0))
+        }
+        let same = try FuzzComparison.run(&observer, read, makeTarget: { _ in FakeKernel(nil) })
+        #expect(same.ok && same.operations + 3 == read.count, "seed \(seed): \(same)")
+        let other = try FuzzComparison.run(&observer, read, makeTarget: { _ in FakeKernel(.touchingSlotsOverlap) })
+        #expect(other.differences == 2 && other.operations < same.operations && !other.ok, "seed \(seed)")
+        #expect(other.differenceList.allSatisfy { $0.contains("recorded: accepted; here: EEXIST") }, "seed \(seed)")
+    }
+
+    @Test("a machine that uses what a kernel does not have is left out")
+    func missingFeature() throws {
+        var observer = Observer.none
+        let request = FuzzRequest(slot: 1, guestAddress: 0x1000, size: Page.size, host: .memory(0))
+        let lines: [FuzzRecordLine] = [
+            .header(seed: 1, kernel: "6.1"), .machine([.dirtyRing]), .operation(.request(request), answer: "EINVAL"),
+            .cut,
+        ]
+        let result = try FuzzComparison.run(&observer, lines, makeTarget: { _ in FakeKernel(nil) })
+        #expect(result.ok && result.skippedMachines == 1 && result.operations == 0)
+        #expect(throws: MachineError.self) {
+            try FuzzComparison.run(&observer, Array(lines.dropFirst()), makeTarget: { _ in FakeKernel(nil) })
+        }
+    }
+
+    @Test(
+        "a line of a record that cannot be is refused",
+        arguments: [
+            #"{"format": "swiftlet fuzz record 2", "seed": 1, "kernel": ""}"#, #"{"machine": ["warp"]}"#,
+            #"{"read": "0x1000"}"#, #"{"answer": "accepted"}"#, "7",
+        ])
+    func badLine(text: String) {
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(FuzzRecordLine.self, from: Data(text.utf8)) }
+    }
+
+    @Test("the trace and the record in docs/stress.md are such")
+    func documentation() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let text = try String(contentsOf: root.appending(path: "docs/stress.md"), encoding: .utf8)
+        let blocks = text.components(separatedBy: "```json\n").dropFirst().map {
+            $0.components(separatedBy: "```")[0]
+        }
+        #expect(blocks.count == 2)
+        let trace = try JSONDecoder().decode(FuzzTrace.self, from: Data(blocks[0].utf8))
+        #expect(trace.operations.count == 2 && trace.features == [.region2])
+        let lines = try blocks[1].split(separator: "\n").map {
+            try JSONDecoder().decode(FuzzRecordLine.self, from: Data($0.utf8))
+        }
+        #expect(lines.count == 6)
+        for key in FuzzFeature.allCases.map(\.rawValue) { #expect(text.contains("| `\(key)` |"), "\(key)") }
     }
 }

@@ -62,7 +62,7 @@ struct ResultLiveTests {
         try check(result)
         let diverging = try FuzzRun.run(
             &observer, seed: 3, operations: 10_000, predict: SlotVerdict.init,
-            makeTarget: { FakeKernel(FakeKernel.Fault.allCases.first) })
+            makeTarget: { _ in FakeKernel(FakeKernel.Fault.allCases.first) })
         #expect(diverging.divergences == 1 && diverging.operationList?.isEmpty == false)
         try check(diverging)
     }

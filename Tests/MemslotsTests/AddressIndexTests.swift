@@ -99,9 +99,8 @@ import Testing
                 let entry = Entry(frame: frame, payload: .random(in: 0...Entry.maximumPayload, using: &random))
                 index.insert(entry)
                 model.insert(entry, at: place)
-            } else if !isGrowing, let gone = model.randomElement(using: &random) {
-                index.remove(gone)
-                model.removeAll { $0 == gone }
+            } else if !isGrowing, let place = model.indices.randomElement(using: &random) {
+                index.remove(model.remove(at: place))
             }
             try ensure(index.count == model.count)
             let asked = UInt64.random(in: 0...frames, using: &random)

@@ -30,6 +30,16 @@ void chost_forget(const char *temporary);
 /// Removes the files that were noted. A signal's handler may call it.
 void chost_remove_temporaries(void);
 
+// --- processes that run this program once more ---
+
+/// Starts this program again, with `count` arguments that lie one behind the other in `arguments`, each with its NUL, in a directory and a
+/// process group of its own. Its standard input is empty. Standard output, standard error and descriptor 3 are pipes, whose ends for reading
+/// are put into `pipes`. The process is killed when the calling thread ends. Returns the number of the process.
+int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
+void chost_kill_process(int process);
+/// Waits for the end of a process. Returns its exit status, or 128 and the number of the signal that ended it.
+int chost_await(int process);
+
 // --- the jail: which system calls a thread may still make ---
 
 enum { CHOST_JAIL_STATUS = 77 };

@@ -142,6 +142,59 @@ static inline int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, 
     return ckvm_result(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region));
 }
 
+// What headers before Linux 6.8 do not have.
+#ifndef KVM_SET_USER_MEMORY_REGION2
+#define KVM_CAP_USER_MEMORY2 231
+#define KVM_CAP_GUEST_MEMFD 234
+#define KVM_MEM_GUEST_MEMFD (1UL << 2)
+struct kvm_userspace_memory_region2 {
+    uint32_t slot, flags;
+    uint64_t guest_phys_addr, memory_size, userspace_addr, guest_memfd_offset;
+    uint32_t guest_memfd, pad1;
+    uint64_t pad2[14];
+};
+struct kvm_create_guest_memfd {
+    uint64_t size, flags, reserved[6];
+};
+#define KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
+#define KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
+#endif
+_Static_assert(sizeof(struct kvm_userspace_memory_region2) == 160, "KVM_SET_USER_MEMORY_REGION2");
+// Since Linux 6.12.
+#ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL (1 << 7)
+#endif
+enum {
+    CKVM_USER_MEMORY2 = KVM_CAP_USER_MEMORY2,
+    CKVM_GUEST_MEMFD = KVM_CAP_GUEST_MEMFD,
+    CKVM_SLOT_ZAP_ALL = KVM_X86_QUIRK_SLOT_ZAP_ALL,
+};
+
+/// KVM_CREATE_GUEST_MEMFD: memory of one virtual machine, which nobody else maps.
+static inline int ckvm_create_guest_memory(int vm, uint64_t size) {
+    struct kvm_create_guest_memfd request = {.size = size};
+    return ckvm_result(ioctl(vm, KVM_CREATE_GUEST_MEMFD, &request));
+}
+
+static inline int ckvm_set_memory_region2(int vm, uint32_t slot, uint32_t flags, uint64_t guest_address, uint64_t size,
+                                          uint64_t host_address, int guest_memory, uint64_t offset) {
+    struct kvm_userspace_memory_region2 region = {
+        .slot = slot,
+        .flags = flags,
+        .guest_phys_addr = guest_address,
+        .memory_size = size,
+        .userspace_addr = host_address,
+        .guest_memfd = (uint32_t)guest_memory,
+        .guest_memfd_offset = offset,
+    };
+    return ckvm_result(ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region));
+}
+
+static inline int ckvm_enable_capability(int vm, uint32_t capability, uint64_t argument) {
+    struct kvm_enable_cap request = {.cap = capability, .args = {argument}};
+    return ckvm_result(ioctl(vm, KVM_ENABLE_CAP, &request));
+}
+
 /// `bitmap` holds a bit a page of the slot, rounded up to 64 bits.
 static inline int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap) {
     struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};

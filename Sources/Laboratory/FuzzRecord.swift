@@ -1,0 +1,130 @@
+public import Machine
+internal import Memslots
+
+/// A line of a record: what a fuzzer asked KVM, and KVM's answers, to be compared with another kernel's.
+public enum FuzzRecordLine: Sendable {
+    /// The first line: what follows, and where it comes from.
+    case header(seed: UInt64, kernel: String)
+    /// A new machine, with the features that it uses.
+    case machine(Set<FuzzFeature>)
+    /// An operation on the machine, and `accepted`, an errno, or what the guest read.
+    case operation(FuzzOperation, answer: String)
+    /// The last line of a record that was not to grow further.
+    case cut
+}
+
+extension FuzzRecordLine: Codable {
+    private enum Key: String, CodingKey { case format, seed, kernel, machine, answer, cut }
+    private static let format = "swiftlet fuzz record 1"
+
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .header(let seed, let kernel):
+            try object.encode(Self.format, forKey: .format)
+            try object.encode(seed, forKey: .seed)
+            try object.encode(kernel, forKey: .kernel)
+        case .machine(let features): try object.encode(features.map(\.rawValue).sorted(), forKey: .machine)
+        case .operation(let operation, let answer):
+            try operation.encode(to: encoder)
+            try object.encode(answer, forKey: .answer)
+        case .cut: try object.encode(true, forKey: .cut)
+        }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let object = try decoder.container(keyedBy: Key.self)
+        if object.contains(.format) {
+            guard try object.decode(String.self, forKey: .format) == Self.format else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .format, in: object, debugDescription: "it is not \"\(Self.format)\"")
+            }
+            self = .header(
+                seed: try object.decode(UInt64.self, forKey: .seed),
+                kernel: try object.decode(String.self, forKey: .kernel))
+        } else if object.contains(.machine) {
+            self = .machine(Set(try object.decode([FuzzFeature].self, forKey: .machine)))
+        } else if object.contains(.cut) {
+            self = .cut
+        } else {
+            self = .operation(try FuzzOperation(from: decoder), answer: try object.decode(String.self, forKey: .answer))
+        }
+    }
+}
+
+/// Does the operations of a record on this host's KVM, and compares the answers.
+public enum FuzzComparison {
+    /// Compares. Where a request is answered otherwise, the rest of its machine is left out, because the slots are no longer the same.
+    public static func run(_ observer: inout Observer, _ lines: [FuzzRecordLine]) throws(MachineError)
+        -> FuzzComparisonResult
+    {
+        try run(&observer, lines, makeTarget: BareMachine.forFuzzing)
+    }
+
+    static func run<Target: FuzzTarget & ~Copyable>(
+        _ observer: inout Observer, _ lines: [FuzzRecordLine],
+        makeTarget: (Set<FuzzFeature>) throws(MachineError) -> Target
+    ) throws(MachineError) -> FuzzComparisonResult {
+        guard case .header(let seed, let kernel) = lines.first else {
+            throw .experiment("a record begins with its format")
+        }
+        var result = FuzzComparisonResult(seed: seed, kernel: kernel)
+        observer.begin("comparing", total: lines.count)
+        var (next, start) = (1, SuspendingClock.now)
+        while next < lines.count, observer.goesOn(next) {
+            defer { next += 1 }
+            guard case .machine(let features) = lines[next] else { continue }
+            var session = FuzzSession(try makeTarget(features), predict: SlotVerdict.init)
+            var isSame = session.target.features == features
+            if !isSame { result.skippedMachines += 1 }
+            while next + 1 < lines.count, case .operation(let operation, let answer) = lines[next + 1],
+                observer.goesOn(next)
+            {
+                next += 1
+                guard isSame else { continue }
+                result.operations += 1
+                let prediction = try session.divergence(at: operation)
+                guard let seen = session.answer, seen != answer else { continue }
+                result.note(
+                    "operation \(next): \(operation): recorded: \(answer); here: \(seen)",
+                    isAsPredicted: prediction == nil)
+                if case .request = operation { isSame = false }
+            }
+        }
+        (result.seconds, result.interrupted) = ((SuspendingClock.now - start).inSeconds, observer.hasInterrupted)
+        return result
+    }
+}
+
+/// The result of a `FuzzComparison`.
+public struct FuzzComparisonResult: ExperimentResult {
+    public private(set) var schema = 1
+    /// The seed of the recorded run, and the kernel on which it was made.
+    public let seed: UInt64
+    public let kernel: String
+    public internal(set) var operations = 0
+    /// The number of machines that use what this kernel does not have.
+    public internal(set) var skippedMachines = 0
+    public private(set) var differences = 0 {
+        didSet { ok = differences == 0 }
+    }
+    /// The first differences, in words.
+    public private(set) var differenceList: [String] = []
+    public internal(set) var seconds = 0.0
+    public internal(set) var interrupted = false
+
+    public private(set) var ok = true
+    public var problem: String? {
+        ok ? nil : "\(differences) answers differ from those of \(kernel): \(differenceList.first ?? "")"
+    }
+
+    init(seed: UInt64, kernel: String) { (self.seed, self.kernel) = (seed, kernel) }
+
+    private static let mostListed = 20
+
+    mutating func note(_ difference: String, isAsPredicted: Bool) {
+        differences += 1
+        guard differenceList.count < Self.mostListed else { return }
+        differenceList.append(difference + (isAsPredicted ? " (as the rules predict)" : ""))
+    }
+}

@@ -1,0 +1,87 @@
+internal import Memslots
+
+/// Where the guest memory behind a slot lies, as KVM_SET_USER_MEMORY_REGION2 is told.
+public struct GuestMemoryPlace: Hashable, Sendable {
+    /// A descriptor: that of the machine's guest memory, that of another machine's, or none that is open.
+    public enum File: String, Codable, Sendable { case own, foreign, closed }
+
+    public var file: File
+    /// In bytes.
+    public var offset: UInt64
+
+    /// The flag that says that the place counts (`KVM_MEM_GUEST_MEMFD`).
+    static let flag: UInt32 = 1 << 2
+}
+
+/// The rules that guest memory adds to those of all slots (`virt/kvm/kvm_main.c`, kvm_set_memory_region, and `guest_memfd.c`, kvm_gmem_bind).
+public enum GuestMemoryRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
+    case guestMemoryFlags
+    case guestMemoryOffset
+    case fixedGuestMemory
+    case guestMemoryDescriptor
+    case guestMemoryPlace
+
+    var errno: SlotErrno { self == .guestMemoryDescriptor ? .badDescriptor : .invalidArgument }
+
+    var words: String {
+        switch self {
+        case .guestMemoryFlags: "a slot with guest memory is neither read-only nor logs dirty pages"
+        case .guestMemoryOffset: "the offset is a multiple of 4096, and the range of the file ends below 2^64"
+        case .fixedGuestMemory: "a slot with guest memory can only be deleted, and no other slot gets some later"
+        case .guestMemoryDescriptor: "the descriptor is open"
+        case .guestMemoryPlace:
+            "the file is this machine's guest memory, and the range lies in it and behind no other slot"
+        }
+    }
+}
+
+/// Predicts what guest memory changes about the verdicts on requests, and remembers what lies behind which slot.
+struct GuestMemoryRules: Sendable {
+    /// Whether KVM has guest memory for the machine.
+    let isOffered: Bool
+    /// The bytes of the machine's guest memory behind each slot that has some.
+    private var bound: [SlotID: Range<UInt64>] = [:]
+
+    init(isOffered: Bool) { self.isOffered = isOffered }
+
+    /// Predicts the verdict on a request. `place` is nil for one by KVM_SET_USER_MEMORY_REGION.
+    func verdict(
+        on request: SlotRequest, _ place: GuestMemoryPlace?, _ table: MemslotTable, _ predict: SlotVerdict.Predict
+    ) -> SlotVerdict {
+        var (plain, wanted) = (request, nil as GuestMemoryPlace?)
+        if let place, isOffered, request.flags & GuestMemoryPlace.flag != 0 {
+            (plain.flags, wanted) = (request.flags & ~GuestMemoryPlace.flag, place)
+            guard plain.flags == 0 else { return .refusedMemory(.guestMemoryFlags) }
+            guard place.offset % Page.size == 0, !place.offset.addingReportingOverflow(request.size).overflow else {
+                return .refusedMemory(.guestMemoryOffset)
+            }
+        }
+        let verdict = predict(table, plain)
+        // All rules that come before this one are refused with its errno.
+        if case .refused(let rule) = verdict, rule.errno == .invalidArgument, rule != .highestGuestAddress {
+            return verdict
+        }
+        let id = SlotID(truncatingIfNeeded: request.slot)
+        if request.size > 0, table[id] != nil {
+            return wanted != nil || bound[id] != nil ? .refusedMemory(.fixedGuestMemory) : verdict
+        }
+        guard let wanted, request.size > 0, verdict != .refused(.noOverlap) else { return verdict }
+        guard wanted.file != .closed else { return .refusedMemory(.guestMemoryDescriptor) }
+        let range = wanted.offset..<wanted.offset + request.size
+        let isFree =
+            wanted.file == .own && range.upperBound <= FuzzMemory.guestSize
+            && !bound.values.contains { $0.overlaps(range) }
+        return isFree ? verdict : .refusedMemory(.guestMemoryPlace)
+    }
+
+    /// Notes a change to which KVM has agreed.
+    mutating func apply(_ change: SlotChange, flags: UInt32, _ place: GuestMemoryPlace?) {
+        switch change {
+        case .create(let slot):
+            guard let place, flags & GuestMemoryPlace.flag != 0 else { return }
+            bound[slot.id] = place.offset..<place.offset + slot.range.size
+        case .delete(let slot): bound[slot.id] = nil
+        case .move, .setFlags, .none: return
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import Host
+import Laboratory
+import Pictures
+
+struct SuiteCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "suite",
+        abstract: "Run many guests, several at once, and tell which did not end as they should.",
+        discussion: """
+            A SUITE is a JSON file that lists guests, the unittests.cfg of kvm-unit-tests, or a directory: of guests NAME.bin, \
+            NAME.elf or NAME.flat, beside which NAME.expect has what they print and NAME.json what else is expected. \
+            docs/suite.md describes them. Each guest runs in a process of its own.
+
+            The exit status is 0 if no guest failed, 1 if one did, 130 after Ctrl-C.
+
+            Examples:
+              swiftlet suite guests.json --jobs 4
+              swiftlet suite kvm-unit-tests/x86/unittests.cfg --only vmexit --tap
+            """)
+
+    @Argument(help: ArgumentHelp("Files and directories.", valueName: "suite"))
+    var suites: [String]
+
+    @Option(help: ArgumentHelp("Guests that run at once. (default: one for each CPU)", valueName: "n"))
+    var jobs: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Run only guests of this name or group; * stands for anything. Repeat for more.", valueName: "pattern"))
+    var only: [String] = []
+
+    @Option(help: ArgumentHelp("The limit of guests that have none of their own. (default: 90s)", valueName: "time"))
+    var timeout: Duration?
+
+    @Flag(help: "List the guests, and run none.")
+    var list = false
+
+    @Flag(help: "Print the results in the Test Anything Protocol.")
+    var tap = false
+
+    @Option(help: ArgumentHelp("Write the results into this file, in JUnit's XML.", valueName: "file"))
+    var junit: String?
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if let jobs, !(1...4096).contains(jobs) { throw ValidationError("--jobs counts from 1 to 4096.") }
+        if tap && output.json { throw ValidationError("--tap and --json both print to standard output: take one.") }
+    }
+
+    func run() throws {
+        // Guests of the group `nodefault` run only if they are asked for.
+        let all = try suites.flatMap(SuiteTest.tests(at:))
+        let tests = all.filter { only.isEmpty ? !$0.groups.contains("nodefault") : $0.matches(only) }
+        guard !tests.isEmpty else {
+            throw failure("none of \(Figures.count(all.count, "guest")) is asked for: see --list and --only", .usage)
+        }
+        let limit = timeout ?? .seconds(90)
+        if list { return try emit(Self.table(tests, limit)) }
+        var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
+        let junit = try files.open(self.junit, for: "--junit")
+        let watch = try TerminalWatch()
+        var observer = Observer(watch.goesOn)
+        let result = try SuiteRun.run(&observer, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
+        watch.clear()
+        try junit?.write(result.junit)
+        try output.show(result, tap ? result.tap : result.summary)
+        try result.end()
+    }
+
+    private static func table(_ tests: [SuiteTest], _ limit: Duration) -> String {
+        TextTable(
+            tests,
+            [
+                .left("name", \.name), .left("guest", \.guest),
+                .right("limit") { Figures.seconds(($0.timeout ?? limit).inSeconds) },
+                .left("groups") { $0.groups.joined(separator: " ") },
+                .left("options") { test in test.skipped.map { "skipped: \($0)" } ?? test.options.joined(separator: " ")
+                },
+            ]
+        ).text
+    }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import FoundationEssentials
+import Host
+
+/// A suite that people write by hand: `{"tests": [{"guest": "./seven.bin", "status": 7}]}`. docs/suite.md lists the keys.
+struct SuiteFile: StrictDecodable {
+    enum CodingKeys: CodingKey, CaseIterable { case tests }
+
+    let tests: [Strict<Entry>]
+
+    struct Entry: StrictDecodable {
+        enum CodingKeys: CodingKey, CaseIterable {
+            case name, guest, options, vcpus, timeout, status, outcome, output, groups, skip
+        }
+
+        var name: String?
+        var guest: String?
+        var options: [String]?
+        var vcpus: Int?
+        var timeout: Time?
+        var status: Int32?
+        var outcome: String?
+        var output: String?
+        var groups: [String]?
+        var skip: String?
+
+        func test(_ guest: String, in directory: String, output expected: [UInt8]? = nil) -> SuiteTest {
+            SuiteTest(
+                name: name ?? guest, directory: directory, guest: guest,
+                options: (options ?? []) + (vcpus.map { ["--vcpus", "\($0)"] } ?? []), timeout: timeout?.value,
+                groups: groups ?? [], skipped: skip,
+                expectation: .end(status: status, outcome: outcome, output: output.map { Array($0.utf8) } ?? expected))
+        }
+    }
+
+    /// A span of time as on the command line, such as `"500ms"`.
+    struct Time: Decodable {
+        let value: Duration
+
+        init(from decoder: any Decoder) throws {
+            let text = try decoder.singleValueContainer().decode(String.self)
+            guard let value = Duration(argument: text) else {
+                throw DecodingError.dataCorrupted(
+                    DecodingError.Context(
+                        codingPath: decoder.codingPath,
+                        debugDescription: "\"\(text)\" is no time, such as \"500ms\" or \"5s\""))
+            }
+            self.value = value
+        }
+    }
+}
+
+/// An object whose keys are all known. One that is misspelt would otherwise be left out without a word.
+protocol StrictDecodable: Decodable {
+    associatedtype CodingKeys: CodingKey, CaseIterable
+}
+
+/// Reads a strict object.
+struct Strict<Value: StrictDecodable>: Decodable {
+    let value: Value
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Key.self)
+        if let key = values.allKeys.first(where: { Value.CodingKeys(stringValue: $0.stringValue) == nil }) {
+            let names = Value.CodingKeys.allCases.map(\.stringValue).joined(separator: ", ")
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: values, debugDescription: "nobody knows this key; there are \(names)")
+        }
+        value = try Value(from: decoder)
+    }
+}
+
+// MARK: - Finding the tests
+
+extension SuiteTest {
+    private static let largestFile = 16 << 20
+    private static let guestEndings = [".bin", ".elf", ".flat"]
+
+    /// Reads the tests that a path stands for: a suite file, a `.cfg` file of kvm-unit-tests, or a directory.
+    static func tests(at path: String) throws -> [SuiteTest] {
+        guard let names = HostDirectory.names(in: path) else {
+            let file = try InputFile(
+                path, kind: "suite", limit: largestFile, remedy: "a suite is, which has 16 MiB at most")
+            let directory = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+                separator: "/")
+            let place = path.hasPrefix("/") && directory.isEmpty ? "/" : directory.isEmpty ? "." : directory
+            if path.hasSuffix(".cfg") {
+                return UnitTestsFile(String(decoding: file.bytes, as: UTF8.self)).tests(in: place)
+            }
+            return try file.decoded(as: Strict<SuiteFile>.self).value.tests.map(\.value).enumerated().map {
+                index, entry in
+                guard let guest = entry.guest else {
+                    throw failure("\(path): tests[\(index)].guest is missing", .badInput)
+                }
+                return entry.test(guest, in: place)
+            }
+        }
+        if names.contains("unittests.cfg") { return try tests(at: "\(path)/unittests.cfg") }
+        let guests = names.filter { name in guestEndings.contains { name.hasSuffix($0) } }
+        guard !guests.isEmpty else {
+            throw failure(
+                "\(path) has no guests: a suite in a directory is files that end in .bin, .elf or .flat, or an unittests.cfg",
+                .badInput)
+        }
+        return try guests.map { try test(of: $0, in: path, beside: Set(names)) }
+    }
+
+    /// Makes the test of a guest in a directory, of which `NAME.json` and `NAME.expect` may say more.
+    private static func test(of guest: String, in directory: String, beside names: Set<String>) throws -> SuiteTest {
+        let stem = guest.split(separator: ".").dropLast().joined(separator: ".")
+        func read(_ ending: String) throws -> InputFile? {
+            guard names.contains(stem + ending) else { return nil }
+            return try InputFile("\(directory)/\(stem)\(ending)", kind: "expectation", limit: largestFile)
+        }
+        var entry = try read(".json")?.decoded(as: Strict<SuiteFile.Entry>.self).value ?? SuiteFile.Entry()
+        if entry.guest != nil {
+            throw failure("\(directory)/\(stem).json: the guest is \(guest): leave out the key", .badInput)
+        }
+        entry.name = entry.name ?? stem
+        return entry.test("./\(guest)", in: directory, output: try read(".expect")?.bytes)
+    }
+}

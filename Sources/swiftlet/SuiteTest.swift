@@ -1,0 +1,105 @@
+import FoundationEssentials
+import Host
+import Machine
+
+/// A guest that a suite runs, and how its run is to end.
+struct SuiteTest {
+    let name: String
+    /// The directory in which `swiftlet run` starts, in which relative names of files are looked up.
+    let directory: String
+    let guest: String
+    /// More options of `swiftlet run`.
+    var options: [String] = []
+    /// The time that the guest may take; nil for that of the suite.
+    var timeout: Duration?
+    var groups: [String] = []
+    /// Why the guest is not run, if so.
+    var skipped: String?
+    var expectation = Expectation.end(status: nil, outcome: nil, output: nil)
+
+    enum Expectation {
+        /// The exit status of the run (0 if nothing is said), how it ended (by the guest's own will if nothing is said), and what it
+        /// printed (anything if nothing is said).
+        case end(status: Int32?, outcome: String?, output: [UInt8]?)
+        /// The status of a test of kvm-unit-tests, which is 0 for success and 77 for a test that skipped itself.
+        case unitTest
+    }
+
+    enum Verdict: String, Codable { case passed, failed, skipped }
+
+    /// The keys of the run's report that are looked at.
+    private struct Report: Decodable {
+        let outcome: String
+        let reason: String
+        let exitCode: Int32
+    }
+
+    /// The outcomes by which a guest ends its run itself.
+    private static let orderly: Set = ["exited", "reset", "poweredOff", "halted"]
+
+    /// Judges a run.
+    ///
+    /// - Returns: The verdict, the reason for it unless the guest passed, and the outcome of the run if there is one.
+    func judge(_ end: ChildProcess.End) -> (verdict: Verdict, reason: String?, outcome: String?) {
+        guard let report = try? JSONDecoder().decode(Report.self, from: Data(end.report.bytes)) else {
+            let way = end.wasKilled ? "had to be killed" : "ended with status \(end.status) and without a report"
+            return (.failed, "swiftlet run \(way)", nil)
+        }
+        let (status, outcome) = (report.exitCode, report.outcome)
+        let ending = outcome == "exited" ? "it ended with status \(status)" : report.reason
+        switch expectation {
+        case .unitTest:
+            let verdict = outcome == "exited" ? [0: Verdict.passed, 77: .skipped][status] ?? .failed : .failed
+            return (
+                verdict, verdict == .passed ? nil : verdict == .skipped ? "the guest skipped itself" : ending, outcome
+            )
+        case .end(let wantedStatus, let wantedOutcome, let output):
+            guard wantedOutcome.map({ $0 == outcome }) ?? Self.orderly.contains(outcome) else {
+                return (.failed, ending + (wantedOutcome.map { "; expected: \($0)" } ?? ""), outcome)
+            }
+            let wanted = wantedStatus ?? (wantedOutcome == nil ? 0 : status)
+            guard wanted == status else { return (.failed, "\(ending); expected: status \(wanted)", outcome) }
+            let problem = output.flatMap { Self.difference(of: end.output.bytes, from: $0) }
+            return (problem == nil ? .passed : .failed, problem, outcome)
+        }
+    }
+
+    /// Finds the first line in which an output is not as expected.
+    private static func difference(of output: [UInt8], from expected: [UInt8]) -> String? {
+        guard output != expected else { return nil }
+        let lines = [output, expected].map { bytes in
+            bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        }
+        let same = zip(lines[0], lines[1]).prefix { $0 == $1 }.count
+        let words = lines.map { lines in
+            same < lines.count ? "\"\(String(decoding: lines[same].prefix(80), as: UTF8.self))\"" : "the end"
+        }
+        return "line \(same + 1) of the output is \(words[0]); expected: \(words[1])"
+    }
+}
+
+extension SuiteTest {
+    /// Whether the name or a group is what one of the patterns says. In a pattern `*` stands for any characters.
+    func matches(_ patterns: [String]) -> Bool {
+        patterns.contains { pattern in ([name] + groups).contains { Self.matches(Array($0), Array(pattern)) } }
+    }
+
+    private static func matches(_ text: [Character], _ pattern: [Character]) -> Bool {
+        // Where the text is to be looked at again, with one character more for the last asterisk.
+        var (place, position, again) = (0, 0, nil as (place: Int, position: Int)?)
+        while place < text.count {
+            if position < pattern.count, pattern[position] == "*" {
+                again = (place, position)
+                position += 1
+            } else if position < pattern.count, pattern[position] == text[place] {
+                (place, position) = (place + 1, position + 1)
+            } else if let last = again {
+                again = (last.place + 1, last.position)
+                (place, position) = (last.place + 1, last.position + 1)
+            } else {
+                return false
+            }
+        }
+        return pattern[position...].allSatisfy { $0 == "*" }
+    }
+}

@@ -1,0 +1,145 @@
+import Host
+import KVM
+
+/// The list of tests that kvm-unit-tests keeps beside them, `unittests.cfg`: sections of `key = value`.
+struct UnitTestsFile {
+    private var sections: [(name: String, values: [String: String])] = []
+
+    init(_ text: String) {
+        // The key of a value that goes on until the next `"""`.
+        var open: String?
+        for line in text.split(whereSeparator: \.isNewline).map({ $0.trimmed }) {
+            if let key = open, let last = sections.indices.last {
+                sections[last].values[key, default: ""] += " " + line.replacing("\"\"\"", with: "")
+                if line.contains("\"\"\"") { open = nil }
+                continue
+            }
+            if line.hasPrefix("["), let end = line.firstIndex(of: "]") {
+                sections.append((String(line[..<end].dropFirst()), [:]))
+            } else if !line.hasPrefix("#"), let equals = line.firstIndex(of: "="), let last = sections.indices.last {
+                let key = String(line[..<equals]).trimmed
+                let quotes = line.ranges(of: "\"\"\"").count
+                if quotes == 1 { open = key }
+                sections[last].values[key] = String(line[equals...].dropFirst()).replacing("\"\"\"", with: "").trimmed
+            }
+        }
+    }
+
+    /// The tests, whose kernels lie in `directory`.
+    func tests(in directory: String) -> [SuiteTest] {
+        sections.map { name, values in
+            var test = SuiteTest(
+                name: name, directory: directory, guest: "./\(values["file"] ?? "")",
+                timeout: values["timeout"].flatMap(Duration.init(argument:)),
+                groups: Self.words(values["groups"] ?? "") ?? [],
+                expectation: .unitTest)
+            do throws(Skip) {
+                test.options = try Self.options(values)
+                try Self.checkHost(values, directory)
+            } catch {
+                test.skipped = error.reason
+            }
+            return test
+        }
+    }
+
+    /// Why a test is not run.
+    private struct Skip: Error { let reason: String }
+
+    private static func checkHost(_ values: [String: String], _ directory: String) throws(Skip) {
+        guard let file = values["file"] else { throw Skip(reason: "it has no file") }
+        if let arch = values["arch"], arch != "x86_64" { throw Skip(reason: "\(arch) only") }
+        if let accel = values["accel"], accel != "kvm" { throw Skip(reason: "\(accel) only") }
+        for check in words(values["check"] ?? "") ?? [] {
+            let sides = check.split(separator: "=", maxSplits: 1).map(String.init)
+            let found = try? readFile(sides[0], limit: 4096)
+            guard sides.count == 2, String(decoding: found ?? [], as: UTF8.self).trimmed == sides[1] else {
+                throw Skip(reason: "\(sides[0]) is not \(sides.dropFirst().first ?? "there")")
+            }
+        }
+        guard HostDirectory.isWritable("\(directory)/\(file)") != nil else {
+            throw Skip(reason: "\(file) is not built")
+        }
+    }
+
+    /// The options of `swiftlet run` that mean the same as the section: QEMU's PC has a timer and the test device.
+    private static func options(_ values: [String: String]) throws(Skip) -> [String] {
+        let known = [
+            "file", "smp", "arch", "timeout", "groups", "check", "accel", "test_args", "qemu_params", "extra_params",
+        ]
+        if let key = values.keys.sorted().first(where: { !known.contains($0) }) {
+            throw Skip(reason: "it has `\(key)`")
+        }
+        for group in ["migration", "panic"] where words(values["groups"] ?? "")?.contains(group) == true {
+            throw Skip(reason: "it is in the group \(group)")
+        }
+        var options = ["--device", "pci-testdev"]
+        if let smp = values["smp"] {
+            guard let count = Int(smp) else { throw Skip(reason: "smp = \(smp)") }
+            options += ["--vcpus", "\(count)"]
+        }
+        let isShell = { (text: String) in text.contains { "`$".contains($0) } }
+        let arguments = values["test_args"] ?? ""
+        let parameters = values["qemu_params"] ?? values["extra_params"] ?? ""
+        guard !isShell(arguments), !isShell(parameters), let words = words(arguments),
+            let parameters = Self.words(parameters)
+        else { throw Skip(reason: "a shell would have to read its arguments") }
+        var append = words.isEmpty ? [] : [words.joined(separator: " ")]
+        var (hasTimer, rest) = (true, parameters[...])
+        while let option = rest.popFirst() {
+            // They say what is so here anyway.
+            if ["-enable-kvm", "-no-reboot"].contains(option) { continue }
+            let value = rest.popFirst() ?? ""
+            switch (option, value) {
+            case ("-append", _): append.append(value)
+            case ("-m", _):
+                // QEMU counts in MiB unless told otherwise.
+                options += ["--memory", value.allSatisfy(\.isNumber) ? "\(value)M" : value.uppercased()]
+            case ("-cpu", _): options += try features(value)
+            case ("-machine", "pit=off"), ("-M", "pit=off"): hasTimer = false
+            case ("-device", "pci-testdev"): continue
+            default: throw Skip(reason: "\(option) \(value) of QEMU has no counterpart")
+            }
+        }
+        return options + (hasTimer ? ["--pit"] : [])
+            + (append.isEmpty ? [] : ["--append=\(append.joined(separator: " "))"])
+    }
+
+    /// Takes features away. Those that are added are there wherever KVM has them, and nobody has others.
+    private static func features(_ model: String) throws(Skip) -> [String] {
+        var removed: [String] = []
+        for (index, part) in model.split(separator: ",").map(String.init).enumerated() {
+            if index == 0 ? ["max", "host", "qemu64", "kvm64"].contains(part) : part.hasPrefix("+") { continue }
+            if ["host-phys-bits", "migratable=no"].contains(part) { continue }
+            guard index > 0, part.hasPrefix("-"), CPUFeature(named: String(part.dropFirst())) != nil else {
+                throw Skip(reason: "-cpu \(model) of QEMU has no counterpart")
+            }
+            removed.append(part)
+        }
+        return removed.isEmpty ? [] : ["--cpu=\(removed.joined(separator: ","))"]
+    }
+
+    /// Splits a text into words as a shell does, which keeps together what is quoted. Returns nil if a quotation has no end.
+    private static func words(_ text: String) -> [String]? {
+        var (words, word, quote) = ([String](), nil as String?, nil as Character?)
+        for character in text {
+            if let open = quote {
+                if character == open { quote = nil } else { word?.append(character) }
+            } else if character == "\"" || character == "'" {
+                (quote, word) = (character, word ?? "")
+            } else if character == " " || character == "\t" {
+                if let whole = word { words.append(whole) }
+                word = nil
+            } else {
+                word = (word ?? "") + String(character)
+            }
+        }
+        return quote == nil ? words + (word.map { [$0] } ?? []) : nil
+    }
+}
+
+extension StringProtocol {
+    fileprivate var trimmed: String {
+        String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import LiveSupport
+import Testing
+
+@testable import swiftlet
+
+@Suite("swiftlet suite", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
+struct SuiteLiveTests {
+    /// mov al, status; out 0xf4, al
+    private static func exits(_ status: UInt8) -> [UInt8] { [0xb0, status, 0xe6, 0xf4] }
+    private static let loop: [UInt8] = [0xeb, 0xfe]
+    /// mov al, 'a'; out 0xe9, al; ud2
+    private static let fault: [UInt8] = [0xb0, 0x61, 0xe6, 0xe9, 0x0f, 0x0b]
+
+    private func directory(_ files: [String: [UInt8]]) throws -> TemporaryDirectory {
+        let directory = try TemporaryDirectory()
+        for (name, bytes) in files { try Data(bytes).write(to: URL(fileURLWithPath: directory.file(name))) }
+        return directory
+    }
+
+    private func result(_ text: String) throws -> SuiteResult {
+        try JSONDecoder().decode(SuiteResult.self, from: Data(text.utf8))
+    }
+
+    @Test("each guest is judged by what is expected of it")
+    func verdicts() throws {
+        let suite = """
+            {"tests": [
+             {"guest": "hello", "output": "Hello from 64-bit long mode. This is a bare-metal guest under KVM.\\n"},
+             {"guest": "./seven.bin", "status": 7}, {"name": "eight", "guest": "./seven.bin", "status": 8},
+             {"guest": "./loop.bin", "timeout": "200ms"},
+             {"name": "late", "guest": "./loop.bin", "timeout": "200ms", "outcome": "timeout"},
+             {"guest": "./fault.bin"}, {"name": "expected", "guest": "./fault.bin", "outcome": "shutdown"},
+             {"name": "other", "guest": "hello", "output": "Hello\\n"}, {"guest": "./missing.bin"}, {"guest": "x", "skip": "later"}]}
+            """
+        let directory = try directory([
+            "s.json": Array(suite.utf8), "seven.bin": Self.exits(7), "loop.bin": Self.loop, "fault.bin": Self.fault,
+        ])
+        let run = try Command(
+            "suite", directory.file("s.json"), "--jobs", "3", "--json", "--junit", directory.file("j.xml")
+        ).run()
+        let result = try result(run.output)
+        #expect(
+            run.status == 1 && result.passed == 4 && result.failed == 5 && result.skipped == 1 && !result.interrupted)
+        let reasons = Dictionary(uniqueKeysWithValues: result.guestList.map { ($0.name, $0.reason ?? "") })
+        #expect(
+            reasons["./seven.bin"] == "" && reasons["late"] == "" && reasons["expected"] == ""
+                && reasons["x"] == "later")
+        #expect(reasons["eight"] == "it ended with status 7; expected: status 8")
+        #expect(reasons["./missing.bin"] == "swiftlet run ended with status 65 and without a report")
+        #expect(reasons["other"]?.hasPrefix("line 1 of the output is \"Hello from") == true)
+        let fault = try #require(result.guestList.first { $0.name == "./fault.bin" })
+        #expect(fault.outcome == "shutdown" && fault.status == 70 && fault.console?.first?.hasPrefix("a") == true)
+        #expect(result.guestSeconds > 0.4 && result.jobs == 3 && result.schema == 1)
+        #expect(
+            try String(contentsOfFile: directory.file("j.xml"), encoding: .utf8).contains("tests=\"10\" failures=\"5\"")
+        )
+    }
+
+    @Test("kvm-unit-tests: 0 passes, 77 skips, all else fails; an end without a status fails as well")
+    func unitTests() throws {
+        // A flat file stands for a test kernel: what `run` makes of it is the same.
+        let names = ["pass": Self.exits(0), "skip": Self.exits(77), "fail": Self.exits(1), "halt": [0xf4]]
+        var list = ""
+        var files: [String: [UInt8]] = [:]
+        for (name, code) in names.sorted(by: { $0.key < $1.key }) {
+            list += "[\(name)]\nfile = \(name).flat\nqemu_params = -machine pit=off\ntimeout = 2\n"
+            files["\(name).flat"] = code
+        }
+        list += "[manual]\nfile = pass.flat\ngroups = nodefault\nqemu_params = -machine pit=off\n"
+        files["unittests.cfg"] = Array(list.utf8)
+        let directory = try directory(files)
+        let run = try Command("suite", directory.path, "--tap").run()
+        #expect(run.status == 1, "\(run.errors)")
+        #expect(run.output.hasPrefix("TAP version 14\n1..4\nnot ok 1 - fail\n# it ended with status 1\n"))
+        #expect(run.output.contains("not ok 2 - halt\n") && run.output.contains("ok 3 - pass\n"))
+        #expect(run.output.contains("ok 4 - skip # SKIP the guest skipped itself\n"))
+        #expect(try Command("suite", directory.path, "--only", "p*s", "--only", "nodefault").run().status == 0)
+        let listed = try Command("suite", directory.path, "--list").run()
+        #expect(
+            listed.status == 0 && listed.output.contains("--device pci-testdev") && !listed.output.contains("manual"))
+    }
+
+    @Test("wrong usage")
+    func usage() throws {
+        let directory = try directory(["a.bin": Self.exits(0)])
+        for arguments in [["--jobs", "0"], ["--tap", "--json"], ["--only", "b"]] {
+            var command = Command("suite", directory.path)
+            command.arguments += arguments
+            #expect(try command.run().status == 64, "\(arguments)")
+        }
+        #expect(try Command("suite", directory.file("none.json")).run().status == 65)
+    }
+
+    @Test("a guest that prints without end does not take the host's memory")
+    func endlessOutput() throws {
+        let printing: [UInt8] = [0xb0, 0x61, 0xe6, 0xe9, 0xeb, 0xfc]  // out 0xe9, al; back to it
+        let directory = try directory(["a.bin": printing])
+        let run = try Command("suite", directory.path, "--timeout", "1s", "--json").run()
+        let guest = try #require(try result(run.output).guestList.first)
+        #expect(guest.outcome == "timeout" && (guest.console ?? []).allSatisfy { $0.count <= 200 })
+    }
+
+    @Test(
+        "a signal ends a suite and all its processes", .timeLimit(.minutes(2)), arguments: [SIGINT, SIGTERM, SIGKILL])
+    func signal(number: Int32) throws {
+        let files = Dictionary(uniqueKeysWithValues: (0..<4).map { ("loop\($0).bin", Self.loop) })
+        let directory = try directory(files)
+        let run = try Command("suite", directory.path, "--jobs", "2", "--json") { process in
+            process.waitForThread("suite")
+            Thread.sleep(forTimeInterval: 0.3)
+            kill(process.processIdentifier, number)
+        }.run()
+        #expect(run.status == (number == SIGKILL ? -9 : 130))
+        if number != SIGKILL { #expect(try result(run.output).skipped == 4) }
+        // The kernel may take a moment.
+        for _ in 0..<100 where Self.isRunning(directory.path) { Thread.sleep(forTimeInterval: 0.05) }
+        #expect(!Self.isRunning(directory.path))
+    }
+
+    /// Whether a process has this working directory.
+    private static func isRunning(_ directory: String) -> Bool {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return processes.contains {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")) == directory
+        }
+    }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import Testing
+
+@testable import swiftlet
+
+/// The readers of suites, and the texts that are made of results. Nothing runs.
+@Suite struct SuiteTests {
+    private func tests(_ files: [String: String], at name: String = "") throws -> [SuiteTest] {
+        let directory = try TemporaryDirectory()
+        for (name, text) in files { try Data(text.utf8).write(to: URL(fileURLWithPath: directory.file(name))) }
+        return try SuiteTest.tests(at: name.isEmpty ? directory.path : directory.file(name))
+    }
+
+    // MARK: Suite files and directories
+
+    @Test("a suite file says what to run and what to expect")
+    func file() throws {
+        let text = """
+            {"tests": [{"guest": "hello"},
+             {"name": "x", "guest": "./x.bin", "options": ["--mode", "real"], "vcpus": 2, "timeout": "500ms", "status": 7,
+              "outcome": "exited", "output": "a\\n", "groups": ["slow"], "skip": "not now"}]}
+            """
+        let tests = try tests(["s.json": text], at: "s.json")
+        #expect(tests.map(\.name) == ["hello", "x"] && tests.map(\.guest) == ["hello", "./x.bin"])
+        #expect(tests[1].options == ["--mode", "real", "--vcpus", "2"] && tests[1].timeout == .milliseconds(500))
+        #expect(tests[1].skipped == "not now" && tests[1].groups == ["slow"])
+        guard case .end(7, "exited", let output) = tests[1].expectation else { throw Failure() }
+        #expect(output == Array("a\n".utf8))
+    }
+
+    @Test(
+        "a suite file that cannot be is refused",
+        arguments: [
+            "[]", "{}", #"{"tests": [{}]}"#, #"{"tests": [{"guest": "hello", "staus": 1}]}"#,
+            #"{"tests": [], "guests": []}"#,
+            #"{"tests": [{"guest": "hello", "timeout": "soon"}]}"#, #"{"tests": [{"guest": "hello", "status": "1"}]}"#,
+        ])
+    func badFile(text: String) {
+        #expect(throws: (any Error).self) { try tests(["s.json": text], at: "s.json") }
+    }
+
+    @Test("in a directory, what is expected lies beside a guest")
+    func directory() throws {
+        let files = [
+            "a.bin": "", "a.expect": "hello", "b.elf": "", "b.json": #"{"status": 3, "name": "bee"}"#, "c.flat": "",
+            "d.txt": "",
+        ]
+        let tests = try tests(files)
+        #expect(tests.map(\.name) == ["a", "bee", "c"] && tests.map(\.guest) == ["./a.bin", "./b.elf", "./c.flat"])
+        guard case .end(nil, nil, let output) = tests[0].expectation, case .end(3, nil, nil) = tests[1].expectation
+        else {
+            throw Failure()
+        }
+        #expect(output == Array("hello".utf8))
+        #expect(throws: (any Error).self) { try self.tests(["d.txt": ""]) }
+        #expect(throws: (any Error).self) { try self.tests(["a.bin": "", "a.json": #"{"guest": "./b.bin"}"#]) }
+    }
+
+    @Test("the file in docs/suite.md is one, and the page has all keys")
+    func documentation() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let text = try String(contentsOf: root.appending(path: "docs/suite.md"), encoding: .utf8)
+        let block = try #require(text.components(separatedBy: "```json\n").last?.components(separatedBy: "```").first)
+        #expect(try tests(["s.json": block], at: "s.json").count == 4)
+        for key in SuiteFile.Entry.CodingKeys.allCases { #expect(text.contains("| `\(key.stringValue)` |"), "\(key)") }
+    }
+
+    // MARK: kvm-unit-tests
+
+    /// A list as kvm-unit-tests has it, with something of each kind.
+    private static let list = """
+        # a comment
+        [one]
+        file = k.flat
+        smp = 2
+        test_args = '-first second'
+        qemu_params = -cpu max,+vmx,-pcid -m 2048
+        timeout = 30
+        groups = vmexit slow
+
+        [old]
+        file = k.flat
+        extra_params = -enable-kvm -machine pit=off -append "a 'b'" -m 1g
+        [long]
+        file = k.flat
+        qemu_params = \"\"\"
+        -cpu qemu64
+        -append x
+        \"\"\"
+        arch = x86_64
+        """
+
+    @Test("a list of kvm-unit-tests becomes options of run")
+    func unitTests() throws {
+        let tests = try tests(["unittests.cfg": Self.list, "k.flat": ""])
+        #expect(tests.map(\.name) == ["one", "old", "long"] && tests.allSatisfy { $0.skipped == nil })
+        let device = ["--device", "pci-testdev"]
+        #expect(
+            tests[0].options == device + [
+                "--vcpus", "2", "--cpu=-pcid", "--memory", "2048M", "--pit", "--append=-first second",
+            ])
+        #expect(tests[0].timeout == .seconds(30) && tests[0].groups == ["vmexit", "slow"])
+        #expect(tests[1].options == device + ["--memory", "1G", "--append=a 'b'"])
+        #expect(tests[2].options == device + ["--pit", "--append=x"])
+    }
+
+    @Test(
+        "what has no counterpart is skipped, with the reason",
+        arguments: [
+            ("arch = i386", "i386 only"), ("accel = tcg", "tcg only"), ("smp = $MAX_SMP", "smp = $MAX_SMP"),
+            ("smp = 1,maxcpus=256", "smp = 1,maxcpus=256"), ("test_args = \"`date`\"", "a shell would"),
+            ("qemu_params = -device intel-iommu", "-device intel-iommu of QEMU"),
+            ("qemu_params = -cpu Skylake", "-cpu Skylake"),
+            ("qemu_params = -cpu host,hv_passthrough", "-cpu host,hv_passthrough"),
+            ("machine = q35", "it has `machine`"),
+            ("check = /dev/null/x=1", "/dev/null/x is not 1"), ("groups = migration", "the group migration"),
+            ("file = other.flat", "other.flat is not built"), ("qemu_params = -append 'open", "a shell would"),
+            ("qemu_params = -overcommit cpu-pm=on", "-overcommit cpu-pm=on"),
+        ])
+    func skipped(line: String, reason: String) throws {
+        let tests = try tests(["unittests.cfg": "[x]\nfile = k.flat\n\(line)\n", "k.flat": ""])
+        #expect(tests.count == 1 && tests[0].skipped?.contains(reason) == true, "\(tests[0].skipped ?? "not skipped")")
+    }
+
+    @Test("a condition that the host meets is no reason to skip")
+    func condition() throws {
+        let value = try String(contentsOfFile: "/proc/sys/kernel/ostype", encoding: .utf8)
+        let list = "[x]\r\nfile = k.flat\r\ncheck = /proc/sys/kernel/ostype=\(value)"
+        #expect(try tests(["unittests.cfg": list, "k.flat": ""])[0].skipped == nil)
+    }
+
+    @Test("any bytes are a list without a trap")
+    func anyBytes() {
+        for _ in 0..<300 {
+            let parts = [
+                "[", "]", "=", "\"\"\"", "'", "\n", "file", "qemu_params", "-m", "-cpu", ",", "k", " ", "check",
+                "-append",
+            ]
+            let text = (0..<40).map { _ in parts.randomElement() ?? "" }.joined()
+            _ = UnitTestsFile(text).tests(in: "/nonexistent")
+        }
+    }
+
+    // MARK: Patterns
+
+    @Test(
+        "a pattern matches names and groups",
+        arguments: [
+            ("vmexit_ipi", true), ("vmexit*", true), ("*ipi", true), ("v*t*pi", true), ("*", true), ("slow", true),
+            ("s*w", true),
+            ("vmexit", false), ("ipi", false), ("vmexit_ipi*x", false), ("", false), ("*a*b*c*d*e*f*g*", false),
+        ])
+    func pattern(pattern: String, isMatch: Bool) {
+        let test = SuiteTest(name: "vmexit_ipi", directory: ".", guest: "hello", groups: ["slow"])
+        #expect(test.matches([pattern]) == isMatch)
+        #expect(test.matches(["nothing", pattern]) == isMatch)
+    }
+
+    // MARK: Texts
+
+    private static func result(failures: Int) -> SuiteResult {
+        let test = SuiteTest(name: "a <b> # \u{1b}", directory: ".", guest: "hello")
+        var failed = SuiteResult.Guest(test, .failed, "it \"ended\"")
+        (failed.console, failed.errors) = (["one & two"], ["three"])
+        let guests =
+            [SuiteResult.Guest(test, .passed, nil), SuiteResult.Guest(test, .skipped, "no")]
+            + Array(repeating: failed, count: failures)
+        return SuiteResult(guests: guests, seconds: 2, jobs: 3, interrupted: false)
+    }
+
+    @Test("TAP has a plan and a line for each guest")
+    func tap() {
+        let lines = Self.result(failures: 1).tap.split(separator: "\n")
+        #expect(lines[0] == "TAP version 14" && lines[1] == "1..3")
+        #expect(lines[2] == ##"ok 1 - a <b> \# \u{1B}"## && lines[3] == ##"ok 2 - a <b> \# \u{1B} # SKIP no"##)
+        #expect(lines[4] == ##"not ok 3 - a <b> \# \u{1B}"## && lines.suffix(2) == ["# | one & two", "# ! three"])
+    }
+
+    @Test("JUnit's XML is well-formed and has the counts")
+    func junit() throws {
+        let elements = try SVGElement.all(in: Self.result(failures: 2).junit)
+        #expect(elements.map(\.name).filter { $0 == "testcase" }.count == 4)
+        #expect(elements[0].attributes["tests"] == "4" && elements[0].attributes["failures"] == "2")
+        let failure = try #require(elements.first { $0.name == "failure" })
+        #expect(failure.text == "| one & two\n! three" && failure.attributes["message"] == "it \"ended\"")
+    }
+
+    @Test("a summary fits on a screen, however many fail")
+    func summary() {
+        let lines = Self.result(failures: 500).summary.split(separator: "\n")
+        #expect(
+            lines.count < 24
+                && lines.last == "502 guests: 1 passed, 500 failed, 1 skipped in 2 s, 0 ns of guests, 3 jobs")
+    }
+
+    private struct Failure: Error {}
+}
