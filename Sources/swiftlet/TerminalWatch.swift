@@ -1,13 +1,16 @@
 import Host
 import Laboratory
 
-/// Watches a long test for somebody at a terminal: a line of progress on standard error, and Ctrl-C.
+/// Watches a long test for its user: a line of progress on standard error, every ten seconds a new one where that is no terminal, and Ctrl-C.
 ///
 /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process while the value lives.
 final class TerminalWatch {
     private let events: HostEvents
     private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)
     private var width = 0
+    /// When the next line is due where nobody sits at a terminal.
+    private var nextLine = SuspendingClock.now + TerminalWatch.period
+    private static let period = Duration.seconds(10)
 
     init() throws(HostError) {
         events = try HostEvents(catchesSignals: true)
@@ -17,6 +20,9 @@ final class TerminalWatch {
     func goesOn(_ progress: Observer.Progress) -> Bool {
         if isTerminal {
             show(Self.line(progress))
+        } else if SuspendingClock.now >= nextLine {
+            nextLine = .now + Self.period
+            FileBytes.write(Array("swiftlet: \(Self.line(progress))\n".utf8), to: FileBytes.standardError)
         }
         if case .signal? = try? events.wait(input: nil, until: .now) { return false }
         return true
