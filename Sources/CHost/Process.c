@@ -185,3 +185,14 @@ void chost_unblock_signals(int fd) {
     sigset_t set = ending_signals();
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
+
+void chost_reference_work(void) {
+    enum { LINES = 4096, WORDS = 8 };
+    static volatile uint64_t lines[LINES][WORDS];
+    uint64_t product = 1;
+    for (unsigned index = 0; index < LINES; index++) {
+        // 769 and 4096 have no common divisor: each line is visited once.
+        volatile uint64_t *word = lines[index * 769 % LINES];
+        *word = product = product * 6364136223846793005u + *word;
+    }
+}

@@ -1,12 +1,12 @@
-internal import Host
-internal import KVM
+package import Host
+package import KVM
 internal import Memslots
 
 extension OwnedVM {
     // SAFETY: a descriptor is open as long as its value lives. The calls keep none of the numbers, because KVM refers to the files.
 
     /// Lets an eventfd raise an interrupt, or lets it do so no more, as `VirtualMachine.setInterruptEvent` does.
-    func setInterruptEvent(
+    package func setInterruptEvent(
         _ event: SharedDescriptor, number: UInt32, resample: SharedDescriptor? = nil, isTaken: Bool
     ) throws(KVMError) {
         try unsafe vm.setInterruptEvent(event.number, number: number, resample: resample?.number, isTaken: isTaken)

@@ -16,7 +16,7 @@ struct SwiftletCommand: ParsableCommand {
         version: HostEnvironment.swiftletVersion,
         subcommands: [
             RunCommand.self, GuestsCommand.self, LayoutCommand.self, PlanCommand.self, StressCommand.self,
-            ProbeCommand.self, ServeCommand.self, CaptureCommand.self,
+            ProbeCommand.self, PricesCommand.self, CompareCommand.self, ServeCommand.self, CaptureCommand.self,
             VFIOCommand.self,
         ]
     )

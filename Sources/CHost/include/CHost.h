@@ -24,6 +24,9 @@ void chost_end_after(int64_t nanoseconds, int status);
 /// What SIGPIPE does: ends the process, or nothing where it is ignored.
 void chost_end_by_broken_pipe(void);
 
+/// Multiplies 4096 times, each time with a word of another cache line of 256 KiB. One thread calls it at a time.
+void chost_reference_work(void);
+
 /// Removes the files that are not whole yet. A signal's handler may call it.
 void chost_remove_temporaries(void);
 
