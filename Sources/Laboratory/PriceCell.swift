@@ -51,6 +51,9 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
         }
     }
 
+    /// Whether undoing it is the same operation.
+    var isBothWays: Bool { [.readOnly, .move, .replace, .routes1, .routes64, .routes4096].contains(self) }
+
     /// The operations on the measured slot alone.
     fileprivate static let slotOperations: [PriceOperation] = [
         .noop, .flagsOn, .flagsOff, .dirtyLog, .readOnly, .create, .delete, .move, .replace,

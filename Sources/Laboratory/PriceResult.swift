@@ -45,10 +45,8 @@ public struct PriceRow: Codable, Sendable {
 
     init?(_ cell: PriceCell, _ turns: [PriceSamples]) {
         let isBack = PriceOperation.allCases.contains { $0.undo == cell.operation }
-        // Where both halves are the same operation, both are samples of it.
-        let isBoth = !isBack && cell.operation.undo == nil
         func times(_ times: PriceSamples.Times) -> Latencies {
-            isBoth ? times.there + times.back : isBack ? times.back : times.there
+            cell.operation.isBothWays ? times.there + times.back : isBack ? times.back : times.there
         }
         let (own, plain) = (turns.map { times($0.own) }, turns.map { times($0.plain) })
         guard let summary = own.flatMap({ $0 }).countedSummary else { return nil }

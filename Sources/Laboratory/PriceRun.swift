@@ -66,13 +66,13 @@ public enum PriceRun {
         repeat {
             machine.forgetWalkedPages()
             let (before, start) = (machine.progress, SuspendingClock.now)
-            let count = try block(pair.there, pair.back, into: &samples.own)
+            let count = try block(pair.there, pair.back, on: machine, into: &samples.own)
             samples.disturbed.add(from: before, to: machine.progress, since: start)
             samples.pairs += count
             samples.addReference()
             if let plain = pair.plain {
                 machine.forgetWalkedPages()
-                _ = try block(plain.there, plain.back, into: &samples.plain)
+                _ = try block(plain.there, plain.back, on: machine, into: &samples.plain)
                 samples.addReference()
             }
         } while SuspendingClock.now - begin < time && samples.own.there.count < mostSamples
@@ -86,11 +86,13 @@ public enum PriceRun {
 
     /// Does an operation and its undoing over and over for a little while. Returns how often.
     private static func block(
-        _ there: PricedMachine.Step, _ back: PricedMachine.Step?, into times: inout PriceSamples.Times
+        _ there: PricedMachine.Step, _ back: PricedMachine.Step?, on machine: PricedMachine,
+        into times: inout PriceSamples.Times
     ) throws(MachineError) -> Int {
         let start = SuspendingClock.now
         var count = 0
         repeat {
+            machine.awaitEntry()
             times.there.append(try there())
             if let back { times.back.append(try back()) }
             count += 1

@@ -5,138 +5,122 @@ internal import Memslots
 
 /// The operations, each with its system calls. docs/prices.md lists them.
 extension PricedMachine {
-    /// Prepares an operation. None of what it measured before is left.
+    /// Prepares an operation. Nothing is left of what was measured before.
     func pair(_ operation: PriceOperation, slotBytes: UInt64) throws(MachineError) -> Pair {
+        let here = Self.mapping(backings[0], at: Self.home, size: slotBytes)
+        var there = here
         switch operation {
-        case .batch8: try batch(8, parked: true)
-        case .batch8Unparked: try batch(8, parked: false)
-        case .batch64: try batch(64, parked: true)
-        case .batch64Unparked: try batch(64, parked: false)
-        case .callOut: callOut()
-        case .ioeventfdOn, .ioeventfdOff: try ioeventfd()
-        case .irqfdOn, .irqfdOff: try irqfd()
-        case .routes1: try routes(1)
-        case .routes64: try routes(64)
-        case .routes4096: try routes(InterruptRoutes.numbers.count)
-        default: try slot(operation, slotBytes)
+        case .noop: return try noop(here)
+        case .flagsOn, .flagsOff, .dirtyLog: return try logging(here, isTaken: operation == .dirtyLog)
+        case .create, .delete: return try exchange([], [here])
+        case .readOnly: there.access = .readOnly
+        case .replace: there.backing = backings[1]
+        case .move:
+            return try exchange([here], [Self.mapping(backings[0], at: Self.away, size: slotBytes)], isMove: true)
+        case .batch8: return try exchange([], batch(8), parked: true)
+        case .batch8Unparked: return try exchange([], batch(8))
+        case .batch64: return try exchange([], batch(64), parked: true)
+        case .batch64Unparked: return try exchange([], batch(64))
+        case .callOut: return callOut()
+        case .ioeventfdOn, .ioeventfdOff: return try ioeventfd()
+        case .irqfdOn, .irqfdOff: return try irqfd()
+        case .routes1: return routes(1)
+        case .routes64: return routes(64)
+        case .routes4096: return routes(InterruptRoutes.numbers.count)
         }
+        return try exchange([here], [there])
     }
 
-    /// An operation on the measured slot.
-    private func slot(_ operation: PriceOperation, _ size: UInt64) throws(MachineError) -> Pair {
-        let here = Self.mapping(backings[0], at: Self.home, size: size)
-        let known = try requests(for: [here])
-        if operation == .create || operation == .delete {
-            return Pair(
-                there: change([], [here]), back: change([here], []),
-                plain: (requests(known.hold), requests(known.delete)))
-        }
-        _ = try change([], [here])()
-        var pair = operation == .noop ? Pair(there: requests(known.hold)) : try slot(here, known.hold, operation)
-        let (finish, unmap) = (pair.finish, change([here], []))
-        pair.finish = { () throws(MachineError) in
-            try finish()
-            _ = try unmap()
-        }
-        return pair
-    }
-
-    /// An operation that changes the measured slot, which is there, and changes it back.
-    private func slot(
-        _ here: Mapping, _ hold: [SlotRequest], _ operation: PriceOperation
+    /// A transaction that takes mappings away and adds others, and its opposite.
+    ///
+    /// - Parameters:
+    ///   - isMove: Whether KVM is asked to move the slots. Otherwise it deletes those that go and creates those that come.
+    ///   - parked: Whether the vCPUs are called out first. The calls alone begin when they are out.
+    private func exchange(
+        _ before: [Mapping], _ after: [Mapping], isMove: Bool = false, parked: Bool = false
     ) throws(MachineError) -> Pair {
-        var changed = (mapping: here, requests: hold, isNew: true)
-        let delete = hold.map { request in
-            var request = request
-            request.size = 0
-            return request
+        let (first, second) = (try requests(for: before), try requests(for: after))
+        let machine = machine
+        func alone(_ delete: [SlotRequest], _ hold: [SlotRequest]) -> Step {
+            let step = requests(isMove ? hold : delete + hold)
+            return parked ? { () throws(MachineError) in try machine.whileParked(step) } : step
         }
-        for index in hold.indices {
-            switch operation {
-            case .move:
-                changed.mapping = Self.mapping(here.backing, at: Self.away, size: here.range.size)
-                changed.requests[index].guestAddress = Self.away
-                changed.isNew = false
-            case .replace:
-                changed.mapping.backing = backings[1]
-                changed.requests[index].hostAddress += backings[1].offset - backings[0].offset
-            case .readOnly:
-                changed.mapping.access = .readOnly
-                changed.requests[index].flags = SlotFlags.readOnly.rawValue
-            default: changed.requests[index].flags = SlotFlags.logDirtyPages.rawValue
+        _ = try change([], before)()
+        let unmap = change(before, [])
+        return Pair(
+            there: change(before, after, parked: parked), back: change(after, before, parked: parked),
+            plain: (alone(first.delete, second.hold), alone(second.delete, first.hold)),
+            finish: { () throws(MachineError) in _ = try unmap() })
+    }
+
+    /// Slots of a page for a batch.
+    private func batch(_ count: UInt64) -> [Mapping] {
+        (0..<count).map { number in
+            let backing = Backing(id: backings[0].id, offset: backings[0].offset + number * Page.size)
+            return Self.mapping(backing, at: Self.batch + number << 13)
+        }
+    }
+
+    /// The measured slot set again as it is.
+    private func noop(_ here: Mapping) throws(MachineError) -> Pair {
+        let hold = try requests(for: [here]).hold
+        return Pair(there: requests(hold), finish: try exchange([here], []).finish)
+    }
+
+    /// Dirty logging of the measured slot, on and off, or its log.
+    private func logging(_ here: Mapping, isTaken: Bool) throws(MachineError) -> Pair {
+        let (machine, hold) = (machine, try requests(for: [here]).hold)
+        let unmap = try exchange([here], []).finish
+        let pages = Int(here.range.pages)
+        var bitmap = [UInt64](repeating: 0, count: (pages + 63) / 64)
+        func set(_ isOn: Bool) -> Step {
+            { () throws(MachineError) in
+                try measure { () throws(MachineError) in
+                    try machine.setDirtyLogging(isOn, in: here.range, parked: false)
+                }
             }
         }
-        guard operation == .flagsOn || operation == .flagsOff || operation == .dirtyLog else {
-            let first = changed.isNew ? delete : []
-            return Pair(
-                there: change([here], [changed.mapping]), back: change([changed.mapping], [here]),
-                plain: (requests(first + changed.requests), requests(first + hold)))
-        }
-        let takeLog = takeLog(of: hold, pages: here.range.pages)
-        let (on, off) = (logging(true, in: here.range), logging(false, in: here.range))
-        if operation == .dirtyLog {
-            _ = try on()
-            // What is mapped there next would log as well.
-            return Pair(there: takeLog, finish: { () throws(MachineError) in _ = try off() })
-        }
-        let clear = requests(hold)
-        let plainOff: Step = { () throws(MachineError) in try takeLog() + clear() }
-        return Pair(there: on, back: off, plain: (requests(changed.requests), plainOff))
-    }
-
-    private func takeLog(of hold: [SlotRequest], pages: UInt64) -> Step {
-        var bitmap = [UInt64](repeating: 0, count: Int(pages + 63) / 64)
-        return calls { owned throws(MachineError) in
+        let take = calls { owned throws(MachineError) in
             for request in hold {
-                let errno = owned.vm.getDirtyLog(slot: request.slot, pages: Int(pages), into: &bitmap)
+                let errno = owned.vm.getDirtyLog(slot: request.slot, pages: pages, into: &bitmap)
                 try Self.check(errno, "KVM_GET_DIRTY_LOG", "\(request)")
             }
         }
-    }
-
-    /// Creates so many slots in one transaction. Their deletes are not measured.
-    private func batch(_ count: Int, parked: Bool) throws(MachineError) -> Pair {
-        let mappings = (0..<UInt64(count)).map { number in
-            Self.mapping(
-                Backing(id: backings[0].id, offset: backings[0].offset + number * Page.size),
-                at: Self.batch + number << 13)
+        let (on, off) = (set(true), set(false))
+        if isTaken {
+            _ = try on()
+            return Pair(
+                there: take,
+                finish: { () throws(MachineError) in
+                    // What is mapped there next would log as well.
+                    _ = try off()
+                    try unmap()
+                })
         }
-        let known = try requests(for: mappings)
-        let (create, delete) = (change([], mappings, parked: parked), change(mappings, [], parked: true))
-        let (plainCreate, plainDelete) = (requests(known.hold), requests(known.delete))
-        let machine = machine
-        func whileParked(_ step: @escaping Step) -> Step {
-            { () throws(MachineError) in try machine.whileParked(step) }
+        let logs = hold.map { request in
+            var request = request
+            request.flags = SlotFlags.logDirtyPages.rawValue
+            return request
         }
-        func both(_ first: @escaping Step, _ second: @escaping Step) -> Step {
-            { () throws(MachineError) in
-                machine.awaitEntry()
-                let time = try first()
-                _ = try second()
-                return time
-            }
-        }
-        let plain = both(parked ? whileParked(plainCreate) : plainCreate, whileParked(plainDelete))
-        return Pair(there: both(create, delete), plain: (plain, nil))
+        let clear = requests(hold)
+        let plainOff: Step = { () throws(MachineError) in try take() + clear() }
+        return Pair(there: on, back: off, plain: (requests(logs), plainOff), finish: unmap)
     }
 
     private func callOut() -> Pair {
         let machine = machine
         return Pair(there: { () throws(MachineError) in
-            // Otherwise those that are still out would cost nothing.
-            machine.awaitEntry()
-            return try measure { () throws(MachineError) in try machine.whileParked {} }
+            try measure { () throws(MachineError) in try machine.whileParked {} }
         })
     }
 
     private func ioeventfd() throws(MachineError) -> Pair {
-        let event = try Event()
+        let event = try host(try SharedDescriptor(eventFor: "an ioeventfd"))
+        let doorbell = IOEvent(address: Self.doorbell, isPort: false, size: 4)
         func set(_ isTaken: Bool) -> Step {
             calls { owned throws(MachineError) in
-                let errno = owned.vm.setIOEvent(
-                    address: Self.doorbell, isPort: false, size: 4, match: nil, counter: event.counter,
-                    isTaken: isTaken)
-                try Self.check(errno, "KVM_IOEVENTFD", hexadecimal(Self.doorbell))
+                let errno = owned.setIOEvent(doorbell, descriptor: event, isTaken: isTaken)
+                try Self.check(errno, "KVM_IOEVENTFD", hexadecimal(doorbell.address))
             }
         }
         return Pair(there: set(true), back: set(false))
@@ -160,7 +144,7 @@ extension PricedMachine {
     }
 
     /// Changes the data of so many messages.
-    private func routes(_ count: Int) throws(MachineError) -> Pair {
+    private func routes(_ count: Int) -> Pair {
         let owned = machine.virtualMachine
         func set(data: UInt32) -> Step {
             var routes = InterruptRoutes()
@@ -176,11 +160,4 @@ extension PricedMachine {
 
     /// Where messages are written that interrupt the first vCPU.
     private static let localAPIC: UInt64 = 0xfee0_0000
-
-    /// Holds an eventfd, because closures cannot hold a noncopyable value.
-    private final class Event: Sendable {
-        let counter: EventCounter
-
-        init() throws(MachineError) { counter = try kvm(try EventCounter()) }
-    }
 }

@@ -95,6 +95,9 @@ final class PricedMachine {
         running == nil || setup.activity == .halt ? nil : watched.findings.checks
     }
 
+    /// Waits until all vCPUs are in the guest: those that are still out would make no change wait.
+    func awaitEntry() { machine.awaitEntry() }
+
     /// Gives the pages back that the vCPUs have faulted in, so that they fault them in again.
     func forgetWalkedPages() {
         if setup.activity == .fault { machine.discard(walked, size: Self.walkedBytes) }
@@ -118,13 +121,6 @@ final class PricedMachine {
             try measure { () throws(MachineError) in
                 try machine.changeMemory(removing: ranges, adding: added, parked: parked)
             }
-        }
-    }
-
-    func logging(_ isOn: Bool, in range: GuestRange) -> Step {
-        let machine = machine
-        return { () throws(MachineError) in
-            try measure { () throws(MachineError) in try machine.setDirtyLogging(isOn, in: range, parked: false) }
         }
     }
 
@@ -157,13 +153,6 @@ final class PricedMachine {
         let table = machine.slots
         let slots = mappings.compactMap { table.slots(in: $0.range).first { _ in true } }
         _ = try change(mappings, [])()
-        func requests(size: (Memslot) -> UInt64) -> [SlotRequest] {
-            slots.map { slot in
-                SlotRequest(
-                    slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
-                    size: size(slot), hostAddress: slot.host)
-            }
-        }
-        return (requests { $0.range.size }, requests { _ in 0 })
+        return (slots.map(SlotRequest.init(holding:)), slots.map(SlotRequest.init(deleting:)))
     }
 }

@@ -1,6 +1,6 @@
 package import Host
 package import KVM
-internal import Memslots
+package import Memslots
 
 extension OwnedVM {
     // SAFETY: a descriptor is open as long as its value lives. The calls keep none of the numbers, because KVM refers to the files.
@@ -13,7 +13,7 @@ extension OwnedVM {
     }
 
     /// Lets KVM take writes and signal an eventfd of a device's. Returns 0 or KVM's errno.
-    func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
+    package func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
         unsafe vm.setIOEvent(
             address: event.address, isPort: event.isPort, size: event.size, match: event.match,
             event: descriptor.number, isTaken: isTaken)

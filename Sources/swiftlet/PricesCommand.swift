@@ -18,10 +18,10 @@ struct PricesCommand: ParsableCommand {
             """)
 
     @Option(help: ArgumentHelp("Numbers of vCPUs.", valueName: "n,…"))
-    var vcpus = NumbersArgument(values: [0, 1, 4])
+    var vcpus = ListArgument([0, 1, 4])
 
     @Option(help: ArgumentHelp("Measure only these operations. (default: all)", valueName: "name,…"))
-    var only: OperationsArgument?
+    var only: ListArgument<PriceOperation>?
 
     @Flag(help: "List the operations, and measure nothing.")
     var list = false
@@ -32,6 +32,12 @@ struct PricesCommand: ParsableCommand {
     @OptionGroup var start: ForceOption
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard vcpus.values.allSatisfy((0...255).contains) else {
+            throw ValidationError("--vcpus takes numbers up to 255.")
+        }
+    }
 
     func run() throws {
         guard !list else {
@@ -69,31 +75,18 @@ struct PricesCommand: ParsableCommand {
     }
 }
 
-/// Numbers of vCPUs: `0,1,4`.
-struct NumbersArgument: ExpressibleByArgument, CustomStringConvertible {
-    let values: [Int]
+/// Values between commas, each once: `0,1,4`.
+struct ListArgument<Element: ExpressibleByArgument & Hashable>: ExpressibleByArgument {
+    let values: [Element]
 
-    var description: String { values.map(String.init).joined(separator: ",") }
-
-    init(values: [Int]) { self.values = values }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        values = parts.compactMap { $0 }
-        let isList = values.count == parts.count && Set(values).count == values.count
-        guard isList, values.allSatisfy((0...255).contains) else { return nil }
-    }
-}
-
-/// Names of operations: `create,delete`.
-struct OperationsArgument: ExpressibleByArgument {
-    let values: Set<PriceOperation>
+    init(_ values: [Element]) { self.values = values }
 
     init?(argument: String) {
         let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        values = Set(parts.compactMap { PriceOperation(rawValue: String($0)) })
-        guard parts.allSatisfy({ PriceOperation(rawValue: String($0)) != nil }) else { return nil }
+        values = parts.compactMap { Element(argument: String($0)) }
+        guard values.count == parts.count, Set(values).count == values.count else { return nil }
     }
 
-    static var allValueStrings: [String] { PriceOperation.allCases.map(\.rawValue) }
+    var defaultValueDescription: String { values.map(\.defaultValueDescription).joined(separator: ",") }
+    static var allValueStrings: [String] { Element.allValueStrings }
 }
