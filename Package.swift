@@ -83,7 +83,7 @@ let package = Package(
         library("VFIOUser", ["Host", "PCI", "Devices"]),
 
         // The guests: assembly sources and their descriptors.
-        .target(name: "CGuests", path: "guests", exclude: ["README.md"], cSettings: cSettings),
+        .target(name: "CGuests", path: "guests", exclude: ["README.md", "template"], cSettings: cSettings),
 
         library(
             "Machine",
@@ -105,6 +105,8 @@ let package = Package(
                 "Pictures", "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
+            // Template is a link to guests/template.
+            resources: [.embedInCode("Template"), .embedInCode("Map.html")],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),

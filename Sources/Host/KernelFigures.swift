@@ -46,12 +46,17 @@ func readTextFile(_ path: String) throws(HostError) -> String {
 
 /// The bytes of a file, or HostError with the call that failed.
 ///
-/// A file of more than `limit` bytes throws EFBIG; the rest of it is not read.
-public func readFile(_ path: String, limit: Int = .max) throws(HostError) -> [UInt8] {
+/// - Parameters:
+///   - limit: A file of more bytes throws EFBIG. The rest of it is not read.
+///   - waits: Whether a FIFO that nobody writes to is waited for. Otherwise it is empty.
+public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) throws(HostError) -> [UInt8] {
     var call = "open"
     do {
         let kept = KernelFigures.kept.withLock { $0[path] }.map { FileDescriptor(rawValue: $0) }
-        let file = try kept ?? FileDescriptor.open(FilePath(path), .readOnly)
+        let file =
+            try kept
+            ?? FileDescriptor.open(
+                FilePath(path), .readOnly, options: waits ? .closeOnExec : [.closeOnExec, .nonBlocking])
         call = "read"
         try kept?.seek(offset: 0, from: .start)
         defer { if kept == nil { try? file.close() } }

@@ -62,7 +62,7 @@ final class VFIOContainer: Sendable {
         guard !configuration.vfio.isEmpty else { return nil }
         let host = HostFunctions()
         var functions: [FunctionAddress: HostFunction] = [:]
-        for (address, name) in configuration.vfio { functions[address] = try vfio(try host.named(name)) }
+        for (address, name) in configuration.vfio { functions[address] = try vfio(try host.assignable(name)) }
         let container = try VFIOContainer(functions, among: host, for: vm)
         for (address, function) in functions.sorted(by: { $0.key < $1.key }) {
             let groups = container.groups.withLock { $0 }

@@ -44,7 +44,7 @@ public struct HostFunctions: Sendable {
         let root = "\(sysfs)/bus/pci/devices"
         functions = (HostDirectory.names(in: root) ?? []).map { name in
             func number(_ file: String) -> UInt32? {
-                let text = (try? readFile("\(root)/\(name)/\(file)", limit: 4096)).map {
+                let text = (try? readFile("\(root)/\(name)/\(file)", limit: 4096, waits: false)).map {
                     String(decoding: $0, as: UTF8.self)
                 }
                 return text.flatMap { UInt32($0.drop { "0x".contains($0) }.prefix(while: \.isHexDigit), radix: 16) }
@@ -61,6 +61,14 @@ public struct HostFunctions: Sendable {
     /// Returns the function with a name, or throws.
     public func named(_ name: String) throws(VFIOError) -> HostFunction {
         guard let function = functions.first(where: { $0.name == name }) else { throw VFIOError(.noFunction, of: name) }
+        return function
+    }
+
+    /// Returns the function with a name, or throws if no guest can have it, whatever its driver is.
+    public func assignable(_ name: String) throws(VFIOError) -> HostFunction {
+        let function = try named(name)
+        guard !function.isBridge else { throw VFIOError(.bridge, of: name) }
+        guard function.group != nil else { throw VFIOError(.noGroup, of: name) }
         return function
     }
 

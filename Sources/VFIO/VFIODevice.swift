@@ -62,8 +62,9 @@ public struct VFIODevice: ~Copyable, Sendable {
     /// Returns what a function of the host gives. It is opened for that, and closed.
     public static func record(of name: String) throws(VFIOError) -> DeviceRecord {
         let host = HostFunctions()
+        let function = try host.assignable(name)
         let container = try Container()
-        let group = try Group(of: try host.named(name), among: host, in: container, isFirst: true)
+        let group = try Group(of: function, among: host, in: container, isFirst: true)
         return try VFIODevice(name, of: group).record
     }
 

@@ -15,6 +15,8 @@ public struct VFIOError: Error, Hashable, Sendable {
     public enum Cause: Hashable, Sendable {
         /// There is no such function.
         case noFunction
+        /// The function is a bridge, which no guest can have.
+        case bridge
         /// The function is in no IOMMU group.
         case noGroup
         /// Other functions of the group, by their names, have drivers that are not VFIO's.
@@ -46,7 +48,8 @@ extension VFIOError: CustomStringConvertible {
 extension VFIOError.Cause: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .noFunction: "the host has no such function"
+        case .noFunction: "the host has no such function (the kernel names them like 0000:01:00.0)"
+        case .bridge: "it is a bridge, which cannot be assigned: assign the functions behind it"
         case .noGroup: "it is in no IOMMU group: the host has no IOMMU, or the IOMMU is off"
         case .notViable(let drivers):
             "other functions of the group have drivers of the host: "

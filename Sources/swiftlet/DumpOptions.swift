@@ -51,6 +51,12 @@ struct DumpOptions: ParsableArguments {
         for entry in rebar + fix where entry.bytes == nil {
             throw ValidationError("\(entry.place): `none` is no size that a BAR can be given, and no address.")
         }
+        for (option, entries) in [("--rebar", rebar), ("--fix", fix)] {
+            let places = entries.map(\.place)
+            if let place = places.first(where: { place in places.count(where: { $0 == place }) > 1 }) {
+                throw ValidationError("\(option): \(place) is named twice.")
+            }
+        }
         if let vfs, vfs < 0 { throw ValidationError("--vfs \(vfs): a count cannot be negative.") }
     }
 

@@ -50,6 +50,10 @@ extension GuestRun {
                 }
             }
         }
+        if unassigned, !selection.fixed.isEmpty {
+            throw failure(
+                "--fix chooses an address, and with --unassigned the guest does: leave one of them out", .usage)
+        }
         if layout == nil, !selection.isEverything {
             throw failure("an option is about the functions of a layout, and there is none: add --layout", .usage)
         }

@@ -1,19 +1,73 @@
 import ArgumentParser
+import FoundationEssentials
+import Host
 import Images
 import Machine
 
 struct GuestsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "guests",
-        abstract: "List the built-in guests.",
-        discussion: "Example: swiftlet guests"
-    )
+        abstract: "List the built-in guests, or begin one of your own.",
+        discussion: """
+            Examples:
+              swiftlet guests
+              swiftlet guests --new my-guest && make -C my-guest run
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Write sources to begin with into this directory: a guest in C, one in assembly, a linker script and a Makefile.",
+            valueName: "dir"))
+    var new: String?
+
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
+        if let new { return try GuestTemplate.write(to: new) }
         let columns: [TextTable.Column<BuiltInGuest>] = [
             .left("guest", \.name), .left("mode", \.configuration.mode.rawValue), .right("bytes", \.image.count),
             .left("shows", \.shows),
         ]
-        try emit(TextTable(BuiltInGuest.all, columns).text)
+        let list = GuestList(guestList: BuiltInGuest.all.map(GuestList.Row.init))
+        try output.show(list, TextTable(BuiltInGuest.all, columns).text)
+    }
+}
+
+/// What `guests` prints as JSON.
+private struct GuestList: Encodable {
+    let guestList: [Row]
+
+    struct Row: Encodable {
+        let guest, mode, shows: String
+        let bytes, vcpus: Int
+        let memory: UInt64
+
+        init(_ guest: BuiltInGuest) {
+            (self.guest, shows, bytes) = (guest.name, guest.shows, guest.image.count)
+            let machine = guest.configuration
+            (mode, vcpus, memory) = (machine.mode.rawValue, machine.vcpus, machine.memory)
+        }
+    }
+}
+
+/// The files of `guests/template`, which are a part of the executable.
+enum GuestTemplate {
+    static let files: [(name: String, bytes: [UInt8])] = [
+        ("Makefile", PackageResources.Makefile), ("README.md", PackageResources.README_md),
+        ("guest.h", PackageResources.guest_h), ("guest.ld", PackageResources.guest_ld),
+        ("hello.c", PackageResources.hello_c), ("small.S", PackageResources.small_S),
+        ("start.S", PackageResources.start_S),
+    ]
+
+    /// Writes the files into a directory, which is made unless it is there. No file that is there is written over.
+    static func write(to path: String) throws {
+        if let name = files.map(\.name).first(where: { FileKind(of: "\(path)/\($0)") != .none }) {
+            throw failure("--new \(path): there is a file \(name) already, and none is written over", .usage)
+        }
+        // If it fails, the first file tells why.
+        try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        var outputs = OutputFiles()
+        for (name, bytes) in files { try outputs.open("\(path)/\(name)", for: "--new")?.write(bytes) }
+        try emit("\(path) has a guest in C and one in assembly; `make -C \(path) run` builds and boots the first")
     }
 }

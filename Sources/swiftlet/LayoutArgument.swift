@@ -79,7 +79,9 @@ struct LayoutArgument {
             let path = isFunction ? name : "\(name)/\(function)"
             var files: [String: [UInt8]] = [:]
             // A file has at most a few kilobytes.
-            for file in SysfsReader.files { files[file] = try? readFile("\(path)/\(file)", limit: 1 << 16) }
+            for file in SysfsReader.files {
+                files[file] = try? readFile("\(path)/\(file)", limit: 1 << 16, waits: false)
+            }
             reader.add(directory: function, files: files)
         }
         return reader.result

@@ -27,6 +27,10 @@ struct VFIOCommand: ParsableCommand {
 
     func run() throws {
         let host = HostFunctions(sysfs: sysfs, devices: devices)
+        let directory = "\(sysfs)/bus/pci/devices"
+        guard sysfs == "/sys" || HostDirectory.names(in: directory) != nil else {
+            throw failure("cannot read \(directory): --sysfs names a copy of /sys", .badInput)
+        }
         do throws(VFIOError) {
             for name in functions { _ = try host.named(name) }
         } catch { throw failure("\(error)", .usage) }
@@ -99,7 +103,7 @@ extension AssignmentObstacle {
     /// The commands of a shell that mend it, or a comment where none does.
     func commands(for function: String) -> [String] {
         switch self {
-        case .bridge: []
+        case .bridge: ["# name the functions behind it"]
         case .noGroup:
             [
                 "# switch the IOMMU on in the firmware, and boot with intel_iommu=on where dmesg does not name DMAR or AMD-Vi"

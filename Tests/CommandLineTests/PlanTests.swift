@@ -160,6 +160,14 @@ struct PlanTests {
         let json = try report([directory.path, "--vfs", "2"])
         #expect(json["functions"] as? Int == 3)
         #expect((json["slots"] as? [String: Int])?["separate"] == 6)
+        // A pipe that nobody writes to is no reason to wait.
+        try FileManager.default.removeItem(at: function.appending(path: "resource"))
+        try Process.run(
+            URL(fileURLWithPath: "/usr/bin/mkfifo"), arguments: [function.appending(path: "resource").path]
+        ).waitUntilExit()
+        let waiting = try Command("plan", directory.path).run()
+        #expect(waiting.status == 65 && waiting.errors.contains("its file `resource` is empty"))
+        #expect(try Command("vfio", "--sysfs", directory.path).run().status == 65)
     }
 
     @Test("the map has every piece")

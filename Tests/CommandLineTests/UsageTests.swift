@@ -35,6 +35,8 @@ struct UsageTests {
             ["run", "--flat"], ["run", "hello", "--vfs", "1"], ["run", "--only", "00:01.0"],
             ["run", "--layout", "one", "--fix", "00:04.0/0=none"],
             ["run", "--layout", "one", "--rebar", "00:04.0/1=4K"],
+            ["run", "--layout", "one", "--fix", "00:04.0/0=3G", "--fix", "00:04.0/0=0xd0000000"],
+            ["run", "--layout", "one", "--fix", "00:04.0/0=3G", "--unassigned"],
             ["run", "--layout", "one", "--show-capability", "ATS"],
             ["run", "--map", ""], ["run", "--report", ""],
         ])
@@ -45,6 +47,25 @@ struct UsageTests {
         #expect(result.status == 64)
         #expect(!result.errors.isEmpty)
         #expect(result.output.isEmpty)
+    }
+
+    @Test("--new writes all files of the template, and none over another")
+    func template() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        #expect(try Command("guests", "--new", directory.path).run().status == 0)
+        let template = URL(filePath: #filePath).appending(path: "../../../guests/template").standardized
+        let names = try FileManager.default.contentsOfDirectory(atPath: template.path)
+        #expect(try Set(FileManager.default.contentsOfDirectory(atPath: directory.path)) == Set(names))
+        for name in names {
+            #expect(
+                try Data(contentsOf: directory.appending(path: name))
+                    == Data(contentsOf: template.appending(path: name)))
+        }
+        let again = try Command("guests", "--new", directory.path).run()
+        #expect(again.status == 64 && again.errors.contains("there is a file Makefile already"))
+        let impossible = try Command("guests", "--new", "/proc/nothing/here").run()
+        #expect(impossible.status == 70 && impossible.errors.contains("/proc/nothing/here"))
     }
 
     @Test("a guest that is not there, or is empty, ends with 65 and its name")

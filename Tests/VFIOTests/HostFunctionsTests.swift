@@ -47,6 +47,11 @@ import Testing
         ])
         #expect(try obstacles("0000:00:01.0") == [.bridge])
         #expect(try obstacles("0000:02:00.0") == [.noGroup])
+        let functions = functions
+        #expect(throws: VFIOError(.bridge, of: "0000:00:01.0")) { try functions.assignable("0000:00:01.0") }
+        #expect(throws: VFIOError(.noGroup, of: "0000:02:00.0")) { try functions.assignable("0000:02:00.0") }
+        #expect(throws: VFIOError(.noFunction, of: "01:00.0")) { try functions.assignable("01:00.0") }
+        #expect(try functions.assignable("0000:01:00.0").driver == "e1000e")
         let modules: [AssignmentObstacle] = [.module("vfio-pci"), .module("vfio_iommu_type1")]
         #expect(try obstacles("0000:01:00.0") == modules + [.driver("e1000e")])
         #expect(
