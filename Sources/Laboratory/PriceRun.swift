@@ -11,7 +11,7 @@ public enum PriceRun {
     /// The time that a round spends at an operation and its undoing, unless all cells together would take too long.
     private static let longestTurn = Duration.milliseconds(150)
     /// What all turns take together, and what a run takes with its machines before it begins no further turn.
-    private static let (allTurns, limit): (Duration, Duration) = (.seconds(60), .seconds(100))
+    private static let (allTurns, limit): (Duration, Duration) = (.seconds(45), .seconds(80))
     /// A turn ends early with so many samples, and changes sides after so many or so long.
     private static let (mostSamples, mostInBlock, longestBlock) = (400, 16, Duration.milliseconds(5))
     /// How long vCPUs are watched undisturbed in each turn.

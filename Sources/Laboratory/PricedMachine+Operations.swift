@@ -17,10 +17,10 @@ extension PricedMachine {
         case .replace: there.backing = backings[1]
         case .move:
             return try exchange([here], [Self.mapping(backings[0], at: Self.away, size: slotBytes)], isMove: true)
-        case .batch8: return try exchange([], batch(8), parked: true)
-        case .batch8Unparked: return try exchange([], batch(8))
-        case .batch64: return try exchange([], batch(64), parked: true)
-        case .batch64Unparked: return try exchange([], batch(64))
+        case .batch8: return try exchange([], batch(8), parks: (true, true))
+        case .batch8Unparked: return try exchange([], batch(8), parks: (false, true))
+        case .batch64: return try exchange([], batch(64), parks: (true, true))
+        case .batch64Unparked: return try exchange([], batch(64), parks: (false, true))
         case .callOut: return callOut()
         case .ioeventfdOn, .ioeventfdOff: return try ioeventfd()
         case .irqfdOn, .irqfdOff: return try irqfd()
@@ -35,21 +35,25 @@ extension PricedMachine {
     ///
     /// - Parameters:
     ///   - isMove: Whether KVM is asked to move the slots. Otherwise it deletes those that go and creates those that come.
-    ///   - parked: Whether the vCPUs are called out first. The calls alone begin when they are out.
+    ///   - parks: Whether the vCPUs are called out first, there and back. The calls alone begin when they are out.
     private func exchange(
-        _ before: [Mapping], _ after: [Mapping], isMove: Bool = false, parked: Bool = false
+        _ before: [Mapping], _ after: [Mapping], isMove: Bool = false,
+        parks: (there: Bool, back: Bool) = (false, false)
     ) throws(MachineError) -> Pair {
         let (first, second) = (try requests(for: before), try requests(for: after))
         let machine = machine
-        func alone(_ delete: [SlotRequest], _ hold: [SlotRequest]) -> Step {
+        func alone(_ delete: [SlotRequest], _ hold: [SlotRequest], parks: Bool) -> Step {
             let step = requests(isMove ? hold : delete + hold)
-            return parked ? { () throws(MachineError) in try machine.whileParked(step) } : step
+            return parks ? { () throws(MachineError) in try machine.whileParked(step) } : step
         }
         _ = try change([], before)()
         let unmap = change(before, [])
         return Pair(
-            there: change(before, after, parked: parked), back: change(after, before, parked: parked),
-            plain: (alone(first.delete, second.hold), alone(second.delete, first.hold)),
+            there: change(before, after, parked: parks.there), back: change(after, before, parked: parks.back),
+            plain: (
+                alone(first.delete, second.hold, parks: parks.there),
+                alone(second.delete, first.hold, parks: parks.back)
+            ),
             finish: { () throws(MachineError) in _ = try unmap() })
     }
 

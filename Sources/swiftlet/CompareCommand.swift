@@ -43,8 +43,8 @@ struct CompareCommand: ParsableCommand {
         guard !result.rowList.isEmpty else {
             throw failure("\(a) and \(b) have no cell in common", .badInput)
         }
-        let origin = "A: \(first.environment.line); B: \(second.environment.line)"
-        try plot?.write(Plot.comparison(result).text(origin: origin))
+        let drawing = Plot.comparison(result, note: "A: \(first.environment.line)")
+        try plot?.write(drawing.text(origin: "B: \(second.environment.line)"))
         try output.show(result, Self.text(result, first.environment, second.environment))
         guard result.ok else {
             throw failure("\(Figures.count(result.count(.slower), "price")) above the threshold", .checkFailed)

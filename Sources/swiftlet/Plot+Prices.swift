@@ -21,7 +21,7 @@ extension Plot {
     }
 
     /// A plot of the second run's prices against those of the first, with differences as a series of their own.
-    static func comparison(_ result: PriceComparison) -> Plot {
+    static func comparison(_ result: PriceComparison, note: String) -> Plot {
         func points(_ verdicts: Set<PriceComparison.Verdict>) -> [Point] {
             result.rowList.filter { verdicts.contains($0.verdict) }.map { row in
                 Point(
@@ -32,16 +32,18 @@ extension Plot {
         return scatter(
             title: "Prices of \(Figures.count(result.rowList.count, "cell")) in two runs",
             detail: "Medians, those of B corrected by the reference work; on the line both are equal.",
-            x: "A", y: "B", [("equal or noisy", points([.equal, .noisy])), ("different", points([.slower, .faster]))])
+            note: note, x: "A", y: "B",
+            [("equal or noisy", points([.equal, .noisy])), ("different", points([.slower, .faster]))])
     }
 
     private static func scatter(
-        title: String, detail: String, x: String, y: String, _ series: [(name: String, points: [Point])]
+        title: String, detail: String, note: String = "", x: String, y: String,
+        _ series: [(name: String, points: [Point])]
     ) -> Plot {
         let times = series.flatMap(\.points).flatMap { [$0.x, $0.y] }
         let ends = [times.min() ?? 1, times.max() ?? 1]
         return Plot(
-            title: title, detail: detail, nothing: "nothing was measured",
+            title: title, detail: detail, note: note, nothing: "nothing was measured",
             x: Axis(x, words: \.time, margin: 0.05, including: ends),
             y: Axis(y, words: \.time, margin: 0.05, including: ends),
             series: series.enumerated().map { number, series in
