@@ -55,7 +55,9 @@ struct PricesCommand: ParsableCommand {
         var files = OutputFiles()
         let plot = try files.open(self.plot, for: "--plot", isPicture: true)
         let environment = HostEnvironment(of: "prices")
-        let result = try watched(jail) { try PriceRun.run(&$0, cells: cells, mayExhaustHost: start.force) }
+        let result = try watched(jail, printsLines: true) {
+            try PriceRun.run(&$0, cells: cells, mayExhaustHost: start.force)
+        }
         try plot?.write(Plot.prices(result).text(origin: environment.line))
         try output.show(result, in: environment, Self.text(result))
         try result.end()

@@ -21,8 +21,10 @@ struct StressCommand: ParsableCommand {
 }
 
 /// Carries out an experiment in the jail, watched by the terminal and its user.
-func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -> Result) throws -> Result {
-    let watch = try TerminalWatch()
+func watched<Result>(
+    _ jail: JailOption, printsLines: Bool = false, _ experiment: (inout Observer) throws -> Result
+) throws -> Result {
+    let watch = try TerminalWatch(printsLines: printsLines)
     try jail.enter(makesMachines: true)
     var observer = Observer(watch.goesOn)
     defer { watch.clear() }

@@ -1,18 +1,20 @@
 import Host
 import Laboratory
 
-/// Watches a long test for its user: a line of progress on standard error, every ten seconds a new one where that is no terminal, and Ctrl-C.
+/// Watches a long test for its user: a line of progress on standard error, and Ctrl-C.
 ///
 /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process while the value lives.
 final class TerminalWatch {
     private let events: HostEvents
     private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)
     private var width = 0
-    /// When the next line is due where nobody sits at a terminal.
-    private var nextLine = SuspendingClock.now + TerminalWatch.period
+    /// When the next line is due where nobody sits at a terminal, or nil for no line.
+    private var nextLine: SuspendingClock.Instant?
     private static let period = Duration.seconds(10)
 
-    init() throws(HostError) {
+    /// - Parameter printsLines: Whether there is a new line every ten seconds where standard error is no terminal.
+    init(printsLines: Bool = false) throws(HostError) {
+        nextLine = printsLines ? .now + Self.period : nil
         events = try HostEvents(catchesSignals: true)
     }
 
@@ -20,7 +22,7 @@ final class TerminalWatch {
     func goesOn(_ progress: Observer.Progress) -> Bool {
         if isTerminal {
             show(Self.line(progress))
-        } else if SuspendingClock.now >= nextLine {
+        } else if let next = nextLine, .now >= next {
             nextLine = .now + Self.period
             FileBytes.write(Array("swiftlet: \(Self.line(progress))\n".utf8), to: FileBytes.standardError)
         }
