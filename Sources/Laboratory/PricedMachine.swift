@@ -67,7 +67,7 @@ final class PricedMachine {
         case .spin, nil: break
         }
         (self.setup, self.machine, self.watched, self.walked) = (setup, machine, watched, walked)
-        running = setup.vcpus > 0 ? try RunningMachine(machine) : nil
+        running = setup.vcpus > 0 ? try machine.start() : nil
         guard running != nil else { return }
         let deadline = SuspendingClock.now + .seconds(10)
         while watched.slowestChecks == 0 {
