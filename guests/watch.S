@@ -12,12 +12,19 @@
 #define TABLE 0x100000
 #define TABLE_STOP 0x100000  // not zero: end
 #define TABLE_COUNT 0x100008  // how many places there are
+#define TABLE_WORK 0x100010  // 32 bits: what the processors do
+#define WALK_FIRST 0x100018  // the pages that they walk over, 64 bits each: the first, and the end
+#define WALK_END 0x100020
 #define ENTRIES 0x100040
 #define ENTRY_SIZE 32
 #define PLACE 0  // the address, 64 bits
 #define SEQUENCE 8  // 32 bits, as are the others
 #define STATE 12
 #define LABEL 16
+
+// What the processors do, beside watching the table (0).
+#define HALT 1  // count one check and halt
+#define WALK 2  // write to one page after the other, and count each as a check
 
 // What a place is now.
 #define ABSENT 0
@@ -102,6 +109,10 @@ watch_table:
     shl r14d, RESULT_SHIFT
     add r14d, RESULTS
     xor r11d, r11d  // what was written last
+    cmp dword ptr [TABLE_WORK], HALT
+    je halt
+    cmp dword ptr [TABLE_WORK], WALK
+    je walk
 round:
     mov ebx, ENTRIES
     mov rbp, [TABLE_COUNT]
@@ -156,6 +167,24 @@ wrong:
     mov [r14 + BAD_STATE], r9d
 1:  inc qword ptr [r14 + ERRORS]
     jmp next
+
+// Interrupts are on, though none come: so the monitor does not take the processors for halted for good.
+halt:
+    inc qword ptr [r14 + CHECKS]
+1:  sti
+    hlt
+    jmp 1b
+
+walk:
+    mov rbx, [WALK_FIRST]
+1:  cmp dword ptr [TABLE_STOP], 0
+    jne end_of_watch
+    inc qword ptr [rbx + r13]
+    inc qword ptr [r14 + CHECKS]
+    add rbx, 4096
+    cmp rbx, [WALK_END]
+    jb 1b
+    jmp walk
 
 end_of_watch:
     ret

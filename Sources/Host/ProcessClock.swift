@@ -1,7 +1,20 @@
+internal import CHost
 internal import Glibc
 
-/// When this process began.
+/// When this process began, and how fast the host lets it run.
 public enum ProcessClock {
+    /// The time that the calling thread has spent waiting for a processor (the second number of `schedstat`); nil where the kernel does not
+    /// count it.
+    public static func waitForProcessor() -> Duration? {
+        let text = try? readTextFile("/proc/thread-self/schedstat")
+        let numbers = text?.split(separator: " ") ?? []
+        return numbers.count > 1 ? Int64(numbers[1]).map { .nanoseconds($0) } : nil
+    }
+
+    /// Work that takes a processor some 20 us and no system call: dependent multiplications, each with a cache line of 256 KiB. How long it
+    /// takes tells of the host's speed at the moment, whatever its kernel.
+    public static func referenceWork() { chost_reference_work() }
+
     /// The start of the process, to be asked for first thing in `main`.
     ///
     /// The kernel gives a process's start only in hundredths of a second. Until `main` a process has one thread that

@@ -23,6 +23,8 @@ struct WatchedPlaces {
 
     private static let stop = GuestAddress(0x10_0000)
     private static let count = GuestAddress(0x10_0008)
+    private static let work = GuestAddress(0x10_0010)
+    private static let walked = GuestAddress(0x10_0018)
     private static let entries: UInt64 = 0x10_0040
     private static let entrySize: UInt64 = 32
     private static let results: UInt64 = 0x30_0000
@@ -62,6 +64,18 @@ struct WatchedPlaces {
         show(state, at: number)
         _ = machine.write(littleEndian(UInt32(places.count)), at: Self.count)
         return number
+    }
+
+    /// Lets the processors, which have not begun, halt instead of watching.
+    func halt() {
+        _ = machine.write(littleEndian(UInt32(1)), at: Self.work)
+    }
+
+    /// Lets the processors, which have not begun, write to the pages of a range over and over instead of watching. Each write counts as a check.
+    func walk(_ range: GuestRange) {
+        let ends = littleEndian(range.first.rawValue) + littleEndian(range.first.rawValue + range.size)
+        _ = machine.write(ends, at: Self.walked)
+        _ = machine.write(littleEndian(UInt32(2)), at: Self.work)
     }
 
     /// Announces places, lets `change` change them, and says what they show from then on.
@@ -135,6 +149,13 @@ struct WatchedPlaces {
             let start = Self.results + UInt64(vcpu) * Self.resultSize
             findings.add(vcpu: vcpu, (0..<6).map { number(machine.read(count: 8, at: GuestAddress(start + 8 * $0))) })
         }
+    }
+
+    /// The checks so far of the processor that has made the fewest.
+    var slowestChecks: UInt64 {
+        (0..<vcpus).map { vcpu in
+            number(machine.read(count: 8, at: GuestAddress(Self.results + UInt64(vcpu) * Self.resultSize)))
+        }.min() ?? 0
     }
 
     private func write(_ value: UInt32, _ number: Int, at offset: UInt64) {

@@ -64,6 +64,34 @@ extension GuestMachine {
         state.withLock { $0.memory.read(count: count, at: address) }
     }
 
+    /// Gives the pages of memory from `allocate` back to the host. They read as zeros, and whoever touches one next faults it in.
+    package func discard(_ backing: Backing, size: UInt64) {
+        state.withLock { $0.memory.installer.store.release(backing, size: size) }
+    }
+
+    /// Calls all vCPUs out of the guest, calls `body`, and lets them go on, as each change of memory does.
+    package func whileParked<Result: Sendable>(
+        _ body: () throws(MachineError) -> Result
+    ) throws(MachineError) -> Result {
+        try state.withLock { state throws(MachineError) in
+            state.memory.installer.park()
+            defer { state.memory.installer.resume() }
+            return try body()
+        }
+    }
+
+    /// Waits until all vCPUs of a run are in the guest, at most a second.
+    package func awaitEntry() {
+        let deadline = SuspendingClock.now + .seconds(1)
+        let isRunning = vcpus.contains { $0.control.withLock { $0.phase == .running } }
+        while isRunning, !vcpus.allSatisfy({ $0.isInGuest.load(ordering: .relaxed) }), .now < deadline {
+            HostThread.sleep(for: .microseconds(10))
+        }
+    }
+
+    /// The virtual machine, for experiments that make KVM's calls themselves. They leave the slots as they found them.
+    package var virtualMachine: OwnedVM { owned }
+
     /// What the host has given for the RAM until now, and whether the RAM is in a memory file.
     public func ramUse() throws(MachineError) -> (isFile: Bool, use: MemoryUse) {
         try state.withLock { state throws(MachineError) in try host(try state.memory.installer.store.ramUse()) }

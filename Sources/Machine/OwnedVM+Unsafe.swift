@@ -1,19 +1,19 @@
-internal import Host
-internal import KVM
-internal import Memslots
+package import Host
+package import KVM
+package import Memslots
 
 extension OwnedVM {
     // SAFETY: a descriptor is open as long as its value lives. The calls keep none of the numbers, because KVM refers to the files.
 
     /// Lets an eventfd raise an interrupt, or lets it do so no more, as `VirtualMachine.setInterruptEvent` does.
-    func setInterruptEvent(
+    package func setInterruptEvent(
         _ event: SharedDescriptor, number: UInt32, resample: SharedDescriptor? = nil, isTaken: Bool
     ) throws(KVMError) {
         try unsafe vm.setInterruptEvent(event.number, number: number, resample: resample?.number, isTaken: isTaken)
     }
 
     /// Lets KVM take writes and signal an eventfd of a device's. Returns 0 or KVM's errno.
-    func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
+    package func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
         unsafe vm.setIOEvent(
             address: event.address, isPort: event.isPort, size: event.size, match: event.match,
             event: descriptor.number, isTaken: isTaken)

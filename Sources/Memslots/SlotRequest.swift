@@ -19,14 +19,14 @@ public struct SlotRequest: Hashable, Sendable {
     }
 
     /// The request after which KVM holds `slot`.
-    init(holding slot: Memslot) {
+    package init(holding slot: Memslot) {
         self.init(
             slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
             size: slot.range.size, hostAddress: slot.host)
     }
 
     /// The request after which KVM no longer holds `slot`.
-    init(deleting slot: Memslot) {
+    package init(deleting slot: Memslot) {
         self.init(slot: UInt32(slot.id), guestAddress: slot.range.first.rawValue, size: 0, hostAddress: slot.host)
     }
 }

@@ -40,7 +40,7 @@ public struct Plot {
     }
 
     public struct Point {
-        let x, y: Double
+        public let x, y: Double
         let tooltip, label: String?
 
         /// - Parameters:
@@ -58,7 +58,10 @@ public struct Plot {
     private typealias Place = (x: Double, y: Double)
 
     /// The plot as an SVG document.
-    public var text: String {
+    public var text: String { text(origin: "") }
+
+    /// The plot as an SVG document, with a line at its foot that says where and when it was measured.
+    public func text(origin: String) -> String {
         var canvas = SVGCanvas()
         let points = series.flatMap(\.traces).flatMap(\.points)
         let horizontal = LogAxis(points.map(\.x) + x.including, margin: x.margin, at: Self.left, Self.right)
@@ -70,6 +73,7 @@ public struct Plot {
         canvas.text(y.title, x: Self.margin, y: Self.top - 16, size: 12, style: "q", within: width)
         canvas.text(x.title, x: Self.right, y: foot, size: 12, style: "q", anchor: .end, within: width)
         canvas.text(note, x: Self.margin, y: foot, size: 12, style: "q", within: 860)
+        canvas.text(origin, x: Self.margin, y: foot + 22, size: 11, style: "q", within: width)
         drawGrid(horizontal, vertical, on: &canvas)
         for (number, series) in series.enumerated() {
             drawLegend(series, number, on: &canvas)
@@ -81,7 +85,7 @@ public struct Plot {
         let words = points.isEmpty ? nothing : ""
         canvas.text(words, x: center, y: middle, size: 16, style: "q", anchor: .middle, within: width)
         drawLabels(of: points, place, on: &canvas)
-        return canvas.document(title: title, height: Self.bottom + 64, styles: Self.styles)
+        return canvas.document(title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles)
     }
 
     /// Draws words beside points. Of labels at the same height, only the last one is on the right.

@@ -2,6 +2,7 @@ public import ArgumentParser
 import Devices
 public import Images
 import KVM
+public import Laboratory
 public import Layouts
 public import Machine
 public import Memslots
@@ -170,6 +171,7 @@ extension InterruptController: ExpressibleByArgument {}
 extension ACPIKind: ExpressibleByArgument {}
 extension RefusalPolicy: ExpressibleByArgument {}
 extension PlanningHost.IOMMU: ExpressibleByArgument {}
+extension PriceOperation: ExpressibleByArgument {}
 
 /// The library asks for the values of an option whenever it parses the option. By itself it finds them by a key path, which is made
 /// at run time, and compares each value with its description. Here a closure lists the values, and there are no descriptions.

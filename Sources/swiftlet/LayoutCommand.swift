@@ -77,15 +77,16 @@ struct LayoutCommand: ParsableCommand {
             return try emit(TextTable(Layout.presets, columns).text)
         }
         if let timeout { ProcessStart.end(after: timeout + GuestRun.patience, status: Outcome.timeout.exitCode) }
+        let environment = HostEnvironment(of: "layout")
         let map = try options.mapFile(beside: layout ?? "")
         let layout = try LayoutArgument(name: layout ?? "").load(options.dump.selection).layout
-        if let linux { return try run(layout, kernel: linux) }
+        if let linux { return try run(layout, kernel: linux, environment) }
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
         try map?.write(
             MemoryMap(memory, title: "\(result.layout), \(result.policy.rawValue)").document(for: options.map))
-        try output.show(result, Self.text(result, memory))
+        try output.show(result, in: environment, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)
             throw ExitCode(result.exitCode)
@@ -99,7 +100,7 @@ struct LayoutCommand: ParsableCommand {
         do throws(HostError) { try jail.enter() } catch { throw .host(error) }
     }
 
-    private func run(_ layout: Layout, kernel: String) throws {
+    private func run(_ layout: Layout, kernel: String, _ environment: HostEnvironment) throws {
         let guest = GuestRun(
             guest: kernel.contains("/") ? kernel : "./" + kernel, append: append ?? GuestRun.linuxConsole + " quiet",
             initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force)
@@ -111,7 +112,7 @@ struct LayoutCommand: ParsableCommand {
         }
         let result = try LinuxRun.run(
             layout, wish.machine, image: wish.image, bytes: wish.bytes, timeout: timeout, beforeRun: enterJail)
-        try output.show(result, Self.text(result))
+        try output.show(result, in: environment, Self.text(result))
         guard !result.ok else { return }
         complain(result.console + (result.differenceList.prefix(20) + [result.ending]).joined(separator: "\n"))
         throw ExitCode(result.exitCode == 0 ? ExitStatus.checkFailed.rawValue : result.exitCode)

@@ -17,8 +17,9 @@ struct ProbeCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        let environment = HostEnvironment(of: "probe")
         let result = try HostProbe.run()
-        try output.show(result, Self.table(result).text)
+        try output.show(result, in: environment, Self.table(result).text)
     }
 
     private static func table(_ result: ProbeResult) -> TextTable {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Board
 import Host
+import Laboratory
 import Memslots
 
 /// The options that several commands share: those of the output.
@@ -11,6 +12,11 @@ struct OutputOptions: ParsableArguments {
     /// Prints a result as JSON, or the text that is made from it.
     func show(_ result: some Encodable, _ text: @autoclosure () -> String) throws {
         try json ? emit(try encodeJSON(result)) : emit(text())
+    }
+
+    /// Prints a measured result, whose JSON tells of its environment.
+    func show(_ result: some Codable, in environment: HostEnvironment, _ text: @autoclosure () -> String) throws {
+        try show(Measured(result, in: environment), text())
     }
 }
 

@@ -35,14 +35,16 @@ struct StressChurnCommand: ParsableCommand {
     func run() throws {
         var files = OutputFiles()
         let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let seed = random.value
+        let environment = HostEnvironment(of: "stress churn", seed: seed)
         let result = try watched(jail) { observer in
             try ChurnRun.run(
-                &observer, slots: slots, vcpus: vcpus, seed: random.value, operations: limits.operations,
+                &observer, slots: slots, vcpus: vcpus, seed: seed, operations: limits.operations,
                 limit: limits.seconds ?? (limits.operations == nil ? .seconds(10) : nil),
                 mayExhaustHost: start.force)
         }
-        try plot?.write(Plot.churn(result).text)
-        try output.show(result, Self.text(result))
+        try plot?.write(Plot.churn(result).text(origin: environment.line))
+        try output.show(result, in: environment, Self.text(result))
         try result.end(hint: " (seed \(result.seed))")
     }
 

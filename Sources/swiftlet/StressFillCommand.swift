@@ -30,9 +30,10 @@ struct StressFillCommand: ParsableCommand {
     func run() throws {
         var files = OutputFiles()
         let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let environment = HostEnvironment(of: "stress fill")
         let result = try watched(jail) { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
-        try plot?.write(Plot.fill(result).text)
-        try output.show(result, Self.table(result).text)
+        try plot?.write(Plot.fill(result).text(origin: environment.line))
+        try output.show(result, in: environment, Self.table(result).text)
         try result.end(hint: "; see above")
     }
 

@@ -49,12 +49,15 @@ struct StressFuzzCommand: ParsableCommand {
 
     func run() throws {
         var result: FuzzResult
+        let environment: HostEnvironment
         if let replay {
             let file = try InputFile(replay, kind: "trace", limit: Self.largestFile)
             if let lines = try file.recordLines() { return try compare(lines) }
+            environment = HostEnvironment(of: "stress fuzz")
             result = try FuzzRun.replay(file.decoded(as: FuzzTrace.self))
         } else {
             let seed = random.value
+            environment = HostEnvironment(of: "stress fuzz", seed: seed)
             let path = save ?? "swiftlet-fuzz-\(seed).json"
             // Before the jail, in which no file is created.
             var files = OutputFiles()
@@ -71,7 +74,7 @@ struct StressFuzzCommand: ParsableCommand {
             try writer?.finish()
             result.trace = Self.save(result.smallestTrace, file, path)
         }
-        try output.show(result, Self.table(result).text)
+        try output.show(result, in: environment, Self.table(result).text)
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 

@@ -27,12 +27,13 @@ struct StressToggleCommand: ParsableCommand {
 
     func run() throws {
         let layout = try LayoutArgument(name: layout).load().layout
+        let environment = HostEnvironment(of: "stress toggle")
         let result = try watched(jail) {
             try ToggleRun.run(
                 &$0, layout: layout, operations: limits.operations, limit: limits.seconds,
                 mayExhaustHost: start.force)
         }
-        try output.show(result, Self.text(result))
+        try output.show(result, in: environment, Self.text(result))
         try result.end()
     }
 

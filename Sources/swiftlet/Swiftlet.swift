@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Host
+import Laboratory
 
 @main
 struct SwiftletCommand: ParsableCommand {
@@ -12,11 +13,11 @@ struct SwiftletCommand: ParsableCommand {
 
             Example: swiftlet run hello
             """,
-        version: "0.1.0",
+        version: HostEnvironment.swiftletVersion,
         subcommands: [
             RunCommand.self, GuestsCommand.self, LayoutCommand.self, PlanCommand.self, StressCommand.self,
-            SuiteCommand.self, ProbeCommand.self, ServeCommand.self, CaptureCommand.self, VFIOCommand.self,
-            ControlCommand.self,
+            SuiteCommand.self, ProbeCommand.self, PricesCommand.self, CompareCommand.self, ServeCommand.self,
+            CaptureCommand.self, VFIOCommand.self, ControlCommand.self,
         ]
     )
 

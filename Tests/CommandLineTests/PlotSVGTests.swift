@@ -95,6 +95,21 @@ struct PlotSVGTests {
         }
     }
 
+    @Test("say where they were measured, below everything else")
+    func origin() throws {
+        let plot = Plot(
+            title: "", detail: "", note: "note", x: Plot.Axis("", words: \.count), y: Plot.Axis("", words: \.time),
+            series: [])
+        let elements = try SVGElement.all(in: plot.text(origin: "Linux 6.18"))
+        let canvas = try #require(elements.first.flatMap { Box(shape: $0) })
+        let line = try #require(elements.first { $0.text == "Linux 6.18" }.flatMap { Box(text: $0) })
+        #expect(canvas.contains(line))
+        for text in elements where text.name == "text" && text.text != "Linux 6.18" {
+            let box = try #require(Box(text: text))
+            #expect(!box.overlaps(line), "\(text)")
+        }
+    }
+
     @Test("say that there is nothing to show")
     func nothing() {
         let sample = PlotSample(name: "nothing", [], [])

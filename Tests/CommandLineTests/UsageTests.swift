@@ -5,7 +5,7 @@ import Testing
 struct UsageTests {
     @Test(
         "help shows an example, for every command",
-        arguments: [[], ["run"], ["guests"], ["layout"], ["plan"], ["probe"]])
+        arguments: [[], ["run"], ["guests"], ["layout"], ["plan"], ["probe"], ["prices"], ["compare"]])
     func help(command: [String]) throws {
         var wish = Command("--help")
         wish.arguments = command + ["--help"]

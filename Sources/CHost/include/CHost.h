@@ -27,6 +27,9 @@ void chost_end_by_broken_pipe(void);
 /// Notes a file that the end of the process by a signal is to remove, if there is room for its name.
 void chost_remember(const char *temporary);
 void chost_forget(const char *temporary);
+/// Multiplies 4096 times, each time with a word of another cache line of 256 KiB. One thread calls it at a time.
+void chost_reference_work(void);
+
 /// Removes the files that were noted. A signal's handler may call it.
 void chost_remove_temporaries(void);
 

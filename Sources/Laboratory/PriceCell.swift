@@ -1,0 +1,132 @@
+/// An operation that has a price. docs/prices.md has the system calls of each.
+public enum PriceOperation: String, CaseIterable, Codable, Sendable {
+    case noop = "no-op"
+    case flagsOn = "flags-on"
+    case flagsOff = "flags-off"
+    case dirtyLog = "dirty-log"
+    case readOnly = "read-only"
+    case create, delete, move, replace
+    case batch8 = "batch-8"
+    case batch8Unparked = "batch-8-unparked"
+    case batch64 = "batch-64"
+    case batch64Unparked = "batch-64-unparked"
+    case callOut = "call-out"
+    case ioeventfdOn = "ioeventfd-on"
+    case ioeventfdOff = "ioeventfd-off"
+    case irqfdOn = "irqfd-on"
+    case irqfdOff = "irqfd-off"
+    case routes1 = "routes-1"
+    case routes64 = "routes-64"
+    case routes4096 = "routes-4096"
+
+    /// What the operation does, in a line.
+    public var words: String {
+        switch self {
+        case .noop: "a slot set again, all of it as it is"
+        case .flagsOn: "dirty logging begins"
+        case .flagsOff: "dirty logging ends, its last log taken"
+        case .dirtyLog: "the log of a slot is taken; no page was dirtied"
+        case .readOnly: "writable to read-only or back: a delete and a create"
+        case .create: "a slot comes"
+        case .delete: "a slot goes"
+        case .move: "a slot gets another guest address"
+        case .replace: "other host memory in the same place: a delete and a create"
+        case .batch8, .batch64: "so many slots come in one transaction, vCPUs parked"
+        case .batch8Unparked, .batch64Unparked: "the same with vCPUs left in the guest"
+        case .callOut: "all vCPUs are called out of the guest and let go"
+        case .ioeventfdOn, .ioeventfdOff: "KVM takes writes to an address, or no longer"
+        case .irqfdOn, .irqfdOff: "KVM takes interrupts from an eventfd, or no longer"
+        case .routes1, .routes64, .routes4096: "so many routes change, those of interrupt lines in the last included"
+        }
+    }
+
+    /// The operation that undoes this one, and is measured in turns with it.
+    var undo: PriceOperation? {
+        switch self {
+        case .flagsOn: .flagsOff
+        case .create: .delete
+        case .ioeventfdOn: .ioeventfdOff
+        case .irqfdOn: .irqfdOff
+        default: nil
+        }
+    }
+
+    /// Whether undoing it is the same operation.
+    var isBothWays: Bool { [.readOnly, .move, .replace, .routes1, .routes64, .routes4096].contains(self) }
+
+    /// The operations on the measured slot alone.
+    fileprivate static let slotOperations: [PriceOperation] = [
+        .noop, .flagsOn, .flagsOff, .dirtyLog, .readOnly, .create, .delete, .move, .replace,
+    ]
+    fileprivate static let eventOperations: [PriceOperation] = [.ioeventfdOn, .ioeventfdOff, .irqfdOn, .irqfdOff]
+}
+
+/// What vCPUs do while a price is measured.
+public enum VCPUActivity: String, Codable, Sendable {
+    /// They read and write memory that is there.
+    case spin
+    /// They have executed HLT, and wait in the kernel for an interrupt that does not come.
+    case halt
+    /// They write to pages that the host has to fault in.
+    case fault
+}
+
+/// The machine in which prices are measured.
+struct PriceSetup: Hashable {
+    let slots: Int
+    let vcpus: Int
+    let activity: VCPUActivity?
+}
+
+/// A cell of the price list: an operation and the circumstances.
+public struct PriceCell: Codable, Hashable, Sendable {
+    public let operation: PriceOperation
+    /// The size of the measured slot in bytes; that of a page where the operation has no slot of its own.
+    public let slotBytes: UInt64
+    /// The slots of a page that the machine has beside the RAM and the measured slot.
+    public let slots: Int
+    public let vcpus: Int
+    /// Nil without vCPUs.
+    public let activity: VCPUActivity?
+
+    /// The most cells that are measured at once.
+    public static let most = 120
+
+    /// The cells of these numbers of vCPUs, those that share a machine next to each other.
+    public static func all(vcpus: [Int]) -> [PriceCell] {
+        let (page, large, huge): (UInt64, UInt64, UInt64) = (4 << 10, 2 << 20, 1 << 30)
+        return vcpus.flatMap { count -> [PriceCell] in
+            func cells(
+                _ operations: [PriceOperation], of bytes: UInt64 = page, among slots: Int = 32,
+                _ activity: VCPUActivity? = nil
+            ) -> [PriceCell] {
+                operations.map {
+                    PriceCell(operation: $0, slotBytes: bytes, slots: slots, vcpus: count, activity: activity)
+                }
+            }
+            let (slot, event) = (PriceOperation.slotOperations, PriceOperation.eventOperations)
+            if count == 0 {
+                return [page, large, huge].flatMap { cells(slot, of: $0) }
+                    + cells([.batch8, .batch64] + event + [.routes1, .routes64, .routes4096])
+                    + [2048, 32_000].flatMap {
+                        cells(slot, among: $0) + cells([.create, .delete], of: huge, among: $0)
+                    }
+            }
+            let batches: [PriceOperation] = [.batch8, .batch8Unparked, .batch64, .batch64Unparked]
+            let few: [PriceOperation] = [.flagsOn, .flagsOff, .create, .delete, .callOut]
+            return cells(slot + batches + [.callOut] + event + [.routes64], .spin)
+                + cells(few, .halt) + cells(few + [.move], .fault)
+        }
+    }
+
+    var setup: PriceSetup { PriceSetup(slots: slots, vcpus: vcpus, activity: activity) }
+}
+
+extension PriceCell: CustomStringConvertible {
+    /// `create/2M/32/4-spin`: the operation, the size of the slot, the slots around it, and the vCPUs.
+    public var description: String {
+        let units: [(String, UInt64)] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)]
+        let size = units.first { slotBytes >= $0.1 }.map { "\(slotBytes / $0.1)\($0.0)" } ?? "\(slotBytes)"
+        return "\(operation.rawValue)/\(size)/\(slots)/\(vcpus)\(activity.map { "-\($0.rawValue)" } ?? "")"
+    }
+}
