@@ -105,8 +105,8 @@ let package = Package(
                 "Pictures", "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
-            // A link to guests/template.
-            resources: [.embedInCode("Template")],
+            // Template is a link to guests/template.
+            resources: [.embedInCode("Template"), .embedInCode("Map.html")],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
         ),

@@ -37,6 +37,8 @@ public struct AddressMap: Hashable, Sendable {
         public let name: String
         /// The addresses of the area.
         public let range: GuestRange
+        /// Whether BARs have their addresses there.
+        public var isAperture = false
     }
 
     /// The places of the RAM.
@@ -149,9 +151,10 @@ public struct AddressMap: Hashable, Sendable {
     ///   - planned: The apertures of a plan, which may be larger than those of the map.
     public func areas(hasFunctions: Bool, apertures planned: Apertures? = nil) -> [Area] {
         let apertures = planned ?? apertures
-        var areas = [Area(name: "low aperture", range: apertures.low), Self.controllers]
+        var areas = [Area(name: "low aperture", range: apertures.low, isAperture: true), Self.controllers]
         if hasFunctions {
-            areas += [configurationSpace] + (apertures.high.map { [Area(name: "high aperture", range: $0)] } ?? [])
+            areas.append(configurationSpace)
+            if let high = apertures.high { areas.append(Area(name: "high aperture", range: high, isAperture: true)) }
         }
         let lowEnd = min(RAMLayout.hole.first.rawValue, apertures.low.first.rawValue)
         if let low = GuestRange(first: GuestAddress(0), size: lowEnd) {

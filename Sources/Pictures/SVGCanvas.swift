@@ -55,8 +55,11 @@ public struct SVGCanvas {
     ///
     /// - Parameters:
     ///   - styles: style rules, beside those that all drawings have.
+    ///   - dark: style rules that count beside the others where the reader prefers dark colours.
     ///   - definitions: elements that the rules refer to.
-    public func document(title: String, height: Int, styles: String, definitions: String = "") -> String {
+    public func document(title: String, height: Int, styles: String, dark: String = "", definitions: String = "")
+        -> String
+    {
         """
         <svg xmlns="http://www.w3.org/2000/svg" width="\(Self.width)" height="\(height)" \
         viewBox="0 0 \(Self.width) \(height)">
@@ -65,13 +68,19 @@ public struct SVGCanvas {
         text{font-family:"DejaVu Sans",Verdana,Arial,sans-serif;fill:#1f2933}
         text.m{font-family:"DejaVu Sans Mono",Menlo,Consolas,monospace}
         text.h{font-weight:bold} text.q{fill:#52606d} path{fill:none}
+        .paper{fill:#fff}
         \(styles)
+        \(dark.isEmpty ? "" : Self.darkRules(dark))
         </style>
         <defs>\(definitions)</defs>
-        <rect width="100%" height="100%" fill="#ffffff"/>
+        <rect width="100%" height="100%" class="paper"/>
         \(elements.joined(separator: "\n"))
         </svg>
 
         """
+    }
+
+    private static func darkRules(_ rules: String) -> String {
+        "@media (prefers-color-scheme:dark){.paper{fill:#14191f} text{fill:#e4e7eb} text.q{fill:#9aa5b1}\n\(rules)}"
     }
 }

@@ -68,7 +68,7 @@ struct GuestRun: Equatable {
             catchesSignals: true,
             consoleOutput: console.write)
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
-        try map?.write(MemoryMapSVG(machine.memory, title: guest).text)
+        try map?.write(MemoryMap(machine.memory, title: guest).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }
         if wish.image.wantsVideoMode {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")

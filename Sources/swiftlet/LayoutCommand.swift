@@ -83,7 +83,8 @@ struct LayoutCommand: ParsableCommand {
         let (result, memory) = try PCIRun.run(
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
-        try map?.write(MemoryMapSVG(memory, title: "\(result.layout), \(result.policy.rawValue)").text)
+        try map?.write(
+            MemoryMap(memory, title: "\(result.layout), \(result.policy.rawValue)").document(for: options.map))
         try output.show(result, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)

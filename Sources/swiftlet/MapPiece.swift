@@ -1,14 +1,11 @@
-import Board
-import Layouts
 import Memslots
-import PCI
 import Pictures
 
 /// A piece of guest-physical memory on the map: RAM, or a part of a BAR or ROM that is handled in one way.
 struct MapPiece: Hashable, Sendable {
     /// The names of kinds are the classes that paint them, those of BARs and ROMs with the number of a hue behind them. Raw values
     /// explain them in the legend.
-    enum Kind: String, CaseIterable, Sendable {
+    enum Kind: String, CaseIterable, Encodable, Sendable {
         case ram = "RAM"
         /// A part of a BAR that the guest reaches without the monitor.
         case bar = "BAR, a hue a function"
@@ -22,6 +19,8 @@ struct MapPiece: Hashable, Sendable {
         /// Addresses where nothing is.
         case unmapped
 
+        func encode(to encoder: any Encoder) throws { try "\(self)".encode(to: encoder) }
+
         var isHued: Bool { [.bar, .rom, .trapped].contains(self) }
     }
 
@@ -31,6 +30,8 @@ struct MapPiece: Hashable, Sendable {
     var owner: String
     /// The memory slot that the piece is in; nil where it is in none.
     var slot: Int?
+    /// The host memory behind it; nil where there is none.
+    var backing: Backing?
 
     /// The function that has the piece, and with it a hue; nil for what is not of a BAR or ROM.
     var function: Substring? { kind.isHued ? owner.prefix { $0 != " " } : nil }
@@ -68,29 +69,4 @@ struct MapArea: Hashable, Sendable {
 
 extension Figures {
     static func range(_ range: GuestRange) -> String { "\(range.first) – \(range.last)" }
-}
-
-extension MemoryMapSVG {
-    /// Draws a machine's memory.
-    init(_ memory: MemoryDescription, title: String) {
-        let mapped = memory.rows.map { row in
-            let kind: MapPiece.Kind =
-                switch row.mapping.owner {
-                case .ram: .ram
-                case .extra, .other: .extra
-                case .bar: .bar
-                case .rom: .rom
-                }
-            return MapPiece(
-                kind: kind, range: row.mapping.range, owner: "\(row.mapping.owner)", slot: row.slot)
-        }
-        let trapped = memory.trapped.map { MapPiece(kind: .trapped, range: $0.range, owner: "\($0.owner)") }
-        let areas = memory.areas.map { MapArea(name: $0.name, range: $0.range) }
-        let windows = memory.windows.compactMap { window in
-            GuestRange(first: GuestAddress(window.base), size: window.size).map {
-                MapPiece(kind: .window, range: $0, owner: "\(window.owner)")
-            }
-        }
-        self.init(title: title, areas: areas, pieces: mapped + trapped, windows: windows)
-    }
 }

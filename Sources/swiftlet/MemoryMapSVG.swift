@@ -42,7 +42,8 @@ struct MemoryMapSVG {
             if !area.pieces.isEmpty { drawPieces(of: area) }
             y += 14
         }
-        text = canvas.document(title: title, height: y, styles: Self.styles, definitions: Self.definitions)
+        text = canvas.document(
+            title: title, height: y, styles: Self.styles, dark: Self.darkStyles, definitions: Self.definitions)
     }
 
     static let (left, right) = (36, SVGCanvas.width - 36)
@@ -65,7 +66,9 @@ struct MemoryMapSVG {
         let kinds = Set(pieces.map(\.kind)).union([.unmapped])
         var items = MapPiece.Kind.allCases.filter(kinds.contains).map { kind in
             let hues = 0..<(kind == .bar ? min(3, functions.count) : 1)
-            return (styles: hues.map { kind.isHued ? "\(kind)\($0)" : "\(kind)" }, words: kind.rawValue)
+            // With more functions than hues, neighbours differ, and labels tell.
+            let words = kind == .bar && functions.count > Self.hues.count ? "BAR, six hues in turn" : kind.rawValue
+            return (styles: hues.map { kind.isHued ? "\(kind)\($0)" : "\(kind)" }, words: words)
         }
         items += [(["slot"], "one memory slot"), ([], "bars grow with each doubling")]
         var x = Self.left
@@ -158,6 +161,12 @@ extension MemoryMapSVG {
         .strip{fill:none;stroke:#cbd2d9;rx:4px} .line{stroke:#e4e7eb} .row{fill-opacity:0} .veil{fill:#fff;fill-opacity:.4}
         .slot{stroke:#1f2933;stroke-width:3} .unmapped{stroke:#7b8794;stroke-width:1.2}
         .ram{fill:#8794a3} .extra{fill:#3e4c59} .window{fill:#fff;stroke:#3e4c59} rect.bare{stroke:none}
+        """
+
+    /// What differs in a viewer that asks for dark drawings.
+    private static let darkStyles = """
+        .strip{stroke:#3e4c59} .line{stroke:#2b3642} .veil{fill:#14191f} .slot{stroke:#e4e7eb} .window{fill:#14191f;stroke:#9aa5b1}
+        .extra{fill:#7b8794}
         """
 
     /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.

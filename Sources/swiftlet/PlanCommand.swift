@@ -88,7 +88,10 @@ struct PlanCommand: ParsableCommand {
                 throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
             }
         }
-        try map?.write(MemoryMapSVG(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned").text)
+        try map?.write(
+            MemoryMap(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned", isPlanned: true).document(
+                for: options.map)
+        )
         let width = FileBytes.columns(of: FileBytes.standardOutput)
         let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
         try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)

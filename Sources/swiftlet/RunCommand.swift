@@ -181,7 +181,10 @@ struct RunCommand: ParsableCommand {
             valueName: "file"))
     var lint: String?
 
-    @Option(help: ArgumentHelp("Draw the guest's memory, as it is at boot, into this file.", valueName: "file.svg"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw the guest's memory, as it is at boot, into this file. With the ending .html it is a page in which one can zoom.",
+            valueName: "file.svg"))
     var map: String?
 
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))

@@ -80,7 +80,10 @@ struct PolicyOptions: ParsableArguments {
 
     @OptionGroup var board: BoardOptions
 
-    @Option(help: ArgumentHelp("Draw where everything lies in guest memory into this file.", valueName: "file.svg"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw where everything lies in guest memory into this file. With the ending .html it is a page in which one can zoom.",
+            valueName: "file.svg"))
     var map: String?
 
     /// Opens the file of the picture, which must not be that of the layout.

@@ -1,0 +1,124 @@
+import Board
+import Layouts
+import Memslots
+import PCI
+import Pictures
+
+/// What lies where in guest memory, to be drawn.
+struct MemoryMap {
+    let title: String
+    var areas: [MapArea] = []
+    var pieces: [MapPiece] = []
+    var windows: [MapPiece] = []
+    /// The slots that KVM would have under each policy.
+    var slots: [SlotPolicy: PlannedSlots] = [:]
+
+    /// Takes over a machine's memory, or that of a plan, in which no memory is behind it.
+    init(_ memory: MemoryDescription, title: String, isPlanned: Bool = false) {
+        self.title = title
+        pieces = memory.rows.map { row in
+            let kind: MapPiece.Kind =
+                switch row.mapping.owner {
+                case .ram: .ram
+                case .extra, .other: .extra
+                case .bar: .bar
+                case .rom: .rom
+                }
+            return MapPiece(
+                kind: kind, range: row.mapping.range, owner: "\(row.mapping.owner)", slot: row.slot,
+                backing: isPlanned ? nil : row.mapping.backing)
+        }
+        pieces += memory.trapped.map { MapPiece(kind: .trapped, range: $0.range, owner: "\($0.owner)") }
+        areas = memory.areas.map { MapArea(name: $0.name, range: $0.range) }
+        windows = memory.windows.compactMap { window in
+            GuestRange(first: GuestAddress(window.base), size: window.size).map {
+                MapPiece(kind: .window, range: $0, owner: "\(window.owner)")
+            }
+        }
+        // Where the host has the memory makes no difference to the number of slots.
+        let mappings = memory.rows.map { row in
+            var mapping = row.mapping
+            mapping.backing.id = 0
+            return mapping
+        }
+        let apertures = memory.areas.filter(\.isAperture).map(\.range)
+        for policy in SlotPolicy.allCases {
+            slots[policy] = PlannedSlots(mappings, policy: policy, apertures: apertures)
+        }
+    }
+
+    /// The drawing, or the page in which one can zoom if the file's name ends in `.html`.
+    func document(for path: String?) throws -> String {
+        path?.hasSuffix(".html") == true
+            ? try MemoryMapPage(self).text
+            : MemoryMapSVG(title: title, areas: areas, pieces: pieces, windows: windows).text
+    }
+}
+
+/// The map as a page for browsers, in which one can zoom from all of guest memory to a page. It needs no network.
+private struct MemoryMapPage: Encodable {
+    private let title, facts: String
+    private let areaList, windowList, pieceList: [Item]
+    private let policyList: [Policy]
+
+    private struct Policy: Encodable {
+        let policy: SlotPolicy
+        let slotList: [Item]
+    }
+
+    /// What has a range of addresses. A missing key says that an item has no such thing.
+    private struct Item: Encodable {
+        let first, last: String
+        var kind: MapPiece.Kind?
+        var name, owner, function, backing: String?
+        var slot, mappings: Int?
+        var tdpBytes, shadowBytes: UInt64?
+
+        init(_ range: GuestRange) { (first, last) = ("\(range.first)", "\(range.last)") }
+
+        init(_ piece: MapPiece) {
+            self.init(piece.range)
+            (kind, owner, function, slot) = (piece.kind, piece.owner, piece.function.map(String.init), piece.slot)
+            backing = piece.backing.map { "backing \($0.id), from \(hexadecimal($0.offset))" }
+        }
+
+        init(_ slot: PlannedSlots.Slot) {
+            self.init(slot.range)
+            mappings = slot.mappings
+            tdpBytes = Footprint.kernelBytes(pages: slot.range.pages, mmu: .tdp)
+            shadowBytes = Footprint.kernelBytes(pages: slot.range.pages, mmu: .shadow)
+        }
+    }
+
+    init(_ map: MemoryMap) {
+        title = map.title
+        let pieces = map.pieces.sorted { $0.range.first < $1.range.first }
+        let functions = Set(pieces.compactMap(\.function)).count
+        facts = MemoryMapSVG.figures(of: pieces, behind: [Figures.count(functions, "function")])
+        pieceList = pieces.map(Item.init)
+        areaList = map.areas.sorted { $0.range.first < $1.range.first }.map { area in
+            var item = Item(area.range)
+            item.name = area.name
+            return item
+        }
+        // Outer windows come before those in them.
+        windowList = map.windows.sorted { left, right in
+            (left.range.first, right.range.last) < (right.range.first, left.range.last)
+        }.map(Item.init)
+        policyList = SlotPolicy.allCases.compactMap { policy in
+            map.slots[policy].map { Policy(policy: policy, slotList: $0.slots.map(Item.init)) }
+        }
+    }
+
+    var text: String {
+        get throws {
+            // `<` would end the script that holds the data.
+            let data = String(decoding: try encodeJSON(self), as: UTF8.self).split(
+                separator: "<", omittingEmptySubsequences: false
+            )
+            .joined(separator: "\\u003c")
+            let page = String(decoding: PackageResources.Map_html, as: UTF8.self)
+            return page.split(separator: "MAP_DATA", maxSplits: 1).joined(separator: data)
+        }
+    }
+}

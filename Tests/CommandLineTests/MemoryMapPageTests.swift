@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+@Suite("The page with the map")
+struct MemoryMapPageTests {
+    struct Map: Decodable {
+        let title: String
+        let areaList, windowList, pieceList: [Item]
+        let policyList: [Policy]
+    }
+
+    struct Item: Decodable {
+        let first, last: String
+        let kind, owner, backing: String?
+        let slot, mappings: Int?
+        let tdpBytes, shadowBytes: UInt64?
+    }
+
+    struct Policy: Decodable {
+        let policy: String
+        let slotList: [Item]
+    }
+
+    /// The page that a command draws, and the data in it.
+    private func page(_ arguments: String...) throws -> (text: String, map: Map) {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appending(path: "map.html")
+        var command = Command()
+        command.arguments = arguments + ["--map", file.path]
+        let result = try command.run()
+        #expect(result.status == 0, "\(result.errors)")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let data = try #require(text.components(separatedBy: "type=\"application/json\">").last)
+        let json = try #require(data.components(separatedBy: "</script>").first)
+        return (text, try JSONDecoder().decode(Map.self, from: Data(json.utf8)))
+    }
+
+    @Test("has every piece, and the slots of both policies", arguments: [("typical-16", 80), ("full-bus", 2304)])
+    func pieces(layout: String, count: Int) throws {
+        let (text, map) = try page("plan", layout)
+        #expect(map.title == "\(layout), separate, planned")
+        #expect(map.pieceList.count == count && map.pieceList.allSatisfy { $0.backing == nil })
+        let plan = try Command("plan", layout, "--json").run()
+        let slots = try #require(
+            (JSONSerialization.jsonObject(with: Data(plan.output.utf8)) as? [String: Any])?["slots"] as? [String: Int])
+        for policy in map.policyList {
+            #expect(policy.slotList.count == slots[policy.policy], "\(policy.policy)")
+            #expect(policy.slotList.reduce(0) { $0 + ($1.mappings ?? 0) } == slots["separate"])
+            #expect(policy.slotList.allSatisfy { ($0.tdpBytes ?? 0) > 0 && ($0.shadowBytes ?? 0) > ($0.tdpBytes ?? 0) })
+        }
+        // It asks nothing of a network.
+        #expect(!text.contains("http") && !text.contains("src=") && !text.contains("import "))
+    }
+
+    @Test("has the windows of bridges, outer ones first")
+    func windows() throws {
+        let map = try page("plan", "server-8-gpus").map
+        #expect(map.windowList.contains { $0.owner?.hasSuffix("memory window") == true })
+        let firsts = map.windowList.compactMap { UInt64($0.first.dropFirst(2), radix: 16) }
+        #expect(firsts == firsts.sorted())
+    }
+
+    @Test("cannot be left by a name")
+    func escapes() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appending(path: "layout.json")
+        let name = "<!--</script><b>"
+        let bars = "[{\"bar\": 0, \"kind\": \"memory32\", \"size\": \"4K\"}]"
+        let layout = "{\"name\": \"\(name)\", \"functions\": [{\"at\": \"00:02.0\", \"bars\": \(bars)}]}"
+        try Data(layout.utf8).write(to: file)
+        let map = try page("plan", file.path).map
+        #expect(map.title.hasPrefix(name))
+    }
+}
