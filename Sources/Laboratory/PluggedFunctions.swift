@@ -13,6 +13,7 @@ struct PluggedFunctions {
         let model: any FunctionModel
         /// The number of the slot's port among those that the guest knows, or nil for a function in no slot.
         let port: Int?
+        let portAddress: FunctionAddress?
         let wasThere: Bool
         var isThere: Bool
         /// The watched place in its memory.
@@ -49,12 +50,12 @@ struct PluggedFunctions {
             description.bridge.flatMap { $0.hasSlot ? (port: address, slot: $0.slot(segment: address.segment)) : nil }
         }.sorted { $0.port < $1.port }
         ports = slots.count
-        for (number, (_, slot)) in slots.enumerated() {
+        for (number, (port, slot)) in slots.enumerated() {
             let own = functions[slot].flatMap { $0.msix == nil || $0.doorbell != nil ? $0 : nil }
             plugged.append(
                 Plugged(
                     address: slot, model: own.map { DescribedFunction($0) } ?? PluggedDevice(), port: number,
-                    wasThere: functions[slot] != nil, isThere: functions[slot] != nil))
+                    portAddress: port, wasThere: functions[slot] != nil, isThere: functions[slot] != nil))
         }
         let others = functions.filter { address, description in
             description.bridge == nil && !slots.contains { $0.slot == address }
@@ -64,8 +65,8 @@ struct PluggedFunctions {
             guard index > 0 else { continue }
             plugged.append(
                 Plugged(
-                    address: address, model: DescribedFunction(description), port: nil, wasThere: true, isThere: true,
-                    watched: number))
+                    address: address, model: DescribedFunction(description), port: nil,
+                    portAddress: nil, wasThere: true, isThere: true, watched: number))
         }
         guard !plugged.isEmpty else {
             throw .experiment("\(layout.name): no function comes or goes: it takes two functions, or a slot (hotPlug)")
@@ -134,7 +135,7 @@ struct PluggedFunctions {
         let place = plugged[index]
         let (machine, address) = (machine, place.address)
         let base = memoryAddress(of: address, place.model.description)
-        if place.port != nil, random.next() % 2 == 0 {
+        if let port = place.portAddress, hasNoticed(port), random.next() % 2 == 0 {
             let start = SuspendingClock.now
             try machine.requestRemoval(of: address)
             wait("\(address) is not given back") { !$0.machine.has(address) }
@@ -192,6 +193,11 @@ struct PluggedFunctions {
     }
 
     // MARK: What the guest says
+
+    /// Whether the guest has seen all that has happened at a port: of two presses of the button that it has not seen, it sees one.
+    private func hasNoticed(_ port: FunctionAddress) -> Bool {
+        machine.readConfiguration(of: port, at: 0x5a, width: .word) & 0x9 == 0
+    }
 
     private func word(_ address: GuestAddress) -> UInt32 {
         UInt32(truncatingIfNeeded: number(machine.read(count: 4, at: address)))

@@ -14,7 +14,8 @@ final class PortSlot: Sendable {
 
 extension GuestMachine {
     /// Asks the guest to let the function in a slot go, as somebody does who presses the slot's attention button. The function goes when the
-    /// guest switches the slot's power off, or at once if it has none. A guest that does not listen keeps it.
+    /// guest switches the slot's power off, or at once if it has none. A guest that does not listen keeps it, and of two
+    /// presses that the guest has not seen yet it sees one.
     ///
     /// - Throws: The reason why it cannot be asked.
     public func requestRemoval(of address: FunctionAddress) throws(MachineError) {
