@@ -189,9 +189,15 @@ check_interrupt:
 2:  pause
     mov eax, [rip + device_interrupts]
     cmp eax, r10d
-    loope 2b
-    je 4f
-3:  clc
-    ret
+    jne 3f
+    test cl, cl
+    jnz 5f
+    mov edx, [rbx + PORT_SLOT]  // now and then: a device that is gone does not interrupt
+    test word ptr [rdx + SLOT_STATUS], PRESENCE_CHANGED
+    jnz 4f
+5:  dec ecx
+    jnz 2b
 4:  stc
+    ret
+3:  clc
     ret
