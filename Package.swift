@@ -37,6 +37,8 @@ let package = Package(
     name: "swiftlet",
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
+        // All of it for programs that own a machine; the others are its parts.
+        .library(name: "SwiftletKit", targets: ["SwiftletKit"]),
         .library(name: "Memslots", targets: ["Memslots"]),
         .library(name: "Board", targets: ["Board"]),
         .library(name: "Devices", targets: ["Devices"]),
@@ -92,6 +94,9 @@ let package = Package(
                 "Debugging", "VFIOUser", "CGuests",
                 system,
             ]),
+        library(
+            "SwiftletKit",
+            ["Machine", "KVM", "Host", "Board", "Memslots", "Devices", "Images", "PCI", "Layouts"]),
         library(
             "Laboratory",
             [

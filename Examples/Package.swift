@@ -25,11 +25,16 @@ let package = Package(
         .package(name: "swiftlet", path: "..")
     ],
     targets: [
+        .executableTarget(name: "hello", dependencies: [swiftlet("SwiftletKit")], swiftSettings: settings),
+        .executableTarget(name: "port", dependencies: [swiftlet("SwiftletKit")], swiftSettings: settings),
         .executableTarget(
             name: "function",
             dependencies: [
                 swiftlet("Machine"), swiftlet("PCI"), swiftlet("Devices"), swiftlet("Memslots"), swiftlet("Host"),
             ],
-            swiftSettings: settings)
+            swiftSettings: settings),
+        .executableTarget(
+            name: "planner", dependencies: [swiftlet("Layouts"), swiftlet("Memslots")], swiftSettings: settings),
+        .testTarget(name: "GuestTests", dependencies: [swiftlet("SwiftletKit")], swiftSettings: settings),
     ]
 )

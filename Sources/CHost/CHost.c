@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -65,16 +66,43 @@ int chost_unmap_file(void *address, size_t size) {
 
 static void ignore(int signal) { (void)signal; }
 
-int chost_install_kick_handler(void) {
+/// The signal for kicks, or 0 where there is none.
+static atomic_int kick_signal;
+
+// A call in C, because the number is known at run time only, and the name is a macro.
+int chost_first_realtime_signal(void) { return SIGRTMIN; }
+
+int chost_take_kick_signal(int signal) {
+    struct sigaction before;
+    if (sigaction(signal, NULL, &before) < 0)
+        return -errno;
+    if ((before.sa_flags & SA_SIGINFO) || (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN))
+        return -EBUSY;
     // Without SA_RESTART, so that a kicked thread comes out of whatever it waits in.
     struct sigaction action = {.sa_handler = ignore};
     sigemptyset(&action.sa_mask);
-    return result(sigaction(SIGUSR1, &action, NULL));
+    int status = result(sigaction(signal, &action, NULL));
+    if (status == 0)
+        kick_signal = signal;
+    return status;
+}
+
+void chost_give_back_kick_signal(void) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    sigaction(kick_signal, &action, NULL);
+    kick_signal = 0;
 }
 
 int chost_thread_id(void) { return gettid(); }
 
-int chost_kick(int thread_id) { return result(tgkill(getpid(), thread_id, SIGUSR1)); }
+int chost_kick(int thread_id) {
+    int status;
+    // Real-time signals queue, and the user's queue may be full (RLIMIT_SIGPENDING). A kick that is lost would leave a vCPU in its guest.
+    while ((status = result(tgkill(getpid(), thread_id, kick_signal))) == -EAGAIN)
+        usleep(1000);
+    return status;
+}
 
 static struct timespec time_in(clockid_t clock, int64_t nanoseconds) {
     struct timespec end;
@@ -98,9 +126,12 @@ void chost_wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex,
 void chost_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
 void chost_unblock_kicks(void) {
+    int signal = kick_signal;
+    if (signal == 0)
+        return;
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, signal);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 

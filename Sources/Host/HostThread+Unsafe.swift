@@ -70,7 +70,7 @@ public final class HostThread: Sendable {
         usleep(UInt32(clamping: time.nanoseconds / 1000))
     }
 
-    /// Interrupts the system call that a thread of this process is in, if any; `allowKicks` comes first.
+    /// Interrupts the system call that a thread of this process is in, if any. The process has a signal for that (`KickSignal`).
     public static func kick(id: Int32) {
         // Where the thread has ended meanwhile, there is nothing to interrupt.
         _ = chost_kick(id)
@@ -79,10 +79,5 @@ public final class HostThread: Sendable {
     /// Processors that the kernel runs threads on.
     public static var processorCount: Int {
         sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    }
-
-    /// Prepares this process for `kick`: SIGUSR1 does nothing but interrupt.
-    public static func allowKicks() throws(HostError) {
-        try check(chost_install_kick_handler(), "sigaction", "SIGUSR1")
     }
 }

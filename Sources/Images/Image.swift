@@ -13,6 +13,14 @@ public struct Image: Equatable, Sendable {
         case linux(LinuxHeader)
         /// An ELF file with an entry for the PVH boot protocol, which may be a Linux kernel.
         case pvh(isLinux: Bool)
+
+        /// Whether a boot protocol starts it, with a command line and modules.
+        public var isKernel: Bool {
+            switch self {
+            case .flat, .elf32, .elf64: false
+            case .multiboot, .multiboot2, .linux, .pvh: true
+            }
+        }
     }
 
     /// What a file may be read as, whatever it looks like.

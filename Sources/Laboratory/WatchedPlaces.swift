@@ -107,7 +107,7 @@ struct WatchedPlaces {
 
     /// Runs the guest while `change` changes the machine, lets it look at everything once more, and ends it.
     func run(_ change: (RunningMachine) throws(MachineError) -> Void) throws(MachineError) -> WatchedRun {
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         do throws(MachineError) { try change(running) } catch {
             end()
             _ = try? running.report(within: .seconds(10))

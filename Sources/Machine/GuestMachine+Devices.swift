@@ -80,6 +80,7 @@ extension GuestMachine {
                 run.losses.append(loss)
                 return run.firstRun
             }
+            note(.lost(loss))
             tracer?.record("\(loss)", vcpu: 0, since: start ?? .now) { parking.hasStopped }
         }
         try? changeState { state throws(MachineError) in

@@ -227,11 +227,32 @@ extension GuestMachine {
 
     /// Marks the beginning of a phase. Only the first time counts, because a guest may write to the port as often as it likes.
     private func mark(_ phase: UInt8, _ context: ExitContext) {
-        let edits = edits
-        run.withLock { run in
-            guard !run.phases.contains(where: { $0.phase == phase }) else { return }
-            run.phases.append(PhaseMark(phase: phase, edits: edits, time: SuspendingClock.now - context.start))
+        let mark = PhaseMark(phase: phase, edits: edits, time: SuspendingClock.now - context.start)
+        let isFirst = run.withLock { run in
+            guard !run.phases.contains(where: { $0.phase == phase }) else { return false }
+            run.phases.append(mark)
+            return true
         }
+        if isFirst { note(.phase(mark)) }
+    }
+
+    /// Sends bytes to the guest's console, which is its serial port. They wait until the guest looks for input.
+    public func send(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        input.withLock { $0.bytes += bytes }
+        events.post()
+    }
+
+    /// Says that no more bytes come for the guest's console. The guest gets EOT (0x04).
+    public func endInput() {
+        input.withLock { $0.hasEnded = true }
+        events.post()
+    }
+
+    /// Gives the guest what has been sent to it, if it looks for input.
+    func receiveSent() {
+        guard wantsInput.load(ordering: .acquiring), let bytes = input.withLock({ $0.take() }) else { return }
+        receive(bytes)
     }
 
     /// Gives the guest's serial port what the user typed, or no bytes at the end of the input.

@@ -141,6 +141,7 @@ extension GuestMachine {
         let refusal = Refusal(
             function: function, register: register, value: value, rule: error.rule, reason: "\(error)")
         run.withLock { $0.refusals.append(refusal) }
+        note(.refused(refusal))
         trace("\(refusal)", context)
         if layout.configuration.onRefusal == .stop || error.hasLeftTraces {
             end(.internalError("\(refusal)"))

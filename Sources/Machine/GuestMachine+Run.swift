@@ -5,17 +5,27 @@ internal import Synchronization
 internal import SystemPackage
 
 extension GuestMachine {
-    /// Runs the guest until it ends, the time is over, or a signal or `stop` ends it. Can be called once.
+    /// Runs the guest until it ends, the time is over, or `stop` or a signal ends it.
     ///
-    /// - Parameters:
-    ///   - timeout: The time after which the run ends.
-    ///   - input: A descriptor from which the guest's serial port is fed once the guest looks for input.
-    public func run(timeout: Duration? = nil, input: Int32? = nil) throws(MachineError) -> RunReport {
+    /// - Parameter timeout: The time after which the run ends.
+    /// - Throws: `MachineError.hasRun` if the machine has been run before: it cannot be run again.
+    public func run(timeout: Duration? = nil) throws(MachineError) -> RunReport {
+        try run(timeout: timeout, input: nil)
+    }
+
+    /// Does the same.
+    ///
+    /// - Parameter input: A descriptor from which the guest's serial port is fed once the guest looks for input.
+    package func run(timeout: Duration?, input: Int32?) throws(MachineError) -> RunReport {
+        guard !hasRun.exchange(true, ordering: .acquiringAndReleasing) else { throw .hasRun }
+        try host(try KickSignal.take(layout.configuration.kickSignal ?? KickSignal.usual))
         let threads = try startThreads()
         let start = SuspendingClock.now
         let deadline = timeout.map { start + $0 }
         waitForEnd(until: deadline, input: input)
         let leftBehind = end(threads)
+        // A thread that is left behind may still take a kick.
+        if leftBehind.isEmpty { KickSignal.giveBack() }
         endLostFunctions()
         assignedFunctions.forEach { $0.device?.reset() }
         let end = SuspendingClock.now
@@ -30,6 +40,8 @@ extension GuestMachine {
             let left = run.outcome?.isOrderly == true ? deadline.map { max(.zero, $0 - .now) } : Self.patience
             writeRest(of: tracer, since: firstRun, within: left)
         }
+        note(.ended(run.outcome ?? .halted))
+        tellEvents()
         let table = slots
         var exits = ExitCounts()
         var unclaimed: UInt64 = 0
@@ -60,12 +72,12 @@ extension GuestMachine {
     private func startThreads() throws(MachineError) -> [HostThread] {
         var threads: [HostThread] = []
         do {
-            try HostThread.allowKicks()
             for vcpu in vcpus {
                 threads.append(try HostThread(name: "vcpu\(vcpu.cpu.id)") { self.runVCPU(vcpu) })
             }
         } catch {
             _ = end(threads)
+            KickSignal.giveBack()
             throw .host(error)
         }
         return threads
@@ -97,6 +109,8 @@ extension GuestMachine {
     private func waitForEnd(until deadline: SuspendingClock.Instant?, input: Int32?) {
         var watch = HaltWatch(machine: self)
         while run.withLock({ $0.outcome == nil }) {
+            tellEvents()
+            receiveSent()
             do throws(HostError) {
                 let isWatched = input != nil && wantsInput.load(ordering: .acquiring)
                 // Not longer than a second, in case the word of another thread was lost.

@@ -40,6 +40,12 @@ public final class GuestMachine: Sendable {
     /// Whether the guest would take input that has not come yet.
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
+    /// What a program has sent to the guest's console, and the guest has not looked for yet.
+    let input = Lock(InputQueue())
+    /// What the machine's user is to be told.
+    let news = Lock(EventQueue())
+    /// Whether `run` has been called.
+    let hasRun = Atomic(false)
     let tracer: Tracer?
     let lint: LintLog?
     let lines: InterruptLines
@@ -58,14 +64,14 @@ public final class GuestMachine: Sendable {
     ///   - configuration: The parts of the machine.
     ///   - image: The image, whose segments refer to `bytes`.
     ///   - bytes: The file from which the image was read.
-    ///   - trace: A descriptor that gets a line for each exit. It must stay open as long as the machine lasts.
-    ///   - lint: A descriptor that gets a line for each rule that the guest breaks when it uses PCI functions (`DriverLint`). It must stay
-    ///     open as long as the machine lasts.
+    ///   - trace: A descriptor that gets a line for each exit, or nil. It must stay open as long as the machine lasts.
+    ///   - lint: A descriptor that gets a line for each rule that the guest breaks when it uses PCI functions (`DriverLint`), or nil. It
+    ///     must stay open as long as the machine lasts.
     ///   - catchesSignals: Whether SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the machine's run instead of the process, from now on
     ///     until the end of the run.
     ///   - consoleOutput: Takes what the guest prints.
-    public init(
-        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32? = nil, lint: Int32? = nil,
+    package init(
+        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32?, lint: Int32?,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
@@ -116,6 +122,16 @@ public final class GuestMachine: Sendable {
         console = ConsoleQueue(watchesForPanic: image.format.isLinux, consoleOutput)
         self.events = events
         try attachDevices(configuration.assignedDevices)
+    }
+
+    /// Makes the machine and loads an image, whose segments refer to `bytes`.
+    public convenience init(
+        _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], catchesSignals: Bool = false,
+        consoleOutput: @escaping ConsoleOutput
+    ) throws(MachineError) {
+        try self.init(
+            configuration, image: image, bytes: bytes, trace: nil, lint: nil, catchesSignals: catchesSignals,
+            consoleOutput: consoleOutput)
     }
 
     /// Makes the machine with a flat image, which is loaded and started at `MachineConfiguration.defaultLoadAddress`.

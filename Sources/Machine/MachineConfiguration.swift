@@ -85,6 +85,10 @@ public struct MachineConfiguration: Sendable {
     /// Whether the kernel's own memory for the slots may take more than half of the memory that the host has available.
     public var mayExhaustHost = false
 
+    /// The number of the signal that calls vCPUs out of the guest, or nil for the first real-time signal. A process has one such signal: its
+    /// first running machine takes it, and the last one gives it back. The process must not handle it otherwise.
+    public var kickSignal: Int32?
+
     /// Creates the configuration of a machine without PCI functions. What is not given has the values of a small guest in long mode.
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,

@@ -56,6 +56,8 @@ public enum MachineError: Error {
     case tooFewVectors(asked: Int, granted: Int)
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
+    /// The machine has run, and a machine runs once.
+    case hasRun
 }
 
 /// The reason why a function cannot come or go after its machine was made.
@@ -186,6 +188,7 @@ extension MachineError: CustomStringConvertible {
         case .hotPlug(let address, let error): "\(address): \(error)"
         case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
+        case .hasRun: "the machine has run already, and a machine runs once: make another"
         }
     }
 }

@@ -1,21 +1,34 @@
 internal import Host
+internal import Synchronization
 
-/// A machine whose guest runs in a thread of its own.
+extension GuestMachine {
+    /// Starts the run of the guest, in a thread of its own.
+    ///
+    /// - Throws: `MachineError.hasRun` if the machine has been started or run before.
+    public func start(timeout: Duration? = nil) throws(MachineError) -> RunningMachine {
+        try RunningMachine(self, timeout: timeout)
+    }
+}
+
+/// A machine whose guest runs in a thread of its own. It can be paused, changed and stopped by the methods of its machine. If nobody
+/// has the value any more, the guest runs on until it ends by itself.
 public final class RunningMachine: Sendable {
     /// The machine.
     public let machine: GuestMachine
     private let thread: HostThread
-    private let result: Box
+    private let end: End
+    private let isJoined = Lock(false)
 
-    private final class Box: Sendable {
-        let value = Lock<Result<RunReport, MachineError>?>(nil)
+    /// How the run ended, or nil as long as it lasts.
+    private final class End: Sendable {
+        let result = Monitor<Result<RunReport, MachineError>?>(nil)
     }
 
-    /// Starts the run of `machine`.
-    public init(_ machine: GuestMachine, timeout: Duration? = nil) throws(MachineError) {
-        let box = Box()
+    fileprivate init(_ machine: GuestMachine, timeout: Duration?) throws(MachineError) {
+        guard !machine.hasRun.load(ordering: .acquiring) else { throw .hasRun }
+        let end = End()
         self.machine = machine
-        result = box
+        self.end = end
         thread = try host(
             try HostThread(name: "machine") {
                 let result: Result<RunReport, MachineError>
@@ -24,17 +37,24 @@ public final class RunningMachine: Sendable {
                 } catch {
                     result = .failure(error)
                 }
-                box.value.withLock { $0 = result }
+                end.result.update { $0 = result }
             })
     }
 
-    /// Waits for the end of the run, and ends it after `patience`. Can be called once.
+    deinit {
+        if !isJoined.withLock({ $0 }) { thread.detach() }
+    }
+
+    /// Waits for the end of the run, and ends it after `patience`.
+    ///
+    /// - Throws: The reason why the guest could not be run.
     public func report(within patience: Duration = .seconds(60)) throws(MachineError) -> RunReport {
-        if !thread.join(within: patience) {
-            machine.end(.timeout)
-            thread.join()
+        if end.result.wait(for: patience, until: { $0 }) == nil { machine.end(.timeout) }
+        isJoined.withLock { isJoined in
+            if !isJoined { thread.join() }
+            isJoined = true
         }
-        guard let result = result.value.withLock({ $0 }) else {
+        guard let result = end.result.withLock({ $0 }) else {
             preconditionFailure("the thread leaves a result before it ends")
         }
         return try result.get()
@@ -42,6 +62,6 @@ public final class RunningMachine: Sendable {
 
     /// Whether the run has ended by itself.
     public var hasEnded: Bool {
-        result.value.withLock { $0 != nil }
+        end.result.withLock { $0 != nil }
     }
 }

@@ -109,7 +109,7 @@ extension GuestRun {
     }
 
     private func file() throws -> Wish {
-        let memory = self.memory?.value ?? Self.memoryForLinux
+        let memory = self.memory?.value ?? MachineConfiguration.memoryForLinux
         guard memory > 0 else {
             throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", .usage)
         }
@@ -124,8 +124,7 @@ extension GuestRun {
             throw failure(
                 "\(guest) is \(image.format.kind) for \(own.rawValue) mode: leave out --mode \(mode.rawValue)", .usage)
         }
-        let memoryForKernel = image.format.memoryForKernel
-        guard memoryForKernel == nil || registers == nil else {
+        guard !image.format.isKernel || registers == nil else {
             throw failure(
                 "\(guest) is \(image.format.kind), whose registers its specification gives: leave out --registers",
                 .usage)
@@ -136,16 +135,10 @@ extension GuestRun {
                     + "all that Linux executes: take a host with hardware virtualisation, or insist (--force)",
                 .kvmMissing)
         }
-        let machine = MachineConfiguration(
-            memory: self.memory?.value ?? memoryForKernel ?? Self.memoryForFiles,
-            mode: image.mode ?? mode ?? .long, interruptController: memoryForKernel == nil ? .none : .kernel)
+        var machine = MachineConfiguration(for: image)
+        machine.mode = image.mode ?? mode ?? .long
         return Wish(machine: machine, image: image, bytes: bytes)
     }
-
-    private static let memoryForFiles: UInt64 = 16 << 20
-    fileprivate static let memoryForLinux: UInt64 = 512 << 20
-    /// As much as QEMU gives, which test kernels rely on.
-    fileprivate static let memoryForMultiboot: UInt64 = 128 << 20
 
     private func image(of bytes: [UInt8]) throws -> Image {
         let address = loadAddress.map { GuestAddress($0.value) } ?? MachineConfiguration.defaultLoadAddress
@@ -197,7 +190,7 @@ extension GuestRun {
 
     private func addBootArguments(to wish: inout Wish) throws {
         let format = wish.image.format
-        guard format.memoryForKernel != nil else {
+        guard format.isKernel else {
             guard append == nil, modules.isEmpty, initrd == nil else {
                 throw failure(
                     "\(guest) is \(format.kind), and only kernels with a boot protocol take --append, --module and --initrd",
@@ -234,15 +227,6 @@ extension Image.Format {
         case .multiboot2: "a multiboot 2 kernel"
         case .linux: "a Linux kernel"
         case .pvh: "a kernel with a PVH entry"
-        }
-    }
-
-    /// The memory of a kernel that is started by a boot protocol, unless told otherwise; nil for other guests.
-    fileprivate var memoryForKernel: UInt64? {
-        switch self {
-        case .flat, .elf32, .elf64: nil
-        case .multiboot, .multiboot2: GuestRun.memoryForMultiboot
-        case .linux, .pvh: GuestRun.memoryForLinux
         }
     }
 

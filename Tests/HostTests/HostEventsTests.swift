@@ -32,25 +32,55 @@ struct HostEventsTests {
 
     @Test("a kick interrupts a thread that waits, and one that has ended is left alone")
     func kicks() throws {
-        try HostThread.allowKicks()
-        let wakes = Atomic(0)
-        let id = Atomic<Int32>(0)
-        let semaphore = SemaphoreBox()
-        let thread = try HostThread(name: "waiter") {
-            id.store(HostThread.currentID, ordering: .releasing)
-            semaphore.value.wait()
-            wakes.add(1, ordering: .releasing)
-        }
-        while id.load(ordering: .acquiring) == 0 {}
-        while wakes.load(ordering: .acquiring) == 0 {
-            HostThread.kick(id: id.load(ordering: .acquiring))
-        }
-        thread.join()
-        HostThread.kick(id: id.load(ordering: .acquiring))
-        #expect(wakes.load(ordering: .acquiring) == 1)
+        try KickSignal.take(KickSignal.usual)
+        defer { KickSignal.giveBack() }
+        let waiter = try Waiter()
+        while waiter.wakes == 0 { HostThread.kick(id: waiter.id) }
+        waiter.thread.join()
+        HostThread.kick(id: waiter.id)
+        #expect(waiter.wakes == 1)
     }
 
-    private final class SemaphoreBox: Sendable {
-        let value = Semaphore()
+    @Test("a kick for which there is no room in the queue of signals comes once there is room")
+    func waitsForRoom() throws {
+        try KickSignal.take(KickSignal.usual)
+        defer { KickSignal.giveBack() }
+        let waiter = try Waiter()
+        // Long enough for it to wait; if it does not yet, the kick that comes later finds it waiting.
+        HostThread.sleep(for: .milliseconds(100))
+        let kicker = try withoutRoomForSignals {
+            let kicker = try HostThread(name: "kicker") { HostThread.kick(id: waiter.id) }
+            HostThread.sleep(for: .milliseconds(50))
+            #expect(waiter.wakes == 0)
+            return kicker
+        }
+        kicker.join()
+        waiter.thread.join()
+        #expect(waiter.wakes == 1)
+    }
+
+    /// A thread that waits until a signal interrupts it.
+    private final class Waiter: Sendable {
+        let thread: HostThread
+        private let state: State
+        var id: Int32 { state.id.load(ordering: .acquiring) }
+        var wakes: Int { state.wakes.load(ordering: .acquiring) }
+
+        private final class State: Sendable {
+            let id = Atomic<Int32>(0)
+            let wakes = Atomic(0)
+            let semaphore = Semaphore()
+        }
+
+        init() throws {
+            let state = State()
+            self.state = state
+            thread = try HostThread(name: "waiter") {
+                state.id.store(HostThread.currentID, ordering: .releasing)
+                state.semaphore.wait()
+                state.wakes.add(1, ordering: .releasing)
+            }
+            while id == 0 {}
+        }
     }
 }

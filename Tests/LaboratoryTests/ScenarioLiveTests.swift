@@ -105,7 +105,7 @@ struct ScenarioLiveTests {
         }
         var watched = WatchedPlaces(machine, vcpus: vcpus)
         watched.add(page.first, showing: state)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         let deadline = SuspendingClock.now + .seconds(20)
         while watched.findings.rounds < 2, .now < deadline, !running.hasEnded {}
         watched.end()

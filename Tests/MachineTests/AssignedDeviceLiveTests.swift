@@ -202,7 +202,7 @@ struct AssignedDeviceLiveTests {
             code.keep(1)
             code.exit(0)
         }
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         let deadline = SuspendingClock.now + .seconds(30)
         while server.state.withLock({ $0.memory[.bar0]?[0x200] != 1 }), deadline > .now {
             HostThread.sleep(for: .milliseconds(1))

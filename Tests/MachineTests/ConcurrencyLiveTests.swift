@@ -55,7 +55,7 @@ struct ConcurrencyLiveTests {
         }
         let machine = try guest.machine()
         defer { gate.open() }
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         try machine.changeMemory(adding: [try spareMapping(of: machine)])
         #expect(machine.write([1], at: GuestAddress(UInt64(GuestCode.flag))))
@@ -100,7 +100,7 @@ struct ConcurrencyLiveTests {
         let machine = try guest.machine()
         defer { gate.open() }
         try #require(machine.register(0x10, of: slow) == 0xd000_0000)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         try machine.changeMemory(adding: [try spareMapping(of: machine)])
         #expect(machine.write([1], at: GuestAddress(UInt64(GuestCode.flag))))
@@ -123,7 +123,7 @@ struct ConcurrencyLiveTests {
         var guest = guest(code, vcpus: 2)
         let gate = Gate()
         guest.configuration.functions = [FunctionAddress(device: 1): GateFunction(gate: gate)]
-        let running = try RunningMachine(try guest.machine())
+        let running = try guest.machine().start()
         #expect(gate.waitForVisitor())
         gate.open()
         let report = try running.report()

@@ -23,7 +23,7 @@ struct ControlLiveTests {
         // mov al, 1; mov al, 2; in al, 0x70; out 0xf4, al
         let machine = try machine([0xb0, 1, 0xb0, 2, 0xe4, 0x70, 0xe6, 0xf4])
         machine.pause()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(machine.pause(patience: Self.patience))
         for (rip, al) in [(Self.start, 0), (Self.start + 2, 1), (Self.start + 4, 2), (Self.start + 6, 0xff)] {
             let registers = try machine.registers(of: 0)
@@ -41,7 +41,7 @@ struct ControlLiveTests {
             let machine = try machine(TinyGuest.spin)
             machine.pause()
             let registers = try machine.registers(of: 0)
-            let running = try RunningMachine(machine)
+            let running = try machine.start()
             for _ in 0..<200 { try machine.setRegisters(registers, of: 0) }
             machine.stop()
             #expect(try running.report().outcome == .stopped)
@@ -52,7 +52,7 @@ struct ControlLiveTests {
     func registers() throws {
         let machine = try machine(TinyGuest.spin + TinyGuest.exit(7))
         var registers = try machine.registers(of: 0)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         while machine.vcpus[0].control.withLock({ $0.phase == .notStarted }) { HostThread.sleep(for: .milliseconds(1)) }
         #expect(throws: MachineError.self) { try machine.registers(of: 0) }
         #expect(throws: MachineError.self) { try machine.setRegisters(registers, of: 0) }
@@ -85,7 +85,7 @@ struct ControlLiveTests {
         // mov ecx, 3; again: dec ecx; jnz again; out 0xf4, al
         let machine = try machine([0xb9, 3, 0, 0, 0, 0x49, 0x75, 0xfd, 0xe6, 0xf4])
         try set(on: machine)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         for count in [UInt64(3), 2, 1] {
             #expect(try machine.waitForStop(of: 0, within: Self.patience) == .breakpoint)
             let registers = try machine.registers(of: 0)
@@ -107,7 +107,7 @@ struct ControlLiveTests {
         let place = Self.start + 2
         #expect(try machine.write([0xcc], atLinear: place, on: 0))
         try machine.setStops(at: [], breakpointInstructions: [place])
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(try machine.waitForStop(of: 0, within: Self.patience) == .breakpoint)
         #expect(try machine.registers(of: 0).general.rip == place)
         #expect(try machine.write([0x90], atLinear: place, on: 0))
@@ -124,7 +124,7 @@ struct ControlLiveTests {
         let machine = try machine([0xe9, 0, 0, 0, 0x70] + TinyGuest.exit(3))
         let stops = DispatchSemaphore(value: 0)
         machine.onStop { stops.signal() }
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(stops.wait(timeout: .now() + 20) == .success)
         guard case .fault(let outcome)? = try machine.stop(of: 0) else {
             Issue.record("no fault")
@@ -157,7 +157,7 @@ struct ControlLiveTests {
         var guest = TinyGuest(code: [0xb0, 9, 0xe6, 0x60], configuration: MachineConfiguration(mode: .protected))
         guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
         let machine = try guest.machine()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         #expect(!machine.pause(patience: .milliseconds(50)))
         let registers = try machine.registers(of: 0)
@@ -178,7 +178,7 @@ struct ControlLiveTests {
             code: [0xb0, 9, 0xe4, 0x60, 0xe6, 0xf4], configuration: MachineConfiguration(mode: .protected))
         guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
         let machine = try guest.machine()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         #expect(!machine.pause(patience: .milliseconds(20)))
         #expect(try machine.registers(of: 0).general.rip == Self.start + 2)
@@ -198,7 +198,7 @@ struct ControlLiveTests {
             code: [0xb0, 9, 0xe6, 0x60] + TinyGuest.exit(6), configuration: MachineConfiguration(mode: .protected))
         guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
         let machine = try guest.machine()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         #expect(!machine.pause(patience: .milliseconds(20)))
         try machine.step(vcpu: 0)
@@ -216,7 +216,7 @@ struct ControlLiveTests {
             code: [0xe6, 0x60] + TinyGuest.spin, configuration: MachineConfiguration(mode: .protected))
         guest.configuration.portDevices = [AttachedDevice(GateDevice(gate: gate), at: 0x60, size: 1)]
         let machine = try guest.machine()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
         let other = try HostThread(name: "other") {
             HostThread.sleep(for: .milliseconds(200))
@@ -231,7 +231,7 @@ struct ControlLiveTests {
     @Test("a run that is stopped while its vCPUs are held ends")
     func stopWhileHeld() throws {
         let machine = try machine(TinyGuest.spin)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(machine.pause(patience: Self.patience))
         machine.stop()
         let report = try running.report()

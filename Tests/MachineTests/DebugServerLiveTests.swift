@@ -28,7 +28,7 @@ struct DebugServerLiveTests {
             server = try DebugServer(
                 machine, at: .local(path: path),
                 monitor: DebugMonitor(commands: "none") { _ in nil })
-            running = try RunningMachine(machine)
+            running = try machine.start()
         }
 
         func connect() throws -> LocalClient { try #require(LocalClient(path: path)) }
@@ -134,7 +134,7 @@ struct DebugServerLiveTests {
             code: TinyGuest.spin, configuration: MachineConfiguration(memory: 16 << 20, mode: .long)
         ).machine()
         machine.pause()
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         defer { machine.stop() }
         #expect(machine.write([11], at: GuestAddress(0x20_0000)) && machine.write([22], at: GuestAddress(0x40_0000)))
         // Other page tables, which show 0x400000 at 0x200000.

@@ -43,7 +43,7 @@ struct HotPlugLiveTests {
     }
 
     private static func start(_ machine: GuestMachine) throws -> RunningMachine {
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         while machine.read(count: 1, at: GuestAddress(UInt64(ready))) != [1], !running.hasEnded {
             HostThread.sleep(for: .milliseconds(1))
         }

@@ -36,7 +36,7 @@ struct MemoryLiveTests {
         try machine.changeMemory(adding: [old.mapping(at: Self.home), neighbour.mapping(at: beside)])
         #expect(machine.slots.count == (policy == .separate ? 3 : 2))
 
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         for _ in 0..<100 {
             try machine.changeMemory(removing: [Self.home])
             // Time for the guest to look, also where other processes want the processor.

@@ -153,7 +153,7 @@ struct ObserverLiveTests {
         let machine = try guest.machine()
         let faults = Faults()
         _ = try machine.addObserver(RecordingObserver(faults), of: slow)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         #expect(gate.waitForVisitor())
 
         let isWriting = DispatchSemaphore(value: 0)

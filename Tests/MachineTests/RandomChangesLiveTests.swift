@@ -90,7 +90,7 @@ struct RandomChangesLiveTests {
         let backings = try Self.places.map { _ in try machine.allocate(0x1000) }
         let observer = RecordingObserver()
         _ = try machine.addObserver(observer)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         let end = LiveKVM.longRun.map { SuspendingClock.now + $0 }
         let threads = try (0..<4).map { number in
             try HostThread(name: "change\(number)") {

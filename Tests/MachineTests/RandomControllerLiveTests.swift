@@ -56,7 +56,7 @@ struct RandomControllerLiveTests {
         let machine = try guest.machine()
         let backing = try machine.allocate(0x1000)
         machine.onStop {}
-        let running = try RunningMachine(machine, timeout: .seconds(3600))
+        let running = try machine.start(timeout: .seconds(3600))
         let end = LiveKVM.longRun.map { SuspendingClock.now + $0 }
         let threads = try (0..<4).map { number in
             try HostThread(name: "control\(number)") {

@@ -50,7 +50,7 @@ struct RandomDeviceLossLiveTests {
             code.store(1, at: Device.registers + 0x200)
             Self.readUntilGone(Device.area, &code)
         }
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         let deadline = SuspendingClock.now + .seconds(30)
         while server.state.withLock({ $0.memory[.bar0]?[0x200] != 1 }), deadline > .now {
             HostThread.sleep(for: .milliseconds(1))
@@ -71,7 +71,7 @@ struct RandomDeviceLossLiveTests {
             code.store(1, at: Device.registers + 0x200)
             Self.readUntilGone(Device.area, &code)
         }
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         let deadline = SuspendingClock.now + .seconds(30)
         while server.state.withLock({ $0.memory[.bar0]?[0x200] != 1 }), deadline > .now {
             HostThread.sleep(for: .milliseconds(1))

@@ -171,7 +171,7 @@ struct SlotLiveTests {
         var configuration = guest.configuration
         configuration.add(try #require(Layout.preset("slots-4")))
         let machine = try GuestMachine(configuration, flat: guest.image)
-        let running = try RunningMachine(machine)
+        let running = try machine.start()
         func word(_ offset: UInt64, ofPort port: UInt64) -> UInt32 {
             let bytes = machine.read(count: 4, at: GuestAddress(0x31_0080 + port * 0x80 + offset)) ?? []
             return bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }

@@ -18,7 +18,8 @@ struct TinyGuest {
 
     func machine(output: Output = Output(), trace: Int32? = nil) throws -> GuestMachine {
         let image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
-        return try GuestMachine(configuration, image: image, bytes: code, trace: trace, consoleOutput: output.append)
+        return try GuestMachine(
+            configuration, image: image, bytes: code, trace: trace, lint: nil, consoleOutput: output.append)
     }
 
     /// Runs the guest to its end, for no longer than `timeout`.

@@ -68,13 +68,17 @@ void chost_remove_temporary(const char *temporary);
 
 // --- threads and signals ---
 
-/// Lets SIGUSR1 interrupt system calls and do nothing else.
-int chost_install_kick_handler(void);
-/// Lets SIGUSR1 through to the calling thread, whatever the thread that started it blocks.
+/// The first real-time signal that the C library leaves to programs.
+int chost_first_realtime_signal(void);
+/// Takes a signal for kicks: it interrupts system calls and does nothing else. -EBUSY where the process handles it already.
+int chost_take_kick_signal(int signal);
+/// Gives the signal back to what it does by default.
+void chost_give_back_kick_signal(void);
+/// Lets the signal for kicks through to the calling thread, whatever the thread that started it blocks.
 void chost_unblock_kicks(void);
 /// The kernel's number of the calling thread.
 int chost_thread_id(void);
-/// Sends SIGUSR1 to a thread of this process.
+/// Sends the signal for kicks to a thread of this process.
 int chost_kick(int thread_id);
 /// Joins a thread that ends within this time; -ETIMEDOUT where it does not.
 int chost_join(pthread_t thread, int64_t nanoseconds);

@@ -1,0 +1,74 @@
+internal import Host
+public import Machine
+
+/// What a guest prints, as an asynchronous sequence of pieces, each of a byte or more.
+///
+///     let console = GuestConsole()
+///     let machine = try GuestMachine(GuestImage(contentsOf: "hello.elf"), console: console)
+///     let running = try machine.start()
+///     for await bytes in console.output { print(String(decoding: bytes, as: UTF8.self), terminator: "") }
+///     print(try await running.waitForEnd().outcome)
+public struct GuestConsole: Sendable {
+    /// What the guest prints, until the end of its run. One task reads it.
+    public let output: AsyncStream<[UInt8]>
+    fileprivate let continuation: AsyncStream<[UInt8]>.Continuation
+
+    public init() {
+        (output, continuation) = AsyncStream.makeStream()
+    }
+
+    /// Everything that the guest prints until the end of its run.
+    public func text() async -> String {
+        var bytes: [UInt8] = []
+        for await piece in output { bytes += piece }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension GuestMachine {
+    /// Makes a machine with a guest, whose console is read as an asynchronous sequence. What nobody reads stays in memory.
+    ///
+    /// - Parameter configuration: The parts of the machine, or nil for those that suit the image (`MachineConfiguration.init(for:)`).
+    public convenience init(
+        _ guest: GuestImage, _ configuration: MachineConfiguration? = nil, console: GuestConsole
+    ) throws(MachineError) {
+        try self.init(guest, configuration) { bytes, _ in console.continuation.yield(bytes) }
+        onEvent { event in
+            if case .ended = event { console.continuation.finish() }
+        }
+    }
+
+    /// What happens to the machine from now on, until the end of its run.
+    public var eventStream: AsyncStream<MachineEvent> {
+        let (stream, continuation) = AsyncStream.makeStream(of: MachineEvent.self)
+        onEvent { event in
+            continuation.yield(event)
+            if case .ended = event { continuation.finish() }
+        }
+        return stream
+    }
+}
+
+extension RunningMachine {
+    /// Waits for the end of the run. If the task is cancelled, the run is stopped.
+    ///
+    /// - Throws: The reason why the guest could not be run.
+    public func waitForEnd() async throws(MachineError) -> RunReport {
+        let result: Result<RunReport, MachineError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // The threads of tasks are few, and none may wait. So another one does.
+                let wait: @Sendable () -> Void = { continuation.resume(returning: self.result()) }
+                if (try? HostThread(name: "report", body: wait))?.detach() == nil { wait() }
+            }
+        } onCancel: {
+            machine.stop()
+        }
+        return try result.get()
+    }
+
+    private func result() -> Result<RunReport, MachineError> {
+        do throws(MachineError) { return .success(try report(within: .seconds(1 << 40))) } catch {
+            return .failure(error)
+        }
+    }
+}
