@@ -20,6 +20,7 @@ DECLARE(mmio);
 DECLARE(smp);
 DECLARE(pci);
 DECLARE(watch);
+DECLARE(hotplug);
 DECLARE(multiboot);
 DECLARE(multiboot_32);
 DECLARE(testdev);
@@ -122,6 +123,15 @@ static const struct cguests_guest table[] = {
         .vcpus = 1,
     },
     {
+        .name = "hotplug",
+        .shows = "PCI functions that come and go in the slots of ports",
+        IMAGE(hotplug),
+        .mode = cguests_mode_long,
+        .memory = MIB(16),
+        .vcpus = 1,
+        .irqchip = true,
+    },
+    {
         .name = "multiboot",
         .shows = "a multiboot kernel, 64-bit ELF: what its loader told it",
         IMAGE(multiboot),
@@ -189,6 +199,6 @@ static const struct cguests_guest table[] = {
 const struct cguests_guest *const cguests_table = table;
 const size_t cguests_count = sizeof table / sizeof table[0];
 
-_Static_assert(sizeof table / sizeof table[0] == 17, "each guest declared above stands in the table once");
+_Static_assert(sizeof table / sizeof table[0] == 18, "each guest declared above stands in the table once");
 _Static_assert(cguests_mode_real == 0 && cguests_mode_long == 2, "the modes count up from real mode");
 _Static_assert(sizeof(struct cguests_slot) == 24, "two numbers and a padded flag");

@@ -52,13 +52,15 @@ struct WatchedPlaces {
         }
     }
 
-    /// Adds a place below 4 GiB.
+    /// Adds a place below 4 GiB, or moves an old one there.
     ///
     /// - Returns: The number of the place.
     @discardableResult
-    mutating func add(_ address: GuestAddress, showing state: State) -> Int {
-        places.append((address.rawValue, 1))
-        let number = places.count - 1
+    mutating func add(_ address: GuestAddress, showing state: State, at old: Int? = nil) -> Int {
+        let number = old ?? places.count
+        if old == nil { places.append((0, 1)) }
+        hide(number)
+        places[number].address = address.rawValue
         write(UInt32(truncatingIfNeeded: address.rawValue), number, at: 0)
         write(UInt32(truncatingIfNeeded: address.rawValue >> 32), number, at: 4)
         show(state, at: number)
@@ -84,13 +86,16 @@ struct WatchedPlaces {
     mutating func change(
         _ changed: [(number: Int, state: State)], _ change: () throws(MachineError) -> Void
     ) throws(MachineError) -> Duration {
-        for (number, _) in changed {
-            places[number].sequence |= 1
-            write(places[number].sequence, number, at: 8)
-        }
+        for (number, _) in changed { hide(number) }
         let time = try measure(change)
         for (number, state) in changed { show(state, at: number) }
         return time
+    }
+
+    /// Announces a place: what it shows is nobody's error any more.
+    mutating func hide(_ number: Int) {
+        places[number].sequence |= 1
+        write(places[number].sequence, number, at: 8)
     }
 
     /// Says what a place shows from now on.

@@ -18,7 +18,12 @@ extension Layout {
             let parent = tree.bridge(above: address).flatMap { kinds[$0] }
             let kind: PortKind = parent == nil ? .root : parent == .upstream ? .downstream : .upstream
             kinds[address] = kind
-            ports[address]?.capabilities = [kind.capability]
+            guard var port = ports[address], let bridge = port.bridge else { continue }
+            guard !bridge.hasSlot || kind != .upstream else { throw .bridges(.slotCapability) }
+            port.capabilities = [.port(type: kind.rawValue, slot: bridge.hasSlot ? bridge.secondary : nil)]
+            // Behind the capability is MSI, for what happens at the slot.
+            if bridge.hasSlot { (port.msiVectors, port.msiOffset, port.interruptPin) = (1, 0x80, 1) }
+            ports[address] = port
         }
         return ports.map { Function(address: $0, description: $1, name: kinds[$0]?.name ?? "") }
     }
@@ -33,16 +38,6 @@ extension Layout {
             case .upstream: "upstream port of a switch"
             case .downstream: "downstream port of a switch"
             }
-        }
-
-        /// The PCI Express capability of version 2, of a link of 2.5 GT/s with one lane that is up.
-        var capability: CapabilityDescription {
-            var body = [UInt8](repeating: 0, count: 0x3a)
-            body[0] = rawValue << 4 | 2
-            (body[0x0a], body[0x10], body[0x11]) = (0x11, 0x11, 0x20)
-            var writable = [UInt8](repeating: 0, count: 8)
-            (writable[6], writable[7]) = (0x0f, 0x70)
-            return CapabilityDescription(id: 0x10, offset: 0x40, body: body, writable: writable)
         }
     }
 

@@ -36,6 +36,11 @@ extension Layout {
             shows:
                 "a server: five root ports, four switches, eight GPUs of 128 GiB, NICs with virtual functions, NVMe drives"
         ) { server },
+        Preset(
+            name: "slots-4", shows: "four ports with slots for hot plug, a drive in the first, and two functions beside"
+        ) {
+            slots
+        },
     ]
 
     /// The preset of this name.
@@ -132,5 +137,21 @@ extension Layout {
         }
         guard let ports = try? Layout.ports(bridges) else { preconditionFailure("the buses are those of a tree") }
         return Layout(name: "server-8-gpus", functions: (functions + ports).sorted { $0.address < $1.address })
+    }()
+
+    private static let slots: Layout = {
+        let numbers: ClosedRange<UInt8> = 1...4
+        let bridges = numbers.map { number in
+            (
+                FunctionAddress(requesterID: UInt16(number) << 3),
+                BridgeDescription(secondary: number, subordinate: number, reserve: [.memory: 2 << 20], hasSlot: true)
+            )
+        }
+        guard let ports = try? Layout.ports(Dictionary(uniqueKeysWithValues: bridges)) else {
+            preconditionFailure("a port to each bus")
+        }
+        let functions = [(0x100, drive), (0x28, typical), (0x30, typical)] as [(UInt16, FunctionDescription)]
+        let all = ports + functions.map { Function(address: FunctionAddress(requesterID: $0), description: $1) }
+        return Layout(name: "slots-4", functions: all.sorted { $0.address < $1.address })
     }()
 }

@@ -5,13 +5,15 @@ extension LayoutFile {
     static func bridges(_ object: LayoutObject) throws -> [Layout.Function] {
         guard object.has("bridges") else { return [] }
         var bridges: [FunctionAddress: BridgeDescription] = [:]
-        for entry in try object.list("bridges", keys: ["at", "secondary", "subordinate", "reserve"]) {
+        for entry in try object.list("bridges", keys: ["at", "secondary", "subordinate", "reserve", "hotPlug"]) {
             let (address, words) = (try address(entry), "the number of a bus, 1 to 255")
             guard let secondary = try entry.number("secondary", below: 256, words) else {
                 throw entry.badValue("secondary", "missing", expected: words)
             }
             let subordinate = try entry.number("subordinate", below: 256, words) ?? secondary
-            var bridge = BridgeDescription(secondary: UInt8(secondary), subordinate: UInt8(subordinate))
+            var bridge = BridgeDescription(
+                secondary: UInt8(secondary), subordinate: UInt8(subordinate),
+                hasSlot: try entry.optional("hotPlug") ?? false)
             let windows: [String: BridgeWindow] = ["ports": .ports, "memory": .memory, "prefetchable": .prefetchable]
             let reserve = entry.has("reserve") ? try entry.object("reserve", keys: Set(windows.keys)) : nil
             for (name, window) in windows where reserve?.has(name) == true {

@@ -1,6 +1,29 @@
 internal import Host
 internal import KVM
 internal import PCI
+internal import SystemPackage
+
+/// Refuses one of the calls for interrupts in KVM's place, and counts them; it refuses none unless a test says so.
+final class InterruptFaults: Sendable {
+    private let state = Lock((next: 0, refused: Int?.none))
+
+    /// Begins to count anew, and refuses the call with this number, counted from 0. Returns the count of the calls until now.
+    @discardableResult
+    func refuse(_ call: Int?) -> Int {
+        state.withLock { state in
+            defer { state = (0, call) }
+            return state.next
+        }
+    }
+
+    func next(_ request: String) throws(KVMError) {
+        let isRefused = state.withLock { state in
+            defer { state.next += 1 }
+            return state.next == state.refused
+        }
+        if isRefused { throw KVMError(request: request, errno: .noMemory) }
+    }
+}
 
 /// The routes of all messages that devices send by eventfds.
 final class RouteTable: Sendable {
@@ -14,7 +37,7 @@ final class RouteTable: Sendable {
         try routes.withLock { (routes) throws(MachineError) in
             var changed = routes
             let result = body(&changed)
-            try kvm(try owned.vm.setRoutes(changed))
+            try kvm(try owned.setRoutes(changed))
             routes = changed
             return result
         }
@@ -24,7 +47,7 @@ final class RouteTable: Sendable {
     func remove(_ numbers: [UInt32]) {
         routes.withLock { routes in
             numbers.forEach { routes.remove($0) }
-            try? owned.vm.setRoutes(routes)
+            try? owned.setRoutes(routes)
         }
     }
 
@@ -121,12 +144,12 @@ final class AssignedInterrupts: Sendable {
     private func change(
         _ state: inout State, to open: [Int: MSIMessage], _ kind: DeviceRecord.InterruptKind
     ) throws(MachineError) {
-        var closed: [UInt32] = []
-        for (vector, known) in state.vectors {
-            guard let number = known.number, open[vector] == nil else { continue }
+        let closed = state.vectors.filter { $0.value.number != nil && open[$0.key] == nil }
+        for (vector, known) in closed {
+            guard let number = known.number else { continue }
             try kvm(try owned.setInterruptEvent(known.event, number: number, isTaken: false))
             state.vectors[vector] = Vector(event: known.event)
-            closed.append(number)
+            routes.remove([number])
         }
         let changed = open.filter { state.vectors[$0.key]?.message != $0.value }.sorted { $0.key < $1.key }
         guard !closed.isEmpty || !changed.isEmpty else { return }
@@ -135,24 +158,28 @@ final class AssignedInterrupts: Sendable {
         }
         let vectors = state.vectors
         let numbers = try routes.change { routes -> [UInt32?] in
-            closed.forEach { routes.remove($0) }
-            return changed.map { vector, message in
+            changed.map { vector, message in
                 let number = vectors[vector]?.number ?? routes.free
                 if let number { routes.set(address: message.address, data: message.data, of: number) }
                 return number
             }
         }
+        var refusal: MachineError?
         for ((vector, message), number) in zip(changed, numbers) {
             guard let number, let known = state.vectors[vector] else { continue }
-            if known.number == nil {
-                try kvm(try owned.setInterruptEvent(known.event, number: number, isTaken: true))
+            do throws(KVMError) {
+                if known.number == nil { try owned.setInterruptEvent(known.event, number: number, isTaken: true) }
+                state.vectors[vector] = Vector(event: known.event, number: number, message: message)
+            } catch {
+                routes.remove([number])
+                refusal = .kvm(error)
             }
-            state.vectors[vector] = Vector(event: known.event, number: number, message: message)
         }
         if let last = state.vectors.keys.max() {
             let granted = device.setInterrupts(kind, (0...last).map { state.vectors[$0]?.event }, resample: nil)
             if let granted, granted <= last { throw .tooFewVectors(asked: last + 1, granted: granted) }
         }
+        if let refusal { throw refusal }
         if numbers.contains(nil) { throw .tooManyRoutes }
     }
 
@@ -171,6 +198,11 @@ final class AssignedInterrupts: Sendable {
         state.withLock { state in
             state.vectors.filter { $0.value.number == nil && $0.value.event.take() > 0 }.keys.sorted()
         }
+    }
+
+    /// The number of eventfds by which KVM raises interrupts.
+    var takenCount: Int {
+        state.withLock { state in state.vectors.values.count { $0.number != nil } + (state.line == nil ? 0 : 1) }
     }
 
     /// Ends the interrupts for good, because the device is lost.

@@ -37,6 +37,8 @@ final class FunctionCell: Sendable {
     let backings: [[Backing?]]
     /// The memory and the eventfds that the machine has for this function alone.
     let resources: FunctionResources
+    /// The slot of a port that takes functions while the guest runs.
+    let slot: PortSlot?
     private let function: Lock<PCIFunction>
     /// The device behind the function, until the function has left the machine.
     let assigned = Lock<AssignedParts?>(nil)
@@ -55,6 +57,9 @@ final class FunctionCell: Sendable {
         self.resources = resources
         self.shape = shape
         self.backings = backings
+        slot = function.description.bridge.flatMap { bridge in
+            bridge.hasSlot ? PortSlot(bridge.slot(segment: function.address.segment)) : nil
+        }
         self.function = Lock(function)
     }
 

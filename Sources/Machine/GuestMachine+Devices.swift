@@ -86,6 +86,7 @@ extension GuestMachine {
         try? changeState { state throws(MachineError) in
             if state.functions[cell.address] === cell { state.endFunctions([cell.address]) }
         }
+        leaveSlot(cell.address)
         endGoneFunctions()
     }
 

@@ -84,16 +84,21 @@ extension GuestMachine {
     private func writeConfiguration(
         _ value: UInt64, of cell: FunctionCell, at register: UInt64, _ width: AccessWidth
     ) throws(MachineError) {
-        _ = try cell.withFunction { function throws(MachineError) in
+        let changesSlot = try cell.withFunction { function throws(MachineError) in
             switch function.write(value, at: register, width: width) {
-            case .done(let outcome): try carryOut(outcome, &function, cell)
-            case .proposed(let proposal): try make(proposal, of: &function, cell)
+            case .done(let outcome):
+                try carryOut(outcome, &function, cell)
+                return outcome.changesSlot
+            case .proposed(let proposal):
+                try make(proposal, of: &function, cell)
+                return false
             }
         }
+        if changesSlot == true { try settle(cell) }
     }
 
     /// Lets memory follow a proposal, and commits it. Before a reset the function's interrupts go, and all that it decodes.
-    private func make(
+    func make(
         _ proposal: DecodeProposal, of function: inout PCIFunction, _ cell: FunctionCell
     ) throws(MachineError) {
         let interrupts = proposal.isReset ? cell.interrupts : nil
@@ -110,7 +115,7 @@ extension GuestMachine {
     }
 
     /// Sends messages, sets the interrupt line, and lets KVM take the writes that the function wants it to take. The function's lock is held.
-    private func carryOut(
+    func carryOut(
         _ outcome: AccessOutcome, _ function: inout PCIFunction, _ cell: FunctionCell
     ) throws(MachineError) {
         if outcome.changesEvents {

@@ -9,6 +9,8 @@ internal import Synchronization
 extension GuestMachine {
     /// Adds a function. It has free addresses and decodes them, as after firmware, unless the guest assigns addresses itself.
     ///
+    /// In the slot of a port (`BridgeDescription.hasSlot`) it has neither: the guest hears of it, gives it power, and assigns addresses.
+    ///
     /// A function with a BAR of plain memory has a memory file of its own, which goes with it. The machine looks at all other functions in
     /// order to find free addresses, and waits for those that are in the middle of an access.
     ///
@@ -32,11 +34,16 @@ extension GuestMachine {
     ///
     /// - Throws: The reason why it cannot go. Nothing has changed then.
     public func remove(at address: FunctionAddress) throws(MachineError) {
-        let cell = try changeState { state throws(MachineError) in try state.remove(at: address) }
-        // Who finds its device lost from now on has lost nothing.
-        cell.hasLeft.store(true, ordering: .releasing)
+        guard let cell = state.withLock({ $0.functions[address] }) else { throw .functionLost(address) }
+        try take(cell)
+        leaveSlot(address)
         endGoneFunctions()
         updateMultifunction(ofDeviceAt: address)
+    }
+
+    /// Tells the slot of a function that has gone. Nothing can refuse what an empty slot says, but the guest's interrupt.
+    func leaveSlot(_ address: FunctionAddress) {
+        if let port = portWithSlot(for: address) { try? settle(port) }
     }
 
     private func add(
@@ -45,13 +52,16 @@ extension GuestMachine {
     ) throws(MachineError) {
         guard layout.hasFunctions else { throw .hotPlug(address, .noConfigurationSpace) }
         do { try layout.board.checkBuses([address.busNumber]) } catch { throw .board(error) }
+        let port = portWithSlot(for: address)
+        guard port?.slot?.address ?? address == address else { throw .hotPlug(address, .notInSlot) }
         try additions.withLock { _ throws(MachineError) in
             guard state.withLock({ $0.functions[address] == nil }) else { throw .hotPlug(address, .taken) }
             var resources = AddedResources(machine: self)
             var parts: AssignedParts?
             var isThere = false
             do throws(MachineError) {
-                let (function, shape, backings) = try make(makeModel(&resources), at: address, &resources)
+                let (function, shape, backings) = try make(
+                    makeModel(&resources), at: address, isInSlot: port != nil, &resources)
                 parts = device.map { [function] in makeParts(of: $0, function) }
                 try parts?.interrupts?.follow(function.interruptState)
                 let cell = FunctionCell(function, shape: shape, backings: backings, resources: resources.taken)
@@ -62,6 +72,7 @@ extension GuestMachine {
                 try changeState { [function] state throws(MachineError) in try state.add(cell, function, observer) }
                 isThere = true
                 if let device { try watch(device, of: cell) }
+                if let port { try settle(port, isButtonPressed: true) }
             } catch {
                 if isThere {
                     try? remove(at: address)
@@ -78,7 +89,8 @@ extension GuestMachine {
 
     /// Makes a function with memory and addresses, which nobody knows yet.
     private func make(
-        _ model: any FunctionModel, at address: FunctionAddress, _ resources: inout AddedResources
+        _ model: any FunctionModel, at address: FunctionAddress, isInSlot: Bool,
+        _ resources: inout AddedResources
     ) throws(MachineError) -> (PCIFunction, FunctionShape, [[Backing?]]) {
         var kinds: [FunctionShape] = []
         let shape = try MachineLayout.shape(of: model, at: address, among: &kinds)
@@ -87,6 +99,7 @@ extension GuestMachine {
         var backings = MachineLayout.backings(of: model, shape)
         try giveMemory(to: model, shape, &backings, &resources)
         function.isMultifunction = address.function != 0
+        function.hasPower = !isInSlot
         let (cells, mapped, bridges) = state.withLock { state in
             (
                 Array(state.functions.values), state.memory.space.mappings(in: .everything).map(\.range),
@@ -94,7 +107,7 @@ extension GuestMachine {
             )
         }
         layout.connectLine(of: &function, behind: bridges)
-        guard layout.configuration.assignsAddresses else { return (function, shape, backings) }
+        guard layout.configuration.assignsAddresses, !isInSlot else { return (function, shape, backings) }
         let others = cells.compactMap { $0.withFunction { $0 } }
         do throws(AssignmentError) {
             let assigner = AddressAssigner(layout.board.apertures)

@@ -8,6 +8,9 @@ package final class OwnedVM: Sendable {
     /// The virtual machine.
     package let vm: VirtualMachine
 
+    /// Lets tests refuse calls for interrupts.
+    let interruptFaults = InterruptFaults()
+
     /// Takes over a virtual machine.
     package init(_ vm: consuming VirtualMachine) {
         self.vm = vm

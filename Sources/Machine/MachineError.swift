@@ -70,6 +70,10 @@ public enum HotPlugError: String, Error, Sendable {
     case noConfigurationSpace
     /// The machine was made with RAM that cannot be given to a device.
     case privateRAM
+    /// A slot takes another address.
+    case notInSlot
+    /// The function is in no slot.
+    case noSlot
 }
 
 extension HotPlugError: CustomStringConvertible {
@@ -77,6 +81,8 @@ extension HotPlugError: CustomStringConvertible {
         switch self {
         case .taken: "another function has this address; it must be removed first"
         case .bridge: "a bridge stays as long as its machine"
+        case .notInSlot: "the slot of the port above takes one device: function 0 of device 0 on the bus behind it"
+        case .noSlot: "the function is in no slot (hotPlug of a bridge), so there is no button that asks the guest"
         case .noConfigurationSpace: "the machine was made without PCI functions, so it has no configuration space"
         case .privateRAM:
             "the machine's RAM was not made to be shared with devices (sharesMemory, or a device from the start)"

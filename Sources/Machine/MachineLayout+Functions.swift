@@ -68,6 +68,10 @@ extension MachineLayout {
             boot.resources.append((model as? AssignedFunction)?.resources ?? FunctionResources())
         }
         setMultifunction(&boot.functions)
+        for (index, function) in boot.functions.enumerated() {
+            guard let slot = function.description.bridge?.slot(segment: function.address.segment) else { continue }
+            if configuration.functions[slot] != nil { boot.functions[index].occupySlot() }
+        }
         for index in boot.functions.indices { connectLine(of: &boot.functions[index], behind: boot.decoded.bridges) }
         guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
         do throws(AssignmentError) {

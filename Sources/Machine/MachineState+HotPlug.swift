@@ -26,8 +26,8 @@ extension MachineState {
     }
 
     /// Takes a function away. Its memory, ports, events and observers go in one transaction. If one of them cannot, all is as before.
-    mutating func remove(at address: FunctionAddress) throws(MachineError) -> FunctionCell {
-        guard let cell = functions[address] else { throw .functionLost(address) }
+    mutating func remove(_ cell: FunctionCell) throws(MachineError) {
+        let address = cell.address
         guard cell.shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
         let (portsBefore, events, proposal) = (ports, wantedEvents[address], decoded.proposeRemoval(of: address))
         ports.remove(address, through: decoded.bridges)
@@ -42,7 +42,6 @@ extension MachineState {
         }
         for id in leaving { observers[id] = nil }
         forget(cell)
-        return cell
     }
 
     /// Ends a function that decodes nothing any more. Whoever finds it in an old view gets all ones.

@@ -16,6 +16,8 @@ struct MachineState: ~Copyable {
     /// The writes that functions want KVM to take, and below the writes that it takes.
     var wantedEvents: [FunctionAddress: [FunctionEvent]] = [:]
     private var takenEvents: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
+    /// The number of writes that KVM takes.
+    var takenEventCount: Int { takenEvents.values.reduce(0) { $0 + $1.count } }
     /// The observers that functions own: if one is lost, its function ends.
     var observers: [ObserverID: FunctionAddress] = [:]
     /// What memory has not followed yet, because something refused when a function ended. The next change makes up for it.

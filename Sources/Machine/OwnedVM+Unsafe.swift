@@ -9,7 +9,14 @@ extension OwnedVM {
     package func setInterruptEvent(
         _ event: SharedDescriptor, number: UInt32, resample: SharedDescriptor? = nil, isTaken: Bool
     ) throws(KVMError) {
+        try interruptFaults.next("KVM_IRQFD")
         try unsafe vm.setInterruptEvent(event.number, number: number, resample: resample?.number, isTaken: isTaken)
+    }
+
+    /// Makes these the routes of messages, as `VirtualMachine.setRoutes` does.
+    func setRoutes(_ routes: InterruptRoutes) throws(KVMError) {
+        try interruptFaults.next("KVM_SET_GSI_ROUTING")
+        try vm.setRoutes(routes)
     }
 
     /// Lets KVM take writes and signal an eventfd of a device's. Returns 0 or KVM's errno.

@@ -9,12 +9,21 @@ public struct BridgeDescription: Hashable, Sendable {
     public var subordinate: UInt8
     /// Bytes that a window has at least, for devices that are plugged in later.
     public var reserve: [BridgeWindow: UInt64]
+    /// Whether its bus is a slot, which takes one device with one function while the machine runs. The bridge is a port with the PCI Express
+    /// capability for that (`CapabilityDescription.port`).
+    public var hasSlot: Bool
 
     /// Creates the description of a bridge to the buses from `secondary` to `subordinate`.
-    public init(secondary: UInt8, subordinate: UInt8, reserve: [BridgeWindow: UInt64] = [:]) {
+    public init(secondary: UInt8, subordinate: UInt8, reserve: [BridgeWindow: UInt64] = [:], hasSlot: Bool = false) {
+        self.hasSlot = hasSlot
         self.secondary = secondary
         self.subordinate = subordinate
         self.reserve = reserve
+    }
+
+    /// The address of the only function that a slot behind it takes.
+    public func slot(segment: UInt8) -> FunctionAddress {
+        FunctionAddress(requesterID: UInt16(secondary) << 8, segment: segment)
     }
 
     /// Whether a bus of its segment is behind it.

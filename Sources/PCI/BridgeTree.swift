@@ -23,7 +23,7 @@ public struct BridgeTree: Sendable {
     /// Creates the tree of the bridges among a machine's functions, as after reset: they pass nothing on.
     ///
     /// - Throws: The first bridge whose buses are not its own, or not all behind the bridge above it.
-    public init(_ functions: some Sequence<(FunctionAddress, FunctionDescription)>) throws(DescriptionError) {
+    public init(_ functions: some Collection<(FunctionAddress, FunctionDescription)>) throws(DescriptionError) {
         for case (let address, let description?) in functions.lazy.map({ ($0, $1.bridge) }) {
             bridges[address] = Bridge(description: description)
         }
@@ -41,6 +41,13 @@ public struct BridgeTree: Sendable {
                 throw .busNumbers(address, bridge)
             }
             for bus in buses { above[UInt16(address.segment) << 8 | UInt16(bus)] = address }
+        }
+        for (address, description) in functions {
+            guard let port = bridge(above: address), let bridge = bridges[port]?.description, bridge.hasSlot else {
+                continue
+            }
+            let slot = bridge.slot(segment: port.segment)
+            guard address == slot, description.bridge == nil else { throw .slot(address, port: port) }
         }
     }
 

@@ -59,5 +59,6 @@ extension FunctionDescription {
 enum CapabilityID {
     static let power: UInt16 = 0x01
     static let msi: UInt16 = 0x05
+    static let express: UInt16 = 0x10
     static let msix: UInt16 = 0x11
 }

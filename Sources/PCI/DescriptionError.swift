@@ -35,6 +35,9 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case recordedHeader(UInt8)
     case addressTaken(FunctionAddress)
     case bridgeRegisters
+    case slotCapability
+    /// A function that a slot does not take.
+    case slot(FunctionAddress, port: FunctionAddress)
     case virtualCount(Int)
     case busNumbers(FunctionAddress, BridgeDescription)
     /// A piece that a model gives memory for, and the memory does not hold it all.
@@ -82,6 +85,10 @@ extension DescriptionError: CustomStringConvertible {
             "header type \(hexadecimal(UInt64(type))): only functions of type 0 that answer can be given to guests"
         case .addressTaken(let address): "\(address): there is a function already"
         case .bridgeRegisters: "a bridge has BARs 0 and 1 and no others, no ROM and no virtual functions"
+        case .slotCapability:
+            "a slot for hot plug is that of a root port or of a downstream port of a switch, and not of a recorded one"
+        case .slot(let address, let port):
+            "\(address): the slot of \(port) takes one device: function 0 of device 0 on its bus, which is no bridge"
         case .virtualCount(let count): "\(count) virtual functions: a function has fewer than 65536"
         case .busNumbers(let address, let bridge):
             "\(address): a bridge to buses \(hexadecimal(UInt64(bridge.secondary))) to "

@@ -8,6 +8,7 @@ extension FunctionDescription {
         }
         if bridge != nil {
             let hasOthers = bars.contains { $0.key > 1 || $0.key == 1 && $0.value.kind == .memory64 }
+            guard bridge?.hasSlot == false || slotCapability != nil else { throw .slotCapability }
             guard !hasOthers, romSize == nil, virtualBARs.isEmpty else { throw .bridgeRegisters }
         }
         for (window, size) in bridge?.reserve ?? [:] where size > 1 << 52 {

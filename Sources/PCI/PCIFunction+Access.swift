@@ -8,6 +8,8 @@ public struct AccessOutcome: Hashable, Sendable {
     public var changesEvents = false
     /// Whether `PCIFunction.interruptState` may have changed.
     public var changesInterrupts = false
+    /// Whether the slot of a port gives power, or gives it no longer.
+    public var changesSlot = false
 
     /// Creates an outcome. Without arguments there is nothing to do.
     public init(messages: [MSIMessage] = [], changesEvents: Bool = false, changesInterrupts: Bool = false) {
@@ -46,6 +48,7 @@ public struct DecodeProposal: Sendable {
 extension PCIFunction {
     /// Reads configuration space, as `ConfigSpace.read` does, or asks the model if the place is its own.
     public mutating func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
+        guard hasPower else { return width.allOnes }
         if let half = halfOfMixed(offset, width) {
             let middle = UInt64(half.rawValue)
             return read(at: offset, width: half) | read(at: offset + middle, width: half) << (8 * middle)
@@ -56,6 +59,7 @@ extension PCIFunction {
 
     /// Writes configuration space. A write that changes what the function decodes is returned as a proposal and not made.
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite {
+        guard hasPower else { return .done(AccessOutcome()) }
         if let half = halfOfMixed(offset, width) {
             let middle = UInt64(half.rawValue)
             // Neither half decides what is decoded: the header's registers are nobody's own.
@@ -71,6 +75,9 @@ extension PCIFunction {
             return .done(outcome(of: model.writeConfiguration(width.mask(value), at: offset, width: width)))
         }
         let register = offset & ~3
+        if isSlotRegister(register), ConfigSpace.accepts(offset, width) {
+            return .done(writeSlot(value, at: offset, width: width))
+        }
         if let bits = shape.resetBits[register], ConfigSpace.accepts(offset, width),
             bits & UInt32(truncatingIfNeeded: width.mask(value)) << (8 * UInt32(offset & 3)) != 0
         {

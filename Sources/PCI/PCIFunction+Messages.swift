@@ -18,6 +18,7 @@ extension PCIFunction {
     /// vector is masked and pends. A vector that does not exist or that software has not allocated is ignored. While both are off,
     /// any vector raises the interrupt line, if the function has a pin.
     public mutating func raise(vector: UInt64) -> MSIMessage? {
+        guard hasPower else { return nil }
         if isMSIXEnabled {
             let isOpen = sendsByMSIX
             return msix?.raise(vector, isOpen: isOpen)

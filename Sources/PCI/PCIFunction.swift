@@ -15,6 +15,8 @@ public struct PCIFunction: Sendable {
     public private(set) var lineNumber: UInt32?
     /// Whether the machine holds the line up for the function. The machine keeps it equal to `assertsLine`.
     public var isLineRaised = false
+    /// Whether the function has power. One in a slot without power is as after reset, reads as all ones, and drops writes.
+    public var hasPower = true
     public internal(set) var model: any FunctionModel
 
     /// The function after reset: addresses zero, decode off.
@@ -46,8 +48,9 @@ public struct PCIFunction: Sendable {
     }
 
     mutating func resetRegisters() {
-        let isMultifunction = isMultifunction
+        let (isMultifunction, slot) = (isMultifunction, slotRegisters)
         config = ConfigSpace(shape.config)
+        for (offset, value) in slot { config.set(value, at: offset) }
         self.isMultifunction = isMultifunction
         msix = description.msix.map { MSIXTable(vectors: $0.vectors) }
         hiddenPendingMSI = 0
@@ -189,6 +192,8 @@ public final class FunctionShape: Sendable {
     /// The register with the power state, and the bits that reset the function, by their registers.
     let powerRegister: UInt64?
     let resetBits: [UInt64: UInt32]
+    /// Where the capability lies that has the registers of a slot.
+    let slot: UInt64?
 
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         try description.validate()
@@ -207,5 +212,6 @@ public final class FunctionShape: Sendable {
         pieceCount = memory.reduce(0) { $0 + $1.pieces.count }
         powerRegister = description.recording?.powerRegister
         resetBits = description.recording?.resetBits ?? [:]
+        slot = description.slotCapability
     }
 }

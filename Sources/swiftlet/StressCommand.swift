@@ -18,6 +18,7 @@ struct StressCommand: ParsableCommand {
             """,
         subcommands: [
             StressFillCommand.self, StressChurnCommand.self, StressToggleCommand.self, StressFuzzCommand.self,
+            StressHotPlugCommand.self,
         ])
 }
 

@@ -46,6 +46,20 @@ struct StressLiveTests {
         #expect((json["partList"] as? [Any])?.count == 4 && json["secondsPerToggle"] is Double && json["edits"] is Int)
     }
 
+    @Test("hotplug: in slots and beside them, and nothing is left behind", arguments: ["slots-4", "typical-16"])
+    func hotPlug(layout: String) throws {
+        let json = try json(
+            try Command("stress", "hotplug", layout, "--cycles", "60", "--vcpus", "2", "--seed", "5", "--json").run())
+        #expect(json["cycles"] as? Int ?? 0 >= 60 && json["guestErrors"] as? Int == 0 && json["seed"] as? Int == 5)
+        #expect((json["guestChecks"] as? Int).map { $0 > 0 } == true && json["problem"] == nil)
+        let counts = try ["before", "after"].map { try #require(json[$0] as? [String: Any]) }
+        #expect(counts[0]["held"] as? [String: Int] == counts[1]["held"] as? [String: Int])
+        #expect(counts[0]["descriptors"] as? Int == counts[1]["descriptors"] as? Int)
+        #expect(Set(counts[0].keys) == ["held", "descriptors", "vmallocBytes", "residentBytes"])
+        let uses = try #require(json["guestUses"] as? [String: Int])
+        #expect(uses.keys.count == 4 && (uses["added"] ?? 0 > 0) == (layout == "slots-4"))
+    }
+
     @Test("fuzz: the keys, and the same again for the same seed")
     func fuzz() throws {
         let runs = try (0..<2).map { _ in
@@ -121,6 +135,8 @@ struct StressLiveTests {
     func usage() throws {
         #expect(try Command("stress", "fill", "--slots", "40000").run().status == 64)
         #expect(try Command("stress", "churn", "--slots", "1").run().status == 64)
+        #expect(try Command("stress", "hotplug", "slots-4", "--cycles", "0").run().status == 64)
+        #expect(try Command("stress", "hotplug", "one").run().status == 64)
         #expect(try Command("stress", "toggle", "no-such-layout").run().status == 64)
         #expect(try Command("stress", "fill", "--plot", "/nowhere/fill.svg").run().status == 70)
         #expect(try Command("stress", "fuzz", "--operations", "0").run().status == 64)

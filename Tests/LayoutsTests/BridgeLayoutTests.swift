@@ -56,6 +56,21 @@ struct BridgeLayoutTests {
         #expect(plan.windows.need[1] == 2 << 30 && plan.windows.flat[1] == 1 << 30)
     }
 
+    @Test("a root port or a downstream port has a slot if the file says so")
+    func slots() throws {
+        let old = #""secondary": 3}"#
+        #expect(file.contains(old))
+        let layout = try layout(file.replacing(old, with: #""secondary": 3, "hotPlug": true}"#))
+        for function in layout.functions where function.description.bridge != nil {
+            let (bridge, hasSlot) = (function.description.bridge, function.name.hasPrefix("downstream"))
+            var port = try PCIFunction(function.description, at: function.address)
+            #expect(bridge?.hasSlot == (hasSlot && bridge?.secondary == 3))
+            #expect(port.read(at: 0x54, width: .doubleword) == (bridge?.hasSlot == true ? 3 << 19 | 0x7b : 0))
+            #expect((function.description.msiVectors != nil) == bridge?.hasSlot)
+        }
+        #expect(try Plan(layout).fits)
+    }
+
     @Test(
         "what no bridge can be is refused",
         arguments: [
@@ -67,6 +82,10 @@ struct BridgeLayoutTests {
             (#""secondary": 3}"#, #""secondary": 3}, {"at": "02:00.0", "secondary": 9}"#),
             (#""at": "02:00.0""#, #""at": "00:02""#), (#""at": "02:00.0""#, #""at": "0100:02:00.0""#),
             (#""secondary": 1"#, #""secondary": 1, "reserve": {"rom": 1}"#), (#""secondary": 1"#, #""vendor": 1"#),
+            // The upstream port of a switch has no slot, and a slot takes function 0 of device 0.
+            (#""at": "01:00.0","#, #""at": "01:00.0", "hotPlug": true,"#),
+            (#""secondary": 3}"#, #""secondary": 3, "hotPlug": true}, {"at": "03:01.0", "secondary": 9}"#),
+            (#""secondary": 3}"#, #""secondary": 3, "hotPlug": 1}"#),
         ])
     func wrong(old: String, new: String) throws {
         #expect(file.contains(old))

@@ -20,7 +20,7 @@ struct LayoutTests {
         "presets are as large as they say",
         arguments: [
             ("one", 1, 1), ("typical-16", 16, 1), ("typical-32", 32, 1), ("full-bus", 256, 1),
-            ("past-the-limit", 4096, 16), ("hgx-8", 8, 1),
+            ("past-the-limit", 4096, 16), ("hgx-8", 8, 1), ("slots-4", 7, 2),
         ])
     func sizes(name: String, functions: Int, buses: Int) throws {
         let layout = try #require(Layout.preset(name))
