@@ -23,7 +23,8 @@ let cSettings: [CSetting] = isStrict ? [.unsafeFlags(["-Wall", "-Wextra", "-Werr
 let staticExecutable = ["-static-executable"]
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"]))
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -55,6 +56,11 @@ let package = Package(
         .library(name: "SeededRandom", targets: ["SeededRandom"]),
         .library(name: "Laboratory", targets: ["Laboratory"]),
         .library(name: "Pictures", targets: ["Pictures"]),
+    ],
+    // Packages that use the libraries alone leave this out (`traits: []`), and fetch no argument parser.
+    traits: [
+        .trait(name: "Command", description: "The command, which parses arguments."),
+        .default(enabledTraits: ["Command"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

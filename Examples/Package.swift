@@ -22,7 +22,7 @@ func swiftlet(_ product: String) -> Target.Dependency {
 let package = Package(
     name: "swiftlet-examples",
     dependencies: [
-        .package(name: "swiftlet", path: "..")
+        .package(name: "swiftlet", path: "..", traits: [])
     ],
     targets: [
         .executableTarget(name: "hello", dependencies: [swiftlet("SwiftletKit")], swiftSettings: settings),

@@ -4,7 +4,7 @@ internal import Host
 /// What a result depends on besides the code that measured it: the kernel, the processor, the kind of KVM, the version and the date.
 public struct HostEnvironment: Codable, Sendable {
     /// The version of Swiftlet.
-    public static let swiftletVersion = "0.1.0"
+    public static let swiftletVersion = "0.2.0"
 
     /// The name and the version of the result's keys, such as `swiftlet stress fill 1`.
     public let schema: String

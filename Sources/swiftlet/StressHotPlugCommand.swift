@@ -33,11 +33,13 @@ struct StressHotPlugCommand: ParsableCommand {
 
     func run() throws {
         let layout = try LayoutArgument(name: layout).load().layout
+        let seed = random.value
+        let environment = HostEnvironment(of: "stress hotplug", seed: seed)
         let result = try watched(jail) {
             try HotPlugRun.run(
-                &$0, layout: layout, cycles: cycles, vcpus: vcpus, seed: random.value, mayExhaustHost: start.force)
+                &$0, layout: layout, cycles: cycles, vcpus: vcpus, seed: seed, mayExhaustHost: start.force)
         }
-        try output.show(result, Self.text(result))
+        try output.show(result, in: environment, Self.text(result))
         try result.end(hint: " (seed \(result.seed))")
     }
 
