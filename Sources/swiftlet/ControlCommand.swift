@@ -12,6 +12,7 @@ struct ControlCommand: ParsableCommand {
             PATH is the socket of a run (`swiftlet run --control PATH`). COMMAND is one of:
               add FILE        Add the function of a layout file. FILE may also be one entry of its functions; - is standard input.
               remove ADDRESS  Remove a function.
+              eject ADDRESS   Ask the guest to let the function in a slot go (docs/hot-plug.md).
               list            Show the functions, and where they are decoded.
               pause, resume   Hold all vCPUs, and let them go on.
               stop            End the run.
@@ -32,7 +33,7 @@ struct ControlCommand: ParsableCommand {
     @Argument(help: "What to do.")
     var command: ControlRequest.Command
 
-    @Argument(help: ArgumentHelp("What `add` and `remove` are about.", valueName: "file|address"))
+    @Argument(help: ArgumentHelp("What `add`, `remove` and `eject` are about.", valueName: "file|address"))
     var operand: String?
 
     @Option(
@@ -50,10 +51,10 @@ struct ControlCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        let needsOperand = command == .remove || (command == .add && vfioUser == nil)
+        let needsOperand = command.namesFunction || (command == .add && vfioUser == nil)
         guard (operand != nil) == needsOperand, command == .add || (at == nil && vfioUser == nil) else {
             throw ValidationError(
-                "add FILE [--at ADDRESS], add --vfio-user PATH [--at ADDRESS] and remove ADDRESS: other commands stand alone."
+                "add FILE [--at ADDRESS], add --vfio-user PATH [--at ADDRESS], remove ADDRESS and eject ADDRESS: other commands stand alone."
             )
         }
     }
@@ -84,7 +85,7 @@ struct ControlCommand: ParsableCommand {
             String(decoding: try encodeJSON(text).dropLast(), as: UTF8.self)
         }
         var (members, shared) = (["\"command\":\(try quoted(command.rawValue))"], [SharedDescriptor]())
-        let address = command == .remove ? operand : at.map { "\($0)" }
+        let address = command.namesFunction ? operand : at.map { "\($0)" }
         if let address { members.append("\"at\":\(try quoted(address))") }
         if let vfioUser {
             members.append("\"function\":{\"vfioUser\":\(try quoted(vfioUser))}")

@@ -4,7 +4,10 @@ import PCI
 /// A request of a client of the control socket: `{"command": "remove", "at": "00:05.0"}`. docs/control.md describes the commands.
 struct ControlRequest: Decodable {
     enum Command: String, CaseIterable {
-        case add, remove, list, pause, resume, stop, slots, map
+        case add, remove, eject, list, pause, resume, stop, slots, map
+
+        /// Whether it is about a function that is there.
+        var namesFunction: Bool { [.remove, .eject].contains(self) }
     }
 
     let command: Command
@@ -24,9 +27,9 @@ struct ControlRequest: Decodable {
             throw LayoutError.badValue(key: "command", value: name, expected: "one of \(known)")
         }
         self.command = command
-        let keys: [Command: Set] = [.add: ["command", "function", "at"], .remove: ["command", "at"]]
-        let object = try LayoutObject(values, keys: keys[command] ?? ["command"])
-        if command == .remove || object.has("at") { address = try LayoutFile.address(object) }
+        let keys = command == .add ? ["function", "at"] : command.namesFunction ? ["at"] : []
+        let object = try LayoutObject(values, keys: Set(keys + ["command"]))
+        if command.namesFunction || object.has("at") { address = try LayoutFile.address(object) }
         guard command == .add else { return }
         guard object.has("function") else {
             throw LayoutError.missingKey("function", expected: "an entry of a layout's functions")

@@ -40,8 +40,10 @@ struct ControlService: Sendable {
         var result = ControlResult()
         switch request.command {
         case .add: result.function = try request.function.map { "\(try add($0, at: request.address, descriptor))" }
-        case .remove:
-            try request.address.map { (address) throws(MachineError) in try machine.remove(at: address) }
+        case .remove, .eject:
+            try request.address.map { (address) throws(MachineError) in
+                try request.command == .remove ? machine.remove(at: address) : machine.requestRemoval(of: address)
+            }
             result.function = request.address.map { "\($0)" }
         case .list: result = .functions(of: machine)
         case .slots: result = .slots(of: machine)
