@@ -159,6 +159,9 @@ int chost_listen_local(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
+    // An empty name would be a socket that has no file, and so no permissions.
+    if (*path == 0)
+        return -ENOENT;
     strcpy(address.sun_path, path);
     // A socket of this user's at which nobody listens is left over from a process that was killed.
     struct stat status;

@@ -29,10 +29,10 @@ public enum HotPlugRun {
             // Memory that the process keeps for later is not lost.
             try world.cycle(min(cycles, 50)) { _ in true }
             try world.restore()
-            before = try HotPlugResult.Counts(machine)
+            before = try HotPlugResult.Counts.settled(machine)
             try world.cycle(cycles) { observer.goesOn($0) }
             try world.restore()
-            after = try HotPlugResult.Counts(machine)
+            after = try HotPlugResult.Counts.settled(machine, like: before)
             world.running = nil
         }
         guard let before, let after else { preconditionFailure("the counts are taken in the run") }
@@ -63,6 +63,21 @@ public struct HotPlugResult: ExperimentResult {
             descriptors = HostDirectory.names(in: "/proc/self/fd")?.count ?? 0
             vmallocBytes = try KernelBytes.used()
             residentBytes = try host(try KernelFigures.ofProcess()).bytes("VmRSS") ?? 0
+        }
+
+        /// Takes the counts when they stay as they are, or are like earlier ones. A vCPU that has let a function go gives back what the function had
+        /// some time after it is gone.
+        static func settled(_ machine: GuestMachine, like earlier: Counts? = nil) throws(MachineError) -> Counts {
+            var (counts, since) = (try Counts(machine), SuspendingClock.now)
+            let deadline = since + .seconds(20)
+            while SuspendingClock.now < deadline, earlier?.isKept(in: counts) != true {
+                HostThread.sleep(for: .milliseconds(10))
+                let next = try Counts(machine)
+                if !counts.isKept(in: next) { since = .now }
+                counts = next
+                if earlier == nil, SuspendingClock.now - since > .milliseconds(500) { break }
+            }
+            return counts
         }
 
         /// Whether later counts are the same. Memory is not: what others of the host have is in it, and what the process keeps for later.

@@ -95,10 +95,11 @@ struct PluggedFunctions {
         let done = (cycles, adding, removing, returning)
         for index in plugged.indices where plugged[index].isThere { try remove(index) }
         for index in plugged.indices where plugged[index].wasThere {
-            try add(index)
             let place = plugged[index]
+            let before = place.port.map { settled($0) }
+            try add(index)
             guard let port = place.port else { continue }
-            wait("\(place.address) is not put to use") { $0.word(4, ofPort: port) == 1 }
+            wait("\(place.address) is not put to use") { $0.settled(port) != before && $0.word(4, ofPort: port) == 1 }
         }
         (cycles, adding, removing, returning) = done
     }

@@ -68,6 +68,7 @@ struct GuestRun: Equatable {
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
             catchesSignals: true,
             consoleOutput: console.write)
+        if control == "" { throw failure("--control needs the name of a socket", .usage) }
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
         try map?.write(MemoryMap(machine.memory, title: guest).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }

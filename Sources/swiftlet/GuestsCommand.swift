@@ -61,6 +61,7 @@ enum GuestTemplate {
 
     /// Writes the files into a directory, which is made unless it is there. No file that is there is written over.
     static func write(to path: String) throws {
+        guard !path.isEmpty else { throw failure("--new needs the name of a directory", .usage) }
         if let name = files.map(\.name).first(where: { FileKind(of: "\(path)/\($0)") != .none }) {
             throw failure("--new \(path): there is a file \(name) already, and none is written over", .usage)
         }

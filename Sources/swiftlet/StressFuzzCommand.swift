@@ -14,7 +14,9 @@ struct StressFuzzCommand: ParsableCommand {
             The first divergence is shrunk to the fewest operations that still show it, and saved to be replayed. Without \
             --operations and --seconds it ends after 1000000 operations.
 
-            What newer kernels have, KVM_SET_USER_MEMORY_REGION2 and guest_memfd, the dirty ring, and the zap of one slot alone, is             used where this host's KVM offers it. --record writes all operations and KVM's answers into a file, up to 64 MiB;             --replay of that file on another kernel tells where its answers differ, with status 1.
+            What newer kernels have, KVM_SET_USER_MEMORY_REGION2 and guest_memfd, the dirty ring, and the zap of one slot alone, is \
+            used where this host's KVM offers it. --record writes all operations and KVM's answers into a file, up to 64 MiB; \
+            --replay of that file on another kernel tells where its answers differ, with status 1.
 
             Examples:
               swiftlet stress fuzz --operations 1000000 --seed 7

@@ -64,8 +64,12 @@ struct SuiteCommand: ParsableCommand {
         var observer = Observer(watch.goesOn)
         let result = try SuiteRun.run(&observer, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
         watch.clear()
+        // Whichever cannot be written, the other is.
+        do { try output.show(result, tap ? result.tap : result.summary) } catch {
+            try junit?.write(result.junit)
+            throw error
+        }
         try junit?.write(result.junit)
-        try output.show(result, tap ? result.tap : result.summary)
         try result.end()
     }
 

@@ -93,7 +93,13 @@ extension SuiteTest {
                 separator: "/")
             let place = path.hasPrefix("/") && directory.isEmpty ? "/" : directory.isEmpty ? "." : directory
             if path.hasSuffix(".cfg") {
-                return UnitTestsFile(String(decoding: file.bytes, as: UTF8.self)).tests(in: place)
+                do throws(UnitTestsFile.BadLine) {
+                    return try UnitTestsFile(String(decoding: file.bytes, as: UTF8.self)).tests(in: place)
+                } catch {
+                    throw failure(
+                        "\(path), line \(error.number): `\(error.text.prefix(60))` is neither `[name]`, nor `key = value` below one",
+                        .badInput)
+                }
             }
             return try file.decoded(as: Strict<SuiteFile>.self).value.tests.map(\.value).enumerated().map {
                 index, entry in

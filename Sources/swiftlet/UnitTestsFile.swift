@@ -5,22 +5,32 @@ import KVM
 struct UnitTestsFile {
     private var sections: [(name: String, values: [String: String])] = []
 
-    init(_ text: String) {
+    /// A line that is no header of a section, no `key = value` in one, and no comment.
+    struct BadLine: Error {
+        /// From 1.
+        let number: Int
+        let text: String
+    }
+
+    init(_ text: String) throws(BadLine) {
         // The key of a value that goes on until the next `"""`.
         var open: String?
-        for line in text.split(whereSeparator: \.isNewline).map({ $0.trimmed }) {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { $0.trimmed }
+        for (number, line) in lines.enumerated() where !line.isEmpty && (open != nil || !line.hasPrefix("#")) {
             if let key = open, let last = sections.indices.last {
                 sections[last].values[key, default: ""] += " " + line.replacing("\"\"\"", with: "")
                 if line.contains("\"\"\"") { open = nil }
                 continue
             }
-            if line.hasPrefix("["), let end = line.firstIndex(of: "]") {
+            if line.hasPrefix("["), let end = line.firstIndex(of: "]"), line.dropFirst().first != "]" {
                 sections.append((String(line[..<end].dropFirst()), [:]))
-            } else if !line.hasPrefix("#"), let equals = line.firstIndex(of: "="), let last = sections.indices.last {
+            } else if !line.hasPrefix("["), let equals = line.firstIndex(of: "="), let last = sections.indices.last {
                 let key = String(line[..<equals]).trimmed
                 let quotes = line.ranges(of: "\"\"\"").count
                 if quotes == 1 { open = key }
                 sections[last].values[key] = String(line[equals...].dropFirst()).replacing("\"\"\"", with: "").trimmed
+            } else {
+                throw BadLine(number: number + 1, text: line)
             }
         }
     }

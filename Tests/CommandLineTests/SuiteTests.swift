@@ -129,6 +129,16 @@ import Testing
         #expect(try tests(["unittests.cfg": list, "k.flat": ""])[0].skipped == nil)
     }
 
+    @Test(
+        "a line that is nothing is an error with its number, and not a part of the section above",
+        arguments: ["[b", "[]", "nonsense", "]"])
+    func badLine(line: String) {
+        #expect {
+            try UnitTestsFile("[a]\n# comment\nfile = a.flat\n\n\(line)\nfile = b.flat\n")
+        } throws: { ($0 as? UnitTestsFile.BadLine)?.number == 5 }
+        #expect(throws: UnitTestsFile.BadLine.self) { try UnitTestsFile("file = a.flat\n[a]\n") }
+    }
+
     @Test("any bytes are a list without a trap")
     func anyBytes() {
         for _ in 0..<300 {
@@ -137,7 +147,7 @@ import Testing
                 "-append",
             ]
             let text = (0..<40).map { _ in parts.randomElement() ?? "" }.joined()
-            _ = UnitTestsFile(text).tests(in: "/nonexistent")
+            _ = try? UnitTestsFile(text).tests(in: "/nonexistent")
         }
     }
 

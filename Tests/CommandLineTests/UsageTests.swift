@@ -38,7 +38,7 @@ struct UsageTests {
             ["run", "--layout", "one", "--fix", "00:04.0/0=3G", "--fix", "00:04.0/0=0xd0000000"],
             ["run", "--layout", "one", "--fix", "00:04.0/0=3G", "--unassigned"],
             ["run", "--layout", "one", "--show-capability", "ATS"],
-            ["run", "--map", ""], ["run", "--report", ""],
+            ["run", "--map", ""], ["run", "--report", ""], ["guests", "--new", ""], ["run", "--control", ""],
         ])
     func wrongUsage(arguments: [String]) throws {
         var command = Command()
