@@ -56,6 +56,15 @@ struct MapPiece: Hashable, Sendable {
 
 extension Sequence<MapPiece> {
     var totalSize: UInt64 { reduce(0) { $0 &+ $1.range.size } }
+
+    var byAddress: [MapPiece] { sorted { ($0.range.first, $0.owner) < ($1.range.first, $1.owner) } }
+
+    /// The pieces by address, each behind those around it.
+    var outermostFirst: [MapPiece] {
+        sorted { left, right in
+            (left.range.first, right.range.last, left.owner) < (right.range.first, left.range.last, right.owner)
+        }
+    }
 }
 
 /// A named range of guest-physical addresses, and the pieces that begin in it, by address.

@@ -10,12 +10,11 @@ struct MemoryMap {
     var areas: [MapArea] = []
     var pieces: [MapPiece] = []
     var windows: [MapPiece] = []
-    /// The slots that KVM would have under each policy.
-    var slots: [SlotPolicy: PlannedSlots] = [:]
+    private let memory: MemoryDescription
 
     /// Takes over a machine's memory, or that of a plan, in which no memory is behind it.
     init(_ memory: MemoryDescription, title: String, isPlanned: Bool = false) {
-        self.title = title
+        (self.title, self.memory) = (title, memory)
         pieces = memory.rows.map { row in
             let kind: MapPiece.Kind =
                 switch row.mapping.owner {
@@ -35,16 +34,17 @@ struct MemoryMap {
                 MapPiece(kind: .window, range: $0, owner: "\(window.owner)")
             }
         }
+    }
+
+    /// The slots that KVM would have under a policy.
+    fileprivate func slots(_ policy: SlotPolicy) -> PlannedSlots {
         // Where the host has the memory makes no difference to the number of slots.
         let mappings = memory.rows.map { row in
             var mapping = row.mapping
             mapping.backing.id = 0
             return mapping
         }
-        let apertures = memory.areas.filter(\.isAperture).map(\.range)
-        for policy in SlotPolicy.allCases {
-            slots[policy] = PlannedSlots(mappings, policy: policy, apertures: apertures)
-        }
+        return PlannedSlots(mappings, policy: policy, apertures: memory.areas.filter(\.isAperture).map(\.range))
     }
 
     /// The drawing, or the page in which one can zoom if the file's name ends in `.html`.
@@ -92,7 +92,7 @@ private struct MemoryMapPage: Encodable {
 
     init(_ map: MemoryMap) {
         title = map.title
-        let pieces = map.pieces.sorted { $0.range.first < $1.range.first }
+        let pieces = map.pieces.byAddress
         let functions = Set(pieces.compactMap(\.function)).count
         facts = MemoryMapSVG.figures(of: pieces, behind: [Figures.count(functions, "function")])
         pieceList = pieces.map(Item.init)
@@ -101,13 +101,8 @@ private struct MemoryMapPage: Encodable {
             item.name = area.name
             return item
         }
-        // Outer windows come before those in them.
-        windowList = map.windows.sorted { left, right in
-            (left.range.first, right.range.last) < (right.range.first, left.range.last)
-        }.map(Item.init)
-        policyList = SlotPolicy.allCases.compactMap { policy in
-            map.slots[policy].map { Policy(policy: policy, slotList: $0.slots.map(Item.init)) }
-        }
+        windowList = map.windows.outermostFirst.map(Item.init)
+        policyList = SlotPolicy.allCases.map { Policy(policy: $0, slotList: map.slots($0).slots.map(Item.init)) }
     }
 
     var text: String {

@@ -15,12 +15,10 @@ struct MemoryMapSVG {
     let largest: UInt64
 
     init(title: String, areas: [MapArea], pieces: [MapPiece], windows: [MapPiece] = []) {
-        let pieces = pieces.sorted { ($0.range.first, $0.owner) < ($1.range.first, $1.owner) }
+        let pieces = pieces.byAddress
         functions = Dictionary(uniqueKeysWithValues: zip(Set(pieces.compactMap(\.function)).sorted(), 0...))
         largest = (pieces + windows).map(\.range.size).max() ?? 0
-        let windows = windows.sorted { left, right in
-            (left.range.first, right.range.last, left.owner) < (right.range.first, left.range.last, right.owner)
-        }
+        let windows = windows.outermostFirst
         var areas = areas.sorted { $0.range.first < $1.range.first }.map { area in
             let isInside = { (piece: MapPiece) in area.range.contains(piece.range.first) }
             return MapArea(

@@ -66,7 +66,7 @@ struct StressFuzzCommand: ParsableCommand {
             let file = save == nil ? try? files.open(path, for: "--save") : try files.open(path, for: "--save")
             let operations = limits.operations ?? (limits.seconds == nil ? 1_000_000 : nil)
             let writer = try files.open(record, for: "--record").map(RecordWriter.init)
-            try writer?.write(.header(seed: seed, kernel: Self.kernel))
+            try writer?.write(.header(seed: seed, kernel: environment.kernel))
             result = try watched(jail) {
                 try FuzzRun.run(&$0, seed: seed, operations: operations, limit: limits.seconds) {
                     line throws(MachineError) in
@@ -80,18 +80,13 @@ struct StressFuzzCommand: ParsableCommand {
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 
-    /// The release of this host's kernel.
-    private static var kernel: String {
-        (try? readFile("/proc/sys/kernel/osrelease")).map { String(decoding: $0.dropLast(), as: UTF8.self) }
-            ?? "unknown"
-    }
-
     /// Does what a record says, and tells where the answers differ.
     private func compare(_ lines: [FuzzRecordLine]) throws {
         let result = try watched(jail) { try FuzzComparison.run(&$0, lines) }
         let facts: [(String, String?)] =
             [
-                ("recorded on", result.kernel), ("here", Self.kernel), ("operations", "\(result.operations)"),
+                ("recorded on", result.kernel), ("here", HostEnvironment(of: "stress fuzz").kernel),
+                ("operations", "\(result.operations)"),
                 (
                     "machines left out",
                     result.skippedMachines == 0 ? nil : "\(result.skippedMachines), for what KVM does not have here"
