@@ -1,12 +1,16 @@
 extension AddressSpace {
     /// Starts or ends the logging of dirty pages for the mappings that overlap `range`.
     ///
-    /// A slot logs while one of its mappings does. What is mapped there goes on logging when it is mapped elsewhere; what was
-    /// logged of it is forgotten when its logging ends.
+    /// A slot logs while one of its mappings does. A mapping that logs goes on logging when its memory is mapped elsewhere. The
+    /// pages that were logged of a mapping are forgotten when its logging ends.
+    ///
+    /// KVM forgets a slot's log when the slot stops logging. If the change fails after that and is undone, which pages were
+    /// written is no longer known, so all pages of the mappings concerned count as written.
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
         var steps: [TransactionStep] = []
+        var ended: [Memslot] = []
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             var isChanged = false
@@ -15,15 +19,20 @@ extension AddressSpace {
                 if isAsked, record.logsDirtyPages != logs { isChanged = true }
                 if isAsked ? logs : record.logsDirtyPages { flags.insert(.logDirtyPages) }
             }
-            if isChanged, slot.flags.contains(.logDirtyPages) {
-                // What was written so far belongs to the mappings that have logged so far.
+            if isChanged, slot.flags.contains(.logDirtyPages), flags.contains(.logDirtyPages) {
+                // The pages written so far belong to the mappings that have logged so far.
                 steps.append(.takeDirtyLog(slot))
             }
-            if flags != slot.flags {
-                steps.append(.edit(.setFlags(slot.id, flags)))
-            }
+            guard flags != slot.flags else { continue }
+            steps.append(.edit(.setFlags(slot.id, flags)))
+            if slot.flags.contains(.logDirtyPages) { ended.append(slot) }
         }
-        try run(steps, through: &installer)
+        do throws(AddressSpaceError) {
+            try run(steps, through: &installer)
+        } catch {
+            for slot in ended { dirty.insertAll(of: slot, in: mappings) }
+            throw error
+        }
         for var record in mappings.elements(in: range) {
             record.logsDirtyPages = logs
             mappings.replace(record)
@@ -95,6 +104,12 @@ extension DirtyPages {
 }
 
 extension DirtyPages {
+    /// Adds all pages of a slot's mappings that log.
+    fileprivate mutating func insertAll(of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
+        let words = Int(slot.range.pages + 63) / 64
+        insert([UInt64](repeating: .max, count: words), of: slot, in: mappings)
+    }
+
     /// Forgets all pages of a mapping.
     fileprivate mutating func forget(_ mapping: Mapping) {
         guard !isEmpty else { return }
