@@ -1,5 +1,5 @@
 extension DebugSession {
-    /// Carries out a command. One that is not known gets an empty answer, and one that is malformed an error.
+    /// Carries out a command. Answers an unknown command with an empty packet, and a malformed one with an error.
     mutating func handle(_ data: [UInt8]) {
         guard let letter = data.first else { return sendUnknown() }
         var text = Scanner(data.dropFirst())
@@ -49,7 +49,7 @@ extension DebugSession {
             return send(isDone: false)
         }
         let bytes = target.read(count: Int(min(count, UInt64(Packet.maximumSize / 2))), at: address, on: generalThread)
-        // No bytes at all are an error, fewer than asked for are not.
+        // If no byte can be read, the answer is an error. If only the first bytes can be read, the answer has these.
         if bytes.isEmpty, count > 0 { send(isDone: false) } else { send(bytes.hexadecimal) }
     }
 
@@ -62,7 +62,9 @@ extension DebugSession {
 
     // MARK: Threads
 
-    /// A thread by its number from 1. 0 is any, -1 all; both stand for the first.
+    /// Reads a thread number, which counts from 1. The numbers 0 (any thread) and -1 (all threads) both stand for the first thread.
+    ///
+    /// - Returns: The index of the thread, from 0 on, or nil if there is no such thread.
     private func thread(_ text: inout Scanner) -> Int? {
         if text.skip("-") { return text.number() == 1 ? 0 : nil }
         guard let number = text.number() else { return nil }
@@ -72,7 +74,7 @@ extension DebugSession {
     private mutating func selectThread(_ text: inout Scanner) {
         let isGeneral = text.skip("g")
         guard isGeneral || text.skip("c"), let thread = thread(&text) else { return send(isDone: false) }
-        // Threads to resume are named by vCont.
+        // vCont names the threads that it resumes, so the choice of `Hc` has no effect.
         if isGeneral { generalThread = thread }
         send("OK")
     }
@@ -84,7 +86,7 @@ extension DebugSession {
             let address = text.number(), text.skip(","), let size = text.number()
         else { return sendUnknown() }
         let isWatch = number >= 2
-        // x86 has no register that watches for reads alone.
+        // x86 has no debug register that watches for reads alone.
         guard !isWatch || target.canWatch && kind != .readWatch else { return sendUnknown() }
         guard !isWatch || [1, 2, 4, 8].contains(size) && address % size == 0 else { return send(isDone: false) }
         var changed = stops
@@ -103,6 +105,8 @@ extension DebugSession {
 
     // MARK: Going on and ending
 
+    /// Lets threads go on with the present breakpoints. Answers with an error if threads run already, or if no thread has an
+    /// action.
     private mutating func resume(_ actions: [Int: ThreadAction]) {
         guard !isRunning, !actions.isEmpty, let plan = StopPlan(stops, canBreak: target.canBreak) else {
             return send(isDone: false)
@@ -111,6 +115,7 @@ extension DebugSession {
         target.resume(actions, plan: plan)
     }
 
+    /// Resumes the thread that the client has chosen by an action, and lets all other threads go on.
     private mutating func resumeOne(_ action: ThreadAction) {
         var actions = Dictionary(uniqueKeysWithValues: (0..<target.threadCount).map { ($0, ThreadAction.go) })
         actions[generalThread] = action
@@ -139,7 +144,8 @@ extension DebugSession {
         sendUnknown()
     }
 
-    /// The actions of vCont. Each thread takes the first that names it or all; a thread without one stays.
+    /// Reads the actions of vCont. A thread takes the first action that names it or all threads. A thread without an action stays
+    /// stopped.
     private func actions(_ text: inout Scanner) -> [Int: ThreadAction] {
         var actions: [Int: ThreadAction] = [:]
         for part in text.rest.split(separator: UInt8(ascii: ";")) {
@@ -164,20 +170,20 @@ extension DebugSession {
     }
 }
 
-/// Takes a command apart.
+/// Reads a command from its beginning on.
 struct Scanner {
     private(set) var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-    /// Takes a text if it comes next.
+    /// Skips a text, if the rest begins with it. Returns whether it does.
     mutating func skip(_ text: String) -> Bool {
         guard rest.starts(with: text.utf8) else { return false }
         rest = rest.dropFirst(text.utf8.count)
         return true
     }
 
-    /// Takes a hexadecimal number, or returns nil if none comes next.
+    /// Reads a hexadecimal number. Returns nil if the rest does not begin with one.
     mutating func number() -> UInt64? {
         let digits = rest.prefix { $0 < 0x80 && Character(UnicodeScalar($0)).isHexDigit }
         guard let value = digits.hexadecimalValue else { return nil }
@@ -185,7 +191,7 @@ struct Scanner {
         return value
     }
 
-    /// Takes the number of a register, or returns nil if there is no such register.
+    /// Reads the number of a register. Returns nil if there is no such register.
     mutating func register() -> RegisterLayout.Register? {
         number().flatMap { $0 < UInt64(RegisterLayout.registers.count) ? RegisterLayout.registers[Int($0)] : nil }
     }
