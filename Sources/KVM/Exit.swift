@@ -35,6 +35,7 @@ public enum Exit: Equatable, Sendable {
 ///
 /// The data stays in the vCPU's run structure: see `VirtualCPU.portUnit` and `VirtualCPU.setPortUnit`.
 public struct PortAccess: Equatable, Sendable {
+    /// The number of the port.
     public var port: UInt16
     /// The bytes of one unit: 1, 2 or 4.
     public var size: UInt8

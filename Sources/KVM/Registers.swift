@@ -143,7 +143,9 @@ public struct SystemRegisters: Sendable {
     public var cr4: UInt64 = 0
     public var cr8: UInt64 = 0
     public var efer: UInt64 = 0
+    /// The register IA32_APIC_BASE.
     public var apicBase: UInt64 = 0
+
     /// Whether the vCPU executes 64-bit code: CS.L is set, and EFER.LMA says that long mode is active.
     public var is64Bit: Bool { cs.is64Bit && efer & 1 << 10 != 0 }
 
@@ -164,13 +166,18 @@ public struct SystemRegisters: Sendable {
 
 /// The registers of the x87 FPU and of SSE, as FXSAVE stores them (SDM volume 1, table 10-2).
 public struct FloatingPointRegisters: Sendable {
+    /// FCW: the control word of the x87 FPU.
     public var controlWord: UInt16 = 0
+    /// FSW: the status word of the x87 FPU.
     public var statusWord: UInt16 = 0
     /// One bit for each x87 register that is not empty.
     public var tag: UInt8 = 0
     private var padding: UInt8 = 0
+    /// FOP: the opcode of the last x87 instruction.
     public var lastOpcode: UInt16 = 0
+    /// FIP: the address of the last x87 instruction.
     public var lastInstruction: UInt64 = 0
+    /// FDP: the address of the operand of the last x87 instruction.
     public var lastData: UInt64 = 0
     public var mxcsr: UInt32 = 0
     private var mxcsrMask: UInt32 = 0

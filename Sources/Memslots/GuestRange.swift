@@ -1,10 +1,10 @@
 /// A range of guest-physical addresses. By construction it is not empty and does not wrap.
 ///
 /// Both ends belong to the range, so that a range can end at the highest address.
-/// The lowest address of the range.
 public struct GuestRange: Hashable, Sendable {
-    /// The highest address of the range.
+    /// The lowest address of the range.
     public let first: GuestAddress
+    /// The highest address of the range.
     public let last: GuestAddress
 
     /// Creates the range of `size` bytes from `first` on. Returns nil if it would be empty or pass the end of the address space.
