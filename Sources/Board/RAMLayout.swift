@@ -13,7 +13,7 @@ public struct RAMLayout: Hashable, Sendable {
     /// The bytes of RAM from 4 GiB on.
     public let high: UInt64
 
-    /// Creates the layout of a machine with so many bytes of RAM.
+    /// Creates the layout of a machine with `memory` bytes of RAM.
     public init(memory: UInt64) {
         low = min(memory, Self.hole.first.rawValue)
         high = memory - low

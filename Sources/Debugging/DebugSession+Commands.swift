@@ -29,6 +29,7 @@ extension DebugSession {
 
     // MARK: Registers and memory
 
+    /// Answers `p`: reads a register.
     private mutating func readRegister(_ text: inout Scanner) {
         guard let register = text.register(), let bytes = target.registers(of: generalThread) else {
             return send(isDone: false)
@@ -36,6 +37,7 @@ extension DebugSession {
         send(bytes[register.range].hexadecimal)
     }
 
+    /// Carries out `P`: writes a register. Returns whether it was written.
     private func writeRegister(_ text: inout Scanner) -> Bool {
         guard let register = text.register(), text.skip("="), let value = text.rest.bytesFromHexadecimal,
             value.count == register.size, var bytes = target.registers(of: generalThread)
@@ -44,6 +46,7 @@ extension DebugSession {
         return target.setRegisters(bytes, of: generalThread)
     }
 
+    /// Answers `m`: reads memory at a linear address.
     private mutating func readMemory(_ text: inout Scanner) {
         guard let address = text.number(), text.skip(","), let count = text.number(), text.rest.isEmpty else {
             return send(isDone: false)
@@ -53,6 +56,7 @@ extension DebugSession {
         if bytes.isEmpty, count > 0 { send(isDone: false) } else { send(bytes.hexadecimal) }
     }
 
+    /// Carries out `M` or `X`: writes memory at a linear address. Returns whether all bytes were written.
     private func writeMemory(_ text: inout Scanner, _ decode: (ArraySlice<UInt8>) -> [UInt8]?) -> Bool {
         guard let address = text.number(), text.skip(","), let count = text.number(), text.skip(":"),
             let bytes = decode(text.rest), UInt64(bytes.count) == count
@@ -71,6 +75,7 @@ extension DebugSession {
         return number == 0 ? 0 : number <= UInt64(target.threadCount) ? Int(number) - 1 : nil
     }
 
+    /// Answers `H`: chooses the thread to which later commands refer.
     private mutating func selectThread(_ text: inout Scanner) {
         let isGeneral = text.skip("g")
         guard isGeneral || text.skip("c"), let thread = thread(&text) else { return send(isDone: false) }
@@ -81,6 +86,7 @@ extension DebugSession {
 
     // MARK: Breakpoints
 
+    /// Answers `Z` and `z`: inserts or removes a breakpoint or watchpoint. It takes effect when threads are resumed.
     private mutating func changeStop(_ text: inout Scanner, isInserted: Bool) {
         guard let number = text.number(), let kind = DebugStop.Kind(rawValue: UInt8(clamping: number)), text.skip(","),
             let address = text.number(), text.skip(","), let size = text.number()
@@ -103,7 +109,7 @@ extension DebugSession {
         send("OK")
     }
 
-    // MARK: Going on and ending
+    // MARK: Resuming and ending
 
     /// Lets threads go on with the present breakpoints. Answers with an error if threads run already, or if no thread has an
     /// action.
@@ -134,6 +140,7 @@ extension DebugSession {
         hasEnded = true
     }
 
+    /// Answers a command of `v` and a name.
     private mutating func handleNamed(_ text: inout Scanner) {
         if text.skip("Cont?") { return send("vCont;c;C;s;S") }
         if text.skip("Cont;") { return resume(actions(&text)) }

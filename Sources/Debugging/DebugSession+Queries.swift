@@ -30,6 +30,7 @@ extension DebugSession {
         }
     }
 
+    /// Sends a part of the target description.
     private mutating func sendDescription(_ text: inout Scanner) {
         guard let offset = text.number(), text.skip(","), let count = text.number() else { return send(isDone: false) }
         let all = Array(RegisterLayout.description.utf8)

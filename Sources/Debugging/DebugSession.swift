@@ -139,7 +139,7 @@ public struct DebugSession<Target: DebugTarget> {
     }
 }
 
-/// Returns a number in hexadecimal, filled up with zeros to at least so many digits.
+/// Returns a number in hexadecimal, padded with zeros to at least `digits` digits.
 func hex(_ value: UInt64, _ digits: Int = 1) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text

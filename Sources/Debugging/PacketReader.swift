@@ -12,6 +12,7 @@ struct PacketReader: Sendable {
         case repeatRequest
     }
 
+    /// The part of a packet in which the next byte lies.
     private enum Place {
         case between, inData
         case inChecksum(first: UInt8?)
@@ -76,6 +77,7 @@ enum Packet {
 
     static func checksum(of bytes: [UInt8]) -> UInt8 { bytes.reduce(0, &+) }
 
+    /// Returns the data of a packet with its escapes resolved.
     static func unescaped(_ bytes: [UInt8]) -> [UInt8] {
         var isEscaped = false
         return bytes.compactMap { byte in

@@ -1,7 +1,7 @@
 /// A table that finds the device at an address. I/O ports have one bus, and device memory has another.
 ///
-/// A device gets an access only if all bytes of the access lie in the device's range. The bus numbers devices in the order in which
-/// they were attached. It is a value, so that each vCPU can have a copy of its own.
+/// An access reaches a device only if all of its bytes lie in the device's range. The bus numbers devices in the order in which they
+/// were attached. The bus is a value, so that each vCPU can have a copy of its own.
 public struct Bus: Sendable {
     /// The name of the bus in error messages: `ports`, `memory`.
     public let name: String

@@ -117,6 +117,7 @@ public struct Serial16550: Device {
 
     // MARK: Data
 
+    /// Puts a byte into the receiver, and notes an overrun.
     private mutating func accept(_ byte: UInt8) {
         if !receiver.push(byte) { hasOverrun = true }
     }
@@ -127,6 +128,7 @@ public struct Serial16550: Device {
         return isForLinux && !hasToldOfData ? 0 : receiver.pop() ?? 0
     }
 
+    /// Takes a byte to send. Returns the byte, or nil in loopback, where the port's own receiver gets it.
     private mutating func writeTHR(_ byte: UInt8) -> UInt8? {
         // The write ends the transmitter's interrupt. The byte leaves at once, so the interrupt begins again.
         isTransmitInterruptPending = true
@@ -137,6 +139,7 @@ public struct Serial16550: Device {
 
     // MARK: Status
 
+    /// Reads the line status register. The read clears the overrun error.
     private mutating func readLSR() -> UInt8 {
         hasBeenPolled = true
         var lsr: LSR = [.thre, .temt]
@@ -147,6 +150,7 @@ public struct Serial16550: Device {
         return lsr.rawValue
     }
 
+    /// Reads the modem status register. The read clears the change bits.
     private mutating func readMSR() -> UInt8 {
         defer { modemChanges = [] }
         return modemInputs.union(modemChanges).rawValue
@@ -193,6 +197,7 @@ public struct Serial16550: Device {
         }
     }
 
+    /// Reads the interrupt identification register.
     private mutating func readIIR() -> UInt8 {
         let interrupt = interrupt
         // Only the transmitter's interrupt ends when IIR names it as the cause. The other interrupts end when their registers are

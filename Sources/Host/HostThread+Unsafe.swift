@@ -39,7 +39,7 @@ public final class HostThread: Sendable {
         self.thread = thread
     }
 
-    /// Waits for the thread's end, at most for this long. Returns whether the thread has ended. It is joined then.
+    /// Waits for the thread's end, at most for `time`. Returns whether the thread has ended. If so, the thread is joined.
     public func join(within time: Duration) -> Bool {
         chost_join(thread, time.nanoseconds) == 0
     }
@@ -65,7 +65,7 @@ public final class HostThread: Sendable {
         pthread_self()
     }
 
-    /// Suspends the calling thread for so long, or until a signal comes.
+    /// Suspends the calling thread for `time`, or until a signal comes.
     public static func sleep(for time: Duration) {
         usleep(UInt32(clamping: time.nanoseconds / 1000))
     }

@@ -15,6 +15,7 @@ public struct LineConnection: ~Copyable, Sendable {
     private var searched = 0
     private var descriptors: [SharedDescriptor] = []
 
+    /// The most descriptors that can come with one line.
     private static let mostDescriptors = 1
 
     /// Takes ownership of a connection.

@@ -80,6 +80,7 @@ struct AddressIndex: Sendable {
         count == 0 ? nil : Position(chunk: 0, offset: 0)
     }
 
+    /// Returns the position of the next entry, or nil behind the last one.
     @inline(__always)
     func position(after position: Position) -> Position? {
         if position.offset + 1 < Int(counts[position.chunk]) {
@@ -187,6 +188,7 @@ extension AddressIndex {
         counts.insert(0, at: chunk)
     }
 
+    /// Moves the upper half of a full chunk into a new chunk behind it.
     private mutating func split(_ chunk: Int) {
         makeChunk(at: chunk + 1)
         let half = Self.chunkCapacity / 2
@@ -250,8 +252,8 @@ extension AddressIndex {
         resizeEntries(to: entries.count / 2)
     }
 
-    /// Changes the number of entries for which there is room. New memory has an eighth to spare; memory of which more than a
-    /// quarter is spare is given back.
+    /// Changes the number of entries for which there is room. New memory for several chunks has an eighth to spare. If more
+    /// than a quarter of the memory would be spare, it is given back.
     private mutating func resizeEntries(to newCount: Int) {
         if newCount > entries.capacity || newCount < entries.capacity - entries.capacity / 4 {
             var resized: [UInt64] = []

@@ -1,8 +1,8 @@
 extension AddressSpace {
     /// Starts or ends dirty logging for the mappings that overlap `range`.
     ///
-    /// A slot logs while at least one of its mappings does. Logging belongs to the backing: when the backing is mapped elsewhere,
-    /// the new mapping logs too. When logging ends for a mapping, the address space forgets its logged pages.
+    /// A slot logs while at least one of its mappings does. When the same host memory is mapped elsewhere, the new mapping
+    /// logs too. When logging ends for a mapping, the address space forgets the mapping's logged pages.
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {

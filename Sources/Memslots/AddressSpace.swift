@@ -11,8 +11,8 @@ public struct AddressSpace: Sendable {
     public private(set) var table: MemslotTable
     var mappings = RangeIndex<PlacedMapping>()
     var dirty = DirtyPages()
-    /// The backings whose pages are logged when the guest writes them, wherever they are mapped. So a BAR keeps its logging while
-    /// it moves or while its decode is off.
+    /// The host memory whose pages are logged when the guest writes them, wherever it is mapped: the places at which its mappings
+    /// begin. So a BAR keeps its logging while it moves or while its decode is off.
     var loggedBackings = Set<Backing>()
     /// Whether a failed undo has left slots that differ from what the mappings ask for. If so, the next change plans all slots
     /// anew.

@@ -5,7 +5,7 @@ public enum AddressSpaceError: Error, Hashable, Sendable {
     case notMapped(GuestRange)
     /// A new mapping lies over another one.
     case overlap(Mapping, with: Mapping)
-    /// A new mapping breaks a rule of KVM's for slots.
+    /// A new mapping breaks one of KVM's rules for slots.
     case rule(SlotViolation, owner: MappingOwner)
     /// The change needs more slots than KVM has.
     case tooManySlots(needed: Int, limit: Int)

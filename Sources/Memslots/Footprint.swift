@@ -11,7 +11,7 @@ public enum Footprint {
         case tdp
     }
 
-    /// Returns the bytes by which a slot of so many pages makes the kernel's VmallocUsed grow.
+    /// Returns the bytes by which a slot of `pages` pages makes the kernel's VmallocUsed grow.
     public static func kernelBytes(pages: UInt64, mmu: MMU) -> UInt64 {
         let large = divideRoundingUp(pages, 512)
         let huge = divideRoundingUp(pages, 512 * 512)

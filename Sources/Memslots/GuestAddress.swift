@@ -5,13 +5,13 @@ public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
     /// The address in bytes.
     public var rawValue: UInt64
 
-    /// Creates an address from its number of bytes.
+    /// Creates the address `rawValue`.
     @inlinable
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 
-    /// Creates an address from its number of bytes.
+    /// Creates the address `rawValue`.
     @inlinable
     public init(_ rawValue: UInt64) {
         self.rawValue = rawValue
@@ -61,7 +61,7 @@ public func hexadecimal(_ value: UInt64) -> String {
     "0x" + String(value, radix: 16)
 }
 
-/// Returns a number in hexadecimal without a prefix, filled up with zeros to at least so many digits.
+/// Returns a number in hexadecimal without a prefix, padded with zeros to at least `digits` digits.
 public func hexadecimal(_ value: some BinaryInteger, digits: Int) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text

@@ -71,7 +71,7 @@ public struct MemslotTable: Sendable {
     }
 }
 
-// MARK: - By address
+// MARK: - Look-up by address
 
 extension MemslotTable {
     /// The answer of a look-up by address.
@@ -153,6 +153,7 @@ extension MemslotTable {
         return holds ? below : index.position(after: below)
     }
 
+    /// Returns the entry for an id, ordinary or private. The table must have room for the id.
     @inline(__always)
     private func packed(_ id: SlotID) -> PackedSlot {
         let id = Int(id)

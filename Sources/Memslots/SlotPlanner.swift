@@ -35,6 +35,7 @@ enum SlotPlanner {
         }
     }
 
+    /// Returns the run that two neighbouring runs make, or nil if they cannot share a slot.
     private static func join(_ left: Run, _ right: Run) -> Run? {
         guard
             left.isInWindow, right.isInWindow,
@@ -55,6 +56,7 @@ enum SlotPlanner {
         var moves: [Move] = []
         var flags: [(slot: Memslot, flags: SlotFlags)] = []
 
+        /// A slot, and the range to which it moves.
         struct Move: Sendable {
             var slot: Memslot
             var target: GuestRange

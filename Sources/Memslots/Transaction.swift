@@ -29,6 +29,7 @@ struct Transaction: Sendable {
     private var applied: [Applied] = []
     private var observers: Observers
 
+    /// A step that was applied.
     private enum Applied: Sendable {
         /// A step that is undone by its opposite step.
         case step(TransactionStep)

@@ -24,7 +24,7 @@ static inline void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run
 
 static inline int ckvm_run(int vcpu) { return ckvm_result(ioctl(vcpu, KVM_RUN, 0)); }
 
-/// The argument is a struct kvm_regs, below a struct kvm_sregs. Swift passes its own structures, which have the same layout.
+/// The registers are a struct kvm_regs or, below, a struct kvm_sregs. Swift passes its own structures, which have the same layout.
 static inline int ckvm_get_regs(int vcpu, void *regs) { return ckvm_result(ioctl(vcpu, KVM_GET_REGS, regs)); }
 
 static inline int ckvm_set_regs(int vcpu, const void *regs) { return ckvm_result(ioctl(vcpu, KVM_SET_REGS, regs)); }
