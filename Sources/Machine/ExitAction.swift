@@ -7,7 +7,7 @@ internal import SystemPackage
 enum ExitAction: Equatable {
     case accessPort(PortAccess, AccessWidth)
     case accessMemory(MemoryAccess)
-    /// The thread enters the guest again, unless the machine has been stopped meanwhile.
+    /// The thread enters the guest again, unless the run has been ended meanwhile.
     case resume
     /// The vCPU stops for a debugger.
     case debug(DebugExit)

@@ -2,11 +2,14 @@ internal import Host
 internal import Memslots
 internal import PCI
 
-/// What a machine holds of KVM and of the host at present. When functions have come and gone, it is as it was before.
+/// The numbers of things that a machine holds of KVM and of the host at present. When functions have come and gone, the numbers
+/// are as before.
 public struct HeldResources: Codable, Hashable, Sendable {
-    /// The slots, and the highest of their ids.
+    /// The slots.
     public let slots: Int
+    /// The highest id of the slots.
     public let highestSlot: Int
+    /// The mappings of guest memory.
     public let mappings: Int
     /// The backings that mappings can show.
     public let backings: Int
@@ -14,9 +17,9 @@ public struct HeldResources: Codable, Hashable, Sendable {
     public let routes: Int
     /// The eventfds by which KVM raises interrupts (irqfds).
     public let interruptEvents: Int
-    /// The writes that KVM takes (ioeventfds).
+    /// The events that KVM takes (ioeventfds).
     public let writeEvents: Int
-    /// The eventfds of devices for writes to them.
+    /// The eventfds that devices have for writes to them.
     public let deviceEvents: Int
 }
 
