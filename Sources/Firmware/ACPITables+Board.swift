@@ -4,8 +4,7 @@ internal import Memslots
 // MARK: - Processors and the power switch
 
 extension ACPITables {
-    /// Returns the body of the MADT (5.2.12): the local APICs, the I/O APIC, and the interrupt lines that are not as on an ISA
-    /// bus.
+    /// Returns the body of the MADT (5.2.12): the local APICs, the I/O APIC, and the line of the ISA bus that has the SCI.
     static func madt(_ processors: Int, isFull: Bool) -> [UInt8] {
         // PCAT_COMPAT: the machine has two PICs as well.
         var body = littleEndian(BoardInterrupts.localAPIC, 4) + littleEndian(1, 4)
@@ -27,7 +26,7 @@ extension ACPITables {
     ///
     /// - Parameters:
     ///   - dsdt: The address of the DSDT.
-    ///   - facs: The address of the FACS, or 0 for hardware-reduced ACPI, which lacks the registers from before it.
+    ///   - facs: The address of the FACS, or 0 for hardware-reduced ACPI, which lacks the older registers.
     static func fadt(dsdt: UInt64, facs: UInt64) -> [UInt8] {
         let isFull = facs != 0
         var fadt = [UInt8](repeating: 0, count: 276)
@@ -42,8 +41,8 @@ extension ACPITables {
         put(facs, 4, at: 36)
         put(dsdt, 4, at: 40)
         put(dsdt, 8, at: 140)
-        // The machine has no VGA (bit 2), no real-time clock (bit 5), and no keyboard controller or other old devices (clear
-        // bits).
+        // The machine has no VGA (bit 2) and no real-time clock (bit 5). Neither does it have a keyboard controller or other
+        // old devices, whose bits are clear.
         put(1 << 2 | 1 << 5, 2, at: 109)
         // WBINVD, the state C1, no buttons but those of the DSDT (it has none), and the reset register.
         var features: UInt32 = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10
@@ -53,8 +52,7 @@ extension ACPITables {
         if isFull {
             features |= 1 << 8  // the timer has 32 bits
             fadt[46] = BoardInterrupts.sci
-            // The offsets of the 32-bit address, of the address structure and of the length. Then the port and its size in
-            // bytes.
+            // The offsets of the 32-bit address, of the address structure and of the length. Then the port and its size in bytes.
             for (place, wide, length, port, bytes) in [
                 (56, 148, 88, BoardPorts.powerEvents, 4), (64, 172, 89, BoardPorts.powerControl, 2),
                 (76, 208, 91, BoardPorts.powerTimer, 4),
@@ -79,8 +77,7 @@ extension ACPITables {
 // MARK: - Devices
 
 extension ACPITables {
-    /// Returns the statements of the DSDT: the serial port, the memory of configuration space, the host bridges and the sleep
-    /// type of S5.
+    /// Returns the statements of the DSDT: the serial port, the memory of configuration space, the host bridges and the sleep type of S5.
     static func dsdt(_ segments: [Segment]) -> [AML] {
         let com1 = AML.device(
             "COM1",

@@ -3,11 +3,9 @@ public import Memslots
 
 /// The tables by which a guest finds its processors, interrupt controllers, PCI buses and the power switch (ACPI 6.5, 5.2).
 ///
-/// The tables lie one behind the other in the memory where a PC has its ROMs. They begin with the RSDP, which guests look for
-/// there.
+/// The tables lie one behind the other in the memory where a PC has its ROMs. They begin with the RSDP, which guests look for there.
 public struct ACPITables: Equatable, Sendable {
-    /// A segment: its number, its configuration space by memory from bus 0 on, and the host bridges that lead to its root
-    /// buses.
+    /// A segment: its number, its configuration space by memory from bus 0 on, and the host bridges that lead to its root buses.
     public typealias Segment = (number: UInt16, ecam: GuestRange, bridges: [HostBridge])
     /// A host bridge: its root bus with the buses behind that, and the memory and the ports in which BARs of functions there
     /// may lie. No other host bridge has the same memory or ports.
@@ -29,8 +27,7 @@ public struct ACPITables: Equatable, Sendable {
     public init(
         processors: Int, segments: [Segment], isFull: Bool, beside taken: [GuestRange], ram: RAMLayout
     ) throws(FirmwareError) {
-        // The size of a table does not depend on addresses. So all addresses follow from the sizes, before the contents are
-        // made.
+        // The size of a table does not depend on addresses. So all addresses follow from the sizes, before the contents are made.
         var fixed = [Self.table("APIC", revision: 5, Self.madt(processors, isFull: isFull))]
         if !segments.isEmpty { fixed.append(Self.table("MCFG", revision: 1, Self.mcfg(segments))) }
         let dsdt = Self.table("DSDT", revision: 2, Self.dsdt(segments).flatMap(\.bytes))
@@ -80,8 +77,7 @@ public struct ACPITables: Equatable, Sendable {
         return rsdp
     }
 
-    /// Returns the body of the MCFG, which gives the addresses of configuration space by memory (PCI Firmware Specification
-    /// 3.3, 4.1.2).
+    /// Returns the body of the MCFG, which gives the addresses of configuration space by memory (PCI Firmware Specification 3.3, 4.1.2).
     private static func mcfg(_ segments: [Segment]) -> [UInt8] {
         var body = littleEndian(0, 8)
         for segment in segments {

@@ -37,6 +37,7 @@ public enum FirmwareError: Error, Equatable, Sendable {
 }
 
 extension FirmwareError: CustomStringConvertible {
+    /// One line that says what does not fit, and the limit.
     public var description: String {
         switch self {
         case .noRoom(let what, let size): "no room below 3G for \(what) of \(size) bytes beside the image"

@@ -42,8 +42,7 @@ public struct MultibootInfo: Equatable, Sendable {
     public let bytes: [UInt8]
     /// The address of each module, which is at a page boundary.
     public let moduleAddresses: [GuestAddress]
-    /// The end of a stack that the kernel may use, although the specification promises none. It is nil if there is no room for
-    /// a stack.
+    /// The end of a stack that the kernel may use, although the specification promises none. It is nil if there is no room for a stack.
     public let stackTop: GuestAddress?
 
     private static let stackSize: UInt64 = 16 << 10
