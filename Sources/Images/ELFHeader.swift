@@ -69,7 +69,7 @@ struct ELFHeader {
     /// EV_CURRENT, the only version there ever was.
     private static let currentVersion = 1
 
-    /// The values of `e_type` that have errors of their own, or none.
+    /// The values of `e_type` that are told apart.
     private enum FileType {
         static let exec = 2
         static let dyn = 3

@@ -2,8 +2,7 @@ internal import Memslots
 
 extension Image {
     /// Returns the image of a multiboot 1 kernel: an ELF file of either class, or any file whose header has the address fields.
-    /// If an ELF file has address fields too, these are used. The kernel starts in 32-bit protected mode, even from a 64-bit
-    /// ELF file.
+    /// If an ELF file has address fields too, these are used. The kernel starts in 32-bit protected mode, even from a 64-bit ELF file.
     static func multiboot(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try MultibootHeader(bytes)
         var image = try kernel(bytes, .multiboot, header.addresses, headerOffset: header.offset)

@@ -1,7 +1,6 @@
 public import Memslots
 
-/// The parts of a file to load for a guest, and the place to start the guest at. An image refers to the file's bytes and holds
-/// none.
+/// The parts of a file to load for a guest, and the place to start the guest at. An image refers to the file's bytes and holds none.
 public struct Image: Equatable, Sendable {
     /// The format of a file.
     public enum Format: Equatable, Sendable {
@@ -49,8 +48,7 @@ public struct Image: Equatable, Sendable {
     /// - Parameters:
     ///   - reading: The format to take the bytes for, or nil to recognise it.
     ///   - flatLoadAddress: The address at which a flat binary is loaded and started.
-    /// - Throws: What is wrong with the file, or `ImageError.foreign` if it has another known format that cannot be started
-    ///   here.
+    /// - Throws: What is wrong with the file, or `ImageError.foreign` if it has another known format that cannot be started here.
     public static func load(
         _ bytes: [UInt8], as reading: Reading? = nil, flatLoadAddress: GuestAddress
     ) throws(ImageError) -> Image {

@@ -48,8 +48,7 @@ public enum ImageError: Error, Equatable {
     case entryOutsideSegments(entry: UInt64)
     /// Something is wrong with the header or the fields of a multiboot kernel.
     case multiboot(MultibootError)
-    /// A field of the setup header of a Linux kernel has a value with which the kernel cannot be started. The rule is for
-    /// people.
+    /// A field of the setup header of a Linux kernel has a value with which the kernel cannot be started. The rule is for people.
     case linux(field: String, value: UInt64, rule: String)
     /// No note of `Xen` with an entry for the PVH boot protocol.
     case noPVHEntry

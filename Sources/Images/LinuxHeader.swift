@@ -1,7 +1,6 @@
 internal import Memslots
 
-/// The setup header of a Linux kernel (bzImage; Documentation/arch/x86/boot.rst of Linux). Fields have their names of the boot
-/// protocol.
+/// The setup header of a Linux kernel (bzImage; Documentation/arch/x86/boot.rst of Linux). Fields have their names of the boot protocol.
 public struct LinuxHeader: Hashable, Sendable {
     /// The bytes of the header from `setup_sects` on. The kernel finds a copy of them in its boot parameters.
     public let bytes: [UInt8]
@@ -55,8 +54,7 @@ public struct LinuxHeader: Hashable, Sendable {
         guard let memory else {
             throw .linux(field: "pref_address", value: preferred, rule: "it passes the last address with init_size")
         }
-        // A jump at 0x200 skips the header, so its second byte says where the header ends. Other boot parameters begin at
-        // 0x290.
+        // A jump at 0x200 skips the header, so its second byte says where the header ends. Other boot parameters begin at 0x290.
         let jump: UInt8 = part[0x201]
         bytes = Array(file[Self.offset..<max(Self.end, min(0x202 + Int(jump), 0x290, file.count))])
         (commandLineSize, initrdAddressMax) = (part[0x238], part[0x22c])

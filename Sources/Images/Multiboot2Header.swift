@@ -22,8 +22,7 @@ struct Multiboot2Header {
         static let efi: ClosedRange<UInt16> = 7...9
     }
 
-    /// The types of the tags that kernels get as boot information (3.6): command line, loader name, modules, memory sizes,
-    /// memory map.
+    /// The types of the tags that kernels get as boot information (3.6): command line, loader name, modules, memory sizes, memory map.
     private static let given: Set<UInt32> = [1, 2, 3, 4, 6]
 
     /// Reads the header of a file.

@@ -12,8 +12,7 @@ public enum MultibootMagic: UInt32, Sendable {
     /// The number of bytes up to the end of the checksum. The doublewords in these bytes sum up to 0.
     var checkedSize: Int { self == .one ? 12 : 16 }
 
-    /// A place in the file with the magic number, the checksum there, and the checksum with which the doublewords would sum up
-    /// to 0.
+    /// A place in the file with the magic number, the checksum there, and the checksum with which the doublewords would sum up to 0.
     typealias Candidate = (offset: Int, checksum: UInt32, expected: UInt32)
 
     /// Returns the first header with a right checksum in a part of the file, or else the first place with the magic number.

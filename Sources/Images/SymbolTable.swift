@@ -1,5 +1,4 @@
-/// The symbols of the code in an ELF file, for people who want to know where a guest was. Names are those of the file, not
-/// demangled.
+/// The symbols of the code in an ELF file, for people who want to know where a guest was. Names are those of the file, not demangled.
 public struct SymbolTable: Sendable {
     private struct Symbol {
         let address: UInt64
