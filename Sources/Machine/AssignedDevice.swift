@@ -50,10 +50,9 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Gives the device of a lost function back to its process or to the kernel.
     func release()
 
-    /// Sets a handler for the loss of the device. A thread that holds no lock calls it with the reason, once the device is
-    /// lost.
+    /// Sets a handler for the loss of the device. A thread that holds no lock calls it with the reason, once the device is lost.
     ///
-    /// - Returns: The reason if the device is lost already, instead of a call of the handler.
+    /// - Returns: The reason if the device is lost already. The handler is not called then.
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
 
     /// Checks the memory behind the regions. If it is no longer whole, the device is lost.

@@ -7,8 +7,8 @@ internal import SystemPackage
 final class InterruptFaults: Sendable {
     private let state = Lock((next: 0, refused: Int?.none))
 
-    /// Restarts the count at 0, and refuses the call that then has this number, or none for nil. Returns the count of the calls
-    /// until now.
+    /// Restarts the count at 0, and refuses the call that then has this number, or no call for nil. Returns the count of the
+    /// calls until now.
     @discardableResult
     func refuse(_ call: Int?) -> Int {
         state.withLock { state in
@@ -45,8 +45,7 @@ final class RouteTable: Sendable {
         }
     }
 
-    /// Removes the routes of messages that no eventfd sends any more. If KVM refuses, it keeps these routes until the next
-    /// change.
+    /// Removes the routes of messages that no eventfd sends any more. If KVM refuses, it keeps these routes until the next change.
     func remove(_ numbers: [UInt32]) {
         routes.withLock { routes in
             numbers.forEach { routes.remove($0) }
@@ -76,8 +75,7 @@ final class InterruptLines: Sendable {
     }
 }
 
-/// The interrupts of an assigned device. The device signals eventfds, and KVM raises an interrupt for each signal without an
-/// exit.
+/// The interrupts of an assigned device. The device signals eventfds, and KVM raises an interrupt for each signal without an exit.
 ///
 /// The device gets the eventfd of a vector when the vector is first opened, and keeps it. KVM has the eventfd while the vector
 /// is open. A signal while the vector is closed is pending.

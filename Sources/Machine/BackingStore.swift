@@ -50,8 +50,7 @@ package struct BackingStore: ~Copyable {
         return Self.machine + 1 + index
     }
 
-    /// Gives memory that no mapping shows any more back to the host: pages of the machine's file, or the whole of a foreign
-    /// backing.
+    /// Gives memory that no mapping shows any more back to the host: pages of the machine's file, or the whole of a foreign backing.
     mutating func release(_ place: Backing, size: UInt64) {
         let index = place.id - Self.machine - 1
         if foreign.indices.contains(index) {

@@ -107,14 +107,12 @@ final class FunctionCell: Sendable {
     /// The interrupts of the device, or nil if there are none.
     var interrupts: AssignedInterrupts? { assigned.withLock { $0?.interrupts } }
 
-    /// Releases the device and the model of a lost function, and waits until no thread is in them any more. The caller holds no
-    /// lock.
+    /// Releases the device and the model of a lost function, and waits until no thread is in them any more. The caller holds no lock.
     ///
     /// - Returns: The number of the interrupt line that the function has asserted until now, or nil.
     func end() -> UInt32? {
         device?.reset()
-        // A thread that waits for the device holds the locks of the function and of its interrupts, so the device is released
-        // first.
+        // A thread that waits for the device holds the locks of the function and of its interrupts, so the device is released first.
         device?.release()
         interrupts?.end()
         assigned.withLock { $0 = nil }

@@ -33,8 +33,7 @@ public final class DebugServer: Sendable {
         listening.end(within: Self.patience * 2)
     }
 
-    /// A connection and its session. The session begins with the first bytes from the client, so a silent connection stops no
-    /// guest.
+    /// A connection and its session. The session begins with the first bytes from the client, so a silent connection stops no guest.
     private struct Client: ~Copyable {
         let connection: Connection
         let target: MachineDebugTarget
@@ -93,8 +92,7 @@ public final class DebugServer: Sendable {
         return client?.connection.send(answer, within: Self.patience) == true && client?.session?.hasEnded == false
     }
 
-    /// Tells the client of the next vCPU that has stopped, if the client waits for a stop. Returns whether the client is still
-    /// there.
+    /// Tells the client of the next vCPU that has stopped, if the client waits for a stop. Returns whether the client is still there.
     private func reportStops(_ client: inout Client?) -> Bool {
         guard client?.session?.isRunning == true, let stop = client?.target.nextStop(),
             let answer = client?.session?.report(stop.reason, of: stop.thread)

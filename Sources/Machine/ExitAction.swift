@@ -2,8 +2,7 @@ internal import Devices
 internal import KVM
 internal import SystemPackage
 
-/// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a
-/// guest.
+/// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a guest.
 enum ExitAction: Equatable {
     case accessPort(PortAccess, AccessWidth)
     case accessMemory(MemoryAccess)

@@ -14,13 +14,11 @@ extension Footprint.MMU {
 }
 
 extension Footprint {
-    /// Throws if the kernel would need more than half of the memory that the host, or this process's control group, has
-    /// available.
+    /// Throws if the kernel would need more than half of the memory that the host, or this process's control group, has available.
     ///
     /// - Parameter kernelBytes: Returns the kernel's need in bytes for a way of translation.
     public static func checkHostMemory(for kernelBytes: (MMU) -> UInt64) throws(MachineError) {
-        // Asking the host means reading files. Small machines fit even with shadow page tables, which cost more, so nobody asks
-        // for them.
+        // Asking the host means reading files. Small machines fit even with shadow page tables, which cost more, so they need not ask.
         guard kernelBytes(.shadow) > 64 << 20 else { return }
         let needed = kernelBytes(.ofHost)
         let ofHost = try host(try KernelFigures.ofHost()).bytes("MemAvailable") ?? 0

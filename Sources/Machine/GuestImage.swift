@@ -9,8 +9,7 @@ public struct GuestImage: Sendable {
     /// The bytes of the file.
     public let bytes: [UInt8]
 
-    /// Reads the bytes of a file. They are a kernel for multiboot, Linux's boot protocol or PVH, an ELF file, or else a flat
-    /// binary.
+    /// Reads the bytes of a file. They are a kernel for multiboot, Linux's boot protocol or PVH, an ELF file, or else a flat binary.
     ///
     /// - Parameters:
     ///   - reading: The format to take the bytes for, or nil to recognise it.

@@ -29,8 +29,7 @@ struct ExitContext {
 }
 
 extension GuestMachine {
-    /// Handles an exit: passes an access on, or ends the run. Then records the line of the trace, and writes what the guest has
-    /// printed.
+    /// Handles an exit: passes an access on, or ends the run. Then records the line of the trace, and writes what the guest has printed.
     func handle(_ exit: Exit, _ context: inout ExitContext) {
         context.vcpu.exits.count(exit)
         switch ExitAction(for: exit) {
@@ -78,8 +77,7 @@ extension GuestMachine {
     private func accessParts(
         _ first: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
-        // CONFIG_ADDRESS is one register, so an access to it has no parts. Without PCI its bytes mean nothing to devices at
-        // these ports.
+        // CONFIG_ADDRESS is one register, so an access to it has no parts. Without PCI its bytes mean nothing to devices at these ports.
         guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
         var value = width.allOnes
         var unclaimed: UInt64 = 0
@@ -229,8 +227,7 @@ extension GuestMachine {
         if let phase = effects.phase { mark(phase, context) }
     }
 
-    /// Records the beginning of a phase. Each phase is recorded once, because a guest may write to the port as often as it
-    /// likes.
+    /// Records the beginning of a phase. Each phase is recorded once, because a guest may write to the port as often as it likes.
     private func mark(_ phase: UInt8, _ context: ExitContext) {
         let mark = PhaseMark(phase: phase, edits: edits, time: SuspendingClock.now - context.start)
         let isFirst = run.withLock { run in

@@ -5,8 +5,7 @@ internal import Memslots
 public import PCI
 internal import Synchronization
 
-/// Methods that add and remove functions, before and while the guest runs. All can be called from any thread that holds no
-/// lock.
+/// Methods that add and remove functions, before and while the guest runs. All can be called from any thread that holds no lock.
 extension GuestMachine {
     /// Adds a function. The function gets free addresses and decodes them, as after firmware, unless the guest assigns
     /// addresses itself (`MachineConfiguration.assignsAddresses`).
@@ -24,8 +23,7 @@ extension GuestMachine {
 
     /// Adds a device that somebody else drives. The machine must have been made with such a device, or with shared RAM.
     ///
-    /// - Throws: The reason why there cannot be such a function. Nothing has changed then, but the device may not be used
-    ///   again.
+    /// - Throws: The reason why there cannot be such a function. Nothing has changed then, but the device may not be used again.
     public func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
         guard layout.configuration.sharesMemory else { throw .hotPlug(address, .privateRAM) }
         try add(at: address, device) { resources throws(MachineError) in

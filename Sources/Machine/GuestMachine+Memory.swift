@@ -3,11 +3,9 @@ public import Memslots
 public import PCI
 internal import Synchronization
 
-/// Methods that change, read and write the memory of a machine. All can be called from any thread, before and while the guest
-/// runs.
+/// Methods that change, read and write the memory of a machine. All can be called from any thread, before and while the guest runs.
 extension GuestMachine {
-    /// Allocates zeroed host memory for mappings. It lasts as long as the machine, and takes memory of the host once it is
-    /// touched.
+    /// Allocates zeroed host memory for mappings. It lasts as long as the machine, and takes memory of the host once it is touched.
     ///
     /// - Throws: `MachineError.outOfSpareMemory` if not so much is left of the memory that the machine was made with
     ///   (`MachineConfiguration.spareMemory`).

@@ -5,7 +5,7 @@ internal import Synchronization
 internal import SystemPackage
 
 extension GuestMachine {
-    /// Runs the guest until it ends, the time is over, or `stop` or a signal ends it.
+    /// Runs the guest until the guest, the time limit, `stop` or a signal ends the run.
     ///
     /// - Parameter timeout: The time after which the run ends.
     /// - Throws: `MachineError.hasRun` if the machine has been run before: it cannot be run again.
@@ -15,8 +15,7 @@ extension GuestMachine {
 
     /// Runs the guest as `run(timeout:)` does.
     ///
-    /// - Parameter input: A descriptor with input for the guest's serial port, or nil. It is read once the guest looks for
-    ///   input.
+    /// - Parameter input: A descriptor with input for the guest's serial port, or nil. It is read once the guest looks for input.
     package func run(timeout: Duration?, input: Int32?) throws(MachineError) -> RunReport {
         guard !hasRun.exchange(true, ordering: .acquiringAndReleasing) else { throw .hasRun }
         try host(try KickSignal.take(layout.configuration.kickSignal ?? KickSignal.usual))

@@ -37,7 +37,7 @@ extension GuestMachine {
     /// holds no lock.
     ///
     /// - Parameters:
-    ///   - isButtonPressed: Whether the attention button is pressed. Without a function in the slot it is not.
+    ///   - isButtonPressed: Whether somebody presses the attention button. Without a function in the slot this has no effect.
     ///   - isLeaving: Whether the function in the slot goes when the power is off.
     /// - Throws: The reason why the function cannot lose what it decodes, or cannot go. The function is then still there.
     func settle(

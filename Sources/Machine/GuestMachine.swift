@@ -69,7 +69,7 @@ public final class GuestMachine: Sendable {
     ///     must stay open as long as the machine lasts.
     ///   - catchesSignals: Whether SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the machine's run instead of the process, from now on
     ///     until the end of the run.
-    ///   - consoleOutput: Takes what the guest prints.
+    ///   - consoleOutput: A closure that takes what the guest prints.
     package init(
         _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32?, lint: Int32?,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput

@@ -92,8 +92,7 @@ public struct MachineConfiguration: Sendable {
     /// handle this signal otherwise.
     public var kickSignal: Int32?
 
-    /// Creates the configuration of a machine without PCI functions. Parts that are not given are those of a small guest in
-    /// long mode.
+    /// Creates the configuration of a machine without PCI functions. Parts that are not given are those of a small guest in long mode.
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,
         interruptController: InterruptController = .none, extraSlots: [ExtraSlot] = [], spareMemory: UInt64 = 0,

@@ -94,8 +94,7 @@ final class MachineDebugTarget: DebugTarget {
     }
 
     /// Lets a thread step off a breakpoint that the debugger does not see there, because the debugger does not add the base of
-    /// the code segment. Otherwise the debugger does that itself. Returns false if the thread has stopped for something else
-    /// meanwhile.
+    /// the code segment. Otherwise the debugger does that itself. Returns false if the thread has stopped for something else meanwhile.
     private func stepOff(_ thread: Int) -> Bool {
         guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
             !registers.system.is64Bit, registers.system.cs.base != 0
@@ -139,8 +138,7 @@ final class MachineDebugTarget: DebugTarget {
     /// The threads whose stops have been reported to the debugger.
     private var reported: Set<Int> = []
 
-    /// Returns a thread that has stopped by itself and whose stop has not been reported, or nil. If there is one, stops all
-    /// threads.
+    /// Returns a thread that has stopped by itself and whose stop has not been reported, or nil. If there is one, stops all threads.
     func nextStop() -> (thread: Int, reason: ThreadStop)? {
         for thread in 0..<threadCount where !reported.contains(thread) {
             guard let stop = try? machine.stop(of: thread) else { continue }

@@ -77,7 +77,7 @@ public enum HotPlugError: String, Error, Sendable {
 }
 
 extension HotPlugError: CustomStringConvertible {
-    /// What would have to be different, in words.
+    /// Why the function cannot be added or removed, in words.
     public var description: String {
         switch self {
         case .taken: "another function has this address; it must be removed first"
@@ -139,7 +139,7 @@ public enum ConfigurationError: Error, Hashable, Sendable {
     case pageTables(end: UInt64, most: UInt64)
     /// A command line or modules for a guest that is neither a multiboot kernel nor one of Linux or PVH.
     case bootArguments
-    /// alues of registers for a kernel whose boot protocol says what registers hold.
+    /// Values of registers for a kernel whose boot protocol says what registers hold.
     case presetRegisters
     /// RAM that is too small for data that the guest finds at its start.
     case tooLittleMemory(what: String, address: GuestAddress)

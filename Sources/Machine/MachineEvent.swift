@@ -16,8 +16,7 @@ public enum MachineEvent: Sendable {
 
 /// The machine events that handlers have not been told of yet.
 ///
-/// Threads of vCPUs add to the queue while they hold locks. The thread in `GuestMachine.run` tells the handlers, and holds no
-/// lock then.
+/// Threads of vCPUs add to the queue while they hold locks. The thread in `GuestMachine.run` tells the handlers, and holds no lock then.
 struct EventQueue: Sendable {
     /// A closure that is told of machine events. It is in a structure because Swift wraps a bare closure anew whenever a
     /// generic lock lends it.

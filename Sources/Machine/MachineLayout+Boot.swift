@@ -109,8 +109,7 @@ extension MachineLayout {
         return Dictionary(grouping: bridges, by: \.segment).mapValues { $0.map(\.bridge) }
     }
 
-    /// The address of a register or of a bridge window of a function on a root bus. The upper half of `bus` is the number of
-    /// the segment.
+    /// The address of a register or of a bridge window of a function on a root bus. The upper half of `bus` is the number of the segment.
     typealias Claim = (bus: UInt16, isPort: Bool, first: UInt64)
 
     /// Divides an aperture among root buses, so that each has the addresses that it claims. If nobody claims anything, all have

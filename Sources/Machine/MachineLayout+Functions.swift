@@ -159,16 +159,14 @@ extension MachineLayout {
             guard !overflow else { throw .configuration(.sum) }
             sum = next
         }
-        // Windows mirror all mappings in apertures, those of RAM too if somebody maps it there. RAM is mapped a second time
-        // then.
+        // Windows mirror all mappings in apertures, those of RAM too if somebody maps it there. RAM is mapped a second time then.
         let isShared = configuration.sharesMemory || configuration.policy == .coalesced
         var store = try host(try BackingStore(ram: configuration.memory, isShared: isShared, machine: sum))
         for backing in configuration.backings { _ = store.add(backing) }
         return store
     }
 
-    /// Maps the RAM, the extra slots and the memory that PCI functions decode, in one transaction. Returns the time that this
-    /// took.
+    /// Maps the RAM, the extra slots and the memory that PCI functions decode, in one transaction. Returns the time that this took.
     func populate(
         _ memory: inout GuestMemory, _ functions: inout FunctionsAtBoot
     ) throws(MachineError) -> Duration {

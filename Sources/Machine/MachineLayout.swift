@@ -45,8 +45,7 @@ struct MachineLayout {
         return try host(try HostWindows(configuration.policy == .coalesced ? apertures : []))
     }
 
-    /// Returns the part of the high aperture that has a window, which is all of it. Mappings outside of windows have slots of
-    /// their own.
+    /// Returns the part of the high aperture that has a window, which is all of it. Mappings outside of windows have slots of their own.
     private static func mirrored(_ aperture: GuestRange) -> GuestRange {
         #if THREAD_SANITIZER
             // ThreadSanitizer leaves a process six TiB of address space.
@@ -114,8 +113,7 @@ struct MachineLayout {
         throw .overlaps(bus: bus, range: range, taken: taken)
     }
 
-    /// Returns the parameters for a guest that looks for PCI functions: 64-bit words in low memory, which `guests/README.md`
-    /// describes.
+    /// Returns the parameters for a guest that looks for PCI functions: 64-bit words in low memory, which `guests/README.md` describes.
     func parameters(mappedEnd: UInt64) -> [BootData] {
         guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
         // A guest can move functions to the upper halves of the apertures without meeting their former addresses.

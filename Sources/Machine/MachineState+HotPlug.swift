@@ -46,7 +46,8 @@ extension MachineState {
         forget(cell)
     }
 
-    /// Makes a function lost that decodes nothing any more. A vCPU that finds it in an old view gets all ones.
+    /// Removes a function that decodes nothing any more from the state, as one that is lost. A vCPU that finds it in an old
+    /// view gets all ones.
     mutating func forget(_ cell: FunctionCell) {
         cell.isLost.store(true, ordering: .releasing)
         functions[cell.address] = nil
@@ -54,7 +55,7 @@ extension MachineState {
         routing &+= 1 << 32
     }
 
-    /// Returns the functions that are gone and have left nothing in guest memory, each once.
+    /// Returns the functions that are gone and have left nothing in guest memory. Each is returned once.
     mutating func takeGone() -> [FunctionCell] {
         guard owed.isEmpty else { return [] }
         defer { gone = [] }

@@ -16,7 +16,7 @@ public enum Outcome: Equatable, Sendable {
     case halted
     /// All vCPUs have executed HLT while interrupts were off, or were never started, and nothing can wake them.
     case haltedForGood
-    /// A triple fault of the guest.
+    /// The guest met a triple fault.
     case shutdown
     /// KVM or the processor could not go on, or a refusal ended the run. The text says why.
     case internalError(String)

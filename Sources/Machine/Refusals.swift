@@ -6,8 +6,7 @@ public import PCI
 public struct Refusal: Hashable, Sendable {
     /// The function that was to change.
     public let function: FunctionAddress
-    /// The register in configuration space that keeps its old value, or nil if the guest wrote to a trapped place of the
-    /// function.
+    /// The register in configuration space that keeps its old value, or nil if the guest wrote to a trapped place of the function.
     public let register: UInt64?
     /// The value that was written.
     public let value: UInt64

@@ -4,7 +4,7 @@ internal import Memslots
 internal import PCI
 
 /// A view: a vCPU's own copy of where devices and functions are found. It lies in memory that no other vCPU uses on the way of
-/// an exit. Its number says whether it is still the present one. docs/concurrency.md has more.
+/// an exit. The view's number says whether the view is still the present one. docs/concurrency.md has more.
 struct RoutingView: Sendable {
     /// The devices of the board and of the user, which do not change.
     struct Devices: Sendable {

@@ -176,8 +176,7 @@ private struct IdentityMap {
 
     private static let page = present | writable | isPage
 
-    /// Returns the address of the page directories: in low memory if they fit there, else 64 KiB below the end of the RAM below
-    /// 3 GiB.
+    /// Returns the address of the page directories: in low memory if they fit there, else 64 KiB below the end of the RAM below 3 GiB.
     private static func directories(count: UInt64, behind lowest: UInt64, _ ram: RAMLayout) -> UInt64 {
         lowest + count * Page.size <= BootMemory.pageTablesEnd ? lowest : ram.low - 0x10000 - count * Page.size
     }

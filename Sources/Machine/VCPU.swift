@@ -4,8 +4,7 @@ internal import Synchronization
 
 /// A vCPU, with the flags by which other threads call it out of the guest, and with the counts of its exits.
 ///
-/// On the way of an exit only the vCPU's own thread writes to this object. The padding keeps it apart from the next object in
-/// memory.
+/// On the way of an exit only the vCPU's own thread writes to this object. The padding keeps it apart from the next object in memory.
 final class VCPU: Sendable {
     let cpu: VirtualCPU
     /// Whether its thread is in KVM_RUN, or about to enter it.
@@ -24,8 +23,7 @@ final class VCPU: Sendable {
         self.cpu = cpu
     }
 
-    /// Makes the vCPU leave the guest, or come back at once when it next enters. The vCPU's thread clears immediate_exit after
-    /// that.
+    /// Makes the vCPU leave the guest, or come back at once when it next enters. The vCPU's thread clears immediate_exit after that.
     func interrupt() {
         cpu.setImmediateExit(true)
         HostThread.kick(id: threadID.load(ordering: .acquiring))

@@ -17,8 +17,7 @@ public struct VCPUState: Sendable {
     public let isKept: Bool
     /// The bytes at the instruction pointer, as far as they can be read, at most 15.
     public let instruction: [UInt8]
-    /// The instruction that KVM's emulator could not do. It is empty if KVM does not tell, and nil if the run did not end for
-    /// that.
+    /// The instruction that KVM's emulator could not do. It is empty if KVM does not tell, and nil if the run did not end for that.
     public let unemulated: [UInt8]?
     /// The words on top of the stack, as far as they can be read, at most 16.
     public let stack: [UInt64]
@@ -57,8 +56,7 @@ public struct VCPUState: Sendable {
 }
 
 extension GuestMachine {
-    /// Returns the states of the vCPUs if the guest did not end by its own will, otherwise none. The vCPU that ended the run
-    /// comes first.
+    /// Returns the states of the vCPUs if the guest did not end by its own will, otherwise none. The vCPU that ended the run comes first.
     func states(endedBy first: UInt32?) -> [VCPUState] {
         guard let outcome = run.withLock({ $0.outcome }), !outcome.isOrderly else { return [] }
         // The registers of a vCPU that a device keeps can be read as well, once the vCPU is to be held.

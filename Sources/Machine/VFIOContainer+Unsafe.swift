@@ -3,8 +3,7 @@ internal import Memslots
 internal import PCI
 internal import VFIO
 
-/// The observer by which a function of a container reaches guest RAM, and the BARs of the other functions if the IOMMU takes
-/// these.
+/// The observer by which a function of a container reaches guest RAM, and the BARs of the other functions if the IOMMU takes these.
 ///
 /// Each function has an observer of its own, so that each function ends if RAM cannot be mapped again. A range that several
 /// observers add is mapped once.
