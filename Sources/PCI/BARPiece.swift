@@ -1,4 +1,4 @@
-/// A part of a BAR or ROM that is handled in one way.
+/// A part of a BAR or ROM that is handled in one way: mapped or trapped.
 public struct BARPiece: Hashable, Sendable {
     /// The way in which accesses to a piece are handled.
     public enum Kind: String, Codable, CodingKeyRepresentable, Sendable {

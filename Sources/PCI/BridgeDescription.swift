@@ -7,7 +7,7 @@ public struct BridgeDescription: Hashable, Sendable {
     public var secondary: UInt8
     /// The highest number of a bus behind the bridge.
     public var subordinate: UInt8
-    /// The least size of each window in bytes, which leaves room for devices that are plugged in later.
+    /// The least size of each window in bytes or ports, which leaves room for devices that are plugged in later.
     public var reserve: [BridgeWindow: UInt64]
     /// Whether the bus behind the bridge is the slot of a port, which takes one device with one function while the machine runs.
     /// The bridge must then be a port with the PCI Express capability for that (`CapabilityDescription.port`).
@@ -40,7 +40,7 @@ public enum BridgeWindow: UInt8, CaseIterable, Sendable {
         self == .ports ? "I/O window" : self == .memory ? "memory window" : "prefetchable window"
     }
 
-    /// The unit of bytes or ports: a window begins and ends at multiples of it.
+    /// The unit of a window in bytes or ports: the window begins and ends at multiples of it.
     var granule: UInt64 { self == .ports ? 0x1000 : 0x10_0000 }
 
     /// The offset of the window's register in configuration space.

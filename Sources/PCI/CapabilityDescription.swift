@@ -1,11 +1,11 @@
 /// A capability in a function's configuration space: its ID, place and bytes, and the bits that software may write. MSI and MSI-X
 /// are described elsewhere.
 public struct CapabilityDescription: Hashable, Sendable {
-    /// The capability ID: 8 bits in the list of PCI (PCI 3.0, appendix H), 16 in the list of PCI Express (PCIe, 7.6.3).
+    /// The capability ID: 8 bits in the PCI list (PCI 3.0, appendix H), 16 bits in the PCI Express list (PCIe, 7.6.3).
     public var id: UInt16
     /// The offset at which the capability begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
     public var offset: UInt64
-    /// The version of an extended capability, 0 to 15, or nil for a capability of the list of PCI.
+    /// The version of an extended capability, 0 to 15, or nil for a capability of the PCI list.
     public var version: UInt8?
     /// The bytes behind the header. The header has 2 bytes, or 4 in an extended capability.
     public var body: [UInt8]

@@ -1,6 +1,6 @@
 /// A function's configuration space as it was read from a device: 4096 bytes, 256, 64, or any other number.
 ///
-/// The bytes come from a file, so nothing here trusts them. What a register says is nil if the register is not among the bytes.
+/// The bytes come from a file, so nothing here trusts them. A value is nil if its register is not among the bytes.
 public struct ConfigDump: Hashable, Sendable {
     /// The bytes from the beginning of configuration space.
     public let bytes: [UInt8]

@@ -1,5 +1,5 @@
-/// The offsets of registers in a header of type 0 (PCI 3.0, 6.1). A field of less than four bytes goes by the register that holds
-/// it.
+/// The offsets of registers in a header of type 0 (PCI 3.0, 6.1). A field of less than four bytes has the offset of the register
+/// that holds it.
 enum ConfigOffset {
     static let identity: UInt64 = 0x00
     static let commandAndStatus: UInt64 = 0x04
@@ -45,12 +45,12 @@ enum CommandBits {
     static let interruptDisable: UInt32 = 1 << 10
 }
 
-/// Bits of the status register, which is the upper half of the register with the command register (PCI 3.0, 6.2.3).
+/// Bits of the status register (PCI 3.0, 6.2.3), as the upper half of the doubleword that also holds the command register.
 enum StatusBits {
     static let interrupt: UInt32 = 1 << 19
 }
 
-/// Bits of the MSI capability's first register; message control is its upper half (PCI 3.0, 6.8.1.3).
+/// Bits of the MSI capability's first register, whose upper half is message control (PCI 3.0, 6.8.1.3).
 enum MSIControlBits {
     static let enable: UInt32 = 1 << 16
     /// Multiple message enable: the logarithm of the number of vectors that software allocated.
@@ -62,7 +62,7 @@ enum MSIControlBits {
     }
 }
 
-/// Bits of the MSI-X capability's first register; message control is its upper half (PCI 3.0, 6.8.2.3).
+/// Bits of the MSI-X capability's first register, whose upper half is message control (PCI 3.0, 6.8.2.3).
 enum MSIXControlBits {
     static let functionMask: UInt32 = 1 << 30
     static let enable: UInt32 = 1 << 31

@@ -110,8 +110,8 @@ public struct DriverLint: Sendable {
 
     // MARK: Where BARs lie
 
-    /// Checks the place of a BAR that was moved while it was decoded. The check waits until an access is not to this BAR's
-    /// register, because software may not have written both halves before.
+    /// Checks the place of a BAR that was moved while it was decoded. The check waits for an access to something other than this
+    /// BAR's registers, because software may have written only one half of the BAR before.
     ///
     /// - Parameter bar: The BAR whose register the access is to, if any.
     private mutating func checkMoved(_ function: PCIFunction, unless bar: BaseAddressRegister?) -> [Broken] {
@@ -121,7 +121,7 @@ public struct DriverLint: Sendable {
         return place.flatMap { checkPlace($0, of: function.address) }.map { [$0] } ?? []
     }
 
-    /// Checks the BARs that are decoded since a write to the command register.
+    /// Checks the BARs whose decode a write to the command register has switched on.
     private mutating func checkDecode(_ before: PCIFunction, _ after: PCIFunction, _ notes: inout FunctionNotes)
         -> [Broken]
     {

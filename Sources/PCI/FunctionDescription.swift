@@ -78,7 +78,7 @@ public struct BARDescription: Hashable, Sendable {
     /// The size in bytes: a power of two, at least 16 for memory and 4 for I/O.
     public var size: UInt64
     /// The parts that are registers of the device and not memory, in bytes from the beginning of the BAR. Accesses to them exit to
-    /// the monitor. MSI-X tables and doorbells need not be listed.
+    /// the monitor. The structures of MSI-X and the doorbell need not be listed.
     public var registers: [Range<UInt64>]
 
     /// Creates the description of a BAR.

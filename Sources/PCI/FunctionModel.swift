@@ -33,8 +33,8 @@ public protocol FunctionModel: Sendable {
     /// The machine asks once for each piece, when the machine is made. The backing must have `piece.size` bytes from its offset on.
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing?
 
-    /// The bytes with which the ROM begins, or nil for the bytes by which software recognises a ROM. The ROM must have at least as
-    /// many.
+    /// The bytes with which the ROM begins, or nil for the bytes by which software recognises a ROM. The ROM must be at least as
+    /// large.
     var romImage: [UInt8]? { get }
 
     /// Reads `width` bytes at a trapped place, in a trapped piece of a memory BAR or in an I/O BAR.
@@ -165,7 +165,7 @@ public struct FunctionEvent: Hashable, Sendable {
 
 /// A model that does what its description says, and nothing else: plain memory, registers that read as zero, and a doorbell.
 public struct DescribedFunction: FunctionModel {
-    /// What the function is made of.
+    /// The description of the function.
     public let description: FunctionDescription
 
     /// Creates a model that does what a description says.

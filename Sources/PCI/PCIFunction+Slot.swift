@@ -1,7 +1,7 @@
 internal import Devices
 
-/// Offsets of registers in the PCI Express capability of a port with a slot (PCIe, 7.5.3). A field of less than four bytes goes by
-/// the register that holds it.
+/// Offsets of registers in the PCI Express capability of a port with a slot (PCIe, 7.5.3). A field of less than four bytes has the
+/// offset of the register that holds it.
 private enum SlotOffset {
     static let link: UInt64 = 0x10
     static let control: UInt64 = 0x18

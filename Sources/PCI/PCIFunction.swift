@@ -72,7 +72,7 @@ public struct PCIFunction: Sendable {
         config.write(UInt64(number), at: ConfigOffset.interrupt, width: .byte)
     }
 
-    /// Replaces the model by an empty one. The function must be one that no access reaches any more.
+    /// Lets go of the model, and puts one into its place that has the description only. No access may reach the function any more.
     public mutating func forgetModel() { model = DescribedFunction(description) }
 
     // MARK: Decode

@@ -114,7 +114,7 @@ public struct RecordedConfiguration: Hashable, Sendable {
         return Set(config.capabilities.found.map { CapabilityKind(header: $0.header, isExtended: false) } + extended)
     }
 
-    /// Whether guests find capabilities of the list of PCI.
+    /// Whether guests find capabilities in the PCI list.
     var hasCapabilities: Bool { bytes[Int(ConfigOffset.capabilities)] & 0xfc != 0 }
 
     /// The registers that are not zero or that software may write. The live ones still have their recorded values.
@@ -136,7 +136,7 @@ public struct CapabilityKind: Hashable, Sendable {
     /// Whether the capability is in the PCI Express list.
     public let isExtended: Bool
 
-    /// Creates the kind of an ID.
+    /// Creates the kind of the capabilities that have an ID.
     public init(id: UInt16, isExtended: Bool = false) {
         self.id = id
         self.isExtended = isExtended

@@ -7,13 +7,13 @@ public enum Figures {
 
     /// Returns a number of bytes, such as `16 KiB`, `748 MiB` or `1.5 GiB`, with one decimal if it is not whole.
     public static func size(_ size: UInt64) -> String {
-        // A number that is less than a tenth below 1024 would be rounded up to it.
+        // A number that is less than half a tenth below 1024 would be rounded up to 1024.
         scaled(Double(size), by: 1024, from: 1023.95, ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]) { _ in 10 }
     }
 
     /// Returns a time with three significant digits, such as `812 ns`, `7.25 us`, `24.1 us`, `612 ms` or `1.9 s`.
     public static func time(_ microseconds: Double) -> String {
-        // A number that is less than half below 1000 would be rounded up to it.
+        // A number that is less than a half below 1000 would be rounded up to 1000.
         scaled(microseconds * 1000, by: 1000, from: 999.5, ["ns", "us", "ms", "s"]) {
             $0 < 9.995 ? 100 : $0 < 99.95 ? 10 : 1
         }

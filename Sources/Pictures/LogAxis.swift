@@ -32,7 +32,7 @@ struct LogAxis {
     ///
     /// - Parameter margin: The share of the axis that stays free at both ends.
     init(_ numbers: [Double], margin: Double = 0, at start: Int, _ end: Int) {
-        // Numbers below a thousandth are drawn at a thousandth, which in microseconds is what a clock can tell.
+        // Numbers below a thousandth are drawn at a thousandth, which in microseconds is the least that a clock can tell.
         let lowest = log10(max(numbers.min() ?? 1, 0.001))
         let decades = max(log10(numbers.max() ?? 1) - lowest, 0)
         shown = lowest...lowest + decades

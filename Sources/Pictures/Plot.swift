@@ -69,7 +69,10 @@ public struct Plot {
     /// The plot as an SVG document.
     public var text: String { text(origin: "") }
 
-    /// Returns the plot as an SVG document. The line at the foot says where and when the numbers were measured.
+    /// Returns the plot as an SVG document.
+    ///
+    /// - Parameter origin: The line at the foot, which says where and when the numbers were measured. If it is empty, there is no
+    ///   such line.
     public func text(origin: String) -> String {
         var canvas = SVGCanvas()
         let points = series.flatMap(\.traces).flatMap(\.points)

@@ -9,11 +9,7 @@ public import SystemPackage
 public struct Container: ~Copyable, Sendable {
     let descriptor: Descriptor
 
-    /// Opens the group of a function and puts it into a container. No other process can have the group meanwhile.
-    ///
-    /// - Parameters:
-    ///   - all: The functions of the host, among which are the others of the group.
-    ///   - isFirst: Whether the container has no other group yet, so that the container gets its IOMMU now.
+    /// Creates a container without groups.
     public init() throws(VFIOError) {
         let descriptor = try vfio(try Descriptor(vfio: "/dev/vfio/vfio"))
         let version = try vfio(try check(cvfio_api_version(descriptor.number), "VFIO_GET_API_VERSION", ""))
@@ -46,9 +42,11 @@ public struct Group: ~Copyable, Sendable {
     public let number: Int
     let descriptor: Descriptor
 
-    /// Opens the group of a function and puts it into a container. No other process can have it meanwhile.
+    /// Opens the group of a function and puts it into a container. No other process can have the group meanwhile.
     ///
-    /// - Parameter isFirst: Whether the container has no other group, so that it gets its IOMMU now.
+    /// - Parameters:
+    ///   - all: The functions of the host, among which are the others of the group.
+    ///   - isFirst: Whether the container has no other group yet, so that the container gets its IOMMU now.
     public init(
         of function: HostFunction, among all: HostFunctions, in container: borrowing Container, isFirst: Bool
     ) throws(VFIOError) {

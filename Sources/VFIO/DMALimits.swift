@@ -45,7 +45,7 @@ extension DMAViolation: CustomStringConvertible {
 
 /// The limits of the mappings that an IOMMU has for a container (`struct vfio_iommu_type1_info`).
 public struct DMALimits: Hashable, Sendable {
-    /// The sizes of pages, as the sum of these powers of two.
+    /// The page sizes of the IOMMU. Each size is a power of two, whose bit is set.
     public var pageSizes: UInt64 = 4096
     /// The addresses that can be mapped, in order.
     public var ranges: [GuestRange] = [.everything]

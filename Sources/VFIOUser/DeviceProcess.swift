@@ -157,7 +157,7 @@ public final class DeviceProcess: Sendable {
 
     // MARK: Memory and interrupts
 
-    /// Sets the memory that the server reaches by accesses to guest memory.
+    /// Sets the guest memory that the server's own accesses reach.
     public func setMemory(_ memory: any DMAMemory) { connection.setMemory(memory) }
 
     /// Gives the device a part of guest memory. Returns an errno if the device refuses, or does not answer within a second.

@@ -4,7 +4,7 @@ public import PCI
 public struct Header: Hashable, Sendable {
     /// The number that the sender gave to a command. A reply repeats it.
     public var id: UInt16
-    /// The number of the command that the message makes or answers. It may be one that nobody knows.
+    /// The number of the command that the message makes or answers. It may be one that Swiftlet does not know.
     public var command: UInt16
     /// The bytes of the whole message, with the header.
     public var size: UInt32

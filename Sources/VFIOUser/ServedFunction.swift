@@ -8,7 +8,7 @@ public import PCI
 /// Every byte of a region keeps what is written to it, by a mapping or by a message. A write to the doorbell raises the vector of
 /// that number.
 public struct ServedFunction: ~Copyable, Sendable {
-    /// What the function gives to a client.
+    /// The regions, interrupts, reset and configuration space that the function gives to a client.
     public let record: DeviceRecord
     private var function: PCIFunction
     private let file: SharedDescriptor

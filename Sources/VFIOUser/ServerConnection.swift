@@ -167,7 +167,7 @@ final class ServerConnection: Sendable {
         }
     }
 
-    /// Returns the result of `body`, whose errors end the connection.
+    /// Calls `body`, and throws its error as the loss of the connection.
     private func connected<Result>(
         _ body: () throws(ConnectionError) -> Result
     ) throws(DeviceProcessError) -> Result {
