@@ -86,7 +86,8 @@ public struct DecodedMemory: Sendable {
         index.element(at: address)
     }
 
-    /// Returns the place of an access to trapped memory, or nil if its bytes are not all in one trapped region.
+    /// Returns the place that an access to trapped memory reaches, or nil if the bytes of the access are not all in one trapped
+    /// region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {
         guard let range = GuestRange(first: address, size: UInt64(width.rawValue)),
             let region = index.element(at: address), region.kind == .trapped, region.range.contains(range)
@@ -94,7 +95,7 @@ public struct DecodedMemory: Sendable {
         return TrappedPlace(owner: region.owner, offset: region.offset &+ region.range.offset(of: address))
     }
 
-    /// Returns the address of a trapped place in guest memory, or nil if it is not decoded or is hidden.
+    /// Returns the address of a trapped place in guest memory, or nil if the place is not decoded or is hidden.
     public func address(of place: TrappedPlace) -> GuestAddress? {
         let region = functions[place.owner.function]?.decoded.first {
             $0.owner == place.owner && $0.kind == .trapped && $0.offset <= place.offset

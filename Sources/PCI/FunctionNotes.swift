@@ -55,7 +55,7 @@ struct FunctionNotes: Sendable {
         update(function)
     }
 
-    /// Notes where the BARs of a function lie now.
+    /// Notes the places of a function's BARs and ROM as they are now.
     mutating func update(_ function: PCIFunction) {
         places = function.description.registers.map { register in
             let isPort =

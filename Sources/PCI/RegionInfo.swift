@@ -1,6 +1,6 @@
 /// The description of a region, as the kernel or a device process gives it (`struct vfio_region_info`).
 public struct RegionInfo: Hashable, Sendable {
-    /// The region.
+    /// The size of the region, and the ways in which it can be accessed.
     public var region: DeviceRecord.Region
     /// The place of the region's first byte in the file from which its areas are mapped, in bytes.
     public var offset: UInt64

@@ -56,7 +56,7 @@ public struct RegionQuery: Hashable, Sendable {
     public var eventBytes: [UInt8] { StructureBytes().with(room, 0, region, 0).bytes }
 }
 
-/// The interrupts of one kind (`struct vfio_irq_info`): question and answer of `Command.interruptInfo`.
+/// The interrupts of one kind (`struct vfio_irq_info`): the payload of both the question and the answer of `Command.interruptInfo`.
 public struct InterruptInfo: Hashable, Sendable {
     /// The number of the kind.
     public var kind: UInt32
