@@ -12,7 +12,7 @@ extension Layout {
             return description
         }
         let tree: BridgeTree
-        do { tree = try BridgeTree(ports.lazy.map { ($0.key, $0.value) }) } catch { throw .bridges(error) }
+        do { tree = try BridgeTree(ports) } catch { throw .bridges(error) }
         var kinds: [FunctionAddress: PortKind] = [:]
         for address in tree.bottomUp.reversed() {
             let parent = tree.bridge(above: address).flatMap { kinds[$0] }
@@ -88,7 +88,8 @@ extension Layout {
     public var warnings: [DumpWarning] {
         var hidden: [String: [String]] = [:]
         var (roots, inside): (Set<String>, Set<String>) = ([], [])
-        let bridges = (try? BridgeTree(functions.lazy.map { ($0.address, $0.description) })) ?? BridgeTree()
+        let descriptions = functions.map { ($0.address, $0.description) }
+        let bridges = (try? BridgeTree(Dictionary(descriptions) { first, _ in first })) ?? BridgeTree()
         // The buses that are known: those with bridges on them, and those behind a bridge.
         var (known, led): (Set<UInt16>, Set<UInt16>) = ([], [])
         for case (let address, let bridge?) in functions.lazy.map({ ($0.address, $0.description.bridge) }) {
