@@ -1,6 +1,6 @@
 // An initial RAM disk for Linux. Its only program prints the files of each PCI function in sysfs, and switches the machine off.
-// It prints to memory that the machine has beside its RAM, so that printing makes no exits. The output has a line `== ADDRESS
-// FILE` before the bytes of each file in hexadecimal, and a zero byte at the end.
+// It prints to memory that the machine has beside its RAM, so that printing makes no exits. The output has a line
+// `== ADDRESS FILE` before the bytes of each file in hexadecimal, and a zero byte at the end.
 //
 // The disk is an archive of the kind `newc` (Documentation/driver-api/early-userspace/buffer-format.rst of Linux). The program
 // is a static ELF file. Its system calls are those of Linux on x86-64.

@@ -1,5 +1,6 @@
 // Puts PCI functions to sleep and wakes them, and resets those that have a function-level reset, as drivers do. The console's
-// input is a number, which says how often. A register of BAR 0 must read the same afterwards, and all ones while decode is off.
+// input is a number, which says how often. A register of BAR 0 must read the same afterwards. While the function has no memory,
+// the register must read as all ones.
 
 #include "guest.h"
 #include "pci.h"
@@ -47,7 +48,7 @@ next_function:
     mov eax, [rbp + REGISTER]
     cmp eax, -1
     je 2f
-    cmp eax, r14d  // with lazy decode the memory stays, as if the function were in D0
+    cmp eax, r14d  // with lazy decode the memory stays, and the function stays in D0
     jne failed
 2:  mov word ptr [rdi + rcx + POWER_STATE], 0
     cmp [rbp + REGISTER], r14d

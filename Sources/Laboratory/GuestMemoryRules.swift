@@ -17,10 +17,15 @@ public struct GuestMemoryPlace: Hashable, Sendable {
 /// The rules that guest_memfd adds to the rules of all slots (`virt/kvm/kvm_main.c`, kvm_set_memory_region, and
 /// `guest_memfd.c`, kvm_gmem_bind).
 public enum GuestMemoryRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
+    /// A slot with guest_memfd memory is neither read-only nor logs dirty pages.
     case guestMemoryFlags
+    /// The offset is a multiple of 4096, and the range of the file ends below 2^64.
     case guestMemoryOffset
+    /// A slot with guest_memfd memory can only be deleted, and no other slot gets such memory later.
     case fixedGuestMemory
+    /// The descriptor is open.
     case guestMemoryDescriptor
+    /// The file is a guest_memfd of this machine, and the range lies in it and behind no other slot.
     case guestMemoryPlace
 
     var errno: SlotErrno { self == .guestMemoryDescriptor ? .badDescriptor : .invalidArgument }

@@ -76,8 +76,6 @@ struct ToggledFunctions {
     /// Switches the decode of a function off and on again.
     ///
     /// - Returns: The time of the two writes.
-    ///
-    /// - Returns: How long the two writes took.
     mutating func toggle(_ function: FunctionAddress) throws(MachineError) -> Duration {
         let command = machine.readConfiguration(of: function, at: Self.commandRegister, width: .word)
         let places = places[function] ?? []

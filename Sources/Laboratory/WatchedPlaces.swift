@@ -57,8 +57,6 @@ struct WatchedPlaces {
     /// Adds a place below 4 GiB, or moves an old place there.
     ///
     /// - Returns: The number of the place.
-    ///
-    /// - Returns: The number of the place.
     @discardableResult
     mutating func add(_ address: GuestAddress, showing state: State, at old: Int? = nil) -> Int {
         let number = old ?? places.count
@@ -89,8 +87,6 @@ struct WatchedPlaces {
     ///
     /// - Parameter changed: The places that `change` changes, and their new states.
     /// - Returns: The time of `change`.
-    ///
-    /// - Returns: How long the change took.
     mutating func change(
         _ changed: [(number: Int, state: State)], _ change: () throws(MachineError) -> Void
     ) throws(MachineError) -> Duration {

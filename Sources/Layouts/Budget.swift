@@ -18,8 +18,7 @@ public struct Budget: Hashable, Sendable {
     public let limit: UInt64
     /// The unit of `need` and `limit`.
     public internal(set) var unit = Unit.count
-    /// The sum of all sizes, in bytes. Here `need` is a span of addresses, with the gaps that alignment leaves. Nil for other
-    /// budgets.
+    /// The sum of all sizes in bytes, if `need` is a span of addresses with the gaps that alignment leaves. Nil for other budgets.
     public internal(set) var sum: UInt64?
     /// The set-up in which the budget counts, in words, if the plan cannot know whether the user has it. Nil for a budget that
     /// always counts.

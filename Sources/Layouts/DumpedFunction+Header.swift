@@ -1,8 +1,8 @@
 import PCI
 
 extension DumpedFunction {
-    /// Makes a function from the rest of the line with which lspci begins it. The address has been read. The rest is `Ethernet
-    /// controller [0200]: Intel ... [8086:1572] (rev 02) (prog-if 00)`, or with -n `0200: 8086:1572 (rev 02)`.
+    /// Makes a function from the rest of the line with which lspci begins it. The address has been read. The rest is
+    /// `Ethernet controller [0200]: Intel ... [8086:1572] (rev 02) (prog-if 00)`, or with -n `0200: 8086:1572 (rev 02)`.
     init(address: DomainAddress, line: Int, header: LineScanner) {
         self.init(address: address, line: line)
         let parts = header.text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)

@@ -16,7 +16,7 @@ public struct DumpedFunction: Hashable, Sendable {
     public var bridge: BridgeDescription?
     /// The sizes that resizable BARs can have, by the number of the BAR.
     public var resizable: [Int: [UInt64]] = [:]
-    /// The vendor's ID. Nil if the dump does not tell.
+    /// The vendor ID. Nil if the dump does not tell.
     public var vendorID: UInt16?
     /// The device ID. Nil if the dump does not tell.
     public var deviceID: UInt16?
@@ -24,11 +24,11 @@ public struct DumpedFunction: Hashable, Sendable {
     public var classCode: UInt32?
     /// The regions by their places.
     public var regions: [ConfigDump.Region.Place: ConfigDump.Region] = [:]
-    /// The MSI-X capability.
+    /// The MSI-X capability. Nil if there is none, or the dump does not tell.
     public var msix: MSIXDescription?
-    /// The number of vectors of the MSI capability.
+    /// The number of vectors of the MSI capability. Nil if there is none, or the dump does not tell.
     public var msiVectors: Int?
-    /// The SR-IOV capability.
+    /// The SR-IOV capability. Nil if there is none, or the dump does not tell.
     public var virtualFunctions: ConfigDump.VirtualFunctions?
     /// The configuration space, if the dump has 256 or 4096 bytes of it.
     var config: ConfigDump?

@@ -80,8 +80,8 @@ extension KernelLog.Entry {
         return true
     }
 
-    /// Takes a line such as `reg 0x10: [mem …]`, `BAR 0 [mem …]`, `BAR 0: assigned [mem …]`, `ROM [mem …]`, `VF BAR 0 [mem …]:
-    /// contains BAR 0 for 8 VFs`, and before 2023 `VF(n) BAR0 space: [mem …] (contains BAR0 for 8 VFs)`.
+    /// Takes a line such as `reg 0x10: [mem …]`, `BAR 0 [mem …]`, `BAR 0: assigned [mem …]`, `ROM [mem …]`,
+    /// `VF BAR 0 [mem …]: contains BAR 0 for 8 VFs`, and before 2023 `VF(n) BAR0 space: [mem …] (contains BAR0 for 8 VFs)`.
     private mutating func takeRegion(_ line: LineScanner) -> Bool {
         var rest = line
         _ = rest.skip("legacy IDE quirk: ")

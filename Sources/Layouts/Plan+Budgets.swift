@@ -133,7 +133,7 @@ extension Plan {
             return assignment.base - aperture.first.rawValue + assignment.size
         }
         let (lowUsed, highUsed) = (used(low, apertures.low), used(high, apertures.high))
-        // The address at which the highest range lies, or would lie if there were room.
+        // The beginning of the aperture in which the highest range lies, or would lie if there were room.
         let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
         let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
         return [

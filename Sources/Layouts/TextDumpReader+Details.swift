@@ -183,7 +183,7 @@ extension TextDumpReader {
             let name = place.number.map { "region \($0)" } ?? "the expansion ROM"
             return problem("\(name) cannot be read: \(line.excerpt)")
         }
-        // The lines that were left out before the first region are no regions.
+        // No region can have been left out before BAR 0.
         if place == .register(.bar(0)), function?.regions.isEmpty == true { state.regionGap = nil }
         if let other = function?.regions.updateValue(region, forKey: place), other != region, !place.isVirtual {
             problem("\(place.name) is there twice")

@@ -41,7 +41,7 @@ struct ControlResult: Codable {
     var held: Bool?
     var functionList: [FunctionState]?
     var lostFunctionList: [[String: String]]?
-    /// The count of slots, the capacity of KVM's table so far, and its limit.
+    /// The count of slots, the capacity of the machine's slot table so far, and its limit.
     var slots: [String: Int]?
     var slotList: [Piece]?
     var pieceList: [Piece]?

@@ -80,7 +80,7 @@ struct PlanText {
         return TextTable("total", facts: facts + windows + skipped)
     }
 
-    /// The windows that firmware has to find for the bridges, and whether firmware usually finds them.
+    /// The windows that firmware has to find, with and without bridges, and whether it usually finds them.
     private var windows: [(String, String?)] {
         let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
         // Firmware finds room for smaller windows anyway.

@@ -28,7 +28,7 @@ struct RunReportJSON: Codable, Equatable {
     let vcpuExits: [ExitCounts]
     /// The states of the vCPUs, if the guest did not end the run.
     let vcpus: [StateJSON]
-    /// The count of slots, the capacity of the table so far, and its limit.
+    /// The count of slots, the capacity of the machine's slot table so far, and its limit.
     let slots: [String: Int]
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double

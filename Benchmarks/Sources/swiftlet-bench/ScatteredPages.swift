@@ -111,14 +111,14 @@ extension GuestMachine {
 
 /// Guests of a few bytes, which are loaded and started at 0x10000.
 enum TinyGuest {
-    /// Returns a guest that reads a port `count` times, in protected mode: `mov ecx, count; 1: in al, 0xe9; loop 1b; mov al, 0;
-    /// out 0xf4, al`.
+    /// Returns a guest that reads a port `count` times, in protected mode:
+    /// `mov ecx, count; 1: in al, 0xe9; loop 1b; mov al, 0; out 0xf4, al`.
     static func portReads(_ count: Int) -> [UInt8] {
         [0xb9] + bytes(count) + [0xe4, 0xe9, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
-    /// Returns a guest that reads a device's memory `count` times, in protected mode: `mov ebx, address; mov ecx, count; 1: mov
-    /// eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
+    /// Returns a guest that reads a device's memory `count` times, in protected mode:
+    /// `mov ebx, address; mov ecx, count; 1: mov eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
     static func memoryReads(_ count: Int, at address: Int = 0xff00_0000) -> [UInt8] {
         [0xbb] + bytes(address) + [0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
@@ -156,8 +156,8 @@ enum TinyGuest {
         (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
     }
 
-    /// A guest in real mode that spins until the byte at `stopFlag` is set: `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out
-    /// 0xf4, al`.
+    /// A guest in real mode that spins until the byte at `stopFlag` is set:
+    /// `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out 0xf4, al`.
     static let spinner: [UInt8] = [0x80, 0x3e, 0x00, 0x01, 0x00, 0x74, 0xf9, 0xb0, 0x00, 0xe6, 0xf4]
     static let stopFlag: UInt64 = 0x10100
 }
