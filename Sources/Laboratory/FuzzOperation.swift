@@ -1,6 +1,6 @@
 public import Memslots
 
-/// One step of the fuzzer.
+/// One operation of the fuzzer.
 public enum FuzzOperation: Hashable, Sendable {
     /// A request that asks KVM for a change of slots.
     case request(FuzzRequest)

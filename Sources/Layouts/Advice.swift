@@ -24,7 +24,7 @@ public struct Advice: Hashable, Sendable {
     /// The addresses of all functions with such a BAR, in order, as the dump or the layout names them.
     public let functions: [DomainAddress]
 
-    /// Returns the advice for a layout. Functions with equal BARs share one piece of advice.
+    /// Returns the advice for a layout. Functions with equal BARs share one entry.
     static func of(_ layout: Layout) -> [Advice] {
         var functions: [BAR: [DomainAddress]] = [:]
         var last: (description: FunctionDescription, bars: [BAR])?

@@ -2,9 +2,10 @@ public import Board
 public import Memslots
 public import PCI
 
-/// The needs of a layout: its slots, their costs, and the limit that is reached first. No machine is made, and no KVM is asked.
+/// A plan of what a layout would need: its slots, their costs, and the limit that is reached first. No machine is made, and no
+/// KVM is asked.
 public struct Plan: Sendable {
-    /// The needs of one function.
+    /// The part of a plan that is about one function.
     public struct Function: Codable, Equatable, Sendable {
         /// The address of the function in the dump or the layout.
         public let address: String
@@ -27,7 +28,7 @@ public struct Plan: Sendable {
         public let splitBARs: [Int]
     }
 
-    /// The needs of a BAR, a ROM or a window.
+    /// The part of a plan that is about a BAR, a ROM or a window.
     public struct Register: Codable, Equatable, Sendable {
         /// The name, such as `BAR 0` or `ROM`.
         public let register: String
@@ -69,7 +70,7 @@ public struct Plan: Sendable {
     public let host: PlanningHost
     /// The RAM in bytes. It takes no slots in the plan, but it takes addresses, and it is pinned.
     public let ram: UInt64
-    /// The needs of each function.
+    /// The parts of the plan that are about single functions.
     public let functions: [Function]
     /// The slots if each mapping has its own.
     public let separate: Slots
@@ -204,7 +205,7 @@ struct FunctionPieces {
         return all
     }
 
-    /// Returns the needs of the function. `bases` has the addresses of its BARs.
+    /// Returns the part of a plan that is about the function. `bases` has the addresses of its BARs.
     func summary(_ bases: [BAROwner: AddressAssignment]) -> Plan.Function {
         let description = function.description
         let rows = registers.map { register, pieces in
