@@ -56,12 +56,16 @@ struct FunctionsAtBoot {
 
 extension MachineLayout {
     /// Makes the functions, with addresses in the apertures and decode on, or as after reset.
+    ///
+    /// Without functions this makes no dictionary. The first one with a key type of its own makes Swift search all conformances
+    /// of the executable, a fifth of the instructions up to the first KVM_RUN.
     func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
-        let ordered = configuration.functions.sorted { $0.key < $1.key }
         var boot = FunctionsAtBoot(
             decoded: DecodedMemory(
                 reserved: board.reserved + configuration.extraSlots.map(\.range), policy: configuration.decode,
-                bridges: try makeBridges()))
+                bridges: hasFunctions ? try makeBridges() : BridgeTree()))
+        guard hasFunctions else { return boot }
+        let ordered = configuration.functions.sorted { $0.key < $1.key }
         var kinds: [FunctionShape] = []
         for (address, model) in ordered {
             let shape = try Self.shape(of: model, at: address, among: &kinds)
@@ -76,7 +80,7 @@ extension MachineLayout {
             if configuration.functions[slot] != nil { boot.functions[index].occupySlot() }
         }
         for index in boot.functions.indices { connectLine(of: &boot.functions[index], behind: boot.decoded.bridges) }
-        guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
+        guard configuration.assignsAddresses else { return boot }
         do throws(AssignmentError) {
             let descriptions = Dictionary(
                 uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
