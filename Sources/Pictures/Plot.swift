@@ -61,7 +61,10 @@ public struct Plot {
     public var text: String { text(origin: "") }
 
     /// The plot as an SVG document, with a line at its foot that says where and when it was measured.
-    public func text(origin: String) -> String {
+    ///
+    /// - Parameter title: A title instead of the plot's own.
+    public func text(origin: String, title: String? = nil) -> String {
+        let title = title ?? self.title
         var canvas = SVGCanvas()
         let points = series.flatMap(\.traces).flatMap(\.points)
         let horizontal = LogAxis(points.map(\.x) + x.including, margin: x.margin, at: Self.left, Self.right)

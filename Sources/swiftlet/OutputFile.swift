@@ -18,11 +18,18 @@ struct OutputFiles {
 
     /// Opens the file that an option names, if it names one. A name that cannot be written is told at once. For text `-` is standard
     /// error; a picture has to have a name.
-    mutating func open(_ path: String?, for option: String, isPicture: Bool = false) throws -> OutputFile? {
+    ///
+    /// - Parameter endings: The endings of names that tell the formats of pictures, or none for text.
+    mutating func open(_ path: String?, for option: String, endings: [String] = []) throws -> OutputFile? {
         guard let path else { return nil }
-        guard !path.isEmpty, path != "-" || !isPicture else {
-            let way = isPicture ? ", such as picture.svg" : ", or - for standard error"
+        guard !path.isEmpty, path != "-" || endings.isEmpty else {
+            let way = endings.isEmpty ? ", or - for standard error" : ", such as picture.svg"
             throw failure("\(option) needs the name of a file\(way)", .usage)
+        }
+        let name = path.split(separator: "/").last ?? ""
+        if !endings.isEmpty, name.contains("."), !endings.contains(where: { name.hasSuffix(".\($0)") }) {
+            let known = endings.map { ".\($0)" }.joined(separator: " or ")
+            throw failure("\(option): \(path) is to be a picture, and its name has to end in \(known)", .usage)
         }
         if path == "-" { return OutputFile(.stream(FileBytes.standardError), option) }
         if let number = Self.descriptor(named: path) { return OutputFile(.stream(number), option) }

@@ -89,9 +89,10 @@ struct PlanCommand: ParsableCommand {
             }
         }
         try map?.write(
-            MemoryMap(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned", isPlanned: true).document(
-                for: options.map)
-        )
+            MemoryMap(
+                plan.memory, title: options.drawing.title ?? "\(layout.name), \(plan.policy.rawValue), planned",
+                isPlanned: true
+            ).document(for: options.drawing.map))
         let width = FileBytes.columns(of: FileBytes.standardOutput)
         let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
         try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)

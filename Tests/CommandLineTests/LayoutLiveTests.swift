@@ -129,6 +129,11 @@ struct LayoutLiveTests {
         #expect(result.status == 0)
         #expect(result.output.contains("full-bus") && result.output.contains("hgx-8"))
         #expect(try Command("layout", "full-buss").run().status == 64)
+        let list = try #require(
+            JSONSerialization.jsonObject(with: Data(Command("layout", "--list", "--json").run().output.utf8))
+                as? [String: [[String: Any]]])
+        let bus = try #require(list["layoutList"]?.first { $0["layout"] as? String == "full-bus" })
+        #expect(bus["functions"] as? Int == 256 && (bus["shows"] as? String)?.isEmpty == false)
         #expect(try Command("layout").run().status == 64)
     }
 

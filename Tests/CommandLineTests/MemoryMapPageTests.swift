@@ -54,6 +54,10 @@ struct MemoryMapPageTests {
         #expect(!text.contains("http") && !text.contains("src=") && !text.contains("import "))
     }
 
+    @Test("has the title that it is given") func title() throws {
+        #expect(try page("plan", "one", "--title", "A <title>").map.title == "A <title>")
+    }
+
     @Test("has the windows of bridges, outer ones first")
     func windows() throws {
         let map = try page("plan", "server-8-gpus").map

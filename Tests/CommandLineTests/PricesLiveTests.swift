@@ -16,7 +16,8 @@ struct PricesLiveTests {
         let directory = try TemporaryDirectory()
         let names = ["create", "delete", "flags-on", "call-out"]
         let result = try Command(
-            "prices", "--vcpus", "0,1", "--only", names.joined(separator: ","), "--json", "--plot",
+            "prices", "--vcpus", "0,1", "--only", names.joined(separator: ","), "--json", "--title", "My prices",
+            "--plot",
             directory.file("p.svg")
         ).run()
         #expect(result.status == 0, "\(result.errors)")
@@ -34,7 +35,7 @@ struct PricesLiveTests {
         let environment = try #require(object["environment"] as? [String: Any])
         #expect(environment["schema"] as? String == "swiftlet prices 1")
         let plot = try String(contentsOfFile: directory.file("p.svg"), encoding: .utf8)
-        #expect(plot.contains("KVM: ") && plot.contains("call-out/4K/32/1-spin"))
+        #expect(plot.contains(">My prices</text>") && plot.contains("KVM: ") && plot.contains("call-out/4K/32/1-spin"))
 
         let file = try TemporaryFile(Array(result.output.utf8))
         let same = try Command("compare", file.path, file.path, "--json").run()

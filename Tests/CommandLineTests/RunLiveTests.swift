@@ -21,6 +21,20 @@ struct RunLiveTests {
         #expect(try Command("run", guest.path).run().status == status)
     }
 
+    @Test("- is read from standard input, and the console's input ends at once")
+    func standardInput() throws {
+        let seven = try TemporaryFile([0xb0, 7, 0xe6, 0xf4])
+        for line in ["\"$0\" run - < \"$1\"", "cat \"$1\" | \"$0\" run - --vcpus 1"] {
+            #expect(try StartLiveTests.shell(line, seven.path).status == 7)
+        }
+        // mov dx, 0x3fd; in al, dx; test al, 1; jz back to in; mov dx, 0x3f8; in al, dx; out 0xf4, al
+        let reads: [UInt8] = [
+            0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba, 0xf8, 0x03, 0xec, 0xe6, 0xf4,
+        ]
+        let guest = try TemporaryFile(reads)
+        #expect(try StartLiveTests.shell("\"$0\" run - --timeout 20s < \"$1\"", guest.path).status == 4)
+    }
+
     @Test("a triple fault ends with 70, and the registers go to standard error")
     func tripleFault() throws {
         let result = try Command("run", "fault").run()
