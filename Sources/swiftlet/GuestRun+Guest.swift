@@ -14,6 +14,8 @@ extension GuestRun {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
+        /// What a dump calls functions of the layout, by their addresses.
+        var names: [String: String] = [:]
 
         /// Whether the image lies where the text screen is, so that what is there need not have been printed.
         var coversTextScreen: Bool {
@@ -43,6 +45,7 @@ extension GuestRun {
             wish.machine.functions = [:]
             let layout = try LayoutArgument(name: layout).load(selection, connects: true).layout
             wish.machine.add(layout)
+            wish.names = layout.functionNames
             for (address, source) in layout.assigned.sorted(by: { $0.key < $1.key }) {
                 switch source {
                 case .process(let path): try wish.machine.add(connect(to: path), at: address)

@@ -78,7 +78,7 @@ struct GuestRun: Equatable {
             consoleOutput: console.write)
         if control == "" { throw failure("--control needs the name of a socket", .usage) }
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
-        try map?.write(MemoryMap(machine.memory, title: title ?? guest).document(for: self.map))
+        try map?.write(MemoryMap(machine.memory, title: title ?? guest, names: wish.names).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }
         let control = try control.map { try ControlService.serve(machine, at: $0) }
         defer { control?.stop() }

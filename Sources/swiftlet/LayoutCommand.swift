@@ -88,8 +88,10 @@ struct LayoutCommand: ParsableCommand {
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
         try map?.write(
-            MemoryMap(memory, title: options.drawing.title ?? "\(result.layout), \(result.policy.rawValue)").document(
-                for: options.drawing.map))
+            MemoryMap(
+                memory, title: options.drawing.title ?? "\(result.layout), \(result.policy.rawValue)",
+                names: layout.functionNames
+            ).document(for: options.drawing.map))
         try output.show(result, in: environment, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)

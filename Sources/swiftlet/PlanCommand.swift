@@ -91,7 +91,7 @@ struct PlanCommand: ParsableCommand {
         try map?.write(
             MemoryMap(
                 plan.memory, title: options.drawing.title ?? "\(layout.name), \(plan.policy.rawValue), planned",
-                isPlanned: true
+                names: layout.functionNames, isPlanned: true
             ).document(for: options.drawing.map))
         let width = FileBytes.columns(of: FileBytes.standardOutput)
         let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
