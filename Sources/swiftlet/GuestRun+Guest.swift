@@ -182,6 +182,11 @@ extension GuestRun {
 
     private func addBootArguments(to wish: inout Wish) throws {
         let format = wish.image.format
+        guard !needsLinux || format.isKernel && !format.isMultiboot else {
+            throw failure(
+                "--linux \(guest): it is \(format.kind), and no Linux kernel (bzImage, or vmlinux with a PVH entry)",
+                .badInput)
+        }
         guard format.isKernel else {
             guard append == nil, modules.isEmpty, initrd == nil else {
                 throw failure(
@@ -199,7 +204,9 @@ extension GuestRun {
             commandLine: format.isMultiboot
                 ? guest + (append.map { " " + $0 } ?? "") : append ?? GuestRun.linuxConsole,
             modules: try (initrd.map { [ModuleArgument(path: $0)] } ?? [] + modules).map { module in
-                let file = try InputFile(module.path, kind: "module", limit: Int(clamping: limit), remedy: remedy)
+                let file = try InputFile(
+                    module.path, kind: initrd == nil ? "module" : "initial RAM disk", limit: Int(clamping: limit),
+                    remedy: remedy)
                 return BootArguments.Module(string: module.string, bytes: file.bytes)
             })
     }

@@ -50,6 +50,8 @@ struct GuestRun: Equatable {
     var title: String?
     var report: String?
     var noJail = false
+    /// Whether the guest has to be a Linux kernel (`layout --linux`).
+    var needsLinux = false
 
     static let defaultGuest = "hello"
     /// The file that the guest `-` stands for.

@@ -109,7 +109,8 @@ struct LayoutCommand: ParsableCommand {
     private func run(_ layout: Layout, kernel: String, _ environment: HostEnvironment) throws {
         let guest = GuestRun(
             guest: kernel.contains("/") ? kernel : "./" + kernel, append: append ?? GuestRun.linuxConsole + " quiet",
-            initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force)
+            initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force,
+            needsLinux: true)
         var wish = try guest.guestAndMachine()
         wish.machine.add(layout)
         wish.machine.decode = decode

@@ -137,6 +137,15 @@ struct LayoutLiveTests {
         #expect(try Command("layout").run().status == 64)
     }
 
+    @Test("an address or a kernel that cannot be is told by its option")
+    func options() throws {
+        let fixed = try Command("layout", "one", "--fix", "00:04.0/0=0x1000").run()
+        #expect(fixed.status == 65 && fixed.errors.contains("--fix"))
+        let file = try TemporaryFile([0xf4])
+        let flat = try Command("layout", "one", "--linux", file.path).run()
+        #expect(flat.status == 65 && flat.errors.contains("--linux") && !flat.errors.contains("--append"))
+    }
+
     @Test("the map has every piece, with its slot")
     func map() throws {
         let file = try TemporaryFile([])

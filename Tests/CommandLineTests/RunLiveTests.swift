@@ -1,4 +1,5 @@
 import Foundation
+import ImageFixtures
 import LiveSupport
 import Testing
 
@@ -19,6 +20,13 @@ struct RunLiveTests {
     func status(value: UInt8, status: Int32) throws {
         let guest = try TemporaryFile([0xb0, value, 0xe6, 0xf4])  // mov al, value; out 0xf4, al
         #expect(try Command("run", guest.path).run().status == status)
+    }
+
+    @Test("an initial RAM disk that is not there is called one")
+    func missingDisk() throws {
+        let kernel = try TemporaryFile(LinuxFile().bytes)
+        let result = try Command("run", kernel.path, "--initrd", "/nonexistent/disk", "--force").run()
+        #expect(result.status == 65 && result.errors.contains("initial RAM disk") && !result.errors.contains("module"))
     }
 
     @Test("- is read from standard input, and the console's input ends at once")
