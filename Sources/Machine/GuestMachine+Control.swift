@@ -45,6 +45,11 @@ extension GuestMachine {
         for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
+    /// Whether one of `holders` holds all vCPUs, or will as soon as a device lets them go.
+    public func isPaused(by holders: VCPUHolders) -> Bool {
+        vcpus.allSatisfy { $0.control.withLock { !$0.holders.isDisjoint(with: holders) } }
+    }
+
     /// Lets a vCPU go on.
     public func resume(vcpu id: Int) throws(MachineError) {
         try vcpu(id).letGo(by: .debugger)
