@@ -8,7 +8,7 @@ public struct ChildProcess: ~Copyable {
         /// The exit status, or 128 and the number of the signal that ended the process.
         public let status: Int32
         public let time: Duration
-        /// Whether the process was killed because its time was over, or because somebody wanted its end.
+        /// Whether the process was ended because its time was over, or because somebody wanted its end.
         public let wasKilled: Bool
         public let output: BoundedBytes
         public let errors: BoundedBytes
@@ -21,6 +21,9 @@ public struct ChildProcess: ~Copyable {
     private let errors: Descriptor
     private let report: Descriptor
     private let start = SuspendingClock.now
+
+    /// The time that a process has between SIGTERM and SIGKILL.
+    private static let patience = Duration.seconds(1)
 
     /// Starts the process in a directory. Its standard input is empty. It is killed if the calling thread ends before it.
     public init(arguments: [String], directory: String) throws(HostError) {
@@ -40,16 +43,22 @@ public struct ChildProcess: ~Copyable {
     /// Waits for the end of the process and takes what it writes.
     ///
     /// - Parameters:
-    ///   - limit: The time after which the process is killed.
-    ///   - isCancelled: Asked ten times a second. The process is killed if it says yes.
+    ///   - limit: The time after which the process is ended, by SIGTERM and a second later by SIGKILL.
+    ///   - isCancelled: Asked ten times a second. The process is ended if it says yes.
     public consuming func finish(within limit: Duration, isCancelled: () -> Bool) -> End {
         let descriptors = [output.number, errors.number, report.number]
         var streams = [BoundedBytes](repeating: BoundedBytes(), count: 3)
-        var (open, wasKilled) = (Set(0..<3), false)
+        var (open, ending, isKilled) = (Set(0..<3), nil as SuspendingClock.Instant?, false)
         while !open.isEmpty {
-            if !wasKilled, isCancelled() || SuspendingClock.now - start >= limit {
-                chost_kill_process(number)
-                wasKilled = true
+            if let since = ending {
+                if !isKilled, SuspendingClock.now - since >= Self.patience {
+                    chost_signal_process(number, SIGKILL)
+                    isKilled = true
+                }
+            } else if isCancelled() || SuspendingClock.now - start >= limit {
+                // It removes its sockets first.
+                chost_signal_process(number, SIGTERM)
+                ending = .now
             }
             let asked = descriptors.indices.map { open.contains($0) ? descriptors[$0] : -1 }
             let ready = chost_wait(asked[0], asked[1], asked[2], 100_000_000)
@@ -59,7 +68,7 @@ public struct ChildProcess: ~Copyable {
             }
         }
         return End(
-            status: chost_await(number), time: .now - start, wasKilled: wasKilled, output: streams[0],
+            status: chost_await(number), time: .now - start, wasKilled: ending != nil, output: streams[0],
             errors: streams[1],
             report: streams[2])
     }
@@ -68,6 +77,8 @@ public struct ChildProcess: ~Copyable {
 /// What somebody writes, of which only the beginning and the end are kept if it is long.
 public struct BoundedBytes: Sendable {
     private static let (mostAtStart, mostAtEnd) = (1 << 20, 1 << 16)
+    /// The number of bytes of which all are kept.
+    public static let most = mostAtStart + mostAtEnd
 
     private var head: [UInt8] = []
     private var tail: [UInt8] = []
@@ -82,6 +93,9 @@ public struct BoundedBytes: Sendable {
             tail.removeFirst(tail.count - Self.mostAtEnd)
         }
     }
+
+    /// Whether all bytes were kept.
+    public var isWhole: Bool { dropped == 0 }
 
     /// All bytes, with a line that stands for those that were not kept.
     public var bytes: [UInt8] {

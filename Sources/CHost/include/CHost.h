@@ -39,7 +39,7 @@ void chost_remove_temporaries(void);
 /// process group of its own. Its standard input is empty. Standard output, standard error and descriptor 3 are pipes, whose ends for reading
 /// are put into `pipes`. The process is killed when the calling thread ends. Returns the number of the process.
 int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
-void chost_kill_process(int process);
+void chost_signal_process(int process, int signal);
 /// Waits for the end of a process. Returns its exit status, or 128 and the number of the signal that ended it.
 int chost_await(int process);
 
