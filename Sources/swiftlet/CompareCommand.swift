@@ -75,7 +75,7 @@ struct CompareCommand: ParsableCommand {
         func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
         let columns: [TextTable.Column<PriceComparison.Row>] = [
             .left("operation/slot/slots/vCPUs", \.cell), .right("A") { Figures.time($0.a) },
-            .right("B") { Figures.time($0.b) }, .right("B by A") { ratio($0.ratio) },
+            .right("B") { Figures.time($0.b) }, .right("B by A, corrected") { ratio($0.ratio) },
             .right("rounds") { "\(ratio($0.lowest)) to \(ratio($0.highest))" },
             .right("calls alone") { $0.systemCallRatio.map(ratio) ?? "" }, .left("", \.verdict.rawValue),
         ]
@@ -86,7 +86,8 @@ struct CompareCommand: ParsableCommand {
             TextTable(
                 "compared",
                 facts: [
-                    "A": a.line, "B": b.line, "reference work": "B by A \(ratio(result.referenceRatio))",
+                    "A": a.line, "B": b.line,
+                    "corrected by": "\(ratio(result.referenceRatio)), the reference work of B by that of A",
                     "waited": result.waitShareA.flatMap { a in
                         result.waitShareB.map { "for processors: A \(percent(a)), B \(percent($0))" }
                     },

@@ -89,7 +89,15 @@ struct PricesLiveTests {
         let other = try TemporaryFile(Array(probe.output.utf8))
         let cut = try TemporaryFile(Array(probe.output.utf8.dropLast(20)))
         let bare = try TemporaryFile(Array("{}".utf8))
-        for (file, words) in [(other, "swiftlet probe 1"), (cut, "JSON"), (bare, "environment is missing")] {
+        let lines = try TemporaryFile(Array("{\n\"environment\": {\n}\n,,}".utf8))
+        let list = try Command("prices", "--vcpus", "0", "--only", "no-op", "--json").run().output
+        let operation = try TemporaryFile(
+            Array(list.replacing(#""operation":"no-op""#, with: #""operation":"x""#).utf8))
+        let medians = try TemporaryFile(Array(list.replacing(#""medians":["#, with: #""medians":["x","#).utf8))
+        for (file, words) in [
+            (other, "swiftlet probe 1"), (cut, "JSON"), (bare, "environment is missing"), (lines, "line 4"),
+            (operation, "rowList[0].cell.operation"), (medians, "rowList[0].medians[0]"),
+        ] {
             let result = try Command("compare", file.path, other.path).run()
             #expect(result.status == 65 && result.errors.contains(words) && result.errors.contains(file.path))
         }
