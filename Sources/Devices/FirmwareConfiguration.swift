@@ -1,33 +1,39 @@
-/// The part of QEMU's firmware configuration device (fw_cfg, by its two ports) that test kernels ask: how much RAM and how
-/// many processors there are.
+/// QEMU's firmware configuration device (fw_cfg), with its two ports and those of its items that test kernels ask for: the RAM and
+/// the number of processors.
 ///
-/// A word to the first port selects an item, and each byte read from the second is its next one; 0 behind its end, and where
-/// there is no such item.
+/// A word written to the first port selects an item. Each byte read from the second port is the next byte of the item. Behind the
+/// end of an item, and if there is no such item, the byte is 0.
 public struct FirmwareConfiguration: Device {
-    /// Ports that it takes: selector and data.
+    /// The number of ports: the selector and the data port.
     public static let size: UInt64 = 2
 
-    /// The items by their numbers.
-    private let items: [UInt16: [UInt8]]
-    private var selected: [UInt8]
+    private static let signature = Array("QEMU".utf8)
+
+    private let ramSize: UInt64
+    private let processors: UInt16
+    /// The bytes of the item that is selected.
+    private var selected = signature
     private var position = 0
 
-    /// `ramSize` is in bytes.
+    /// Creates the device. `ramSize` is in bytes.
     public init(ramSize: UInt64, processors: Int) {
-        let signature = Array("QEMU".utf8)
-        let processors = Self.littleEndian(UInt16(clamping: processors))
-        items = [
-            0x00: signature,
-            // The features. Bit 0: the ports; bit 1 would be access by DMA.
-            0x01: Self.littleEndian(UInt32(1)),
-            0x03: Self.littleEndian(ramSize),
-            // The processors that there are, and the most that there can be.
-            0x05: processors,
-            0x0f: processors,
-            // The directory of files: their number, most significant byte first.
-            0x19: [0, 0, 0, 0],
-        ]
-        selected = signature
+        self.ramSize = ramSize
+        self.processors = UInt16(clamping: processors)
+    }
+
+    /// Returns the bytes of an item, or none if there is no such item.
+    private func item(_ number: UInt16) -> [UInt8] {
+        switch number {
+        case 0x00: Self.signature
+        // The features. Bit 0 stands for access by ports. Bit 1 would stand for access by DMA.
+        case 0x01: Self.littleEndian(UInt32(1))
+        case 0x03: Self.littleEndian(ramSize)
+        // The number of processors that exist, and the most that can exist.
+        case 0x05, 0x0f: Self.littleEndian(processors)
+        // The directory of files. It begins with the number of files, most significant byte first.
+        case 0x19: [0, 0, 0, 0]
+        default: []
+        }
     }
 
     public mutating func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
@@ -39,7 +45,7 @@ public struct FirmwareConfiguration: Device {
 
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         if offset == 0, width == .word {
-            selected = items[UInt16(truncatingIfNeeded: value)] ?? []
+            selected = item(UInt16(truncatingIfNeeded: value))
             position = 0
         }
         return .none

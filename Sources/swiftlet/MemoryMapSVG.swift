@@ -1,16 +1,18 @@
 import Memslots
 import Pictures
 
-/// A drawing of guest-physical memory: all areas by address, each with a strip to scale and the pieces in it.
+/// A drawing of guest-physical memory. It has all areas in order of their addresses, each with a strip to scale and the pieces
+/// in it.
 ///
-/// Areas do not overlap, nor do pieces; a piece belongs to the area of its first address. Equal maps give equal text.
+/// Areas do not overlap, and pieces do not overlap. A piece belongs to the area of its first address. Equal maps give equal
+/// text.
 struct MemoryMapSVG {
     /// The whole document.
     private(set) var text = ""
     var canvas = SVGCanvas()
-    /// Where the next thing is drawn.
+    /// The vertical place of the next item.
     var y = 46
-    /// Functions in order; their places in it choose their hues.
+    /// The functions in order, each with its index, which chooses its hue.
     private let functions: [Substring: Int]
     let largest: UInt64
 
@@ -59,7 +61,7 @@ struct MemoryMapSVG {
         y += 44
     }
 
-    /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into a line.
+    /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into one line.
     private mutating func drawLegend(_ pieces: [MapPiece]) {
         let kinds = Set(pieces.map(\.kind)).union([.unmapped])
         let (hues, looks) = (Self.hues.count, Self.hues.count * Self.turns)
@@ -89,7 +91,7 @@ struct MemoryMapSVG {
         if functions.count > hues || names.values.contains(where: { !$0.isEmpty }) { drawFunctions(names) }
     }
 
-    /// Draws the look and the name of each function, of the first of them if they are many.
+    /// Draws the look and the name of each function. If there are many, draws the first of them and says how many follow.
     private mutating func drawFunctions(_ names: [Substring: String]) {
         let (most, height) = (48, 18)
         let columns = names.values.contains { !$0.isEmpty } ? 2 : 12
@@ -111,7 +113,7 @@ struct MemoryMapSVG {
         y += 16
     }
 
-    /// Covers places with the patterns by which functions of one hue differ: one of paper for each turn of the hues but the first.
+    /// Covers places with the patterns that tell functions of one hue apart. The first six functions have no pattern.
     mutating func cover(_ places: [(function: Int?, x: Int, width: Int)], y: Int, height: Int) {
         for turn in 1..<Self.turns {
             let covered = places.filter { $0.function.map { $0 / Self.hues.count % Self.turns } == turn }
@@ -123,7 +125,7 @@ struct MemoryMapSVG {
     /// The place of the function of a piece among all.
     func number(of piece: MapPiece) -> Int? { piece.function.flatMap { functions[$0] } }
 
-    /// Draws a sample of a style: a line for a slot, and two strokes for addresses that are left out.
+    /// Draws a sample of a style. A slot is a line, and addresses that are left out are two strokes.
     mutating func drawSwatch(_ style: String, x: Int, y: Int, width: Int) {
         switch style {
         case "slot": canvas.path("M\(x) \(y + 8)h\(width)", style: style)
@@ -132,7 +134,7 @@ struct MemoryMapSVG {
         }
     }
 
-    /// Facts, and then the figures of pieces.
+    /// Joins facts and the figures of pieces in one line.
     static func figures(of pieces: [MapPiece], behind facts: [String]) -> String {
         let trapped = pieces.count { $0.kind == .trapped }
         let count = Figures.count(pieces.count, "piece")
@@ -148,8 +150,8 @@ struct MemoryMapSVG {
 
     // MARK: - Areas
 
-    /// Draws the name, range and use of an area, and a strip from its first to its last address to scale, where the smallest
-    /// piece is still a pixel.
+    /// Draws the name, range and use of an area, and a strip to scale from its first to its last address. Even the smallest
+    /// piece has a pixel in the strip.
     private mutating func drawHeading(_ area: MapArea) {
         let (pieces, used, size) = (area.pieces, area.pieces.totalSize, area.range.size)
         let use = "\(Figures.size(used)) of \(Figures.size(size)), \(Figures.percent(used, of: size))"
@@ -175,7 +177,7 @@ struct MemoryMapSVG {
         y += 36
     }
 
-    /// Draws the pieces of an area, and what is unmapped before, between and behind them.
+    /// Draws the pieces of an area, and the unmapped addresses before, between and after them.
     private mutating func drawPieces(of area: MapArea) {
         var (pieces, end) = ([MapPiece](), area.range.first.rawValue)
         for piece in area.pieces {
@@ -183,7 +185,8 @@ struct MemoryMapSVG {
             end = piece.range.last.rawValue &+ 1
         }
         pieces += MapPiece.unmapped(from: end, upTo: area.range.last.rawValue &+ 1)
-        // Many pieces are cells of a grid instead of rows, but not what is unmapped before and behind them.
+        // If there are many pieces, they are cells of a grid instead of rows. The unmapped addresses before and after them
+        // remain rows.
         let mapped = pieces.indices.filter { pieces[$0].kind != .unmapped }
         let cells = mapped.count > 40 ? mapped[0]..<mapped[mapped.count - 1] + 1 : 0..<0
         drawRows(Array(pieces[..<cells.lowerBound]))
@@ -195,7 +198,8 @@ struct MemoryMapSVG {
 // MARK: - Styles
 
 extension MemoryMapSVG {
-    /// Hues for functions, which people who see fewer colours tell apart too (after Paul Tol); neighbours differ in lightness.
+    /// Hues for functions. People who see fewer colours can tell them apart too (after Paul Tol). Neighbours differ in
+    /// lightness.
     static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
 
     private static let styles = """
@@ -206,7 +210,7 @@ extension MemoryMapSVG {
         .turn1,.turn2,.turn3{pointer-events:none}
         """
 
-    /// What differs in a viewer that asks for dark drawings.
+    /// The differences for a viewer that asks for dark drawings.
     private static let darkStyles = """
         .strip{stroke:#3e4c59} .line{stroke:#2b3642} .veil{fill:#14191f} .slot{stroke:#e4e7eb} .window{fill:#14191f;stroke:#9aa5b1}
         .extra{fill:#7b8794} .cut{fill:#14191f;stroke:#14191f}
@@ -224,7 +228,7 @@ extension MemoryMapSVG {
 
         """
 
-    /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.
+    /// The patterns of pieces: ROMs have horizontal stripes, trapped pieces thin diagonal ones.
     private static let definitions =
         turnPatterns
         + hues.enumerated().map { hue, color in
