@@ -66,7 +66,7 @@ public struct ChildProcess: ~Copyable {
                 ending = .now
             }
             let asked = descriptors.indices.map { open.contains($0) ? descriptors[$0] : -1 }
-            let ready = chost_wait(asked[0], asked[1], asked[2], 100_000_000)
+            let ready = chost_wait_for_input(asked[0], asked[1], asked[2], 100_000_000)
             for index in open where ready > 0 && ready & 1 << Int32(index) != 0 {
                 guard let bytes = FileBytes.read(upTo: 1 << 16, from: descriptors[index]) else { continue }
                 if bytes.isEmpty { open.remove(index) } else { streams[index].append(bytes) }

@@ -71,7 +71,7 @@ extension GuestMachine {
             }
             var step = control
             step.isStepWanted = true
-            try kvm(try vcpu.cpu.setGuestDebug(step.present))
+            try kvm(try vcpu.cpu.setGuestDebug(step.debugSettings))
             vcpu.letGo(by: .debugger, &control)
             control.isStepWanted = true
         }
@@ -120,7 +120,7 @@ extension GuestMachine {
                 control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
                 control.breakpointInstructions = breakpointInstructions
                 control.stepsUntil = stepsUntil
-                try kvm(try vcpu.cpu.setGuestDebug(control.present))
+                try kvm(try vcpu.cpu.setGuestDebug(control.debugSettings))
             }
         }
     }
@@ -199,13 +199,13 @@ extension GuestMachine {
 
 extension VCPUControl {
     /// Whether the vCPU is outside KVM_RUN, or will be at once. In the second case KVM's calls that read registers wait.
-    var isReadable: Bool { phase != .running || isWanted }
+    var isReadable: Bool { phase != .running || isHoldWanted }
 
     /// Throws unless the vCPU is held, or its thread has not started.
     func requireHeld(_ id: Int) throws(MachineError) {
         switch phase {
         case .held, .notStarted: break
-        case .running: throw .vcpu(isWanted ? .kept(id) : .notHeld(id))
+        case .running: throw .vcpu(isHoldWanted ? .kept(id) : .notHeld(id))
         case .ended: throw .vcpu(.ended(id))
         }
     }
