@@ -51,6 +51,11 @@ extension GuestMachine {
         for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
+    /// Returns whether one of `holders` holds all vCPUs. A vCPU that a device keeps counts as held, because it stops when the device lets it go.
+    public func isPaused(by holders: VCPUHolders) -> Bool {
+        vcpus.allSatisfy { $0.control.withLock { !$0.holders.isDisjoint(with: holders) } }
+    }
+
     /// Lets a vCPU go on, unless other holders hold it.
     public func resume(vcpu id: Int) throws(MachineError) {
         try vcpu(id).letGo(by: .debugger)

@@ -41,7 +41,8 @@ void chost_remove_temporaries(void);
 /// `arguments` holds `count` strings one behind the other, each with its NUL. `pipes` gets the reading ends of three pipes: the new
 /// process's standard output, standard error and descriptor 3.
 int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
-void chost_kill_process(int process);
+/// Sends a signal to a process that `chost_start` started.
+void chost_signal_process(int process, int signal);
 /// Waits for the end of a process. Returns its exit status, or 128 plus the number of the signal that ended it.
 int chost_await(int process);
 
