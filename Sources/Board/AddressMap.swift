@@ -1,19 +1,19 @@
 public import Memslots
 
-/// The places of everything in a machine's guest-physical memory: RAM, PCI configuration space, apertures, interrupt controllers.
+/// Where everything lies in a machine's guest-physical memory: RAM, PCI configuration space, apertures, interrupt controllers.
 public struct AddressMap: Hashable, Sendable {
-    /// The parts of the map that can be chosen. A part that is nil takes its usual place.
+    /// The parts of the map that a user can choose. A part that is nil takes its usual place.
     public struct Choices: Hashable, Sendable {
         /// The aperture below 4 GiB.
         public var lowAperture: GuestRange?
         /// The aperture for 64-bit BARs.
         public var highAperture: GuestRange?
-        /// The number of PCI buses of each segment, 1 to 256: configuration space has 1 MiB for each.
+        /// The number of PCI buses of each segment, 1 to 256. Each bus takes 1 MiB of configuration space.
         public var buses: Int?
         /// The number of PCI segments.
         public var segments: Int?
 
-        /// Creates choices. Without arguments nothing is chosen.
+        /// Creates choices. A part that is left out is not chosen.
         public init(
             lowAperture: GuestRange? = nil, highAperture: GuestRange? = nil, buses: Int? = nil, segments: Int? = nil
         ) {
@@ -23,7 +23,7 @@ public struct AddressMap: Hashable, Sendable {
             self.buses = buses
         }
 
-        /// Returns these choices, completed by those of `other` where these have none.
+        /// Returns these choices, completed by the parts of `other` where these choices leave a part open.
         public func filled(from other: Choices) -> Choices {
             Choices(
                 lowAperture: lowAperture ?? other.lowAperture, highAperture: highAperture ?? other.highAperture,
@@ -31,50 +31,52 @@ public struct AddressMap: Hashable, Sendable {
         }
     }
 
-    /// A part of guest-physical memory with a purpose.
+    /// A range of guest-physical memory with one purpose.
     public struct Area: Hashable, Sendable {
-        /// The name of the area for people.
+        /// The area's name in pictures and error messages.
         public let name: String
         /// The addresses of the area.
         public let range: GuestRange
-        /// Whether BARs have their addresses there.
+        /// Whether the area is an aperture: a range in which BARs may lie.
         public var isAperture = false
     }
 
-    /// The places of the RAM.
+    /// The ranges of the RAM.
     public let ram: RAMLayout
     /// The number of PCI buses of each segment.
     public let buses: Int
     /// The number of PCI segments.
     public let segments: Int
-    /// PCI configuration space by memory (ECAM; PCIe, 7.2.2) of all segments, at the beginning of the hole in the RAM.
+    /// The memory-mapped configuration space (ECAM; PCIe, 7.2.2) of all segments. It begins where the hole in the RAM begins.
     public let ecam: GuestRange
     /// The ranges in which BARs may lie.
     public let apertures: Apertures
-    /// The addresses that no processor of the machine has. It is nil with 64 address bits.
+    /// The guest-physical addresses that are too high for the machine's processors. It is nil with 64 address bits.
     public let beyond: GuestRange?
 
-    /// The range from the IOAPIC up to 4 GiB. Local APICs, scratch memory and the pages for real mode lie there, and no mapping.
+    /// The range from the I/O APIC up to 4 GiB. It holds the local APICs, the scratch memory and the pages for real mode. No
+    /// mapping lies there.
     public static let interruptControllers = constantRange(0xfec0_0000, size: (4 << 30) - 0xfec0_0000)
-    /// The first of the four pages that some Intel processors need for real mode.
+    /// The first of the four pages that KVM needs on some Intel processors for guests in real mode.
     public static let realModePages: UInt32 = 0xfffb_c000
-    /// The last page below 4 GiB, where processors begin after a reset.
+    /// The last page below 4 GiB, in which processors start after a reset.
     public static let resetPage = GuestAddress(0xffff_f000)
-    /// The address of the device memory that keeps what is written to it.
+    /// The address of the board's scratch memory: a device that keeps what guests write to it.
     public static let scratchMemory: UInt64 = 0xff00_0000
-    /// Bytes of configuration space for one bus.
+    /// The bytes of configuration space of one bus.
     public static let ecamBytesPerBus: UInt64 = 1 << 20
 
-    /// The map of a machine without RAM, with 48 address bits and nothing chosen.
+    /// The map of a machine without RAM, with 48 address bits and nothing chosen by a user.
     public static let standard = AddressMap(standardFor: RAMLayout(memory: 0), addressBits: 48)
 
-    /// Places everything.
+    /// Creates the map of a machine: RAM and interrupt controllers where they always are, and the rest where `choices` says or at
+    /// its usual place.
     ///
     /// - Parameters:
-    ///   - memory: The RAM in bytes.
-    ///   - addressBits: The bits of a guest-physical address.
-    ///   - choices: The places that are to differ from the usual ones.
-    /// - Throws: The first choice that is not possible, with the area that it collides with.
+    ///   - memory: The size of the RAM in bytes.
+    ///   - addressBits: The number of bits of a guest-physical address.
+    ///   - choices: The places that differ from the usual ones.
+    /// - Throws: The first choice that is not possible. If it overlaps another area, the error names that area.
     public init(memory: UInt64, addressBits: Int, choices: Choices = Choices()) throws(AddressMapError) {
         let ram = RAMLayout(memory: memory)
         guard (1...256).contains(choices.buses ?? 256) else { throw .buses(choices.buses ?? 256) }
@@ -114,8 +116,8 @@ public struct AddressMap: Hashable, Sendable {
             ? GuestRange(first: GuestAddress(1 << UInt64(addressBits)), last: GuestAddress(.max)) : nil
     }
 
-    /// Returns the addresses above 4 GiB and all RAM: 16 TiB, or fewer if the last address of the processor comes first. Returns nil
-    /// if that leaves none.
+    /// Returns the high aperture. It begins at the first multiple of 1 GiB above 4 GiB and all RAM, and has 16 TiB, or less if the
+    /// processor's last address comes first. Returns nil if no address is left.
     private static func highAperture(above ram: RAMLayout, addressBits: Int) -> GuestRange? {
         let gigabyte: UInt64 = 1 << 30
         let (end, overflow) = max(ram.end, RAMLayout.highStart).addingReportingOverflow(gigabyte - 1)
@@ -125,13 +127,16 @@ public struct AddressMap: Hashable, Sendable {
         return GuestRange(first: GuestAddress(first), last: GuestAddress(last))
     }
 
-    /// Configuration space by memory of one segment.
+    /// Returns the memory-mapped configuration space of one segment.
     public func ecam(ofSegment segment: Int) -> GuestRange {
         let size = UInt64(buses) * Self.ecamBytesPerBus
         return constantRange(ecam.first.rawValue + UInt64(segment) * size, size: size)
     }
 
-    /// Throws if the machine does not have a bus with a function, or the segment. A bus has the number of its segment in its upper half.
+    /// Checks that the machine has the buses on which functions are to lie.
+    ///
+    /// - Parameter numbers: The buses, each with the number of its segment in the upper half.
+    /// - Throws: The first bus or segment that the machine does not have.
     public func checkBuses(_ numbers: some Sequence<UInt16>) throws(AddressMapError) {
         for number in numbers {
             guard number & 0xff < buses else { throw .noSuchBus(bus: UInt8(number & 0xff), buses: buses) }
@@ -139,16 +144,17 @@ public struct AddressMap: Hashable, Sendable {
         }
     }
 
-    /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and addresses that no processor has.
+    /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and addresses that are too high for the
+    /// processors.
     public var reserved: [GuestRange] {
         ram.ranges + [ecam, Self.interruptControllers] + (beyond.map { [$0] } ?? [])
     }
 
-    /// Returns the parts of guest-physical memory that have a purpose, by address.
+    /// Returns the areas of guest-physical memory, by address.
     ///
     /// - Parameters:
-    ///   - hasFunctions: Whether the machine has PCI functions. Only then it has configuration space and a high aperture.
-    ///   - planned: The apertures of a plan, which may be larger than those of the map.
+    ///   - hasFunctions: Whether the machine has PCI functions. Without them there is no configuration space and no high aperture.
+    ///   - planned: The apertures of a plan, which may be larger than those of the map. Nil means those of the map.
     public func areas(hasFunctions: Bool, apertures planned: Apertures? = nil) -> [Area] {
         let apertures = planned ?? apertures
         var areas = [Area(name: "low aperture", range: apertures.low, isAperture: true), Self.controllers]
@@ -174,7 +180,7 @@ extension AddressMap {
     private static let controllers = Area(name: "interrupt controllers", range: interruptControllers)
     private var configurationSpace: Area { Area(name: "configuration space (ECAM)", range: ecam) }
 
-    /// Throws if a chosen aperture does not consist of pages, or has addresses of RAM or of another area.
+    /// Throws if a chosen aperture does not begin and end at page boundaries, or if it overlaps RAM or another area.
     private func check(_ aperture: Area, against others: [Area]) throws(AddressMapError) {
         let range = aperture.range
         guard range.first.isPageAligned, range.last.rawValue & (Page.size - 1) == Page.size - 1 else {

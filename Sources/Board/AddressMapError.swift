@@ -1,20 +1,21 @@
 internal import Memslots
 
-/// The reason why an address map cannot have what was chosen.
+/// The reason why a machine cannot have the address map that a user chose.
 public enum AddressMapError: Error, Hashable, Sendable {
     /// An area that does not begin and end at page boundaries.
     case misaligned(AddressMap.Area)
-    /// Two areas that have addresses in common.
+    /// Two areas that overlap.
     case overlap(AddressMap.Area, with: AddressMap.Area)
-    /// A low aperture that passes 4 GiB, where 32-bit BARs end.
+    /// A low aperture that reaches beyond 4 GiB, where a 32-bit BAR cannot lie.
     case lowApertureAbove4GiB(AddressMap.Area)
-    /// An area that passes the last address of the processor.
+    /// An area that reaches beyond the highest address that the processor's address bits allow.
     case beyondAddressBits(AddressMap.Area, bits: Int)
     /// A number of buses outside 1 to 256.
     case buses(Int)
     /// A function on a bus that the machine does not have.
     case noSuchBus(bus: UInt8, buses: Int)
-    /// A number of segments that is 0, or whose configuration space has no room below the interrupt controllers.
+    /// A number of segments outside 1 to 256, or segments whose configuration space leaves no room for a low aperture below the
+    /// interrupt controllers.
     case segments(Int, buses: Int)
     /// A function in a segment that the machine does not have.
     case noSuchSegment(Int, segments: Int)

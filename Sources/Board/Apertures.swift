@@ -4,12 +4,12 @@ public import Memslots
 public struct Apertures: Hashable, Sendable {
     /// The aperture below 4 GiB, for 32-bit BARs and ROMs.
     public var low: GuestRange
-    /// The aperture for 64-bit BARs. If there is none, they go to the low aperture.
+    /// The aperture for 64-bit BARs. If it is nil, 64-bit BARs go to the low aperture.
     public var high: GuestRange?
-    /// The port numbers for I/O BARs.
+    /// The ports for I/O BARs.
     public var ports: ClosedRange<UInt16>
 
-    /// Creates apertures. I/O BARs lie where the board has them, unless told otherwise.
+    /// Creates apertures. Unless `ports` says otherwise, I/O BARs lie where the board has room for them.
     public init(low: GuestRange, high: GuestRange? = nil, ports: ClosedRange<UInt16> = BoardPorts.aperture) {
         self.low = low
         self.high = high

@@ -1,19 +1,23 @@
-/// The addresses of interrupt controllers, and the lines that reach the I/O APIC.
+/// The addresses of the interrupt controllers, and the interrupt lines of the board's devices.
 public enum BoardInterrupts {
     /// The address of each processor's local APIC.
     public static let localAPIC: UInt32 = 0xfee0_0000
-    /// The address of the I/O APIC, whose pins are lines 0 to 23.
+    /// The address of the I/O APIC. Its pins are the interrupt lines 0 to 23.
     public static let ioAPIC: UInt32 = 0xfec0_0000
-    /// The line of COM1.
+    /// The interrupt line of COM1.
     public static let serial: UInt16 = 4
-    /// The line of the system control interrupt of ACPI.
+    /// The interrupt line of ACPI's system control interrupt (SCI).
     public static let sci: UInt8 = 9
 
-    /// The lines that firmware gives to PCI on a PC.
+    /// The lines that a PC's firmware gives to PCI interrupts. Device numbers and pins rotate through them.
     private static let pci: [UInt32] = [10, 11, 5, 9]
 
-    /// Returns the line of an interrupt pin (0 is INTA) of a device on a root bus. Behind bridges, the numbers of the devices on the way are
-    /// added up (PCI-to-PCI Bridge Architecture Specification 1.2, 9.1).
+    /// Returns the interrupt line of a PCI function's interrupt pin.
+    ///
+    /// - Parameters:
+    ///   - device: The function's device number, plus those of all bridges between it and the root bus (PCI-to-PCI Bridge
+    ///     Architecture Specification 1.2, 9.1).
+    ///   - pin: The interrupt pin: 0 is INTA.
     public static func line(ofDevice device: Int, pin: Int) -> UInt32 {
         pci[(device + pin) & 3]
     }

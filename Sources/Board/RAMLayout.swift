@@ -1,7 +1,7 @@
 public import Memslots
 
-/// The places of RAM in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between them belongs to
-/// devices.
+/// The ranges of RAM in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between the two ranges
+/// belongs to devices.
 public struct RAMLayout: Hashable, Sendable {
     /// The addresses between the two parts of the RAM.
     public static let hole = constantRange(3 << 30, size: 1 << 30)
@@ -13,7 +13,7 @@ public struct RAMLayout: Hashable, Sendable {
     /// The bytes of RAM from 4 GiB on.
     public let high: UInt64
 
-    /// Places RAM of this many bytes.
+    /// Creates the layout of a machine with `memory` bytes of RAM.
     public init(memory: UInt64) {
         low = min(memory, Self.hole.first.rawValue)
         high = memory - low
@@ -24,14 +24,14 @@ public struct RAMLayout: Hashable, Sendable {
         self.high = high
     }
 
-    /// The address behind all RAM, or `UInt64.max` if that passes the address space.
+    /// The address behind all RAM, or `UInt64.max` if the RAM would reach beyond the last 64-bit address.
     public var end: UInt64 {
         guard high > 0 else { return low }
         let (end, overflow) = Self.highStart.addingReportingOverflow(high)
         return overflow ? .max : end
     }
 
-    /// The ranges of the RAM, by address. There are more than two only if one would have more pages than a slot can have.
+    /// The ranges of the RAM, by address. RAM of more than 4 TiB is split, because a slot has fewer than 2^31 pages.
     public var ranges: [GuestRange] {
         var ranges: [GuestRange] = []
         for (start, size) in [(0, low), (Self.highStart, high)] {
@@ -46,7 +46,9 @@ public struct RAMLayout: Hashable, Sendable {
         return ranges
     }
 
-    /// Returns the mappings of the RAM, whose memory begins at `backing`.
+    /// Returns the mappings of the RAM.
+    ///
+    /// - Parameter backing: The host memory of the first byte of RAM. The rest of the RAM follows without gaps.
     public func mappings(of backing: Backing) -> [Mapping] {
         var backing = backing
         return ranges.map { range in

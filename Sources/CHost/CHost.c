@@ -52,7 +52,7 @@ int chost_map_file(void *address, size_t size, int fd, uint64_t offset) {
 
 int chost_map_memory(void *address, size_t size, bool huge) {
     int status = map_fixed(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    // A kernel without huge pages knows neither, and has small ones.
+    // The advice about huge pages fails in a kernel that has none. Then all pages are small.
     if (status == 0) {
         madvise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
         madvise(address, size, MADV_DONTDUMP);
@@ -66,10 +66,10 @@ int chost_unmap_file(void *address, size_t size) {
 
 static void ignore(int signal) { (void)signal; }
 
-/// The signal for kicks, or 0 where there is none.
+/// The signal for kicks, or 0 if none is taken.
 static atomic_int kick_signal;
 
-// A call in C, because the number is known at run time only, and the name is a macro.
+// This is a function in C, because the number is known at run time only and SIGRTMIN is a macro.
 int chost_first_realtime_signal(void) { return SIGRTMIN; }
 
 int chost_take_kick_signal(int signal) {
@@ -78,7 +78,7 @@ int chost_take_kick_signal(int signal) {
         return -errno;
     if ((before.sa_flags & SA_SIGINFO) || (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN))
         return -EBUSY;
-    // Without SA_RESTART, so that a kicked thread comes out of whatever it waits in.
+    // SA_RESTART is not set, so that a kick interrupts whatever system call the thread waits in.
     struct sigaction action = {.sa_handler = ignore};
     sigemptyset(&action.sa_mask);
     int status = result(sigaction(signal, &action, NULL));
@@ -98,7 +98,8 @@ int chost_thread_id(void) { return gettid(); }
 
 int chost_kick(int thread_id) {
     int status;
-    // Real-time signals queue, and the user's queue may be full (RLIMIT_SIGPENDING). A kick that is lost would leave a vCPU in its guest.
+    // Real-time signals are queued, and the user's queue may be full (RLIMIT_SIGPENDING). A lost kick would leave a vCPU in its
+    // guest, so a full queue is waited for.
     while ((status = result(tgkill(getpid(), thread_id, kick_signal))) == -EAGAIN)
         usleep(1000);
     return status;
@@ -144,7 +145,7 @@ static int listening(int domain, const struct sockaddr *address, socklen_t size)
     if (fd < 0)
         return -errno;
     int one = 1;
-    // The mode of a local socket's file is that of its descriptor: for its owner only.
+    // The file of a local socket gets the mode that the descriptor has at `bind`. Only the owner may use the file.
     fchmod(fd, S_IRUSR | S_IWUSR);
     if ((domain != AF_UNIX && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
         bind(fd, address, size) < 0 || listen(fd, 64) < 0) {
@@ -159,11 +160,11 @@ int chost_listen_local(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
-    // An empty name would be a socket that has no file, and so no permissions.
+    // With an empty path the socket would have no file, and so no permissions.
     if (*path == 0)
         return -ENOENT;
     strcpy(address.sun_path, path);
-    // A socket of this user's at which nobody listens is left over from a process that was killed.
+    // A socket of this user at which nobody listens was left behind by a process that was killed.
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == geteuid()) {
         int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -198,8 +199,8 @@ int chost_accept(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return -errno;
-    // Packets are small, and each is waited for. A peer that is gone without a word is found out after half a minute. A local
-    // socket has no such options.
+    // Packets are small, and the other side waits for each. With these times, the kernel finds out after half a minute that a peer
+    // has vanished. A local socket has no such options.
     int one = 1, idle = 15, interval = 5, count = 3;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
@@ -217,7 +218,7 @@ int chost_wait(int first, int second, int third, int64_t nanoseconds) {
     int count = ppoll(polled, 3, nanoseconds < 0 ? NULL : &time, NULL);
     if (count < 0 && errno != EINTR)
         return -errno;
-    // A descriptor that hung up or is broken is ready too: reading from it tells which.
+    // A descriptor that hung up or is broken counts as ready too. Reading from it tells which.
     int ready = 0;
     for (int index = 0; count > 0 && index < 3; index++)
         ready |= (polled[index].revents != 0) << index;

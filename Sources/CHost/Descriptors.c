@@ -27,7 +27,7 @@ int chost_connect_local(const char *path) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    // A server's queue may be full for a moment.
+    // The connection queue of a server may be full for a moment.
     struct timeval second = {.tv_sec = 1};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
@@ -73,7 +73,7 @@ int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, 
         for (size_t index = 0; index < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); index++) {
             int passed;
             memcpy(&passed, CMSG_DATA(part) + index * sizeof(int), sizeof passed);
-            // The room is that of `most` descriptors and what alignment adds, so there may be one more.
+            // The kernel may pass one descriptor more than `most`, because alignment can leave room for it.
             if (*count < most)
                 descriptors[(*count)++] = passed;
             else

@@ -1,4 +1,4 @@
-// Which system calls a thread may still make once guests run. docs/security.md says why each is there.
+// The jail: which system calls a thread may still make once guests run. docs/security.md gives the reason for each call.
 #define _GNU_SOURCE
 #include "CHost.h"
 
@@ -19,20 +19,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// How an argument of a call is checked.
+// The check of a call's argument, beyond the number of the call.
 enum check {
+    // Every argument is allowed.
     ANY,
-    // No memory that can be executed.
+    // The memory must not be executable.
     NO_EXEC,
-    // Not the signal that tells of a forbidden call.
+    // The signal must not be SIGSYS, which reports a forbidden call.
     NOT_SIGSYS,
-    // A signal to this process.
+    // The signal must go to this process.
     OWN_PROCESS,
-    // The calling thread's name.
+    // The request must be one for the calling thread's name.
     NAME,
-    // A file that is there already.
+    // The file must exist already.
     NOT_CREATED,
-    // Fails with EACCES, as the C library expects of some files when it gives memory back.
+    // The call fails with EACCES. The C library expects this of some files when it gives memory back.
     REFUSED,
 };
 
@@ -41,7 +42,8 @@ struct rule {
     enum check check;
 };
 
-// What a vCPU's thread needs: the devices that exits reach, changes of slots, and what the C library and Swift's runtime do by themselves.
+// The calls that a vCPU's thread needs: for devices that exits reach, for changes of slots, and for what the C library and Swift's
+// runtime do on their own.
 static const struct rule vcpu_calls[] = {
     {SYS_futex, ANY},          {SYS_write, ANY},          {SYS_read, ANY},           {SYS_ppoll, ANY},
     {SYS_poll, ANY},           {SYS_sendmsg, ANY},        {SYS_recvmsg, ANY},        {SYS_sendto, ANY},
@@ -53,13 +55,13 @@ static const struct rule vcpu_calls[] = {
     {SYS_clock_nanosleep, ANY}, {SYS_nanosleep, ANY},     {SYS_sched_yield, ANY},    {SYS_restart_syscall, ANY},
     {SYS_getrandom, ANY},      {SYS_exit, ANY},           {SYS_exit_group, ANY},     {SYS_prctl, NAME},
     {SYS_shutdown, ANY},
-    // The size of a device's file, which the C library asks for so.
+    // The C library asks with this call for the size of a device's file.
     {SYS_newfstatat, ANY},
-    // A tracer has taken the call away, which strace does to let it fail.
+    // A tracer has replaced the call by an invalid one. strace does this in order to let a call fail.
     {-1, ANY},
 };
 
-// What the other threads need as well: they start threads, put files in their places, and accept debuggers.
+// The further calls that the other threads need: they start threads, rename finished files, and accept debuggers.
 static const struct rule process_calls[] = {
     {SYS_clone3, ANY},         {SYS_clone, ANY},        {SYS_set_robust_list, ANY}, {SYS_rseq, ANY},
     {SYS_sigaltstack, ANY},    {SYS_seccomp, ANY},      {SYS_rename, ANY},          {SYS_unlink, ANY},
@@ -67,17 +69,19 @@ static const struct rule process_calls[] = {
     {SYS_lseek, ANY},          {SYS_sched_getaffinity, ANY},
 };
 
-// What adding functions needs: memory for BARs, who a client is, and whether a device's descriptor is an eventfd.
+// The calls that adding functions needs: for the memory of BARs, for the identity of a client, and for whether a device's
+// descriptor is an eventfd.
 static const struct rule adding_calls[] = {
     {SYS_memfd_create, ANY}, {SYS_ftruncate, ANY}, {SYS_getsockopt, ANY}, {SYS_readlink, ANY},
 };
 
-// What making another machine needs, for experiments that make several.
+// The calls that making another machine needs, for experiments that make several.
 static const struct rule making_calls[] = {
     {SYS_openat, NOT_CREATED}, {SYS_signalfd4, ANY}, {SYS_getdents64, ANY}, {SYS_prlimit64, ANY},
 };
 
-// Requests of threads of vCPUs, of which the first is that of each exit; of the other threads; and of what makes machines.
+// The ioctl requests of vCPUs' threads (KVM_RUN comes first, because each exit makes it), of the other threads, and of making
+// machines.
 static const unsigned vcpu_requests[] = {
     KVM_RUN,         KVM_GET_REGS,       KVM_SET_REGS,        KVM_GET_SREGS,  KVM_SET_SREGS,
     KVM_GET_VCPU_EVENTS, KVM_GET_MP_STATE, KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG, KVM_IOEVENTFD,
@@ -93,7 +97,7 @@ static const unsigned making_requests[] = {
     KVM_GET_API_VERSION, KVM_CREATE_VM, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID, KVM_CREATE_VCPU,
     KVM_SET_CPUID2, KVM_CREATE_IRQCHIP, KVM_SET_IRQCHIP, KVM_CREATE_PIT2, KVM_GET_PIT2, KVM_SET_PIT2,
     KVM_SET_TSS_ADDR, KVM_SET_IDENTITY_MAP_ADDR, KVM_ENABLE_CAP,
-    // KVM_SET_USER_MEMORY_REGION2 and KVM_CREATE_GUEST_MEMFD, which older headers do not have.
+    // The requests KVM_SET_USER_MEMORY_REGION2 and KVM_CREATE_GUEST_MEMFD, which older headers lack.
     _IOC(_IOC_WRITE, KVMIO, 0x49, 160), _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0xd4, 64),
 };
 
@@ -118,14 +122,14 @@ static void end(struct program *program, unsigned action) {
     add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
 }
 
-// Runs the next `count` instructions only if the loaded value is `value`.
+// Makes the filter skip the next `count` instructions unless the loaded value is `value`.
 static void when(struct program *program, unsigned value, unsigned char count) {
     add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, count));
 }
 
 static size_t argument(int index) { return offsetof(struct seccomp_data, args) + 8 * (size_t)index; }
 
-// Allows the call if the loaded value is one of these, and goes on otherwise.
+// Allows the call if the loaded value is one of `values`. Otherwise the filter goes on.
 static void allow_any(struct program *program, const unsigned *values, size_t count) {
     for (size_t index = 0; index < count; index++) {
         when(program, values[index], 1);
@@ -133,7 +137,7 @@ static void allow_any(struct program *program, const unsigned *values, size_t co
     }
 }
 
-// Loads an argument, and ends with `hit` if it is `value`, or has bits of it where `is_mask` says so, else with `miss`.
+// Loads an argument. Returns `hit` if it equals `value` or, if `is_mask`, has a bit of `value` set. Otherwise returns `miss`.
 static void check(struct program *program, int index, unsigned value, bool is_mask, unsigned hit, unsigned miss) {
     load(program, argument(index));
     unsigned short jump = is_mask ? BPF_JSET : BPF_JEQ;
@@ -142,7 +146,8 @@ static void check(struct program *program, int index, unsigned value, bool is_ma
     end(program, miss);
 }
 
-// The four instructions of `check`, or one. The number of the call is loaded before, and after if it is another call's.
+// Applies a rule to the call whose number is loaded. For another call the filter skips the instructions of the rule, which are the
+// four of `check` or a single one, and goes on with the number still loaded.
 static void allow(struct program *program, struct rule rule) {
     const unsigned allowed = SECCOMP_RET_ALLOW, trapped = SECCOMP_RET_TRAP;
     when(program, (unsigned)rule.call, rule.check == ANY || rule.check == REFUSED ? 1 : 4);
@@ -151,7 +156,8 @@ static void allow(struct program *program, struct rule rule) {
     case NO_EXEC: return check(program, 2, PROT_EXEC, true, trapped, allowed);
     case NOT_SIGSYS: return check(program, 0, SIGSYS, false, trapped, allowed);
     case OWN_PROCESS: return check(program, 0, (unsigned)getpid(), false, allowed, trapped);
-    // They are 15 and 16. What else the mask lets through are requests below 32, none of which gives a thread more than it has.
+    // The numbers of the two requests are 15 and 16, so the mask lets all requests below 32 through. None of them gives a thread
+    // more than it has.
     case NAME: return check(program, 0, ~(unsigned)(PR_SET_NAME | PR_GET_NAME), true, trapped, allowed);
     case REFUSED: return end(program, SECCOMP_RET_ERRNO | EACCES);
     case NOT_CREATED: return check(program, 2, O_CREAT | O_TRUNC, true, trapped, allowed);
@@ -164,7 +170,8 @@ static struct program program(bool is_vcpu, enum chost_jail purpose) {
     load(&program, offsetof(struct seccomp_data, arch));
     when(&program, AUDIT_ARCH_X86_64, 1);
     load(&program, offsetof(struct seccomp_data, nr));
-    // For another architecture its own number is compared from here on, which is that of no call.
+    // For another architecture the loaded value is still the architecture's number. It is not the number of any call, so the filter
+    // ends in the trap.
     size_t requests = COUNT(vcpu_requests) + (is_vcpu ? 0 : COUNT(process_requests))
                       + (makes_machines ? COUNT(making_requests) : 0);
     when(&program, SYS_ioctl, (unsigned char)(2 * requests + 2));
@@ -190,7 +197,7 @@ static struct program program(bool is_vcpu, enum chost_jail purpose) {
 
 static _Thread_local bool is_in_vcpu;
 
-// Only what may be called in a signal's handler.
+// Handles SIGSYS: names the forbidden call and ends the process. It makes only calls that a signal handler may make.
 static void name_call(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)context;
     char text[160] = "swiftlet: the jail has stopped system call ", number[12], thread[16] = "";
@@ -202,7 +209,7 @@ static void name_call(int signal, siginfo_t *info, void *context) {
     while ((call /= 10) > 0);
     prctl(PR_GET_NAME, thread);
     strcat(strcat(strcat(strcat(text, digit), " of the thread "), thread), " (docs/security.md)\n");
-    // A vCPU's thread may name no file.
+    // The jail of a vCPU's thread does not allow `unlink`.
     if (!is_in_vcpu)
         chost_remove_temporaries();
     if (write(STDERR_FILENO, text, strlen(text)) < 0)
@@ -213,13 +220,13 @@ static void name_call(int signal, siginfo_t *info, void *context) {
 static int enter(bool is_vcpu, enum chost_jail purpose) {
     struct program filter = program(is_vcpu, purpose);
     struct sock_fprog description = {.len = filter.count, .filter = filter.code};
-    // The filter of the process holds for all threads that there are.
+    // The filter of the process applies to all its threads. The filter of a vCPU applies to the calling thread.
     long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, is_vcpu ? 0 : SECCOMP_FILTER_FLAG_TSYNC, &description);
     return status < 0 ? -errno : status > 0 ? -EBUSY : 0;
 }
 
 int chost_jail_process(enum chost_jail purpose) {
-    // A core has no memory that a file is behind, as most of a guest's is (core(5)).
+    // With this filter a core dump contains no memory that a file is behind, as most of a guest's memory is (core(5)).
     int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
     if (filter >= 0) {
         if (write(filter, "0x31", 4) < 0)

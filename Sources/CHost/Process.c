@@ -1,4 +1,4 @@
-// A process's arguments, its files that end with it, and the signals and the time that end it.
+// The arguments of the process, the files that are removed when it ends, and the signals and the time limit that end it.
 #define _GNU_SOURCE
 #include "CHost.h"
 
@@ -22,7 +22,7 @@ static inline int result(long value) { return value < 0 ? -errno : (int)value; }
 static int argument_count;
 static char **arguments;
 
-// The C library gives a constructor the arguments that it gives to main.
+// The C library calls a constructor with the arguments that it passes to main.
 __attribute__((constructor)) static void take_arguments(int count, char **values) {
     argument_count = count;
     arguments = values;
@@ -30,7 +30,7 @@ __attribute__((constructor)) static void take_arguments(int count, char **values
 
 const char *chost_argument(int index) { return index < argument_count ? arguments[index] : NULL; }
 
-// The names of files that are not whole yet, and of sockets. A signal's handler reads them.
+// The names of unfinished files and of local sockets, which are removed if a signal ends the process. A signal handler reads them.
 static _Atomic(char *) temporaries[8];
 
 void chost_remember(const char *temporary) {
@@ -46,7 +46,7 @@ void chost_remember(const char *temporary) {
 void chost_forget(const char *temporary) {
     for (size_t index = 0; index < sizeof temporaries / sizeof *temporaries; index++) {
         char *name = temporaries[index];
-        // The name itself stays: the handler may be reading it.
+        // The string itself is not freed, because the handler may be reading it.
         if (name && strcmp(name, temporary) == 0)
             temporaries[index] = NULL;
     }
@@ -91,7 +91,7 @@ void chost_remove_temporary(const char *temporary) {
     chost_forget(temporary);
 }
 
-// The signals by which people, shells and lost readers end a process.
+// The signals by which users, shells and broken pipes end a process.
 static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM};
 enum { ending_count = sizeof ending / sizeof *ending };
 
@@ -148,7 +148,8 @@ int chost_prepare_process(void) {
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        // The lowest number that is free is this one. The mode is the one that nobody uses, so that lost output is an error.
+        // `open` returns the lowest free number, which is `fd`. It opens the stream for the direction that nobody uses, so that
+        // lost output is an error.
         if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
             return -errno;
     }
@@ -188,12 +189,13 @@ void chost_unblock_signals(int fd) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-// What a new process does before it runs the program: only what may be done between fork and exec in a process with several threads.
+// Becomes this program again, in a new process. It makes only calls that are allowed between fork and exec in a process with
+// several threads.
 static void run_again(char *const *words, const char *directory, const int ends[3]) {
     sigset_t none;
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
-    // In a group of its own, Ctrl-C reaches the parent alone, which kills the process.
+    // The new process has a group of its own. So Ctrl-C reaches only its parent, which then kills it.
     setpgid(0, 0);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || chdir(directory) < 0)
         return;
@@ -221,7 +223,7 @@ int chost_start(const char *arguments, size_t count, const char *directory, int 
             break;
         }
         pipes[index] = pair[0];
-        // Not one of the numbers that the process is to have them at.
+        // The number must be above 3, because the new process gets the ends of the pipes at the numbers 1 to 3.
         ends[index] = result(fcntl(pair[1], F_DUPFD_CLOEXEC, 4));
         close(pair[1]);
         status = ends[index] < 0 ? ends[index] : 0;
@@ -257,7 +259,7 @@ void chost_reference_work(void) {
     static volatile uint64_t lines[LINES][WORDS];
     uint64_t product = 1;
     for (unsigned index = 0; index < LINES; index++) {
-        // 769 and 4096 have no common divisor: each line is visited once.
+        // 769 and 4096 have no common divisor, so each line is visited once.
         volatile uint64_t *word = lines[index * 769 % LINES];
         *word = product = product * 6364136223846793005u + *word;
     }

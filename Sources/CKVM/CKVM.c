@@ -1,2 +1,2 @@
-// All of the module is in its header.
+// The header contains all of the module.
 #include "CKVM.h"

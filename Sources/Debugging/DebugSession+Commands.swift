@@ -1,5 +1,5 @@
 extension DebugSession {
-    /// Carries out a command. One that is not known gets an empty answer, and one that is malformed an error.
+    /// Carries out a command. Answers an unknown command with an empty packet, and a malformed one with an error.
     mutating func handle(_ data: [UInt8]) {
         guard let letter = data.first else { return sendUnknown() }
         var text = Scanner(data.dropFirst())
@@ -29,6 +29,7 @@ extension DebugSession {
 
     // MARK: Registers and memory
 
+    /// Answers `p`: reads a register.
     private mutating func readRegister(_ text: inout Scanner) {
         guard let register = text.register(), let bytes = target.registers(of: generalThread) else {
             return send(isDone: false)
@@ -36,6 +37,7 @@ extension DebugSession {
         send(bytes[register.range].hexadecimal)
     }
 
+    /// Carries out `P`: writes a register. Returns whether it was written.
     private func writeRegister(_ text: inout Scanner) -> Bool {
         guard let register = text.register(), text.skip("="), let value = text.rest.bytesFromHexadecimal,
             value.count == register.size, var bytes = target.registers(of: generalThread)
@@ -44,15 +46,17 @@ extension DebugSession {
         return target.setRegisters(bytes, of: generalThread)
     }
 
+    /// Answers `m`: reads memory at a linear address.
     private mutating func readMemory(_ text: inout Scanner) {
         guard let address = text.number(), text.skip(","), let count = text.number(), text.rest.isEmpty else {
             return send(isDone: false)
         }
         let bytes = target.read(count: Int(min(count, UInt64(Packet.maximumSize / 2))), at: address, on: generalThread)
-        // No bytes at all are an error, fewer than asked for are not.
+        // If no byte can be read, the answer is an error. If only the first bytes can be read, the answer has these.
         if bytes.isEmpty, count > 0 { send(isDone: false) } else { send(bytes.hexadecimal) }
     }
 
+    /// Carries out `M` or `X`: writes memory at a linear address. Returns whether all bytes were written.
     private func writeMemory(_ text: inout Scanner, _ decode: (ArraySlice<UInt8>) -> [UInt8]?) -> Bool {
         guard let address = text.number(), text.skip(","), let count = text.number(), text.skip(":"),
             let bytes = decode(text.rest), UInt64(bytes.count) == count
@@ -62,29 +66,33 @@ extension DebugSession {
 
     // MARK: Threads
 
-    /// A thread by its number from 1. 0 is any, -1 all; both stand for the first.
+    /// Reads a thread number, which counts from 1. The numbers 0 (any thread) and -1 (all threads) both stand for the first thread.
+    ///
+    /// - Returns: The index of the thread, from 0 on, or nil if there is no such thread.
     private func thread(_ text: inout Scanner) -> Int? {
         if text.skip("-") { return text.number() == 1 ? 0 : nil }
         guard let number = text.number() else { return nil }
         return number == 0 ? 0 : number <= UInt64(target.threadCount) ? Int(number) - 1 : nil
     }
 
+    /// Answers `H`: chooses the thread to which later commands refer.
     private mutating func selectThread(_ text: inout Scanner) {
         let isGeneral = text.skip("g")
         guard isGeneral || text.skip("c"), let thread = thread(&text) else { return send(isDone: false) }
-        // Threads to resume are named by vCont.
+        // vCont names the threads that it resumes, so the choice of `Hc` has no effect.
         if isGeneral { generalThread = thread }
         send("OK")
     }
 
     // MARK: Breakpoints
 
+    /// Answers `Z` and `z`: inserts or removes a breakpoint or watchpoint. It takes effect when threads are resumed.
     private mutating func changeStop(_ text: inout Scanner, isInserted: Bool) {
         guard let number = text.number(), let kind = DebugStop.Kind(rawValue: UInt8(clamping: number)), text.skip(","),
             let address = text.number(), text.skip(","), let size = text.number()
         else { return sendUnknown() }
         let isWatch = number >= 2
-        // x86 has no register that watches for reads alone.
+        // x86 has no debug register that watches for reads alone.
         guard !isWatch || target.canWatch && kind != .readWatch else { return sendUnknown() }
         guard !isWatch || [1, 2, 4, 8].contains(size) && address % size == 0 else { return send(isDone: false) }
         var changed = stops
@@ -101,8 +109,10 @@ extension DebugSession {
         send("OK")
     }
 
-    // MARK: Going on and ending
+    // MARK: Resuming and ending
 
+    /// Lets threads go on with the present breakpoints. Answers with an error if threads run already, or if no thread has an
+    /// action.
     private mutating func resume(_ actions: [Int: ThreadAction]) {
         guard !isRunning, !actions.isEmpty, let plan = StopPlan(stops, canBreak: target.canBreak) else {
             return send(isDone: false)
@@ -111,6 +121,7 @@ extension DebugSession {
         target.resume(actions, plan: plan)
     }
 
+    /// Resumes the thread that the client has chosen by an action, and lets all other threads go on.
     private mutating func resumeOne(_ action: ThreadAction) {
         var actions = Dictionary(uniqueKeysWithValues: (0..<target.threadCount).map { ($0, ThreadAction.go) })
         actions[generalThread] = action
@@ -129,6 +140,7 @@ extension DebugSession {
         hasEnded = true
     }
 
+    /// Answers a command of `v` and a name.
     private mutating func handleNamed(_ text: inout Scanner) {
         if text.skip("Cont?") { return send("vCont;c;C;s;S") }
         if text.skip("Cont;") { return resume(actions(&text)) }
@@ -139,7 +151,8 @@ extension DebugSession {
         sendUnknown()
     }
 
-    /// The actions of vCont. Each thread takes the first that names it or all; a thread without one stays.
+    /// Reads the actions of vCont. A thread takes the first action that names it or all threads. A thread without an action stays
+    /// stopped.
     private func actions(_ text: inout Scanner) -> [Int: ThreadAction] {
         var actions: [Int: ThreadAction] = [:]
         for part in text.rest.split(separator: UInt8(ascii: ";")) {
@@ -164,20 +177,20 @@ extension DebugSession {
     }
 }
 
-/// Takes a command apart.
+/// Reads a command from its beginning on.
 struct Scanner {
     private(set) var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-    /// Takes a text if it comes next.
+    /// Skips a text, if the rest begins with it. Returns whether it does.
     mutating func skip(_ text: String) -> Bool {
         guard rest.starts(with: text.utf8) else { return false }
         rest = rest.dropFirst(text.utf8.count)
         return true
     }
 
-    /// Takes a hexadecimal number, or returns nil if none comes next.
+    /// Reads a hexadecimal number. Returns nil if the rest does not begin with one.
     mutating func number() -> UInt64? {
         let digits = rest.prefix { $0 < 0x80 && Character(UnicodeScalar($0)).isHexDigit }
         guard let value = digits.hexadecimalValue else { return nil }
@@ -185,7 +198,7 @@ struct Scanner {
         return value
     }
 
-    /// Takes the number of a register, or returns nil if there is no such register.
+    /// Reads the number of a register. Returns nil if there is no such register.
     mutating func register() -> RegisterLayout.Register? {
         number().flatMap { $0 < UInt64(RegisterLayout.registers.count) ? RegisterLayout.registers[Int($0)] : nil }
     }

@@ -1,5 +1,5 @@
 extension DebugSession {
-    /// Answers a general query, which has a name behind `q` or `Q`.
+    /// Answers a general query: a command of `q` or `Q` and a name.
     mutating func query(_ data: [UInt8]) {
         var text = Scanner(data[...])
         if text.skip("qSupported") {
@@ -11,7 +11,8 @@ extension DebugSession {
         } else if text.skip("qXfer:features:read:target.xml:") {
             sendDescription(&text)
         } else if text.skip("qAttached") {
-            // The guest was there before, so that the client detaches from it when it ends.
+            // The answer 1 means that the guest existed before the session. So the client detaches from it at its end, and does not
+            // kill it.
             send("1")
         } else if text.skip("qC"), text.rest.isEmpty {
             send("QC" + hex(UInt64(generalThread + 1)))
@@ -29,16 +30,17 @@ extension DebugSession {
         }
     }
 
+    /// Sends a part of the target description.
     private mutating func sendDescription(_ text: inout Scanner) {
         guard let offset = text.number(), text.skip(","), let count = text.number() else { return send(isDone: false) }
         let all = Array(RegisterLayout.description.utf8)
         let rest = all.dropFirst(Int(clamping: offset))
-        // Half of a packet, because each byte may have to be escaped.
+        // At most half a packet, because each byte may have to be escaped.
         let part = rest.prefix(Int(clamping: min(count, UInt64(Packet.maximumSize / 2))))
         send([UInt8(ascii: part.count < rest.count ? "m" : "l")] + part)
     }
 
-    /// Answers a command of the user's. The text goes in packets of its own, and OK ends it.
+    /// Answers a command that the user gives to the monitor. The text is sent in packets of its own, and the packet OK ends it.
     private mutating func answer(_ command: String?) {
         guard let command else { return send(isDone: false) }
         let name = command.split(separator: " ").joined(separator: " ")

@@ -1,29 +1,33 @@
-/// A client's session: takes the bytes that the client sends, and returns those to send back (GDB manual, "Remote Serial Protocol").
+/// A session with a debugger: it takes the bytes that the client sends, and returns the bytes to send back (GDB manual, "Remote
+/// Serial Protocol").
 ///
-/// The client sees all threads stop whenever one stops. Nothing that it sends can do more than the target allows.
+/// The protocol stops all threads when one thread stops. Whatever the client sends, it can do no more than the target allows.
 public struct DebugSession<Target: DebugTarget> {
     let target: Target
     private var reader = PacketReader()
     private var acknowledges = true
+    /// The last packet that was sent.
     private var last: [UInt8] = []
+    /// The bytes that are still to be returned to the caller.
     private var output: [UInt8] = []
 
-    /// The threads that commands refer to, as `H` chose them.
+    /// The thread to which commands refer. The client chooses it by `H`, and each stop sets it.
     var generalThread = 0
+    /// The breakpoints and watchpoints that the client has inserted.
     var stops: Set<DebugStop> = []
-    /// The thread that stopped last, and why.
+    /// The thread that stopped last, and the reason why.
     var lastStop: (thread: Int, reason: ThreadStop) = (0, .interrupt)
-    /// Whether the client waits for a thread to stop.
+    /// Whether threads run and the client waits for one of them to stop.
     public internal(set) var isRunning = false
     /// Whether the session has ended, because the client detached, killed the guest or broke the protocol.
     public internal(set) var hasEnded = false
 
-    /// Begins a session. All threads of the target are stopped.
+    /// Starts a session. All threads of the target must be stopped.
     public init(target: Target) {
         self.target = target
     }
 
-    /// Takes bytes from the client, and returns the bytes to send.
+    /// Takes bytes from the client. Returns the bytes to send.
     public mutating func receive(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         var hasRepeated = false
         for input in reader.receive(bytes) where !hasEnded {
@@ -34,7 +38,7 @@ public struct DebugSession<Target: DebugTarget> {
             case .damagedPacket:
                 if acknowledges { output.append(UInt8(ascii: "-")) }
             case .repeatRequest:
-                // Once is enough, however often it was asked.
+                // The packet is repeated once for all requests in these bytes.
                 if acknowledges, !hasRepeated { output += last }
                 hasRepeated = true
             case .interrupt:
@@ -48,13 +52,13 @@ public struct DebugSession<Target: DebugTarget> {
         return takeOutput()
     }
 
-    /// Tells the client that a thread has stopped, and returns the bytes to send. All threads are stopped.
+    /// Tells the client that a thread has stopped. All threads must be stopped. Returns the bytes to send.
     public mutating func report(_ reason: ThreadStop, of thread: Int) -> [UInt8] {
         if isRunning { stopped(thread, reason) }
         return takeOutput()
     }
 
-    /// Tells the client that the run has ended with a status, and returns the bytes to send.
+    /// Tells the client that the run has ended with a status. Returns the bytes to send.
     public mutating func reportEnd(status: UInt8) -> [UInt8] {
         if isRunning { send("W" + hex(UInt64(status), 2)) }
         hasEnded = true
@@ -66,6 +70,7 @@ public struct DebugSession<Target: DebugTarget> {
         return output
     }
 
+    /// Notes that all threads are stopped, and tells the client of the thread that stopped.
     private mutating func stopped(_ thread: Int, _ reason: ThreadStop) {
         isRunning = false
         generalThread = thread
@@ -84,14 +89,15 @@ public struct DebugSession<Target: DebugTarget> {
         send(Array(text.utf8))
     }
 
-    /// An empty packet says that a command is not known.
+    /// Sends an empty packet, which says that a command is not known.
     mutating func sendUnknown() { send("") }
 
+    /// Sends OK, or an error.
     mutating func send(isDone: Bool) {
         send(isDone ? "OK" : "E01")
     }
 
-    /// Describes the last stop.
+    /// Sends the description of the last stop.
     mutating func sendStop() {
         let (signal, detail): (UInt8, String) =
             switch lastStop.reason {
@@ -104,8 +110,9 @@ public struct DebugSession<Target: DebugTarget> {
         send("T\(hex(UInt64(signal), 2))thread:\(hex(UInt64(lastStop.thread + 1)));\(detail)")
     }
 
-    /// The name of the breakpoint at the instruction pointer. It is empty if the client has none there by its reckoning, which does not add the base
-    /// of the code segment: a client that hears of a breakpoint that it does not know goes on without a word.
+    /// Returns the name of the client's breakpoint at the instruction pointer, or an empty text if the client knows no breakpoint
+    /// there. The client compares `rip` without the base of the code segment. If it is told of a breakpoint that it does not know,
+    /// it lets the guest go on and says nothing.
     private func nameOfBreakpoint(at thread: Int) -> String {
         guard let rip = RegisterLayout.registers.first(where: { $0.name == "rip" }),
             let bytes = target.registers(of: thread)
@@ -125,13 +132,14 @@ public struct DebugSession<Target: DebugTarget> {
         }
     }
 
-    /// Stops acknowledging packets, after this one.
+    /// Confirms this packet with OK, and acknowledges no packet from then on.
     mutating func stopAcknowledging() {
         send("OK")
         acknowledges = false
     }
 }
 
+/// Returns a number in hexadecimal, padded with zeros to at least `digits` digits.
 func hex(_ value: UInt64, _ digits: Int = 1) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text

@@ -1,55 +1,60 @@
-/// What a debugger can do with a machine. Threads are vCPUs, numbered from 0.
+/// The machine, as a debugger sees it. Threads are vCPUs, numbered from 0.
 ///
-/// The session calls it from one thread at a time. While vCPUs run, registers and memory cannot be had.
+/// A session calls the target from one thread at a time. While vCPUs run, registers and memory are not available.
 public protocol DebugTarget: AnyObject {
+    /// The number of threads.
     var threadCount: Int { get }
-    /// What a thread does, for people.
+    /// Returns a line for the user that says what a thread does.
     func summary(of thread: Int) -> String
 
-    /// Returns all registers as `RegisterLayout` has them, or nil if they cannot be read.
+    /// Returns all registers in the order of `RegisterLayout`, or nil if they cannot be read.
     func registers(of thread: Int) -> [UInt8]?
-    /// Writes all registers. Returns false if they cannot be written.
+    /// Writes all registers, in the order of `RegisterLayout`. Returns false if they cannot be written.
     func setRegisters(_ bytes: [UInt8], of thread: Int) -> Bool
-    /// Returns the bytes at a linear address, up to the first that cannot be read.
+    /// Returns the bytes from a linear address on, up to the first byte that cannot be read.
     func read(count: Int, at address: UInt64, on thread: Int) -> [UInt8]
-    /// Writes bytes to a linear address. Returns false if not all can be written.
+    /// Writes bytes to a linear address. Returns false if not all of them can be written.
     func write(_ bytes: [UInt8], at address: UInt64, on thread: Int) -> Bool
 
     /// Whether debug registers can watch memory.
     var canWatch: Bool { get }
-    /// Whether debug registers can watch instructions.
+    /// Whether debug registers can stop a thread at an instruction.
     var canBreak: Bool { get }
-    /// Lets threads step or go on, and keeps the others. The breakpoints are those of `plan`.
+    /// Lets threads step or go on, with the breakpoints of `plan`. A thread without an action stays stopped.
     func resume(_ actions: [Int: ThreadAction], plan: StopPlan)
-    /// Stops all threads, and takes breakpoints out of memory.
+    /// Stops all threads, and removes breakpoint instructions from memory.
     func pause()
     /// Ends the run.
     func kill()
     /// Lets all threads go on, without breakpoints.
     func release()
-    /// Returns the answer to a command of the user, or nil if there is no such command.
+    /// Returns the answer to a command that the user gives to the monitor, or nil if there is no such command.
     func answer(to command: String) -> String?
-    /// The commands that `answer` knows, for people.
+    /// The names of the commands that `answer` knows, for the user.
     var commands: String { get }
 }
 
-/// What a thread does when the machine goes on.
+/// What a thread does when it is resumed.
 public enum ThreadAction: Equatable, Sendable {
+    /// The thread makes one step, or runs until it stops.
     case step, go
 }
 
-/// A breakpoint or watchpoint.
+/// A breakpoint or watchpoint of the client.
 public struct DebugStop: Hashable, Sendable {
+    /// The kind of a breakpoint or watchpoint, by its number in the protocol's `Z` packet.
     public enum Kind: UInt8, Sendable {
         case softwareBreakpoint, hardwareBreakpoint, writeWatch, readWatch, accessWatch
     }
 
+    /// The kind.
     public var kind: Kind
-    /// A linear address.
+    /// The linear address of the instruction or of the memory.
     public var address: UInt64
-    /// In bytes, for watchpoints.
+    /// The bytes that a watchpoint watches. It is 1 for a breakpoint.
     public var size: UInt64
 
+    /// Creates a breakpoint or watchpoint.
     public init(kind: Kind, address: UInt64, size: UInt64) {
         self.kind = kind
         self.address = address
@@ -57,22 +62,24 @@ public struct DebugStop: Hashable, Sendable {
     }
 }
 
-/// How breakpoints and watchpoints are carried out: debug registers first, and breakpoint instructions in memory for the breakpoints that are
-/// left. So memory stays as it is as long as there are few. Where debug registers watch no instructions, threads step until they are there.
+/// The means by which breakpoints and watchpoints are carried out. Debug registers come first. Breakpoints that are left over
+/// become breakpoint instructions in memory, so memory stays as it is as long as there are few breakpoints. If debug registers
+/// cannot stop at instructions, threads are stepped until they reach a breakpoint.
 public struct StopPlan: Equatable, Sendable {
-    /// At most four.
+    /// The breakpoints and watchpoints in debug registers, at most four.
     public private(set) var registers: [DebugStop] = []
-    /// The addresses of breakpoint instructions.
+    /// The addresses at which memory gets a breakpoint instruction.
     public private(set) var instructions: [UInt64] = []
-    /// The addresses in front of which threads stop that make steps.
+    /// The addresses of breakpoints before which a thread stops while it is stepped.
     public private(set) var stepsUntil: [UInt64] = []
 
+    /// The number of debug registers that hold addresses.
     public static let registerCount = 4
 
-    /// A plan without breakpoints.
+    /// Creates a plan without breakpoints.
     public init() {}
 
-    /// Plans the stops, or returns nil if there are more than four that need a debug register.
+    /// Plans breakpoints and watchpoints. Returns nil if more than four of them need a debug register.
     init?(_ stops: some Sequence<DebugStop>, canBreak: Bool) {
         var addresses: [UInt64] = []
         for stop in stops.sorted(by: { ($0.address, $0.kind.rawValue) < ($1.address, $1.kind.rawValue) }) {
@@ -93,18 +100,21 @@ public struct StopPlan: Equatable, Sendable {
     }
 }
 
-/// Why a thread stopped.
+/// The reason why a thread stopped.
 public enum ThreadStop: Equatable, Sendable {
-    /// The debugger asked for it.
+    /// The debugger asked for the stop.
     case interrupt
+    /// The thread has made a step, or met a breakpoint.
     case step, breakpoint
-    /// The linear address of a watchpoint.
+    /// The thread accessed memory that a watchpoint watches.
     case watch(DebugStop)
-    /// The guest cannot go on. The number is a signal of GDB's.
+    /// The guest cannot go on. The number is a signal as GDB numbers them.
     case fault(signal: UInt8)
 
-    /// SIGILL, SIGABRT and SIGSEGV.
+    /// A fault that the client reports as SIGILL.
     public static let illegalInstruction = ThreadStop.fault(signal: 4)
+    /// A fault that the client reports as SIGABRT.
     public static let failure = ThreadStop.fault(signal: 6)
+    /// A fault that the client reports as SIGSEGV.
     public static let segmentation = ThreadStop.fault(signal: 11)
 }

@@ -1,16 +1,18 @@
-/// Cuts what a client sends into packets (GDB Remote Serial Protocol, "Overview").
+/// Splits the bytes that a client sends into packets (GDB Remote Serial Protocol, "Overview").
 struct PacketReader: Sendable {
+    /// A packet, or a byte between packets that has a meaning.
     enum Input: Equatable, Sendable {
         /// The data of a packet whose checksum is right, with escapes resolved.
         case packet([UInt8])
         /// A packet whose checksum is wrong.
         case damagedPacket
-        /// Ctrl-C.
+        /// The byte of Ctrl-C: the client wants the threads to stop.
         case interrupt
-        /// The client wants the last packet once more.
+        /// The client wants the last packet to be sent again.
         case repeatRequest
     }
 
+    /// The part of a packet in which the next byte lies.
     private enum Place {
         case between, inData
         case inChecksum(first: UInt8?)
@@ -19,17 +21,17 @@ struct PacketReader: Sendable {
     private var place = Place.between
     private var data: [UInt8] = []
 
-    /// Whether a packet was longer than `Packet.maximumSize`. What follows means nothing then.
+    /// Whether a packet was longer than `Packet.maximumSize`. The bytes that follow such a packet have no meaning.
     private(set) var isOverfull = false
 
-    /// Takes bytes and returns what they complete. Bytes between packets that mean nothing are dropped.
+    /// Takes bytes. Returns the packets and requests that are complete with them. Other bytes between packets are dropped.
     mutating func receive(_ bytes: some Sequence<UInt8>) -> [Input] {
         bytes.compactMap { receive($0) }
     }
 
     private mutating func receive(_ byte: UInt8) -> Input? {
         switch (place, byte) {
-        // A packet that begins in another one: the client has given the other one up.
+        // A packet that begins inside another one means that the client has given up the other one.
         case (.between, UInt8(ascii: "$")), (.inData, UInt8(ascii: "$")):
             place = .inData
             data = []
@@ -55,12 +57,12 @@ struct PacketReader: Sendable {
     }
 }
 
-/// The form of packets.
+/// The format of packets.
 enum Packet {
-    /// The most bytes between `$` and `#`, which the client is told.
+    /// The most bytes between `$` and `#`. The client is told this number.
     static let maximumSize = 0x4000
 
-    /// Returns the packet that carries `data`.
+    /// Returns the packet that carries `data`, with escapes and a checksum.
     static func encoded(_ data: [UInt8]) -> [UInt8] {
         var escaped: [UInt8] = []
         for byte in data {
@@ -75,6 +77,7 @@ enum Packet {
 
     static func checksum(of bytes: [UInt8]) -> UInt8 { bytes.reduce(0, &+) }
 
+    /// Returns the data of a packet with its escapes resolved.
     static func unescaped(_ bytes: [UInt8]) -> [UInt8] {
         var isEscaped = false
         return bytes.compactMap { byte in
@@ -91,7 +94,7 @@ enum Packet {
 }
 
 extension Sequence<UInt8> {
-    /// Two hexadecimal digits for each byte.
+    /// The bytes as two hexadecimal digits each.
     var hexadecimal: [UInt8] {
         flatMap { [Self.digit($0 >> 4), Self.digit($0 & 0xf)] }
     }
@@ -102,7 +105,8 @@ extension Sequence<UInt8> {
 }
 
 extension Collection<UInt8> {
-    /// The number that hexadecimal digits stand for, or nil if there are none, others, or too many for 64 bits.
+    /// The number that hexadecimal digits stand for. It is nil if there are no digits, other characters, or too many digits for 64
+    /// bits.
     var hexadecimalValue: UInt64? {
         guard !isEmpty, count <= 16 else { return nil }
         var value: UInt64 = 0
@@ -113,7 +117,7 @@ extension Collection<UInt8> {
         return value
     }
 
-    /// The bytes that pairs of hexadecimal digits stand for, or nil if they are none.
+    /// The bytes that pairs of hexadecimal digits stand for, or nil if there is anything but such pairs.
     var bytesFromHexadecimal: [UInt8]? {
         guard count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []

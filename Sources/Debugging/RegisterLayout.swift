@@ -1,14 +1,18 @@
-/// The registers that a debugger sees, in the order of the `g` packet, for x86-64 (GDB manual, "i386 Features").
+/// The registers that a debugger finds on x86-64, in the order of the `g` packet (GDB manual, "i386 Features").
 public enum RegisterLayout {
-    /// A register of the description.
+    /// A register in the target description.
     public struct Register: Sendable {
+        /// The name of the register, as GDB has it.
         public let name: String
+        /// The number of bits.
         public let bits: Int
         let type: String
-        /// The first byte in the `g` packet.
+        /// The index of the register's first byte in the `g` packet.
         public fileprivate(set) var offset = 0
 
+        /// The number of bytes.
         public var size: Int { bits / 8 }
+        /// The indices of the register's bytes in the `g` packet.
         public var range: Range<Int> { offset..<offset + size }
 
         fileprivate init(_ name: String, _ bits: Int, _ type: String? = nil) {
@@ -23,7 +27,7 @@ public enum RegisterLayout {
         let registers: [Register]
     }
 
-    /// Names that begin with `org.gnu.gdb` are those that GDB knows, and it wants all of their registers.
+    /// GDB knows the features whose names begin with `org.gnu.gdb`, and expects all registers of such a feature.
     private static let features: [Feature] = [
         Feature(name: "org.gnu.gdb.i386.core", registers: core),
         Feature(
@@ -45,7 +49,7 @@ public enum RegisterLayout {
         + (0..<8).map { Register("st\($0)", 80, "i387_ext") }
         + ["fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop"].map { Register($0, 32, "int") }
 
-    /// All registers with their places.
+    /// All registers, with their offsets in the `g` packet.
     public static let registers: [Register] = {
         var offset = 0
         return features.flatMap(\.registers).map { register in
@@ -56,7 +60,7 @@ public enum RegisterLayout {
         }
     }()
 
-    /// The bytes of all registers.
+    /// The number of bytes of all registers.
     public static let size = registers.last?.range.upperBound ?? 0
 
     /// The target description, as XML.
@@ -73,7 +77,7 @@ public enum RegisterLayout {
         return text + "</target>"
     }()
 
-    /// The types that registers of a feature have beside those that GDB knows.
+    /// The definitions of types that GDB does not know itself, by the feature whose registers have them.
     private static let types = [
         "org.gnu.gdb.i386.core": flags(
             "flags",

@@ -5,13 +5,13 @@ public enum AccessWidth: Int, Sendable, CaseIterable {
     case doubleword = 4
     case quadword = 8
 
-    /// What a read of this width gives where nobody answers: every bit set.
+    /// The value of a read of this width that nobody answers: every bit is set.
     @inlinable
     public var allOnes: UInt64 {
         UInt64.max >> (64 - 8 * UInt64(rawValue))
     }
 
-    /// The part of `value` that an access of this width carries.
+    /// Returns the bits of `value` that an access of this width carries.
     @inlinable
     public func mask(_ value: UInt64) -> UInt64 {
         value & allOnes

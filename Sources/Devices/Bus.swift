@@ -1,7 +1,7 @@
-/// A table that finds the device at an address. I/O ports and device memory each have a bus of their own.
+/// A table that finds the device at an address. I/O ports have one bus, and device memory has another.
 ///
-/// An access belongs to a device only if all of its bytes do. The bus names devices by numbers, in the order in which they were
-/// attached. It is a value, so that each vCPU can have a copy of its own.
+/// An access reaches a device only if all of its bytes lie in the device's range. The bus numbers devices in the order in which they
+/// were attached. The bus is a value, so that each vCPU can have a copy of its own.
 public struct Bus: Sendable {
     /// The name of the bus in error messages: `ports`, `memory`.
     public let name: String
@@ -11,17 +11,18 @@ public struct Bus: Sendable {
         let device: Int
     }
 
-    /// The device to which an access belongs, and the place in the device's range.
+    /// The device to which an access belongs, and the offset of the access in the device's range.
     public struct Hit: Hashable, Sendable {
         /// The number of the device.
         public let device: Int
-        /// The first address of the access, counted from the beginning of the device's range.
+        /// The offset of the access from the first address of the device's range.
         public let offset: UInt64
     }
 
-    /// By address, disjoint.
+    /// The ranges of the devices, by address. They are disjoint.
     private var attachments: [Attachment] = []
-    /// The attachment that was found last. Guests come back to the same device again and again, so it is tried before a search.
+    /// The index of the attachment that was found last. It is tried before a search, because guests access the same device again
+    /// and again.
     private var lastHit = 0
 
     /// Creates a bus without devices.
@@ -29,9 +30,10 @@ public struct Bus: Sendable {
         self.name = name
     }
 
-    /// Gives the `size` addresses from `first` on to a device and returns the device's number.
+    /// Gives the `size` addresses from `first` on to a device.
     ///
-    /// - Throws: `BusError` if the range is empty, passes the last address, or overlaps that of another device.
+    /// - Returns: The number of the device.
+    /// - Throws: An error if the range is empty, passes the last address, or overlaps the range of another device.
     public mutating func attach(at first: UInt64, size: UInt64) throws(BusError) -> Int {
         guard size > 0 else { throw .empty(bus: name, first: first) }
         let (last, wraps) = first.addingReportingOverflow(size - 1)
@@ -59,7 +61,7 @@ public struct Bus: Sendable {
         return Hit(device: attachment.device, offset: first - attachment.range.lowerBound)
     }
 
-    /// Returns a copy of the bus that shares no memory with the original.
+    /// Returns a copy that shares no memory with this bus.
     public func copied() -> Bus {
         var copy = self
         copy.attachments = attachments.map { $0 }
@@ -71,8 +73,8 @@ public struct Bus: Sendable {
             && last <= attachments[index].range.upperBound
     }
 
-    /// Where the first attachment stands that does not end below `address`: the one that holds it, if any does. A board has
-    /// a dozen of them, too few to be searched by halves.
+    /// Returns the index of the first attachment that does not end below `address`. If any attachment contains the address, it is
+    /// this one. A board has only a dozen attachments, so a binary search would gain nothing.
     private func index(endingAtOrAbove address: UInt64) -> Int {
         attachments.firstIndex { $0.range.upperBound >= address } ?? attachments.count
     }

@@ -1,12 +1,12 @@
 internal import Memslots
 
-/// Why a device cannot be attached to a bus.
+/// The reason why a device cannot be attached to a bus.
 public enum BusError: Error, Equatable {
-    /// A size of 0.
+    /// The device has no addresses.
     case empty(bus: String, first: UInt64)
-    /// The range would pass the last 64-bit address.
+    /// The device's range would pass the last 64-bit address.
     case wraps(bus: String, first: UInt64, size: UInt64)
-    /// Another device has some of the addresses.
+    /// Another device has some of the addresses already.
     case overlaps(bus: String, range: ClosedRange<UInt64>, taken: ClosedRange<UInt64>)
 }
 

@@ -1,20 +1,21 @@
-/// What a device asks of the machine after an access; most ask for nothing.
+/// What a device wants of the machine after an access. Most accesses want nothing.
 public struct DeviceEffects: Equatable, Sendable {
     /// A byte for the guest's console.
     public var output: UInt8?
-    /// The status to end the run with.
+    /// The status with which the run is to end.
     public var exitStatus: UInt32?
-    /// Whether the guest resets the machine.
+    /// Whether the machine is to be reset.
     public var resets = false
-    /// Whether the guest switches the machine off.
+    /// Whether the machine is to be switched off.
     public var powersOff = false
-    /// The phase that the guest begins.
+    /// The phase that begins.
     public var phase: UInt8?
-    /// The new level of an interrupt line; nil while it stays as it is.
+    /// The new level of an interrupt line, or nil if the level stays as it is.
     public var line: InterruptLine?
-    /// Whether the guest would take input that is not there yet.
+    /// Whether the guest would take input now, and the device has none left.
     public var wantsInput = false
 
+    /// Creates effects. Those that are left out do not take place.
     public init(
         output: UInt8? = nil, exitStatus: UInt32? = nil, phase: UInt8? = nil, line: InterruptLine? = nil
     ) {
@@ -24,11 +25,12 @@ public struct DeviceEffects: Equatable, Sendable {
         self.line = line
     }
 
-    /// Nothing to do.
+    /// No effect.
     public static let none = DeviceEffects()
 
-    /// Adds a change of the line that came after the one that is there. A line that falls and rises again is an edge, which a
-    /// controller must see.
+    /// Adds a change of the interrupt line to an earlier one.
+    ///
+    /// A line that falls and rises again makes an edge, which an interrupt controller must see.
     mutating func follow(_ next: InterruptLine?) {
         guard let next else { return }
         let fell = line.map { !$0.isRaised } ?? false
@@ -41,10 +43,12 @@ public struct DeviceEffects: Equatable, Sendable {
 public struct InterruptLine: Equatable, Sendable {
     /// The ISA interrupt number: 4 for COM1.
     public var irq: UInt8
+    /// Whether the line is high.
     public var isRaised: Bool
-    /// Whether a raised line was low for a moment.
+    /// Whether a line that is high now was low for a moment before.
     public var fallsFirst = false
 
+    /// Creates the level of a line.
     public init(irq: UInt8, isRaised: Bool) {
         self.irq = irq
         self.isRaised = isRaised
@@ -53,10 +57,12 @@ public struct InterruptLine: Equatable, Sendable {
 
 /// A device's answer to a read.
 public struct DeviceReply: Equatable, Sendable {
-    /// The value read; bits above the width of the access mean nothing until the bus has masked them.
+    /// The value that the guest reads. Bits above the width of the access have no meaning, and the bus masks them.
     public var value: UInt64
+    /// What the device wants of the machine.
     public var effects: DeviceEffects
 
+    /// Creates an answer.
     public init(_ value: UInt64, effects: DeviceEffects = .none) {
         self.value = value
         self.effects = effects

@@ -1,30 +1,30 @@
-/// The part of QEMU's firmware configuration device (fw_cfg, by its two ports) that test kernels ask: how much RAM and how
-/// many processors there are.
+/// QEMU's firmware configuration device (fw_cfg), with its two ports and those of its items that test kernels ask for: the RAM and
+/// the number of processors.
 ///
-/// A word to the first port selects an item, and each byte read from the second is its next one; 0 behind its end, and where
-/// there is no such item.
+/// A word written to the first port selects an item. Each byte read from the second port is the next byte of the item. Behind the
+/// end of an item, and if there is no such item, the byte is 0.
 public struct FirmwareConfiguration: Device {
-    /// Ports that it takes: selector and data.
+    /// The number of ports: the selector and the data port.
     public static let size: UInt64 = 2
 
-    /// The items by their numbers.
+    /// The bytes of the items, by the items' numbers.
     private let items: [UInt16: [UInt8]]
     private var selected: [UInt8]
     private var position = 0
 
-    /// `ramSize` is in bytes.
+    /// Creates the device. `ramSize` is in bytes.
     public init(ramSize: UInt64, processors: Int) {
         let signature = Array("QEMU".utf8)
         let processors = Self.littleEndian(UInt16(clamping: processors))
         items = [
             0x00: signature,
-            // The features. Bit 0: the ports; bit 1 would be access by DMA.
+            // The features. Bit 0 stands for access by ports. Bit 1 would stand for access by DMA.
             0x01: Self.littleEndian(UInt32(1)),
             0x03: Self.littleEndian(ramSize),
-            // The processors that there are, and the most that there can be.
+            // The number of processors that exist, and the most that can exist.
             0x05: processors,
             0x0f: processors,
-            // The directory of files: their number, most significant byte first.
+            // The directory of files. It begins with the number of files, most significant byte first.
             0x19: [0, 0, 0, 0],
         ]
         selected = signature

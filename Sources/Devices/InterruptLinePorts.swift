@@ -1,8 +1,9 @@
-/// A port for each interrupt line: a write of anything but 0 raises the line, 0 lowers it.
+/// One port for each interrupt line. A write of 0 lowers the line, a write of another value raises it.
 public struct InterruptLinePorts: Device {
-    /// Ports that it takes: the pins of an IOAPIC.
+    /// The number of ports: one for each pin of an I/O APIC.
     public static let size: UInt64 = 24
 
+    /// Creates the ports.
     public init() {}
 
     public func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {

@@ -1,24 +1,25 @@
-/// The receiver's bytes: a FIFO of 16 while FCR enables it, a single RBR while it does not.
+/// The bytes that the receiver has received: a FIFO of 16 bytes while FCR enables it, and otherwise a single register (RBR).
 struct ReceiveFIFO {
-    /// Bytes that the enabled FIFO holds.
+    /// The number of bytes that the enabled FIFO holds.
     static let depth = 16
 
     private var bytes: [UInt8] = []
     private(set) var isEnabled = false
-    /// Bytes at which the FIFO asks for attention.
+    /// The number of bytes from which on the FIFO reports received data.
     private var trigger = 1
 
     var isEmpty: Bool { bytes.isEmpty }
 
-    /// Bytes that still fit.
+    /// The number of bytes for which there is room.
     var free: Int { (isEnabled ? ReceiveFIFO.depth : 1) - bytes.count }
 
-    /// Whether received data is available or merely timing out; a single RBR is always at its level.
+    /// Whether the FIFO has as many bytes as its trigger level. Below that level, received bytes only time out. The level of a
+    /// single RBR is 1.
     var hasReachedTrigger: Bool { bytes.count >= (isEnabled ? trigger : 1) }
 
-    /// Takes a received byte; false on an overrun.
+    /// Takes a received byte. Returns false on an overrun.
     ///
-    /// A full FIFO keeps what it has; a full RBR is overwritten (PC16550D, LSR bit 1).
+    /// A full FIFO keeps its bytes and loses the new one. A full RBR is overwritten (PC16550D, LSR bit 1).
     mutating func push(_ byte: UInt8) -> Bool {
         let fits = free > 0
         if fits {
@@ -29,15 +30,15 @@ struct ReceiveFIFO {
         return fits
     }
 
-    /// Gives the oldest byte, or nil where there is none.
+    /// Removes and returns the oldest byte, or returns nil if there is none.
     mutating func pop() -> UInt8? {
         bytes.isEmpty ? nil : bytes.removeFirst()
     }
 
-    /// Obeys a write to FCR.
+    /// Carries out a write to FCR.
     ///
-    /// Without the enable bit the other bits are not programmed, and changing that bit empties the FIFO (PC16550D, FCR
-    /// bit 0). The transmitter's FIFO is always empty and has nothing to reset.
+    /// If the enable bit is clear, the other bits have no effect. A change of the enable bit empties the FIFO (PC16550D, FCR bit
+    /// 0). The transmitter's FIFO is always empty, so resetting it does nothing.
     mutating func control(_ fcr: Serial16550.FCR) {
         let isEnabled = fcr.contains(.fifoEnable)
         if isEnabled != self.isEnabled || (isEnabled && fcr.contains(.receiverReset)) {

@@ -1,12 +1,12 @@
 /// A port through which guests reset a PC.
 public enum ResetPort: Device {
-    /// The command port of the keyboard controller (8042): 0xfe pulses the line that resets the processor. There is no keyboard
-    /// behind it, and its status is as where there is no controller, but for bit 1: the controller can always take a command.
+    /// The command port of the keyboard controller (8042). The command 0xfe pulses the line that resets the processor. There is no
+    /// keyboard. Reads give all ones, as if there were no controller, except for bit 1: the controller can always take a command.
     case keyboardController
-    /// The reset control register of the PCI host bridge: a write with bit 2 set resets the processor.
+    /// The reset control register of the PCI host bridge. A write with bit 2 set resets the processor.
     case resetControl
 
-    /// Ports that it takes.
+    /// The number of ports.
     public static let size: UInt64 = 1
 
     private static let inputBufferFull: UInt64 = 1 << 1

@@ -1,12 +1,12 @@
-/// Memory, or ports, that keep what is written to them, and each access exits to the monitor: for guests that test accesses.
+/// Memory, or ports, that keeps what the guest writes. Each access exits to the monitor, which guests use to test accesses.
 public struct ScratchMemory: Device {
-    /// Bytes, or ports, that it takes.
+    /// The number of bytes or ports.
     public let size: UInt64
-    /// Whether a byte written to the first one is the phase of its work that the guest begins.
+    /// Whether a byte written to the first address or port announces a phase of the guest's work.
     private let marksPhases: Bool
     private var bytes: [UInt8]
 
-    /// All zero.
+    /// Creates scratch memory of zeros.
     public init(size: UInt64, marksPhases: Bool = false) {
         self.size = size
         self.marksPhases = marksPhases

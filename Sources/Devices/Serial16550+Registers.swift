@@ -1,12 +1,13 @@
 /// The registers of the PC16550D, by the names of its data sheet.
 extension Serial16550 {
-    /// Offsets from the base port; the first two reach the divisor latch while LCR has DLAB set.
+    /// The offset of a register from the base port. While DLAB is set in LCR, the first two offsets reach the divisor latch
+    /// instead.
     enum Register: UInt64 {
-        /// RBR on reads, THR on writes, or DLL.
+        /// RBR on reads and THR on writes, or DLL while DLAB is set.
         case data = 0
-        /// IER, or DLM.
+        /// IER, or DLM while DLAB is set.
         case interruptEnable = 1
-        /// IIR on reads, FCR on writes.
+        /// IIR on reads and FCR on writes.
         case interruptIdentification = 2
         case lineControl = 3
         case modemControl = 4
@@ -15,22 +16,23 @@ extension Serial16550 {
         case scratch = 7
     }
 
-    /// Interrupt enable register; bits 4 to 7 are always 0.
+    /// The interrupt enable register. Bits 4 to 7 are always 0.
     struct IER: OptionSet {
         let rawValue: UInt8
 
-        /// Received data available, and the character timeout.
+        /// Received data is available, or the characters have timed out.
         static let erbfi = IER(rawValue: 0x01)
-        /// Transmitter holding register empty.
+        /// The transmitter holding register is empty.
         static let etbei = IER(rawValue: 0x02)
-        /// Receiver line status.
+        /// The receiver's line status has changed.
         static let elsi = IER(rawValue: 0x04)
-        /// Modem status.
+        /// The modem status has changed.
         static let edssi = IER(rawValue: 0x08)
         static let implemented: IER = [.erbfi, .etbei, .elsi, .edssi]
     }
 
-    /// Interrupt identification register: bits 0 to 3 of each cause, ordered by priority below.
+    /// The cause of an interrupt, in bits 0 to 3 of the interrupt identification register. Causes are listed by priority, the
+    /// highest first.
     enum Interrupt: UInt8 {
         case receiverLineStatus = 0x06
         case receivedDataAvailable = 0x04
@@ -38,20 +40,20 @@ extension Serial16550 {
         case transmitterHoldingRegisterEmpty = 0x02
         case modemStatus = 0x00
 
-        /// IIR while nothing is pending.
+        /// The value of IIR if no interrupt is pending.
         static let nonePending: UInt8 = 0x01
-        /// IIR bits 6 and 7: FIFOs enabled.
+        /// Bits 6 and 7 of IIR, which say that the FIFOs are enabled.
         static let fifosEnabled: UInt8 = 0xc0
     }
 
-    /// FIFO control register.
+    /// The FIFO control register.
     struct FCR: OptionSet {
         let rawValue: UInt8
 
         static let fifoEnable = FCR(rawValue: 0x01)
         static let receiverReset = FCR(rawValue: 0x02)
 
-        /// The receiver's trigger level in bytes: bits 6 and 7.
+        /// The receiver's trigger level in bytes, from bits 6 and 7.
         var trigger: Int {
             switch rawValue >> 6 {
             case 0: 1
@@ -62,10 +64,10 @@ extension Serial16550 {
         }
     }
 
-    /// The divisor latch access bit of the line control register, the only one that does anything here.
+    /// The divisor latch access bit of the line control register. The other bits of that register have no effect here.
     static let dlab: UInt8 = 0x80
 
-    /// Modem control register; bits 5 to 7 are always 0.
+    /// The modem control register. Bits 5 to 7 are always 0.
     struct MCR: OptionSet {
         let rawValue: UInt8
 
@@ -77,7 +79,7 @@ extension Serial16550 {
         static let implemented: MCR = [.dtr, .rts, .out1, .out2, .loop]
     }
 
-    /// Line status register.
+    /// The line status register.
     struct LSR: OptionSet {
         let rawValue: UInt8
 
@@ -87,7 +89,7 @@ extension Serial16550 {
         static let temt = LSR(rawValue: 0x40)
     }
 
-    /// Modem status register: the four inputs in bits 4 to 7, what changed since the last read in bits 0 to 3.
+    /// The modem status register: the four inputs in bits 4 to 7, and in bits 0 to 3 the changes since the last read.
     struct MSR: OptionSet {
         let rawValue: UInt8
 
@@ -96,7 +98,7 @@ extension Serial16550 {
         static let ri = MSR(rawValue: 0x40)
         static let dcd = MSR(rawValue: 0x80)
 
-        /// The change bits for inputs that went from `old` to `new`; RI counts only its trailing edge (TERI).
+        /// Returns the change bits for inputs that went from `old` to `new`. For RI only its trailing edge counts (TERI).
         static func changes(from old: MSR, to new: MSR) -> MSR {
             let counted = old.symmetricDifference(new).subtracting(new.intersection(.ri))
             return MSR(rawValue: counted.rawValue >> 4)

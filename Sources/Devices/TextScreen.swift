@@ -1,17 +1,17 @@
-/// The text screen of a PC: 25 rows of 80 characters, each a byte in code page 437 and a byte for its colours.
+/// The text screen of a PC: 25 rows of 80 characters. A character has a byte in code page 437 and a byte for its colours.
 public enum TextScreen {
-    /// Bytes of the screen's memory.
+    /// The bytes of the screen's memory.
     public static let size = columns * rows * 2
     private static let columns = 80
     private static let rows = 25
 
-    /// The characters of code page 437 from 0x80 on.
+    /// The characters that code page 437 has from 0x80 on.
     private static let upperHalf = Array(
         "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}"
     )
 
-    /// Returns the text on a screen, without the blanks at the ends of rows and the empty rows at the end. Returns nil if there is
-    /// none, or if the bytes are no text: a guest may use the memory for something else.
+    /// Returns the text on a screen, without blanks at the ends of rows and without empty rows at the end. Returns nil if the
+    /// screen is empty, or if the bytes are not text, because a guest may use this memory for something else.
     public static func text(of bytes: [UInt8]) -> String? {
         guard bytes.count == size else { return nil }
         var lines: [String] = []

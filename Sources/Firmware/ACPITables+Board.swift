@@ -4,12 +4,12 @@ internal import Memslots
 // MARK: - Processors and the power switch
 
 extension ACPITables {
-    /// Local APICs, the I/O APIC and the lines of the ISA bus (5.2.12).
+    /// Returns the body of the MADT (5.2.12): the local APICs, the I/O APIC, and the line of the ISA bus that has the SCI.
     static func madt(_ processors: Int, isFull: Bool) -> [UInt8] {
-        // PCAT_COMPAT: there are two PICs as well.
+        // PCAT_COMPAT: the machine has two PICs as well.
         var body = littleEndian(BoardInterrupts.localAPIC, 4) + littleEndian(1, 4)
         for id in 0..<processors {
-            // Ids of more than 8 bits need the entry for x2APICs.
+            // An id above 254 needs the entry for x2APICs.
             body +=
                 id < 0xff
                 ? [0, 8, UInt8(id), UInt8(id)] + littleEndian(1, 4)
@@ -18,18 +18,22 @@ extension ACPITables {
         body += [1, 12, 0, 0] + littleEndian(BoardInterrupts.ioAPIC, 4) + littleEndian(0, 4)
         // The SCI is level-triggered and active high.
         if isFull { body += [2, 10, 0, BoardInterrupts.sci] + littleEndian(BoardInterrupts.sci, 4) + [0x0d, 0] }
-        // Pin 1 of each local APIC is the NMI.
+        // Local interrupt pin 1 of each local APIC receives the NMI.
         return body + [4, 6, 0xff, 0, 0, 1]
     }
 
-    /// The fixed registers (5.2.9). Without FACS there are none of those that came before the hardware-reduced kind.
+    /// Returns the body of the FADT (5.2.9), which describes the fixed registers.
+    ///
+    /// - Parameters:
+    ///   - dsdt: The address of the DSDT.
+    ///   - facs: The address of the FACS, or 0 for hardware-reduced ACPI, which lacks the older registers.
     static func fadt(dsdt: UInt64, facs: UInt64) -> [UInt8] {
         let isFull = facs != 0
         var fadt = [UInt8](repeating: 0, count: 276)
         func put(_ value: some FixedWidthInteger, _ size: Int, at offset: Int) {
             fadt.replaceSubrange(offset..<offset + size, with: littleEndian(value, size))
         }
-        /// A register of so many bytes at a port, as the structure for addresses (5.2.3.2).
+        /// Puts the address of a register at a port as a generic address structure (5.2.3.2). The register has `bytes` bytes.
         func put(port: UInt64, bytes: Int, at offset: Int) {
             fadt[offset...].replaceSubrange(
                 offset..<offset + 12, with: [1, UInt8(bytes * 8), 0, UInt8(min(bytes, 3))] + littleEndian(port, 8))
@@ -37,9 +41,10 @@ extension ACPITables {
         put(facs, 4, at: 36)
         put(dsdt, 4, at: 40)
         put(dsdt, 8, at: 140)
-        // No VGA and no real-time clock, and no keyboard controller or other old devices either.
+        // The machine has no VGA (bit 2) and no real-time clock (bit 5). Neither does it have a keyboard controller or other
+        // old devices, whose bits are clear.
         put(1 << 2 | 1 << 5, 2, at: 109)
-        // WBINVD, C1, no buttons but those of the DSDT, which has none, and the reset register.
+        // WBINVD, the state C1, no buttons but those of the DSDT (it has none), and the reset register.
         var features: UInt32 = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10
         put(port: BoardPorts.resetControl, bytes: 1, at: 116)
         fadt[128] = 6  // the value that resets: bits 1 and 2
@@ -47,7 +52,7 @@ extension ACPITables {
         if isFull {
             features |= 1 << 8  // the timer has 32 bits
             fadt[46] = BoardInterrupts.sci
-            // Places of 32 and of 64 bits, and the lengths.
+            // The offsets of the 32-bit address, of the address structure and of the length. Then the port and its size in bytes.
             for (place, wide, length, port, bytes) in [
                 (56, 148, 88, BoardPorts.powerEvents, 4), (64, 172, 89, BoardPorts.powerControl, 2),
                 (76, 208, 91, BoardPorts.powerTimer, 4),
@@ -56,7 +61,7 @@ extension ACPITables {
                 put(port: port, bytes: bytes, at: wide)
                 fadt[length] = UInt8(bytes)
             }
-            // The processor has no states but C1: the times of the others are too long to be used.
+            // The processor has no power state but C1: the latencies of the others are too long for use.
             put(0xffff, 2, at: 96)
             put(0xffff, 2, at: 98)
         } else {
@@ -72,6 +77,7 @@ extension ACPITables {
 // MARK: - Devices
 
 extension ACPITables {
+    /// Returns the statements of the DSDT: the serial port, the memory of configuration space, the host bridges and the sleep type of S5.
     static func dsdt(_ segments: [Segment]) -> [AML] {
         let com1 = AML.device(
             "COM1",
@@ -80,7 +86,7 @@ extension ACPITables {
                 .name(
                     "_CRS", .resources([.ports(UInt16(BoardPorts.serial), count: 8), .line(BoardInterrupts.serial)])),
             ])
-        // Linux uses configuration space by memory only where a device of the board has that memory.
+        // Linux accesses configuration space by memory only if a device of the board has that memory.
         let board = AML.device(
             "MBRD",
             [
@@ -91,7 +97,7 @@ extension ACPITables {
         let devices = bridges.enumerated().map { device($1.1, segment: $1.0, number: $0) }
         return [
             .scope("\\_SB", [com1] + (segments.isEmpty ? [] : [board, .name("PRTS", routing)] + devices)),
-            // The type of sleep in which everything is off.
+            // The type of sleep that switches the machine off.
             .name(
                 "\\_S5", .package([.integer(UInt64(BoardPorts.sleepTypeOff)), .integer(0), .integer(0), .integer(0)])),
         ]
@@ -111,12 +117,12 @@ extension ACPITables {
                 .name("_BBN", .integer(UInt64(bridge.buses.lowerBound))), .name("_CCA", .integer(1)),
                 .name("_CRS", .resources(resources)),
                 .method("_PRT", arguments: 0, [.return(.reference("PRTS"))]),
-                // What is asked for is granted, hot plug too: there is no firmware that would keep it for itself.
+                // The guest may control whatever it asks for, hot plug too: no firmware keeps control of anything.
                 .method("_OSC", arguments: 4, [.return(.argument(3))]),
             ])
     }
 
-    /// The interrupt lines of the four pins of each device on a root bus (ACPI 6.5, 6.2.13).
+    /// The interrupt line of each pin of each device on a root bus (ACPI 6.5, 6.2.13).
     private static var routing: AMLValue {
         .package(
             (0..<32).flatMap { device in

@@ -1,6 +1,6 @@
 internal import Memslots
 
-/// A statement of ACPI Machine Language, which describes a machine to a guest (ACPI 6.5, 20.2).
+/// A statement in ACPI Machine Language, which describes a machine to a guest (ACPI 6.5, 20.2).
 indirect enum AML {
     case name(String, AMLValue)
     case scope(String, [AML])
@@ -19,16 +19,17 @@ indirect enum AML {
         }
     }
 
-    /// An opcode, the length of what follows with the length itself, and that.
+    /// Returns an opcode, a length, and a body. The length counts its own bytes and the body.
     fileprivate static func package(_ opcode: [UInt8], _ body: [UInt8]) -> [UInt8] {
-        // One byte counts to 63. More of them have four bits in the first byte, which says how many follow (20.2.4).
+        // A length of one byte goes to 63. A longer one has its low four bits in the first byte, which also says how many bytes
+        // follow (20.2.4).
         guard body.count >= 0x3f else { return opcode + [UInt8(body.count + 1)] + body }
         let more = body.count + 2 < 1 << 12 ? 1 : body.count + 3 < 1 << 20 ? 2 : 3
         let length = body.count + 1 + more
         return opcode + [UInt8(more << 6 | length & 0xf)] + littleEndian(length >> 4, more) + body
     }
 
-    /// A name, with `\\` in front if it counts from the root. Names are padded to four characters.
+    /// Returns a name. A name that begins with `\` counts from the root. Names are padded to four characters.
     fileprivate static func path(_ name: String) -> [UInt8] {
         let isAbsolute = name.hasPrefix("\\")
         let letters = Array(name.utf8.dropFirst(isAbsolute ? 1 : 0))
@@ -39,7 +40,7 @@ indirect enum AML {
 /// A value in ACPI Machine Language.
 indirect enum AMLValue {
     case integer(UInt64)
-    /// The identity of a kind of device, three letters and four hexadecimal digits.
+    /// The EISA id of a kind of device: three letters and four hexadecimal digits.
     case eisaID(String)
     case buffer([UInt8])
     case package([AMLValue])
@@ -51,14 +52,14 @@ indirect enum AMLValue {
         switch self {
         case .integer(let value): Self.bytes(of: value)
         case .eisaID(let text):
-            // Five bits for each letter, then the digits, the most significant byte first (6.1.5).
+            // Each letter has five bits, and the digits follow. The most significant byte comes first (6.1.5).
             [0x0c]
                 + littleEndian(
                     (text.utf8.prefix(3).reduce(0) { $0 << 5 | UInt32($1 & 0x1f) } << 16
                         | (UInt32(text.dropFirst(3), radix: 16) ?? 0)).byteSwapped, 4)
         case .buffer(let bytes): AML.package([0x11], AMLValue.integer(UInt64(bytes.count)).bytes + bytes)
         case .package(let values): AML.package([0x12], [UInt8(values.count)] + values.flatMap(\.bytes))
-        // The end tag has a checksum, and zero stands for one that is not told.
+        // The end tag has a checksum, and 0 means that it is not given.
         case .resources(let list): AMLValue.buffer(list.flatMap(\.bytes) + [0x79, 0]).bytes
         case .argument(let number): [0x68 + number]
         case .reference(let name): AML.path(name)
@@ -107,7 +108,7 @@ enum AMLResource {
         [0x88, 0x0d, 0] + flags + window(UInt64(first), UInt64(last), 2)
     }
 
-    /// Granularity, first, last, translation, and size of a window, each of `width` bytes.
+    /// Returns the fields of an address range, each of `width` bytes: granularity, first, last, translation, and size.
     private static func window(_ first: UInt64, _ last: UInt64, _ width: Int) -> [UInt8] {
         [0, first, last, 0, last - first &+ 1].flatMap { littleEndian($0, width) }
     }

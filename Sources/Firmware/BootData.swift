@@ -22,21 +22,22 @@ public struct BootData: Equatable, Sendable {
     }
 }
 
-/// The reason why a guest cannot be told what it expects to be told.
+/// The reason why a guest cannot get the boot information or the tables that it expects.
 public enum FirmwareError: Error, Equatable, Sendable {
-    /// No place in the guest's memory below 3 GiB for a module or a table. The size is in bytes.
+    /// No room in the guest's memory below 3 GiB for a module or the boot information. The size is in bytes.
     case noRoom(what: String, size: UInt64)
-    /// No place for the ACPI tables of so many bytes below 1 MiB.
+    /// No room for the ACPI tables from 0xe0000 to 1 MiB. The size is in bytes.
     case noRoomForTables(size: Int)
-    /// A command line with more bytes than the kernel takes (`cmdline_size`).
+    /// A command line with more bytes than the kernel takes (`cmdline_size`), which is `most`.
     case commandLineTooLong(Int, most: UInt32)
-    /// An initial RAM disk that ends behind the last address that the kernel takes (`initrd_addr_max`).
+    /// An initial RAM disk whose end passes `most`, the last address that the kernel takes (`initrd_addr_max`).
     case initrdTooHigh(end: UInt64, most: UInt32)
     /// Several modules for Linux, which takes one as its initial RAM disk.
     case manyModules(Int)
 }
 
 extension FirmwareError: CustomStringConvertible {
+    /// One line that says what does not fit, and the limit.
     public var description: String {
         switch self {
         case .noRoom(let what, let size): "no room below 3G for \(what) of \(size) bytes beside the image"
@@ -51,7 +52,7 @@ extension FirmwareError: CustomStringConvertible {
     }
 }
 
-/// Returns the low `size` bytes of a number, the lowest first.
+/// Returns the low `size` bytes of a number, the least significant one first.
 func littleEndian(_ value: some FixedWidthInteger, _ size: Int) -> [UInt8] {
     (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }

@@ -1,8 +1,9 @@
 internal import Board
 internal import Memslots
 
-/// RAM below 3 GiB of which parts are taken.
+/// The RAM below 3 GiB, with the ranges of it that are taken.
 struct FreeMemory {
+    /// The end of that RAM.
     let end: UInt64
     private var taken: [GuestRange]
 
@@ -11,14 +12,19 @@ struct FreeMemory {
         self.taken = taken.sorted { $0.first < $1.first }
     }
 
-    /// Takes the lowest place behind all that is taken, from 1 MiB on, where kernels expect what was loaded with them; else the lowest
-    /// of all. Returns its address, or nil if there is none.
+    /// Takes a place at a page boundary for `size` bytes. This is the lowest place from 1 MiB on that lies behind all taken
+    /// ranges, because kernels expect there what was loaded with them. If there is none, it is the lowest free place from the
+    /// second page on.
+    ///
+    /// - Returns: The address of the place, or nil if there is no room.
     mutating func take(_ size: UInt64) -> UInt64? {
         let last = taken.last { $0.first.rawValue < end }?.last.rawValue ?? 0
         return take(size, from: max(BootMemory.extended, last < end ? last + 1 : end)) ?? take(size, from: Page.size)
     }
 
-    /// Takes the lowest place at a page boundary from `floor` on, below `limit`. Returns its address, or nil if there is none.
+    /// Takes the lowest free place for `size` bytes at a page boundary, from `floor` on and below `limit`.
+    ///
+    /// - Returns: The address of the place, or nil if there is no room.
     mutating func take(_ size: UInt64, from floor: UInt64, to limit: UInt64 = .max) -> UInt64? {
         var next = Self.pageEnd(floor)
         for range in taken where range.last.rawValue >= next {
@@ -35,7 +41,7 @@ struct FreeMemory {
         return next
     }
 
-    /// An address, which is far from the last one there is, rounded up to a page.
+    /// Returns an address rounded up to a page boundary. The address must be far from the last one, so that nothing overflows.
     private static func pageEnd(_ address: UInt64) -> UInt64 {
         (address + Page.size - 1) / Page.size * Page.size
     }

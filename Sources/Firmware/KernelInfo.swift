@@ -1,20 +1,22 @@
 internal import Board
 public import Memslots
 
-/// What a kernel is told that is started by Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst) or by PVH (start_info.h of
-/// Xen), and the places of that and of its modules. All of it lies in RAM below 3 GiB, beside the image.
+/// The boot information of a kernel that is started by Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst) or by PVH
+/// (start_info.h of Xen), with its place and the places of the modules. All of it lies in RAM below 3 GiB, beside the image.
 public struct KernelInfo: Equatable, Sendable {
-    /// The address of the structure with which everything is found.
+    /// The address of the structure from which the kernel finds everything else.
     public let address: GuestAddress
-    /// The structure and what it points to.
+    /// The structure with the lists and the command line behind it, and the modules.
     public let data: [BootData]
 
-    /// Places boot parameters for Linux.
+    /// Makes boot parameters for Linux, and finds places for them and the initial RAM disk.
     ///
     /// - Parameters:
     ///   - header: The setup header of the kernel, which begins at `headerOffset` in the boot parameters.
+    ///   - commandLineSize: The largest number of bytes that the kernel takes as a command line (`cmdline_size`).
+    ///   - initrdAddressMax: The last address that the kernel takes for the initial RAM disk (`initrd_addr_max`).
     ///   - commandLine: The command line, without the zero that ends it.
-    ///   - initrd: The initial RAM disk, if there is one.
+    ///   - modules: The initial RAM disk, or nothing.
     public init(
         linux header: [UInt8], at headerOffset: Int, commandLineSize: UInt32, initrdAddressMax: UInt32,
         _ memory: KernelMemory, commandLine: [UInt8], modules: [[UInt8]]
@@ -36,7 +38,7 @@ public struct KernelInfo: Equatable, Sendable {
         page.replaceSubrange(headerOffset..<headerOffset + header.count, with: header)
         put(memory.tables?.rawValue ?? 0, 8, at: 0x70)
         put(map.count, 1, at: 0x1e8)
-        put(0xff, 1, at: 0x210)  // type_of_loader: one without a number
+        put(0xff, 1, at: 0x210)  // type_of_loader: a loader without a number of its own
         put(places.first?.lowerBound ?? 0, 4, at: 0x218)
         put(modules.first?.count ?? 0, 4, at: 0x21c)
         put(address + 4096, 4, at: 0x228)
@@ -48,11 +50,11 @@ public struct KernelInfo: Equatable, Sendable {
         self.init(address, page + commandLine + [0], places, modules)
     }
 
-    /// Places start information for PVH.
+    /// Makes start information for PVH, and finds places for it and the modules.
     ///
     /// - Parameters:
     ///   - commandLine: The command line, without the zero that ends it.
-    ///   - modules: The modules, of which Linux takes the first for its initial RAM disk.
+    ///   - modules: The modules. Linux takes the first for its initial RAM disk.
     public init(pvh memory: KernelMemory, commandLine: [UInt8], modules: [[UInt8]]) throws(FirmwareError) {
         let map = memory.map
         let mapOffset = 56 + 32 * modules.count

@@ -1,10 +1,10 @@
 public import Board
 public import Memslots
 
-/// A piece of the memory map. If it is free, it is RAM that the kernel may use (type 1); otherwise it is reserved (type 2).
+/// An entry of the memory map: RAM that the kernel may use (type 1) if it is free, otherwise a reserved range (type 2).
 typealias MemoryMapEntry = (base: UInt64, length: UInt64, isFree: Bool)
 
-/// The memory in which a kernel starts, and what is taken of it.
+/// The memory in which a kernel starts, and the ranges of it that are taken.
 public struct KernelMemory: Sendable {
     let ram: RAMLayout
     let conventionalEnd: UInt64
@@ -12,14 +12,14 @@ public struct KernelMemory: Sendable {
     let reserved: [GuestRange]
     let tables: GuestAddress?
 
-    /// Describes memory.
+    /// Creates the description of a kernel's memory.
     ///
     /// - Parameters:
     ///   - ram: The places of the RAM.
-    ///   - conventionalEnd: The end of conventional memory that is free for the kernel.
+    ///   - conventionalEnd: The end of the conventional memory that is free for the kernel.
     ///   - taken: The ranges of the image, and of other data that lies there when the kernel starts.
     ///   - reserved: The ranges outside of RAM that belong to the board.
-    ///   - tables: The address of the ACPI tables' RSDP.
+    ///   - tables: The address of the ACPI tables' RSDP, or nil without tables.
     public init(
         ram: RAMLayout, conventionalEnd: UInt64 = BootMemory.conventionalEnd, taken: [GuestRange],
         reserved: [GuestRange] = [], tables: GuestAddress? = nil
@@ -31,12 +31,12 @@ public struct KernelMemory: Sendable {
         self.tables = tables
     }
 
-    /// The map of the memory.
+    /// The memory map that the kernel gets.
     var map: [MemoryMapEntry] {
         let extended = BootMemory.extended
         var map: [MemoryMapEntry] = [(0, min(ram.low, conventionalEnd), true)]
         if ram.low > conventionalEnd {
-            // RAM in fact, but kernels expect the data of the firmware, the screen and the ROMs of a PC here.
+            // This range is RAM too, but kernels expect a PC's firmware data, screen and ROMs there.
             map.append((conventionalEnd, min(ram.low, extended) - conventionalEnd, false))
         }
         if ram.low > extended { map.append((extended, ram.low - extended, true)) }
@@ -45,7 +45,10 @@ public struct KernelMemory: Sendable {
         return map
     }
 
-    /// What is free of it, and a place for each module.
+    /// Finds a place for each module.
+    ///
+    /// - Parameter sizes: The sizes of the modules in bytes.
+    /// - Returns: The memory that is free beside the modules, and their places.
     func placeModules(_ sizes: [Int]) throws(FirmwareError) -> (free: FreeMemory, places: [Range<UInt64>]) {
         // The firmware's data and the screen lie behind conventional memory.
         let firmware = GuestRange(
@@ -63,8 +66,8 @@ public struct KernelMemory: Sendable {
 }
 
 extension FreeMemory {
-    /// Takes a place for the boot information: where a PC has its ROMs first, because the memory map says that this is taken, so that no allocator puts
-    /// anything there.
+    /// Takes a place for `size` bytes of boot information. A place where a PC has its ROMs comes first: the memory map says
+    /// that this range is taken, so no allocator puts anything there.
     mutating func takeInformation(_ size: Int) throws(FirmwareError) -> UInt64 {
         let inROMs = take(UInt64(size), from: BootMemory.firmwareROMs, to: BootMemory.extended)
         guard let address = inROMs ?? take(UInt64(size)) else {

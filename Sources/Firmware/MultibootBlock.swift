@@ -1,15 +1,16 @@
 internal import Board
 
-/// The information structure, and behind it what it points to: modules, memory map, strings.
+/// The boot information of a multiboot kernel: the information structure, and behind it the list of modules, the memory map and
+/// the strings.
 struct MultibootBlock {
     let lowRAM: UInt64
     let conventionalEnd: UInt64
     let map: [MemoryMapEntry]
     let modules: [Range<UInt64>]
-    /// The command line, the loader's name, and one for each module.
+    /// The command line, the loader's name, and a string for each module.
     let strings: [[UInt8]]
 
-    /// Returns the bytes for `address`. Their number does not depend on the address.
+    /// Returns the bytes of the block at `address`. Their number does not depend on the address.
     func bytes(_ version: MultibootInfo.Version, at address: UInt64) -> [UInt8] {
         switch version {
         case .one: firstVersion(at: address)
@@ -17,15 +18,16 @@ struct MultibootBlock {
         }
     }
 
-    /// KiB of memory from 0 on, and from 1 MiB on.
+    /// KiB of memory from 0 on.
     private var lower: UInt32 { UInt32(truncatingIfNeeded: conventionalEnd >> 10) }
+    /// KiB of memory from 1 MiB on.
     private var upper: UInt32 {
         UInt32(truncatingIfNeeded: (lowRAM > BootMemory.extended ? lowRAM - BootMemory.extended : 0) >> 10)
     }
 
     // MARK: Multiboot 1
 
-    /// Bytes of the structure with all that version 0.6.96 has (3.3), rounded up.
+    /// The size in bytes of the information structure with all fields of version 0.6.96 (3.3), rounded up.
     private static let structureSize = 128
     private static let moduleSize = 16
     private static let mapEntrySize = 24
@@ -39,7 +41,7 @@ struct MultibootBlock {
             return pointer(to: end)
         }
         var words = [UInt32](repeating: 0, count: Self.structureSize / 4)
-        words[0] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9  // flags: each of the fields below is there
+        words[0] = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9  // flags: the fields below are there
         words[1] = lower  // mem_lower
         words[2] = upper  // mem_upper
         words[4] = pointers[0]  // cmdline
@@ -52,7 +54,7 @@ struct MultibootBlock {
             words += [module.lowerBound, module.upperBound].map { UInt32(truncatingIfNeeded: $0) } + [string, 0]
         }
         for entry in map {
-            // Its size without this field, then two fields of 64 bits, and its type.
+            // An entry has its size without this field, then its base and its length with 64 bits each, and its type.
             words.append(UInt32(Self.mapEntrySize - 4))
             for value in [entry.base, entry.length] {
                 words += [UInt32(truncatingIfNeeded: value), UInt32(truncatingIfNeeded: value >> 32)]
@@ -66,7 +68,8 @@ struct MultibootBlock {
 
     private var secondVersion: [UInt8] {
         let mapBody = map.reduce(littleEndian(Self.mapEntrySize, 8)) { body, entry in
-            // The version of entries, 0, is the upper half of the first field. Behind the type is a field without a meaning.
+            // The first field is the size of an entry, with the version of entries (0) in its upper half. Each entry ends with
+            // a field without a meaning.
             body + littleEndian(entry.base, 8) + littleEndian(entry.length, 8) + littleEndian(entry.isFree ? 1 : 2, 8)
         }
         var tags = Self.tag(1, strings[0] + [0]) + Self.tag(2, strings[1] + [0])
@@ -78,7 +81,7 @@ struct MultibootBlock {
         return littleEndian(tags.count + 8, 8) + tags
     }
 
-    /// Returns a tag: its type and its size, and what it says. The next tag begins at a multiple of 8 (3.6.2).
+    /// Returns a tag: its type, its size, and its body. The next tag begins at a multiple of 8 (3.6.2).
     private static func tag(_ type: UInt32, _ body: [UInt8]) -> [UInt8] {
         let tag = littleEndian(type, 4) + littleEndian(body.count + 8, 4) + body
         return tag + [UInt8](repeating: 0, count: (8 - tag.count % 8) % 8)

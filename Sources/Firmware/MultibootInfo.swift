@@ -1,13 +1,14 @@
 internal import Board
 public import Memslots
 
-/// What a multiboot kernel is told (Multiboot Specification 0.6.96, 3.3; Multiboot2 Specification 2.0, 3.6), and the places of that, of
-/// its modules and of a stack.
+/// The boot information of a multiboot kernel (Multiboot Specification 0.6.96, 3.3; Multiboot2 Specification 2.0, 3.6), with
+/// its place and the places of the modules and of a stack.
 ///
-/// All of it lies in RAM below 3 GiB, where neither the image nor anything else of it is.
+/// All these places are in RAM below 3 GiB. They overlap neither the image nor each other.
 public struct MultibootInfo: Equatable, Sendable {
-    /// The version of the specification.
+    /// A version of the specification.
     public enum Version: Sendable {
+        /// Multiboot 1 or 2.
         case one, two
 
         /// The number that EAX holds when the kernel starts.
@@ -19,13 +20,14 @@ public struct MultibootInfo: Equatable, Sendable {
         }
     }
 
-    /// A file that the kernel gets beside itself.
+    /// A file that the kernel gets in addition to its image.
     public struct Module: Equatable, Sendable {
-        /// The string that belongs to it, without the zero that ends it.
+        /// The module's string, without the zero that ends it.
         public let string: [UInt8]
-        /// In bytes.
+        /// The size of the file in bytes.
         public let size: Int
 
+        /// Creates a module.
         public init(string: [UInt8], size: Int) {
             self.string = string
             self.size = size
@@ -34,17 +36,18 @@ public struct MultibootInfo: Equatable, Sendable {
 
     /// The version of the specification.
     public let version: Version
-    /// What EBX holds: the address of the information structure, and of `bytes`, which begin with it.
+    /// The address of the information structure, which EBX holds when the kernel starts.
     public let address: GuestAddress
+    /// The bytes from `address` on: the information structure and what it points to, except modules.
     public let bytes: [UInt8]
-    /// Where each module begins: at a page boundary.
+    /// The address of each module, which is at a page boundary.
     public let moduleAddresses: [GuestAddress]
-    /// The end of a stack that the kernel may use, although the specification promises none. It is nil if there is no room.
+    /// The end of a stack that the kernel may use, although the specification promises none. It is nil if there is no room for a stack.
     public let stackTop: GuestAddress?
 
     private static let stackSize: UInt64 = 16 << 10
 
-    /// Places everything beside what is taken of the memory.
+    /// Finds places for everything beside the taken ranges of the memory, and makes the bytes.
     public init(
         _ version: Version, in memory: KernelMemory, commandLine: [UInt8], modules: [Module]
     ) throws(FirmwareError) {

@@ -1,8 +1,8 @@
 public import Board
 public import Memslots
 
-/// What the firmware of a PC leaves in conventional memory: the BIOS data area and the extended BIOS data area (EBDA), with a table of
-/// the processors and interrupt controllers.
+/// The data that the firmware of a PC leaves in conventional memory: the BIOS data area and the extended BIOS data area (EBDA),
+/// with a table of the processors and interrupt controllers.
 public struct PCMemory: Equatable, Sendable {
     /// The processors of a machine with interrupt controllers.
     public struct Processors: Hashable, Sendable {
@@ -21,26 +21,26 @@ public struct PCMemory: Equatable, Sendable {
         }
     }
 
-    /// The entry of the firmware, which resets the machine. Linux jumps there, in real mode, if hardware-reduced ACPI promises firmware of EFI
-    /// and there is none.
+    /// The code at the firmware's entry, which resets the machine. Linux jumps there, in real mode, if hardware-reduced ACPI
+    /// promises firmware of EFI and there is none.
     public static let entry = BootData(
         address: GuestAddress(BootMemory.firmwareEntry),
         // mov al, 6; mov dx, the port of the reset control register; out dx, al; hlt
         bytes: [0xb0, 6, 0xba] + littleEndian(BoardPorts.resetControl, 2) + [0xee, 0xf4],
         what: "the entry of the firmware")
 
-    /// What lies in memory.
+    /// The EBDA and the BIOS data area, as far as the image leaves room for them.
     public let data: [BootData]
-    /// The end of the memory that is free for the guest, where the EBDA begins.
+    /// The end of the conventional memory that is free for the guest, where the EBDA begins.
     public let conventionalEnd: UInt64
 
-    /// Prepares the memory.
+    /// Makes the data.
     ///
     /// - Parameters:
     ///   - ram: The places of the RAM.
     ///   - processors: The processors, or nil on a machine without interrupt controllers, which has no table.
-    ///   - taken: The ranges of the image. If it lies where the EBDA would, there is no EBDA. Where it lies over the BIOS data area, there
-    ///     is nothing at all.
+    ///   - taken: The ranges of the image. If the image lies over the place of the EBDA, there is no EBDA. If it lies over
+    ///     the BIOS data area, there is no data at all.
     public init(ram: RAMLayout, processors: Processors?, beside taken: [GuestRange]) {
         let top = min(ram.low, BootMemory.conventionalEnd)
         var data: [BootData] = []
@@ -67,7 +67,8 @@ public struct PCMemory: Equatable, Sendable {
         !taken.contains { data.range?.overlaps($0) ?? false }
     }
 
-    /// Returns the BIOS data area from 0x40e on: the segment of the EBDA, or 0 if there is none, and 0x413, conventional memory in KiB.
+    /// Returns the BIOS data area from 0x40e on: at 0x40e the segment of the EBDA, or 0 if there is none, and at 0x413 the size
+    /// of conventional memory in KiB.
     private static func biosData(end: UInt64, hasEBDA: Bool) -> BootData {
         let bytes = littleEndian(hasEBDA ? end >> 4 : 0, 2) + [0, 0, 0] + littleEndian(end >> 10, 2)
         return BootData(
@@ -77,26 +78,26 @@ public struct PCMemory: Equatable, Sendable {
 
 /// The table by which a PC without ACPI describes its processors and interrupt controllers (MultiProcessor Specification 1.4, 4).
 private struct MultiProcessorTable {
-    /// The floating pointer, and behind it the table.
+    /// The floating pointer, and the table behind it.
     let bytes: [UInt8]
 
-    /// The most processors for which there are APIC ids of 8 bits beside that of the I/O APIC and the one that means all.
+    /// The largest number of processors that can have APIC ids of 8 bits: one id is the I/O APIC's, and one means all APICs.
     private static let most = 254
-    /// The lines of an ISA bus.
+    /// The number of lines of an ISA bus.
     private static let lines: UInt8 = 16
 
     init(_ processors: PCMemory.Processors, at address: UInt64) {
         let count = min(processors.count, Self.most)
         let ioAPIC = UInt8(count)
         var entries: [[UInt8]] = (0..<count).map { id in
-            // The version of the APIC, enabled (bit 0), and whether it is the first processor (bit 1).
+            // The version of the APIC, then flags: enabled (bit 0), and first processor (bit 1).
             [0, UInt8(id), 0x14, id == 0 ? 3 : 1] + littleEndian(processors.signature, 4)
                 + littleEndian(processors.features, 4) + [UInt8](repeating: 0, count: 8)
         }
         entries.append([1, 0] + Array("ISA   ".utf8))
         entries.append([2, ioAPIC, 0x11, 1] + littleEndian(BoardInterrupts.ioAPIC, 4))
         entries += (0..<Self.lines).map { [3, 0, 0, 0, 0, $0, ioAPIC, $0] }
-        // Pin 0 of each local APIC is the old controllers' (ExtINT), pin 1 the NMI.
+        // Local interrupt pin 0 of each local APIC receives the interrupts of the PICs (ExtINT), pin 1 the NMI.
         entries += [[4, 3, 0, 0, 0, 0, 0xff, 0], [4, 1, 0, 0, 0, 0, 0xff, 1]]
         let body = entries.flatMap { $0 }
         let size = 44 + body.count
@@ -104,7 +105,7 @@ private struct MultiProcessorTable {
         table += Array("SWIFTLET".utf8) + Array("MACHINE     ".utf8) + littleEndian(0, 6)
         table += littleEndian(entries.count, 2) + littleEndian(BoardInterrupts.localAPIC, 4) + littleEndian(0, 4) + body
         table[7] = checksum(table)
-        // One unit of 16 bytes, revision 4, and a table that is there (feature byte 1 is 0).
+        // The table has one unit of 16 bytes and revision 4, and it is there (feature byte 1 is 0).
         var pointer = Array("_MP_".utf8) + littleEndian(address + 16, 4) + [1, 4, 0] + littleEndian(0, 5)
         pointer[10] = checksum(pointer)
         bytes = pointer + table

@@ -1,16 +1,19 @@
 internal import CHost
 internal import Glibc
 
-/// This program, run once more with other arguments, in a process of its own.
+/// A process that runs this program again, with other arguments.
 public struct ChildProcess: ~Copyable {
-    /// What came of a process.
+    /// What a process left behind when it ended.
     public struct End: Sendable {
-        /// The exit status, or 128 and the number of the signal that ended the process.
+        /// The exit status. If a signal ended the process, it is 128 plus the number of the signal.
         public let status: Int32
+        /// The time from the start of the process to its end.
         public let time: Duration
-        /// Whether the process was killed because its time was over, or because somebody wanted its end.
+        /// Whether the process was killed, because its time was over or because the caller cancelled it.
         public let wasKilled: Bool
+        /// What the process wrote to standard output.
         public let output: BoundedBytes
+        /// What the process wrote to standard error.
         public let errors: BoundedBytes
         /// What the process wrote to descriptor 3.
         public let report: BoundedBytes
@@ -22,12 +25,14 @@ public struct ChildProcess: ~Copyable {
     private let report: Descriptor
     private let start = SuspendingClock.now
 
-    /// Starts the process in a directory. Its standard input is empty. It is killed if the calling thread ends before it.
+    /// Starts the process in a directory. Its standard input is empty. The process is killed if the thread that called this
+    /// initialiser ends first.
     public init(arguments: [String], directory: String) throws(HostError) {
-        // An argument ends at its first NUL, as those of a shell do.
+        // An argument ends at its first NUL, like an argument in a shell.
         let words = arguments.flatMap { $0.utf8.prefix { $0 != 0 }.map(CChar.init(bitPattern:)) + [0] }
         var pipes: [Int32] = [-1, -1, -1]
-        // SAFETY: the arrays and the string outlive the call, which finds so many words and writes three descriptors.
+        // SAFETY: the arrays and the string outlive the call, which reads as many arguments as it is told and writes three
+        // descriptors.
         let number = try unsafe check(chost_start(words, arguments.count, directory, &pipes), "fork", "swiftlet")
         let output = try Descriptor(owning: pipes[0], "pipe2", "standard output")
         let errors = try Descriptor(owning: pipes[1], "pipe2", "standard error")
@@ -37,11 +42,11 @@ public struct ChildProcess: ~Copyable {
         self.errors = errors
     }
 
-    /// Waits for the end of the process and takes what it writes.
+    /// Waits for the end of the process, and collects what the process writes.
     ///
     /// - Parameters:
     ///   - limit: The time after which the process is killed.
-    ///   - isCancelled: Asked ten times a second. The process is killed if it says yes.
+    ///   - isCancelled: Says whether the process is to be killed. It is called ten times a second.
     public consuming func finish(within limit: Duration, isCancelled: () -> Bool) -> End {
         let descriptors = [output.number, errors.number, report.number]
         var streams = [BoundedBytes](repeating: BoundedBytes(), count: 3)
@@ -65,7 +70,7 @@ public struct ChildProcess: ~Copyable {
     }
 }
 
-/// What somebody writes, of which only the beginning and the end are kept if it is long.
+/// The bytes of a stream. Of a long stream only the beginning and the end are kept.
 public struct BoundedBytes: Sendable {
     private static let (mostAtStart, mostAtEnd) = (1 << 20, 1 << 16)
 
@@ -83,7 +88,7 @@ public struct BoundedBytes: Sendable {
         }
     }
 
-    /// All bytes, with a line that stands for those that were not kept.
+    /// All bytes that were kept. If bytes were left out, a line in their place says how many.
     public var bytes: [UInt8] {
         head + (dropped == 0 ? [] : Array("\n[\(dropped) bytes are left out here]\n".utf8)) + tail
     }

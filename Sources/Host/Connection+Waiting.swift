@@ -2,15 +2,24 @@ internal import CHost
 internal import Glibc
 
 extension Connection {
-    /// What a connection can be waited for beside input.
+    /// What was ready when a thread stopped waiting for a connection.
     public struct Ready: Sendable {
-        /// Whether something came, or the other side is gone.
+        /// Whether bytes came, or the other side is gone.
         public let hasInput: Bool
+        /// Whether the first eventfd was posted.
         public let isFirstPosted: Bool
+        /// Whether the second eventfd was posted.
         public let isSecondPosted: Bool
     }
 
-    /// Waits until something comes (with `forInput`), one of two eventfds is posted, or the time is over. It may come back without any of it.
+    /// Waits until input comes, one of two eventfds is posted, or the time is over. A signal can end the wait too, and then nothing
+    /// is ready.
+    ///
+    /// - Parameters:
+    ///   - first: An eventfd, or nil for none.
+    ///   - second: Another eventfd, or nil for none.
+    ///   - forInput: Whether input ends the wait.
+    ///   - time: The most time to wait, or nil to wait for ever.
     public borrowing func wait(
         or first: SharedDescriptor? = nil, _ second: SharedDescriptor? = nil, forInput: Bool = true,
         within time: Duration? = nil
@@ -22,14 +31,14 @@ extension Connection {
         return Ready(hasInput: ready & 1 != 0, isFirstPosted: ready & 2 != 0, isSecondPosted: ready & 4 != 0)
     }
 
-    /// Ends the connection in both directions. All threads that wait for it come back.
+    /// Ends the connection in both directions. All threads that wait for it return.
     public borrowing func shutDown() {
         _ = shutdown(number, Int32(SHUT_RDWR))
     }
 }
 
 extension SharedDescriptor {
-    /// The size of the file in bytes, or nil if it cannot be told.
+    /// The size of the file in bytes, or nil if the kernel does not tell it. For a device it is `Int64.max`.
     public var fileSize: UInt64? {
         let size = chost_file_size(descriptor.number)
         return size < 0 ? nil : UInt64(size)

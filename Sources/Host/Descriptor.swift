@@ -1,10 +1,10 @@
 package import SystemPackage
 
-/// An open file descriptor and its end.
+/// The owner of an open file descriptor. It closes the descriptor when it goes out of scope.
 package struct Descriptor: ~Copyable, Sendable {
     package let number: Int32
 
-    /// Takes over the descriptor that a call returned, or throws the error that it returned instead.
+    /// Takes ownership of the descriptor that a call into CHost returned. If the call returned a negative errno instead, throws it.
     package init(owning result: Int32, _ call: String, _ subject: @autoclosure () -> String) throws(HostError) {
         number = try check(result, call, subject())
     }
@@ -13,6 +13,6 @@ package struct Descriptor: ~Copyable, Sendable {
         try? file.close()
     }
 
-    /// The descriptor, lent to calls of System.
+    /// The descriptor in the type of the module `SystemPackage`. It is valid while the owner lives.
     package var file: FileDescriptor { FileDescriptor(rawValue: number) }
 }

@@ -2,18 +2,21 @@ internal import CHost
 internal import Glibc
 public import SystemPackage
 
-/// Plain reads and writes, which return when a signal comes: the callers decide whether to go on.
+/// Reads and writes of plain descriptors. A call returns when a signal comes, and its caller decides whether to go on.
 public enum FileBytes {
+    /// The descriptor of the standard input.
     public static let standardInput: Int32 = 0
+    /// The descriptor of the standard output.
     public static let standardOutput: Int32 = 1
+    /// The descriptor of the standard error stream.
     public static let standardError: Int32 = 2
 
-    /// Whether a descriptor is a terminal, before which somebody may sit.
+    /// Returns whether a descriptor is a terminal, at which a person may sit.
     public static func isTerminal(_ descriptor: Int32) -> Bool {
         isatty(descriptor) == 1
     }
 
-    /// The columns of a terminal; nil of what is none, or does not tell.
+    /// Returns the number of columns of a terminal. Returns nil if the descriptor is no terminal, or if the terminal does not tell.
     public static func columns(of descriptor: Int32) -> Int? {
         var size = winsize()
         // SAFETY: the call fills the structure, which outlives it.
@@ -21,9 +24,10 @@ public enum FileBytes {
         return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
     }
 
-    /// Writes all of `bytes`, however long its reader takes, unless `isCancelled` says otherwise when a signal interrupts.
+    /// Writes all of `bytes`, however long their reader takes. Asks `isCancelled` before each part, also after a signal, and stops
+    /// if it says yes.
     ///
-    /// - Returns: How many bytes were written, and the error if the rest cannot be.
+    /// - Returns: The number of bytes that were written, and the error if the rest cannot be written.
     @discardableResult
     public static func write(
         _ bytes: [UInt8], to descriptor: Int32, isCancelled: () -> Bool = { false }
@@ -33,14 +37,14 @@ public enum FileBytes {
             if isCancelled() { return (written, nil) }
             do {
                 written += try unsafe bytes.withUnsafeBytes { buffer in
-                    // SAFETY: the rest of the array, which outlives the call.
+                    // SAFETY: the buffer is the rest of the array, which outlives the call.
                     let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
                     return try unsafe FileDescriptor(rawValue: descriptor).write(rest, retryOnInterrupt: false)
                 }
             } catch Errno.interrupted {
                 continue
             } catch Errno.resourceTemporarilyUnavailable {
-                // A pipe that does not block is full, and its reader is slow.
+                // A pipe that does not block is full, because its reader is slow.
                 _ = chost_wait_for(descriptor, true, -1)
             } catch {
                 if let error = error as? Errno, error == .brokenPipe { chost_pass_on_broken_pipe() }
@@ -50,8 +54,10 @@ public enum FileBytes {
         return (written, nil)
     }
 
-    /// Up to `count` bytes that can be read now, and none at the end of input; nil where a signal came or there is nothing
-    /// yet. An input that cannot be read is at its end.
+    /// Reads up to `count` bytes.
+    ///
+    /// - Returns: The bytes, or an empty array at the end of the input. An input that cannot be read counts as ended. Nil if a
+    ///   signal came, or if there is no input yet.
     public static func read(upTo count: Int, from descriptor: Int32) -> [UInt8]? {
         do {
             return try readOrThrow(upTo: count, from: FileDescriptor(rawValue: descriptor))
@@ -62,27 +68,27 @@ public enum FileBytes {
         }
     }
 
-    /// Up to `count` bytes that can be read now; empty at the end of input.
+    /// Reads up to `count` bytes. Returns an empty array at the end of the input.
     static func readOrThrow(upTo count: Int, from file: FileDescriptor) throws -> [UInt8] {
         try unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the call fills the buffer from its start.
+            // SAFETY: the call fills the buffer from its start on.
             initialized = try unsafe file.read(into: UnsafeMutableRawBufferPointer(buffer), retryOnInterrupt: false)
         }
     }
 }
 
 extension FileBytes {
-    /// Opens a file for reading; the descriptor stays open until the process ends.
+    /// Opens a file for reading. The descriptor stays open until the process ends.
     public static func open(_ path: String) throws(HostError) -> Int32 {
         try open(path, .readOnly, options: .closeOnExec)
     }
 
-    /// Opens a device or a pipe for writing; the descriptor stays open until the process ends.
+    /// Opens a device or a pipe for writing. The descriptor stays open until the process ends.
     public static func openStream(_ path: String) throws(HostError) -> Int32 {
         try open(path, .writeOnly, options: .closeOnExec)
     }
 
-    /// Creates a file, or empties one that is there; the descriptor stays open until the process ends.
+    /// Creates a file, or empties an existing one. The descriptor stays open until the process ends.
     public static func create(_ path: String) throws(HostError) -> Int32 {
         try open(path, .writeOnly, options: [.create, .truncate, .closeOnExec])
     }

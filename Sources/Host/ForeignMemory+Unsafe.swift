@@ -1,13 +1,13 @@
 internal import CHost
 internal import SystemPackage
 
-/// A part of a file that somebody else holds too, such as a device's region or the memory of another process.
+/// A part of a file that somebody else holds too, such as the region of a device or the memory of another process.
 ///
-/// Its pages can go away at any time, and a load from a mapping of them would then end this process (SIGBUS). So this process maps
-/// the part for guests only, and reads and writes it by the descriptor.
+/// The other holder can take the pages away at any time. A load from a mapping of such a page would end this process (SIGBUS). So
+/// this process maps the part for guests only. It reads and writes the part through the descriptor.
 ///
-/// A file may have several parts, and a part may be opened more than once. A program that gives a guest memory of its own keeps
-/// a second part in order to read what the guest writes:
+/// A file can have several parts, and a part can be opened more than once. A program that gives memory to a guest keeps a second
+/// part for itself, in order to read what the guest writes:
 ///
 ///     var file = try MemoryFile(name: "shared")
 ///     try file.resize(to: 0x4000)
@@ -16,17 +16,18 @@ internal import SystemPackage
 @safe
 public struct ForeignMemory: ~Copyable, Sendable {
     let descriptor: Descriptor
-    /// The name of the file for people.
+    /// The name of the file in error messages.
     public let name: String
-    /// The beginning of the part in the file, in bytes: a multiple of the page size.
+    /// The offset of the part in the file, in bytes. It is a multiple of the page size.
     public let offset: UInt64
-    /// The size of the part in bytes: a multiple of the page size.
+    /// The size of the part in bytes. It is a multiple of the page size.
     public let size: UInt64
 
-    /// Opens a part of the file that is open as `number`. The part has a descriptor of its own, so `number` can be closed.
+    /// Opens a part of a file whose descriptor is `number`. The part gets a descriptor of its own, so the caller may close
+    /// `number`.
     ///
-    /// - Throws: EINVAL if the offset or the size is no multiple of the page size, if the size is 0, or if the file ends before
-    ///   the part does.
+    /// - Throws: EINVAL if the offset or the size is not a multiple of the page size, if the size is 0, or if the part reaches
+    ///   beyond the end of the file.
     @unsafe
     public init(descriptor number: Int32, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         let end = offset.addingReportingOverflow(size)
@@ -47,22 +48,22 @@ public struct ForeignMemory: ~Copyable, Sendable {
         self.size = size
     }
 
-    /// Opens a part of a file that this process has open.
+    /// Opens a part of a file that is open in this process.
     package init(_ file: borrowing Descriptor, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         // SAFETY: the descriptor is open while it is borrowed.
         try unsafe self.init(descriptor: file.number, name: name, offset: offset, size: size)
     }
 
-    /// Opens a part of a memory file of this process.
+    /// Opens a part of a memory file that this process owns.
     public init(_ file: borrowing MemoryFile, offset: UInt64, size: UInt64) throws(HostError) {
         try self.init(file.descriptor, name: file.name, offset: offset, size: size)
     }
 
-    /// Returns the `count` bytes at `position` in the part, or nil if not all of them can be read.
+    /// Returns `count` bytes at `position` in the part, or nil if not all of them can be read.
     public func read(count: Int, at position: UInt64) -> [UInt8]? {
         guard contains(count, at: position) else { return nil }
         let bytes = try? unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            // SAFETY: the call fills the buffer from its start.
+            // SAFETY: the call fills the buffer from its start on.
             initialized = try unsafe descriptor.file.read(
                 fromAbsoluteOffset: Int64(offset + position), into: UnsafeMutableRawBufferPointer(buffer),
                 retryOnInterrupt: false)

@@ -3,9 +3,9 @@ internal import SystemPackage
 
 /// Directories and links of the host's file system.
 public enum HostDirectory {
-    /// Returns the names in a directory, sorted, or nil if it cannot be read.
+    /// Returns the names of the entries of a directory, sorted, or nil if the directory cannot be read.
     public static func names(in path: String) -> [String]? {
-        // SAFETY: the stream is open from here to the end of the function, and an entry is copied before the next is asked for.
+        // SAFETY: the stream is open until the end of the function, and each entry is copied before the next one is read.
         guard let stream = unsafe opendir(path) else { return nil }
         defer { unsafe _ = closedir(stream) }
         var names: [String] = []
@@ -19,17 +19,17 @@ public enum HostDirectory {
         return names.sorted()
     }
 
-    /// Returns the last part of what a symbolic link names, or nil if there is no such link.
+    /// Returns the last component of a symbolic link's target, or nil if there is no such link.
     public static func linkedName(_ path: String) -> String? {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-        // SAFETY: the call writes at most the array's size, and says how much.
+        // SAFETY: the call writes at most as many bytes as the array has, and returns how many it wrote.
         let count = unsafe max(0, readlink(path, &target, target.count))
         return target[..<count].map { UInt8(bitPattern: $0) }.split(separator: UInt8(ascii: "/")).last.map {
             String(decoding: $0, as: UTF8.self)
         }
     }
 
-    /// Returns whether this process may read and write a file, or nil if there is no such file.
+    /// Returns whether this process may read and write a file, or nil if the file does not exist.
     public static func isWritable(_ path: String) -> Bool? {
         // SAFETY: the calls read the string, which outlives them.
         unsafe access(path, F_OK) == 0 ? unsafe access(path, R_OK | W_OK) == 0 : nil

@@ -1,21 +1,22 @@
 public import SystemPackage
 
-/// A call that the host's kernel refused.
+/// The refusal of a system call by the host's kernel.
 public struct HostError: Error, Hashable, Sendable {
-    /// The system call.
+    /// The name of the system call.
     public let call: String
-    /// What it was for, with sizes or names.
+    /// What the call was for, such as a size or the name of a file.
     public let subject: String
+    /// The errno that the kernel returned.
     public let errno: Errno
 
-    /// Makes the error of a call.
+    /// Creates the error of a call.
     package init(call: String, subject: String, errno: Errno) {
         self.call = call
         self.subject = subject
         self.errno = errno
     }
 
-    /// Whether a file held more than was wanted of it.
+    /// Whether a file was larger than the caller allowed.
     public var isFileTooLarge: Bool { errno == .fileTooLarge }
 }
 
@@ -33,7 +34,7 @@ extension HostError: CustomStringConvertible {
     }
 }
 
-/// The result of a call into CHost, or the error that its negative value stands for.
+/// Returns the result of a call into CHost. If the result is a negative errno, throws it as the error of a system call.
 @discardableResult
 @inline(__always)
 package func check<Value: SignedInteger>(

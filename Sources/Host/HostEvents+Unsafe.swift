@@ -1,15 +1,17 @@
 internal import CHost
 internal import Glibc
 
-/// What a monitor's main thread waits for: its user's signals, word from another thread, input, time.
+/// The events for which a monitor's main thread waits: signals from the user, posts from other threads, input, and a deadline.
 public struct HostEvents: ~Copyable, Sendable {
+    /// An event that ended a wait.
     public enum Event: Equatable, Sendable {
-        /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE or SIGTERM, by number.
+        /// SIGHUP, SIGINT, SIGQUIT, SIGPIPE or SIGTERM came. The value is the number of the signal.
         case signal(Int32)
         /// Another thread called `post`.
         case posted
-        /// Input can be read, or has ended.
+        /// There is input to read, or the input has ended.
         case input
+        /// The time is over.
         case deadline
     }
 
@@ -17,10 +19,10 @@ public struct HostEvents: ~Copyable, Sendable {
     private let signals: Descriptor
     private let posts: Descriptor
 
-    /// Keeps SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM from what they do otherwise until the value's end, where `catchesSignals`.
-    /// Those that are ignored stay so.
+    /// Prepares to wait. If `catchesSignals`, SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM become events, until `releaseSignals` or
+    /// the end of the value. A signal that the process ignores stays ignored.
     ///
-    /// Threads started from this one meanwhile are not interrupted by these signals.
+    /// Threads that this thread starts meanwhile are not interrupted by these signals.
     public init(catchesSignals: Bool) throws(HostError) {
         let posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "the main thread")
         signals = try Descriptor(
@@ -33,19 +35,23 @@ public struct HostEvents: ~Copyable, Sendable {
         releaseSignals()
     }
 
-    /// Lets the signals do what they do otherwise. Forgets those that came before.
+    /// Gives the signals back the effect they had before. Drops signals that have come but were not waited for.
     public func releaseSignals() {
         if catchesSignals {
             chost_unblock_signals(signals.number)
         }
     }
 
-    /// Wakes the waiting thread, now or when it next waits.
+    /// Wakes the thread that waits, now or at its next wait.
     public func post() {
         _ = chost_post_event(posts.number)
     }
 
-    /// Waits for the first of the events; `input` is a descriptor, or nil where no input is wanted.
+    /// Waits for the first of the events.
+    ///
+    /// - Parameters:
+    ///   - input: A descriptor whose input ends the wait, or nil for none.
+    ///   - deadline: The time at which the wait ends at the latest, or nil for none.
     public func wait(input: Int32?, until deadline: SuspendingClock.Instant?) throws(HostError) -> Event {
         while true {
             let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
@@ -66,7 +72,7 @@ public struct HostEvents: ~Copyable, Sendable {
 }
 
 extension Duration {
-    /// Whole nanoseconds, at most what an Int64 holds.
+    /// The duration in whole nanoseconds, or `Int64.max` if it is longer.
     public var nanoseconds: Int64 {
         Int64(clamping: attoseconds / 1_000_000_000)
     }

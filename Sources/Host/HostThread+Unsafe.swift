@@ -2,7 +2,7 @@ internal import CHost
 internal import Glibc
 internal import SystemPackage
 
-/// A POSIX thread, which is to be joined.
+/// A POSIX thread. Its owner must join or detach it.
 public final class HostThread: Sendable {
     private let thread: pthread_t
 
@@ -16,16 +16,16 @@ public final class HostThread: Sendable {
         }
     }
 
-    /// Starts a thread of this name (15 bytes are kept) that runs `body` and ends.
+    /// Starts a thread that runs `body` and ends. The kernel keeps 15 bytes of the name.
     public init(name: String, body: @escaping @Sendable () -> Void) throws(HostError) {
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(Body(name, body))
-        // SAFETY: the thread takes over the retained body; where none starts, it is released here.
+        // SAFETY: the thread takes ownership of the retained body. If no thread starts, the body is released here.
         let error = unsafe pthread_create(
             &thread, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
-                // A thread inherits what its maker blocks, and pools of threads block everything.
+                // A thread inherits the signal mask of its creator, and the threads of a thread pool block all signals.
                 chost_unblock_kicks()
                 let body = unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
                 unsafe chost_name_thread(body.name)
@@ -39,44 +39,45 @@ public final class HostThread: Sendable {
         self.thread = thread
     }
 
-    /// Waits for the thread's end, for this long; whether it came. After it has, the thread is joined.
+    /// Waits for the thread's end, at most for `time`. Returns whether the thread has ended. If so, the thread is joined.
     public func join(within time: Duration) -> Bool {
         chost_join(thread, time.nanoseconds) == 0
     }
 
-    /// Waits for the thread's end; called once.
+    /// Waits for the thread's end. It must be called once at most.
     public func join() {
         let error = pthread_join(thread, nil)
         precondition(error == 0, "the thread has been joined before")
     }
 
-    /// Leaves the thread to itself instead of joining it: what it holds is given back when it ends.
+    /// Detaches the thread instead of joining it. The system frees what the thread holds when the thread ends.
     public func detach() {
         pthread_detach(thread)
     }
 
-    /// The kernel's number of the calling thread.
+    /// The kernel's id of the calling thread.
     public static var currentID: Int32 {
         chost_thread_id()
     }
 
-    /// A value that tells the calling thread from all others of the process.
+    /// A value by which the calling thread differs from all other threads of the process.
     public static var current: UInt {
         pthread_self()
     }
 
-    /// Holds the calling thread for so long, or until a signal comes.
+    /// Suspends the calling thread for `time`, or until a signal comes.
     public static func sleep(for time: Duration) {
         usleep(UInt32(clamping: time.nanoseconds / 1000))
     }
 
-    /// Interrupts the system call that a thread of this process is in, if any. The process has a signal for that (`KickSignal`).
+    /// Kicks a thread of this process: interrupts the system call that the thread is in, if any. The process must have taken a
+    /// signal for kicks (`KickSignal`).
     public static func kick(id: Int32) {
-        // Where the thread has ended meanwhile, there is nothing to interrupt.
+        // If the thread has ended meanwhile, there is nothing to interrupt.
         _ = chost_kick(id)
     }
 
-    /// Processors that the kernel runs threads on.
+    /// The number of processors on which the kernel runs threads.
     public static var processorCount: Int {
         sysconf(Int32(_SC_NPROCESSORS_ONLN))
     }

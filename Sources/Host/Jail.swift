@@ -1,24 +1,26 @@
 internal import CHost
 internal import Synchronization
 
-/// Takes system calls away from this process, so that a guest that has taken over a thread can do little with it (seccomp(2)).
+/// The filter of system calls (seccomp(2)) under which this process runs guests. A guest that has taken over a thread can do little
+/// with the calls that are left.
 ///
-/// docs/security.md has the calls that are left, with the reason for each. Any other call ends the process with a status of its own, and
-/// with its number and the thread's name on standard error. There is no way out of the jail.
+/// docs/security.md lists the calls that are left, with the reason for each. Any other call ends the process with an exit status of
+/// its own. A line on standard error then names the call's number and the thread. A process cannot leave the jail.
 public enum Jail {
     private static let isEntered = Atomic(false)
 
-    /// What a process still does in its jail.
+    /// What the process still has to do in its jail.
     public enum Purpose: Sendable {
-        /// It runs a machine that is made.
+        /// The process runs a machine that exists already.
         case run
-        /// It adds functions to its machine as well. That takes memory files, and no file is opened any more.
+        /// The process also adds functions to its machine. For that it may make memory files, but it opens no other file.
         case addsFunctions
-        /// It makes machines, which takes files to be opened.
+        /// The process also makes machines. For that it may open files.
         case makesMachines
     }
 
-    /// Puts all threads into the jail, and those that they start later. Opens the kernel's figures that are read there.
+    /// Puts all threads of the process, and all threads that they start later, into the jail. Opens beforehand the files with the
+    /// kernel's figures that are read in the jail.
     public static func enter(for purpose: Purpose) throws(HostError) {
         #if !SANITIZER
             KernelFigures.keepOpen(ofHost: purpose == .addsFunctions)
@@ -33,7 +35,7 @@ public enum Jail {
         #endif
     }
 
-    /// Takes from the calling thread what a vCPU's thread does not need, if the process is in its jail.
+    /// Takes from the calling thread the calls that a vCPU's thread does not need. Does nothing if the process is not in its jail.
     public static func enterVCPU() throws(HostError) {
         guard isEntered.load(ordering: .acquiring) else { return }
         try check(chost_jail_vcpu(), "seccomp", "the jail of a vCPU")

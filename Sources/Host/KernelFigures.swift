@@ -1,25 +1,27 @@
 internal import SystemPackage
 
-/// Figures that the kernel gives as `Name:  123 kB` lines under /proc.
+/// The figures in a file under /proc, which the kernel gives as lines such as `Name:  123 kB`.
 public struct KernelFigures: Sendable {
     private let lines: [Substring]
 
-    /// Of this process: VmHWM, RssShmem and others (`/proc/self/status`).
+    /// Reads the figures of this process, such as VmHWM and RssShmem (`/proc/self/status`).
     public static func ofProcess() throws(HostError) -> KernelFigures {
         try KernelFigures(path: "/proc/self/status")
     }
 
-    /// Of the host: MemAvailable, VmallocUsed, Slab and others (`/proc/meminfo`).
+    /// Reads the figures of the host, such as MemAvailable, VmallocUsed and Slab (`/proc/meminfo`).
     public static func ofHost() throws(HostError) -> KernelFigures {
         try KernelFigures(path: "/proc/meminfo")
     }
 
-    /// Opens the files about this process, which are read by these descriptors from then on, also where no file can be opened any more.
+    /// Opens the files with figures and keeps them open. Figures are then read through these descriptors, also in a jail that lets
+    /// no file be opened.
     ///
-    /// - Parameter ofHost: Whether those by which a machine learns how much memory the host has left are opened as well.
+    /// - Parameter ofHost: Whether to keep open the files that tell a machine about the host's memory, and not only those about
+    ///   this process.
     static func keepOpen(ofHost: Bool) {
         func keep(_ path: String) {
-            // Without /proc whoever asks for figures is told.
+            // A file that cannot be opened is no error here. A later attempt to read its figures throws.
             guard let number = try? FileBytes.open(path) else { return }
             kept.withLock { $0[path] = number }
         }
@@ -32,7 +34,7 @@ public struct KernelFigures: Sendable {
         }
     }
 
-    /// The files in which modules of KVM say whether they use two-dimensional paging.
+    /// The files in which the modules of KVM say whether they use two-dimensional paging.
     public static let translationParameters = [
         "/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt",
     ]
@@ -43,7 +45,7 @@ public struct KernelFigures: Sendable {
         lines = try readTextFile(path).split(separator: "\n")
     }
 
-    /// The figure in bytes, or nil where the kernel does not give it.
+    /// Returns a figure in bytes, or nil if the kernel does not give it.
     public func bytes(_ name: String) -> UInt64? {
         for line in lines where line.hasPrefix("\(name):") {
             let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
@@ -53,16 +55,17 @@ public struct KernelFigures: Sendable {
     }
 }
 
-/// The contents of a small text file.
+/// Reads a small text file.
 func readTextFile(_ path: String) throws(HostError) -> String {
     String(decoding: try readFile(path), as: UTF8.self)
 }
 
-/// The bytes of a file, or HostError with the call that failed.
+/// Reads a file.
 ///
 /// - Parameters:
-///   - limit: A file of more bytes throws EFBIG. The rest of it is not read.
-///   - waits: Whether a FIFO that nobody writes to is waited for. Otherwise it is empty.
+///   - limit: The most bytes that the file may have. A larger file throws EFBIG, and is not read to its end.
+///   - waits: Whether to wait for a writer if the file is a FIFO without one. Otherwise such a FIFO counts as empty.
+/// - Throws: An error that names the call that failed: `open` or `read`.
 public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) throws(HostError) -> [UInt8] {
     var call = "open"
     do {

@@ -1,14 +1,14 @@
-/// Limits that the kernel sets for a process, as files under /proc tell them; nil where they do not.
+/// The limits that the kernel sets for this process, read from files under /proc. A limit is nil if the files do not tell it.
 public enum KernelLimits {
-    /// Areas of its address space (`vm.max_map_count`).
+    /// The number of mapped areas that the address space may have (`vm.max_map_count`).
     public static var mappedAreas: Int? {
         (try? readTextFile("/proc/sys/vm/max_map_count")).flatMap { Int($0.prefix { $0.isNumber }) }
     }
 
-    /// Descriptors that it may have open: the soft limit (`/proc/self/limits`).
+    /// The number of descriptors that the process may have open: the soft limit in `/proc/self/limits`.
     public static var openFiles: Int? { soft("Max open files").map { Int(clamping: $0) } }
 
-    /// Bytes that it may pin; nil also where nothing limits them, which the capability CAP_IPC_LOCK lifts.
+    /// The number of bytes that the process may pin. It is also nil if there is no limit, such as with the capability CAP_IPC_LOCK.
     public static var lockedMemory: UInt64? {
         let ipcLock: UInt64 = 1 << 14
         let name = "CapEff:"
@@ -20,17 +20,20 @@ public enum KernelLimits {
         return soft("Max locked memory").flatMap { $0 == .max ? nil : $0 }
     }
 
-    /// The memory of this process's control group, or of the one around it that has the least left; nil where none has a limit.
-    ///
+    /// Returns the memory limit of a control group in bytes, and the bytes that are left of it. The group is this process's group
+    /// or one above it: the one that has the least left. Returns nil if none has a limit.
     public static func controlGroup() -> (limit: UInt64, left: UInt64)? {
         controlGroup { try? readTextFile($0) }
     }
 
-    /// - Parameter read: Returns the contents of a file, or nil if it cannot be read.
+    /// Returns what `controlGroup()` returns, but reads files through `read`.
+    ///
+    /// - Parameter read: Returns the contents of a file, or nil if the file cannot be read.
     static func controlGroup(read: (String) -> String?) -> (limit: UInt64, left: UInt64)? {
         var found: (limit: UInt64, left: UInt64)?
         for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {
-            // A hierarchy of version 2 has no controllers in its line, and one of version 1 has a directory of its own.
+            // The line of a version 2 hierarchy names no controllers. In version 1 the memory controller has a hierarchy of its
+            // own.
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3, fields[1].isEmpty || fields[1].split(separator: ",").contains("memory") else {
                 continue
@@ -53,7 +56,7 @@ public enum KernelLimits {
         return found
     }
 
-    /// A soft limit of this process by its name; `.max` where it is unlimited.
+    /// Returns a soft limit of this process by its name, or `.max` if it is unlimited.
     private static func soft(_ name: String) -> UInt64? {
         let lines = (try? readTextFile("/proc/self/limits"))?.split(separator: "\n") ?? []
         guard let line = lines.first(where: { $0.hasPrefix(name) }) else { return nil }

@@ -1,9 +1,10 @@
 internal import CHost
 internal import SystemPackage
 
-/// The signal of this process that interrupts the system calls of its threads and does nothing else.
+/// The signal that interrupts the system calls of this process's threads and has no other effect.
 ///
-/// The first that needs it takes it, and the last gives it back. Threads that were started before do not let it through.
+/// The first machine that needs the signal takes it, and the last one gives it back. A thread that was started before the signal
+/// was taken may block it.
 public enum KickSignal {
     private struct State: Sendable {
         var signal: Int32 = 0
@@ -12,13 +13,14 @@ public enum KickSignal {
 
     private static let state = Lock(State())
 
-    /// The signal that is taken unless somebody chooses another: the first real-time signal that the C library leaves to programs.
+    /// The signal that machines take unless their user chooses another: the first real-time signal that the C library leaves to
+    /// programs.
     public static var usual: Int32 { chost_first_realtime_signal() }
 
-    /// Takes a signal, or uses it once more.
+    /// Takes a signal for kicks. If it is taken already, counts one more user.
     ///
-    /// - Throws: EBUSY if the process handles the signal otherwise, or if another signal is in use for kicks. EINVAL if it is none that
-    ///   can be handled.
+    /// - Throws: EBUSY if the process handles this signal itself, or if another signal is taken for kicks. EINVAL if the signal
+    ///   cannot be handled.
     public static func take(_ signal: Int32) throws(HostError) {
         try state.withLock { state throws(HostError) in
             if state.users == 0 {
@@ -31,7 +33,7 @@ public enum KickSignal {
         }
     }
 
-    /// Gives the signal back, if nobody else uses it. No thread can be kicked any more by the caller.
+    /// Gives the signal back if it has no other user. The caller must kick no thread afterwards.
     public static func giveBack() {
         state.withLock { state in
             state.users -= 1

@@ -1,29 +1,36 @@
-/// A connection on which both sides send lines.
+/// A connection on which both sides send lines of text.
 public struct LineConnection: ~Copyable, Sendable {
-    /// A line without its end, and the descriptors that came while it was received.
+    /// A received line.
     public struct Line: Sendable {
+        /// The bytes of the line, without the end of the line.
         public let bytes: [UInt8]
+        /// The descriptors that came while the line was received.
         public let descriptors: [SharedDescriptor]
     }
 
     private let connection: Connection
     private let longest: Int
     private var bytes: [UInt8] = []
-    /// The bytes in front of which no line ends.
+    /// The number of received bytes that are known to contain no end of a line.
     private var searched = 0
     private var descriptors: [SharedDescriptor] = []
 
+    /// The most descriptors that can come with one line.
     private static let mostDescriptors = 1
 
-    /// Takes over a connection.
+    /// Takes ownership of a connection.
     ///
-    /// - Parameter longest: The bytes of the longest line that is received.
+    /// - Parameter longest: The most bytes that a received line may have.
     public init(_ connection: consuming Connection, longest: Int) {
         self.connection = connection
         self.longest = longest
     }
 
-    /// Sends a line with its end. Returns false if the other side is gone, or has not taken all of it within this time.
+    /// Sends a line. Returns false if the other side is gone, or has not taken all of the line within this time.
+    ///
+    /// - Parameters:
+    ///   - line: The bytes of the line, with the end of the line.
+    ///   - shared: Descriptors to send along with the first bytes.
     public borrowing func send(_ line: [UInt8], with shared: [SharedDescriptor] = [], within time: Duration) -> Bool {
         (try? connection.send(line, with: shared, within: time)) != nil
     }
@@ -31,9 +38,9 @@ public struct LineConnection: ~Copyable, Sendable {
     /// Receives the next line.
     ///
     /// - Parameters:
-    ///   - time: The time within which the line has to begin, or nil to wait for ever.
-    ///   - lineTime: The time for the line from its first byte on.
-    ///   - events: At most two eventfds. The connection counts as closed once one of them is posted.
+    ///   - time: The time within which the line must begin, or nil to wait for ever.
+    ///   - lineTime: The time for the whole line, from its first byte on.
+    ///   - events: At most two eventfds. When one of them is posted, the method throws `closed`.
     public mutating func next(
         within time: Duration?, whole lineTime: Duration, unless events: SharedDescriptor?...
     ) throws(LineError) -> Line {
@@ -57,7 +64,7 @@ public struct LineConnection: ~Copyable, Sendable {
         }
     }
 
-    /// Takes the first line of what has come, if it has an end.
+    /// Takes the first line out of the received bytes, or returns nil if they contain no end of a line.
     private mutating func takeLine() -> Line? {
         guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")), end <= longest else {
             searched = bytes.count
@@ -71,15 +78,15 @@ public struct LineConnection: ~Copyable, Sendable {
     }
 }
 
-/// Why no line came.
+/// The reason why no line came.
 public enum LineError: Error, Hashable, Sendable {
     /// The other side has closed the connection, or is gone.
     case closed
-    /// The end of the line did not come in time.
+    /// The line did not come in time.
     case late
-    /// A line has more bytes than this.
+    /// The line has more than this number of bytes.
     case tooLong(Int)
-    /// The server has as many clients as this, and all are served at this moment.
+    /// The server already has this number of clients, and all of them wait for an answer.
     case tooManyClients(Int)
 }
 

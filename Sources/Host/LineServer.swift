@@ -1,33 +1,41 @@
-/// Answers clients that send lines to a local socket. Each client has a thread, so that none waits for another.
+/// A server that answers lines from the clients of a local socket. Each client has a thread of its own, so that no client waits for
+/// another.
 ///
-/// Only the owner of the process and root are served. If there are too many clients, the one that has been silent for the longest gives way.
+/// Only the owner of the process and root are served. If there are too many clients, the client that has been silent for the
+/// longest has to give way.
 public final class LineServer: Sendable {
-    /// Returns the answer to a line, or to a client whose line cannot be taken. It is called by several threads at once.
+    /// Returns the answer to a line, or to a client from which no line can be taken. Several threads call it at once.
     public typealias Responder = @Sendable (Result<LineConnection.Line, LineError>) -> [UInt8]
 
-    /// The bytes of the longest line.
+    /// The most bytes that a line may have.
     public static let longestLine = 1 << 18
     /// The most clients at a time.
     public static let mostClients = 16
 
-    /// Clients go by the events that are posted when they have to give way.
+    /// The clients. The server knows a client by the eventfd that it posts when the client has to give way.
     private struct State: Sendable {
-        /// The clients that wait for no answer, the one first that has been silent for the longest.
+        /// The clients that wait for no answer. The first one has been silent for the longest.
         var silent: [SharedDescriptor] = []
+        /// The number of clients that wait for an answer.
         var served = 0
+        /// The number of clients' threads, those included that have to give way.
         var threads = 0
     }
 
     private let responder: Responder
     private let lineTime: Duration
     private let listening: ListeningThread
-    /// Posted at the end, and never taken.
+    /// An eventfd that is posted at the end of the server. Its count is never taken, so all threads see it.
     private let end: SharedDescriptor
     private let state = Monitor(State())
 
-    /// Begins to listen, and to serve.
+    /// Starts to listen and to serve clients.
     ///
-    /// - Parameter lineTime: The time from the first byte of a line to its end, and for an answer to be taken.
+    /// - Parameters:
+    ///   - path: The path of the local socket.
+    ///   - lineTime: The time for a line, from its first byte on. The same time is the most that a client may take to receive an
+    ///     answer.
+    ///   - responder: The function that answers lines.
     public init(
         at path: String, lineTime: Duration = .seconds(5), responder: @escaping Responder
     ) throws(HostError) {
@@ -43,13 +51,14 @@ public final class LineServer: Sendable {
         }
     }
 
-    /// Ends the server and removes its socket. Answers that are under way are sent, unless that takes longer than `time`.
+    /// Ends the server and removes its socket. Waits until the answers under way are sent, but not longer than `time`.
     public func stop(within time: Duration = .seconds(5)) {
         end.post()
         listening.end(within: time)
         _ = state.wait(for: time) { $0.threads == 0 ? true : nil }
     }
 
+    /// Starts a thread for a client, or tells the client that there are too many.
     private func admit(_ connection: consuming Connection) {
         guard let client = try? SharedDescriptor(eventFor: "a client"), makePlace(for: client) else {
             let answer = responder(.failure(.tooManyClients(Self.mostClients)))
@@ -64,7 +73,9 @@ public final class LineServer: Sendable {
         if let thread { thread.detach() } else { leave(client) }
     }
 
-    /// Returns false if all clients wait for answers, or too many that had to give way have not gone yet.
+    /// Adds a client. If there are too many clients, tells the one that has been silent for the longest to give way.
+    ///
+    /// - Returns: False if all clients wait for answers, or if too many clients that have to give way are still there.
     private func makePlace(for client: SharedDescriptor) -> Bool {
         state.withLock { state in
             if state.silent.count + state.served >= Self.mostClients {
@@ -77,6 +88,7 @@ public final class LineServer: Sendable {
         }
     }
 
+    /// Removes a client whose thread ends.
     private func leave(_ client: SharedDescriptor) {
         state.update { state in
             state.silent.removeAll { $0 === client }
@@ -84,6 +96,7 @@ public final class LineServer: Sendable {
         }
     }
 
+    /// Answers the lines of a client until the client is gone, has to give way, or sends a line that cannot be taken.
     private func converse(_ connection: consuming Connection, _ client: SharedDescriptor) {
         var lines = LineConnection(connection, longest: Self.longestLine)
         while true {

@@ -1,17 +1,17 @@
-/// A listening socket, and the thread that serves its clients.
+/// A listening socket, and the thread that serves the socket's clients.
 public final class ListeningThread: Sendable {
-    /// What the thread waits for.
+    /// The events for which the thread waits.
     public let events: ServerEvents
     private let listener: Lock<ListeningSocket?>
     private let thread = Lock<HostThread?>(nil)
 
-    /// Begins to listen.
+    /// Starts to listen.
     public init(at address: SocketAddress) throws(HostError) {
         events = try ServerEvents()
         listener = Lock(try ListeningSocket(address))
     }
 
-    /// Starts the thread. The socket is closed when `serve` returns.
+    /// Starts the thread, which runs `serve`. The socket is closed when `serve` returns.
     public func start(
         name: String, serve: @escaping @Sendable (borrowing ListeningSocket) -> Void
     ) throws(HostError) {
@@ -21,7 +21,7 @@ public final class ListeningThread: Sendable {
         self.thread.withLock { $0 = thread }
     }
 
-    /// Wakes the thread and waits for its end. After `time` the thread is left to itself.
+    /// Wakes the thread and waits for its end. If the thread has not ended after `time`, detaches it.
     public func end(within time: Duration) {
         events.post()
         guard let thread = thread.withLock({ $0.take() }), !thread.join(within: time) else { return }

@@ -1,14 +1,14 @@
 public import Glibc
 
-/// A mutual exclusion lock around a value.
+/// A mutual exclusion lock, and the value that it protects.
 ///
-/// It is a POSIX mutex. The `Mutex` of the module `Synchronization` is a futex with priority inheritance instead, which makes each
-/// lock and each unlock a system call as soon as two threads meet at it. docs/concurrency.md has figures. The mutex and the value lie
-/// in cache lines of their own.
+/// The lock is a POSIX mutex. `Mutex` of the module `Synchronization` is a futex with priority inheritance: as soon as two threads
+/// meet at it, each lock and each unlock is a system call. docs/concurrency.md has figures. The mutex and the value lie in
+/// different cache lines.
 @safe
 public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
-    // SAFETY: both are allocated and initialised from init to deinit. The functions of the mutex may be called from any thread,
-    // and only its holder uses the value.
+    // SAFETY: both are allocated and initialised from init to deinit. Any thread may call the functions of the mutex, and only the
+    // thread that holds it uses the value.
     @usableFromInline nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
     @usableFromInline nonisolated(unsafe) let value: UnsafeMutablePointer<Value>
 
@@ -16,13 +16,13 @@ public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
     public init(_ initial: consuming Value) {
         unsafe mutex = Self.allocate(pthread_mutex_t.self)
         unsafe value = Self.allocate(Value.self)
-        // SAFETY: fails only for attributes, and there are none.
+        // SAFETY: the call fails only for invalid attributes, and there are no attributes.
         unsafe pthread_mutex_init(mutex, nil)
         unsafe value.initialize(to: initial)
     }
 
     deinit {
-        // SAFETY: nobody borrows the lock any more.
+        // SAFETY: nothing borrows the lock any more.
         unsafe pthread_mutex_destroy(mutex)
         unsafe mutex.deallocate()
         unsafe value.deinitialize(count: 1)
@@ -30,13 +30,13 @@ public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
     }
 
     private static func allocate<Content: ~Copyable>(_ type: Content.Type) -> UnsafeMutablePointer<Content> {
-        // SAFETY: the allocation holds a value at an alignment that is at least the value's.
+        // SAFETY: the allocation has the size of a value, and an alignment that is at least the value's.
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: (MemoryLayout<Content>.stride + 127) & ~127, alignment: 128)
         return unsafe memory.bindMemory(to: type, capacity: 1)
     }
 
-    /// Calls `body` with the value while this thread holds the lock. This thread must not hold it already.
+    /// Calls `body` with the value while this thread holds the lock. This thread must not hold the lock already.
     @inlinable
     public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result

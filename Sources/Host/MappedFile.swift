@@ -1,11 +1,12 @@
-/// A memory file that is mapped once, whole, and stays where it is.
+/// A memory file with a stable mapping: the whole file is mapped once, at an address that does not change.
 ///
-/// All of it may be written by a guest at any time, so there is no view of it: bytes are copied in and out.
+/// A guest may write any byte at any time, so there is no view of the file. Bytes are copied in and out.
 public struct MappedFile: ~Copyable, Sendable {
+    /// The mapped file.
     public private(set) var file: MemoryFile
     private let reservation: AddressReservation
 
-    /// Maps a new file that can grow to `capacity` bytes.
+    /// Creates a file that can grow to `capacity` bytes, and maps it.
     public init(name: String, capacity: UInt64) throws(HostError) {
         let reservation = try AddressReservation(size: capacity)
         let file = try MemoryFile(name: name)
@@ -14,12 +15,12 @@ public struct MappedFile: ~Copyable, Sendable {
         self.file = file
     }
 
-    /// The host address of the first byte; it does not change.
+    /// The host address of the file's first byte. It does not change.
     public var address: UInt64 {
         reservation.address
     }
 
-    /// Bytes that the file can grow to.
+    /// The number of bytes to which the file can grow.
     public var capacity: UInt64 {
         reservation.size
     }
@@ -30,31 +31,31 @@ public struct MappedFile: ~Copyable, Sendable {
         try file.resize(to: size)
     }
 
-    /// Seals the file at its size.
+    /// Seals the file, so that nobody can change its size any more.
     public func sealSize() throws(HostError) {
         try file.sealSize()
     }
 
-    /// Maps `size` bytes of the file from `fileOffset` a second time, into reserved address space.
+    /// Maps `size` bytes of the file, from `fileOffset` on, a second time: at `offset` in reserved address space.
     public func map(
         from fileOffset: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
     ) throws(HostError) {
         try reservation.map(file, from: fileOffset, size: size, at: offset)
     }
 
-    /// Copies `bytes` into the file at `offset`, where they fit.
+    /// Copies bytes into the file at `offset`. The file must be large enough.
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
         check(offset, count: bytes.count)
         reservation.write(bytes, at: offset)
     }
 
-    /// The `count` bytes at `offset`.
+    /// Returns `count` bytes from `offset` on.
     public func read(count: Int, at offset: UInt64) -> [UInt8] {
         check(offset, count: count)
         return reservation.read(count: count, at: offset)
     }
 
-    /// Gives the pages of a part back to the host. The part then reads as zeros.
+    /// Gives the pages of a part of the file back to the host. The part then reads as zeros.
     public func discard(size: UInt64, at offset: UInt64) { reservation.discard(size: size, at: offset) }
 
     private func check(_ offset: UInt64, count: Int) {

@@ -1,20 +1,21 @@
-/// Memory of this process alone, at an address that does not change. It is zero, and takes memory of the host once it is touched.
+/// Memory of this process alone, at an address that does not change. The memory is zero, and takes memory of the host once it is
+/// touched.
 ///
-/// A guest may write all of it at any time, so there is no view of it: bytes are copied in and out.
+/// A guest may write any byte at any time, so there is no view of the memory. Bytes are copied in and out.
 public struct PrivateMemory: ~Copyable, Sendable {
     private let reservation: AddressReservation
     private let offset: UInt64
     /// The size in bytes.
     public let size: UInt64
 
-    /// The size of a huge page in bytes. The memory begins at a multiple of it.
+    /// The size of a huge page in bytes. The memory begins at a multiple of this size.
     public static let hugePage: UInt64 = 2 << 20
 
     /// Reserves memory.
     ///
     /// - Parameters:
     ///   - size: The size in bytes, a multiple of the page size.
-    ///   - inHugePages: Whether it is to have huge pages. The host gives what it has.
+    ///   - inHugePages: Whether to ask the host for huge pages. The host may have none, or none left.
     public init(size: UInt64, inHugePages: Bool) throws(HostError) {
         let (reserved, overflow) = size.addingReportingOverflow(Self.hugePage)
         let reservation = try AddressReservation(size: overflow ? .max : reserved)
@@ -28,13 +29,13 @@ public struct PrivateMemory: ~Copyable, Sendable {
     /// The host address of the first byte.
     public var address: UInt64 { reservation.address + offset }
 
-    /// Copies bytes into the memory at `offset`, where they fit.
+    /// Copies bytes into the memory at `offset`. They must fit.
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) {
         check(offset, count: bytes.count)
         reservation.write(bytes, at: self.offset + offset)
     }
 
-    /// Returns bytes of the memory.
+    /// Returns `count` bytes from `offset` on.
     public func read(count: Int, at offset: UInt64) -> [UInt8] {
         check(offset, count: count)
         return reservation.read(count: count, at: self.offset + offset)
@@ -47,14 +48,14 @@ public struct PrivateMemory: ~Copyable, Sendable {
     }
 }
 
-/// What the host has given for a range of this process's addresses.
+/// The host memory behind a range of this process's addresses.
 public struct MemoryUse: Hashable, Sendable {
-    /// The bytes that are in the host's memory.
+    /// The bytes that are in the host's memory now.
     public private(set) var resident: UInt64 = 0
-    /// Those of them that lie in huge pages.
+    /// The part of `resident` that lies in huge pages.
     public private(set) var inHugePages: UInt64 = 0
 
-    /// Asks the kernel (`/proc/self/smaps`). Mappings that overlap the range count whole.
+    /// Asks the kernel (`/proc/self/smaps`). A mapping that overlaps the range counts as a whole.
     public init(from first: UInt64, size: UInt64) throws(HostError) {
         var isInRange = false
         for line in try readTextFile("/proc/self/smaps").split(separator: "\n") {

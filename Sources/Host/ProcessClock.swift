@@ -1,24 +1,25 @@
 internal import CHost
 internal import Glibc
 
-/// When this process began, and how fast the host lets it run.
+/// The start of this process, and the speed at which the host lets it run.
 public enum ProcessClock {
-    /// The time that the calling thread has spent waiting for a processor (the second number of `schedstat`); nil where the kernel does not
-    /// count it.
+    /// Returns the time that the calling thread has spent waiting for a processor (the second number of `schedstat`), or nil if the
+    /// kernel does not count it.
     public static func waitForProcessor() -> Duration? {
         let text = try? readTextFile("/proc/thread-self/schedstat")
         let numbers = text?.split(separator: " ") ?? []
         return numbers.count > 1 ? Int64(numbers[1]).map { .nanoseconds($0) } : nil
     }
 
-    /// Work that takes a processor some 20 us and no system call: dependent multiplications, each with a cache line of 256 KiB. How long it
-    /// takes tells of the host's speed at the moment, whatever its kernel.
+    /// Does work that takes a processor some 20 us and makes no system call: multiplications that depend on each other, each with a
+    /// word of another cache line of 256 KiB. The time that this takes tells how fast the host is at the moment, whatever its
+    /// kernel does.
     public static func referenceWork() { chost_reference_work() }
 
-    /// The start of the process, to be asked for first thing in `main`.
+    /// Returns the time at which the process started. It must be called first thing in `main`.
     ///
-    /// The kernel gives a process's start only in hundredths of a second. Until `main` a process has one thread that
-    /// waits for nothing, so the processor time that it has used is the time since its start, but for page faults that
+    /// The kernel reports the start of a process only in hundredths of a second. But until `main` a process has one thread, which
+    /// waits for nothing. So the processor time that the process has used is the time since its start, except for page faults that
     /// went to a disk.
     public static func start() -> SuspendingClock.Instant {
         .now - .microseconds(Int64(clock()) * 1_000_000 / Int64(CLOCKS_PER_SEC))

@@ -3,12 +3,13 @@ internal import Glibc
 /// A POSIX semaphore between the threads of this process.
 @safe
 public struct Semaphore: ~Copyable, Sendable {
-    // SAFETY: allocated and initialised from init to deinit; its functions may be called from any thread.
+    // SAFETY: the semaphore is allocated and initialised from init to deinit. Any thread may call its functions.
     private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
 
+    /// Creates a semaphore with the count 0.
     public init() {
         unsafe semaphore = .allocate(capacity: 1)
-        // SAFETY: fails only for values above SEM_VALUE_MAX.
+        // SAFETY: the call fails only for values above SEM_VALUE_MAX.
         unsafe sem_init(semaphore, 0, 0)
     }
 
@@ -18,11 +19,12 @@ public struct Semaphore: ~Copyable, Sendable {
         unsafe semaphore.deallocate()
     }
 
+    /// Adds one to the count, and wakes a thread that waits.
     public func post() {
         unsafe sem_post(semaphore)
     }
 
-    /// Waits for a post; may come back without one, after a signal.
+    /// Waits for a post. After a signal it may return without one.
     public func wait() {
         unsafe sem_wait(semaphore)
     }

@@ -1,8 +1,8 @@
 internal import CHost
 internal import Glibc
 
-/// A descriptor that this process has in common with another one or with a device: an eventfd, or a file with memory in it. It is closed
-/// after its last use.
+/// A descriptor whose file this process shares with another process or with a device, such as an eventfd or a file with memory. It
+/// is closed after its last use.
 public final class SharedDescriptor: Sendable {
     let descriptor: Descriptor
 
@@ -25,22 +25,22 @@ public final class SharedDescriptor: Sendable {
             try Descriptor(owning: chost_duplicate(file.descriptor.number), "fcntl F_DUPFD_CLOEXEC", file.name))
     }
 
-    /// Connects to a local socket, for another process to use.
+    /// Connects to a local socket. The connection is for another process to use.
     public convenience init(connectedTo path: String) throws(HostError) {
         // SAFETY: the call reads the string, which outlives it.
         self.init(try Descriptor(owning: unsafe chost_connect_local(path), "connect", path))
     }
 
-    /// The number of the descriptor, which is open as long as the value lives.
+    /// The number of the descriptor. The descriptor is open as long as this object lives.
     @unsafe
     public var number: Int32 { descriptor.number }
 
-    /// Adds one to the count of an eventfd, and wakes those who wait for it.
+    /// Adds one to the count of an eventfd, and wakes all threads that wait for it.
     public func post() {
         _ = chost_post_event(descriptor.number)
     }
 
-    /// Waits until one of at most three eventfds has a count that is not zero. Returns its place in the list.
+    /// Waits until one of at most three eventfds has a count that is not zero. Returns the index of that eventfd.
     public static func waitForFirst(of events: [SharedDescriptor]) -> Int {
         precondition((1...3).contains(events.count))
         let numbers = events.map { $0.descriptor.number } + [-1, -1]
@@ -50,10 +50,10 @@ public final class SharedDescriptor: Sendable {
         }
     }
 
-    /// Whether the descriptor is an eventfd. It is not known to be one where /proc is not mounted.
+    /// Whether the descriptor is an eventfd. Without /proc this cannot be found out, and the answer is false.
     public var isEvent: Bool { chost_is_event(descriptor.number) }
 
-    /// Returns the count of an eventfd and sets it to zero.
+    /// Returns the count of an eventfd, and sets the count to zero.
     public func take() -> UInt64 {
         chost_take_count(descriptor.number)
     }
@@ -62,20 +62,20 @@ public final class SharedDescriptor: Sendable {
 extension ForeignMemory {
     /// Opens a part of the file behind a descriptor.
     ///
-    /// - Throws: EINVAL if the part is not of whole pages, or the file ends before the part does.
+    /// - Throws: EINVAL if the part does not consist of whole pages, or if it reaches beyond the end of the file.
     public init(_ shared: SharedDescriptor, name: String, offset: UInt64, size: UInt64) throws(HostError) {
         // SAFETY: the descriptor is open as long as `shared` lives.
         try unsafe self.init(descriptor: shared.descriptor.number, name: name, offset: offset, size: size)
     }
 }
 
-/// Why bytes did not come or go.
+/// The reason why bytes could not be sent or received.
 public enum ConnectionError: Error, Hashable, Sendable {
     /// The other side has closed the connection, or is gone.
     case closed
-    /// The time was over before.
+    /// The time was over first.
     case timedOut
-    /// The kernel gave another reason (errno).
+    /// The call failed with this errno.
     case failed(Int32)
 }
 
@@ -96,12 +96,15 @@ extension Connection {
         self.init(try Descriptor(owning: unsafe chost_connect_local(path), "connect", path))
     }
 
-    /// Takes over a connection that another process has made.
+    /// Opens a connection that another process has made.
     public init(_ shared: SharedDescriptor, name: String) throws(HostError) {
         self.init(try Descriptor(owning: chost_duplicate(shared.descriptor.number), "fcntl F_DUPFD_CLOEXEC", name))
     }
 
-    /// Receives what has come: bytes, none at the end of the connection or nil if none have come yet, and the descriptors beside them.
+    /// Receives what has come so far, without waiting.
+    ///
+    /// - Returns: The bytes, which are empty at the end of the connection and nil if none have come yet, and the descriptors that
+    ///   came with them.
     public borrowing func receive(
         upTo count: Int, mostDescriptors: Int = 0
     ) -> (bytes: [UInt8]?, descriptors: [SharedDescriptor]) {
@@ -109,11 +112,11 @@ extension Connection {
         return ([-Int64(EAGAIN), -Int64(EINTR)].contains(result) ? nil : bytes, descriptors)
     }
 
-    /// Receives `count` bytes, and the descriptors that come beside them. Surplus descriptors are closed.
+    /// Receives `count` bytes, and the descriptors that come with them. Surplus descriptors are closed.
     ///
     /// - Parameters:
-    ///   - mostDescriptors: The most descriptors to take.
-    ///   - time: The time within which all bytes have to be there, or nil to wait for ever.
+    ///   - mostDescriptors: The most descriptors to receive.
+    ///   - time: The time within which all bytes must come, or nil to wait for ever.
     public borrowing func receive(
         exactly count: Int, mostDescriptors: Int = 0, within time: Duration?
     ) throws(ConnectionError) -> (bytes: [UInt8], descriptors: [SharedDescriptor]) {
@@ -130,14 +133,17 @@ extension Connection {
         return (bytes, descriptors)
     }
 
-    /// Receives what is there. The result is the number of bytes, 0 at the end, or an errno with its sign changed.
+    /// Receives the bytes and descriptors that are there.
+    ///
+    /// - Returns: The bytes, the descriptors, and a result: the number of bytes, 0 at the end of the connection, or a negative
+    ///   errno.
     private borrowing func receivePart(
         upTo count: Int, waits: Bool, mostDescriptors: Int
     ) -> (bytes: [UInt8], descriptors: [SharedDescriptor], result: Int64) {
         var numbers = [Int32](repeating: -1, count: max(0, mostDescriptors))
         var passed = numbers.count
         var result: Int64 = 0
-        // SAFETY: the call fills the buffers from their starts, and says how much of each it has filled.
+        // SAFETY: the call fills the buffers from their starts on, and says how much of each buffer it has filled.
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             result = unsafe numbers.withUnsafeMutableBufferPointer { numbers in
                 unsafe chost_receive_descriptors(
@@ -149,7 +155,7 @@ extension Connection {
         return (bytes, descriptors, result)
     }
 
-    /// Sends all bytes, and with the first of them descriptors.
+    /// Sends all bytes, and descriptors with the first of them.
     public borrowing func send(
         _ bytes: [UInt8], with descriptors: [SharedDescriptor], within time: Duration
     ) throws(ConnectionError) {
@@ -157,7 +163,7 @@ extension Connection {
         var numbers = descriptors.map { $0.descriptor.number }
         var rest = bytes[...]
         while !rest.isEmpty {
-            // SAFETY: the call reads the arrays, which outlive it. The descriptors are open as long as their values live.
+            // SAFETY: the call reads the arrays, which outlive it. The descriptors are open as long as their objects live.
             let result = unsafe rest.withUnsafeBytes { buffer in
                 unsafe chost_send_descriptors(number, buffer.baseAddress, buffer.count, numbers, numbers.count)
             }
@@ -171,7 +177,12 @@ extension Connection {
         withExtendedLifetime(descriptors) {}
     }
 
-    /// Waits until the connection can go on after a call that has failed.
+    /// Waits until a call that has failed can be repeated.
+    ///
+    /// - Parameters:
+    ///   - result: The result of the call: a negative errno.
+    ///   - writable: Whether the call was to send.
+    ///   - deadline: The time at which the wait ends at the latest, or nil for none.
     private borrowing func wait(
         after result: Int64, writable: Bool, until deadline: SuspendingClock.Instant?
     ) throws(ConnectionError) {

@@ -6,7 +6,7 @@ internal import SystemPackage
 public enum SocketAddress: Hashable, Sendable {
     /// A local socket (unix(7)), by its path.
     case local(path: String)
-    /// TCP, by a numerical address of IPv4 or IPv6.
+    /// A TCP socket, by a numerical address of IPv4 or IPv6 and a port.
     case internet(host: String, port: UInt16)
 }
 
@@ -19,16 +19,18 @@ extension SocketAddress: CustomStringConvertible {
     }
 }
 
-/// A socket that listens for connections. The file of a local one is removed at its end.
+/// A socket that listens for connections. The file of a local socket is removed when the value goes out of scope.
 public struct ListeningSocket: ~Copyable, Sendable {
+    /// The address at which the socket listens.
     public let address: SocketAddress
     private let descriptor: Descriptor
-    /// The file of a local socket.
+    /// The identity of a local socket's file.
     private let file: FileIdentity?
-    /// The user of this process, which is not to be asked for in a jail.
+    /// The user of this process. It is stored, because a jail forbids to ask for it.
     private let owner = geteuid()
 
-    /// Begins to listen. Only the owner of a local socket may connect. A local socket of the same user at which nobody listens is replaced.
+    /// Creates a socket and listens. Only the user of this process can connect to a local socket. If the path has a local socket of
+    /// the same user at which nobody listens, the new socket replaces it.
     public init(_ address: SocketAddress) throws(HostError) {
         let result =
             switch address {
@@ -44,23 +46,23 @@ public struct ListeningSocket: ~Copyable, Sendable {
 
     deinit {
         guard case .local(let path) = address else { return }
-        // Another file may have taken the path meanwhile.
+        // Another file may have taken the path since.
         // SAFETY: the calls read the string, which outlives them.
         if FileIdentity(socketAt: path) == file { unsafe unlink(path) }
         unsafe chost_forget(path)
     }
 
-    /// Returns the next connection, or nil if there is none any more.
+    /// Accepts the next connection. Returns nil if it is gone, or cannot be accepted.
     public borrowing func accept() -> Connection? {
         guard let descriptor = try? Descriptor(owning: chost_accept(descriptor.number), "accept", "a client") else {
-            // There may be no descriptor left, and the client still waits.
+            // The process may have no descriptor left while the client still waits.
             HostThread.sleep(for: .milliseconds(10))
             return nil
         }
         return Connection(descriptor)
     }
 
-    /// Whether a local connection was made by the user of this process, or by root.
+    /// Returns whether a local connection was made by the user of this process, or by root.
     public borrowing func isOwners(_ connection: borrowing Connection) -> Bool {
         chost_is_from(connection.number, owner)
     }
@@ -68,7 +70,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
     var number: Int32 { descriptor.number }
 }
 
-/// A connection of a stream socket.
+/// A connection through a stream socket.
 public struct Connection: ~Copyable, Sendable {
     private let descriptor: Descriptor
 
@@ -76,7 +78,7 @@ public struct Connection: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Sends all bytes. Returns false if the other side is gone, or has not taken all of them within this time.
+    /// Sends all bytes. Returns false if the other side is gone, or has not taken all bytes within this time.
     public borrowing func send(_ bytes: [UInt8], within time: Duration) -> Bool {
         (try? send(bytes, with: [], within: time)) != nil
     }
@@ -84,39 +86,45 @@ public struct Connection: ~Copyable, Sendable {
     var number: Int32 { descriptor.number }
 }
 
-/// What a server waits for: word from another thread, clients, and what a client sends.
+/// The events for which a server waits: posts from other threads, new clients, and input from a client.
 public struct ServerEvents: ~Copyable, Sendable {
+    /// What was ready when a wait ended.
     public struct Ready: Sendable {
+        /// Whether another thread called `post`.
         public let isPosted: Bool
+        /// Whether a client waits to be accepted.
         public let hasClient: Bool
+        /// Whether the connection has input, or the other side is gone.
         public let hasInput: Bool
+        /// Whether the eventfd was posted.
         public var hasEvent = false
     }
 
     private let posts: Descriptor
 
+    /// Creates events of which none has come.
     public init() throws(HostError) {
         posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "a server")
     }
 
-    /// Wakes the waiting thread, now or when it next waits.
+    /// Wakes the thread that waits, now or at its next wait.
     public borrowing func post() {
         _ = chost_post_event(posts.number)
     }
 
-    /// Waits until something is ready.
+    /// Waits for a post or a new client.
     public borrowing func wait(for listener: borrowing ListeningSocket) throws(HostError) -> Ready {
         try wait(listener.number, -1)
     }
 
-    /// Waits until something is ready, with a client.
+    /// Waits for a post, a new client, or input from a connection.
     public borrowing func wait(
         for listener: borrowing ListeningSocket, and connection: borrowing Connection
     ) throws(HostError) -> Ready {
         try wait(listener.number, connection.number)
     }
 
-    /// Waits until there is input or an eventfd was posted.
+    /// Waits for a post, input from a connection, or a posted eventfd.
     public borrowing func wait(
         for connection: borrowing Connection, and event: SharedDescriptor?
     ) throws(HostError) -> Ready {

@@ -2,8 +2,8 @@
 public enum CPUMode: String, Sendable, CaseIterable {
     /// 16-bit real mode.
     case real
-    /// 32-bit protected mode, flat segments, no paging.
+    /// 32-bit protected mode with flat segments and without paging.
     case protected
-    /// 64-bit long mode, paging with linear addresses equal to physical ones.
+    /// 64-bit long mode with page tables that map each linear address to the equal physical one.
     case long
 }

@@ -1,27 +1,33 @@
-/// The ELF header (`Elf32_Ehdr`, `Elf64_Ehdr`) of an executable that runs here; names are TIS ELF 1.2's without prefix.
+/// The ELF header (`Elf32_Ehdr`, `Elf64_Ehdr`) of an executable that can run here. Fields have their names of TIS ELF 1.2,
+/// without the prefix.
 struct ELFHeader {
     static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
 
-    /// EI_CLASS: whether addresses have 64 bits (ELFCLASS64), not 32 (ELFCLASS32).
+    /// Whether addresses have 64 bits (EI_CLASS is ELFCLASS64) instead of 32 (ELFCLASS32).
     let is64: Bool
-    /// A virtual address.
+    /// The virtual address of the first instruction.
     let entry: UInt64
-    /// Where the program headers begin in the file.
+    /// The file offset of the program headers.
     let phoff: UInt64
     let phnum: UInt16
-    /// Where the section headers begin in the file, their number, and the one with the section of their names.
+    /// The file offset of the section headers.
     private let shoff: UInt64
+    /// The number of section headers.
     let shnum: UInt16
+    /// The index of the section that holds the names of all sections.
     private let shstrndx: UInt16
 
-    /// Bytes in a program header: what `e_phentsize` must say.
+    /// The size of a program header in bytes. `e_phentsize` must equal it.
     var programHeaderSize: UInt16 { is64 ? 56 : 32 }
 
-    /// The last address that the class can name.
+    /// The last address that a file of this class can name.
     var highestAddress: UInt64 { is64 ? .max : UInt64(UInt32.max) }
 
-    /// Reads the header at the start of `bytes` and refuses what cannot run here. Multiboot and PVH start what was built for either
-    /// machine in 32-bit code, whatever it goes on to, so that the machine need not be that of the class.
+    /// Reads the header at the start of a file.
+    ///
+    /// - Parameter isLoader32: Whether multiboot or PVH starts the file in 32-bit code. Such a file may continue in either
+    ///   mode, so its `e_machine` need not match its class.
+    /// - Throws: The reason why the file cannot run here.
     init(_ bytes: [UInt8], isLoader32: Bool) throws(ImageError) {
         is64 = try Self.is64(bytes)
         let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
@@ -41,20 +47,20 @@ struct ELFHeader {
         guard isLoader32 || is64 || machine == Machine.i386 else { throw .longModeInELF32 }
         guard isLoader32 || !is64 || machine == Machine.amd64 else { throw .protectedModeInELF64 }
         guard phnum > 0 else { throw .nothingToLoad }
-        // PN_XNUM: the real number of program headers stands in a section header.
+        // PN_XNUM: a section header holds the real number of program headers.
         guard phnum != 0xffff else { throw .tooManyProgramHeaders }
         guard phentsize == programHeaderSize else {
             throw .programHeaderSize(phentsize, expected: programHeaderSize)
         }
     }
 
-    /// Reads `e_ident`, which looks the same in both classes.
+    /// Checks `e_ident`, which has the same layout in both classes. Returns whether the class is ELFCLASS64.
     private static func is64(_ bytes: [UInt8]) throws(ImageError) -> Bool {
         guard bytes.starts(with: magic) else { throw .notELF }
         _ = try FilePart(bytes, "the ELF header", at: 0, count: 16)
         let (fileClass, data, version) = (bytes[4], bytes[5], bytes[6])
         guard fileClass == 1 || fileClass == 2 else { throw .unsupportedClass(fileClass) }
-        // ELFDATA2LSB, the byte order of x86.
+        // ELFDATA2LSB is the byte order of x86.
         guard data == 1 else { throw .notLittleEndian(data) }
         guard version == currentVersion else { throw .unsupportedVersion(UInt32(version)) }
         return fileClass == 2
@@ -63,13 +69,13 @@ struct ELFHeader {
     /// EV_CURRENT, the only version there ever was.
     private static let currentVersion = 1
 
-    /// The `e_type` values that get an answer of their own.
+    /// The values of `e_type` that are told apart.
     private enum FileType {
         static let exec = 2
         static let dyn = 3
     }
 
-    /// EM_386 and EM_X86_64, the `e_machine` values of x86.
+    /// The values of `e_machine` for x86: EM_386 and EM_X86_64.
     private enum Machine {
         static let i386 = 3
         static let amd64 = 62
@@ -77,8 +83,8 @@ struct ELFHeader {
 }
 
 extension ELFHeader {
-    /// Returns the name of the section at the lowest address of a segment. It is for people: if the section headers are missing or
-    /// wrong, there is none.
+    /// Returns the name of the section at the lowest address in a segment, for messages. Returns nil if no section with memory
+    /// begins there, or if the section headers are missing or wrong.
     func firstSection(of segment: ELFProgramHeader, _ bytes: [UInt8]) -> String? {
         var first: (address: UInt64, name: UInt32)?
         for index in 0..<shnum {

@@ -1,9 +1,9 @@
-/// A kind of file that is known and not started here. Its bytes would be no code where a flat file has code, and one that halts soon would
-/// look like success.
+/// A known file format that cannot be started here. As a flat binary, such a file would run bytes that are no code, and a guest
+/// that halted soon would look like a success.
 public enum ForeignFormat: Equatable, Sendable {
     /// A program for EFI or Windows (PE).
     case portableExecutable
-    /// A compressed file, by the name of the method.
+    /// A compressed file, with the name of the method.
     case compressed(String)
     /// The image of a CD (ISO 9660).
     case isoImage
@@ -16,7 +16,7 @@ extension ForeignFormat {
         ("gzip", [0x1f, 0x8b, 8]), ("xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]), ("zstd", [0x28, 0xb5, 0x2f, 0xfd]),
     ]
 
-    /// Recognises a file, or returns nil.
+    /// Recognises the format of a file, or returns nil.
     init?(of bytes: [UInt8]) {
         func has(_ magic: some Collection<UInt8>, at offset: Int) -> Bool {
             offset >= 0 && offset <= bytes.count && bytes[offset...].starts(with: magic)
@@ -39,7 +39,7 @@ extension ForeignFormat {
 }
 
 extension ForeignFormat: CustomStringConvertible {
-    /// What the file is, and what to do.
+    /// What the file is, and what the user can do.
     public var description: String {
         switch self {
         case .portableExecutable: "a program for EFI or Windows (PE), and there is no EFI here: link it as ELF"

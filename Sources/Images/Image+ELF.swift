@@ -1,13 +1,13 @@
 internal import Memslots
 
 extension Image {
-    /// A statically linked executable for x86: each PT_LOAD lies at its `p_paddr`.
+    /// Returns the image of a statically linked executable for x86. Each PT_LOAD lies at its `p_paddr`.
     ///
-    /// `e_entry` is a virtual address; the guest starts at the physical address that its segment gives it.
+    /// `e_entry` is a virtual address. The guest starts at the physical address that the segment around `e_entry` gives it.
     ///
     /// - Parameters:
-    ///   - format: The format of a kernel whose loader starts it in 32-bit code.
-    ///   - entry: The physical address of the entry, if the header of multiboot or the note of PVH gives it.
+    ///   - format: The format of a kernel that a loader starts in 32-bit code, or nil for another executable.
+    ///   - entry: The physical address of the entry if a multiboot header or the PVH note gives it, otherwise nil.
     static func elf(
         _ bytes: [UInt8], as format: Format? = nil, entry: GuestAddress? = nil
     ) throws(ImageError) -> Image {
@@ -30,15 +30,15 @@ extension Image {
 
     private typealias Load = (header: ELFProgramHeader, segment: Segment)
 
-    /// The segments that take memory, in the order of the file.
+    /// Returns the segments that take memory, in the order of the program headers.
     private static func loadable(_ header: ELFHeader, _ bytes: [UInt8]) throws(ImageError) -> [Load] {
-        // The whole table first, so that a file cut short is called that before any segment is looked at.
+        // Reads the whole table before it looks at any segment, so that a file that was cut short is reported as such.
         var table: [ELFProgramHeader] = []
         for index in 0..<Int(header.phnum) {
             table.append(try ELFProgramHeader(bytes, header, index: index))
         }
         var loads: [Load] = []
-        // Names of sections are for messages, and not worth long searches.
+        // The names of sections are only for messages. They are left out where the search for them would be long.
         let namesSections = Int(header.phnum) * Int(header.shnum) <= 1 << 16
         for programHeader in table {
             switch programHeader.type {
@@ -56,8 +56,8 @@ extension Image {
         return loads
     }
 
-    /// Where `e_entry` lies in guest-physical memory. Kernels that a loader starts without paging, though they are linked high,
-    /// may give it as a physical address.
+    /// Returns the guest-physical address of `e_entry`. A kernel that is linked high, but is started by a loader without
+    /// paging, may have a physical address in `e_entry`.
     private static func entryPoint(
         _ header: ELFHeader, _ loads: [Load], isLoader32: Bool
     ) throws(ImageError) -> GuestAddress {

@@ -1,8 +1,8 @@
 internal import Memslots
 
 extension Image {
-    /// A kernel for multiboot 1: ELF of either class, or any file whose header has the address fields, which come first where
-    /// both are there. It starts in 32-bit protected mode, also where its ELF file is one of 64 bits.
+    /// Returns the image of a multiboot 1 kernel: an ELF file of either class, or any file whose header has the address fields.
+    /// If an ELF file has address fields too, these are used. The kernel starts in 32-bit protected mode, even from a 64-bit ELF file.
     static func multiboot(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try MultibootHeader(bytes)
         var image = try kernel(bytes, .multiboot, header.addresses, headerOffset: header.offset)
@@ -10,7 +10,8 @@ extension Image {
         return image
     }
 
-    /// A kernel for multiboot 2, of the same kinds. Its header may give the entry of an ELF file, too.
+    /// Returns the image of a multiboot 2 kernel, which is one of the same kinds of files. The header may also give the entry
+    /// of an ELF file.
     static func multiboot2(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try Multiboot2Header(bytes)
         var image = try kernel(
@@ -38,7 +39,7 @@ extension Image {
         return image
     }
 
-    /// What the address fields say, one segment (3.1.3).
+    /// Returns the image that the address fields describe, which has one segment (3.1.3).
     private static func addressed(
         _ fields: MultibootHeader.Addresses, _ format: Format, headerOffset: Int, fileSize: Int
     ) throws(MultibootError) -> Image {

@@ -1,7 +1,7 @@
 internal import Memslots
 
 extension ImageError: CustomStringConvertible {
-    /// One line: what is wrong, what would be right, what to do.
+    /// One line that says what is wrong, what would be right and what the user can do.
     public var description: String {
         switch self {
         case .empty: "the image is empty: it needs at least 1 byte"

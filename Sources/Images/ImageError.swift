@@ -1,8 +1,8 @@
 public import Memslots
 
-/// Why a file is not an image that can be loaded.
+/// The reason why a file cannot be loaded as an image.
 ///
-/// An `index` is a program header's place in its table; sizes and offsets are in bytes.
+/// An `index` is the number of a program header in its table. Sizes and offsets are in bytes.
 public enum ImageError: Error, Equatable {
     /// A file without bytes.
     case empty
@@ -10,7 +10,7 @@ public enum ImageError: Error, Equatable {
     case flatImageWraps(address: GuestAddress, byteCount: Int)
     /// No ELF magic number.
     case notELF
-    /// The file ends before the `needed` bytes at `offset`, which are a part such as `the ELF header`.
+    /// The file ends before a part does, such as `the ELF header`, which has `needed` bytes from `offset` on.
     case truncated(String, offset: UInt64, needed: Int, fileSize: Int)
     /// EI_CLASS is neither ELFCLASS32 nor ELFCLASS64.
     case unsupportedClass(UInt8)
@@ -24,7 +24,7 @@ public enum ImageError: Error, Equatable {
     case notExecutable(type: UInt16)
     /// `e_machine` is neither EM_386 nor EM_X86_64.
     case unsupportedMachine(UInt16)
-    /// EM_X86_64 in a 32-bit file: x32, or a boot image that starts in 32-bit code.
+    /// EM_X86_64 in a 32-bit file, which is an x32 program or a boot image that starts in 32-bit code.
     case longModeInELF32
     /// EM_386 in a 64-bit file.
     case protectedModeInELF64
@@ -32,7 +32,7 @@ public enum ImageError: Error, Equatable {
     case programHeaderSize(UInt16, expected: UInt16)
     /// `e_phnum` is PN_XNUM.
     case tooManyProgramHeaders
-    /// No PT_LOAD that takes memory.
+    /// No PT_LOAD program header that takes memory.
     case nothingToLoad
     /// A PT_INTERP or PT_DYNAMIC program header.
     case needsDynamicLoader(index: Int)
@@ -46,11 +46,12 @@ public enum ImageError: Error, Equatable {
     case segmentsOverlap(GuestRange, GuestRange)
     /// No segment holds `e_entry`.
     case entryOutsideSegments(entry: UInt64)
+    /// Something is wrong with the header or the fields of a multiboot kernel.
     case multiboot(MultibootError)
-    /// A field of the setup header of a Linux kernel has a value with which it cannot be started.
+    /// A field of the setup header of a Linux kernel has a value with which the kernel cannot be started. The rule is for people.
     case linux(field: String, value: UInt64, rule: String)
-    /// No note of Xen with an entry for the PVH boot protocol.
+    /// No note of `Xen` with an entry for the PVH boot protocol.
     case noPVHEntry
-    /// A file of a kind that is known and not started here.
+    /// A file of a known format that cannot be started here.
     case foreign(ForeignFormat)
 }

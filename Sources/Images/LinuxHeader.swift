@@ -1,34 +1,36 @@
 internal import Memslots
 
-/// The setup header of a Linux kernel (bzImage; Documentation/arch/x86/boot.rst of Linux). Names are those of the protocol.
+/// The setup header of a Linux kernel (bzImage; Documentation/arch/x86/boot.rst of Linux). Fields have their names of the boot protocol.
 public struct LinuxHeader: Hashable, Sendable {
-    /// The header as it stands in the file from `setup_sects` on. The kernel finds a copy in its boot parameters.
+    /// The bytes of the header from `setup_sects` on. The kernel finds a copy of them in its boot parameters.
     public let bytes: [UInt8]
-    /// The offset of `bytes` in the file, and in the boot parameters.
+    /// The offset of `bytes` in the file and in the boot parameters.
     public static let offset = 0x1f1
-    /// The most bytes of a command line, without the zero that ends it (`cmdline_size`).
+    /// The largest number of bytes that a command line may have, without the zero that ends it (`cmdline_size`).
     public let commandLineSize: UInt32
-    /// The last address that an initial RAM disk may have (`initrd_addr_max`).
+    /// The last address that an initial RAM disk may use (`initrd_addr_max`).
     public let initrdAddressMax: UInt32
 
     /// The offset of the 64-bit entry from the address at which the kernel is loaded.
     static let entry: UInt64 = 0x200
 
-    /// What the file has behind the setup code, and the memory that it needs at `pref_address`.
+    /// The bytes of the file behind the setup code.
     let payload: Range<Int>
+    /// The memory that the kernel needs, from `pref_address` on.
     let memory: GuestRange
 
-    /// Whether a file is a Linux kernel of any age, by the words that mark it.
+    /// Returns whether a file is a Linux kernel of any age, by the two numbers that mark one.
     static func marks(_ file: [UInt8]) -> Bool {
         guard let part = try? FilePart(file, "", at: 0x1fe, count: 8) else { return false }
         return part[0] == bootFlag && part[4] == magic
     }
 
     private static let bootFlag: UInt16 = 0xaa55
-    /// `HdrS`
+    /// The letters `HdrS`.
     private static let magic: UInt32 = 0x5372_6448
-    /// The first version whose `xloadflags` tell of a 64-bit entry, and the last byte of its header.
+    /// The first version of the protocol whose `xloadflags` tell of a 64-bit entry.
     private static let version: UInt16 = 0x20c
+    /// The end of the header of that version in the file.
     private static let end = 0x268
 
     init(_ file: [UInt8]) throws(ImageError) {
@@ -42,7 +44,7 @@ public struct LinuxHeader: Hashable, Sendable {
         try check(
             xloadFlags & 1 != 0, "xloadflags", xloadFlags, "XLF_KERNEL_64 (bit 0) is missing, build it for x86-64")
         let (setupSects, syssize): (UInt8, UInt32) = (part[0x1f1], part[0x1f4])
-        // Zero means 4, and the boot sector comes before them.
+        // `setup_sects` of 0 means 4. The boot sector comes before these sectors.
         let start = (Int(setupSects == 0 ? 4 : setupSects) + 1) * 512
         let size = Int(syssize) * 16
         try check(size > Self.entry, "syssize", syssize, "the 64-bit entry is at 0x200")
@@ -52,7 +54,7 @@ public struct LinuxHeader: Hashable, Sendable {
         guard let memory else {
             throw .linux(field: "pref_address", value: preferred, rule: "it passes the last address with init_size")
         }
-        // The byte of the jump over the header says where it ends, and other parameters begin at 0x290.
+        // A jump at 0x200 skips the header, so its second byte says where the header ends. Other boot parameters begin at 0x290.
         let jump: UInt8 = part[0x201]
         bytes = Array(file[Self.offset..<max(Self.end, min(0x202 + Int(jump), 0x290, file.count))])
         (commandLineSize, initrdAddressMax) = (part[0x238], part[0x22c])

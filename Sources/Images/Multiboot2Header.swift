@@ -1,13 +1,13 @@
-/// The header by which a file says that it is a kernel for multiboot 2 (Multiboot2 Specification 2.0, 3.1); names are the
+/// The header by which a file says that it is a multiboot 2 kernel (Multiboot2 Specification 2.0, 3.1). Names are the
 /// specification's.
 struct Multiboot2Header {
-    /// Where the header lies in the file.
+    /// The offset of the header in the file.
     let offset: Int
-    /// What the tags say that give the addresses of a file, or nil if there are none.
+    /// The addresses from the address tag and the entry address tag, or nil if there is no address tag.
     private(set) var addresses: MultibootHeader.Addresses?
-    /// The entry, if a tag says where it is.
+    /// The entry from the entry address tag, or nil if there is none.
     private(set) var entry: UInt32?
-    /// Whether the kernel wants a video mode or a text console to be set up.
+    /// Whether the kernel asks for a video mode or a text console.
     private(set) var wantsVideoMode = false
 
     private enum Tag {
@@ -18,14 +18,16 @@ struct Multiboot2Header {
         static let consoleFlags: UInt16 = 4
         static let framebuffer: UInt16 = 5
         static let moduleAlignment: UInt16 = 6
-        /// EFI boot services, and the entries for EFI, which a loader without EFI has no use for.
+        /// The tags for EFI boot services and for entries under EFI, which a loader without EFI does not use.
         static let efi: ClosedRange<UInt16> = 7...9
     }
 
-    /// The types of tags that kernels are given (3.6): command line, loader, modules, memory, memory map.
+    /// The types of the tags that kernels get as boot information (3.6): command line, loader name, modules, memory sizes, memory map.
     private static let given: Set<UInt32> = [1, 2, 3, 4, 6]
 
-    /// Reads the header of a file, or throws why it has none that can be met.
+    /// Reads the header of a file.
+    ///
+    /// - Throws: The reason why the file has no header, or why the header asks for something that is not there.
     init(_ bytes: [UInt8]) throws(ImageError) {
         offset = try MultibootMagic.two.find(in: bytes)
         let header = try FilePart(bytes, "the multiboot header", at: UInt64(offset), count: 16)
@@ -64,7 +66,7 @@ struct Multiboot2Header {
         case Tag.address:
             let headerAddr: UInt32 = body[0]
             var loadAddr: UInt32 = body[4]
-            // All ones: the file is loaded from its beginning.
+            // All ones mean that the file is loaded from its beginning.
             if loadAddr == .max { loadAddr = headerAddr &- UInt32(offset) }
             addresses = MultibootHeader.Addresses(
                 headerAddr: headerAddr, loadAddr: loadAddr, loadEndAddr: body[8], bssEndAddr: body[12], entryAddr: 0)

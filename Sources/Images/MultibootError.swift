@@ -1,49 +1,49 @@
 public import Memslots
 
-/// What is wrong with a multiboot image; fields are named as in the Multiboot Specification.
+/// The reason why a multiboot kernel cannot be loaded. Fields are named as in the Multiboot Specification.
 ///
 /// Offsets are in bytes from the start of the file.
 public enum MultibootError: Error, Equatable, Sendable {
-    /// No magic number of this version of multiboot where the header has to be, nor behind that.
+    /// No magic number of this version in the bytes that loaders search, and no header behind them.
     case noHeader(MultibootMagic)
-    /// A header that does not end within the first bytes, where loaders look for it.
+    /// A header that does not end within the first bytes of the file, which loaders search.
     case headerTooFar(MultibootMagic, offset: Int)
-    /// The checksum does not make the sum of the fields 0.
+    /// A checksum with which the sum of the fields is not 0.
     case wrongChecksum(offset: Int, checksum: UInt32, expected: UInt32)
-    /// Bits 3 to 15 of `flags`, which nobody has defined.
+    /// Requirements in bits 3 to 15 of `flags`, which nobody has defined.
     case unknownRequirements(flags: UInt32, bits: UInt32)
     /// Bit 16 of `flags` is 0, and the file is not ELF.
     case noAddresses
     /// `load_addr` is above `header_addr`.
     case loadAboveHeader(loadAddr: UInt32, headerAddr: UInt32)
-    /// `header_addr` lies further above `load_addr` than the header from the start of the file.
+    /// `header_addr` is further above `load_addr` than the header is from the start of the file.
     case loadBeforeFile(loadAddr: UInt32, headerAddr: UInt32, headerOffset: Int)
-    /// `load_end_addr` is not above `load_addr`, or nothing of the file is left to load.
+    /// `load_end_addr` is not above `load_addr`, or the file has no bytes that could be loaded.
     case loadEndNotAboveLoad(loadEndAddr: UInt32, loadAddr: UInt32)
-    /// What `load_end_addr` asks for, `needed` bytes of the file, is more than there are.
+    /// `load_end_addr` needs the first `needed` bytes of the file, which has fewer.
     case loadEndPastFile(loadEndAddr: UInt32, needed: UInt64, fileSize: Int)
-    /// `bss_end_addr` is below the end of what is loaded.
+    /// `bss_end_addr` is below the end of the loaded bytes.
     case bssEndBelowLoadEnd(bssEndAddr: UInt32, loadEnd: UInt64)
-    /// The end of what is loaded from `load_addr` on passes 4 GiB.
+    /// The memory that is loaded from `load_addr` on ends above 4 GiB.
     case loadPast4GiB(loadAddr: UInt32, end: UInt64)
-    /// `entry_addr` is not in what is loaded.
+    /// `entry_addr` is outside of the loaded memory.
     case entryOutside(entryAddr: UInt32, GuestRange)
-    /// `e_entry` of an ELF file means an address above 4 GiB, out of the reach of protected mode.
+    /// The physical entry of an ELF file is above 4 GiB, where protected mode cannot reach it.
     case entryAbove4GiB(entry: UInt64)
     /// An architecture other than the 32-bit protected mode of i386 (multiboot 2).
     case architecture(UInt32)
-    /// A tag whose size is less than its type needs, or that passes the end of the header (multiboot 2).
+    /// A tag with a size that is less than its type needs, or that passes the end of the header (multiboot 2).
     case badTag(type: UInt16, size: UInt32)
-    /// A tag that the kernel requires and that nobody here knows (multiboot 2).
+    /// A tag of an unknown type that the kernel requires (multiboot 2).
     case unknownTag(type: UInt16)
-    /// Information that the kernel requires and does not get, by the types of tags (multiboot 2).
+    /// Information that the kernel requires and does not get here, by the types of the tags (multiboot 2).
     case unknownInformation([UInt32])
     /// An address tag without an entry address tag (multiboot 2).
     case noEntryTag
 }
 
 extension MultibootError: CustomStringConvertible {
-    /// One line: what is wrong, what would be right, what to do.
+    /// One line that says what is wrong, what would be right and what the user can do.
     public var description: String {
         "multiboot header: " + text
     }

@@ -1,11 +1,11 @@
 public import Memslots
 
-/// A piece of an image: where it lies in guest memory, and which bytes of the file it begins with.
+/// A part of an image: its place in guest memory, and the bytes of the file that fill the beginning of that place.
 public struct Segment: Equatable, Sendable {
-    /// Its place in guest memory (ELF: `p_paddr` and `p_memsz`).
+    /// The segment's place in guest memory (ELF: `p_paddr` and `p_memsz`).
     public let range: GuestRange
-    /// The file's bytes to copy to the start of `range` (ELF: `p_offset` and `p_filesz`); the rest of it is zero.
+    /// The bytes of the file to copy to the start of `range` (ELF: `p_offset` and `p_filesz`). The rest of `range` is zero.
     public let bytes: Range<Int>
-    /// The name of the piece for people, if it has one: the segment's number and its first section.
+    /// The name of the segment for people, if it has one: the number of an ELF segment and its first section, for example.
     public internal(set) var name: String?
 }

@@ -1,10 +1,10 @@
-/// The symbols of an ELF file's code, for people who want to know where a guest was. Names are those of the file, not demangled.
+/// The symbols of the code in an ELF file, for people who want to know where a guest was. Names are those of the file, not demangled.
 public struct SymbolTable: Sendable {
     private struct Symbol {
         let address: UInt64
-        /// 0 if the file does not tell.
+        /// The size in bytes, or 0 if the file does not tell it.
         let size: UInt64
-        /// Where its name begins.
+        /// The offset of the symbol's name in the names.
         let name: Int
     }
 
@@ -13,31 +13,31 @@ public struct SymbolTable: Sendable {
         var names: [UInt8] = []
     }
 
-    /// By address.
+    /// The symbols in the order of their addresses.
     private let symbols: [Symbol]
-    /// The names, each up to a zero byte.
+    /// The names. Each ends with a zero byte.
     private let names: [UInt8]
 
-    /// Whether there is no symbol.
+    /// Whether the table has no symbols.
     public var isEmpty: Bool { symbols.isEmpty }
 
-    /// Reads the symbol table of a file (TIS ELF 1.2, "Symbol Table"). It is empty if the file is not ELF, has no symbols, or has a table that
-    /// cannot be read: a guest runs without it.
+    /// Reads the symbol table of a file (TIS ELF 1.2, "Symbol Table"). The table is empty if the file is not ELF, has no
+    /// symbols, or has a table that cannot be read, because a guest runs without it too.
     public init(_ bytes: [UInt8]) {
         let content = (try? Self.read(bytes)) ?? Content()
         symbols = content.symbols.sorted { $0.address < $1.address }
         names = content.names
     }
 
-    /// Returns the symbol that holds an address, with the offset behind its beginning: `main+0x12`, or nil. A symbol without a size reaches to
-    /// the next one.
+    /// Returns the symbol that holds an address, with the offset in it, such as `main+0x12`. Returns nil if there is none. A
+    /// symbol without a size reaches to the next symbol.
     public func name(at address: UInt64) -> String? {
         var (low, high) = (0, symbols.count)
         while low < high {
             let middle = (low + high) / 2
             if symbols[middle].address <= address { low = middle + 1 } else { high = middle }
         }
-        // Symbols of one address, such as those of a section and of the function in it, follow each other.
+        // Symbols with the same address are neighbours.
         let start = low > 0 ? symbols[low - 1].address : 0
         let symbol = symbols[..<low].reversed().prefix { $0.address == start }.first {
             $0.size == 0 ? low < symbols.count : address - $0.address < $0.size
@@ -47,14 +47,16 @@ public struct SymbolTable: Sendable {
         return name(of: symbol) + (offset == 0 ? "" : "+0x" + String(offset, radix: 16))
     }
 
-    /// A name may come from anybody, and many symbols may share it: at most 1000 bytes, and a question mark for what is no printable ASCII.
+    /// Returns the name of a symbol: at most 1000 bytes, with a question mark for each byte that is not printable ASCII. The
+    /// file may come from anybody, and many of its symbols may share one name.
     private func name(of symbol: Symbol) -> String {
         let bytes = names.dropFirst(symbol.name).prefix(1000).prefix { $0 != 0 }
         return String(decoding: bytes.map { 0x20...0x7e ~= $0 ? $0 : 0x3f }, as: UTF8.self)
     }
 
-    /// SHT_SYMTAB, and the types of symbols without an address of their own: STT_SECTION, STT_FILE.
+    /// The type of the section that holds the symbol table (SHT_SYMTAB).
     private static let symbolTable: UInt32 = 2
+    /// The types of symbols without an address of their own (STT_SECTION, STT_FILE).
     private static let nameless: ClosedRange<UInt8> = 3...4
 
     private static func read(_ bytes: [UInt8]) throws(ImageError) -> Content {
@@ -92,10 +94,10 @@ public struct SymbolTable: Sendable {
         return Content(symbols: symbols, names: Array(names.tail(from: 0)))
     }
 
-    /// What is needed of a section header (`Elf32_Shdr`, `Elf64_Shdr`).
+    /// The fields of a section header (`Elf32_Shdr`, `Elf64_Shdr`) that are needed here.
     private struct Section {
         let type: UInt32
-        /// SHF_EXECINSTR.
+        /// Whether the section holds code (SHF_EXECINSTR).
         let isCode: Bool
         let offset: UInt64
         let size: Int

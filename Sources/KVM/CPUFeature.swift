@@ -1,4 +1,4 @@
-/// A feature of a processor: a bit of CPUID with a name.
+/// A named feature of a processor: one bit of CPUID.
 public struct CPUFeature: Hashable, Sendable {
     enum Register: Hashable, Sendable {
         case eax, ebx, ecx, edx
@@ -11,13 +11,15 @@ public struct CPUFeature: Hashable, Sendable {
     static let hypervisor = CPUFeature(function: 1, register: .ecx, bit: 31)
     static let x2APIC = CPUFeature(function: 1, register: .ecx, bit: 21)
     static let tscDeadlineTimer = CPUFeature(function: 1, register: .ecx, bit: 24)
-    /// KVM_FEATURE_PV_UNHALT
+    /// KVM_FEATURE_PV_UNHALT: a hypercall with which a vCPU wakes one that has halted.
     static let unhalt = CPUFeature(function: 0x4000_0001, register: .eax, bit: 7)
 }
 
 extension CPUFeature {
-    /// Finds a feature by the name that Linux has for it in /proc/cpuinfo. Of KVM's own features it is the name in Linux's
-    /// asm/kvm_para.h, in small letters without `kvm_feature_`. A hyphen is as good as an underscore. Returns nil for an unknown name.
+    /// Finds a feature by name. Returns nil if the name is unknown.
+    ///
+    /// Names are those of /proc/cpuinfo in Linux. A feature of KVM's own has its name from Linux's asm/kvm_para.h, in small letters
+    /// and without `kvm_feature_`. Hyphens and underscores are the same.
     public init?(named name: String) {
         let name = String(name.map { $0 == "-" ? "_" : $0 })
         for (function, register, names) in Self.names {
@@ -30,10 +32,10 @@ extension CPUFeature {
         return nil
     }
 
-    /// Stands for a bit without a name.
+    /// The placeholder in `names` for a bit without a name.
     private static let unnamed = "_"
 
-    /// The names of the bits of a register, from bit 0 on.
+    /// The names of the bits of each register, from bit 0 on.
     private static let names: [(function: UInt32, register: Register, names: String)] = [
         (
             1, .edx,

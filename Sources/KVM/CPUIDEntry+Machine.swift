@@ -1,13 +1,12 @@
 extension [CPUIDEntry] {
-    /// Returns the leaves of a machine's processors, from those that KVM supports.
+    /// Returns the leaves that the vCPUs of a machine share, made from the leaves that KVM supports.
     ///
-    /// Linux before 6.2 leaves two features to the monitor: the bit that says that there is a hypervisor, and the deadline timer, which is
-    /// part of the in-kernel APIC. Without that APIC KVM's documentation asks monitors to take three features away
-    /// (KVM_GET_SUPPORTED_CPUID).
+    /// Linux before 6.2 leaves two features to the monitor: the hypervisor bit, and the deadline timer, which is part of the
+    /// in-kernel APIC. KVM's documentation asks monitors without that APIC to clear three features (KVM_GET_SUPPORTED_CPUID).
     ///
     /// - Parameters:
     ///   - hasAPIC: Whether the machine has the in-kernel interrupt controllers.
-    ///   - hasDeadlineTimer: Whether their timer has a mode in which it fires at a time (KVM_CAP_TSC_DEADLINE_TIMER).
+    ///   - hasDeadlineTimer: Whether the timers of the in-kernel APICs have TSC-deadline mode (KVM_CAP_TSC_DEADLINE_TIMER).
     public func forMachine(hasAPIC: Bool, hasDeadlineTimer: Bool) -> [CPUIDEntry] {
         var leaves = self
         leaves.set(.hypervisor, true)
@@ -19,7 +18,7 @@ extension [CPUIDEntry] {
         return leaves
     }
 
-    /// Returns the leaves of one vCPU: its APIC id, and a topology of one package with a core for each vCPU.
+    /// Returns the leaves of one vCPU, with its APIC id and a topology: one package, with one core for each vCPU.
     ///
     /// - Parameters:
     ///   - id: The APIC id.
@@ -34,7 +33,8 @@ extension [CPUIDEntry] {
                 entry.ebx = entry.ebx & 0x0000_ffff | id << 24 | Swift.min(last + 1, 255) << 16
                 entry.edx = entry.edx & ~(1 << 28) | (count > 1 ? 1 << 28 : 0)
             case 4, 0x8000_001d:
-                // Bits 0 to 4 are the type of a cache, 5 to 7 its level. All cores share the third level, and no other.
+                // Bits 0 to 4 are the cache's type, bits 5 to 7 its level. All cores share the third level. No core shares another
+                // level.
                 let sharers: UInt32 = entry.eax >> 5 & 7 == 3 ? (1 << idBits) - 1 : 0
                 guard entry.eax & 0x1f != 0 else { break }
                 entry.eax = entry.eax & ~(0xfff << 14) | (sharers & 0xfff) << 14
@@ -50,7 +50,8 @@ extension [CPUIDEntry] {
         }
         let highest = leaf(0)?.eax ?? 0
         for function in [UInt32(0xb), 0x1f] where function <= highest {
-            // A thread for each core, the cores, and the end: the bits of an id below the level, the threads in it, its number and type.
+            // One thread for each core, then all cores, then the end of the list. The three values of a level: the bits of an APIC
+            // id below the level, the number of threads in it, and its number and type.
             let levels: [(UInt32, UInt32, UInt32)] = [(0, 1, 0x100), (idBits, last + 1, 0x201), (0, 0, 2)]
             for (index, level) in levels.enumerated() {
                 var entry = CPUIDEntry()
@@ -63,7 +64,7 @@ extension [CPUIDEntry] {
         return leaves
     }
 
-    /// Sets or clears the bit of a feature. A leaf that there is not is added for a bit that is set.
+    /// Sets or clears the bit of a feature. If the bit is to be set and its leaf is missing, adds the leaf.
     public mutating func set(_ feature: CPUFeature, _ isOn: Bool) {
         let place = firstIndex { $0.function == feature.function && $0.index == 0 }
         if place == nil, !isOn { return }

@@ -1,8 +1,10 @@
-/// One leaf of CPUID as a guest sees it, with the fields of `struct kvm_cpuid_entry2` (SDM volume 2A, CPUID).
+/// One leaf of CPUID as a guest finds it. The fields are those of `struct kvm_cpuid_entry2` (SDM volume 2A, CPUID).
 public struct CPUIDEntry: Sendable {
+    /// The leaf: EAX before the CPUID instruction.
     public var function: UInt32 = 0
+    /// The subleaf: ECX before the CPUID instruction.
     public var index: UInt32 = 0
-    /// `KVM_CPUID_FLAG_*`: bit 0 says that `index` counts.
+    /// `KVM_CPUID_FLAG_*`: bit 0 says that `index` is significant.
     public var flags: UInt32 = 0
     public var eax: UInt32 = 0
     public var ebx: UInt32 = 0
@@ -12,17 +14,17 @@ public struct CPUIDEntry: Sendable {
 }
 
 extension [CPUIDEntry] {
-    /// The first entry of a leaf.
+    /// Returns the first entry of a leaf, or nil if there is none.
     public func leaf(_ function: UInt32) -> CPUIDEntry? {
         first { $0.function == function }
     }
 
-    /// Bits of a guest-physical address (MAXPHYADDR, leaf 0x80000008); 36 where the leaf is missing, as the SDM has it.
+    /// The number of bits of a guest-physical address (MAXPHYADDR, leaf 0x80000008). Without that leaf it is 36, as in the SDM.
     public var physicalAddressBits: Int {
         leaf(0x8000_0008).map { Int($0.eax & 0xff) } ?? 36
     }
 
-    /// Whether page tables may map 1 GiB at once (leaf 0x80000001, EDX bit 26).
+    /// Whether a page-table entry can map 1 GiB (leaf 0x80000001, EDX bit 26).
     public var hasGigabytePages: Bool {
         leaf(0x8000_0001).map { $0.edx & (1 << 26) != 0 } ?? false
     }

@@ -1,51 +1,54 @@
 internal import CKVM
 
-/// The messages that eventfds send, each by the number of its interrupt (GSI). The routes of lines, which have the lowest numbers, are
-/// always there.
+/// The message-signalled interrupts that eventfds send. Each message has the number of an interrupt (GSI). The lowest numbers
+/// belong to the interrupt lines, whose routes always exist.
 ///
 ///     routes.set(message, of: number)
 ///     try vm.setRoutes(routes)
 public struct InterruptRoutes: Sendable {
-    /// The numbers that messages can have. KVM has no more routes than 4096, with those of lines.
+    /// The numbers that messages can have. KVM allows 4096 routes, and the routes of the lines take some of them.
     public static let numbers = UInt32(CKVM_LINES)..<UInt32(CKVM_LINES) + 4096 - UInt32(CKVM_LINE_ROUTES)
 
     private var messages: [UInt32: ckvm_message_route] = [:]
 
+    /// Creates routes without a message.
     public init() {}
 
-    /// The number of routes that messages have.
+    /// The number of messages.
     public var count: Int { messages.count }
 
-    /// The lowest number without a message, or nil if all have one.
+    /// The lowest number without a message, or nil if every number has one.
     public var free: UInt32? { Self.numbers.first { messages[$0] == nil } }
 
-    /// Gives a number a message.
+    /// Sets the message that an interrupt number sends.
     public mutating func set(address: UInt64, data: UInt32, of number: UInt32) {
         messages[number] = ckvm_message_route(address: address, data: data, gsi: number)
     }
 
+    /// Removes the message of an interrupt number.
     public mutating func remove(_ number: UInt32) { messages[number] = nil }
 
     fileprivate var list: [ckvm_message_route] { Array(messages.values) }
 }
 
 extension VirtualMachine {
-    /// Makes these the routes of messages (`KVM_SET_GSI_ROUTING`). The machine has the controllers in the kernel.
+    /// Replaces KVM's routes of messages (`KVM_SET_GSI_ROUTING`). The machine must have in-kernel interrupt controllers.
     public func setRoutes(_ routes: InterruptRoutes) throws(KVMError) {
         let list = routes.list
-        // SAFETY: the call reads as many routes as the list has.
+        // SAFETY: the call reads exactly as many routes as the list has.
         try check(
             unsafe ckvm_set_routes(descriptor.number, list, list.count), "KVM_SET_GSI_ROUTING", "\(list.count) messages"
         )
     }
 
-    /// Lets an eventfd raise an interrupt, or lets it do so no more (`KVM_IRQFD`). An eventfd that has been signalled before raises it at once.
+    /// Lets an eventfd raise an interrupt, or ends this (`KVM_IRQFD`). If the eventfd has been signalled before, it raises the
+    /// interrupt at once.
     ///
     /// - Parameters:
     ///   - event: The number of an open eventfd.
-    ///   - number: The number of a message that has a route, or of a line.
-    ///   - resample: The number of an open eventfd that KVM signals when the guest has handled the interrupt of a line. The line stays up until
-    ///     then. It is nil for a message.
+    ///   - number: The number of an interrupt line, or of a message that has a route.
+    ///   - resample: For a line, the number of an open eventfd. The line stays raised until the guest has handled the interrupt,
+    ///     and KVM then signals this eventfd. It is nil for a message.
     @unsafe
     public func setInterruptEvent(
         _ event: Int32, number: UInt32, resample: Int32? = nil, isTaken: Bool
@@ -55,10 +58,11 @@ extension VirtualMachine {
             "interrupt \(number)")
     }
 
-    /// Lets KVM take guest writes and signal an eventfd of somebody else's, as `setIOEvent` does for a counter.
+    /// Lets KVM take guest writes and signal an eventfd that belongs to somebody else. Otherwise it is like `setIOEvent` with a
+    /// counter.
     ///
     /// - Parameter event: The number of an open eventfd.
-    /// - Returns: 0 or KVM's errno.
+    /// - Returns: 0, or KVM's errno.
     @unsafe
     public func setIOEvent(
         address: UInt64, isPort: Bool, size: UInt32, match: UInt64?, event: Int32, isTaken: Bool

@@ -2,14 +2,14 @@ public import SystemPackage
 
 /// A request that KVM refused.
 public struct KVMError: Error, Equatable, Sendable {
-    /// The request by its name in the KVM API, such as `KVM_CREATE_VCPU`.
+    /// The request's name in the KVM API, such as `KVM_CREATE_VCPU`.
     public let request: String
-    /// What was asked: an id, an address, a size; empty where the request says it all.
+    /// What the request was about: an id, an address, a size. It is empty if the name of the request says enough.
     public let subject: String
-    /// KVM's reason.
+    /// The errno that KVM returned.
     public let errno: Errno
 
-    /// Makes the error of a request.
+    /// Creates the error of a request.
     package init(request: String, subject: String = "", errno: Errno) {
         self.request = request
         self.subject = subject
@@ -24,7 +24,7 @@ extension KVMError: CustomStringConvertible {
     }
 }
 
-/// The result of a call into CKVM, or the error that its negative value stands for.
+/// Returns the result of a call into CKVM. If the result is a negative errno, throws it as the error of a request.
 @inline(__always)
 @discardableResult
 func check(

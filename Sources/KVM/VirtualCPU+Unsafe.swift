@@ -1,17 +1,17 @@
 internal import CKVM
 internal import SystemPackage
 
-/// A virtual CPU: its descriptor, and the structure through which KVM tells of its exits.
+/// A virtual CPU: its descriptor, and the run structure in which KVM describes each exit.
 ///
-/// One thread runs it. Others may call `setImmediateExit` at any time. What they ask or set besides waits until the vCPU is outside
-/// KVM_RUN.
+/// One thread runs the vCPU. Other threads may call `setImmediateExit` at any time. Any other call of theirs waits until the vCPU
+/// is outside KVM_RUN.
 @safe
 public struct VirtualCPU: ~Copyable, Sendable {
     /// The APIC id.
     public let id: UInt32
     let descriptor: Descriptor
     private let runSize: Int
-    // SAFETY: mapped from init to deinit, and `runSize` bytes long; KVM writes to it only within KVM_RUN.
+    // SAFETY: the structure is mapped from init to deinit and is `runSize` bytes long. KVM writes to it only during KVM_RUN.
     private nonisolated(unsafe) let run: UnsafeMutablePointer<kvm_run>
 
     init(descriptor: consuming Descriptor, id: UInt32, runSize: Int) throws(KVMError) {
@@ -23,7 +23,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
                     == MemoryLayout<kvm_sregs>.offset(of: \.apic_base)
         )
         var mapped: UnsafeMutablePointer<kvm_run>?
-        // SAFETY: the call maps a new region.
+        // SAFETY: the call maps a new region and overwrites none.
         try check(
             unsafe ckvm_map_run(descriptor.number, runSize, &mapped), "mmap", "the run structure of vCPU \(id)")
         guard let run = unsafe mapped else { preconditionFailure("mmap gave no address") }
@@ -38,7 +38,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
         unsafe ckvm_unmap_run(run, runSize)
     }
 
-    /// Runs the guest until it needs the monitor (`KVM_RUN`).
+    /// Runs the guest until the vCPU exits (`KVM_RUN`).
     @inline(__always)
     public borrowing func runUntilExit() -> Exit {
         let result = ckvm_run(descriptor.number)
@@ -46,7 +46,7 @@ public struct VirtualCPU: ~Copyable, Sendable {
             let error = Errno(rawValue: -result)
             return error == .interrupted || error == .resourceTemporarilyUnavailable ? .interrupted : .failure(-result)
         }
-        // SAFETY: the run structure is mapped, and KVM has filled the member that belongs to its exit reason.
+        // SAFETY: the run structure is mapped, and KVM has filled the member of the union that belongs to the exit reason.
         switch Int32(truncatingIfNeeded: unsafe ckvm_exit_reason(run)) {
         case KVM_EXIT_IO:
             let access = unsafe ckvm_port_access(run)
@@ -72,36 +72,37 @@ public struct VirtualCPU: ~Copyable, Sendable {
         }
     }
 
-    /// Makes the present or the next `runUntilExit` come back at once, while it is set.
+    /// Sets or clears the flag `immediate_exit`. While it is set, `runUntilExit` returns at once with `.interrupted`.
     ///
-    /// Any thread may call it; a vCPU that is in the guest needs a signal as well.
+    /// Any thread may call this method. A vCPU that is in the guest needs a signal as well.
     public borrowing func setImmediateExit(_ value: Bool) {
         // SAFETY: an atomic store into the mapped structure.
         unsafe ckvm_set_immediate_exit(run, value)
     }
 
-    /// The unit at `index` of the port output that the vCPU has just exited with.
+    /// Returns the unit at `index` of the port output for which the vCPU has just exited.
     @inline(__always)
     public borrowing func portUnit(at index: UInt32) -> UInt32 {
-        // SAFETY: KVM places `count` units inside the mapping, and the call looks at no others.
+        // SAFETY: KVM places `count` units inside the mapping, and the call reads no others.
         unsafe ckvm_port_load(run, index)
     }
 
-    /// Answers the unit at `index` of the port input that the vCPU has just exited with.
+    /// Sets the unit at `index` of the port input for which the vCPU has just exited.
     @inline(__always)
     public borrowing func setPortUnit(_ value: UInt32, at index: UInt32) {
-        // SAFETY: as in `portUnit`.
+        // SAFETY: KVM places `count` units inside the mapping, and the call writes no others.
         unsafe ckvm_port_store(run, index, value)
     }
 
-    /// Answers the memory read that the vCPU has just exited with.
+    /// Answers the memory read for which the vCPU has just exited.
     @inline(__always)
     public borrowing func setMemoryValue(_ value: UInt64) {
-        // SAFETY: the data of a memory access are eight bytes inside the mapping; at other exits nothing is stored.
+        // SAFETY: the data of a memory access is eight bytes inside the mapping. After any other exit the call stores nothing.
         unsafe ckvm_memory_store(run, value)
     }
 
-    /// The bytes of the instruction at which KVM's emulator stopped (`KVM_INTERNAL_ERROR_EMULATION`), where it says.
+    /// Returns the bytes of the instruction that KVM's emulator did not know (`KVM_INTERNAL_ERROR_EMULATION`). They are empty if
+    /// KVM does not report them.
     public borrowing func unemulatedInstruction() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 15)
         // SAFETY: the call copies at most 15 bytes.
@@ -111,61 +112,62 @@ public struct VirtualCPU: ~Copyable, Sendable {
 }
 
 extension VirtualCPU {
-    // SAFETY: each of these calls moves as many bytes as its structure has. `init` checks that KVM's have the same sizes.
+    // SAFETY: each of these calls moves exactly the bytes of its structure. `init` checks that KVM's structures have the same
+    // sizes.
 
-    /// `KVM_GET_REGS`.
+    /// Returns the general registers (`KVM_GET_REGS`).
     public borrowing func generalRegisters() throws(KVMError) -> GeneralRegisters {
         var registers = GeneralRegisters()
         try check(unsafe ckvm_get_regs(descriptor.number, &registers), "KVM_GET_REGS", "vCPU \(id)")
         return registers
     }
 
-    /// `KVM_SET_REGS`.
+    /// Sets the general registers (`KVM_SET_REGS`).
     public borrowing func setGeneralRegisters(_ registers: GeneralRegisters) throws(KVMError) {
         var registers = registers
         try check(unsafe ckvm_set_regs(descriptor.number, &registers), "KVM_SET_REGS", "vCPU \(id)")
     }
 
-    /// `KVM_GET_SREGS`.
+    /// Returns the segment, table and control registers (`KVM_GET_SREGS`).
     public borrowing func systemRegisters() throws(KVMError) -> SystemRegisters {
         var registers = SystemRegisters()
         try check(unsafe ckvm_get_sregs(descriptor.number, &registers), "KVM_GET_SREGS", "vCPU \(id)")
         return registers
     }
 
-    /// `KVM_SET_SREGS`; drops any interrupt that is pending.
+    /// Sets the segment, table and control registers (`KVM_SET_SREGS`). Drops any pending interrupt.
     public borrowing func setSystemRegisters(_ registers: SystemRegisters) throws(KVMError) {
         var registers = registers
         registers.interrupts = .init(repeating: 0)
         try check(unsafe ckvm_set_sregs(descriptor.number, &registers), "KVM_SET_SREGS", "vCPU \(id)")
     }
 
-    /// `KVM_SET_CPUID2`, before the vCPU first runs.
+    /// Sets the CPUID leaves (`KVM_SET_CPUID2`). The vCPU must not have run yet.
     public borrowing func setCPUID(_ leaves: [CPUIDEntry]) throws(KVMError) {
-        // SAFETY: the call reads as many entries as it is told there are, and `supportedCPUID` checks that they have the size of
+        // SAFETY: the call reads exactly as many entries as the array has. `supportedCPUID` checks that an entry has the size of
         // KVM's.
         try check(
             unsafe ckvm_set_cpuid(descriptor.number, leaves, UInt32(leaves.count)), "KVM_SET_CPUID2", "vCPU \(id)")
     }
 
-    /// The first part of `KVM_GET_XSAVE`.
+    /// Returns the x87 and SSE registers: the first part of `KVM_GET_XSAVE`.
     public borrowing func floatingPointRegisters() throws(KVMError) -> FloatingPointRegisters {
         var registers = FloatingPointRegisters()
         try check(unsafe ckvm_get_fxsave(descriptor.number, &registers), "KVM_GET_XSAVE", "vCPU \(id)")
         return registers
     }
 
-    /// The first part of `KVM_SET_XSAVE`; the rest stays.
+    /// Sets the x87 and SSE registers: the first part of `KVM_SET_XSAVE`. The other parts stay as they are.
     public borrowing func setFloatingPointRegisters(_ registers: FloatingPointRegisters) throws(KVMError) {
         var registers = registers
         try check(unsafe ckvm_set_fxsave(descriptor.number, &registers), "KVM_SET_XSAVE", "vCPU \(id)")
     }
 
-    /// Sets what makes the vCPU exit for a debugger (`KVM_SET_GUEST_DEBUG`).
+    /// Sets the conditions under which the vCPU exits for a debugger (`KVM_SET_GUEST_DEBUG`).
     public borrowing func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
         var addresses: [UInt64] = debug.watches.prefix(GuestDebug.registerCount).map(\.address)
         addresses += [UInt64](repeating: 0, count: GuestDebug.registerCount - addresses.count)
-        // SAFETY: the call reads four addresses.
+        // SAFETY: the call reads four addresses, and the array has four.
         func set(_ control: UInt32) -> Int32 {
             unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7)
         }
@@ -173,18 +175,19 @@ extension VirtualCPU {
         try check(set(debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
     }
 
-    /// Raises #BP in the guest, for a breakpoint instruction of its own (`KVM_GUESTDBG_INJECT_BP`).
+    /// Raises #BP in the guest, because the breakpoint instruction that exited is the guest's own (`KVM_GUESTDBG_INJECT_BP`). The
+    /// conditions `debug` stay in force.
     public borrowing func raiseBreakpointException(_ debug: GuestDebug) throws(KVMError) {
         let control = debug.control | UInt32(KVM_GUESTDBG_ENABLE) | UInt32(KVM_GUESTDBG_INJECT_BP)
         let addresses = [UInt64](repeating: 0, count: GuestDebug.registerCount)
-        // SAFETY: the call reads four addresses.
+        // SAFETY: the call reads four addresses, and the array has four.
         try check(
             unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7), "KVM_SET_GUEST_DEBUG",
             "vCPU \(id)")
     }
 
-    /// What the vCPU does when it runs (`KVM_GET_MP_STATE`), or nil if KVM has no interrupt controllers or another state. The call waits
-    /// as long as the vCPU is in KVM_RUN.
+    /// Returns what the vCPU does in KVM_RUN (`KVM_GET_MP_STATE`). While the vCPU is in KVM_RUN, the call waits. Returns nil if the
+    /// machine has no in-kernel interrupt controllers, or if KVM reports another state.
     public borrowing func activity() -> Activity? {
         switch ckvm_get_mp_state(descriptor.number) {
         case KVM_MP_STATE_RUNNABLE: .runnable
@@ -195,15 +198,17 @@ extension VirtualCPU {
         }
     }
 
-    /// A register of 32 bits of the local APIC in the kernel, by its offset (SDM volume 3A, 12.4.1), or nil if there is no such APIC.
+    /// Returns a 32-bit register of the vCPU's in-kernel local APIC, given its offset (SDM volume 3A, 12.4.1). Returns nil if there
+    /// is no such APIC.
     public borrowing func localAPICRegister(at offset: UInt32) -> UInt32? {
         var value: UInt32 = 0
         precondition(offset <= 0x3fc, "the registers have 1024 bytes")
-        // SAFETY: the call writes one number, and the offset lies in KVM's structure.
+        // SAFETY: the call writes one number, and the offset lies within KVM's structure.
         return unsafe ckvm_local_apic_register(descriptor.number, offset, &value) >= 0 ? value : nil
     }
 
-    /// What KVM is about to deliver to the vCPU (`KVM_GET_VCPU_EVENTS`): the vector of an exception, and whether there is an NMI or SMI.
+    /// Returns what KVM is about to deliver to the vCPU (`KVM_GET_VCPU_EVENTS`): the vector of an exception, or nil, and whether an
+    /// NMI or SMI is pending.
     public borrowing func pendingEvents() -> (exception: UInt8?, hasNMI: Bool) {
         var pending = ckvm_pending_events()
         // SAFETY: the call writes one structure.
@@ -211,7 +216,8 @@ extension VirtualCPU {
         return (pending.has_exception ? pending.exception : nil, pending.has_nmi)
     }
 
-    /// The guest-physical address that a linear one stands for now, or nil where it is not mapped (`KVM_TRANSLATE`).
+    /// Returns the guest-physical address to which the guest's page tables map a linear address now (`KVM_TRANSLATE`). Returns nil
+    /// if the linear address is not mapped.
     public borrowing func physicalAddress(ofLinear address: UInt64) -> UInt64? {
         var physical: UInt64 = 0
         // SAFETY: the call writes one number.

@@ -6,13 +6,13 @@ public import VFIOUser
 
 /// A device that somebody else drives: another process, or the kernel. A machine gives it to its guest as a PCI function.
 ///
-/// The machine asks by any thread, several at a time. What asks the device may block, which holds up the vCPUs that access this function,
-/// and no others. When the device is lost, every call returns at once.
+/// The machine calls the methods from any thread, and several at a time. A method that asks the device may block. This delays
+/// the vCPUs that access this function, and no others. Once the device is lost, every call returns at once.
 public protocol AssignedDevice: AnyObject, Sendable {
-    /// What the device gives.
+    /// The device's regions, interrupts and configuration space.
     var record: DeviceRecord { get }
 
-    /// The writes for which the device has eventfds of its own.
+    /// The writes to the function for which the device has eventfds of its own.
     var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { get }
 
     /// Reads bytes of a region. Returns nil if the device refuses or is lost.
@@ -21,12 +21,14 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Writes bytes of a region.
     func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64)
 
-    /// Opens the memory of a part of a region that lies in areas which can be mapped.
+    /// Opens the memory of a part of a region. The part lies in areas of the region that can be mapped.
     func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory
 
-    /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
+    /// Sets the eventfds that the device signals from now on for one kind of interrupts. It signals no others of this kind.
     ///
-    /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    /// - Parameters:
+    ///   - events: The eventfds by vector, or nil for vectors without one.
+    ///   - resample: The eventfd that says that the guest has handled the interrupt line.
     /// - Returns: The number of vectors that the device can signal, if it is smaller than the number that it has.
     @discardableResult
     func setInterrupts(
@@ -42,20 +44,24 @@ public protocol AssignedDevice: AnyObject, Sendable {
     /// Sets the device's own power state, as `FunctionModel.setPowerState` does.
     func setPowerState(_ state: UInt8)
 
-    /// Resets the device if it can be, within a second.
+    /// Resets the device if it can be reset, within a second.
     func reset()
 
-    /// Gives a lost device back to whoever has it.
+    /// Gives the device of a lost function back to its process or to the kernel.
     func release()
 
-    /// Has a thread that holds no lock call `handler` once the device is lost, with the reason. Returns the reason instead if it is.
+    /// Sets a handler for the loss of the device. A thread that holds no lock calls it with the reason, once the device is lost.
+    ///
+    /// - Returns: The reason if the device is lost already. The handler is not called then.
     func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String?
 
-    /// Gives the device up if the memory behind a region is no longer whole. Returns the reason if the device is lost.
+    /// Checks the memory behind the regions. If it is no longer whole, the device is lost.
+    ///
+    /// - Returns: The reason if the device is lost, otherwise nil.
     func checkMemory() -> String?
 }
 
-/// Something that takes the memory and the eventfds of assigned devices, and gives them numbers.
+/// A place that takes the memory and the eventfds of assigned devices, and gives them numbers.
 protocol DeviceResources {
     mutating func add(_ backing: ForeignBacking) throws(MachineError) -> Backing
     mutating func add(_ event: SharedDescriptor) throws(MachineError) -> Int
@@ -63,7 +69,7 @@ protocol DeviceResources {
 
 extension MachineConfiguration: DeviceResources {}
 
-/// The function by which a guest finds an assigned device.
+/// The model of a function behind which an assigned device stands.
 struct AssignedFunction: FunctionModel {
     let device: any AssignedDevice
     let description: FunctionDescription
@@ -77,7 +83,7 @@ struct AssignedFunction: FunctionModel {
         let offset: UInt64
     }
 
-    /// Opens the device's memory, and adds it to a machine.
+    /// Opens the device's memory, and adds the memory and the device's eventfds to a machine.
     init(
         _ device: any AssignedDevice, at address: FunctionAddress, in machine: inout some DeviceResources
     ) throws(MachineError) {
@@ -151,7 +157,8 @@ struct AssignedFunction: FunctionModel {
         device.write(bytes, region, at: offset)
     }
 
-    /// Whether an access lies in a region. A BAR whose region has a size that no register can have is larger than the region.
+    /// Returns whether an access lies in a region. Where a region has a size that no register can have, the BAR is larger than
+    /// the region.
     private func contains(_ region: DeviceRecord.RegionNumber, _ offset: UInt64, _ width: AccessWidth) -> Bool {
         let size = device.record.regions[region]?.size ?? 0
         return offset <= size && UInt64(width.rawValue) <= size - offset
@@ -172,6 +179,7 @@ extension AssignedDevice {
 }
 
 extension DeviceProcess: AssignedDevice {
+    /// The writes for which the process has offered eventfds.
     public var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] {
         events.map { offered in
             let event = FunctionEvent(
@@ -181,15 +189,18 @@ extension DeviceProcess: AssignedDevice {
         }
     }
 
+    /// Lets the process reach the guest's RAM by messages too, and makes the observer that maps the RAM for it.
     public func makeObserver(of ram: SharedRAM) -> any MemoryObserver {
         let memory = MappedRAM(ram)
         setMemory(memory)
         return ProcessMemory(self, memory)
     }
 
+    /// Sets a handler for the loss of the process. Returns the reason if the process is lost already.
     public func onLoss(_ handler: @escaping @Sendable (_ reason: String) -> Void) -> String? {
         onLoss(LossHandler { handler("\($0)") }).map { "\($0)" }
     }
 
+    /// Checks the files of the memory behind regions. Returns the reason if the process is lost.
     public func checkMemory() -> String? { checkFiles().map { "\($0)" } }
 }

@@ -3,11 +3,12 @@ internal import KVM
 internal import PCI
 internal import SystemPackage
 
-/// Refuses one of the calls for interrupts in KVM's place, and counts them; it refuses none unless a test says so.
+/// Counts the calls to KVM for interrupts. A test can have one of them refused in KVM's place.
 final class InterruptFaults: Sendable {
     private let state = Lock((next: 0, refused: Int?.none))
 
-    /// Begins to count anew, and refuses the call with this number, counted from 0. Returns the count of the calls until now.
+    /// Restarts the count at 0, and refuses the call that then has this number, or no call for nil. Returns the count of the
+    /// calls until now.
     @discardableResult
     func refuse(_ call: Int?) -> Int {
         state.withLock { state in
@@ -16,6 +17,7 @@ final class InterruptFaults: Sendable {
         }
     }
 
+    /// Counts a call, and throws ENOMEM if it is the one to refuse.
     func next(_ request: String) throws(KVMError) {
         let isRefused = state.withLock { state in
             defer { state.next += 1 }
@@ -32,7 +34,7 @@ final class RouteTable: Sendable {
 
     init(_ owned: OwnedVM) { self.owned = owned }
 
-    /// Changes routes, and tells KVM. If it throws, nothing has changed.
+    /// Changes the routes, and tells KVM. If it throws, nothing has changed.
     func change<Result>(_ body: (inout InterruptRoutes) -> Result) throws(MachineError) -> Result {
         try routes.withLock { (routes) throws(MachineError) in
             var changed = routes
@@ -43,7 +45,7 @@ final class RouteTable: Sendable {
         }
     }
 
-    /// Forgets messages that no eventfd sends any more. If KVM keeps their routes, it gives them up with the next change.
+    /// Removes the routes of messages that no eventfd sends any more. If KVM refuses, it keeps these routes until the next change.
     func remove(_ numbers: [UInt32]) {
         routes.withLock { routes in
             numbers.forEach { routes.remove($0) }
@@ -55,7 +57,7 @@ final class RouteTable: Sendable {
     var count: Int { routes.withLock { $0.count } }
 }
 
-/// The interrupt lines that functions share: a line is up as long as a function asserts it.
+/// The interrupt lines that functions share. A line is up as long as at least one function asserts it.
 final class InterruptLines: Sendable {
     private let owned: OwnedVM
     /// The number of functions that assert each line.
@@ -63,7 +65,7 @@ final class InterruptLines: Sendable {
 
     init(_ owned: OwnedVM) { self.owned = owned }
 
-    /// Takes a function among those that assert a line, or out of them.
+    /// Adds a function to those that assert a line, or removes it from them.
     func change(_ line: UInt32, isRaised: Bool) throws(MachineError) {
         try counts.withLock { (counts) throws(MachineError) in
             let count = counts[line, default: 0] + (isRaised ? 1 : -1)
@@ -73,22 +75,23 @@ final class InterruptLines: Sendable {
     }
 }
 
-/// The interrupts of an assigned device: eventfds that the device signals, and by which KVM raises interrupts without an exit.
+/// The interrupts of an assigned device. The device signals eventfds, and KVM raises an interrupt for each signal without an exit.
 ///
-/// An eventfd is the device's from when its vector is first opened, and KVM's while the vector is open. What the device signals in between
-/// is pending.
+/// The device gets the eventfd of a vector when the vector is first opened, and keeps it. KVM has the eventfd while the vector
+/// is open. A signal while the vector is closed is pending.
 final class AssignedInterrupts: Sendable {
     private struct Vector: Sendable {
         let event: SharedDescriptor
-        /// The number of the interrupt while KVM has the eventfd, and its message.
+        /// The number of the interrupt (GSI) that the eventfd raises, while KVM has the eventfd.
         var number: UInt32?
+        /// The message of that interrupt.
         var message: MSIMessage?
     }
 
     private struct State: Sendable {
         var kind: DeviceRecord.InterruptKind?
         var vectors: [Int: Vector] = [:]
-        /// The eventfds of the interrupt line.
+        /// The eventfds for the interrupt line and for the end of its interrupt.
         var line: (event: SharedDescriptor, resample: SharedDescriptor)?
         var hasEnded = false
     }
@@ -96,7 +99,7 @@ final class AssignedInterrupts: Sendable {
     private let owned: OwnedVM
     private let routes: RouteTable
     private let device: any AssignedDevice
-    /// The number of the interrupt that the function's line raises.
+    /// The number of the interrupt line (GSI) of the function.
     private let lineNumber: UInt32
     private let state = Lock(State())
 
@@ -104,7 +107,7 @@ final class AssignedInterrupts: Sendable {
         (self.device, self.owned, self.routes, lineNumber) = (device, owned, routes, line)
     }
 
-    /// Goes from the interrupts that the function has to those that it is to have. The function's lock is held.
+    /// Changes the device's interrupts to those that the function wants. The caller holds the function's lock.
     func follow(_ wanted: InterruptState) throws(MachineError) {
         try state.withLock { (state) throws(MachineError) in
             guard !state.hasEnded else { return }
@@ -120,7 +123,8 @@ final class AssignedInterrupts: Sendable {
                 if let old = state.kind { device.setInterrupts(old, [], resample: nil) }
                 state = State(kind: kind)
                 if kind == .intx { try raiseLine(&state) }
-                // A device may look whether it has MSI-X before software opens the first vector, when a driver starts it for example.
+                // Some devices look whether they have MSI-X before software opens the first vector, when a driver starts them
+                // for example. So MSI-X begins with one vector without an eventfd.
                 if kind == .msix { device.setInterrupts(.msix, [nil], resample: nil) }
             }
             guard let kind, kind != .intx else { return }
@@ -129,6 +133,7 @@ final class AssignedInterrupts: Sendable {
         }
     }
 
+    /// Gives KVM and the device the eventfds of the interrupt line.
     private func raiseLine(_ state: inout State) throws(MachineError) {
         let (event, resample) = (try newEvent("an interrupt line"), try newEvent("the end of an interrupt"))
         try kvm(try owned.setInterruptEvent(event, number: lineNumber, resample: resample, isTaken: true))
@@ -140,7 +145,9 @@ final class AssignedInterrupts: Sendable {
         try host(try SharedDescriptor(eventFor: name))
     }
 
-    /// Opens and closes vectors. One that cannot be opened stays closed.
+    /// Closes the vectors that are not in `open`, and opens the others. A vector that cannot be opened stays closed.
+    ///
+    /// - Throws: A refusal by KVM or the host, or an error if not all vectors could be opened.
     private func change(
         _ state: inout State, to open: [Int: MSIMessage], _ kind: DeviceRecord.InterruptKind
     ) throws(MachineError) {
@@ -183,7 +190,7 @@ final class AssignedInterrupts: Sendable {
         if numbers.contains(nil) { throw .tooManyRoutes }
     }
 
-    /// Takes the eventfds back from KVM.
+    /// Takes all eventfds back from KVM, and removes their routes.
     private func takeDown(_ state: inout State) {
         if let (event, resample) = state.line {
             try? owned.setInterruptEvent(event, number: lineNumber, resample: resample, isTaken: false)
@@ -193,7 +200,7 @@ final class AssignedInterrupts: Sendable {
         if !taken.isEmpty { routes.remove(taken.map(\.1)) }
     }
 
-    /// Returns the closed vectors that the device has signalled since this was last called.
+    /// Returns the closed vectors that the device has signalled since the last call.
     func takePending() -> [Int] {
         state.withLock { state in
             state.vectors.filter { $0.value.number == nil && $0.value.event.take() > 0 }.keys.sorted()
@@ -205,7 +212,7 @@ final class AssignedInterrupts: Sendable {
         state.withLock { state in state.vectors.values.count { $0.number != nil } + (state.line == nil ? 0 : 1) }
     }
 
-    /// Ends the interrupts for good, because the device is lost.
+    /// Ends the interrupts for good, because the function has ended.
     func end() {
         state.withLock { state in
             takeDown(&state)

@@ -3,13 +3,13 @@ package import Memslots
 
 /// The host memory of a machine, by the ids of its backings.
 ///
-/// RAM that nobody shares is memory of this process alone, which the host can give in huge pages. Otherwise it has a memory file of its own,
-/// so that it can be given to a device process alone. BARs, ROMs and other memory of the machine's
-/// share another file. The backings that the machine was given come behind these.
+/// RAM that is not shared is memory of this process alone, which the host can give in huge pages. Shared RAM has a memory file
+/// of its own, so that a device process gets the RAM and nothing else. BARs, ROMs and other memory of the machine's own share
+/// another file. The foreign backings have the ids behind these two.
 package struct BackingStore: ~Copyable {
-    /// The id of the RAM.
+    /// The id of the RAM's backing.
     package static let ram = 0
-    /// The id of the file with BARs, ROMs and other memory of the machine's.
+    /// The id of the file with BARs, ROMs and other memory of the machine's own.
     static let machine = 1
 
     private let ram: HostRAM
@@ -18,31 +18,31 @@ package struct BackingStore: ~Copyable {
     /// The bytes of the machine's own file that have been allocated.
     private var allocated: UInt64 = 0
 
-    /// Makes the memory. Its pages take memory of the host once they are touched. The sizes of files are sealed, so that nobody to whom one
-    /// is given can take memory away under the guest.
+    /// Makes the memory. A page takes memory of the host once it is touched. The sizes of files are sealed, so that no process
+    /// that gets one can cut it under the guest.
     ///
     /// - Parameters:
-    ///   - ramSize: The RAM in bytes.
-    ///   - isShared: Whether RAM is in a file: another process gets it, or it is mapped a second time.
-    ///   - machine: The size of the file with other memory in bytes.
+    ///   - ramSize: The size of the RAM in bytes.
+    ///   - isShared: Whether the RAM is in a file, because another process gets it or because it is mapped a second time.
+    ///   - machine: The size in bytes of the file with other memory.
     package init(ram ramSize: UInt64, isShared: Bool, machine: UInt64 = 0) throws(HostError) {
         let ram = try HostRAM(size: ramSize, isShared: isShared)
         machineFile = machine > 0 ? try SealedFile(name: "swiftlet-bars", size: machine) : nil
         self.ram = ram
     }
 
-    /// What the host has given for the RAM, and whether it is in a file.
+    /// Returns whether the RAM is in a file, and what the host has given for it until now.
     func ramUse() throws(HostError) -> (isFile: Bool, use: MemoryUse) {
         (ram.isFile, try MemoryUse(from: ram.address, size: ram.size))
     }
 
-    /// The RAM as device processes get it. It is in a file.
+    /// Returns the RAM in the form in which devices get it. The RAM must be in a file.
     func sharedRAM() throws(MachineError) -> SharedRAM {
         guard case .file(let file) = ram else { preconditionFailure("RAM that is given to devices is in a file") }
         return SharedRAM(file, try host(try SharedDescriptor(file.file.file)))
     }
 
-    /// Adds a backing whose memory somebody else holds too. Returns its id, the lowest free one.
+    /// Adds a foreign backing. Returns its id, the lowest free one.
     mutating func add(_ backing: ForeignBacking) -> Int {
         let index = foreign.firstIndex { $0 == nil } ?? foreign.count
         if index == foreign.count { foreign.append(nil) }
@@ -50,7 +50,7 @@ package struct BackingStore: ~Copyable {
         return Self.machine + 1 + index
     }
 
-    /// Gives back the memory that a mapping showed, which nothing shows any more: its pages, or the whole of a foreign backing.
+    /// Gives memory that no mapping shows any more back to the host: pages of the machine's file, or the whole of a foreign backing.
     mutating func release(_ place: Backing, size: UInt64) {
         let index = place.id - Self.machine - 1
         if foreign.indices.contains(index) {
@@ -61,15 +61,17 @@ package struct BackingStore: ~Copyable {
     }
 
     /// Allocates zeroed memory of the machine's own, in whole pages. It lasts as long as the machine.
+    ///
+    /// - Throws: `MachineError.outOfSpareMemory` if the file has less left.
     mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         let left = (machineFile?.file.capacity ?? 0) - allocated
         guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
-        // What is left ends at a page as well.
+        // The memory that is left ends at a page boundary as well.
         defer { allocated = min((allocated + size + Page.size - 1) / Page.size * Page.size, allocated + left) }
         return Backing(id: Self.machine, offset: allocated)
     }
 
-    /// The host address of each backing's first byte.
+    /// The host address of each backing's first byte, by id, or 0 where there is no backing.
     package var hostAddresses: [UInt64] {
         [ram.address, machineFile?.file.address ?? 0] + foreign.map { $0?.reservation.address ?? 0 }
     }
@@ -83,7 +85,7 @@ package struct BackingStore: ~Copyable {
         }
     }
 
-    /// Throws if a mapping shows memory that its backing does not have. A guest would see other memory of this process.
+    /// Throws if a mapping shows memory behind the end of its backing. There a guest would see other memory of this process.
     func check(_ mapping: Mapping) throws(MachineError) {
         let size = size(of: mapping.backing.id)
         guard let size, mapping.backing.offset <= size, mapping.range.size <= size - mapping.backing.offset else {
@@ -98,8 +100,7 @@ package struct BackingStore: ~Copyable {
 
     // MARK: Bytes
 
-    /// Copies bytes into a backing. Returns whether all of them were copied. Memory that somebody else holds is written by its
-    /// descriptor.
+    /// Copies bytes into a backing. Returns whether all of them were copied. Foreign memory is written by its descriptor.
     package func write(_ bytes: Span<UInt8>, at place: Backing) -> Bool {
         switch place.id {
         case Self.ram: ram.write(bytes, at: place.offset)
@@ -136,8 +137,8 @@ private enum HostRAM: Sendable {
     case file(SealedFile)
     case anonymous(PrivateRAM)
 
-    /// The RAM in bytes from which on it has huge pages. A smaller guest touches a few pages, and each huge one would take the host's
-    /// memory, and the time to clear it, 512 times.
+    /// The size in bytes from which on RAM has huge pages. A smaller guest touches few pages. As huge pages, each would take
+    /// 512 times the memory of the host, and 512 times the time to clear it.
     private static let hugeFrom: UInt64 = 64 << 20
 
     init(size: UInt64, isShared: Bool) throws(HostError) {
@@ -179,7 +180,7 @@ private enum HostRAM: Sendable {
         }
     }
 
-    /// Maps a part of the RAM a second time. It is in a file.
+    /// Maps a part of the RAM a second time. The RAM must be in a file.
     func map(
         from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
     ) throws(HostError) {
@@ -188,14 +189,14 @@ private enum HostRAM: Sendable {
     }
 }
 
-/// Holds memory, because an enumeration of noncopyable values could not be borrowed.
+/// A class that holds private memory, because an enumeration of noncopyable values could not be borrowed.
 private final class PrivateRAM: Sendable {
     let memory: PrivateMemory
 
     init(_ memory: consuming PrivateMemory) { self.memory = memory }
 }
 
-/// A memory file of the machine's own.
+/// A memory file of the machine's own, with a sealed size.
 private final class SealedFile: Sendable {
     let file: MappedFile
 
@@ -210,7 +211,7 @@ private final class SealedFile: Sendable {
 /// The RAM of a machine, for a device that reads and writes it. Its size is sealed.
 public final class SharedRAM: Sendable {
     private let ram: SealedFile
-    /// The file.
+    /// The file that holds the RAM.
     public let file: SharedDescriptor
 
     fileprivate init(_ ram: SealedFile, _ file: SharedDescriptor) {
@@ -220,21 +221,22 @@ public final class SharedRAM: Sendable {
     /// The host address of the first byte.
     package var address: UInt64 { ram.file.address }
 
-    /// Returns the bytes at an offset in the file, which has them.
+    /// Returns the bytes at an offset in the file. They must lie in the file.
     public func read(count: Int, at offset: UInt64) -> [UInt8] { ram.file.read(count: count, at: offset) }
 
-    /// Writes bytes at an offset in the file, which has room for them.
+    /// Writes bytes at an offset in the file. They must lie in the file.
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) { ram.file.write(bytes, at: offset) }
 }
 
-/// Memory that somebody else holds too, mapped once for guests. `MachineConfiguration.add` gives it to a machine.
+/// A foreign backing with its stable mapping. `MachineConfiguration.add` gives it to a machine.
 public final class ForeignBacking: Sendable {
-    /// The memory, until it is given back.
+    /// The memory, or nil once it has been given back.
     let memory: Lock<ForeignMemory?>
     let size: UInt64
+    /// The address space of the stable mapping.
     let reservation: AddressReservation
 
-    /// Maps the memory for guests.
+    /// Makes the stable mapping of foreign memory.
     public init(_ memory: consuming ForeignMemory) throws(HostError) {
         let reservation = try AddressReservation(size: memory.size)
         try reservation.map(memory, from: 0, size: memory.size, at: 0)
@@ -254,6 +256,7 @@ public final class ForeignBacking: Sendable {
         }
     }
 
+    /// Unmaps the memory and gives it back.
     func giveBack() {
         try? reservation.unmap(size: size, at: 0)
         memory.withLock { $0 = nil }

@@ -2,7 +2,7 @@ internal import Board
 internal import Firmware
 internal import Images
 
-/// The command line and the modules of a kernel that has a boot protocol. Linux takes one module, as its initial RAM disk.
+/// The command line and the modules of a kernel that a boot protocol starts. Linux takes one module, as its initial RAM disk.
 public struct BootArguments: Hashable, Sendable {
     /// A file that the kernel finds in its memory.
     public struct Module: Hashable, Sendable {
@@ -18,7 +18,7 @@ public struct BootArguments: Hashable, Sendable {
         }
     }
 
-    /// The command line, whose first word is the kernel's own name by custom. The kernel gets it in UTF-8.
+    /// The command line. Its first word is the kernel's own name by custom. The kernel gets the command line in UTF-8.
     public var commandLine: String
     /// The modules, in the order in which the kernel finds them.
     public var modules: [Module]
@@ -29,12 +29,12 @@ public struct BootArguments: Hashable, Sendable {
         self.modules = modules
     }
 
-    /// Whether there is nothing that only a boot protocol can pass on.
+    /// Whether there is neither a command line nor a module, which only a boot protocol can pass on.
     var isEmpty: Bool {
         commandLine.isEmpty && modules.isEmpty
     }
 
-    /// Returns the state in which a kernel starts that has a boot protocol, or nil if the image has none.
+    /// Returns the state in which a kernel starts if its image has a boot protocol, otherwise nil.
     func startState(for image: Image, _ memory: KernelMemory) throws(MachineError) -> StartState? {
         let line = Array(commandLine.utf8)
         switch image.format {
@@ -57,7 +57,7 @@ public struct BootArguments: Hashable, Sendable {
         }
     }
 
-    /// Returns what has to be in memory when a multiboot kernel starts.
+    /// Returns the data that must be in memory when a multiboot kernel starts.
     private func bootData(_ info: MultibootInfo) -> [BootData] {
         var data = [BootData(address: info.address, bytes: info.bytes, what: "the boot information")]
         for (index, module) in modules.enumerated() {

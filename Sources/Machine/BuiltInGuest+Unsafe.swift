@@ -11,7 +11,7 @@ public struct BuiltInGuest: Sendable {
     public let shows: String
     /// The guest's image: a multiboot kernel, or a flat image that is loaded at `MachineConfiguration.defaultLoadAddress`.
     public let image: [UInt8]
-    /// The machine that the guest needs. A program may add to it.
+    /// The configuration of the machine that the guest needs. A program may add to it.
     public let configuration: MachineConfiguration
 
     private static var table: UnsafeBufferPointer<cguests_guest> {
@@ -19,20 +19,20 @@ public struct BuiltInGuest: Sendable {
         unsafe UnsafeBufferPointer(start: cguests_table, count: cguests_count)
     }
 
-    /// All guests, in the order in which `swiftlet guests` lists them. They are made anew each time.
+    /// All guests, in the order in which `swiftlet guests` lists them. Each access makes them anew.
     public static var all: [BuiltInGuest] {
-        // SAFETY: what the table holds is constant too.
+        // SAFETY: the guests in the table are constant too.
         unsafe table.map { unsafe BuiltInGuest($0) }
     }
 
-    /// Returns the guest with a name, or nil if there is none. The others are not made.
+    /// Returns the guest with a name, or nil if there is none. It makes no other guest.
     public static func named(_ name: String) -> BuiltInGuest? {
-        // SAFETY: as above; names end in a zero byte.
+        // SAFETY: the table is constant and holds `cguests_count` guests, and names end in a zero byte.
         unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }
     }
 
-    /// An initial RAM disk that makes Linux print the files of PCI functions in sysfs, as `SysfsReader.files` reads them, and switch the
-    /// machine off.
+    /// An initial RAM disk with which Linux prints the sysfs files of PCI functions, as `SysfsReader.files` reads them, and
+    /// then switches the machine off.
     public static var linuxDisk: [UInt8] {
         // SAFETY: the disk lies between its two labels.
         unsafe Array(

@@ -14,18 +14,18 @@ final class DeviceCell: Sendable {
     }
 }
 
-/// What an assigned device has in a machine.
+/// An assigned device with its interrupts in a machine.
 struct AssignedParts: Sendable {
     let device: any AssignedDevice
-    /// Nil on a machine without interrupt controllers.
+    /// The device's interrupts, or nil on a machine without interrupt controllers.
     let interrupts: AssignedInterrupts?
 }
 
-/// What a machine has for one function alone.
+/// The memory and the eventfds that a machine has for one function alone.
 struct FunctionResources: Sendable {
-    /// The parts of backings, by their sizes in bytes.
+    /// The places in backings, with their sizes in bytes.
     var memory: [Backing: UInt64] = [:]
-    /// The numbers of eventfds.
+    /// The numbers of the eventfds (`FunctionEvent.descriptor`).
     var events: [Int] = []
 }
 
@@ -33,23 +33,23 @@ struct FunctionResources: Sendable {
 final class FunctionCell: Sendable {
     let address: FunctionAddress
     let shape: FunctionShape
-    /// The memory of each piece: by memory register in the order of the shape, and by piece. It is nil for a trapped piece.
+    /// The memory of each piece, by memory register in the order of the shape, and by piece. It is nil for a trapped piece.
     let backings: [[Backing?]]
     /// The memory and the eventfds that the machine has for this function alone.
     let resources: FunctionResources
-    /// The slot of a port that takes functions while the guest runs.
+    /// The slot behind this function, if the function is a port that takes functions while the guest runs.
     let slot: PortSlot?
     private let function: Lock<PCIFunction>
     /// The device behind the function, until the function has left the machine.
     let assigned = Lock<AssignedParts?>(nil)
-    /// Whether somebody has seen to the function's end.
+    /// Whether the end of the function has been handled: the function was removed, or its loss was reported.
     let hasLeft = Atomic(false)
-    /// Whether the function has lost what stands behind it, so that it answers nobody any more.
+    /// Whether the function is lost, so that it answers nobody any more.
     let isLost = Atomic(false)
     private let hasEvents = Atomic(false)
-    /// The writes to the function that KVM takes. Only the holder of the machine lock changes it.
+    /// The events of the function that KVM takes, with their counters. Only the holder of the machine lock changes them.
     private let events = Lock<[FunctionEvent: CountedEvent]>([:])
-    /// The counts of writes that KVM takes no longer, until the function hears of them.
+    /// The counts of events that KVM takes no longer, until the function is told of them.
     private let rest = Lock<[FunctionEvent: UInt64]>([:])
 
     init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]], resources: FunctionResources) {
@@ -63,21 +63,22 @@ final class FunctionCell: Sendable {
         self.function = Lock(function)
     }
 
-    /// Calls `body` with the function under its lock. The function has been told of all writes that KVM has taken until now. Returns nil
-    /// and calls nothing if the function is lost.
+    /// Calls `body` with the function under its lock, after the function was told of all events that KVM has counted until now.
+    ///
+    /// - Returns: The result of `body`, or nil without a call if the function is lost.
     func withFunction<Result, Failure: Error>(
         _ body: (inout PCIFunction) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         guard !isLost.load(ordering: .acquiring) else { return nil }
         return try function.withLock { (function: inout PCIFunction) throws(Failure) -> Result? in
-            // It may have been lost while this thread waited.
+            // The function may have been lost while this thread waited for its lock.
             guard !isLost.load(ordering: .acquiring) else { return nil }
             if hasEvents.load(ordering: .acquiring) { collectEvents(into: &function) }
             return try body(&function)
         }
     }
 
-    /// Tells the function of the writes that KVM has counted.
+    /// Tells the function of the events that KVM has counted.
     private func collectEvents(into function: inout PCIFunction) {
         for (event, counted) in events.withLock({ $0 }) {
             let count = counted.counter.take()
@@ -88,7 +89,7 @@ final class FunctionCell: Sendable {
         for (event, count) in counts { function.add(count: count, of: event) }
     }
 
-    /// Sets the writes that KVM takes from now on. The caller holds the machine lock.
+    /// Sets the events that KVM takes from now on. The caller holds the machine lock.
     func setEvents(_ new: [FunctionEvent: CountedEvent]) {
         events.withLock { events in
             for (event, counted) in events where new[event] !== counted {
@@ -100,18 +101,18 @@ final class FunctionCell: Sendable {
         hasEvents.store(true, ordering: .releasing)
     }
 
-    /// The device behind the function.
+    /// The device behind the function, or nil if there is none.
     var device: (any AssignedDevice)? { assigned.withLock { $0?.device } }
 
-    /// The interrupts of the device.
+    /// The interrupts of the device, or nil if there are none.
     var interrupts: AssignedInterrupts? { assigned.withLock { $0?.interrupts } }
 
-    /// Lets go of the model and the device of a lost function, once nobody is in them any more. The caller holds no lock.
+    /// Releases the device and the model of a lost function, and waits until no thread is in them any more. The caller holds no lock.
     ///
-    /// - Returns: The interrupt line that the function holds up, and does so no longer.
+    /// - Returns: The number of the interrupt line that the function has asserted until now, or nil.
     func end() -> UInt32? {
         device?.reset()
-        // Who waits for the device holds locks of the function and of its interrupts.
+        // A thread that waits for the device holds the locks of the function and of its interrupts, so the device is released first.
         device?.release()
         interrupts?.end()
         assigned.withLock { $0 = nil }
@@ -127,6 +128,7 @@ final class FunctionCell: Sendable {
         Self.mapping(of: region, shape: shape, backings: backings)
     }
 
+    /// Returns the mapping of a region of a function with this shape and memory, or nil if the region is trapped.
     static func mapping(of region: DecodedRegion, shape: FunctionShape, backings: [[Backing?]]) -> Mapping? {
         guard region.kind == .mapped,
             let register = shape.memory.firstIndex(where: { $0.register == region.owner.register }),

@@ -1,23 +1,23 @@
 internal import Devices
 internal import Host
 
-/// The bytes that the guest has printed and nobody has written yet.
+/// The bytes that the guest has printed and that nobody has written yet.
 ///
-/// A byte is queued under the lock of the device that took it, which keeps the order. It is written without that lock, by the vCPU
-/// that printed or by one that is writing already.
+/// A byte is queued under the lock of the device that took it, so bytes keep their order. It is written without that lock, by
+/// the vCPU that printed it or by one that is writing already.
 final class ConsoleQueue: Sendable {
     private struct State: Sendable {
         var pending: [UInt8] = []
         var isWriting = false
-        /// Looks for a panic in what a Linux guest prints.
+        /// Looks for a panic in the output of a Linux guest.
         var watch: PanicWatch?
     }
 
     private let state: Lock<State>
     private let write: GuestMachine.ConsoleOutput
 
-    /// The bytes from which on a vCPU waits for the writer. A reader may be slow, and a guest must not fill the monitor's memory
-    /// meanwhile.
+    /// The number of queued bytes above which a vCPU waits for the writer. A reader may be slow, and a guest must not fill the
+    /// monitor's memory meanwhile.
     private static let limit = 1 << 16
 
     init(watchesForPanic: Bool, _ write: @escaping GuestMachine.ConsoleOutput) {
@@ -25,10 +25,10 @@ final class ConsoleQueue: Sendable {
         self.write = write
     }
 
-    /// The words of a Linux guest about its panic, or nil if there was none.
+    /// The words with which a Linux guest has reported its panic, or nil if there was none.
     var panic: String? { state.withLock { $0.watch?.reason } }
 
-    /// Adds a byte to the queue. Returns whether it ends the last line that a Linux guest prints after a panic.
+    /// Adds a byte to the queue. Returns whether the byte ends the last line that a Linux guest prints after a panic.
     func append(_ byte: UInt8) -> Bool {
         state.withLock { state in
             state.pending.append(byte)
@@ -36,7 +36,7 @@ final class ConsoleQueue: Sendable {
         }
     }
 
-    /// Writes what is queued, unless another thread is writing. If too much is queued, waits for that thread.
+    /// Writes the queued bytes, unless another thread is writing. If too many bytes are queued, waits for that thread.
     func drain(isCancelled: () -> Bool) {
         while true {
             let (bytes, isFull) = state.withLock { state -> ([UInt8]?, Bool) in

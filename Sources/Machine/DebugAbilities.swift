@@ -2,21 +2,21 @@ internal import Host
 internal import KVM
 internal import Memslots
 
-/// Which debug registers stop a guest here. KVM takes them everywhere, and where it or the processor below it emulates instructions, some never
-/// do anything.
+/// The kinds of debug registers that stop a guest on this host. KVM takes all kinds everywhere, but where KVM or the processor
+/// below it emulates instructions, some kinds do nothing.
 struct DebugAbilities {
-    /// Debug registers that watch for instructions.
+    /// Whether debug registers that watch for instructions stop the guest.
     var breakpoints = false
-    /// Debug registers that watch for accesses to memory.
+    /// Whether debug registers that watch for accesses to memory stop the guest.
     var watchpoints = false
 
-    /// nop; mov [0x800], al; hlt, from address 0 in real mode
+    /// The guest's code from address 0 in real mode: nop; mov [0x800], al; hlt
     private static let code: [UInt8] = [0x90, 0xa2, 0x00, 0x08, 0xf4]
     private static let watches = [
         GuestDebug.Watch(address: 1, access: .execution), GuestDebug.Watch(address: 0x800, access: .write),
     ]
 
-    /// Tries both in a machine of one page.
+    /// Tries both kinds in a machine with one page.
     static func probe() throws(MachineError) -> DebugAbilities {
         let kvm = try reachable(try KVMSystem())
         let vm = try Machine.kvm(try kvm.makeVirtualMachine())
@@ -27,6 +27,7 @@ struct DebugAbilities {
         return try Machine.kvm(try watched(try vm.makeVirtualCPU(id: 0)))
     }
 
+    /// Runs the code once for each kind. Returns which kinds have stopped it.
     private static func watched(_ cpu: consuming VirtualCPU) throws(KVMError) -> DebugAbilities {
         var system = try cpu.systemRegisters()
         system.cs.base = 0
@@ -38,7 +39,7 @@ struct DebugAbilities {
             var debug = GuestDebug()
             debug.watches = [watch]
             try cpu.setGuestDebug(debug)
-            // What does not stop runs to the end, and begins anew for the next.
+            // Code that does not stop runs to its end. It begins anew for the next kind.
             if case .debug = cpu.runUntilExit() {
                 if watch.access == .execution { abilities.breakpoints = true } else { abilities.watchpoints = true }
             }

@@ -3,7 +3,7 @@ internal import KVM
 
 /// The registers of a vCPU as a debugger sees them, in the order of `RegisterLayout`.
 extension VCPURegisters {
-    /// The bytes of all registers.
+    /// The bytes of all registers for a debugger.
     var debuggerBytes: [UInt8] {
         var bytes: [UInt8] = []
         func append(_ value: UInt64, _ size: Int) {
@@ -32,8 +32,10 @@ extension VCPURegisters {
         return bytes
     }
 
-    /// Takes registers from bytes. Returns false if they are too few, or if a segment selector differs, because it alone says nothing of the
-    /// segment.
+    /// Takes over registers from a debugger's bytes.
+    ///
+    /// - Returns: False if there are too few or too many bytes, or if a segment selector differs, because a selector alone says
+    ///   nothing of its segment.
     mutating func take(debuggerBytes bytes: [UInt8]) -> Bool {
         guard bytes.count == RegisterLayout.size else { return false }
         var rest = bytes[...]
@@ -82,7 +84,8 @@ extension VCPURegisters {
 }
 
 extension FloatingPointRegisters {
-    /// The tag word of the x87 with two bits for each register: 0 for one that holds a number, 3 for an empty one (SDM volume 1, 8.1.7).
+    /// The tag word of the x87 with two bits for each register: 0 for a register that holds a number, 3 for an empty one (SDM
+    /// volume 1, 8.1.7).
     fileprivate var fullTag: UInt16 {
         get { (0..<8).reduce(0) { $0 | (tag >> $1 & 1 == 0 ? 3 : 0) << (2 * $1) } }
         set { tag = (0..<8).reduce(0) { $0 | (newValue >> (2 * $1) & 3 == 3 ? 0 : 1) << $1 } }

@@ -3,10 +3,10 @@ public import Host
 internal import KVM
 internal import Synchronization
 
-/// Serves a machine to debuggers that speak GDB's remote protocol, one at a time, in a thread of its own.
+/// A server for debuggers that speak GDB's remote protocol. It serves one debugger at a time, in a thread of its own.
 ///
-/// While a debugger is connected, the guest stops for it, at faults as well. When it goes, by its own will or not, the guest goes on without
-/// breakpoints. A debugger that takes no bytes for two seconds is cut off.
+/// While a debugger is connected, the guest stops for it, also at faults. When the debugger leaves, by its own will or not, the
+/// guest goes on without breakpoints. A debugger that takes no bytes for two seconds is cut off.
 public final class DebugServer: Sendable {
     private let machine: GuestMachine
     private let monitor: DebugMonitor
@@ -16,7 +16,7 @@ public final class DebugServer: Sendable {
 
     private static let patience = Duration.seconds(2)
 
-    /// Begins to listen, and to serve.
+    /// Makes a server, which listens and serves from now on.
     public init(_ machine: GuestMachine, at address: SocketAddress, monitor: DebugMonitor) throws(MachineError) {
         self.machine = machine
         self.monitor = monitor
@@ -26,14 +26,14 @@ public final class DebugServer: Sendable {
             try listening.start(name: "debugger") { (socket: borrowing ListeningSocket) in self.serve(socket) })
     }
 
-    /// Tells a debugger that the run has ended with a status, and ends the server.
+    /// Tells a connected debugger that the run has ended with a status, and ends the server.
     public func finish(status: Int32) {
         end.withLock { $0 = UInt8(truncatingIfNeeded: status) }
-        // A function that does not return may keep a command of the user's.
+        // A command of the debugger's user may still wait for a function whose model does not return.
         listening.end(within: Self.patience * 2)
     }
 
-    /// A connection with its session, which begins with the first bytes that come. A connection that says nothing stops no guest.
+    /// A connection and its session. The session begins with the first bytes from the client, so a silent connection stops no guest.
     private struct Client: ~Copyable {
         let connection: Connection
         let target: MachineDebugTarget
@@ -56,7 +56,7 @@ public final class DebugServer: Sendable {
                 }
                 return
             }
-            // The end of one client comes before the next.
+            // The present client is released before the next one is accepted.
             if client != nil, !(ready.hasInput ? takeInput(&client) : true) || !reportStops(&client) {
                 release(&client)
             }
@@ -79,7 +79,7 @@ public final class DebugServer: Sendable {
         client = nil
     }
 
-    /// Takes what the client has sent. Returns whether the client is still there.
+    /// Handles the bytes that the client has sent. Returns whether the client is still there.
     private func takeInput(_ client: inout Client?) -> Bool {
         guard let bytes = client?.connection.receive(upTo: 4096).bytes else { return true }
         guard !bytes.isEmpty, let target = client?.target else { return false }
@@ -92,7 +92,7 @@ public final class DebugServer: Sendable {
         return client?.connection.send(answer, within: Self.patience) == true && client?.session?.hasEnded == false
     }
 
-    /// Tells the client of the next vCPU that has stopped, if it waits for one. Returns whether the client is still there.
+    /// Tells the client of the next vCPU that has stopped, if the client waits for a stop. Returns whether the client is still there.
     private func reportStops(_ client: inout Client?) -> Bool {
         guard client?.session?.isRunning == true, let stop = client?.target.nextStop(),
             let answer = client?.session?.report(stop.reason, of: stop.thread)

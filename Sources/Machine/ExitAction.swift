@@ -2,12 +2,11 @@ internal import Devices
 internal import KVM
 internal import SystemPackage
 
-/// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a
-/// guest.
+/// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a guest.
 enum ExitAction: Equatable {
     case accessPort(PortAccess, AccessWidth)
     case accessMemory(MemoryAccess)
-    /// The thread enters the guest again, unless the machine has been stopped meanwhile.
+    /// The thread enters the guest again, unless the run has been ended meanwhile.
     case resume
     /// The vCPU stops for a debugger.
     case debug(DebugExit)

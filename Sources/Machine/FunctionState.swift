@@ -7,33 +7,38 @@ internal import VFIOUser
 
 /// A function of a machine at one moment.
 public struct FunctionState: Codable, Sendable {
-    /// What stands behind a function: a description or a program's model, a recording, a bridge, a device process, a function of the host, or
-    /// another device that the program drives.
+    /// What stands behind a function.
     public enum Kind: String, Codable, Sendable {
+        /// A description or a program's model, a recording, a bridge, a device process, a function of the host, or another
+        /// device that the program drives.
         case described, recorded, bridge, vfioUser, vfio, assigned
     }
 
     /// A base address register.
     public struct Register: Codable, Sendable {
+        /// The name of the register.
         public let register: String
-        /// In bytes.
+        /// The size of the register in bytes.
         public let size: UInt64
-        /// The address or port where it is decoded and reached, or nil.
+        /// The address or port at which the guest reaches the register, or nil if it is not decoded.
         public let address: String?
     }
 
     /// The address of the function.
     public let function: String
-    /// The ids of vendor and device, as lspci writes them.
+    /// The ids of vendor and device, in the form of lspci.
     public let device: String
+    /// What stands behind the function.
     public let kind: Kind
-    /// The path of a device process.
+    /// The path of the device process's socket or the name of its connection, or nil for another kind of function.
     public let name: String?
+    /// The registers that have sizes.
     public let registers: [Register]
 }
 
 extension GuestMachine {
-    /// The PCI functions in the order of their addresses. No function is asked, so none that is in the middle of an access delays the answer.
+    /// The states of the PCI functions in the order of their addresses. This asks no function, so a function that is in the
+    /// middle of an access does not delay the answer.
     public var functionStates: [FunctionState] {
         state.withLock { state in
             var bases: [BAROwner: UInt64] = [:]

@@ -6,15 +6,19 @@ internal import Synchronization
 
 /// The registers of a vCPU.
 public struct VCPURegisters: Sendable {
+    /// The general registers.
     public var general: GeneralRegisters
+    /// The system registers.
     public var system: SystemRegisters
+    /// The floating-point registers.
     public var floatingPoint: FloatingPointRegisters
 }
 
-/// Holding, stepping and looking into vCPUs. All methods can be called from any thread, before, during and after the run.
+/// Methods that hold vCPUs, step them, and look into them. All can be called from any thread, before, during and after the run.
 ///
-/// A vCPU is named by its number from 0, which is its APIC id. Its registers can be read while it is *held*, that is outside KVM_RUN with its last
-/// access complete, and also while a device keeps it. They can be written only while it is held, or before the run.
+/// A vCPU is named by its number from 0, which is its APIC id. A vCPU is *held* when it is outside KVM_RUN and its last access
+/// is complete. Its registers can be read while it is held, and also while a device keeps it. They can be written while it is
+/// held, or before the run.
 extension GuestMachine {
     /// The number of vCPUs.
     public var vcpuCount: Int { vcpus.count }
@@ -23,8 +27,10 @@ extension GuestMachine {
 
     /// Holds all vCPUs. Before the run, they are held in front of their first instructions.
     ///
-    /// - Parameter holders: Who holds them until `resume(by:)`.
-    /// - Returns: Whether all are held. It is false if a device keeps a vCPU for longer than `patience`.
+    /// - Parameters:
+    ///   - holders: The holders in whose name the vCPUs are held, until `resume(by:)`.
+    ///   - patience: The time to wait for vCPUs that devices keep.
+    /// - Returns: Whether all vCPUs are held. It is false if a device keeps a vCPU for longer than `patience`.
     @discardableResult
     public func pause(by holders: VCPUHolders = .debugger, patience: Duration = .seconds(1)) -> Bool {
         for vcpu in vcpus { vcpu.requestHold(by: holders) }
@@ -32,7 +38,7 @@ extension GuestMachine {
         return vcpus.reduce(true) { $1.waitUntilHeld(for: deadline - .now) && $0 }
     }
 
-    /// Holds one vCPU. Returns whether it is held. It is false if a device keeps the vCPU for longer than `patience`.
+    /// Holds one vCPU. Returns whether it is held. This is false if a device keeps the vCPU for longer than `patience`.
     @discardableResult
     public func pause(vcpu id: Int, patience: Duration = .seconds(1)) throws(MachineError) -> Bool {
         let vcpu = try vcpu(id)
@@ -40,18 +46,18 @@ extension GuestMachine {
         return vcpu.waitUntilHeld(for: patience)
     }
 
-    /// Lets all vCPUs go on that nobody else holds.
+    /// Lets all vCPUs go on that no other holders hold.
     public func resume(by holders: VCPUHolders = .debugger) {
         for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
-    /// Lets a vCPU go on.
+    /// Lets a vCPU go on, unless other holders hold it.
     public func resume(vcpu id: Int) throws(MachineError) {
         try vcpu(id).letGo(by: .debugger)
     }
 
-    /// Lets a vCPU that is held execute one instruction, and does not wait for the end of it. The vCPU then stops for `VCPUStop.step`. A vCPU that a
-    /// device keeps stops when it has completed the access.
+    /// Lets a held vCPU execute one instruction, and does not wait for that. The vCPU then stops for `VCPUStop.step`. A vCPU
+    /// that a device keeps stops when it has completed its access.
     public func step(vcpu id: Int) throws(MachineError) {
         let vcpu = try vcpu(id)
         try vcpu.control.update { control throws(MachineError) in
@@ -68,7 +74,7 @@ extension GuestMachine {
 
     /// Waits until a vCPU stops by itself.
     ///
-    /// - Returns: Why it has stopped, or nil if the time was over before or the run has ended.
+    /// - Returns: The reason of the stop, or nil if the time was over before, or if the run has ended.
     public func waitForStop(of id: Int, within time: Duration) throws(MachineError) -> VCPUStop? {
         let result: VCPUStop?? = try vcpu(id).control.wait(for: time) { control in
             if let stop = control.stop { return .some(stop) }
@@ -77,25 +83,26 @@ extension GuestMachine {
         return result ?? nil
     }
 
-    /// Why a vCPU has stopped by itself, or nil if it has not.
+    /// Returns the reason why a vCPU has stopped by itself, or nil if it has not.
     public func stop(of id: Int) throws(MachineError) -> VCPUStop? {
         try vcpu(id).control.withLock { $0.stop }
     }
 
-    /// Has `handler` called whenever a vCPU stops by itself. With a handler, a fault stops the vCPU before it ends the run, and a machine that
-    /// has halted for good goes on.
+    /// Sets the handler that is called whenever a vCPU stops by itself. With a handler, a fault stops the vCPU before it ends
+    /// the run, and a machine that has halted for good goes on.
     public func onStop(_ handler: (@Sendable () -> Void)?) {
         debugger.withLock { $0 = handler.map(StopHandler.init) }
     }
 
-    /// Chooses where vCPUs stop, each from when it next enters the guest. All of them must be held or kept by a device, or the run must not have
-    /// begun.
+    /// Sets the addresses at which vCPUs stop. A vCPU stops there from its next entry into the guest on. All vCPUs must be held
+    /// or kept by devices, or the run must not have begun.
     ///
     /// - Parameters:
     ///   - watches: At most four addresses that debug registers watch.
-    ///   - breakpointInstructions: The linear addresses at which the caller has put INT3 into guest memory. The guest's own INT3 raise #BP.
-    ///   - stepsUntil: Linear addresses of instructions in front of which vCPUs stop without a debug register, because they make steps until they are
-    ///     there. Each step is an exit.
+    ///   - breakpointInstructions: The linear addresses at which the caller has put INT3 into guest memory. The guest's own
+    ///     INT3 raise #BP.
+    ///   - stepsUntil: Linear addresses of instructions in front of which vCPUs stop without a debug register. They step one
+    ///     instruction at a time until they are there. Each step is an exit.
     public func setStops(
         at watches: [GuestDebug.Watch], breakpointInstructions: Set<UInt64> = [], stepsUntil: Set<UInt64> = []
     ) throws(MachineError) {
@@ -140,7 +147,8 @@ extension GuestMachine {
         }
     }
 
-    /// Returns the guest-physical address that a linear address stands for on a vCPU, or nil if nothing is mapped there (`KVM_TRANSLATE`).
+    /// Returns the guest-physical address to which a vCPU translates a linear address, or nil if nothing is mapped there
+    /// (`KVM_TRANSLATE`).
     public func physicalAddress(ofLinear address: UInt64, on id: Int) throws(MachineError) -> GuestAddress? {
         let vcpu = try vcpu(id)
         return try vcpu.control.withLock { control throws(MachineError) in
@@ -149,7 +157,7 @@ extension GuestMachine {
         }
     }
 
-    /// Returns the bytes at a linear address, as seen by a vCPU, until the first that is not mapped.
+    /// Returns the bytes at a linear address of a vCPU, up to the first byte that is not mapped.
     public func read(count: Int, atLinear address: UInt64, on id: Int) throws(MachineError) -> [UInt8] {
         var bytes: [UInt8] = []
         for part in LinearParts(address: address, count: count) {
@@ -161,9 +169,9 @@ extension GuestMachine {
         return bytes
     }
 
-    /// Copies bytes to a linear address, as seen by a vCPU. Memory that the guest cannot write is written as well.
+    /// Copies bytes to a linear address of a vCPU, also into memory that the guest cannot write.
     ///
-    /// - Returns: Whether all were written. If a page is not mapped, nothing is.
+    /// - Returns: Whether all bytes were written. If a page is not mapped, no byte is written.
     public func write(_ bytes: [UInt8], atLinear address: UInt64, on id: Int) throws(MachineError) -> Bool {
         var places: [(part: LinearParts.Part, physical: GuestAddress)] = []
         for part in LinearParts(address: address, count: bytes.count) {
@@ -185,10 +193,10 @@ extension GuestMachine {
 }
 
 extension VCPUControl {
-    /// Whether the vCPU is outside KVM_RUN, or will be at once. The calls that read registers wait until then.
+    /// Whether the vCPU is outside KVM_RUN, or will be at once. In the second case KVM's calls that read registers wait.
     var isReadable: Bool { phase != .running || isWanted }
 
-    /// Throws unless the vCPU waits for others before its next instruction.
+    /// Throws unless the vCPU is held, or its thread has not started.
     func requireHeld(_ id: Int) throws(MachineError) {
         switch phase {
         case .held, .notStarted: break
@@ -198,11 +206,11 @@ extension VCPUControl {
     }
 }
 
-/// A range of linear addresses, cut at the boundaries of pages.
+/// A range of linear addresses, cut at page boundaries.
 struct LinearParts: Sequence, IteratorProtocol {
     struct Part {
         let address: UInt64
-        /// From the beginning of the range.
+        /// The beginning of the part, in bytes from the beginning of the range.
         let offset: Int
         let count: Int
     }

@@ -9,22 +9,23 @@ internal import Synchronization
 public struct FunctionLoss: Hashable, Sendable {
     /// The function.
     public let function: FunctionAddress
-    /// What became of the device.
+    /// The reason why the device was lost.
     public let reason: String
 }
 
 extension FunctionLoss: CustomStringConvertible {
+    /// One line with the function and the reason.
     public var description: String { "lost \(function): \(reason)" }
 }
 
 extension MachineConfiguration {
-    /// Adds a device that somebody else drives, as a PCI function. The device belongs to one machine.
+    /// Adds a device that somebody else drives, as a PCI function. A device belongs to one machine.
     public mutating func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
         functions[address] = try AssignedFunction(device, at: address, in: &self)
         sharesMemory = true
     }
 
-    /// The assigned devices by their functions.
+    /// The assigned devices, by the addresses of their functions.
     var assignedDevices: [FunctionAddress: any AssignedDevice] {
         functions.compactMapValues { ($0 as? AssignedFunction)?.device }
     }
@@ -33,7 +34,7 @@ extension MachineConfiguration {
 // MARK: - Assigned devices
 
 extension GuestMachine {
-    /// Makes what a device has in the machine.
+    /// Makes the interrupts of a device, if the machine has interrupt controllers.
     func makeParts(of device: any AssignedDevice, _ function: PCIFunction) -> AssignedParts {
         guard layout.configuration.interruptController == .kernel else {
             return AssignedParts(device: device, interrupts: nil)
@@ -42,7 +43,7 @@ extension GuestMachine {
         return AssignedParts(device: device, interrupts: interrupts)
     }
 
-    /// Gives devices the guest's RAM and their interrupts, and hears of their end.
+    /// Gives devices the guest's RAM and their interrupts, and watches for their loss.
     func attachDevices(_ devices: [FunctionAddress: any AssignedDevice]) throws(MachineError) {
         for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
             guard let cell = state.withLock({ $0.functions[address] }) else { continue }
@@ -56,12 +57,12 @@ extension GuestMachine {
         }
     }
 
-    /// The RAM as devices get it.
+    /// Returns the RAM in the form in which devices get it.
     func sharedRAM() throws(MachineError) -> SharedRAM {
         try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM() }
     }
 
-    /// Hears of the end of a device. Throws if it is lost already.
+    /// Watches for the loss of a device. Throws if the device is lost already.
     func watch(_ device: any AssignedDevice, of cell: FunctionCell) throws(MachineError) {
         let reason = device.onLoss { [weak self, weak cell] reason in if let cell { self?.lose(cell, because: reason) }
         }
@@ -71,9 +72,9 @@ extension GuestMachine {
     /// The functions with assigned devices.
     var assignedFunctions: [FunctionCell] { state.withLock { $0.functions.values.filter { $0.device != nil } } }
 
-    /// Ends the function of a lost device, and says so once. The caller holds no lock.
+    /// Ends the function of a lost device, and reports the loss once. The caller holds no lock.
     private func lose(_ cell: FunctionCell, because reason: String) {
-        // Before the guest can see that the function is gone, and end the run.
+        // The loss is reported before the guest can see that the function is gone, and end the run.
         if !cell.hasLeft.exchange(true, ordering: .acquiringAndReleasing) {
             let loss = FunctionLoss(function: cell.address, reason: reason)
             let start = run.withLock { run in
@@ -90,7 +91,8 @@ extension GuestMachine {
         endGoneFunctions()
     }
 
-    /// Sees to the ends of functions that are gone: of what they have of KVM, of their devices, and of their memory. The caller holds no lock.
+    /// Releases what functions that are gone have left: their interrupt lines, their devices with their interrupts, and their
+    /// memory. The caller holds no lock.
     func endGoneFunctions() {
         let cells = state.withLock { $0.takeGone() }
         for cell in cells {
@@ -99,7 +101,8 @@ extension GuestMachine {
         state.withLock { state in for cell in cells { state.release(cell.resources) } }
     }
 
-    /// Takes over what a device has signalled at vectors that are closed. The function's lock is held.
+    /// Takes over what a device has signalled for closed vectors. The function notes a vector as pending, or the machine sends
+    /// its message. The caller holds the function's lock.
     func collectPending(into function: inout PCIFunction, of cell: FunctionCell) throws(MachineError) {
         for vector in cell.interrupts?.takePending() ?? [] {
             guard let message = function.raise(vector: UInt64(vector)) else { continue }
@@ -107,8 +110,9 @@ extension GuestMachine {
         }
     }
 
-    /// Ends the functions of lost devices, and of those whose memory is no longer whole, because somebody has cut a file of it. The caller
-    /// holds no lock. A vCPU that touched such memory can go on then: nothing is mapped there any more.
+    /// Ends the functions of lost devices. A device is also lost if its memory is no longer whole, because somebody has cut a
+    /// file of it. The caller holds no lock. A vCPU that touched such memory can go on afterwards, because nothing is mapped
+    /// there any more.
     ///
     /// - Returns: Whether a device has been lost in this run.
     @discardableResult

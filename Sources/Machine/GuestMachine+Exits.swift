@@ -14,10 +14,11 @@ struct ExitContext {
     let start: SuspendingClock.Instant
     /// Whether this vCPU has printed something that is still to be written.
     var hasPrinted = false
+    /// The last exit for an access to a port or to memory.
     var lastAccess: Exit?
-    /// Whether the vCPU has entered the guest again after a failure, and made no access since.
+    /// Whether the vCPU has entered the guest again after a failure, and has made no access since.
     var hasRetried = false
-    /// The instruction at which KVM's emulator stopped, empty if KVM does not tell.
+    /// The instruction at which KVM's emulator stopped. It is empty if KVM does not tell.
     var unemulated: [UInt8]?
 
     init(vcpu: VCPU, view: RoutingView, start: SuspendingClock.Instant) {
@@ -28,7 +29,7 @@ struct ExitContext {
 }
 
 extension GuestMachine {
-    /// Handles an exit: passes the access on, or ends the run. Then writes what was printed and the line of the trace.
+    /// Handles an exit: passes an access on, or ends the run. Then records the line of the trace, and writes what the guest has printed.
     func handle(_ exit: Exit, _ context: inout ExitContext) {
         context.vcpu.exits.count(exit)
         switch ExitAction(for: exit) {
@@ -48,6 +49,7 @@ extension GuestMachine {
         }
     }
 
+    /// Records a line of the trace, with the vCPU's instruction pointer.
     func trace(_ text: @autoclosure () -> String, _ context: ExitContext) {
         guard let tracer else { return }
         let place = (try? context.vcpu.cpu.generalRegisters()).map { ", rip 0x" + String($0.rip, radix: 16) } ?? ""
@@ -70,12 +72,12 @@ extension GuestMachine {
             ?? noteUnclaimed(port, width, written, "port", context)
     }
 
-    /// Makes an access that no device takes whole in parts, each as large as the device at its first port takes it. Returns nil if
-    /// there is no device at any of the ports.
+    /// Makes an access in parts, because no single device takes it whole. A part is a word if the device at its first port
+    /// takes a word, otherwise a byte. Returns nil if there is no device at any of the ports.
     private func accessParts(
         _ first: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
-        // CONFIG_ADDRESS is one register. Without PCI its bytes are not what the ports of other devices mean.
+        // CONFIG_ADDRESS is one register, so an access to it has no parts. Without PCI its bytes mean nothing to devices at these ports.
         guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
         var value = width.allOnes
         var unclaimed: UInt64 = 0
@@ -126,7 +128,7 @@ extension GuestMachine {
     }
 
     private func accessMemory(_ access: MemoryAccess, _ context: inout ExitContext) {
-        // KVM cuts accesses at page boundaries; what is left may have an odd size, and is made byte by byte.
+        // KVM cuts accesses at page boundaries. A part with an odd size is accessed byte by byte.
         let width = AccessWidth(rawValue: Int(access.size)) ?? .byte
         var value: UInt64 = 0
         for lane in stride(from: 0, to: UInt64(min(access.size, 8)), by: width.rawValue) {
@@ -154,7 +156,7 @@ extension GuestMachine {
         if let hit = context.view.memory.bus.find(at: address, width: width) {
             return access(context.view.memory.cells[hit.device], at: hit.offset, width, written, &context)
         }
-        // KVM may take memory that is gone from its file for none at all.
+        // KVM may treat memory that is gone from its file as if nothing were mapped there.
         if layout.configuration.sharesMemory, mapping(at: GuestAddress(address)) != nil { endLostFunctions() }
         return noteUnclaimed(address, width, written, "memory", context)
     }
@@ -165,7 +167,7 @@ extension GuestMachine {
         state.withLock { context.view.update(from: $0) }
     }
 
-    /// Counts an access that nobody answers, and returns all ones.
+    /// Counts an access that no device and no function has answered. Returns all ones.
     private func noteUnclaimed(
         _ address: UInt64, _ width: AccessWidth, _ written: UInt64?, _ kind: String, _ context: ExitContext
     ) -> UInt64 {
@@ -182,8 +184,8 @@ extension GuestMachine {
 
     // MARK: Devices
 
-    /// Passes an access on to a device of the board, under its lock. What the device prints and the level of its interrupt line keep
-    /// the order of the accesses.
+    /// Passes an access on to a device of the board, under the device's lock. Bytes that the device prints, and changes of its
+    /// interrupt line, are passed on under the lock too, so that they keep the order of the accesses.
     private func access(
         _ cell: DeviceCell, at offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
@@ -200,10 +202,10 @@ extension GuestMachine {
         return width.mask(reply.value)
     }
 
-    /// Carries out the effects that have to keep the order of the accesses. The device's lock is held.
+    /// Carries out the effects that must keep the order of the accesses. The caller holds the device's lock.
     private func applyInOrder(_ effects: DeviceEffects) {
         if let byte = effects.output, console.append(byte) { end(.panicked(console.panic ?? "")) }
-        // A wish for input that came late would bring more while the last input is still there.
+        // If this came late, it would ask for more input while the last input is still in the device.
         if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
         if let line = effects.line, layout.configuration.interruptController == .kernel {
             do {
@@ -215,17 +217,17 @@ extension GuestMachine {
         }
     }
 
-    /// Carries out the other effects.
+    /// Carries out the effects that need not keep the order of the accesses.
     private func apply(_ effects: DeviceEffects, _ context: inout ExitContext) {
         if effects.output != nil { context.hasPrinted = true }
         if let status = effects.exitStatus { end(.exited(status), by: context.vcpu) }
-        // A kernel may reset the machine some time after its panic.
+        // A kernel may reset the machine some time after its panic. The outcome is the panic then.
         if effects.resets { end(console.panic.map { .panicked($0) } ?? .reset, by: context.vcpu) }
         if effects.powersOff { end(.poweredOff, by: context.vcpu) }
         if let phase = effects.phase { mark(phase, context) }
     }
 
-    /// Marks the beginning of a phase. Only the first time counts, because a guest may write to the port as often as it likes.
+    /// Records the beginning of a phase. Each phase is recorded once, because a guest may write to the port as often as it likes.
     private func mark(_ phase: UInt8, _ context: ExitContext) {
         let mark = PhaseMark(phase: phase, edits: edits, time: SuspendingClock.now - context.start)
         let isFirst = run.withLock { run in
@@ -236,26 +238,26 @@ extension GuestMachine {
         if isFirst { note(.phase(mark)) }
     }
 
-    /// Sends bytes to the guest's console, which is its serial port. They wait until the guest looks for input.
+    /// Sends bytes to the guest's console, which is its serial port. The bytes wait until the guest looks for input.
     public func send(_ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
         input.withLock { $0.bytes += bytes }
         events.post()
     }
 
-    /// Says that no more bytes come for the guest's console. The guest gets EOT (0x04).
+    /// Ends the input for the guest's console. The guest gets EOT (0x04).
     public func endInput() {
         input.withLock { $0.hasEnded = true }
         events.post()
     }
 
-    /// Gives the guest what has been sent to it, if it looks for input.
+    /// Gives the guest bytes that were sent to it, if it looks for input.
     func receiveSent() {
         guard wantsInput.load(ordering: .acquiring), let bytes = input.withLock({ $0.take() }) else { return }
         receive(bytes)
     }
 
-    /// Gives the guest's serial port what the user typed, or no bytes at the end of the input.
+    /// Gives the guest's serial port what the user has typed, or no bytes at the end of the input.
     func receive(_ input: [UInt8]) {
         serial.device.withLock { device in
             wantsInput.store(false, ordering: .releasing)

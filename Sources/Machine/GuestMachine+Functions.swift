@@ -10,8 +10,8 @@ internal import Synchronization
 // MARK: - Accesses of vCPUs
 
 extension GuestMachine {
-    /// Handles an access to CONFIG_ADDRESS or CONFIG_DATA, `offset` bytes behind CONFIG_ADDRESS. Returns nil if it is to neither: the
-    /// whole of CONFIG_ADDRESS is written at once, and an access to CONFIG_DATA is naturally aligned.
+    /// Handles an access `offset` bytes behind CONFIG_ADDRESS. Returns nil if this is an access neither to CONFIG_ADDRESS,
+    /// which is accessed whole, nor to CONFIG_DATA, whose accesses are naturally aligned.
     func accessConfiguration(
         byPort offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
@@ -79,8 +79,10 @@ extension GuestMachine {
         } ?? width.allOnes
     }
 
-    /// Writes configuration space under the function's lock. A change of what is decoded takes the machine lock as well. If it is not
-    /// possible, the reason is thrown, and everything is as before.
+    /// Writes a function's configuration space under the function's lock. A change of what the function decodes takes the
+    /// machine lock as well.
+    ///
+    /// - Throws: The reason why such a change is not possible. Everything is then as before.
     private func writeConfiguration(
         _ value: UInt64, of cell: FunctionCell, at register: UInt64, _ width: AccessWidth
     ) throws(MachineError) {
@@ -97,7 +99,10 @@ extension GuestMachine {
         if changesSlot == true { try settle(cell) }
     }
 
-    /// Lets memory follow a proposal, and commits it. Before a reset the function's interrupts go, and all that it decodes.
+    /// Changes memory as a proposal asks, and commits the proposal. Before a reset is committed, the function loses its
+    /// interrupts and everything that it decodes.
+    ///
+    /// - Throws: The reason why memory cannot be changed. Function and memory are then as before.
     func make(
         _ proposal: DecodeProposal, of function: inout PCIFunction, _ cell: FunctionCell
     ) throws(MachineError) {
@@ -114,7 +119,8 @@ extension GuestMachine {
         try carryOut(function.commit(proposal), &function, cell)
     }
 
-    /// Sends messages, sets the interrupt line, and lets KVM take the writes that the function wants it to take. The function's lock is held.
+    /// Carries out what an access to a function has caused: sends messages, sets the interrupt line, and lets KVM take the
+    /// events that the function wants it to take. The caller holds the function's lock.
     func carryOut(
         _ outcome: AccessOutcome, _ function: inout PCIFunction, _ cell: FunctionCell
     ) throws(MachineError) {
@@ -133,8 +139,8 @@ extension GuestMachine {
         }
     }
 
-    /// Counts a change that was not possible. The guest goes on, unless the configuration says otherwise or KVM could not be taken
-    /// back to what it held before.
+    /// Counts and reports a refusal. The guest goes on, unless the configuration says otherwise, or KVM could not be taken back
+    /// to what it held before.
     private func refuse(
         _ error: MachineError, _ function: FunctionAddress, register: UInt64?, value: UInt64, _ context: ExitContext
     ) {
@@ -150,7 +156,7 @@ extension GuestMachine {
 }
 
 extension MachineError {
-    /// Whether KVM holds something else than before the change that failed.
+    /// Whether KVM may hold something else than before the change that failed.
     fileprivate var hasLeftTraces: Bool {
         if case .memory(.transaction(let error)) = self { return !error.stuck.isEmpty }
         if case .kvm = self { return true }
@@ -161,18 +167,18 @@ extension MachineError {
 // MARK: - Accesses of the host
 
 extension GuestMachine {
-    /// Reads a register in configuration space as the guest would. A function behind a bridge has the address that firmware gave it, whatever
-    /// numbers its bus has now. An absent function reads as all ones.
+    /// Reads a register in configuration space as the guest would. A function behind a bridge is named by the address that
+    /// firmware gave it, whatever number its bus has now. An absent function reads as all ones.
     public func readConfiguration(of function: FunctionAddress, at register: UInt64, width: AccessWidth) -> UInt64 {
         guard let cell = state.withLock({ $0.functions[function] }) else { return width.allOnes }
         return readConfiguration(of: cell, at: register, width)
     }
 
-    /// Writes a register in configuration space as the guest would. Memory follows what the function decodes then.
+    /// Writes a register in configuration space as the guest would. Memory follows a change of what the function decodes.
     ///
     /// A write to an absent function is dropped.
     ///
-    /// - Throws: The reason why memory cannot follow. Register, memory and events are then as before.
+    /// - Throws: The reason why memory cannot follow. The register, memory and events are then as before.
     public func writeConfiguration(
         _ value: UInt64, of function: FunctionAddress, at register: UInt64, width: AccessWidth
     ) throws(MachineError) {
@@ -180,7 +186,8 @@ extension GuestMachine {
         try writeConfiguration(value, of: cell, at: register, width)
     }
 
-    /// Resets a function, as its guest can by a function-level reset: decode and interrupts are off, and the addresses of BARs are zero.
+    /// Resets a function, as its guest can by a function-level reset. Afterwards decode and interrupts are off, and the
+    /// addresses of BARs are zero.
     ///
     /// - Throws: The reason why memory cannot follow. The function is then as before.
     public func reset(_ function: FunctionAddress) throws(MachineError) {
@@ -192,7 +199,8 @@ extension GuestMachine {
 
     /// Raises an interrupt vector of a function, by MSI-X if software has enabled that, otherwise by MSI.
     ///
-    /// A masked vector pends. If both are off, the function raises its interrupt line, if it has a pin, until the guest takes that back.
+    /// A masked vector pends. If MSI-X and MSI are off and the function has a pin, it asserts its interrupt line until software
+    /// takes the interrupt back.
     public func raise(vector: UInt64, of function: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in

@@ -5,21 +5,23 @@ internal import Memslots
 public import PCI
 internal import Synchronization
 
-/// Functions that come and go, before and while the guest runs. All methods can be called from any thread that holds no lock.
+/// Methods that add and remove functions, before and while the guest runs. All can be called from any thread that holds no lock.
 extension GuestMachine {
-    /// Adds a function. It has free addresses and decodes them, as after firmware, unless the guest assigns addresses itself.
+    /// Adds a function. The function gets free addresses and decodes them, as after firmware, unless the guest assigns
+    /// addresses itself (`MachineConfiguration.assignsAddresses`).
     ///
-    /// In the slot of a port (`BridgeDescription.hasSlot`) it has neither: the guest hears of it, gives it power, and assigns addresses.
+    /// In the slot of a port (`BridgeDescription.hasSlot`) a function has no addresses and decodes nothing at first. The guest
+    /// hears of it, gives it power, and assigns addresses.
     ///
-    /// A function with a BAR of plain memory has a memory file of its own, which goes with it. The machine looks at all other functions in
-    /// order to find free addresses, and waits for those that are in the middle of an access.
+    /// A function with a BAR of plain memory gets a memory file of its own, which goes with the function. To find free
+    /// addresses, the machine looks at all other functions, and waits for those that are in the middle of an access.
     ///
     /// - Throws: The reason why there cannot be such a function. Nothing has changed then.
     public func add(_ model: any FunctionModel, at address: FunctionAddress) throws(MachineError) {
         try add(at: address, nil) { _ throws(MachineError) in model }
     }
 
-    /// Adds a device that somebody else drives. The machine was made with one, or with RAM that is shared.
+    /// Adds a device that somebody else drives. The machine must have been made with such a device, or with shared RAM.
     ///
     /// - Throws: The reason why there cannot be such a function. Nothing has changed then, but the device may not be used again.
     public func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
@@ -29,10 +31,10 @@ extension GuestMachine {
         }
     }
 
-    /// Removes a function. Its addresses read as all ones from then on, before this returns. Its slots, events, interrupts and memory are given
-    /// back when nobody is in the middle of an access to it any more.
+    /// Removes a function. Before this returns, all addresses of the function read as all ones. Its slots, events, interrupts
+    /// and memory are given back when no thread is in the middle of an access to it any more.
     ///
-    /// - Throws: The reason why it cannot go. Nothing has changed then.
+    /// - Throws: The reason why the function cannot be removed. Nothing has changed then.
     public func remove(at address: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[address] }) else { throw .functionLost(address) }
         try take(cell)
@@ -41,11 +43,13 @@ extension GuestMachine {
         updateMultifunction(ofDeviceAt: address)
     }
 
-    /// Tells the slot of a function that has gone. Nothing can refuse what an empty slot says, but the guest's interrupt.
+    /// Tells the port of a slot that the function in the slot has gone. Only the interrupt to the guest can be refused then,
+    /// and that refusal is ignored.
     func leaveSlot(_ address: FunctionAddress) {
         if let port = portWithSlot(for: address) { try? settle(port) }
     }
 
+    /// Adds a function whose model `makeModel` makes, with the device behind it if there is one.
     private func add(
         at address: FunctionAddress, _ device: (any AssignedDevice)?,
         _ makeModel: (inout AddedResources) throws(MachineError) -> any FunctionModel
@@ -87,7 +91,7 @@ extension GuestMachine {
         lint?.forget(address)
     }
 
-    /// Makes a function with memory and addresses, which nobody knows yet.
+    /// Makes a function with its memory and addresses. It is not in the machine yet.
     private func make(
         _ model: any FunctionModel, at address: FunctionAddress, isInSlot: Bool,
         _ resources: inout AddedResources
@@ -120,7 +124,7 @@ extension GuestMachine {
         return (function, shape, backings)
     }
 
-    /// Gives a function a memory file for the BARs and the ROM whose memory the model does not show.
+    /// Makes a memory file for those BARs and the ROM of a function for which the model has no memory.
     private func giveMemory(
         to model: any FunctionModel, _ shape: FunctionShape, _ backings: inout [[Backing?]],
         _ resources: inout AddedResources
@@ -154,7 +158,7 @@ extension GuestMachine {
         }
     }
 
-    /// Says in the functions of a device whether there is another than function 0.
+    /// Sets in all functions of a device whether the device has other functions than function 0.
     private func updateMultifunction(ofDeviceAt address: FunctionAddress) {
         let cells = state.withLock { state in
             state.functions.values.filter { $0.address.deviceAddress == address.deviceAddress }
@@ -164,7 +168,7 @@ extension GuestMachine {
     }
 }
 
-/// What a machine has taken for a function that is being added.
+/// The memory and the eventfds that a machine has taken for a function that is being added.
 private struct AddedResources: DeviceResources {
     let machine: GuestMachine
     var taken = FunctionResources()

@@ -4,7 +4,7 @@ internal import KVM
 internal import PCI
 internal import SystemPackage
 
-/// The check of what the guest does with PCI functions, and the file that gets a line for each finding.
+/// The check of what the guest does with PCI functions (`DriverLint`), and the descriptor that gets a line for each finding.
 final class LintLog: Sendable {
     private let lint: Lock<DriverLint>
     private let descriptor: Int32
@@ -18,11 +18,11 @@ final class LintLog: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Forgets a function, because another has its address now.
+    /// Forgets what is known of a function, because its power is off, or because another function has its address now.
     func forget(_ function: FunctionAddress) { lint.withLock { $0.forget(function) } }
 
-    /// Writes a line for each new finding, with the vCPU and its instruction pointer. That is the instruction's, or that of the one behind
-    /// it: KVM is through with some instructions that write before it comes back.
+    /// Writes a line for each new finding, with the vCPU and its instruction pointer. This is the address of the instruction or
+    /// of the one behind it, because KVM has completed some instructions that write when it returns.
     func note(_ vcpu: VCPU, isCancelled: () -> Bool, _ check: (inout DriverLint) -> [LintFinding]) {
         let findings = lint.withLock { check(&$0) }
         guard !findings.isEmpty else { return }

@@ -3,18 +3,20 @@ public import Memslots
 public import PCI
 internal import Synchronization
 
-/// Memory of a machine. All methods can be called from any thread, before and while the guest runs.
+/// Methods that change, read and write the memory of a machine. All can be called from any thread, before and while the guest runs.
 extension GuestMachine {
     /// Allocates zeroed host memory for mappings. It lasts as long as the machine, and takes memory of the host once it is touched.
     ///
-    /// - Throws: `MachineError.outOfSpareMemory` if the machine was not made with so much (`MachineConfiguration.spareMemory`).
+    /// - Throws: `MachineError.outOfSpareMemory` if not so much is left of the memory that the machine was made with
+    ///   (`MachineConfiguration.spareMemory`).
     public func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         try state.withLock { state throws(MachineError) in try state.memory.installer.store.allocate(size) }
     }
 
-    /// Takes mappings away, by their ranges, and adds others. If it throws, nothing has changed.
+    /// Removes mappings, by their ranges, and adds others. If this throws, nothing has changed.
     ///
-    /// Running vCPUs never see a state in between, unless they are not `parked`, which is there to measure what parking saves.
+    /// - Parameter parked: Whether vCPUs are parked meanwhile, so that none sees a state in between. It is false only in order
+    ///   to measure what parking costs.
     public func changeMemory(
         removing: [GuestRange] = [], adding: [Mapping] = [], parked: Bool = true
     ) throws(MachineError) {
@@ -23,7 +25,7 @@ extension GuestMachine {
         }
     }
 
-    /// Adds an observer of memory and tells it of all present mappings. It hears of each change from then on.
+    /// Adds an observer of memory, and tells it of all present mappings. The observer hears of each change from then on.
     ///
     /// - Parameters:
     ///   - observer: The observer.
@@ -35,7 +37,7 @@ extension GuestMachine {
         try changeState { state throws(MachineError) in try state.addObserver(observer, of: owner) }
     }
 
-    /// Removes an observer, which forgets all mappings.
+    /// Removes an observer. The observer forgets all mappings.
     public func removeObserver(_ id: ObserverID) throws(MachineError) {
         try changeState { state throws(MachineError) in try state.removeObserver(id) }
     }
@@ -64,12 +66,13 @@ extension GuestMachine {
         state.withLock { $0.memory.read(count: count, at: address) }
     }
 
-    /// Gives the pages of memory from `allocate` back to the host. They read as zeros, and whoever touches one next faults it in.
+    /// Gives the pages of memory from `allocate` back to the host. They read as zeros afterwards, and the next access to a page
+    /// faults it in.
     package func discard(_ backing: Backing, size: UInt64) {
         state.withLock { $0.memory.installer.store.release(backing, size: size) }
     }
 
-    /// Calls all vCPUs out of the guest, calls `body`, and lets them go on, as each change of memory does.
+    /// Calls `body` while all vCPUs are out of the guest, as they are during a change of memory.
     package func whileParked<Result: Sendable>(
         _ body: () throws(MachineError) -> Result
     ) throws(MachineError) -> Result {
@@ -80,7 +83,7 @@ extension GuestMachine {
         }
     }
 
-    /// Waits until all vCPUs of a run are in the guest, at most a second.
+    /// Waits until all vCPUs of a run are in the guest, for at most a second.
     package func awaitEntry() {
         let deadline = SuspendingClock.now + .seconds(1)
         let isRunning = vcpus.contains { $0.control.withLock { $0.phase == .running } }
@@ -89,10 +92,10 @@ extension GuestMachine {
         }
     }
 
-    /// The virtual machine, for experiments that make KVM's calls themselves. They leave the slots as they found them.
+    /// The virtual machine, for experiments that call KVM themselves. An experiment leaves the slots as it found them.
     package var virtualMachine: OwnedVM { owned }
 
-    /// What the host has given for the RAM until now, and whether the RAM is in a memory file.
+    /// Returns what the host has given for the RAM until now, and whether the RAM is in a memory file.
     public func ramUse() throws(MachineError) -> (isFile: Bool, use: MemoryUse) {
         try state.withLock { state throws(MachineError) in try host(try state.memory.installer.store.ramUse()) }
     }
@@ -107,8 +110,8 @@ extension GuestMachine {
         state.withLock { $0.memory.space.mapping(at: address) }
     }
 
-    /// Changes the state under the machine lock, and publishes the number of the routing for vCPUs. If an observer is lost on the
-    /// way, its function ends.
+    /// Changes the state under the machine lock, and publishes the number of the present routing for vCPUs. If an observer is
+    /// lost meanwhile, its function ends.
     func changeState<Result: Sendable>(
         parked: Bool = true, _ body: (inout MachineState) throws(MachineError) -> Result
     ) throws(MachineError) -> Result {

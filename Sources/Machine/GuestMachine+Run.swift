@@ -5,7 +5,7 @@ internal import Synchronization
 internal import SystemPackage
 
 extension GuestMachine {
-    /// Runs the guest until it ends, the time is over, or `stop` or a signal ends it.
+    /// Runs the guest until the guest, the time limit, `stop` or a signal ends the run.
     ///
     /// - Parameter timeout: The time after which the run ends.
     /// - Throws: `MachineError.hasRun` if the machine has been run before: it cannot be run again.
@@ -13,9 +13,9 @@ extension GuestMachine {
         try run(timeout: timeout, input: nil)
     }
 
-    /// Does the same.
+    /// Runs the guest as `run(timeout:)` does.
     ///
-    /// - Parameter input: A descriptor from which the guest's serial port is fed once the guest looks for input.
+    /// - Parameter input: A descriptor with input for the guest's serial port, or nil. It is read once the guest looks for input.
     package func run(timeout: Duration?, input: Int32?) throws(MachineError) -> RunReport {
         guard !hasRun.exchange(true, ordering: .acquiringAndReleasing) else { throw .hasRun }
         try host(try KickSignal.take(layout.configuration.kickSignal ?? KickSignal.usual))
@@ -29,7 +29,7 @@ extension GuestMachine {
         endLostFunctions()
         assignedFunctions.forEach { $0.device?.reset() }
         let end = SuspendingClock.now
-        // From here on a new signal ends the process: what is left to be written may wait for a reader that is gone.
+        // From here on a new signal ends the process, because the output that is left may wait for a reader that is gone.
         events.releaseSignals()
         let run = run.withLock { $0 }
         if leftBehind.isEmpty {
@@ -57,7 +57,9 @@ extension GuestMachine {
             vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
     }
 
-    /// Writes the last lines of the trace, and waits so long for its reader, or as long as it takes.
+    /// Writes the last lines of the trace.
+    ///
+    /// - Parameter time: The time to wait for a slow reader, or nil to wait as long as it takes.
     private func writeRest(of tracer: Tracer, since firstRun: SuspendingClock.Instant, within time: Duration?) {
         guard let time, let thread = try? HostThread(name: "trace", body: { tracer.write(since: firstRun) }) else {
             tracer.write(since: firstRun)
@@ -86,14 +88,16 @@ extension GuestMachine {
     /// The time that a vCPU may stay in a device after the end of the run.
     private static let patience = Duration.seconds(2)
 
-    /// Calls all vCPUs out for good and waits for their threads. A thread that stays in a device is left behind. Returns the ids of
-    /// the vCPUs that were left behind.
+    /// Calls all vCPUs out of the guest for good, and waits for their threads. A thread that stays in a device is left behind.
+    ///
+    /// - Returns: The ids of the vCPUs that were left behind.
     private func end(_ threads: [HostThread]) -> [UInt32] {
         parking.stop(vcpus)
         var leftBehind: [UInt32] = []
         let deadline = SuspendingClock.now + Self.patience
         for (thread, vcpu) in zip(threads, vcpus) {
-            // A kick is lost if it comes just before a thread begins to wait, to write to a full pipe say.
+            // A kick is lost if it comes just before a thread begins to wait for something else, such as room in a pipe. So it
+            // is repeated.
             while !thread.join(within: .milliseconds(20)) {
                 vcpu.interrupt()
                 guard vcpu.isInDevice.load(ordering: .acquiring), SuspendingClock.now > deadline else { continue }
@@ -105,7 +109,7 @@ extension GuestMachine {
         return leftBehind
     }
 
-    /// Waits for the end of the run, and handles time, signals and input for the guest meanwhile.
+    /// Waits for the end of the run. Meanwhile, handles the time limit, signals and input for the guest.
     private func waitForEnd(until deadline: SuspendingClock.Instant?, input: Int32?) {
         var watch = HaltWatch(machine: self)
         while run.withLock({ $0.outcome == nil }) {
@@ -113,7 +117,7 @@ extension GuestMachine {
             receiveSent()
             do throws(HostError) {
                 let isWatched = input != nil && wantsInput.load(ordering: .acquiring)
-                // Not longer than a second, in case the word of another thread was lost.
+                // The wait takes at most a second, in case the call of another thread was lost.
                 let next = [deadline, watch.next, .now + .seconds(1)].compactMap { $0 }.min()
                 switch try events.wait(input: isWatched ? input : nil, until: next) {
                 case .signal(let signal): end(.interrupted(signal))
@@ -134,7 +138,7 @@ extension GuestMachine {
         }
     }
 
-    /// Ends the run, unless it has been ended already.
+    /// Ends the run with an outcome, unless it has been ended already.
     func end(_ outcome: Outcome, by vcpu: VCPU? = nil) {
         run.withLock { run in
             guard run.outcome == nil else { return }
@@ -145,7 +149,7 @@ extension GuestMachine {
         events.post()
     }
 
-    /// Ends the run. Can be called from any thread.
+    /// Ends the run. It can be called from any thread.
     public func stop() {
         end(.stopped)
     }

@@ -6,25 +6,26 @@ internal import Synchronization
 final class PortSlot: Sendable {
     /// The address that a function in the slot has.
     let address: FunctionAddress
-    /// Whether the function goes when the guest switches the power off. Held by who lets the slot follow what changed.
+    /// Whether the function in the slot leaves when the guest switches the power off. The thread that lets the slot follow a
+    /// change holds this lock.
     fileprivate let isLeaving = Lock(false)
 
     init(_ address: FunctionAddress) { self.address = address }
 }
 
 extension GuestMachine {
-    /// Asks the guest to let the function in a slot go, as somebody does who presses the slot's attention button. The function goes when the
-    /// guest switches the slot's power off, or at once if it has none. A guest that does not listen keeps it, and of two
-    /// presses that the guest has not seen yet it sees one.
+    /// Asks the guest to let the function in a slot go, as if somebody pressed the slot's attention button. The function goes
+    /// when the guest switches the slot's power off, or at once if the slot has no power. A guest that does not listen keeps
+    /// the function. If the button is pressed twice before the guest looks, the guest sees one press.
     ///
-    /// - Throws: The reason why it cannot be asked.
+    /// - Throws: The reason why the guest cannot be asked.
     public func requestRemoval(of address: FunctionAddress) throws(MachineError) {
         guard state.withLock({ $0.functions[address] != nil }) else { throw .functionLost(address) }
         guard let port = portWithSlot(for: address) else { throw .hotPlug(address, .noSlot) }
         try settle(port, isButtonPressed: true, isLeaving: true)
     }
 
-    /// Returns the port whose slot a function is in, or would be.
+    /// Returns the port in whose slot a function with this address is or would be, or nil if there is none.
     func portWithSlot(for address: FunctionAddress) -> FunctionCell? {
         state.withLock { state in
             let port = state.decoded.bridges.bridge(above: address).flatMap { state.functions[$0] }
@@ -32,12 +33,13 @@ extension GuestMachine {
         }
     }
 
-    /// Lets a slot follow what has changed: the guest has switched its power, or a function has come or gone. The caller holds no lock.
+    /// Lets the slot of a port follow a change: the guest has switched the power, or a function has come or gone. The caller
+    /// holds no lock.
     ///
     /// - Parameters:
-    ///   - isButtonPressed: Whether somebody presses the attention button, if there is a function to be asked about.
-    ///   - isLeaving: Whether the function in the slot is to go when the power is off.
-    /// - Throws: The reason why the function cannot lose what it decodes, or cannot go. It is then still there.
+    ///   - isButtonPressed: Whether somebody presses the attention button. Without a function in the slot this has no effect.
+    ///   - isLeaving: Whether the function in the slot goes when the power is off.
+    /// - Throws: The reason why the function cannot lose what it decodes, or cannot go. The function is then still there.
     func settle(
         _ port: FunctionCell, isButtonPressed: Bool = false, isLeaving: Bool = false
     ) throws(MachineError) {
@@ -63,7 +65,7 @@ extension GuestMachine {
         }
     }
 
-    /// Switches the power of a function. Without power it is as after reset, and nobody reaches it.
+    /// Switches the power of a function. A function without power is as after reset, and nobody reaches it.
     private func setPower(_ hasPower: Bool, of cell: FunctionCell) throws(MachineError) {
         _ = try cell.withFunction { function throws(MachineError) in
             if function.hasPower, !hasPower { try make(function.proposeReset(), of: &function, cell) }
@@ -72,12 +74,13 @@ extension GuestMachine {
         if !hasPower { lint?.forget(cell.address) }
     }
 
-    /// Takes a function away, unless somebody else has done so.
+    /// Removes a function from the state, unless another thread has done so. The caller still ends the function
+    /// (`endGoneFunctions`).
     func take(_ cell: FunctionCell) throws(MachineError) {
         try changeState { state throws(MachineError) in
             if state.functions[cell.address] === cell { try state.remove(cell) }
         }
-        // Who finds its device lost from now on has lost nothing.
+        // If the function's device is lost from now on, this is no loss of the machine.
         cell.hasLeft.store(true, ordering: .releasing)
     }
 }

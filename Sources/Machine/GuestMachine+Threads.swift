@@ -6,11 +6,11 @@ internal import SystemPackage
 
 /// The threads of vCPUs.
 extension GuestMachine {
-    /// Runs a vCPU in its thread: enters the guest, handles the exit, and begins again until the run ends.
+    /// Runs a vCPU in its thread: enters the guest and handles the exit, again and again until the run ends.
     func runVCPU(_ vcpu: VCPU) {
         do { try Jail.enterVCPU() } catch { return end(.internalError("\(error)")) }
         vcpu.threadID.store(HostThread.currentID, ordering: .releasing)
-        // A vCPU that is to be held before the run is held from its beginning: it has no access to complete.
+        // A vCPU that is to be held before the run is held here, because it has no access to complete.
         _ = vcpu.hold(parking: parking)
         var context = ExitContext(vcpu: vcpu, view: view, start: run.withLock { $0.begin() })
         running: while true {
@@ -38,16 +38,16 @@ extension GuestMachine {
         }
     }
 
-    /// Holds a vCPU that came back from KVM_RUN because it was called, if it is to be held.
+    /// Holds a vCPU that came back from KVM_RUN because another thread called it, if it is to be held.
     private func attend(_ vcpu: VCPU) {
-        // First, so that a call which comes from here on is not lost.
+        // This comes first, so that a later call is not lost.
         vcpu.cpu.setImmediateExit(false)
         if vcpu.hasRequest.load(ordering: .sequentiallyConsistent) {
             _ = vcpu.hold(parking: parking)
         }
     }
 
-    /// Stops a vCPU that has met something for a debugger, and tells the debugger.
+    /// Stops a vCPU for a debugger, tells the debugger, and waits until the vCPU may go on.
     func stop(for stop: VCPUStop, _ context: inout ExitContext) {
         context.vcpu.stop(for: stop)
         debugger.withLock { $0 }?.call()
@@ -57,7 +57,7 @@ extension GuestMachine {
 }
 
 extension GuestMachine {
-    /// Ends the run for an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
+    /// Ends the run with an outcome that follows from an exit. With a debugger, a vCPU that cannot go on stops first.
     func handle(_ outcome: Outcome, _ context: inout ExitContext) {
         var outcome = outcome
         if outcome == .kvmFailure(.badAddress), !context.hasRetried, endLostFunctions() {
@@ -87,14 +87,15 @@ extension GuestMachine {
         vcpu.cpu.physicalAddress(ofLinear: address).map { mapping(at: GuestAddress($0)) != nil } ?? false
     }
 
-    /// Stops a vCPU for what it has met. A breakpoint instruction of the guest's own raises #BP there.
+    /// Handles a debug exit: stops the vCPU for the debugger, unless the debugger did not ask for this exit. A breakpoint
+    /// instruction of the guest's own raises #BP in the guest.
     func handle(_ exit: DebugExit, _ context: inout ExitContext) {
         let vcpu = context.vcpu
         let control = vcpu.control.withLock { $0 }
         let address = vcpu.instructionAddress
         do {
             if exit.isStep, !control.isStepWanted, exit.debugRegister == nil {
-                // On the way to a breakpoint, or after a step that nobody waits for any more.
+                // The vCPU is on its way to a breakpoint, or it has made a step that nobody waits for any more.
                 if address.map(control.stepsUntil.contains) == true { return stop(for: .breakpoint, &context) }
                 return control.stepsUntil.isEmpty ? try vcpu.cpu.setGuestDebug(control.present) : ()
             }
@@ -122,7 +123,7 @@ extension VCPU {
         return system.linearAddress(ofInstruction: registers.rip)
     }
 
-    /// Whether a debugger has put a breakpoint instruction there.
+    /// Returns whether a debugger has put a breakpoint instruction at an address.
     fileprivate func isBreakpoint(at address: UInt64) -> Bool {
         control.withLock { $0.breakpointInstructions.contains(address) }
     }

@@ -19,15 +19,15 @@ internal import Synchronization
 /// function has a lock of its own, and `state` is behind the machine lock, which is for memory and for changes of what is decoded.
 /// docs/concurrency.md has all locks and their order.
 public final class GuestMachine: Sendable {
-    /// A function that takes what the guest prints. A function that waits, for a slow reader say, asks `isCancelled` after each
-    /// signal whether the run has been ended meanwhile, and then gives up.
+    /// A closure that takes what the guest prints. A closure that has to wait, for a slow reader for example, asks
+    /// `isCancelled` after each signal whether the run has been ended meanwhile, and then gives up.
     public typealias ConsoleOutput = @Sendable (_ bytes: [UInt8], _ isCancelled: () -> Bool) -> Void
 
     let owned: OwnedVM
     let state: Lock<MachineState>
-    /// The number of the present routing. vCPUs compare it with the numbers of their views.
+    /// The number of the present routing. A vCPU compares it with the number of its view.
     let routing: Atomic<UInt64>
-    /// The view from which each vCPU makes its own: it has the board's devices, and number 0.
+    /// The view that each vCPU copies to make its own. It has the board's devices, and number 0.
     let view: RoutingView
     let serial: DeviceCell
     let configAddress = Atomic<UInt32>(0)
@@ -35,14 +35,14 @@ public final class GuestMachine: Sendable {
     let vcpus: [VCPU]
     let parking: Parking
     let events: HostEvents
-    /// Told when a vCPU stops by itself. Without it a fault ends the run at once.
+    /// The debugger's handler for vCPUs that stop by themselves, or nil. Without a handler a fault ends the run at once.
     let debugger = Lock<StopHandler?>(nil)
     /// Whether the guest would take input that has not come yet.
     let wantsInput = Atomic(false)
     let console: ConsoleQueue
-    /// What a program has sent to the guest's console, and the guest has not looked for yet.
+    /// The bytes that a program has sent to the guest's console and that the guest has not read yet.
     let input = Lock(InputQueue())
-    /// What the machine's user is to be told.
+    /// The events of which the machine's user has not been told yet, and the handlers.
     let news = Lock(EventQueue())
     /// Whether `run` has been called.
     let hasRun = Atomic(false)
@@ -52,7 +52,7 @@ public final class GuestMachine: Sendable {
     let container: VFIOContainer?
     /// The routes of the messages of assigned devices.
     let routes: RouteTable
-    /// Held by who adds a function, from when it looks for free addresses.
+    /// The lock of the thread that adds a function, from its search for free addresses on.
     let additions = Lock(())
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.
@@ -69,13 +69,13 @@ public final class GuestMachine: Sendable {
     ///     must stay open as long as the machine lasts.
     ///   - catchesSignals: Whether SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the machine's run instead of the process, from now on
     ///     until the end of the run.
-    ///   - consoleOutput: Takes what the guest prints.
+    ///   - consoleOutput: A closure that takes what the guest prints.
     package init(
         _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], trace: Int32?, lint: Int32?,
         catchesSignals: Bool = false, consoleOutput: @escaping ConsoleOutput
     ) throws(MachineError) {
         try configuration.validate()
-        // First: a signal that comes while the machine is being made ends its run, which has a report.
+        // This comes first, so that a signal during the making of the machine ends the machine's run, which has a report.
         let events = try host(try HostEvents(catchesSignals: catchesSignals))
         let system = try reachable(try KVMSystem())
         let cpuid = try configuration.cpuid(of: system)
@@ -194,8 +194,9 @@ struct RunState: Sendable {
     /// The time at which the first vCPU first entered the guest, or nil before.
     private(set) var firstRun: SuspendingClock.Instant?
 
-    /// Notes that a vCPU is about to enter the guest for the first time. Returns the time from which all vCPUs count, which is the
-    /// first of these moments.
+    /// Notes that a vCPU is about to enter the guest for the first time.
+    ///
+    /// - Returns: The first such time of all vCPUs, from which all of them count.
     mutating func begin() -> SuspendingClock.Instant {
         let start = firstRun ?? SuspendingClock.now
         firstRun = start

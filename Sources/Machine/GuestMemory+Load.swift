@@ -3,7 +3,7 @@ internal import Images
 internal import Memslots
 
 extension GuestMemory {
-    /// Writes its own guest address at the beginning of each page of a range.
+    /// Writes the guest address of each page in a range to the beginning of the page.
     func label(_ range: GuestRange) {
         for page in 0..<range.pages {
             guard let address = range.first.advanced(by: page << Page.shift) else { return }
@@ -31,7 +31,7 @@ extension GuestMemory {
         }
     }
 
-    /// Returns whether all of a range is mapped, with the part that no byte of the image is copied to.
+    /// Returns whether a whole range is RAM or extra memory, even where no byte of the image is copied to.
     private func isRAM(_ range: GuestRange) -> Bool {
         var next = range.first
         for mapping in space.mappings(in: range) {

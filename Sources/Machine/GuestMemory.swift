@@ -13,7 +13,7 @@ struct GuestMemory: ~Copyable {
         space = AddressSpace(limits: limits, policy: policy, placement: placement)
     }
 
-    /// Takes mappings and events away and adds others, and lets observers go or come. If it throws, nothing has changed.
+    /// Removes and adds mappings and events, and lets observers leave or join. If this throws, nothing has changed.
     ///
     /// - Returns: The number of the observer that joined.
     @discardableResult
@@ -28,7 +28,7 @@ struct GuestMemory: ~Copyable {
         }
     }
 
-    /// Adds a backing that nothing shows yet. Returns its id, which is the lowest free one.
+    /// Adds a backing that no mapping shows yet. Returns its id, which is the lowest free one.
     mutating func add(_ backing: ForeignBacking) -> Int {
         let id = installer.store.add(backing)
         space.setBacking(id, at: backing.reservation.address)
@@ -51,8 +51,8 @@ struct GuestMemory: ~Copyable {
         }
     }
 
-    /// Copies bytes into guest memory, read-only mappings included. Returns false if not all of it can be written. If a part is not
-    /// mapped, nothing is copied.
+    /// Copies bytes into guest memory, also into read-only mappings. Returns false if not all bytes can be written. If a part
+    /// is not mapped, nothing is copied.
     func write(_ bytes: Span<UInt8>, at address: GuestAddress) -> Bool {
         guard !bytes.isEmpty else { return true }
         guard let parts = parts(of: UInt64(bytes.count), at: address) else { return false }

@@ -2,26 +2,29 @@ internal import Host
 internal import Memslots
 internal import PCI
 
-/// What a machine holds of KVM and of the host at present. When functions have come and gone, it is as it was before.
+/// The numbers of resources that a machine holds of KVM and of the host at present. When functions have come and gone, the
+/// numbers are as before.
 public struct HeldResources: Codable, Hashable, Sendable {
-    /// The slots, and the highest of their ids.
+    /// The number of slots.
     public let slots: Int
+    /// The highest id of the slots.
     public let highestSlot: Int
+    /// The number of mappings of guest memory.
     public let mappings: Int
-    /// The backings that mappings can show.
+    /// The number of backings that mappings can show.
     public let backings: Int
-    /// The messages with routes (GSIs).
+    /// The number of messages with routes (GSIs).
     public let routes: Int
-    /// The eventfds by which KVM raises interrupts (irqfds).
+    /// The number of eventfds by which KVM raises interrupts (irqfds).
     public let interruptEvents: Int
-    /// The writes that KVM takes (ioeventfds).
+    /// The number of events that KVM takes (ioeventfds).
     public let writeEvents: Int
-    /// The eventfds of devices for writes to them.
+    /// The number of eventfds that devices have for writes to them.
     public let deviceEvents: Int
 }
 
 extension GuestMachine {
-    /// What the machine holds at present.
+    /// The numbers of resources that the machine holds at present.
     public var held: HeldResources {
         let interruptEvents = assignedFunctions.reduce(0) { $0 + ($1.interrupts?.takenCount ?? 0) }
         return state.withLock { state in

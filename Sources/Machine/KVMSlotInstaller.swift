@@ -17,7 +17,7 @@ package final class OwnedVM: Sendable {
     }
 }
 
-/// The eventfd that counts writes that KVM takes itself.
+/// An eventfd in which KVM counts the writes of an event.
 final class CountedEvent: Sendable {
     let counter: EventCounter
 
@@ -26,23 +26,23 @@ final class CountedEvent: Sendable {
     }
 }
 
-/// The installer that puts slots and events into KVM and pieces into host windows.
+/// The installer that puts slots and events into KVM, and window pieces into windows.
 package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     private let owned: OwnedVM
     /// The host memory behind the slots.
     package var store: BackingStore
-    /// The host windows, of which there are none without coalesced slots.
+    /// The windows. There are none if slots are not coalesced.
     package let windows: HostWindows
-    /// The vCPUs that have to be out of the guest while slots change, once they run.
+    /// The vCPUs that must be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
     let parking: Parking
     /// Whether the vCPUs are parked at all.
     var parksVCPUs = true
-    /// The counters of writes that KVM takes, and of those that it took before the present transaction.
+    /// The counters of the events that KVM takes, and of those that it took before the present transaction.
     private(set) var events: [IOEvent: CountedEvent] = [:]
     /// The eventfds that the machine was given, by their numbers in `IOEvent.descriptor`.
     private(set) var givenEvents: [Int: SharedDescriptor] = [:]
-    /// Lets tests refuse a call in KVM's place; nil everywhere else.
+    /// Lets tests refuse a call in KVM's place. It is nil everywhere else.
     var refusal: (@Sendable (RefusableCall) -> SlotErrno?)?
 
     enum RefusableCall {
@@ -51,6 +51,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
         case event
     }
 
+    /// Throws if a test refuses a call.
     private func ask(_ call: RefusableCall) throws(SlotErrno) {
         if let errno = refusal?(call) { throw errno }
     }
@@ -117,21 +118,21 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
             owned.vm.setIOEvent(
                 address: event.address, isPort: event.isPort, size: event.size, match: event.match,
                 counter: counted.counter, isTaken: isTaken))
-        // A counter outlasts the transaction, in which its event may come back.
+        // A counter stays until the end of the transaction, because its event may come back before.
         events[event] = counted
     }
 
-    /// Takes an eventfd of a device's. Returns its number, the lowest free one.
+    /// Adds an eventfd of a device's. Returns its number, the lowest free one.
     mutating func add(_ event: SharedDescriptor) -> Int {
         let number = (0...).first { givenEvents[$0] == nil } ?? 0
         givenEvents[number] = event
         return number
     }
 
-    /// Gives back an eventfd that KVM signals no more.
+    /// Removes an eventfd that KVM signals no more.
     mutating func removeEvent(_ number: Int) { givenEvents[number] = nil }
 
-    /// Forgets the counters of all events but these.
+    /// Removes the counters of all events but these.
     mutating func keepEvents(_ taken: Set<IOEvent>) {
         events = events.filter { taken.contains($0.key) }
     }
@@ -141,9 +142,10 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 }
 
-/// Reserved host address space for each guest aperture, so that neighbours in the guest can be neighbours in the host.
+/// The windows of a machine: reserved host address space for each guest aperture, so that neighbours in the guest can be
+/// neighbours in the host.
 package struct HostWindows: Sendable {
-    /// The apertures and where they are mirrored, for the placement of mappings.
+    /// The apertures with the host addresses that mirror them, for the placement of mappings.
     package let windows: [HostWindow]
     private let reservations: [Reservation]
 
@@ -156,7 +158,7 @@ package struct HostWindows: Sendable {
         }
     }
 
-    /// Windows for these apertures; without any, nothing is coalesced.
+    /// Reserves windows for apertures. Without any, nothing is coalesced.
     package init(_ apertures: [GuestRange] = []) throws(HostError) {
         var reservations: [Reservation] = []
         for aperture in apertures { reservations.append(try Reservation(aperture)) }

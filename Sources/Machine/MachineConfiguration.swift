@@ -7,27 +7,27 @@ public import Layouts
 public import Memslots
 public import PCI
 
-/// Which interrupt controllers a machine has.
+/// The interrupt controllers of a machine.
 public enum InterruptController: String, CaseIterable, Sendable {
-    /// None: HLT ends the run.
+    /// No interrupt controllers: HLT ends the run.
     case none
     /// PICs, IOAPIC and local APICs in the kernel: HLT waits for an interrupt.
     case kernel
 }
 
-/// Which tables of ACPI a guest finds, and so which registers it knows of.
+/// The ACPI tables that a guest finds, and with them the registers that it knows of.
 public enum ACPIKind: String, CaseIterable, Sendable {
-    /// None.
+    /// No tables.
     case off
-    /// Those of hardware-reduced ACPI.
+    /// The tables of hardware-reduced ACPI.
     case on
-    /// Those of ACPI with fixed hardware: a PM timer, events and an interrupt for them (SCI).
+    /// The tables of ACPI with fixed hardware: a PM timer, events, and an interrupt for them (SCI).
     case full
 }
 
 /// The parts of a machine that is to be made.
 public struct MachineConfiguration: Sendable {
-    /// The RAM in bytes: a multiple of the page size.
+    /// The size of the RAM in bytes: a multiple of the page size.
     public var memory: UInt64
     /// The mode in which the first vCPU starts.
     public var mode: CPUMode
@@ -39,16 +39,17 @@ public struct MachineConfiguration: Sendable {
     public var features: [CPUFeature: Bool] = [:]
     /// Whether there is the timer of a PC (an 8254, on interrupt line 0). It costs 15 ms at the end of a run.
     public var hasTimer = false
-    /// The tables of ACPI. Unless told otherwise, kernels have them that are started by the protocols of Linux or PVH, on a machine with
-    /// interrupt controllers.
+    /// The tables of ACPI, or nil for the usual ones: a kernel that the protocols of Linux or PVH start has those of
+    /// hardware-reduced ACPI on a machine with interrupt controllers. Other guests have none.
     public var acpi: ACPIKind?
-    /// The status of a run that the guest ends at the exit port.
+    /// The rule for the status of a run that the guest ends at the exit port.
     public var exitStatus = ExitStatusRule.value
-    /// The values of general registers with which a guest starts whose format does not say what they hold, beside the usual ones.
+    /// The values of general registers at the start, beside the usual ones. Only a guest whose format does not say what
+    /// registers hold can have them.
     public var registers: [GeneralRegisters.Name: UInt64] = [:]
     /// The command line and the modules of a kernel that takes them.
     public var boot = BootArguments()
-    /// Pieces of memory beside the RAM.
+    /// The memory beside the RAM.
     public var extraSlots: [ExtraSlot]
     /// The places of the apertures and the number of PCI buses, unless they are the usual ones.
     public var board = AddressMap.Choices()
@@ -60,36 +61,38 @@ public struct MachineConfiguration: Sendable {
     public var portDevices: [AttachedDevice] = []
     /// The user's own devices in memory where nothing is mapped.
     public var memoryDevices: [AttachedDevice] = []
-    /// The host memory that somebody else holds too. `add` adds to it.
+    /// The foreign backings. `add` adds to them.
     public private(set) var backings: [ForeignBacking] = []
     /// The eventfds that devices have for writes to them, in the order of their numbers (`FunctionEvent.descriptor`).
     private(set) var givenEvents: [SharedDescriptor] = []
-    /// The bytes of a trace, after which it ends with a line that says so; nil for any number.
+    /// The size in bytes after which a trace ends, with a line that says so, or nil for any size.
     public var traceLimit: UInt64?
-    /// What becomes of the run when a change of what a function decodes is refused.
+    /// What happens to the run after a refusal.
     public var onRefusal = RefusalPolicy.continue
-    /// Whether PCI functions have addresses in the apertures and decode on when the guest starts, as after firmware. Otherwise they are
-    /// as after reset, and the guest assigns addresses.
+    /// Whether PCI functions have addresses in the apertures and decode on when the guest starts, as after firmware. Otherwise
+    /// they are as after reset, and the guest assigns addresses.
     public var assignsAddresses = true
-    /// The addresses that some BARs and ROMs have when the guest starts, wherever the others go.
+    /// The addresses that some BARs and ROMs have when the guest starts, whatever the addresses of the others are.
     public var fixedAddresses: [BAROwner: UInt64] = [:]
-    /// What becomes of the mapped memory of a function while its decode is off.
+    /// What happens to the mapped memory of a function while its decode is off.
     public var decode = DecodePolicy.strict
-    /// The bytes of host memory that can be allocated and mapped after the machine was made (`GuestMachine.allocate`).
+    /// The size in bytes of the host memory that can be allocated and mapped after the machine was made
+    /// (`GuestMachine.allocate`).
     public var spareMemory: UInt64
-    /// Whether the RAM is in a memory file, which other processes can map. Otherwise it is memory of this process alone, in huge pages if the
-    /// host has them. The machine decides so itself where neighbours share slots.
+    /// Whether the RAM is in a memory file, which other processes can map. Otherwise it is memory of this process alone, in
+    /// huge pages if the host has them. Where neighbours share slots, the RAM is in a file in any case.
     public var sharesMemory = false
-    /// How mappings become slots.
+    /// The policy by which mappings become slots.
     public var policy: SlotPolicy
     /// Whether the kernel's own memory for the slots may take more than half of the memory that the host has available.
     public var mayExhaustHost = false
 
-    /// The number of the signal that calls vCPUs out of the guest, or nil for the first real-time signal. A process has one such signal: its
-    /// first running machine takes it, and the last one gives it back. The process must not handle it otherwise.
+    /// The number of the signal that calls vCPUs out of the guest, or nil for the first real-time signal. A process has one
+    /// such signal. Its first running machine takes the signal, and its last one gives the signal back. The process must not
+    /// handle this signal otherwise.
     public var kickSignal: Int32?
 
-    /// Creates the configuration of a machine without PCI functions. What is not given has the values of a small guest in long mode.
+    /// Creates the configuration of a machine without PCI functions. Parts that are not given are those of a small guest in long mode.
     public init(
         memory: UInt64 = 2 << 20, mode: CPUMode = .long, vcpus: Int = 1,
         interruptController: InterruptController = .none, extraSlots: [ExtraSlot] = [], spareMemory: UInt64 = 0,
@@ -104,14 +107,14 @@ public struct MachineConfiguration: Sendable {
         self.policy = policy
     }
 
-    /// Adds the functions of a layout, and takes over the layout's places of apertures and its buses unless these have been chosen.
+    /// Adds the functions of a layout. Takes over the layout's places of apertures and its buses unless these have been chosen.
     public mutating func add(_ layout: Layout) {
         for function in layout.functions { functions[function.address] = DescribedFunction(function.description) }
         board = board.filled(from: layout.choices)
         fixedAddresses.merge(layout.fixed) { $1 }
     }
 
-    /// Adds host memory that somebody else holds too. Functions and mappings may show any part of it.
+    /// Adds a foreign backing. Functions and mappings may show any part of it.
     ///
     /// - Returns: The beginning of the backing.
     public mutating func add(_ backing: ForeignBacking) -> Backing {
@@ -125,21 +128,21 @@ public struct MachineConfiguration: Sendable {
         return givenEvents.count - 1
     }
 
-    /// Takes the functions away, with the memory and the eventfds that they brought.
+    /// Removes the functions, with the memory and the eventfds that they brought.
     mutating func removeParts() { (functions, backings, givenEvents) = ([:], [], []) }
 
-    /// The address at which flat images are loaded unless told otherwise.
+    /// The address at which flat images are loaded, unless told otherwise.
     public static let defaultLoadAddress = GuestAddress(BootMemory.flatImage)
 }
 
-/// A piece of memory beside the RAM; each of its pages begins with its guest address as a 64-bit number.
+/// Memory beside the RAM. Each of its pages begins with its guest address as a 64-bit number.
 public struct ExtraSlot: Hashable, Sendable {
-    /// The addresses of the piece.
+    /// The addresses of the memory.
     public var range: GuestRange
-    /// What the guest may do with the piece.
+    /// What the guest may do with the memory.
     public var access: Access
 
-    /// Creates a piece of memory beside the RAM.
+    /// Creates memory beside the RAM.
     public init(range: GuestRange, access: Access) {
         self.range = range
         self.access = access
@@ -164,7 +167,7 @@ public struct AttachedDevice: Sendable {
 }
 
 extension MachineConfiguration {
-    /// Throws the first reason that can be told without asking KVM why there can be no such machine.
+    /// Throws the first reason why there can be no such machine. This asks KVM nothing.
     func validate() throws(MachineError) {
         guard memory > 0, memory % Page.size == 0 else { throw .configuration(.memory(memory)) }
         guard vcpus > 0 else { throw .configuration(.vcpus(vcpus)) }

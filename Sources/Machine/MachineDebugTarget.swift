@@ -4,13 +4,13 @@ internal import KVM
 internal import Memslots
 internal import Synchronization
 
-/// A machine as a debugger's session uses it, from one thread.
+/// A machine in the form in which a debugger's session uses it, from one thread.
 final class MachineDebugTarget: DebugTarget {
     private let machine: GuestMachine
     private let monitor: DebugMonitor
     private let abilities: DebugAbilities
-    /// The breakpoint instructions in memory: by linear address the physical one, which stays the same whatever the guest maps there, and the
-    /// byte that was there.
+    /// The breakpoint instructions in memory, by linear address. Each has its physical address, which stays the same whatever
+    /// the guest maps at the linear one, and the byte that it has replaced.
     private var replaced: [UInt64: (place: GuestAddress, byte: UInt8)] = [:]
     private var plan = StopPlan()
 
@@ -77,7 +77,8 @@ final class MachineDebugTarget: DebugTarget {
         }
         if plan != self.plan || !replaced.isEmpty { carryOut(plan) }
         for (thread, action) in actions where held[thread] == nil {
-            // A fault that nobody has been told of ends the run only after it has been reported.
+            // A thread with a fault that has not been reported stays stopped, because the run would end before the debugger
+            // hears of the fault.
             if case .fault? = try? machine.stop(of: thread), !reported.contains(thread) { continue }
             reported.remove(thread)
             switch action {
@@ -87,13 +88,13 @@ final class MachineDebugTarget: DebugTarget {
         }
     }
 
-    /// The physical address of a linear one on the first thread that maps it.
+    /// Returns the physical address of a linear one on the first thread that maps it, or nil.
     private func physicalAddress(of address: UInt64) -> GuestAddress? {
         (0..<threadCount).lazy.compactMap { try? self.machine.physicalAddress(ofLinear: address, on: $0) }.first
     }
 
-    /// Lets a thread make a step if it stands at a breakpoint that its client does not see there, because the client does not add the base of the code
-    /// segment. Otherwise the client does that itself. Returns false if the thread has stopped for something else meanwhile.
+    /// Lets a thread step off a breakpoint that the debugger does not see there, because the debugger does not add the base of
+    /// the code segment. Otherwise the debugger does that itself. Returns false if the thread has stopped for something else meanwhile.
     private func stepOff(_ thread: Int) -> Bool {
         guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
             !registers.system.is64Bit, registers.system.cs.base != 0
@@ -134,10 +135,10 @@ final class MachineDebugTarget: DebugTarget {
 
     // MARK: Stops
 
-    /// The threads whose stops the debugger has been told of.
+    /// The threads whose stops have been reported to the debugger.
     private var reported: Set<Int> = []
 
-    /// Returns a thread that has stopped by itself and of which the debugger has not been told, or nil. All threads are stopped then.
+    /// Returns a thread that has stopped by itself and whose stop has not been reported, or nil. If there is one, stops all threads.
     func nextStop() -> (thread: Int, reason: ThreadStop)? {
         for thread in 0..<threadCount where !reported.contains(thread) {
             guard let stop = try? machine.stop(of: thread) else { continue }
@@ -168,13 +169,14 @@ final class MachineDebugTarget: DebugTarget {
     var commands: String { monitor.commands }
 }
 
-/// Answers commands that the user of a debugger gives to the monitor itself.
+/// The answers to commands that the user of a debugger gives to the monitor itself.
 public struct DebugMonitor: Sendable {
     /// The names of the commands, for people.
     public var commands: String
     /// Returns the answer to a command, or nil if there is no such command.
     public var answer: @Sendable (String) -> String?
 
+    /// Creates a monitor from the names of its commands and their answers.
     public init(commands: String, answer: @escaping @Sendable (String) -> String?) {
         self.commands = commands
         self.answer = answer

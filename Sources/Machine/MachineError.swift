@@ -10,15 +10,15 @@ public import VFIO
 
 /// The reason why a machine could not be made or run. The text says what was asked and which rule or limit it met.
 public enum MachineError: Error {
-    /// No machine can be what was asked for, or not on this host.
+    /// There can be no machine with this configuration, or not on this host.
     case configuration(ConfigurationError)
-    /// An experiment cannot be done as it was asked for. The text says why.
+    /// An experiment cannot be made as it was asked for. The text says why.
     case experiment(String)
     /// The file is no image that can be started.
     case image(ImageError)
     /// The image does not fit into the machine.
     case imagePlacement(ImagePlacementError)
-    /// The guest cannot be told what it expects to be told.
+    /// The guest cannot get the boot information or the tables that it expects.
     case firmware(FirmwareError)
     /// KVM cannot be reached.
     case noKVM(KVMError)
@@ -28,39 +28,39 @@ public enum MachineError: Error {
     case host(HostError)
     /// A change of guest memory is not possible.
     case memory(AddressSpaceError)
-    /// Apertures or buses cannot be what was chosen.
+    /// The apertures or the buses cannot be those that were chosen.
     case board(AddressMapError)
-    /// A device cannot have the place that it was given.
+    /// A device cannot have the ports or addresses that it was given.
     case bus(BusError)
     /// There can be no function with this description.
     case description(FunctionAddress, DescriptionError)
     /// The apertures have no room for all functions.
     case assignment(AssignmentError)
-    /// A mapping shows more than its backing has. The size is that of the backing in bytes.
+    /// A mapping shows memory behind the end of its backing. The size is that of the backing in bytes.
     case backingEnds(Mapping, size: UInt64)
     /// More spare memory was asked for than is left. Both are in bytes.
     case outOfSpareMemory(asked: UInt64, left: UInt64)
-    /// The kernel would need more than half of the memory that the host has available for the slots. Both are in bytes.
+    /// The kernel would need more memory for the slots than half of what the host has available. Both are in bytes.
     case hostMemory(needed: UInt64, available: UInt64)
-    /// There is no such function, or what stood behind it is gone.
+    /// There is no such function, or it is lost.
     case functionLost(FunctionAddress)
     /// A function of the host cannot be assigned.
     case vfio(VFIOError)
     /// The device behind a function is lost.
     case deviceLost(FunctionAddress, reason: String)
-    /// A function cannot be added, or not be removed, while the machine is there.
+    /// A function cannot be added to a machine that has been made, or cannot be removed from it.
     case hotPlug(FunctionAddress, HotPlugError)
     /// KVM has no room for the route of another message.
     case tooManyRoutes
-    /// The host grants a device fewer vectors than the guest has opened. Those beyond are never signalled.
+    /// The host grants a device fewer vectors than the guest has opened. The vectors beyond those granted are never signalled.
     case tooFewVectors(asked: Int, granted: Int)
     /// A vCPU cannot do what was asked.
     case vcpu(VCPUError)
-    /// The machine has run, and a machine runs once.
+    /// The machine has run already. A machine runs once.
     case hasRun
 }
 
-/// The reason why a function cannot come or go after its machine was made.
+/// The reason why a function cannot be added to a machine that has been made, or cannot be removed from it.
 public enum HotPlugError: String, Error, Sendable {
     /// Another function has the address.
     case taken
@@ -70,13 +70,14 @@ public enum HotPlugError: String, Error, Sendable {
     case noConfigurationSpace
     /// The machine was made with RAM that cannot be given to a device.
     case privateRAM
-    /// A slot takes another address.
+    /// The function has an address that the port's slot does not take.
     case notInSlot
-    /// The function is in no slot.
+    /// The function is not in the slot of a port.
     case noSlot
 }
 
 extension HotPlugError: CustomStringConvertible {
+    /// Why the function cannot be added or removed, in words.
     public var description: String {
         switch self {
         case .taken: "another function has this address; it must be removed first"
@@ -92,9 +93,9 @@ extension HotPlugError: CustomStringConvertible {
 
 /// The reason why a vCPU cannot do what was asked. vCPUs are named by their numbers from 0.
 public enum VCPUError: Error, Hashable, Sendable {
-    /// There are only so many.
+    /// There is no vCPU with this number. The machine has `count` vCPUs.
     case none(Int, count: Int)
-    /// The vCPU runs and nobody holds it.
+    /// The vCPU runs, and nobody holds it.
     case notHeld(Int)
     /// A device keeps the vCPU in the middle of an access.
     case kept(Int)
@@ -103,6 +104,7 @@ public enum VCPUError: Error, Hashable, Sendable {
 }
 
 extension VCPUError: CustomStringConvertible {
+    /// Why the vCPU cannot do what was asked, in words.
     public var description: String {
         switch self {
         case .none(let id, let count): "there is no vCPU \(id), only vCPUs 0 to \(count - 1)"
@@ -113,49 +115,50 @@ extension VCPUError: CustomStringConvertible {
     }
 }
 
-/// A part of a configuration of which no machine can be made, or none on this host.
+/// The reason why no machine can be made from a configuration, or none on this host.
 public enum ConfigurationError: Error, Hashable, Sendable {
-    /// RAM that is nothing, or no multiple of the page size.
+    /// RAM of 0 bytes, or of a size that is no multiple of the page size.
     case memory(UInt64)
-    /// Fewer vCPUs than one.
+    /// Less than one vCPU.
     case vcpus(Int)
     /// More vCPUs than KVM runs in a machine here.
     case tooManyVCPUs(Int, most: Int)
-    /// Several vCPUs that nobody could start.
+    /// Several vCPUs without interrupt controllers, so that nothing could start the others.
     case vcpusWithoutInterruptController(Int)
-    /// A timer whose interrupt goes nowhere.
+    /// A timer without interrupt controllers, so that its interrupt goes nowhere.
     case timerWithoutInterruptController
     /// RAM that passes the last address of the processor.
     case memoryBeyond(UInt64, addressBits: Int)
     /// Memory beside the RAM that passes the last address of the processor.
     case extraSlotBeyond(GuestRange, addressBits: Int)
-    /// Memory beside the RAM where configuration space or an interrupt controller is.
+    /// Memory beside the RAM that overlaps configuration space or an interrupt controller, which is the second range.
     case extraSlotTaken(GuestRange, GuestRange)
     /// RAM and BARs of more than 2^64 bytes in all.
     case sum
-    /// RAM whose end page tables in low memory do not reach.
+    /// RAM with an end that page tables in low memory do not reach. They map `most` GiB.
     case pageTables(end: UInt64, most: UInt64)
     /// A command line or modules for a guest that is neither a multiboot kernel nor one of Linux or PVH.
     case bootArguments
-    /// Values of registers for a kernel whose boot protocol says what they hold.
+    /// Values of registers for a kernel whose boot protocol says what registers hold.
     case presetRegisters
-    /// RAM that is too small for what the guest finds at its start.
+    /// RAM that is too small for data that the guest finds at its start.
     case tooLittleMemory(what: String, address: GuestAddress)
 }
 
-/// The reason why an image cannot be loaded or started where it is to be.
+/// The reason why an image cannot be loaded or started at its place.
 public enum ImagePlacementError: Error, Hashable, Sendable {
-    /// An entry that real mode cannot start at.
+    /// An entry at which real mode cannot start.
     case entryInRealMode(GuestAddress)
     /// An entry that protected mode cannot reach.
     case entryInProtectedMode(GuestAddress)
-    /// The image lies over something that the guest finds at its start.
+    /// The image overlaps data that the guest finds at its start.
     case overBootData(GuestRange, what: String, address: GuestAddress)
-    /// A part of the image needs memory where there is none. The name is that of the part, if it has one.
+    /// A part of the image lies where the guest has no memory. The name is that of the part, if it has one.
     case outsideRAM(GuestRange, name: String?)
 }
 
 extension MachineError: CustomStringConvertible {
+    /// What was asked, and the rule or limit that it met.
     public var description: String {
         switch self {
         case .experiment(let text): text
@@ -194,6 +197,7 @@ extension MachineError: CustomStringConvertible {
 }
 
 extension ConfigurationError: CustomStringConvertible {
+    /// What was asked, and the rule or limit that it met.
     public var description: String {
         switch self {
         case .memory(0): "a memory of 0 bytes: a guest needs at least one page, 4K"
@@ -223,6 +227,7 @@ extension ConfigurationError: CustomStringConvertible {
 }
 
 extension ImagePlacementError: CustomStringConvertible {
+    /// What was asked, and the rule or limit that it met.
     public var description: String {
         switch self {
         case .entryInRealMode(let entry): "entry \(entry): in real mode it must be a multiple of 16 below 1M"
@@ -248,7 +253,7 @@ package func host<Result: ~Copyable>(_ call: @autoclosure () throws(HostError) -
     do { return try call() } catch { throw .host(error) }
 }
 
-/// Returns the result of a call, and throws what a guest cannot be told as a machine error.
+/// Returns the result of a call, and throws an error of the firmware as a machine error.
 func firmware<Result>(_ call: @autoclosure () throws(FirmwareError) -> Result) throws(MachineError) -> Result {
     do { return try call() } catch { throw .firmware(error) }
 }

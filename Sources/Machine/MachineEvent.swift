@@ -8,17 +8,18 @@ public enum MachineEvent: Sendable {
     case refused(Refusal)
     /// A function ended because its device was lost.
     case lost(FunctionLoss)
-    /// So many events were dropped here because nobody took them.
+    /// Events were dropped here, because no handler took them in time. This is their number.
     case dropped(Int)
     /// The run ended. This is the last event.
     case ended(Outcome)
 }
 
-/// The events that nobody has been told of yet.
+/// The machine events that handlers have not been told of yet.
 ///
-/// Threads of vCPUs add to it while they hold locks. The thread in `GuestMachine.run` tells the handler, without any lock.
+/// Threads of vCPUs add to the queue while they hold locks. The thread in `GuestMachine.run` tells the handlers, and holds no lock then.
 struct EventQueue: Sendable {
-    /// Is told of events. It is a structure because Swift wraps a bare function anew whenever a generic lock lends it.
+    /// A closure that is told of machine events. It is in a structure because Swift wraps a bare closure anew whenever a
+    /// generic lock lends it.
     struct Handler: Sendable {
         let call: @Sendable (MachineEvent) -> Void
     }
@@ -27,19 +28,19 @@ struct EventQueue: Sendable {
     private var events: [MachineEvent] = []
     private var dropped = 0
 
-    /// The events that are kept at most, because a guest can cause them faster than a handler takes them.
+    /// The largest number of events that are kept, because a guest can cause them faster than a handler takes them.
     private static let limit = 4096
 
     mutating func add(_ handler: Handler) { handlers.append(handler) }
 
-    /// Adds an event. Returns whether somebody is to be woken for it.
+    /// Adds an event if there is a handler. Returns whether the thread that tells the handlers must be woken.
     mutating func append(_ event: MachineEvent) -> Bool {
         guard !handlers.isEmpty else { return false }
         if events.count < Self.limit { events.append(event) } else { dropped += 1 }
         return events.count == 1
     }
 
-    /// Takes the events, and those whom they are for.
+    /// Takes the events, with the handlers that are to be told of them. Returns nil if there are none.
     mutating func take() -> (handlers: [Handler], events: [MachineEvent])? {
         guard !events.isEmpty else { return nil }
         defer { (events, dropped) = ([], 0) }
@@ -48,10 +49,10 @@ struct EventQueue: Sendable {
 }
 
 extension GuestMachine {
-    /// Has `handler` told of what happens to the machine from now on. Several handlers are told one after the other.
+    /// Adds a handler that is told of what happens to the machine from now on. Several handlers are told one after the other.
     ///
-    /// It is called by the thread that is in `run`, holds no lock, and may call the machine's methods. While it does not return, the time
-    /// limit of the run and its signals are not looked at.
+    /// The thread that is in `run` calls the handler. It holds no lock, so the handler may call the machine's methods. As long
+    /// as a handler does not return, nobody looks at the time limit of the run and at signals.
     public func onEvent(_ handler: @escaping @Sendable (MachineEvent) -> Void) {
         news.withLock { $0.add(EventQueue.Handler(call: handler)) }
     }
@@ -61,7 +62,7 @@ extension GuestMachine {
         if news.withLock({ $0.append(event) }) { events.post() }
     }
 
-    /// Tells the handlers of the events so far. The caller holds no lock.
+    /// Tells the handlers of the events until now. The caller holds no lock.
     func tellEvents() {
         while let (handlers, events) = news.withLock({ $0.take() }) {
             for event in events { handlers.forEach { $0.call(event) } }

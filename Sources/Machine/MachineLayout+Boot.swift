@@ -44,7 +44,7 @@ extension MachineLayout {
         return state
     }
 
-    /// Returns the tables of ACPI that a guest with this image finds.
+    /// Returns the kind of ACPI tables that a guest with this image finds.
     func acpi(of image: Image) -> ACPIKind {
         let expects =
             switch image.format {
@@ -54,6 +54,7 @@ extension MachineLayout {
         return configuration.acpi ?? (expects ? .on : .off)
     }
 
+    /// Makes the ACPI tables, in memory beside the taken ranges.
     private func makeTables(
         beside taken: [GuestRange], _ functions: FunctionsAtBoot, _ kind: ACPIKind
     ) throws(MachineError) -> BootData {
@@ -71,9 +72,9 @@ extension MachineLayout {
 
     // MARK: Host bridges
 
-    /// Returns, by segment, a host bridge for each root bus with functions. It leads to the buses behind the bridges there as well. The host
-    /// bridges share the apertures: each has the addresses of its functions and of its bridges' windows, and what lies behind them up to those
-    /// of others.
+    /// Returns the host bridges by segment: one for each root bus with functions. A host bridge also leads to the buses behind
+    /// the bridges on its root bus. The host bridges divide the apertures. Each has the addresses of its functions and of its
+    /// bridges' windows, and the free addresses behind these up to those of another host bridge.
     private func hostBridges(_ functions: FunctionsAtBoot) -> [UInt8: [ACPITables.HostBridge]] {
         let onRoots = functions.functions.filter { functions.decoded.bridges.bridge(above: $0.address) == nil }
         let buses = Set(onRoots.map(\.address.busNumber)).sorted()
@@ -108,10 +109,11 @@ extension MachineLayout {
         return Dictionary(grouping: bridges, by: \.segment).mapValues { $0.map(\.bridge) }
     }
 
-    /// The address in a register of a function on a root bus, which has the number of its segment in its upper half.
+    /// The address of a register or of a bridge window of a function on a root bus. The upper half of `bus` is the number of the segment.
     typealias Claim = (bus: UInt16, isPort: Bool, first: UInt64)
 
-    /// Divides an aperture among buses, so that each has what it claims. If nobody claims anything, all have parts of one size.
+    /// Divides an aperture among root buses, so that each has the addresses that it claims. If nobody claims anything, all have
+    /// parts of the same size.
     static func shares(
         of aperture: ClosedRange<UInt64>, _ buses: [UInt16], _ claims: [Claim]
     ) -> [UInt16: [ClosedRange<UInt64>]] {
@@ -140,7 +142,7 @@ extension GuestRange {
 }
 
 extension Image.Format {
-    /// Whether this is a Linux kernel, of which more is known than of others.
+    /// Whether this is a Linux kernel, of which the machine knows more than of other guests.
     var isLinux: Bool {
         switch self {
         case .linux, .pvh(isLinux: true): true

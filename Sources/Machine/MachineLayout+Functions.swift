@@ -3,21 +3,24 @@ internal import Host
 internal import Memslots
 internal import PCI
 
-/// The functions of a machine while it is made.
+/// The functions of a machine while the machine is being made.
 struct FunctionsAtBoot {
-    /// A memory register whose memory is still to be allocated.
+    /// A memory register of a function.
     struct Register {
+        /// The index of the function.
         let function: Int
+        /// The index of the register among the memory registers of the function's shape.
         let register: Int
         let size: UInt64
         let address: UInt64
-        /// Whether some of its mapped pieces show memory of the machine's own.
+        /// Whether some of its mapped pieces show memory of the machine's own, which is still to be allocated.
         let needsMemory: Bool
     }
 
     var functions: [PCIFunction] = []
     fileprivate(set) var shapes: [FunctionShape] = []
-    /// By function, memory register and piece.
+    /// The memory of each piece, by function, memory register and piece. It is nil for a trapped piece, and for a mapped one
+    /// before its memory is allocated.
     fileprivate(set) var backings: [[[Backing?]]] = []
     fileprivate(set) var resources: [FunctionResources] = []
     var decoded: DecodedMemory
@@ -33,7 +36,7 @@ struct FunctionsAtBoot {
             })
     }
 
-    /// The memory registers by address, so that neighbours in the guest become neighbours in the backing.
+    /// The memory registers in the order of their addresses, so that neighbours in the guest become neighbours in the backing.
     var registers: [Register] {
         var registers: [Register] = []
         for (number, shape) in shapes.enumerated() {
@@ -78,7 +81,7 @@ extension MachineLayout {
             let descriptions = Dictionary(
                 uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
             var index = 0
-            // Functions and assignments are both in address order.
+            // Functions and assignments are both in the order of addresses.
             var assigner = AddressAssigner(board.apertures)
             assigner.fixed = configuration.fixedAddresses
             for index in boot.functions.indices { boot.functions[index].numberBuses() }
@@ -92,7 +95,7 @@ extension MachineLayout {
         return boot
     }
 
-    /// Connects the pin of a function, if it has one, to the line that bridges lead it to.
+    /// Connects the interrupt pin of a function, if it has one, to the line to which the bridges above lead the pin.
     func connectLine(of function: inout PCIFunction, behind bridges: BridgeTree) {
         guard configuration.interruptController == .kernel, function.interruptPin > 0 else { return }
         let devices = bridges.path(to: function.address).reduce(0) { $0 + Int($1.device) }
@@ -123,21 +126,21 @@ extension MachineLayout {
         }
     }
 
-    /// The memory that a model shows, by memory register and piece.
+    /// Returns the memory that a model gives to its mapped pieces, by memory register and piece.
     static func backings(of model: any FunctionModel, _ shape: FunctionShape) -> [[Backing?]] {
         shape.memory.map { memory in
             memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
         }
     }
 
-    /// Shows memory in the mapped pieces of a register that show none yet.
+    /// Gives memory to those mapped pieces of a register that have none yet.
     static func show(_ memory: Backing, in pieces: [BARPiece], _ backings: inout [Backing?]) {
         for (index, piece) in pieces.enumerated() where piece.kind == .mapped && backings[index] == nil {
             backings[index] = Backing(id: memory.id, offset: memory.offset + piece.offsets.lowerBound)
         }
     }
 
-    /// Marks the functions of devices that have other functions than 0 as multifunction (PCI 3.0, 6.2.1).
+    /// Marks the functions of each device that has other functions than function 0 as multifunction (PCI 3.0, 6.2.1).
     private func setMultifunction(_ functions: inout [PCIFunction]) {
         let devices = Set(functions.filter { $0.address.function != 0 }.map(\.address.deviceAddress))
         for index in functions.indices where devices.contains(functions[index].address.deviceAddress) {
@@ -156,14 +159,14 @@ extension MachineLayout {
             guard !overflow else { throw .configuration(.sum) }
             sum = next
         }
-        // Windows mirror what is mapped, RAM too if somebody maps it there.
+        // Windows mirror all mappings in apertures, those of RAM too if somebody maps it there. RAM is mapped a second time then.
         let isShared = configuration.sharesMemory || configuration.policy == .coalesced
         var store = try host(try BackingStore(ram: configuration.memory, isShared: isShared, machine: sum))
         for backing in configuration.backings { _ = store.add(backing) }
         return store
     }
 
-    /// Maps the RAM, the extra slots and what PCI functions decode, in one transaction. Returns the time that it took.
+    /// Maps the RAM, the extra slots and the memory that PCI functions decode, in one transaction. Returns the time that this took.
     func populate(
         _ memory: inout GuestMemory, _ functions: inout FunctionsAtBoot
     ) throws(MachineError) -> Duration {
@@ -174,7 +177,7 @@ extension MachineLayout {
         }
         try allocate(in: &memory.installer.store, for: &functions)
         for (index, function) in functions.functions.enumerated() {
-            // Assigned addresses do not overlap, so the regions that are shown now are the function's own.
+            // Assigned addresses do not overlap, so the regions that are shown after each function are its own.
             for region in functions.decoded.update(function).added where region.owner.function == function.address {
                 let mapping = FunctionCell.mapping(
                     of: region, shape: functions.shapes[index], backings: functions.backings[index])
@@ -182,7 +185,7 @@ extension MachineLayout {
             }
         }
         if !configuration.mayExhaustHost {
-            // BARs that the guest is still to assign count too.
+            // BARs to which the guest still assigns addresses count too.
             let later = configuration.assignsAddresses ? [] : functions.registers.filter(\.needsMemory).map(\.size)
             try Footprint.checkHostMemory { mmu in
                 (mappings.map(\.range.size) + later).reduce(0) {
@@ -197,7 +200,7 @@ extension MachineLayout {
         return time
     }
 
-    /// Gives the BARs and ROMs of functions their memory, in the order of their addresses.
+    /// Allocates the memory of those BARs and ROMs that show memory of the machine's own, in the order of their addresses.
     private func allocate(
         in store: inout BackingStore, for boot: inout FunctionsAtBoot
     ) throws(MachineError) {
@@ -214,7 +217,7 @@ extension MachineLayout {
         try checkBackings(of: boot, in: store)
     }
 
-    /// Throws if a model gives a piece memory that does not hold all of it.
+    /// Throws if a model gives a piece memory that is smaller than the piece.
     private func checkBackings(of boot: FunctionsAtBoot, in store: borrowing BackingStore) throws(MachineError) {
         for (number, function) in boot.functions.enumerated() {
             for (index, memory) in boot.shapes[number].memory.enumerated() {

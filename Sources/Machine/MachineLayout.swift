@@ -31,20 +31,21 @@ struct MachineLayout {
         }
     }
 
-    /// The layout of a machine that has been made. The machine itself has the functions and their memory, as long as they stay.
+    /// Returns the layout for a machine that has been made. It has no functions and none of their memory. The machine has
+    /// these, as long as they stay.
     func withoutParts() -> MachineLayout {
         var layout = self
         layout.configuration.removeParts()
         return layout
     }
 
-    /// Reserves host address space that mirrors the apertures, if neighbours share slots.
+    /// Reserves windows for the apertures, if neighbours share slots.
     func makeWindows() throws(MachineError) -> HostWindows {
         let apertures = [board.apertures.low] + (board.apertures.high.map { [Self.mirrored($0)] } ?? [])
         return try host(try HostWindows(configuration.policy == .coalesced ? apertures : []))
     }
 
-    /// Returns the part of the high aperture that has a window: all of it. Mappings outside of windows have slots of their own.
+    /// Returns the part of the high aperture that has a window, which is all of it. Mappings outside of windows have slots of their own.
     private static func mirrored(_ aperture: GuestRange) -> GuestRange {
         #if THREAD_SANITIZER
             // ThreadSanitizer leaves a process six TiB of address space.
@@ -54,7 +55,7 @@ struct MachineLayout {
         #endif
     }
 
-    /// Makes the view from which each vCPU makes its own, with the devices of the board and of the user.
+    /// Makes the view that each vCPU copies to make its own. It has the devices of the board and of the user.
     func makeView(serial: DeviceCell, for image: Image) throws(MachineError) -> RoutingView {
         let firmware = FirmwareConfiguration(ramSize: configuration.memory, processors: configuration.vcpus)
         let registers = ScratchMemory(size: 4, marksPhases: true)
@@ -72,7 +73,7 @@ struct MachineLayout {
                 (firmware, BoardPorts.firmwareConfiguration, FirmwareConfiguration.size),
                 (InterruptLinePorts(), BoardPorts.interruptLines, InterruptLinePorts.size),
             ]
-            // A user may have a keyboard controller or a host bridge that does more.
+            // These devices give way to the user's own at their ports: a keyboard controller or a host bridge that does more.
             let resets: [(any Device, UInt64, UInt64)] = [
                 (ResetPort.keyboardController, BoardPorts.keyboardController, ResetPort.size),
                 (ResetPort.resetControl, BoardPorts.resetControl, ResetPort.size),
@@ -112,10 +113,10 @@ struct MachineLayout {
         throw .overlaps(bus: bus, range: range, taken: taken)
     }
 
-    /// Returns what a guest that looks for PCI functions is told: 64-bit words in low memory. `guests/README.md` describes them.
+    /// Returns the parameters for a guest that looks for PCI functions: 64-bit words in low memory, which `guests/README.md` describes.
     func parameters(mappedEnd: UInt64) -> [BootData] {
         guard let last = configuration.functions.keys.max(), configuration.mode == .long else { return [] }
-        // The upper halves of the apertures: there functions can be moved without meeting where they were.
+        // A guest can move functions to the upper halves of the apertures without meeting their former addresses.
         let low = Self.upperHalf(of: board.apertures.low)
         let high = board.apertures.high.map(Self.upperHalf)
         let words = [

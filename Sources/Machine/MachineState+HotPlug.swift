@@ -3,9 +3,10 @@ internal import Memslots
 internal import PCI
 internal import Synchronization
 
-// Functions that come and go while the machine is there.
+// Functions are added and removed while the machine is there.
 extension MachineState {
-    /// Adds a function, whose memory, ports, events and observer come in one transaction. If one of them cannot, all is as before.
+    /// Adds a function. Its memory, ports, events and observer come in one transaction. If one of them cannot come, everything
+    /// is as before.
     mutating func add(
         _ cell: FunctionCell, _ function: PCIFunction, _ observer: (any MemoryObserver)?
     ) throws(MachineError) {
@@ -25,7 +26,8 @@ extension MachineState {
         routing &+= 1 << 32
     }
 
-    /// Takes a function away. Its memory, ports, events and observers go in one transaction. If one of them cannot, all is as before.
+    /// Removes a function. Its memory, ports, events and observers go in one transaction. If one of them cannot go, everything
+    /// is as before.
     mutating func remove(_ cell: FunctionCell) throws(MachineError) {
         let address = cell.address
         guard cell.shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
@@ -44,7 +46,8 @@ extension MachineState {
         forget(cell)
     }
 
-    /// Ends a function that decodes nothing any more. Whoever finds it in an old view gets all ones.
+    /// Removes a function that decodes nothing any more from the state, as one that is lost. A vCPU that finds it in an old
+    /// view gets all ones.
     mutating func forget(_ cell: FunctionCell) {
         cell.isLost.store(true, ordering: .releasing)
         functions[cell.address] = nil
@@ -52,14 +55,14 @@ extension MachineState {
         routing &+= 1 << 32
     }
 
-    /// Takes the functions that are gone and have left nothing in guest memory.
+    /// Returns the functions that are gone and have left nothing in guest memory. Each is returned once.
     mutating func takeGone() -> [FunctionCell] {
         guard owed.isEmpty else { return [] }
         defer { gone = [] }
         return gone
     }
 
-    /// Gives back what the machine had for a function alone.
+    /// Gives back the memory and the eventfds that the machine had for a function alone.
     mutating func release(_ resources: FunctionResources) {
         for (place, size) in resources.memory { memory.installer.store.release(place, size: size) }
         for number in resources.events { memory.installer.removeEvent(number) }

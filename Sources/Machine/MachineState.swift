@@ -6,26 +6,27 @@ internal import Memslots
 internal import PCI
 internal import Synchronization
 
-/// The state that the machine lock guards: what functions decode, which mappings and events follow from that, and the slots. An
-/// exit needs it only if it changes what is decoded, or if the vCPU's view is old.
+/// The state that the machine lock guards: what functions decode, the mappings and events that follow from that, and the slots.
+/// An exit needs this state only if it changes what is decoded, or if the vCPU's view is old.
 struct MachineState: ~Copyable {
     var memory: GuestMemory
     var decoded: DecodedMemory
     var ports = DecodedPorts()
     var functions: [FunctionAddress: FunctionCell]
-    /// The writes that functions want KVM to take, and below the writes that it takes.
+    /// The events that functions want KVM to take.
     var wantedEvents: [FunctionAddress: [FunctionEvent]] = [:]
+    /// The events that KVM takes, with their addresses.
     private var takenEvents: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
-    /// The number of writes that KVM takes.
+    /// The number of events that KVM takes.
     var takenEventCount: Int { takenEvents.values.reduce(0) { $0 + $1.count } }
-    /// The observers that functions own: if one is lost, its function ends.
+    /// The observers that functions own. If an observer is lost, its function ends.
     var observers: [ObserverID: FunctionAddress] = [:]
-    /// What memory has not followed yet, because something refused when a function ended. The next change makes up for it.
+    /// The change of memory that was refused when a function ended, and that is still to be made. The next change includes it.
     private(set) var owed = MemoryChange()
-    /// The functions that are gone, as long as nobody has seen to their ends.
+    /// The functions that are gone, until a thread has released what they have left.
     var gone: [FunctionCell] = []
-    /// The number of the present routing, which counts the changes of what views are copies of. Its upper half counts those of the
-    /// numbers of buses.
+    /// The number of the present routing. It counts the changes of what views copy. Its upper half counts the changes of which
+    /// function is where in configuration space: functions come and go, and buses get other numbers.
     var routing: UInt64 = 1
 
     init(memory: consuming GuestMemory, decoded: DecodedMemory, functions: [FunctionAddress: FunctionCell]) {
@@ -40,7 +41,7 @@ struct MachineState: ~Copyable {
         }
     }
 
-    /// Lets KVM take the writes that functions want it to take from the start.
+    /// Lets KVM take the events that functions want it to take from the start.
     mutating func takeFirstEvents() throws(MachineError) {
         if !wantedEvents.isEmpty { try follow(nil) }
     }
@@ -49,7 +50,7 @@ struct MachineState: ~Copyable {
 // MARK: - Changes of what functions decode
 
 extension MachineState {
-    /// Lets memory, ports and events follow a change that a function proposes. If one of them cannot follow, all stay as they are.
+    /// Changes memory, ports and events as a proposal of a function asks. If one of them cannot follow, all stay as they are.
     mutating func follow(_ proposal: DecodeProposal, of cell: FunctionCell) throws(MachineError) {
         try checkPresence(of: cell)
         let portsBefore = ports
@@ -67,8 +68,8 @@ extension MachineState {
         if decoded.bridges.numbering != numbering { routing &+= 1 << 32 }
     }
 
-    /// Lets KVM take the writes that a function wants it to take. If KVM refuses, it takes none of the function's, because the model
-    /// no longer counts the former ones: all exit.
+    /// Lets KVM take the events that a function wants it to take. If KVM refuses, it takes none of the function's events, and
+    /// all these writes exit, because the model no longer counts the former events.
     mutating func setEvents(_ events: [FunctionEvent], of cell: FunctionCell) throws(MachineError) {
         try checkPresence(of: cell)
         let address = cell.address
@@ -82,15 +83,17 @@ extension MachineState {
         }
     }
 
-    /// Throws if a function was lost, or has left, while its access waited for the machine lock.
+    /// Throws if a function was lost or removed while its access waited for the machine lock.
     private func checkPresence(of cell: FunctionCell) throws(MachineError) {
         guard functions[cell.address] === cell else { throw .functionLost(cell.address) }
     }
 
-    /// Changes mappings and events to those that follow from what functions decode now, in one transaction. Observers leave or join in it.
+    /// Changes mappings and events to those that follow from what functions decode now, in one transaction. Observers leave or
+    /// join in it.
     ///
-    /// If they cannot follow although they must, because a function has ended, the change `isOwed`.
-    ///
+    /// - Parameters:
+    ///   - decodedChange: The regions that come and go.
+    ///   - isOwed: Whether the change of mappings is owed if it is refused, because a function has ended.
     /// - Returns: The number of the observer that joined.
     @discardableResult
     mutating func follow(
@@ -100,7 +103,7 @@ extension MachineState {
         var change = owed
         if let decodedChange {
             for region in decodedChange.removed where region.kind == .mapped {
-                // What was owed has never been mapped.
+                // A region that was owed has never been mapped.
                 if let index = change.added.firstIndex(where: { $0.range == region.range }) {
                     change.added.remove(at: index)
                 } else {
@@ -139,7 +142,8 @@ extension MachineState {
         targets.isEmpty ? [] : Set(targets.values.flatMap(\.values))
     }
 
-    /// The addresses and ports at which KVM is to take writes now. A write is among them only if the function itself would answer it.
+    /// The events that KVM is to take now, with their addresses and ports. An event is among them only if the function itself
+    /// would answer the write.
     private var eventTargets: [FunctionAddress: [FunctionEvent: IOEvent]] {
         var targets: [FunctionAddress: [FunctionEvent: IOEvent]] = [:]
         for (address, events) in wantedEvents {
@@ -150,6 +154,7 @@ extension MachineState {
         return targets
     }
 
+    /// Returns the address or port of an event, or nil if the function would not answer the write now.
     private func target(of event: FunctionEvent, of address: FunctionAddress) -> IOEvent? {
         let owner = BAROwner(function: address, register: event.register)
         let place = TrappedPlace(owner: owner, offset: event.offset)
@@ -189,7 +194,7 @@ extension MachineState {
             observers[id] = owner
             return id
         } catch {
-            // It has mappings that it could not give back.
+            // The observer has mappings that it could not give back, so its owner is to end.
             for id in error.lostObservers where observers[id] == nil { observers[id] = owner }
             throw error
         }
@@ -200,13 +205,13 @@ extension MachineState {
         observers[id] = nil
     }
 
-    /// Ends the functions whose observers could not take back what they had applied.
+    /// Ends the functions whose observers are lost.
     mutating func endFunctions(of lost: [ObserverID]) {
         endFunctions(lost.compactMap { observers.removeValue(forKey: $0) })
     }
 
-    /// Ends functions. Such a function answers nobody any more, and the regions that it decoded go. If observers are lost on the way,
-    /// their functions end as well.
+    /// Ends functions. Such a function answers nobody any more, and its regions go. If observers are lost meanwhile, their
+    /// functions end as well.
     mutating func endFunctions(_ functions: [FunctionAddress]) {
         var left = Set(functions)
         while let address = left.min() {

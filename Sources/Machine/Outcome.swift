@@ -4,13 +4,13 @@ public import SystemPackage
 
 /// The way in which a run ended.
 public enum Outcome: Equatable, Sendable {
-    /// The guest wrote this to the exit port.
+    /// The guest wrote this value to the exit port.
     case exited(UInt32)
     /// The guest reset the machine.
     case reset
     /// The guest switched the machine off.
     case poweredOff
-    /// The Linux kernel of the guest said that it cannot go on, with these words.
+    /// The Linux kernel of the guest reported with these words that it cannot go on.
     case panicked(String)
     /// The guest executed HLT and has no interrupt controller.
     case halted
@@ -22,11 +22,11 @@ public enum Outcome: Equatable, Sendable {
     case internalError(String)
     /// KVM_RUN failed with this error.
     case kvmFailure(Errno)
-    /// The time was over.
+    /// The time limit was reached.
     case timeout
     /// The run was stopped, by `GuestMachine.stop`, a debugger or the control socket.
     case stopped
-    /// The user ended the run by a signal, which is given by number.
+    /// The user ended the run by a signal with this number.
     case interrupted(Int32)
 
     /// The name of the outcome in reports.
@@ -50,7 +50,7 @@ public enum Outcome: Equatable, Sendable {
     public var exitCode: Int32 {
         switch self {
         case .exited(let value):
-            // A failure that the low byte would hide is still one.
+            // A value that is not 0 is a failure, even if its low byte is 0.
             value != 0 && value & 0xff == 0 ? 1 : Int32(value & 0xff)
         case .reset, .poweredOff, .halted: 0
         case .panicked, .haltedForGood, .shutdown, .internalError, .kvmFailure: 70
@@ -77,6 +77,7 @@ public enum Outcome: Equatable, Sendable {
 }
 
 extension Outcome: CustomStringConvertible {
+    /// The way in which the run ended, in words.
     public var description: String {
         switch self {
         case .exited(let value): "the guest exited with \(value)"
@@ -99,21 +100,21 @@ extension Outcome: CustomStringConvertible {
 public struct ExitCounts: Codable, Equatable, Sendable {
     /// Accesses to ports.
     public var pio = 0
-    /// Accesses to memory that is not mapped, and writes to memory that is read-only.
+    /// Accesses to memory that is not mapped, and writes to read-only memory.
     public var mmio = 0
     /// Executions of HLT without an interrupt controller.
     public var hlt = 0
     /// Exits because the guest can take interrupts.
     public var irqWindow = 0
-    /// All other exits, with those by signals.
+    /// All other exits, those by signals included.
     public var other = 0
 }
 
 /// The beginning of a phase of the guest's work.
 public struct PhaseMark: Hashable, Sendable {
-    /// The number that the guest gave it.
+    /// The number that the guest has given the phase.
     public let phase: UInt8
-    /// The edits of slots until the phase began.
+    /// The edits of slots before the phase began.
     public let edits: EditCounts
     /// The time since the first vCPU first entered KVM_RUN.
     public let time: Duration
@@ -133,12 +134,11 @@ public struct RunReport: Sendable {
     public let slotCapacity: Int
     /// The number of slots that KVM allows.
     public let slotLimit: Int
-    /// The changes of what functions decode that were not possible.
+    /// The refused changes of what functions decode.
     public let refusals: Refusals
     /// The functions that ended because their devices were lost.
     public let losses: [FunctionLoss]
-    /// The vCPUs that were left behind, because a device kept their threads after the end of the run. They are named by their APIC
-    /// ids.
+    /// The vCPUs that were left behind because a device kept their threads after the end of the run, by APIC id.
     public let leftBehind: [UInt32]
     /// The reason why lines of the trace could not be written, or nil if all were.
     public let lossOfTrace: Errno?
@@ -148,14 +148,14 @@ public struct RunReport: Sendable {
     public let phases: [PhaseMark]
     /// The time at which the first vCPU first entered KVM_RUN.
     public let firstRun: SuspendingClock.Instant
-    /// The time from there to the end of the run.
+    /// The time from `firstRun` to the end of the run.
     public let duration: Duration
     /// The states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
     public let vcpus: [VCPUState]
-    /// The exits of each vCPU by kind, by APIC id.
+    /// The exits of each vCPU by kind, in the order of the APIC ids.
     public let exitsByVCPU: [ExitCounts]
 
-    /// How the run ended, for people, and the states of the vCPUs if the guest did not end it.
+    /// Returns the way in which the run ended, for people, and the states of the vCPUs if the guest did not end the run.
     ///
     /// - Parameter symbols: The symbols of the guest's file.
     public func ending(symbols: SymbolTable? = nil) -> String {

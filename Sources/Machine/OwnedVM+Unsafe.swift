@@ -5,7 +5,7 @@ package import Memslots
 extension OwnedVM {
     // SAFETY: a descriptor is open as long as its value lives. The calls keep none of the numbers, because KVM refers to the files.
 
-    /// Lets an eventfd raise an interrupt, or lets it do so no more, as `VirtualMachine.setInterruptEvent` does.
+    /// Lets an eventfd raise an interrupt, or no longer lets it, as `VirtualMachine.setInterruptEvent` does.
     package func setInterruptEvent(
         _ event: SharedDescriptor, number: UInt32, resample: SharedDescriptor? = nil, isTaken: Bool
     ) throws(KVMError) {
@@ -13,13 +13,13 @@ extension OwnedVM {
         try unsafe vm.setInterruptEvent(event.number, number: number, resample: resample?.number, isTaken: isTaken)
     }
 
-    /// Makes these the routes of messages, as `VirtualMachine.setRoutes` does.
+    /// Sets the routes of messages, as `VirtualMachine.setRoutes` does.
     func setRoutes(_ routes: InterruptRoutes) throws(KVMError) {
         try interruptFaults.next("KVM_SET_GSI_ROUTING")
         try vm.setRoutes(routes)
     }
 
-    /// Lets KVM take writes and signal an eventfd of a device's. Returns 0 or KVM's errno.
+    /// Lets KVM take an event and signal a device's eventfd for it, or no longer lets it. Returns 0 or KVM's errno.
     package func setIOEvent(_ event: IOEvent, descriptor: SharedDescriptor, isTaken: Bool) -> Int32 {
         unsafe vm.setIOEvent(
             address: event.address, isPort: event.isPort, size: event.size, match: event.match,

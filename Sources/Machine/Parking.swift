@@ -2,17 +2,17 @@ internal import Host
 internal import KVM
 internal import Synchronization
 
-/// Holds the vCPUs of a machine outside KVM_RUN.
+/// The parking of a machine's vCPUs, which holds them outside KVM_RUN.
 ///
-/// A slot change waits for every vCPU that is in the guest, for milliseconds each. So the thread that changes slots calls all of
-/// them out once. It holds the machine lock. A vCPU outside KVM_RUN is parked already, whatever it does there: it calls `enter`
-/// before it enters again, and then waits for the lock. docs/concurrency.md says why no vCPU is missed.
+/// A slot change waits for every vCPU that is in the guest, for milliseconds each. So the thread that changes slots calls all
+/// of them out once, while it holds the machine lock. A vCPU outside KVM_RUN is parked already, whatever it does there: it
+/// calls `enter` before it enters the guest again, and then waits for the lock. docs/concurrency.md says why no vCPU is missed.
 final class Parking: Sendable {
     private let isRequested = Atomic(false)
     private let isStopped = Atomic(false)
     private let left = Semaphore()
 
-    /// Waits until no vCPU is in the guest. None enters it until `resume`.
+    /// Calls all vCPUs out of the guest, and waits until they are out. None enters the guest until `resume`.
     func park(_ vcpus: [VCPU]) {
         isRequested.store(true, ordering: .sequentiallyConsistent)
         for vcpu in vcpus where vcpu.isInGuest.load(ordering: .sequentiallyConsistent) {
@@ -30,12 +30,12 @@ final class Parking: Sendable {
         isRequested.store(false, ordering: .sequentiallyConsistent)
     }
 
-    /// Lets no vCPU enter the guest any more. Those that are in it stay there until `stop`.
+    /// Lets no vCPU enter the guest any more. Those that are in the guest stay there until `stop`.
     func requestStop() {
         isStopped.store(true, ordering: .sequentiallyConsistent)
     }
 
-    /// Calls all vCPUs out for good.
+    /// Calls all vCPUs out of the guest for good.
     func stop(_ vcpus: [VCPU]) {
         isStopped.store(true, ordering: .sequentiallyConsistent)
         for vcpu in vcpus {
@@ -69,7 +69,7 @@ final class Parking: Sendable {
             return .wait
         }
         if vcpu.hasRequest.load(ordering: .sequentiallyConsistent) {
-            // KVM_RUN completes the last access and comes back.
+            // KVM_RUN then completes the last access and returns.
             vcpu.cpu.setImmediateExit(true)
         }
         return .enter

@@ -2,7 +2,7 @@ internal import Host
 internal import Memslots
 internal import VFIOUser
 
-/// Gives a device process the guest's RAM, and nothing else.
+/// The observer that gives a device process the guest's RAM, and nothing else.
 final class ProcessMemory: MemoryObserver {
     private let device: DeviceProcess
     private let memory: MappedRAM
@@ -29,7 +29,8 @@ final class ProcessMemory: MemoryObserver {
     }
 }
 
-/// The RAM that a device process was given, as it reaches it by messages. It is used under no lock of the machine.
+/// The RAM that a device process was given, for the requests that the process makes by messages. No lock of the machine is held
+/// meanwhile.
 final class MappedRAM: DMAMemory {
     let ram: SharedRAM
     let mappings = Lock<[Mapping]>([])
@@ -46,7 +47,7 @@ final class MappedRAM: DMAMemory {
         return true
     }
 
-    /// Returns where bytes lie in the RAM's file, or nil if they are not all in one mapping.
+    /// Returns the offset of bytes in the RAM's file, or nil if they are not all in one mapping.
     private func place(of count: Int, at address: UInt64, writable: Bool) -> UInt64? {
         guard let range = GuestRange(first: GuestAddress(address), size: UInt64(count)) else { return nil }
         return mappings.withLock { mappings in

@@ -1,23 +1,24 @@
 internal import Memslots
 public import PCI
 
-/// A change of what a function decodes, or of the writes that KVM takes for it, that was not possible. What the function decodes is as
-/// before. If the writes were to change, KVM takes none of the function's.
+/// A refused change of what a function decodes, or of the events that KVM takes for it. The function decodes what it decoded
+/// before. If its events were to change, KVM takes none of them.
 public struct Refusal: Hashable, Sendable {
     /// The function that was to change.
     public let function: FunctionAddress
-    /// The register in configuration space that keeps its old value, or nil if the write was to a trapped place of the function.
+    /// The register in configuration space that keeps its old value, or nil if the guest wrote to a trapped place of the function.
     public let register: UInt64?
     /// The value that was written.
     public let value: UInt64
-    /// The name of the rule or limit that was met: `tooManySlots`, `overlap`, `kernel`, `observer`, `backing`, or that of a
-    /// `SlotRule`, for example.
+    /// The name of the rule or limit that the change met, such as `tooManySlots`, `overlap`, `kernel`, `observer`, `backing`,
+    /// or the name of a `SlotRule`.
     public let rule: String
     /// The reason in words.
     public let reason: String
 }
 
 extension Refusal: CustomStringConvertible {
+    /// One line with the function, the register and the value, the rule, and the reason.
     public var description: String {
         let place = register.map { ", register 0x\(String($0, radix: 16)) <- 0x\(String(value, radix: 16))" } ?? ""
         return "refused \(function)\(place): \(rule): \(reason)"
@@ -31,7 +32,7 @@ public struct Refusals: Hashable, Sendable {
     /// The first refusals.
     public private(set) var list: [Refusal] = []
 
-    /// The length of the list at most, because a guest may try again for ever.
+    /// The largest length of the list, because a guest may try again for ever.
     private static let most = 64
 
     mutating func append(_ refusal: Refusal) {
@@ -40,7 +41,7 @@ public struct Refusals: Hashable, Sendable {
     }
 }
 
-/// What becomes of a run when a change of what a function decodes is refused.
+/// What happens to a run after a refusal.
 public enum RefusalPolicy: String, CaseIterable, Sendable {
     /// The register keeps its old value, and the guest goes on.
     case `continue`

@@ -3,10 +3,10 @@ internal import Devices
 internal import Memslots
 internal import PCI
 
-/// A vCPU's own copy of where devices and functions are found. It lies in memory that no other vCPU uses on the way of an exit. Its
-/// number says whether it is still the present one. docs/concurrency.md has more.
+/// A view: a vCPU's own copy of where devices and functions are found. It lies in memory that no other vCPU uses on the way of
+/// an exit. The view's number says whether the view is still the present one. docs/concurrency.md has more.
 struct RoutingView: Sendable {
-    /// The devices of the board, which do not change.
+    /// The devices of the board and of the user, which do not change.
     struct Devices: Sendable {
         var bus: Bus
         var cells: [DeviceCell] = []
@@ -59,8 +59,9 @@ struct RoutingView: Sendable {
     /// The number of the routing from which the view was copied, or 0 if it was never copied.
     private(set) var number: UInt64 = 0
     private(set) var functions: [FunctionAddress: FunctionCell] = [:]
-    /// The bridges, and the buses that they lead to at present.
+    /// The bridges, as they are in the routing.
     private var bridges = BridgeTree()
+    /// The buses that software reaches at present (`BridgeTree.present`).
     private var presentBuses: [UInt16: UInt16] = [:]
     /// The trapped pieces of BARs that are shown, by address.
     private var trapped: [Region] = []
@@ -100,23 +101,24 @@ struct RoutingView: Sendable {
         }
     }
 
-    /// Whether the view knows which function is where in configuration space. The upper half of the number of the routing counts the changes
-    /// of that: functions come and go, and buses get other numbers.
+    /// Whether the view still knows which function is where in configuration space. The upper half of the routing's number
+    /// counts the changes of that: functions come and go, and buses get other numbers.
     func isPresent(_ routing: UInt64) -> Bool { number != 0 && (number ^ routing) >> 32 == 0 }
 
-    /// Returns the function that software reaches by an address in configuration space.
+    /// Returns the function that software reaches by an address in configuration space, or nil.
     func function(at address: FunctionAddress) -> FunctionCell? {
         bridges.isEmpty ? functions[address] : bridges.home(of: address, presentBuses).flatMap { functions[$0] }
     }
 
-    /// Returns the place of an access in the I/O BAR that holds all its ports. No BAR hides the board's own ports.
+    /// Returns the place of an access in the I/O BAR that holds all its ports, or nil if there is none. No BAR hides the
+    /// board's own ports.
     func barPort(at port: UInt64, width: AccessWidth) -> Place? {
         guard port >= BoardPorts.firstOfBARs, !barPorts.isEmpty else { return nil }
         let last = port &+ UInt64(width.rawValue) &- 1
         return barPorts.first { $0.first <= port && last <= $0.last }?.place(at: port)
     }
 
-    /// Returns the place of an access in the trapped piece of a BAR that holds all its bytes.
+    /// Returns the place of an access in the trapped piece of a BAR that holds all its bytes, or nil if there is none.
     func trappedPlace(at address: UInt64, width: AccessWidth) -> Place? {
         var low = 0
         var high = trapped.count

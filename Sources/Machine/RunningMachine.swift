@@ -10,8 +10,8 @@ extension GuestMachine {
     }
 }
 
-/// A machine whose guest runs in a thread of its own. It can be paused, changed and stopped by the methods of its machine. If nobody
-/// has the value any more, the guest runs on until it ends by itself.
+/// A machine whose guest runs in a thread of its own. It can be paused, changed and stopped by the methods of its machine. If
+/// no reference to this value is left, the guest runs on until it ends by itself.
 public final class RunningMachine: Sendable {
     /// The machine.
     public let machine: GuestMachine
@@ -19,7 +19,7 @@ public final class RunningMachine: Sendable {
     private let end: End
     private let isJoined = Lock(false)
 
-    /// How the run ended, or nil as long as it lasts.
+    /// The result of the run, or nil as long as the run lasts.
     private final class End: Sendable {
         let result = Monitor<Result<RunReport, MachineError>?>(nil)
     }
@@ -45,7 +45,7 @@ public final class RunningMachine: Sendable {
         if !isJoined.withLock({ $0 }) { thread.detach() }
     }
 
-    /// Waits for the end of the run, and ends it after `patience`.
+    /// Waits for the end of the run. After `patience`, ends the run.
     ///
     /// - Throws: The reason why the guest could not be run.
     public func report(within patience: Duration = .seconds(60)) throws(MachineError) -> RunReport {
@@ -60,7 +60,7 @@ public final class RunningMachine: Sendable {
         return try result.get()
     }
 
-    /// Whether the run has ended by itself.
+    /// Whether the run has ended.
     public var hasEnded: Bool {
         end.result.withLock { $0 != nil }
     }

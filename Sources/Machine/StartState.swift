@@ -4,8 +4,8 @@ package import Images
 package import KVM
 package import Memslots
 
-/// The state in which the first vCPU starts, and what lies in low memory for it. `guests/README.md` describes it for people who
-/// write guests.
+/// The state in which the first vCPU starts, and the data in low memory for it. `guests/README.md` describes both for people
+/// who write guests.
 package struct StartState {
     /// Bytes that the monitor puts into guest memory before the image.
     private(set) var bootData: [BootData] = []
@@ -15,13 +15,15 @@ package struct StartState {
     private var pageTableRoot: UInt64 = 0
     /// The end of what the page tables map, or 0 without paging.
     private(set) var mappedEnd: UInt64 = 0
-    /// Whether the segments that the guest starts with are in a table of memory, too.
+    /// Whether a table in memory (GDT) has the segments with which the guest starts.
     private var hasGDT = true
     private var codeSelector: UInt16 = 0x08
 
     private var dataSelector: UInt16 { codeSelector + 8 }
 
-    /// Makes the state for an image that is not of multiboot. Throws if the mode cannot reach the entry or the RAM.
+    /// Makes the state for an image without a boot protocol. The state for Linux builds on it.
+    ///
+    /// - Throws: An error if the mode cannot reach the entry or the RAM.
     package init(
         mode: CPUMode, entry: GuestAddress, ram: RAMLayout, vcpus: Int, hasGigabytePages: Bool,
         codeSelector: UInt16 = 0x08
@@ -55,8 +57,8 @@ package struct StartState {
         }
     }
 
-    /// The state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0, 3.5): 32-bit protected mode, and no table in
-    /// memory for the segments.
+    /// Makes the state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0,
+    /// 3.5): 32-bit protected mode, and no table in memory for the segments.
     init(multiboot info: MultibootInfo, entry: GuestAddress, data: [BootData]) {
         mode = .protected
         self.entry = entry.rawValue
@@ -68,7 +70,8 @@ package struct StartState {
         registers.rsp = info.stackTop?.rawValue ?? 0
     }
 
-    /// The state in which a PVH kernel starts (start_info.h of Xen), which is nearly the same.
+    /// Makes the state in which a PVH kernel starts (start_info.h of Xen): 32-bit protected mode, and no table in memory for
+    /// the segments.
     init(pvh info: KernelInfo, entry: GuestAddress) {
         mode = .protected
         self.entry = entry.rawValue
@@ -78,8 +81,8 @@ package struct StartState {
         registers.rbx = info.address.rawValue
     }
 
-    /// The state in which Linux starts at its 64-bit entry (Documentation/arch/x86/boot.rst): long mode, and the segments of its own table. Linux makes page
-    /// tables of its own before it looks at addresses above 4 GiB.
+    /// Makes the state in which Linux starts at its 64-bit entry (Documentation/arch/x86/boot.rst): long mode, and a table in
+    /// memory with segments at Linux's selectors. Linux makes page tables of its own before it looks at addresses above 4 GiB.
     init(linux info: KernelInfo, entry: GuestAddress) throws(MachineError) {
         try self.init(
             mode: .long, entry: entry, ram: RAMLayout(memory: 0), vcpus: 1, hasGigabytePages: false, codeSelector: 0x10)
@@ -90,13 +93,13 @@ package struct StartState {
         bootData += info.data
     }
 
-    /// Sets registers to other values than the usual ones, and adds data to what lies in memory.
+    /// Sets registers to values other than the usual ones, and adds boot data.
     mutating func add(_ presets: [GeneralRegisters.Name: UInt64], _ data: [BootData]) {
         for (name, value) in presets { registers[name] = value }
         bootData += data
     }
 
-    /// Changes the system registers of a vCPU that has just been reset.
+    /// Sets the system registers of a vCPU that has just been reset.
     package func apply(to system: inout SystemRegisters) {
         switch mode {
         case .real:
@@ -113,7 +116,7 @@ package struct StartState {
             system.gdt.limit = hasGDT ? UInt16(gdt.count - 1) : 0
             system.idt.base = 0
             system.idt.limit = 0
-            // PE, MP, ET, NE (SDM volume 3A, 2.5); PG and paging's own bits below.
+            // The bits are PE, MP, ET and NE (SDM volume 3A, 2.5). PG and the other bits of paging follow below.
             system.cr0 = 0x33
         }
         if mode == .long {
@@ -124,7 +127,7 @@ package struct StartState {
         }
     }
 
-    /// Nothing up to the code, then code and data: flat segments of 4 GiB.
+    /// The bytes of the GDT: zeros up to the code segment, then code and data, which are flat segments of 4 GiB.
     private var gdt: [UInt8] {
         let code: UInt64 = mode == .long ? 0x00af_9b00_0000_ffff : 0x00cf_9b00_0000_ffff
         return littleEndian([UInt64](repeating: 0, count: Int(codeSelector / 8)) + [code, 0x00cf_9300_0000_ffff])
@@ -144,11 +147,11 @@ private struct IdentityMap {
     private static let writable: UInt64 = 1 << 1
     private static let isPage: UInt64 = 1 << 7
 
-    /// Page-directory-pointer tables for which there is room in low memory, behind the root; each maps 512 GiB.
+    /// The number of page-directory-pointer tables for which there is room in low memory, behind the root. Each maps 512 GiB.
     private static let limit = (BootMemory.pageTablesEnd - BootMemory.pageTables) / Page.size - 1
 
     init(ram: RAMLayout, hasGigabytePages: Bool) throws(MachineError) {
-        // A page behind the RAM as well, so that guests can look for its end.
+        // One page behind the RAM is mapped as well, so that guests can look for its end.
         let (end, overflow) = max(ram.end, RAMLayout.highStart).addingReportingOverflow(Page.size)
         let gigabytes = (end - 1) / Self.gigabyte + 1
         let pointerTables = (gigabytes - 1) / Self.entries + 1
@@ -173,7 +176,7 @@ private struct IdentityMap {
 
     private static let page = present | writable | isPage
 
-    /// Where the page directories lie: in low memory where they fit, else 64 KiB below the end of the RAM below 3 GiB.
+    /// Returns the address of the page directories: in low memory if they fit there, else 64 KiB below the end of the RAM below 3 GiB.
     private static func directories(count: UInt64, behind lowest: UInt64, _ ram: RAMLayout) -> UInt64 {
         lowest + count * Page.size <= BootMemory.pageTablesEnd ? lowest : ram.low - 0x10000 - count * Page.size
     }
@@ -184,7 +187,7 @@ private struct IdentityMap {
     }
 }
 
-/// 64-bit numbers as they lie in memory.
+/// Returns 64-bit numbers as they lie in memory.
 func littleEndian(_ numbers: [UInt64]) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(numbers.count * 8)
@@ -228,7 +231,7 @@ extension SegmentRegister {
         return segment
     }
 
-    /// The task register must hold one for processors to enter a guest in protected mode.
+    /// A busy task-state segment, because processors enter a guest in protected mode only if the task register holds one.
     fileprivate static var busyTSS: SegmentRegister {
         var segment = SegmentRegister()
         segment.limit = 0x67

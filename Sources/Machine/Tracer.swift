@@ -4,11 +4,11 @@ internal import KVM
 internal import Synchronization
 internal import SystemPackage
 
-/// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, the exit, and the instruction pointer
-/// that KVM gives then. For a write it may lie behind the instruction.
+/// The trace of a run. It has a line for each exit: the microseconds since the first vCPU entered the guest, the vCPU, the
+/// exit, and the instruction pointer that KVM gives then. For a write the pointer may lie behind the instruction.
 ///
-/// Each vCPU has a buffer for its lines. The thread of a vCPU whose buffer has many lines writes those of all vCPUs, in the order
-/// of their times.
+/// Each vCPU has a buffer for its lines. If a buffer has many lines, the thread of its vCPU writes the lines of all vCPUs, in
+/// the order of their times.
 final class Tracer: Sendable {
     private struct Line: Sendable {
         /// Nanoseconds since the first vCPU entered the guest.
@@ -25,7 +25,7 @@ final class Tracer: Sendable {
     /// The buffers, by vCPU.
     private let buffers: [BufferCell]
     private let isWriting = Lock(false)
-    /// What a write left over that the end of the run broke off. The last write begins with it.
+    /// The bytes that were left when the end of the run broke a write off. The last write begins with them.
     private let rest = Lock<[UInt8]>([])
     /// The bytes that may still be written, or nil without a limit.
     private let room: Lock<UInt64?>
@@ -45,11 +45,13 @@ final class Tracer: Sendable {
         let buffer = Lock(Buffer())
     }
 
-    /// The lines of a vCPU from which on its thread writes.
+    /// The number of lines of a vCPU from which on its thread writes.
     private static let enough = 512
-    /// The lines of a vCPU from which on its thread waits for a slow reader.
+    /// The number of lines of a vCPU from which on its thread waits for a slow reader.
     private static let most = 1 << 14
 
+    /// Creates a trace that is written to a descriptor.
+    ///
     /// - Parameter limit: The size in bytes after which the trace ends with a line that says so.
     init(descriptor: Int32, vcpus: Int, limit: UInt64?) {
         self.descriptor = descriptor
@@ -57,11 +59,11 @@ final class Tracer: Sendable {
         buffers = (0..<vcpus).map { _ in BufferCell() }
     }
 
-    /// Adds a line of a vCPU with the present time, and writes lines if there are many.
+    /// Adds a line of a vCPU with the present time. If there are many lines, writes them.
     func record(_ text: String, vcpu: UInt32, since start: SuspendingClock.Instant, isCancelled: () -> Bool) {
         guard !isFull.load(ordering: .relaxed) else { return }
         var count = buffers[Int(vcpu)].buffer.withLock { buffer in
-            // The time is taken under the lock. A thread that takes the lines up to a time then gets all of them.
+            // The time is taken under the lock, so a thread that takes the lines up to a time gets all of them.
             let time = (SuspendingClock.now - start).nanoseconds
             buffer.lines.append(Line(time: time, text: text))
             return buffer.lines.count
@@ -75,12 +77,12 @@ final class Tracer: Sendable {
 
     /// Returns the line of an exit that has been handled.
     func text(of exit: Exit, _ cpu: borrowing VirtualCPU) -> String {
-        // A write's data are still there, and a read's have just been answered.
+        // The data of a write are still in the exit's buffer, and those of a read have just been put there.
         guard case .port(let access) = exit else { return "\(exit)" }
         return "\(exit)" + (access.isOutput ? " <- " : " -> ") + "0x" + String(cpu.portUnit(at: 0), radix: 16)
     }
 
-    /// Returns the line of an access that nobody answered, or nil if the vCPU has made the same access before.
+    /// Returns the line of an access that nobody has answered, or nil if the vCPU has made the same access before.
     func text(of access: UnclaimedAccess, _ kind: String, vcpu: UInt32) -> String? {
         let isNew = buffers[Int(vcpu)].buffer.withLock { $0.unclaimed.note(access) }
         guard isNew else { return nil }
@@ -89,7 +91,7 @@ final class Tracer: Sendable {
             + "\(bytes) byte\(bytes == 1 ? "" : "s")"
     }
 
-    /// Returns the lines for which there is room, and the last line of a trace that has reached its limit.
+    /// Returns those lines for which there is room. Behind them comes the last line of the trace if it reaches its limit.
     private func takeRoom(for lines: [String]) -> String {
         guard !isFull.load(ordering: .relaxed) else { return "" }
         return room.withLock { room in

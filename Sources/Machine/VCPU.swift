@@ -2,9 +2,9 @@ internal import Host
 internal import KVM
 internal import Synchronization
 
-/// A vCPU, together with what other threads need in order to call it out of the guest, and with the counts of its exits.
+/// A vCPU, with the flags by which other threads call it out of the guest, and with the counts of its exits.
 ///
-/// Only its own thread writes to it on the way of an exit. The padding keeps it apart from what lies behind it in memory.
+/// On the way of an exit only the vCPU's own thread writes to this object. The padding keeps it apart from the next object in memory.
 final class VCPU: Sendable {
     let cpu: VirtualCPU
     /// Whether its thread is in KVM_RUN, or about to enter it.
@@ -23,7 +23,7 @@ final class VCPU: Sendable {
         self.cpu = cpu
     }
 
-    /// Makes the vCPU leave the guest, or come back at once when it next enters. Its thread clears immediate_exit after that.
+    /// Makes the vCPU leave the guest, or come back at once when it next enters. The vCPU's thread clears immediate_exit after that.
     func interrupt() {
         cpu.setImmediateExit(true)
         HostThread.kick(id: threadID.load(ordering: .acquiring))
@@ -63,12 +63,12 @@ struct ExitCounters: ~Copyable, Sendable {
         Self.increase(unclaimed)
     }
 
-    /// Increases a counter. One thread writes, so a load and a store do.
+    /// Increases a counter. Only one thread writes it, so a load and a store are enough.
     private static func increase(_ counter: borrowing Atomic<Int>) {
         counter.store(counter.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     }
 
-    /// The exits that the guest has caused until now.
+    /// The number of accesses to ports and memory and of HLT until now.
     var sum: Int {
         pio.load(ordering: .relaxed) &+ mmio.load(ordering: .relaxed) &+ hlt.load(ordering: .relaxed)
     }

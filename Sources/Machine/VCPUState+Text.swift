@@ -3,7 +3,7 @@ internal import KVM
 internal import Memslots
 
 extension VCPUState {
-    /// The state for people, in several lines.
+    /// Returns the state for people, in several lines.
     ///
     /// - Parameter symbols: The symbols of the guest's file.
     public func text(symbols: SymbolTable? = nil) -> String {
@@ -59,7 +59,8 @@ extension VCPUState {
         ]
     }
 
-    /// The words on the stack, four in a row without symbols. A word that is an address in the guest's code has a line of its own.
+    /// Returns the lines for the words on the stack: up to four words in a line. A word that is an address in the guest's code
+    /// has a line of its own, with the symbol.
     private func stackLines(_ symbols: SymbolTable?) -> [String] {
         guard !stack.isEmpty else { return ["  stack: not mapped"] }
         var lines: [String] = []
@@ -97,8 +98,8 @@ extension VCPUState {
 }
 
 extension VCPUState {
-    /// The exception that stopped the vCPU, as far as it can be known: KVM names one that it was about to deliver; otherwise the instruction and
-    /// CR2 tell. It is nil if nothing tells, for example because KVM has reset the vCPU.
+    /// The exception that stopped the vCPU, as far as it can be known. KVM names an exception that it was about to deliver.
+    /// Otherwise the instruction and CR2 tell. It is nil if nothing tells, for example because KVM has reset the vCPU.
     public var exception: String? {
         guard hasFaulted, !isReset else { return nil }
         if let pendingException { return Self.name(ofException: pendingException) }
@@ -122,7 +123,7 @@ extension VCPUState {
         }
     }
 
-    /// Whether the instruction is DIV or IDIV of a register that is 0, of 32 or 64 bits.
+    /// Whether the instruction is a DIV or IDIV by a register that is 0, of 32 or 64 bits.
     private var dividesByZero: Bool {
         let rex = instruction.first.flatMap { system.is64Bit && $0 & 0xf0 == 0x40 ? $0 : nil }
         let code = instruction.dropFirst(rex == nil ? 0 : 1)
@@ -136,7 +137,7 @@ extension VCPUState {
         return (rex ?? 0) & 8 == 0 ? value & 0xffff_ffff == 0 : value == 0
     }
 
-    /// The name of an exception (SDM volume 3A, table 6-1).
+    /// Returns the name of an exception (SDM volume 3A, table 6-1).
     static func name(ofException vector: UInt8) -> String {
         let names: [UInt8: String] = [
             0: "#DE, divide error", 1: "#DB, debug", 2: "NMI", 3: "#BP, breakpoint", 4: "#OF, overflow",
@@ -152,5 +153,6 @@ extension VCPUState {
 }
 
 extension VCPUState: CustomStringConvertible {
+    /// The state for people, without symbols.
     public var description: String { text() }
 }

@@ -5,24 +5,27 @@ public import KVM
 public struct VCPUState: Sendable {
     /// The APIC id.
     public let id: UInt32
+    /// The general registers.
     public let registers: GeneralRegisters
+    /// The system registers.
     public let system: SystemRegisters
     /// What the vCPU did when it last ran, or nil if KVM does not tell.
     public let activity: Activity?
-    /// Whether the vCPU's own fault ended the run.
+    /// Whether a fault of this vCPU ended the run.
     public let hasFaulted: Bool
     /// Whether a device kept the vCPU at the end of the run.
     public let isKept: Bool
     /// The bytes at the instruction pointer, as far as they can be read, at most 15.
     public let instruction: [UInt8]
-    /// The instruction that KVM's emulator could not do, empty if KVM does not tell, or nil if that is not why the run ended.
+    /// The instruction that KVM's emulator could not do. It is empty if KVM does not tell, and nil if the run did not end for that.
     public let unemulated: [UInt8]?
     /// The words on top of the stack, as far as they can be read, at most 16.
     public let stack: [UInt64]
     /// The vector of an exception that KVM was about to deliver, or nil.
     public let pendingException: UInt8?
-    /// Whether the linear address in CR2, that of the last page fault, is mapped.
+    /// Whether the linear address in CR2, at which the last page fault was, is mapped.
     public let isFaultAddressMapped: Bool
+    /// The last exit for an access, for people, or nil if there was none.
     public let lastAccess: String?
     /// The exits of this vCPU.
     public let exits: ExitCounts
@@ -39,12 +42,12 @@ public struct VCPUState: Sendable {
         }
     }
 
-    /// Whether the vCPU stands at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts.
+    /// Whether the vCPU is at the reset vector (SDM volume 3A, 10.1.4), where no guest here starts.
     public var isReset: Bool {
         !wasNeverStarted && system.cs.selector == 0xf000 && registers.rip == 0xfff0
     }
 
-    /// The name of the mode.
+    /// The name of the vCPU's mode.
     public var modeName: String {
         if system.is64Bit { return "64-bit long mode" }
         if system.cr0 & 1 == 0 { return "16-bit real mode" }
@@ -53,10 +56,10 @@ public struct VCPUState: Sendable {
 }
 
 extension GuestMachine {
-    /// Returns the states of the vCPUs if the guest did not end by its own will. The vCPU that ended the run comes first.
+    /// Returns the states of the vCPUs if the guest did not end by its own will, otherwise none. The vCPU that ended the run comes first.
     func states(endedBy first: UInt32?) -> [VCPUState] {
         guard let outcome = run.withLock({ $0.outcome }), !outcome.isOrderly else { return [] }
-        // A vCPU that a device keeps can be looked into as well, if it is to be held.
+        // The registers of a vCPU that a device keeps can be read as well, once the vCPU is to be held.
         for vcpu in vcpus { vcpu.requestHold(by: .debugger) }
         let states = vcpus.compactMap { state(of: $0, hasFaulted: outcome.isFault && $0.cpu.id == first) }
         return states.filter { $0.id == first } + states.filter { $0.id != first }
@@ -70,7 +73,7 @@ extension GuestMachine {
             return nil
         }
         let code = system.linearAddress(ofInstruction: registers.rip)
-        // As many bytes as are mapped behind it: an instruction has 15 at most.
+        // An instruction has at most 15 bytes. Fewer are read if fewer are mapped.
         let instruction = (try? read(count: 15, atLinear: code, on: id)) ?? []
         let size = system.wordSize
         let top =

@@ -3,9 +3,10 @@ internal import Memslots
 internal import PCI
 internal import VFIO
 
-/// Lets the functions of a container reach guest RAM, and the BARs of each other where the IOMMU takes these.
+/// The observer by which a function of a container reaches guest RAM, and the BARs of the other functions if the IOMMU takes these.
 ///
-/// Each function has an observer of its own, so that each ends if RAM cannot be mapped again. What all of them ask for is mapped once.
+/// Each function has an observer of its own, so that each function ends if RAM cannot be mapped again. A range that several
+/// observers add is mapped once.
 final class VFIOMemory: MemoryObserver {
     private let container: VFIOContainer
 
@@ -29,9 +30,9 @@ extension VFIOContainer {
         try state.withLock { (state) throws(SlotErrno) in
             guard state.uses[mapping.range, default: 0] == 0 else { return state.uses[mapping.range, default: 0] += 1 }
             let first = state.hostAddresses[mapping.backing.id] + mapping.backing.offset
-            // SAFETY: the machine has the memory of its backings mapped as long as it lasts, and the kernel pins the pages of each.
+            // SAFETY: the memory of its backings is mapped as long as the machine lasts, and the kernel pins the pages of each.
             let errno = unsafe container.map(mapping.range, at: first, isWritable: mapping.access == .readWrite)
-            // What is no RAM may be beyond the IOMMU's addresses, or nothing that it can map.
+            // A BAR may lie beyond the IOMMU's addresses, or be memory that the IOMMU cannot map.
             guard errno == 0 || mapping.owner != .ram else { throw SlotErrno(rawValue: errno) }
             if errno != 0 { state.refused.insert(mapping.range) }
             state.uses[mapping.range] = 1

@@ -4,13 +4,14 @@ internal import Memslots
 internal import PCI
 internal import VFIO
 
-/// The functions of the host that a machine has by VFIO: their groups, and the addresses that they use for DMA.
+/// The functions of the host that a machine has by VFIO: their groups, and the ranges of guest memory that they reach by DMA.
 ///
 /// All functions share one container, so that RAM is pinned once.
 final class VFIOContainer: Sendable {
     let container: Container
-    /// The group of each function that is in use.
+    /// The group of each function in use. A group is there once for each of its functions.
     private let groups: Lock<[OwnedGroup]>
+    /// The groups that KVM has been told of.
     private let known: AssignedGroups
     /// The addresses of the functions in the machine.
     private let addresses: Set<FunctionAddress>
@@ -19,7 +20,7 @@ final class VFIOContainer: Sendable {
     struct State {
         /// The host addresses of backings, by their ids.
         var hostAddresses: [UInt64] = []
-        /// How many functions have asked for each range.
+        /// The number of functions that have asked for each range.
         var uses: [GuestRange: Int] = [:]
         /// The ranges that the IOMMU did not take.
         var refused: Set<GuestRange> = []
@@ -74,7 +75,7 @@ final class VFIOContainer: Sendable {
         return container
     }
 
-    /// Closes the group of a function that has been closed, if no other function of the group is in use.
+    /// Closes the group with a number, of which a function has been closed, if no other function of the group is in use.
     func releaseFunction(of number: Int) {
         groups.withLock { groups in
             guard let index = groups.firstIndex(where: { $0.group.number == number }) else { return }
@@ -84,10 +85,10 @@ final class VFIOContainer: Sendable {
         }
     }
 
-    /// Whether a function of the container has others beside it.
+    /// Returns whether a function is one of the container's, and the container has others.
     func hasPeers(of function: FunctionAddress) -> Bool { addresses.count > 1 && addresses.contains(function) }
 
-    /// Tells where the host has the memory of a backing that is added later.
+    /// Sets the host address of a backing that is added later.
     func setHostAddress(_ address: UInt64, of backing: Int) {
         state.withLock { state in
             state.hostAddresses += Array(repeating: 0, count: max(0, backing + 1 - state.hostAddresses.count))
@@ -95,7 +96,9 @@ final class VFIOContainer: Sendable {
         }
     }
 
-    /// Tells where the host has the memory of each backing. Throws the first rule that mapping RAM for DMA would break.
+    /// Sets the host addresses of all backings.
+    ///
+    /// - Throws: The first rule that mapping the RAM for DMA would break.
     func prepare(_ hostAddresses: [UInt64], ram: [GuestRange]) throws(MachineError) {
         state.withLock { $0.hostAddresses = hostAddresses }
         try vfio(try container.checkRules(for: ram))

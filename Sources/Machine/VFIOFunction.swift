@@ -6,14 +6,14 @@ internal import VFIO
 
 /// A function of the host that is assigned to the guest.
 final class VFIOFunction: AssignedDevice {
-    /// The open function, until it is given back. A thread that uses it meanwhile keeps it open.
+    /// The open function, or nil once it has been given back. A thread that still uses it keeps it open.
     private let device: Lock<OpenDevice?>
     let record: DeviceRecord
     private let group: Int
     private let container: VFIOContainer
-    /// Whether the device decodes memory once the guest has asked for it, because its slots stay.
+    /// Whether the device goes on decoding memory while the guest has decode off, because its slots stay (lazy decode).
     private let keepsDecode: Bool
-    /// The command register that the device has, if it is known.
+    /// The value of the device's own command register, if it is known.
     private let command = Lock<UInt16?>(nil)
     /// The eventfds that the kernel has for each kind of interrupts.
     private let vectors = Lock<[DeviceRecord.InterruptKind: VectorEvents]>([:])
@@ -82,7 +82,7 @@ final class VFIOFunction: AssignedDevice {
     }
 
     func setPowerState(_ state: UInt8) {
-        // With the slots the function stays in D0.
+        // A function whose slots stay remains in D0.
         if !keepsDecode { ask { device throws(HostError) in try device.setPowerState(state) } }
     }
 
@@ -90,7 +90,7 @@ final class VFIOFunction: AssignedDevice {
         if record.canReset { ask { device throws(HostError) in try device.reset() } }
     }
 
-    /// Asks the kernel for something without which the function cannot go on.
+    /// Makes a call to the kernel. If it fails, the function is lost, because it cannot go on without the call.
     private func ask(_ body: (borrowing VFIODevice) throws(HostError) -> Void) {
         do { if let open { try body(open.device) } } catch { watch.lose("\(error)") }
     }
@@ -129,11 +129,12 @@ final class VFIOFunction: AssignedDevice {
         }
     }
 
-    /// The kernel takes the pages of BARs away while decode is off, also where it should have come on and has not.
+    /// Returns the reason if the device is lost. The kernel takes the pages of BARs away while decode is off, also if decode
+    /// should have come on and has not.
     func checkMemory() -> String? { watch.reason }
 }
 
-/// The ways in which a function of the host can be lost, for a thread that waits for the first.
+/// A watch for the loss of a function of the host, which can be lost in several ways. A thread waits for the first.
 private final class LossWatch: Sendable {
     private let reasons: [(event: SharedDescriptor, text: String)]
     let stop: SharedDescriptor
@@ -143,15 +144,16 @@ private final class LossWatch: Sendable {
         (self.reasons, self.stop) = (reasons, stop)
     }
 
-    /// Why the function is lost, if somebody has said so.
+    /// The reason of the loss, if `lose` was called with one.
     var reason: String? { loss.withLock { $0 } }
 
+    /// Notes a reason of the loss, unless there is one already, and wakes the waiting thread.
     func lose(_ reason: String) {
         loss.withLock { $0 = $0 ?? reason }
         stop.post()
     }
 
-    /// Waits for the first event. Returns the reason of the loss, or nil if nobody wants to hear of it any more.
+    /// Waits for the first loss. Returns its reason, or nil if nobody wants to hear of it any more.
     func wait() -> String? {
         let index = SharedDescriptor.waitForFirst(of: [stop] + reasons.map(\.event))
         return index == 0 ? reason : reasons[index - 1].text

@@ -1,11 +1,12 @@
-/// Finds things by guest address: entries of a guest frame number and a payload, sorted by frame.
+/// A sorted index that finds a payload, such as a slot id, by guest frame number.
 ///
-/// One flat sorted array would move half of its entries at each insertion, 17 us at 32,000 entries. So the entries lie
-/// in chunks of at most 128: small enough to insert into at once, large enough that their directory stays in the cache.
-/// All chunks share one array, so that a look-up touches no reference counts.
+/// One flat sorted array would move half of its entries at each insertion, which takes 17 us at 32,000 entries. So the entries lie
+/// in chunks of at most 128. A chunk is small enough to insert into at once, and large enough that the directory of chunks stays in
+/// the cache. All chunks share one array, so that a look-up touches no reference counts. The part of the array that belongs to a
+/// chunk is its slab.
 struct AddressIndex: Sendable {
-    /// An entry: the frame in bits 62-23, so that entries sort by it, and the payload below. The sign bit stays
-    /// clear, for the search takes the sign of differences.
+    /// An entry: the frame in bits 23 to 62, so that entries sort by frame, and the payload in bits 0 to 22. Bit 63 stays clear,
+    /// because the search uses the sign of differences.
     struct Entry: Hashable, Comparable, Sendable {
         let bits: UInt64
 
@@ -32,7 +33,7 @@ struct AddressIndex: Sendable {
         static func < (left: Entry, right: Entry) -> Bool { left.bits < right.bits }
     }
 
-    /// A place in the index, valid until the next change; `atEnd` follows the last entry.
+    /// The place of an entry in the index. It is valid until the index changes.
     struct Position: Equatable, Sendable {
         var chunk: Int
         var offset: Int
@@ -41,21 +42,22 @@ struct AddressIndex: Sendable {
     private static let chunkCapacity = 128
     private static let smallestSlab = 8
 
-    /// The slabs of all chunks one after the other. While there is only one it may be smaller than a chunk.
+    /// The slabs of all chunks, one after the other. While there is only one slab, it may have room for fewer entries than a full
+    /// chunk.
     private var entries: [UInt64] = []
-    /// For each chunk, by address: its first entry, the slab that it lies in, and the number of its entries.
+    /// The directory of chunks, by address. For each chunk: its first entry, the number of its slab, and the number of its entries.
     private var firsts: [UInt64] = []
     private var slabs: [UInt32] = []
     private var counts: [UInt8] = []
 
     private(set) var count = 0
 
-    /// The position of the last entry whose frame is `frame` or lower, or nil.
+    /// Returns the position of the last entry whose frame is `frame` or lower, or nil if there is none.
     @inline(__always)
     func position(atOrBelow frame: UInt64) -> Position? {
-        // The largest entry that this frame could have; a frame that no entry can have lies above all of them.
+        // The largest entry that this frame could have. A frame above the maximum lies above all entries.
         let key = min(frame, Entry.maximumFrame) << Entry.payloadBits | UInt64(Entry.maximumPayload)
-        // Where there is one chunk at most, it holds all entries: what the directory says need not be waited for.
+        // A single chunk holds all entries, so the search need not wait for what the directory says.
         guard firsts.count > 1 else {
             let offset = entries.span.countAtMost(key, from: 0, count: count) &- 1
             return offset < 0 ? nil : Position(chunk: 0, offset: offset)
@@ -67,7 +69,7 @@ struct AddressIndex: Sendable {
         return Position(chunk: chunk, offset: offset)
     }
 
-    /// The position of the first entry whose frame is `frame` or higher, or nil.
+    /// Returns the position of the first entry whose frame is `frame` or higher, or nil if there is none.
     func position(atOrAbove frame: UInt64) -> Position? {
         guard frame > 0 else { return first }
         guard let below = position(atOrBelow: frame - 1) else { return first }
@@ -78,6 +80,7 @@ struct AddressIndex: Sendable {
         count == 0 ? nil : Position(chunk: 0, offset: 0)
     }
 
+    /// Returns the position of the next entry, or nil behind the last one.
     @inline(__always)
     func position(after position: Position) -> Position? {
         if position.offset + 1 < Int(counts[position.chunk]) {
@@ -92,17 +95,18 @@ struct AddressIndex: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        // Last, for the search takes the count for that of the only chunk.
+        // The count grows last: the search takes it for the number of entries in a single chunk.
         defer { count += 1 }
         guard !firsts.isEmpty else {
             return appendChunk(at: 0, holding: entry)
         }
-        // Entries below all others go into the first chunk.
+        // An entry below all others goes into the first chunk.
         let below = position(atOrBelow: entry.frame) ?? Position(chunk: 0, offset: -1)
         var chunk = below.chunk
         var offset = below.offset + 1
         if Int(counts[chunk]) == Self.chunkCapacity {
-            // Filling up from below is common: it starts a new chunk and leaves full ones behind.
+            // Callers often insert entries by ascending address. A new chunk at the end then leaves full chunks behind, where a
+            // split would leave half-full ones.
             if chunk == firsts.count - 1, offset == Self.chunkCapacity {
                 return appendChunk(at: chunk + 1, holding: entry)
             }
@@ -116,7 +120,7 @@ struct AddressIndex: Sendable {
         insert(entry.bits, into: chunk, at: offset)
     }
 
-    /// Removes an entry that is in the index.
+    /// Removes an entry, which must be in the index.
     mutating func remove(_ entry: Entry) {
         guard let position = position(atOrBelow: entry.frame), self[position] == entry else {
             preconditionFailure("frame \(entry.frame) is not in the index")
@@ -124,7 +128,7 @@ struct AddressIndex: Sendable {
         remove(at: position)
     }
 
-    /// Removes the entry at a position, which means nothing afterwards.
+    /// Removes the entry at a position. The position is not valid afterwards.
     mutating func remove(at position: Position) {
         count -= 1
         let chunk = position.chunk
@@ -142,7 +146,7 @@ struct AddressIndex: Sendable {
         mergeIfSparse(chunk)
     }
 
-    /// Bytes of heap memory, spare capacity included.
+    /// The bytes of heap memory that the index takes, spare capacity included.
     var byteSize: Int {
         heapBytes(entries) + heapBytes(firsts) + heapBytes(slabs) + heapBytes(counts)
     }
@@ -162,7 +166,7 @@ extension AddressIndex {
         }
     }
 
-    /// While there is one chunk, its slab doubles from a handful of entries up to a whole chunk.
+    /// Makes room in the slab of a single chunk. The slab doubles from 8 entries up to a full chunk.
     private mutating func growFirstSlab(toHold needed: Int) {
         guard needed > entries.count else { return }
         resizeEntries(to: min(Self.chunkCapacity, max(Self.smallestSlab, entries.count * 2)))
@@ -173,7 +177,7 @@ extension AddressIndex {
         insert(entry.bits, into: chunk, at: 0)
     }
 
-    /// Puts an empty chunk with a slab of its own into the directory.
+    /// Inserts an empty chunk with a new slab into the directory.
     private mutating func makeChunk(at chunk: Int) {
         let slab = firsts.count
         if slab > 0 {
@@ -184,6 +188,7 @@ extension AddressIndex {
         counts.insert(0, at: chunk)
     }
 
+    /// Moves the upper half of a full chunk into a new chunk behind it.
     private mutating func split(_ chunk: Int) {
         makeChunk(at: chunk + 1)
         let half = Self.chunkCapacity / 2
@@ -191,8 +196,8 @@ extension AddressIndex {
         firsts[chunk + 1] = entries[Int(slabs[chunk + 1]) * Self.chunkCapacity]
     }
 
-    /// Joins a chunk that is less than half full with a neighbour where both fill no more than three quarters of one. A chunk
-    /// without neighbours gives back memory instead.
+    /// Joins a chunk that is less than half full with a neighbour, if both together fill at most three quarters of a chunk. If the
+    /// chunk has no neighbour, shrinks its slab instead.
     private mutating func mergeIfSparse(_ chunk: Int) {
         guard Int(counts[chunk]) < Self.chunkCapacity / 2 else { return }
         guard firsts.count > 1 else { return shrinkFirstSlab() }
@@ -203,7 +208,7 @@ extension AddressIndex {
         }
     }
 
-    /// Appends a chunk's entries from `offset` on to another chunk.
+    /// Moves the entries of `source` from `offset` on to the end of `target`.
     private mutating func moveTail(of source: Int, from offset: Int, to target: Int) {
         let count = Int(counts[source]) - offset
         entries.moveElements(
@@ -213,7 +218,7 @@ extension AddressIndex {
         counts[target] += UInt8(count)
     }
 
-    /// Takes an empty chunk out of the directory; the last slab moves into its place.
+    /// Removes an empty chunk from the directory, and moves the last slab into the place of the chunk's slab.
     private mutating func removeChunk(_ chunk: Int) {
         let slab = slabs[chunk]
         firsts.remove(at: chunk)
@@ -230,16 +235,16 @@ extension AddressIndex {
         resizeEntries(to: firsts.count * Self.chunkCapacity)
     }
 
-    /// Gives back room in the directory once three quarters of it are spare.
+    /// Shrinks the directory if three quarters of its capacity are spare.
     private mutating func shrinkDirectory() {
         guard firsts.capacity > 4 * max(firsts.count, 2) else { return }
-        // Copies, which have no more room than they need.
+        // A copy has no more capacity than it needs.
         firsts = firsts.map(\.self)
         slabs = slabs.map(\.self)
         counts = counts.map(\.self)
     }
 
-    /// While there is one chunk: halves its slab once that is three eighths full or less.
+    /// Halves the slab of a single chunk if it is at most three eighths full.
     private mutating func shrinkFirstSlab() {
         guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
             return
@@ -247,7 +252,8 @@ extension AddressIndex {
         resizeEntries(to: entries.count / 2)
     }
 
-    /// Makes room for so many entries, with an eighth to spare, or gives room back.
+    /// Changes the number of entries for which there is room. New memory for several chunks has an eighth to spare. If more
+    /// than a quarter of the memory would be spare, it is given back.
     private mutating func resizeEntries(to newCount: Int) {
         if newCount > entries.capacity || newCount < entries.capacity - entries.capacity / 4 {
             var resized: [UInt64] = []

@@ -1,12 +1,16 @@
 extension AddressSpace {
-    /// Starts or ends the logging of dirty pages for the mappings that overlap `range`.
+    /// Starts or ends dirty logging for the mappings that overlap `range`.
     ///
-    /// A slot logs while one of its mappings does. What is mapped there goes on logging when it is mapped elsewhere; what was
-    /// logged of it is forgotten when its logging ends.
+    /// A slot logs while at least one of its mappings does. When the same host memory is mapped elsewhere, the new mapping
+    /// logs too. When logging ends for a mapping, the address space forgets the mapping's logged pages.
+    ///
+    /// KVM forgets a slot's log when the slot stops logging. If the change fails after that and is undone, it is no longer known
+    /// which pages were written. Then all pages of the mappings concerned count as written.
     public mutating func setDirtyLogging<Installer: SlotInstaller & ~Copyable>(
         _ logs: Bool, in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) {
         var steps: [TransactionStep] = []
+        var ended: [Memslot] = []
         for slot in table.slots(in: range) {
             var flags = slot.flags.subtracting(.logDirtyPages)
             var isChanged = false
@@ -15,15 +19,20 @@ extension AddressSpace {
                 if isAsked, record.logsDirtyPages != logs { isChanged = true }
                 if isAsked ? logs : record.logsDirtyPages { flags.insert(.logDirtyPages) }
             }
-            if isChanged, slot.flags.contains(.logDirtyPages) {
-                // What was written so far belongs to the mappings that have logged so far.
+            if isChanged, slot.flags.contains(.logDirtyPages), flags.contains(.logDirtyPages) {
+                // The pages written so far belong to the mappings that have logged so far.
                 steps.append(.takeDirtyLog(slot))
             }
-            if flags != slot.flags {
-                steps.append(.edit(.setFlags(slot.id, flags)))
-            }
+            guard flags != slot.flags else { continue }
+            steps.append(.edit(.setFlags(slot.id, flags)))
+            if slot.flags.contains(.logDirtyPages) { ended.append(slot) }
         }
-        try run(steps, through: &installer)
+        do throws(AddressSpaceError) {
+            try run(steps, through: &installer)
+        } catch {
+            for slot in ended { dirty.insertAll(of: slot, in: mappings) }
+            throw error
+        }
         for var record in mappings.elements(in: range) {
             record.logsDirtyPages = logs
             mappings.replace(record)
@@ -36,7 +45,7 @@ extension AddressSpace {
         }
     }
 
-    /// The pages of `range` that the guest has written since they were last taken, across all slots in it.
+    /// Returns the pages of `range` that the guest has written since they were last taken, across all slots in the range.
     public mutating func takeDirtyPages<Installer: SlotInstaller & ~Copyable>(
         in range: GuestRange, through installer: inout Installer
     ) throws(AddressSpaceError) -> DirtyBitmap {
@@ -63,7 +72,7 @@ extension AddressSpace {
 }
 
 extension AddressSpace {
-    /// Forgets what was logged of a backing, and that it is logged.
+    /// Ends the logging of a whole backing, and forgets its logged pages.
     mutating func forgetDirtyPages(ofBacking id: Int) {
         loggedBackings = loggedBackings.filter { $0.id != id }
         dirty.forget(backing: id)
@@ -71,7 +80,7 @@ extension AddressSpace {
 }
 
 extension DirtyPages {
-    /// Adds a slot's dirty log, under the backings of the mappings that it holds and that log: what is kept by backing
+    /// Adds a slot's dirty log. The pages are filed under the backings of those of the slot's mappings that log, because a backing
     /// outlasts the slot.
     mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
         mappings.forEach(in: slot.range) { record in
@@ -81,8 +90,9 @@ extension DirtyPages {
                 while bits != 0 {
                     let page = UInt64(number * 64 + bits.trailingZeroBitCount)
                     bits &= bits - 1
-                    // After an undo that failed a slot may lie anywhere, and a mapping begin before it: such pages are taken for
-                    // those of the mapping at their address, though the slot may show another's.
+                    // After an undo that failed, a slot may lie at an address that is not its own, and a mapping may begin before
+                    // the slot. A page is then filed under the mapping at its address, even if the slot shows another mapping's
+                    // memory.
                     let frame = slot.range.first.frame + page
                     guard frame >= record.range.first.frame, frame <= record.range.last.frame else { continue }
                     insert(
@@ -95,7 +105,13 @@ extension DirtyPages {
 }
 
 extension DirtyPages {
-    /// Forgets all pages of a mapping.
+    /// Adds all pages of a slot's mappings that log.
+    fileprivate mutating func insertAll(of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
+        let words = Int(slot.range.pages + 63) / 64
+        insert([UInt64](repeating: .max, count: words), of: slot, in: mappings)
+    }
+
+    /// Forgets all logged pages of a mapping.
     fileprivate mutating func forget(_ mapping: Mapping) {
         guard !isEmpty else { return }
         for page in 0..<mapping.range.pages {

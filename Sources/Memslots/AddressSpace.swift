@@ -1,9 +1,9 @@
-/// A guest's memory as it should look, and the slots that KVM holds for it.
+/// What a guest's memory should look like, and the slots that KVM holds for it.
 ///
-/// A change names the mappings that go and the mappings that come. The planner turns the mappings around the change into slots.
-/// The difference to the present slots becomes edits, and one transaction makes all of them.
+/// A change names the mappings to remove and the mappings to add. The planner turns the mappings around the change into slots. The
+/// difference between these and the present slots becomes edits, and one transaction makes all edits.
 public struct AddressSpace: Sendable {
-    /// How mappings become slots.
+    /// The policy by which mappings become slots.
     public let policy: SlotPolicy
     /// The host addresses of backings and windows.
     public private(set) var placement: Placement
@@ -11,12 +11,15 @@ public struct AddressSpace: Sendable {
     public private(set) var table: MemslotTable
     var mappings = RangeIndex<PlacedMapping>()
     var dirty = DirtyPages()
-    /// The backings whose dirty pages are logged, wherever they are mapped. So a BAR keeps its logging while it moves or its decode
-    /// is off.
+    /// The host memory whose pages are logged when the guest writes them, wherever it is mapped: the places at which its mappings
+    /// begin. So a BAR keeps its logging while it moves or while its decode is off.
     var loggedBackings = Set<Backing>()
-    /// Whether a failed undo has left other slots than the mappings ask for. The next change then looks at all slots.
+    /// Whether a failed undo has left slots that differ from what the mappings ask for. If so, the next change plans all slots
+    /// anew.
     private var isOutOfStep = false
+    /// The observers that take part in transactions. Lost observers are not among them.
     private var observers: [ObserverID: any MemoryObserver] = [:]
+    /// The number of observers that have ever joined, from which ids are made.
     private var observerCount = 0
 
     /// Creates an empty address space.
@@ -26,7 +29,7 @@ public struct AddressSpace: Sendable {
         table = MemslotTable(limits: limits)
     }
 
-    /// Returns the mapping that holds an address.
+    /// Returns the mapping that contains an address.
     public func mapping(at address: GuestAddress) -> Mapping? {
         mappings.element(at: address)?.mapping
     }
@@ -36,19 +39,22 @@ public struct AddressSpace: Sendable {
         mappings.elements(in: range).map(\.mapping)
     }
 
-    /// Takes mappings away, by their ranges, and adds others. If it throws, nothing has changed.
+    /// Removes mappings, named by their ranges, and adds others. If the method throws, nothing has changed, unless a step could not
+    /// be undone (`TransactionError.stuck`).
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         removing: [GuestRange] = [], adding: [Mapping] = [], through installer: inout Installer
     ) throws(AddressSpaceError) {
         try change(MemoryChange(removed: removing, added: adding), through: &installer)
     }
 
-    /// Takes mappings and events away and adds others. If it throws, nothing has changed.
+    /// Removes mappings and events and adds others. If the method throws, nothing has changed, unless a step could not be undone
+    /// (`TransactionError.stuck`).
     ///
     /// - Parameters:
-    ///   - leaving: Observers that forget all mappings, and observe no longer. Those that were lost are left out.
-    ///   - joining: An observer that is told of all mappings that there are after the change.
-    /// - Returns: The number of the observer that joined.
+    ///   - leaving: Observers that leave: they are told to forget all mappings, and hear of no further change. Ids of lost
+    ///     observers are ignored.
+    ///   - joining: An observer that joins: it is told of all mappings that exist after the change.
+    /// - Returns: The id of the observer that joined.
     @discardableResult
     public mutating func change<Installer: SlotInstaller & ~Copyable>(
         _ wanted: MemoryChange, leaving: [ObserverID] = [], joining: (any MemoryObserver)? = nil,
@@ -87,20 +93,20 @@ public struct AddressSpace: Sendable {
         return joined
     }
 
-    /// The steps that tell an observer, unless it was lost, of those mappings that it mirrors.
+    /// Returns the steps that tell an observer of those of the mappings that it mirrors. A lost observer has no steps.
     private func observerSteps(_ id: ObserverID, _ mappings: [Mapping], isAdded: Bool) -> [TransactionStep] {
         guard let observer = observers[id] else { return [] }
         return mappings.filter(observer.mirrors).map { .observer(id, $0, isAdded: isAdded) }
     }
 
-    /// Sets the host address at which a backing is mapped. Nothing shows the backing that had the id before.
+    /// Sets the host address of a backing's stable mapping. No mapping may show the backing that had this id before.
     public mutating func setBacking(_ id: Int, at address: UInt64) {
         placement.backings += Array(repeating: 0, count: max(0, id + 1 - placement.backings.count))
         placement.backings[id] = address
         forgetDirtyPages(ofBacking: id)
     }
 
-    /// Runs a transaction. The mappings are still those from before it.
+    /// Runs a transaction. Meanwhile `mappings` still holds the mappings from before the change.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         _ steps: [TransactionStep], through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -121,7 +127,7 @@ public struct AddressSpace: Sendable {
 // MARK: - Planning
 
 extension AddressSpace {
-    /// Checks a change against the rules and against the mappings that stay, before KVM is asked for anything.
+    /// Checks a change against the rules and against the mappings that stay, before anything is asked of KVM.
     private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
@@ -148,6 +154,7 @@ extension AddressSpace {
         }
     }
 
+    /// Checks that a new mapping breaks no rule and overlaps neither the new mapping before it nor a mapping that stays.
     private func check(
         _ placed: PlacedMapping, behind previous: PlacedMapping?, leaving: [PlacedMapping]
     ) throws(AddressSpaceError) {
@@ -157,7 +164,7 @@ extension AddressSpace {
         do throws(SlotViolation) {
             try table.limits.checkShape(of: request)
             try table.limits.checkReach(of: request)
-            // In a window it is the piece that could not be mapped.
+            // In a window the host address is always aligned, but the window piece could not be mapped from this offset.
             guard placed.mapping.backing.offset % Page.size == 0 else {
                 throw SlotViolation(.alignedHostAddress, request)
             }
@@ -178,10 +185,10 @@ extension AddressSpace {
         }
     }
 
-    /// Finds the present slots around a change, and the slots that should be there.
+    /// Finds the present slots around a change, and the runs of mappings that should become slots there.
     private func plan(_ change: ChangeLists.Change, into lists: inout ChangeLists) {
         if policy == .separate, !isOutOfStep {
-            // Each mapping is a slot by itself, so no slot around the change is affected.
+            // Each mapping has a slot of its own, so the change affects no slot around it.
             for record in change.removed {
                 if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { lists.slots.append(slot) }
             }
@@ -197,7 +204,7 @@ extension AddressSpace {
         var rest = changed[...]
         while let first = rest.popFirst() {
             var region = extended(first)
-            // All that overlaps the region or touches it belongs to it.
+            // All changed ranges that overlap the region, or begin right behind it, become part of it.
             while let next = rest.first, next.first <= region.last || region.isFollowed(by: next) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
                 rest.removeFirst()
@@ -221,7 +228,7 @@ extension AddressSpace {
         }
     }
 
-    /// Returns a range extended by the slots that it cuts or touches, because neighbours may share slots.
+    /// Returns a range, extended by the slots that it overlaps or touches, because neighbouring mappings may share a slot.
     private func extended(_ range: GuestRange) -> GuestRange {
         if isOutOfStep { return .everything }
         let before = GuestAddress(range.first.rawValue == 0 ? 0 : range.first.rawValue - 1)

@@ -1,16 +1,17 @@
-/// A change of an address space that did not take place; mappings and slots are as before, unless a transaction says
-/// otherwise.
+/// The reason why a change of an address space did not take place. Mappings and slots are as before, unless `transaction` says that
+/// a step could not be undone.
 public enum AddressSpaceError: Error, Hashable, Sendable {
     /// No mapping has exactly this range.
     case notMapped(GuestRange)
     /// A new mapping lies over another one.
     case overlap(Mapping, with: Mapping)
-    /// A new mapping breaks a rule of slots.
+    /// A new mapping breaks one of KVM's rules for slots.
     case rule(SlotViolation, owner: MappingOwner)
-    /// More slots would be needed than there are.
+    /// The change needs more slots than KVM has.
     case tooManySlots(needed: Int, limit: Int)
+    /// A step of the transaction failed.
     case transaction(TransactionError)
-    /// KVM did not give a dirty bitmap.
+    /// KVM did not hand out the dirty log of a slot.
     case dirtyLog(Memslot, SlotErrno)
 }
 

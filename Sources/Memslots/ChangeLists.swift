@@ -1,6 +1,6 @@
-/// What a change of an address space consists of, on its way from mappings to steps.
+/// The parts of a change of an address space, on the way from mappings to steps.
 struct ChangeLists: Sendable {
-    /// A change that breaks no rule: what goes and what comes, both by address.
+    /// A change that breaks no rule: the mappings to remove and those to add, and their window pieces, all by address.
     struct Change: Sendable {
         var removed: [PlacedMapping] = []
         var added: [PlacedMapping] = []
@@ -9,13 +9,13 @@ struct ChangeLists: Sendable {
     }
 
     var change = Change()
-    /// The slots around the change that are there, and those that should be.
+    /// The present slots around the change, and the runs of mappings that should be slots there.
     var slots: [Memslot] = []
     var runs: [SlotPlanner.Run] = []
     var difference = SlotPlanner.Difference()
 
-    /// The steps in an order in which no state in between breaks a rule: first what goes, then what moves, then what comes.
-    /// Before all, the dirty logs of the slots around are taken, unless nothing changes.
+    /// Returns the steps in an order in which no state in between breaks a rule: removals first, then moves, then additions. Before
+    /// all of them come steps that take the dirty logs of the slots around the change, unless neither slots nor windows change.
     func steps(_ wanted: MemoryChange, _ observers: Transaction.Observers) -> [TransactionStep] {
         var steps: [TransactionStep] = []
         steps.reserveCapacity(
@@ -41,7 +41,7 @@ struct ChangeLists: Sendable {
         _ mappings: [PlacedMapping], isAdded: Bool, _ observers: Transaction.Observers,
         to steps: inout [TransactionStep]
     ) {
-        // In the order in which they were added: a dictionary has another one in each process.
+        // In the order in which the observers joined. The order of a dictionary differs from process to process.
         for (id, observer) in observers.sorted(by: { $0.key.number < $1.key.number }) {
             for placed in mappings where observer.mirrors(placed.mapping) {
                 steps.append(.observer(id, placed.mapping, isAdded: isAdded))

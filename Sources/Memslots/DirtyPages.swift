@@ -1,4 +1,5 @@
-/// Pages known to be written: a bit a page in words of 64, those words that have one.
+/// The pages of backings that the guest is known to have written: one bit for each page, in words of 64 bits. Words without a set
+/// bit are not stored.
 struct DirtyPages: Sendable {
     private struct Word: Hashable {
         var backing: Int
@@ -11,7 +12,7 @@ struct DirtyPages: Sendable {
         words[Word(backing: backing, number: page >> 6), default: 0] |= 1 << (page & 63)
     }
 
-    /// Whether the page is known to be written; it no longer is afterwards.
+    /// Removes a page. Returns whether it was known to be written.
     mutating func remove(page: UInt64, of backing: Int) -> Bool {
         let word = Word(backing: backing, number: page >> 6)
         let bit: UInt64 = 1 << (page & 63)
@@ -22,14 +23,16 @@ struct DirtyPages: Sendable {
 
     var isEmpty: Bool { words.isEmpty }
 
-    /// Forgets all pages of a backing.
+    /// Forgets all written pages of a backing.
     mutating func forget(backing: Int) { words = words.filter { $0.key.backing != backing } }
 }
 
 /// The pages of a guest range that the guest has written.
 public struct DirtyBitmap: Hashable, Sendable {
+    /// The range that the bitmap describes.
     public let range: GuestRange
-    /// A bit a page from the start of the range on, the lowest bit first, as `KVM_GET_DIRTY_LOG` has it.
+    /// One bit for each page of the range, beginning with the lowest bit of the first word, as in the bitmap of
+    /// `KVM_GET_DIRTY_LOG`.
     public private(set) var words: [UInt64]
 
     init(range: GuestRange) {
@@ -42,14 +45,14 @@ public struct DirtyBitmap: Hashable, Sendable {
         words[Int(page >> 6)] |= 1 << (page & 63)
     }
 
-    /// Whether the page that holds `address` was written.
+    /// Returns whether the guest has written the page that contains `address`.
     public func contains(_ address: GuestAddress) -> Bool {
         guard range.contains(address) else { return false }
         let page = address.frame - range.first.frame
         return words[Int(page >> 6)] & 1 << (page & 63) != 0
     }
 
-    /// Pages written.
+    /// The number of written pages.
     public var count: Int {
         words.reduce(0) { $0 + $1.nonzeroBitCount }
     }

@@ -1,15 +1,17 @@
 /// A guest-physical address.
 ///
-/// Its arithmetic is checked: a guest chooses such numbers, so nothing here may trap on overflow.
+/// Guests choose such addresses, so all arithmetic on them is checked and none of it traps on overflow.
 public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
     /// The address in bytes.
     public var rawValue: UInt64
 
+    /// Creates the address `rawValue`.
     @inlinable
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 
+    /// Creates the address `rawValue`.
     @inlinable
     public init(_ rawValue: UInt64) {
         self.rawValue = rawValue
@@ -20,7 +22,7 @@ public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
         left.rawValue < right.rawValue
     }
 
-    /// The address `bytes` further on, or nil past the end of the address space.
+    /// Returns the address `bytes` further on, or nil if it would lie past the end of the address space.
     @inlinable
     public func advanced(by bytes: UInt64) -> GuestAddress? {
         let (sum, overflow) = rawValue.addingReportingOverflow(bytes)
@@ -33,7 +35,7 @@ public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
         rawValue & (Page.size - 1) == 0
     }
 
-    /// The guest frame number: the address in pages, rounded down.
+    /// The guest frame number: the number of the page that contains the address.
     @inlinable
     public var frame: UInt64 {
         rawValue >> Page.shift
@@ -50,16 +52,16 @@ extension GuestAddress: CustomStringConvertible {
 public enum Page {
     /// Bytes in a page.
     public static let size: UInt64 = 4096
-    /// The page size as a power of two.
+    /// The base-two logarithm of the page size.
     public static let shift: UInt64 = 12
 }
 
-/// `value` as people write addresses: `0xfee00000`.
+/// Returns a number as people write addresses: `0xfee00000`.
 public func hexadecimal(_ value: UInt64) -> String {
     "0x" + String(value, radix: 16)
 }
 
-/// A number in hexadecimal without a prefix, in so many digits at least.
+/// Returns a number in hexadecimal without a prefix, padded with zeros to at least `digits` digits.
 public func hexadecimal(_ value: some BinaryInteger, digits: Int) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text

@@ -1,18 +1,20 @@
-/// A range of guest-physical addresses, valid by construction: it is not empty and does not wrap.
+/// A range of guest-physical addresses. By construction it is not empty and does not wrap.
 ///
-/// Both ends belong to the range, so that one may end at the last address there is.
+/// Both ends belong to the range, so that a range can end at the highest address.
 public struct GuestRange: Hashable, Sendable {
+    /// The lowest address of the range.
     public let first: GuestAddress
+    /// The highest address of the range.
     public let last: GuestAddress
 
-    /// The range of `size` bytes from `first`, or nil where it would be empty or pass the end of the address space.
+    /// Creates the range of `size` bytes from `first` on. Returns nil if it would be empty or pass the end of the address space.
     @inlinable
     public init?(first: GuestAddress, size: UInt64) {
         guard size > 0, let last = first.advanced(by: size - 1) else { return nil }
         self.init(unchecked: first, last)
     }
 
-    /// The range from `first` to `last`, both included, or nil where `last` comes before `first`.
+    /// Creates the range from `first` to `last`, both included. Returns nil if `last` comes before `first`.
     @inlinable
     public init?(first: GuestAddress, last: GuestAddress) {
         guard first <= last else { return nil }
@@ -28,47 +30,50 @@ public struct GuestRange: Hashable, Sendable {
     /// The whole guest-physical address space.
     public static let everything = GuestRange(unchecked: GuestAddress(0), GuestAddress(.max))
 
-    /// Bytes in the range. The whole address space, whose 2^64 bytes no `UInt64` holds, says `UInt64.max`.
+    /// The bytes in the range. For the whole address space, whose 2^64 bytes do not fit into a `UInt64`, it is `UInt64.max`.
     @inlinable
     public var size: UInt64 {
         let (size, overflow) = (last.rawValue &- first.rawValue).addingReportingOverflow(1)
         return overflow ? .max : size
     }
 
-    /// 4 KiB pages in the range; a part of one counts as a page.
+    /// The number of 4 KiB pages that the range touches.
     @inlinable
     public var pages: UInt64 {
         last.frame - first.frame + 1
     }
 
+    /// Returns whether an address lies in the range.
     @inlinable
     public func contains(_ address: GuestAddress) -> Bool {
         first <= address && address <= last
     }
 
+    /// Returns whether all of another range lies in this one.
     @inlinable
     public func contains(_ other: GuestRange) -> Bool {
         first <= other.first && other.last <= last
     }
 
+    /// Returns whether the two ranges have an address in common.
     @inlinable
     public func overlaps(_ other: GuestRange) -> Bool {
         first <= other.last && other.first <= last
     }
 
-    /// The part that both ranges cover.
+    /// Returns the addresses that both ranges have in common, or nil if there are none.
     @inlinable
     public func intersection(_ other: GuestRange) -> GuestRange? {
         GuestRange(first: max(first, other.first), last: min(last, other.last))
     }
 
-    /// Whether `other` begins right behind this range.
+    /// Returns whether `other` begins right behind the end of this range.
     @inlinable
     public func isFollowed(by other: GuestRange) -> Bool {
         last.advanced(by: 1) == other.first
     }
 
-    /// The offset of `address` in the range; `address` must lie in it.
+    /// Returns the offset of `address` from the beginning of the range. The address must lie in the range.
     @inlinable
     public func offset(of address: GuestAddress) -> UInt64 {
         precondition(contains(address), "\(address) is not in \(self)")

@@ -1,29 +1,38 @@
-/// Host memory: the backing that holds it, and the offset in there.
+/// A place in host memory: a backing and an offset in it.
 public struct Backing: Hashable, Sendable {
-    /// The number of the backing among those of a machine: a memory file of the machine's own, or a descriptor that it was given.
+    /// The number of the backing in its machine. A backing is a memory file of the machine's own, or a descriptor that the machine
+    /// was given.
     public var id: Int
-    /// In bytes, a multiple of the page size.
+    /// The offset from the beginning of the backing, in bytes. It is a multiple of the page size.
     public var offset: UInt64
 
+    /// Creates a place in a backing.
     public init(id: Int = 0, offset: UInt64) {
         self.id = id
         self.offset = offset
     }
 }
 
-/// What the guest may do with a mapping; writes to a read-only one exit to the monitor.
+/// What the guest may do with the memory of a mapping.
 public enum Access: String, Codable, Sendable {
+    /// The guest reads and writes the memory without an exit.
     case readWrite = "read-write"
+    /// The guest reads the memory without an exit. Writes exit to the monitor.
     case readOnly = "read-only"
 }
 
-/// What guest memory should look like in one range: the host memory behind it, and whose it is.
+/// What guest memory should look like in one range: the host memory behind it, and its owner.
 public struct Mapping: Hashable, Sendable {
+    /// The guest-physical addresses, in whole pages.
     public var range: GuestRange
+    /// The host memory of the range's first byte. The rest of the range follows it in the same backing.
     public var backing: Backing
+    /// What the guest may do with the memory.
     public var access: Access
+    /// The owner of the memory.
     public var owner: MappingOwner
 
+    /// Creates a mapping.
     public init(range: GuestRange, backing: Backing, access: Access = .readWrite, owner: MappingOwner) {
         self.range = range
         self.backing = backing
@@ -35,15 +44,16 @@ public struct Mapping: Hashable, Sendable {
 /// A mapping with the host address of its first byte.
 struct PlacedMapping: Hashable, GuestRanged {
     var mapping: Mapping
+    /// The host address of the mapping's first byte.
     var host: UInt64
-    /// Whether it lies in a host window.
+    /// Whether the host address lies in a window, rather than in the backing's stable mapping.
     var isInWindow = false
-    /// Whether the pages that the guest writes are wanted.
+    /// Whether KVM logs the pages that the guest writes.
     var logsDirtyPages = false
 
     var range: GuestRange { mapping.range }
 
-    /// What a host window has to hold for it.
+    /// The window piece that the mapping needs, or nil if it does not lie in a window.
     var piece: WindowPiece? {
         isInWindow ? WindowPiece(host: host, size: mapping.range.size, backing: mapping.backing) : nil
     }

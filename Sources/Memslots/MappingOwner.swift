@@ -1,21 +1,21 @@
 /// The owner of the memory that a mapping shows.
 ///
-/// A PCI function is named by its segment and its requester ID: bus, device and function in 16 bits (PCI 3.0, 3.2.2.3).
+/// A PCI function is named by its segment and its requester ID: bus, device and function number in 16 bits (PCI 3.0, 3.2.2.3).
 public enum MappingOwner: Hashable, Sendable {
     /// The RAM of the machine.
     case ram
-    /// Memory beside the RAM that a machine's configuration asks for.
+    /// Memory besides the RAM that a machine's configuration asks for.
     case extra
     /// A BAR of a PCI function.
     case bar(segment: UInt8 = 0, function: UInt16, number: UInt8)
     /// The expansion ROM of a PCI function.
     case rom(segment: UInt8 = 0, function: UInt16)
-    /// Memory that a user of the library maps, named by a number of the user's choice.
+    /// Memory that a user of the library maps, with a number of the user's choice.
     case other(Int)
 }
 
 extension MappingOwner: CustomStringConvertible {
-    /// The owner for people: `RAM`, `00:04.0 BAR 2`, `00:04.0 ROM`.
+    /// The owner's name for people, such as `RAM`, `00:04.0 BAR 2` or `00:04.0 ROM`.
     public var description: String {
         switch self {
         case .ram: "RAM"
@@ -27,7 +27,7 @@ extension MappingOwner: CustomStringConvertible {
     }
 }
 
-/// Returns a requester ID as `lspci` writes it: `00:04.0`, and in another segment than 0 `0001:00:04.0`.
+/// Returns a requester ID as `lspci` writes it: `00:04.0`, or `0001:00:04.0` in a segment other than 0.
 public func requesterText(_ id: UInt16, segment: UInt8 = 0) -> String {
     // Written by hand because tables have thousands of these.
     let digits = Array("0123456789abcdef".utf8)

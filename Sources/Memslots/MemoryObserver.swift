@@ -1,40 +1,43 @@
-/// Something that mirrors guest memory beside KVM's slots: an IOMMU, or a device process that is given the guest's RAM.
+/// Something that mirrors guest memory besides KVM's slots: an IOMMU, or a device process that is given the guest's RAM.
 ///
-/// Observers take part in each transaction, while no vCPU runs. An observer hears of mappings that go before KVM's slots change,
-/// and of mappings that come after they have changed. If an observer refuses, the whole change is refused and undone. An observer
-/// that cannot take back what it has done is lost: it hears of nothing more, and the function that owns it ends.
+/// Observers take part in each transaction, while no vCPU runs. A transaction tells observers of removed mappings before it changes
+/// KVM's slots, and of added mappings afterwards. If an observer refuses, the whole change is refused and undone. An observer that
+/// cannot take back what it has done is lost: it hears of no further change, and the function that owns the observer ends.
 ///
-/// The machine lock is held meanwhile. So an observer must bound the time that it takes, and calls no method of the machine.
+/// The machine lock is held during each call. So an observer must bound the time that it takes, and must not call a method of the
+/// machine.
 public protocol MemoryObserver: AnyObject, Sendable {
-    /// Returns whether the observer mirrors a mapping. The answer for a mapping must stay the same.
+    /// Returns whether the observer mirrors a mapping. The answer for one mapping must never change.
     func mirrors(_ mapping: Mapping) -> Bool
 
     /// Mirrors a mapping.
     func add(_ mapping: Mapping) throws(SlotErrno)
 
-    /// Ends the mirroring of a mapping that was added.
+    /// Ends the mirroring of a mapping that was added before.
     func remove(_ mapping: Mapping) throws(SlotErrno)
 }
 
-/// The number of an observer in its address space. Numbers are not used again.
+/// The id of an observer in its address space. An id is not used again after its observer has left.
 public struct ObserverID: Hashable, Sendable {
     let number: Int
 }
 
-/// Guest writes that KVM takes itself (`KVM_IOEVENTFD`): KVM counts them in an eventfd, and the vCPU goes on.
+/// An event: guest writes that KVM takes itself (`KVM_IOEVENTFD`). KVM counts them in an eventfd, and the vCPU goes on without an
+/// exit.
 public struct IOEvent: Hashable, Sendable {
-    /// The port or the guest-physical address.
+    /// The port or the guest-physical address of the writes.
     public var address: UInt64
     /// Whether `address` is a port.
     public var isPort: Bool
-    /// The bytes of a write: 1, 2, 4 or 8. Writes of another width exit.
+    /// The width of the writes in bytes: 1, 2, 4 or 8. Writes of another width exit.
     public var size: UInt32
-    /// The only value that KVM takes, or nil for any.
+    /// The only written value that KVM takes, or nil if KVM takes any value.
     public var match: UInt64?
-    /// The number of the eventfd that KVM signals, among those that the machine was given, or nil for one of the machine's own.
+    /// The number of the eventfd that KVM signals, among the eventfds that the machine was given. Nil stands for an eventfd of the
+    /// machine's own.
     public var descriptor: Int?
 
-    /// Creates an event for writes of any value, unless `match` is given.
+    /// Creates an event for writes of any value, or of one value if `match` is given.
     public init(address: UInt64, isPort: Bool, size: UInt32, match: UInt64? = nil, descriptor: Int? = nil) {
         self.descriptor = descriptor
         self.address = address
@@ -50,15 +53,15 @@ extension IOEvent: CustomStringConvertible {
     }
 }
 
-/// What a change of an address space takes away and adds.
+/// What a change of an address space removes and adds.
 public struct MemoryChange: Hashable, Sendable {
-    /// The mappings to take away, each by its whole range.
+    /// The ranges of the mappings to remove. Each must be the whole range of one mapping.
     public var removed: [GuestRange]
     /// The mappings to add.
     public var added: [Mapping]
-    /// The writes that KVM is no longer to take.
+    /// The events whose writes KVM is no longer to take.
     public var removedEvents: [IOEvent]
-    /// The writes that KVM is to take from now on.
+    /// The events whose writes KVM is to take from now on.
     public var addedEvents: [IOEvent]
 
     /// Creates a change. Without arguments nothing changes.

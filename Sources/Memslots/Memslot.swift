@@ -1,17 +1,21 @@
-/// The number by which KVM knows a slot, within its address space.
+/// The number of a slot within its KVM address space.
 public typealias SlotID = UInt16
 
 /// A slot that KVM holds: a range of guest-physical addresses and the host memory behind it
 /// (`struct kvm_userspace_memory_region`).
 public struct Memslot: Hashable, Sendable {
-    // First, as holes are ranges too: what a look-up answers then begins with eight bytes either way. With the id there,
-    // reading them behind a write of two stalls the processor.
+    // The range comes first for speed. A look-up answers with a slot or with a hole, and both then begin with the eight bytes of an
+    // address. If the two bytes of the id came first, a read of eight bytes right after the write of two would stall the processor.
+    /// The guest-physical addresses.
     public var range: GuestRange
-    /// The host address of the first byte.
+    /// The host address of the slot's first byte.
     public var host: UInt64
+    /// The flags that KVM holds.
     public var flags: SlotFlags
+    /// The number of the slot.
     public var id: SlotID
 
+    /// Creates a slot.
     public init(id: SlotID, range: GuestRange, host: UInt64, flags: SlotFlags = []) {
         self.id = id
         self.range = range
@@ -19,7 +23,7 @@ public struct Memslot: Hashable, Sendable {
         self.flags = flags
     }
 
-    /// 4 KiB pages in the slot.
+    /// The number of 4 KiB pages in the slot.
     public var pages: UInt64 {
         range.pages
     }
@@ -33,17 +37,19 @@ extension Memslot: CustomStringConvertible {
 
 /// The flags of a slot (`KVM_MEM_*`).
 public struct SlotFlags: OptionSet, Hashable, Sendable {
+    /// The flags as KVM numbers them.
     public var rawValue: UInt32
 
+    /// Creates flags from KVM's numbers.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 
     /// KVM keeps a bitmap of the pages that the guest writes (`KVM_MEM_LOG_DIRTY_PAGES`).
     public static let logDirtyPages = SlotFlags(rawValue: 1)
-    /// Writes exit to the monitor (`KVM_MEM_READONLY`).
+    /// Guest writes exit to the monitor (`KVM_MEM_READONLY`).
     public static let readOnly = SlotFlags(rawValue: 2)
-    /// All flags that KVM takes.
+    /// All flags that `KVM_SET_USER_MEMORY_REGION` takes.
     public static let all: SlotFlags = [.logDirtyPages, .readOnly]
 }
 
@@ -56,16 +62,17 @@ extension SlotFlags: CustomStringConvertible {
     }
 }
 
-/// A slot without its id, in 16 bytes. The slots of a table lie in an array of these by id.
+/// A slot without its id, packed into 16 bytes. A table holds its slots in an array of these, indexed by id.
 ///
-/// Guest frames have at most 40 bits, page counts 31, host addresses are page-aligned: the rest fits into the gaps.
+/// A guest frame has at most 40 bits, a page count 31, and a host address is page-aligned. So the page count and the flags fit into
+/// the unused bits.
 struct PackedSlot: Equatable, Sendable {
-    /// The guest frame, and below it the lower 24 bits of the page count.
+    /// The guest frame in the upper 40 bits, and the lower 24 bits of the page count in the others.
     private var guest: UInt64
-    /// The host address, and in its lower 12 bits the upper 7 bits of the page count and the flags from bit 8 on.
+    /// The host address. Its lower 12 bits hold the upper 7 bits of the page count, and the flags from bit 8 on.
     private var host: UInt64
 
-    /// No slot: it has no pages, as in the kernel.
+    /// The value for an id without a slot. It has no pages, as in the kernel.
     static let unused = PackedSlot(guest: 0, host: 0)
 
     private init(guest: UInt64, host: UInt64) {
@@ -89,7 +96,7 @@ struct PackedSlot: Equatable, Sendable {
         guest >> 24
     }
 
-    /// Whether the slot is in use and holds this frame.
+    /// Returns whether the slot is in use and contains a frame.
     @inline(__always)
     func contains(frame other: UInt64) -> Bool {
         other &- frame < pages
@@ -100,7 +107,7 @@ struct PackedSlot: Equatable, Sendable {
         pages == 0 ? nil : used(id: id)
     }
 
-    /// The slot, where it is known to be in use. It ends below 2^53.
+    /// Returns the slot, which must be in use. The addresses cannot overflow, because a slot ends below 2^53.
     @inline(__always)
     func used(id: SlotID) -> Memslot {
         let first = frame << Page.shift

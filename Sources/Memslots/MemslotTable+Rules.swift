@@ -1,7 +1,10 @@
 extension MemslotTable {
-    /// What a request would change, or the first rule that it breaks.
+    /// Returns the change that a request would make.
     ///
-    /// The checks stand in the kernel's order (`__kvm_set_memory_region`), so that the verdict and the errno are its own.
+    /// The checks are made in the kernel's order (`__kvm_set_memory_region`), so that the result and the errno are the same as
+    /// KVM's.
+    ///
+    /// - Throws: The first rule that the request breaks.
     public func change(for request: SlotRequest) throws(SlotViolation) -> SlotChange {
         try limits.checkShape(of: request)
         let old = self[SlotID(truncatingIfNeeded: request.slot)]
@@ -27,7 +30,9 @@ extension MemslotTable {
         return slot.flags == old.flags ? .none : .setFlags(from: old, to: slot)
     }
 
-    /// What an edit asks of KVM. A new slot gets the lowest free id.
+    /// Returns the request that makes an edit. A new slot gets the lowest free id.
+    ///
+    /// - Throws: The rule that the edit breaks: a new slot needs a free id, and other edits need a slot in use.
     public func request(for edit: SlotEdit) throws(SlotViolation) -> SlotRequest {
         switch edit {
         case .create(let range, let host, let flags):
@@ -59,7 +64,7 @@ extension MemslotTable {
         return SlotRequest(holding: slot)
     }
 
-    /// What a slot in use keeps until it is deleted.
+    /// Checks that a request leaves unchanged what KVM does not change in a slot in use: host address, size and read-only flag.
     private func checkKept(_ old: Memslot, _ request: SlotRequest) throws(SlotViolation) {
         guard request.hostAddress == old.host else { throw SlotViolation(.fixedHostAddress, request, other: old) }
         guard request.size == old.range.size else { throw SlotViolation(.noResize, request, other: old) }
@@ -68,7 +73,8 @@ extension MemslotTable {
         }
     }
 
-    /// Whether a slot can lie where it is wanted; a slot that moves may overlap its own old place.
+    /// Checks that a slot overlaps no other slot and ends within guest-physical address space. A slot that moves may overlap its
+    /// own old range.
     private func checkPlace(of slot: Memslot, _ request: SlotRequest) throws(SlotViolation) {
         if let other = firstSlot(in: slot.range, except: slot.id) {
             throw SlotViolation(.noOverlap, request, other: other)
@@ -77,13 +83,13 @@ extension MemslotTable {
     }
 }
 
-// MARK: - The rules that do not look at slots
+// MARK: - The rules that do not depend on slots
 
 extension SlotLimits {
-    /// Checks flags, alignment, ids and sizes.
+    /// Checks the rules for flags, ids, alignment, addresses and sizes.
     func checkShape(of request: SlotRequest) throws(SlotViolation) {
         guard request.flags & ~SlotFlags.all.rawValue == 0 else { throw SlotViolation(.knownFlags, request) }
-        // KVM cuts the id to 16 bits and compares it before anything else is looked at.
+        // KVM cuts the id to 16 bits, and compares it with the limit before it looks at anything else.
         let ids = userSlots + privateSlots
         guard request.slot & 0xffff < ids else { throw SlotViolation(.slotID, request, limit: UInt64(ids)) }
         guard request.size % Page.size == 0 else { throw SlotViolation(.alignedSize, request) }
@@ -102,7 +108,7 @@ extension SlotLimits {
         }
     }
 
-    /// Whether the range of a request that has the right shape ends within the guest-physical address space.
+    /// Checks that a slot would end at or below the highest guest-physical address. The request must have passed `checkShape`.
     func checkReach(of request: SlotRequest) throws(SlotViolation) {
         guard request.guestAddress &+ (request.size &- 1) <= highestGuestAddress.rawValue else {
             throw SlotViolation(.highestGuestAddress, request, limit: highestGuestAddress.rawValue)

@@ -1,62 +1,65 @@
-/// The slots that KVM holds now: stored by id, found by address.
+/// The slots that KVM holds at present. They are stored by id and found by address.
 ///
-/// The table grows and shrinks by doubling and halving, so that a guest with two slots pays for a handful of them. It
-/// changes only after KVM has agreed to a change, so that it always says what KVM holds.
+/// The capacity doubles and halves with the ids in use, so that a guest with two slots pays for a handful of them. The table
+/// changes only after KVM has agreed to a change, so it always says what KVM holds.
 public struct MemslotTable: Sendable {
+    /// The limits that the rules depend on.
     public let limits: SlotLimits
-    /// By id, users' ids only.
+    /// The ordinary slots, by id. Their ids begin at 0.
     private var slots: [PackedSlot] = []
+    /// The private slots, by id less the number of ordinary ids.
     private var privateSlots: [PackedSlot] = []
     private var ids = UsedIDs()
     private var privateIDs = UsedIDs()
     private var index = AddressIndex()
 
-    /// Slots in use, the private ones not counted.
+    /// The number of slots in use, without the private ones.
     public private(set) var count = 0
-    /// Private slots in use.
+    /// The number of private slots in use.
     public private(set) var privateCount = 0
-    /// Changes so far, by their kind.
+    /// The number of changes so far, by kind.
     public private(set) var edits = EditCounts()
 
-    /// The number of changes so far.
+    /// The number of all changes so far.
     public var generation: UInt64 {
         edits.total
     }
 
     static let smallestCapacity = 8
 
+    /// Creates an empty table.
     public init(limits: SlotLimits) {
         self.limits = limits
         privateIDs.resize(to: limits.privateSlots)
     }
 
-    /// Slots for which the table has room before it grows.
+    /// The number of slots for which the table has room before it grows.
     public var capacity: Int {
         slots.count
     }
 
-    /// Slots that users may have.
+    /// The number of slots that KVM allows, without the private ones.
     public var limit: Int {
         limits.userSlots
     }
 
-    /// Bytes that the table takes in user space, spare capacity included.
+    /// The bytes that the table takes in user space, spare capacity included.
     public var byteSize: Int {
         MemoryLayout<MemslotTable>.size + heapBytes(slots) + heapBytes(privateSlots) + ids.byteSize
             + privateIDs.byteSize + index.byteSize
     }
 
-    /// The lowest id that is free, or nil where all are in use.
+    /// The lowest id that is free, or nil if all are in use.
     public var lowestFreeID: SlotID? {
         ids.lowestFree < limit ? SlotID(ids.lowestFree) : nil
     }
 
-    /// The lowest private id that is free, or nil where all are in use.
+    /// The lowest private id that is free, or nil if all are in use.
     public var lowestFreePrivateID: SlotID? {
         privateIDs.lowestFree < limits.privateSlots ? SlotID(limits.userSlots + privateIDs.lowestFree) : nil
     }
 
-    /// The slot with this id, users' or private.
+    /// The slot with an id, ordinary or private, or nil if the id is not in use.
     @inline(__always)
     public subscript(id: SlotID) -> Memslot? {
         let id = Int(id)
@@ -68,17 +71,18 @@ public struct MemslotTable: Sendable {
     }
 }
 
-// MARK: - By address
+// MARK: - Look-up by address
 
 extension MemslotTable {
-    /// What lies at an address.
+    /// The answer of a look-up by address.
     public enum Lookup: Hashable, Sendable {
+        /// The slot that contains the address.
         case slot(Memslot)
-        /// No slot: the range between the neighbours.
+        /// No slot contains the address. The range is all of the hole between the neighbouring slots.
         case hole(GuestRange)
     }
 
-    /// What lies at `address`.
+    /// Returns the slot or the hole that contains an address.
     public func find(_ address: GuestAddress) -> Lookup {
         guard let below = index.position(atOrBelow: address.frame) else {
             return .hole(GuestRange(unchecked: GuestAddress(0), holeEnd(before: index.first)))
@@ -86,18 +90,19 @@ extension MemslotTable {
         let id = SlotID(truncatingIfNeeded: index[below].payload)
         let slot = packed(id)
         if slot.contains(frame: address.frame) { return .slot(slot.used(id: id)) }
-        // Slots lie below 2^52.
+        // This does not overflow, because slots lie below 2^52.
         let holeStart = GuestAddress((slot.frame &+ slot.pages) << Page.shift)
         return .hole(GuestRange(unchecked: holeStart, holeEnd(before: index.position(after: below))))
     }
 
-    /// Slots lie on page boundaries above 0, so there is room for an address below one.
+    /// Returns the last address of the hole below a slot. The slot's first address is a page boundary above 0, because the hole
+    /// lies below it.
     @inline(__always)
     private func holeEnd(before above: AddressIndex.Position?) -> GuestAddress {
         above.map { GuestAddress(index[$0].frame << Page.shift &- 1) } ?? GuestAddress(.max)
     }
 
-    /// Whether some slot holds `address`, and which: the id, or nil.
+    /// Returns the id of the slot that contains an address, or nil if there is none.
     @inline(__always)
     public func slotID(at address: GuestAddress) -> SlotID? {
         guard let below = index.position(atOrBelow: address.frame) else { return nil }
@@ -105,7 +110,7 @@ extension MemslotTable {
         return packed(id).contains(frame: address.frame) ? id : nil
     }
 
-    /// The lowest slot that overlaps `range`, other than the one with the id `except`.
+    /// Returns the lowest slot that overlaps `range`, other than the slot with the id `except`.
     func firstSlot(in range: GuestRange, except: SlotID) -> Memslot? {
         var position = firstPosition(in: range)
         while let current = position, let slot = slot(at: current), slot.range.first <= range.last {
@@ -115,7 +120,7 @@ extension MemslotTable {
         return nil
     }
 
-    /// The slots that overlap `range`, by address.
+    /// Returns the slots that overlap `range`, by address.
     public func slots(in range: GuestRange) -> SlotSequence {
         SlotSequence(table: self, position: firstPosition(in: range), last: range.last)
     }
@@ -125,12 +130,13 @@ extension MemslotTable {
         slots(in: .everything)
     }
 
-    /// Slots by address, up to the last one that begins at `last` or below.
+    /// The slots from a position on, by address, up to the last one that begins at or below `last`.
     public struct SlotSequence: Sequence, IteratorProtocol, Sendable {
         fileprivate let table: MemslotTable
         fileprivate var position: AddressIndex.Position?
         fileprivate let last: GuestAddress
 
+        /// Returns the next slot, or nil behind the last one.
         public mutating func next() -> Memslot? {
             guard let current = position, let slot = table.slot(at: current), slot.range.first <= last else {
                 return nil
@@ -140,13 +146,14 @@ extension MemslotTable {
         }
     }
 
-    /// The position of the first slot that ends in `range` or behind it.
+    /// Returns the position of the first slot that ends in `range` or behind it.
     private func firstPosition(in range: GuestRange) -> AddressIndex.Position? {
         guard let below = index.position(atOrBelow: range.first.frame) else { return index.first }
         let holds = packed(SlotID(truncatingIfNeeded: index[below].payload)).contains(frame: range.first.frame)
         return holds ? below : index.position(after: below)
     }
 
+    /// Returns the entry for an id, ordinary or private. The table must have room for the id.
     @inline(__always)
     private func packed(_ id: SlotID) -> PackedSlot {
         let id = Int(id)
@@ -224,7 +231,7 @@ extension MemslotTable {
         }
     }
 
-    /// Doubles until `id` has a place.
+    /// Doubles the capacity until the table has room for `id`.
     private mutating func resize(toHold id: Int) {
         var capacity = max(Self.smallestCapacity, slots.count)
         while capacity <= id {
@@ -233,8 +240,8 @@ extension MemslotTable {
         resize(to: min(capacity, limit))
     }
 
-    /// Halves, down to powers of two whatever the limit is, while the ids in use fill at most seven eighths of the half:
-    /// the eighth between keeps a table whose size swings by a few slots from being copied back and forth.
+    /// Halves the capacity while the ids in use fill at most seven eighths of the half. The capacity becomes a power of two even if
+    /// the limit is none. The remaining eighth keeps a table whose size swings by a few slots from being copied back and forth.
     private mutating func shrink() {
         let used = ids.end
         var capacity = slots.count

@@ -1,17 +1,19 @@
-/// Something that lies in a range of guest memory.
+/// Something that lies in a range of guest-physical addresses.
 public protocol GuestRanged: Equatable, Sendable {
+    /// The addresses.
     var range: GuestRange { get }
 }
 
-/// Disjoint elements by address, in chunks, so that a change costs no more among many elements than among few.
+/// A sorted index of elements with disjoint ranges, in chunks, so that a change costs no more among many elements than among few.
 ///
-/// All of it can be inlined: the other modules that use it have elements of their own.
+/// Everything in it is inlinable, because other modules use it with elements of their own.
 public struct RangeIndex<Element: GuestRanged>: Sendable {
-    /// In address order, none of them empty.
+    /// The chunks in address order. No chunk is empty.
     @usableFromInline var chunks: [[Element]] = []
 
     @inlinable static var largestChunk: Int { 128 }
 
+    /// Creates an empty index.
     @inlinable
     public init() {}
 
@@ -19,7 +21,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
     @inlinable
     public var elements: [Element] { chunks.flatMap(\.self) }
 
-    /// The element that holds `address`.
+    /// Returns the element that contains an address, or nil if there is none.
     @inlinable
     public func element(at address: GuestAddress) -> Element? {
         guard let place = firstPlace(endingAtOrAbove: address) else { return nil }
@@ -27,7 +29,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         return element.range.contains(address) ? element : nil
     }
 
-    /// The elements that overlap `range`, in address order.
+    /// Returns the elements that overlap a range, in address order.
     @inlinable
     public func elements(in range: GuestRange) -> [Element] {
         var found: [Element] = []
@@ -35,7 +37,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         return found
     }
 
-    /// Calls `body` with the elements that overlap `range`, in address order.
+    /// Calls `body` with each element that overlaps a range, in address order.
     @inlinable
     public func forEach(in range: GuestRange, _ body: (Element) -> Void) {
         guard let start = firstPlace(endingAtOrAbove: range.first) else { return }
@@ -47,23 +49,23 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         }
     }
 
-    /// Adds an element, whose range must be free.
+    /// Adds an element. No other element may overlap it.
     @inlinable
     public mutating func insert(_ element: Element) {
         guard !chunks.isEmpty else { return chunks.append([element]) }
-        // What lies behind all others goes to the end of the last chunk.
+        // An element behind all others goes to the end of the last chunk.
         let place =
             firstPlace(endingAtOrAbove: element.range.first) ?? (chunks.count - 1, chunks[chunks.count - 1].count)
         chunks[place.chunk].insert(element, at: place.index)
         let count = chunks[place.chunk].count
         guard count > Self.largestChunk else { return }
         let upper = Array(chunks[place.chunk][(count / 2)...])
-        // A copy, which has no more memory than it needs: where elements come by address, the lower half grows no more.
+        // A copy has no more capacity than it needs. If elements come in address order, the lower half never grows again.
         chunks[place.chunk] = Array(chunks[place.chunk][..<(count / 2)])
         chunks.insert(upper, at: place.chunk + 1)
     }
 
-    /// Removes an element, which must be there.
+    /// Removes an element, which must be in the index.
     @inlinable
     public mutating func remove(_ element: Element) {
         guard let place = firstPlace(endingAtOrAbove: element.range.first) else {
@@ -76,7 +78,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         }
     }
 
-    /// Replaces an element by one in the same range.
+    /// Replaces the element that has exactly the range of the new one.
     @inlinable
     public mutating func replace(_ element: Element) {
         guard let place = firstPlace(endingAtOrAbove: element.range.first) else { return }
@@ -84,7 +86,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         chunks[place.chunk][place.index] = element
     }
 
-    /// The first element that does not end below `address`; nil where all do.
+    /// Returns the place of the first element that ends at or above `address`, or nil if all end below it.
     @inlinable
     func firstPlace(endingAtOrAbove address: GuestAddress) -> (chunk: Int, index: Int)? {
         let chunk = chunks.partitioningIndex { $0[$0.count - 1].range.last >= address }
@@ -94,7 +96,8 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
 }
 
 extension Array {
-    /// The first index from which on `holds`; the count where it never does. It holds for a tail of the array.
+    /// Returns the first index for which `holds` is true, or the count if there is none. `holds` must be false before some index
+    /// and true from it on.
     @inlinable
     public func partitioningIndex(where holds: (Element) -> Bool) -> Int {
         var low = 0

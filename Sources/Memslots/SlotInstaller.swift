@@ -1,30 +1,31 @@
-/// What a transaction drives: KVM and the host windows, or in tests something that plays their part.
+/// What carries out the steps of a transaction: KVM and the windows, or a substitute in tests.
 public protocol SlotInstaller: ~Copyable {
-    /// Holds every vCPU outside the guest until `resume`.
+    /// Parks the vCPUs: calls them out of the guest, and keeps them out until `resume`.
     mutating func park()
 
-    /// Lets the vCPUs go on.
+    /// Lets the vCPUs run again.
     mutating func resume()
 
-    /// Asks KVM for a change of one slot (`KVM_SET_USER_MEMORY_REGION`).
+    /// Asks KVM to change one slot (`KVM_SET_USER_MEMORY_REGION`).
     mutating func set(_ request: SlotRequest) throws(SlotErrno)
 
-    /// Maps a piece of a backing into a host window (`mmap` with MAP_FIXED).
+    /// Maps a piece of a backing into a window (`mmap` with MAP_FIXED).
     mutating func place(_ piece: WindowPiece) throws(SlotErrno)
 
-    /// Leaves reserved address space where the piece was.
+    /// Unmaps a piece from its window. Reserved address space takes its place.
     mutating func clear(_ piece: WindowPiece) throws(SlotErrno)
 
-    /// The pages of a logging slot that were written since it was last asked, a bit each, and forgets them there
-    /// (`KVM_GET_DIRTY_LOG`).
+    /// Takes the dirty log of a slot that logs (`KVM_GET_DIRTY_LOG`), and clears it in KVM.
+    ///
+    /// - Returns: One bit for each page that the guest has written since the log was last taken.
     mutating func takeDirtyLog(of slot: Memslot) throws(SlotErrno) -> [UInt64]
 
-    /// Lets KVM take such writes, or lets them exit again (`KVM_IOEVENTFD`).
+    /// Lets KVM take the writes of an event, or lets these writes exit again (`KVM_IOEVENTFD`).
     mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno)
 }
 
 extension SlotInstaller where Self: ~Copyable {
-    /// Refuses: an installer that has no devices takes no writes.
+    /// Refuses with EINVAL, because an installer without devices takes no events.
     public mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
         throw .invalidArgument
     }

@@ -1,28 +1,30 @@
-/// Turns placed mappings into the slots that KVM should hold, and the difference between two states into edits.
+/// Turns placed mappings into the slots that KVM should hold, and finds the edits that lead from one set of slots to another.
 enum SlotPlanner {
-    /// A slot as it should be; it has no id yet.
+    /// A run of mappings: a slot as it should be, which has no id yet.
     struct Run: Hashable, Sendable {
         var range: GuestRange
         var host: UInt64
         var flags: SlotFlags
-        /// Whether it lies in a host window, where it may have neighbours.
+        /// Whether the run lies in a window. Only there it can join with neighbours.
         var isInWindow = false
 
-        /// What cannot be changed in a slot that is in use.
+        /// Returns whether a slot has the run's addresses, in the guest and in the host, and the run's access. Such a slot stays,
+        /// and at most its dirty logging changes.
         func isSamePlace(as slot: Memslot) -> Bool {
             range == slot.range && host == slot.host
                 && flags.contains(.readOnly) == slot.flags.contains(.readOnly)
         }
 
+        /// Returns whether a slot can be moved to become this run.
         func canTakeOver(_ slot: Memslot) -> Bool {
             host == slot.host && range.size == slot.range.size && flags == slot.flags
         }
     }
 
-    /// Appends the runs that mappings make, which come by address; outside the windows each is a run of its own.
+    /// Appends a mapping to the runs. Mappings must come by address. Outside the windows each mapping is a run of its own.
     ///
-    /// Neighbours in a window join where they are contiguous in the guest and in the host and have equal access. A run logs dirty
-    /// pages where one of its mappings does.
+    /// A mapping in a window joins the run before it if both are contiguous in the guest and in the host and have equal access. A
+    /// run logs dirty pages if one of its mappings does.
     static func append(_ mapping: PlacedMapping, to runs: inout [Run]) {
         let run = Run(
             range: mapping.range, host: mapping.host, flags: mapping.flags, isInWindow: mapping.isInWindow)
@@ -33,6 +35,7 @@ enum SlotPlanner {
         }
     }
 
+    /// Returns the run that two neighbouring runs make, or nil if they cannot share a slot.
     private static func join(_ left: Run, _ right: Run) -> Run? {
         guard
             left.isInWindow, right.isInWindow,
@@ -46,19 +49,20 @@ enum SlotPlanner {
             flags: left.flags.union(right.flags), isInWindow: true)
     }
 
-    /// The difference between the slots that are there and the runs that should be.
+    /// The edits that lead from the present slots to the runs that should be slots.
     struct Difference: Sendable {
         var deletes: [Memslot] = []
         var creates: [Run] = []
         var moves: [Move] = []
         var flags: [(slot: Memslot, flags: SlotFlags)] = []
 
+        /// A slot, and the range to which it moves.
         struct Move: Sendable {
             var slot: Memslot
             var target: GuestRange
         }
 
-        /// Slots in use afterwards, less those before.
+        /// The number of slots in use after the edits, less the number before them.
         var growth: Int { creates.count - deletes.count }
 
         var isEmpty: Bool {
@@ -68,7 +72,7 @@ enum SlotPlanner {
 }
 
 extension SlotPlanner.Difference {
-    /// Finds it, where it is still empty; both lists come by address.
+    /// Finds the edits. The difference must still be empty, and both lists are by address.
     mutating func find(from slots: [Memslot], to runs: [SlotPlanner.Run]) {
         var slot = 0
         var run = 0
@@ -93,18 +97,18 @@ extension SlotPlanner.Difference {
         findMoves()
     }
 
-    /// Makes moves of deletes and creates of the same host memory.
+    /// Turns each pair of a delete and a create of the same host memory into a move.
     private mutating func findMoves() {
         guard !deletes.isEmpty, !creates.isEmpty else { return }
         if deletes.count == 1 {
-            // The everyday move, for which there is nothing to look up.
+            // Most often a single slot moves, and no dictionary is needed.
             if let run = creates.firstIndex(where: { $0.canTakeOver(deletes[0]) }) {
                 moves.append(Move(slot: deletes[0], target: creates.remove(at: run).range))
                 deletes = []
             }
             return
         }
-        // Several slots may show the same host memory.
+        // Several slots may show the same host memory, so each host address has a list.
         var sources: [UInt64: [Int]] = [:]
         for (position, slot) in deletes.enumerated() {
             sources[slot.host, default: []].append(position)
@@ -123,11 +127,12 @@ extension SlotPlanner.Difference {
         orderMoves()
     }
 
-    /// Puts the moves into an order in which no slot moves onto another one. Where moves wait for each other in a circle,
-    /// one of them becomes a delete and a create.
+    /// Puts the moves into an order in which no slot moves onto another one. If moves wait for each other in a circle, turns one of
+    /// them into a delete and a create.
     private mutating func orderMoves() {
-        // Waiting for a slot means that its old range overlaps the target. What is not moved is deleted before or not in
-        // the way at all, for the targets are free in the end.
+        // A move waits for another slot as long as that slot's old range overlaps the move's target. Only slots that move can be
+        // waited for: the others either are deleted before the moves, or do not overlap a target, because all targets are free
+        // after the change.
         let byAddress = moves.indices.sorted { moves[$0].slot.range.first < moves[$1].slot.range.first }
         var waiters = [[Int]](repeating: [], count: moves.count)
         var blockers = waiters
@@ -153,7 +158,8 @@ extension SlotPlanner.Difference {
                 release(waiters[move], &waitsFor, &waiting, &ready)
             }
             guard var broken = waiting.min() else { break }
-            // Who waits, waits for one that waits: the way there leads into a circle.
+            // Each waiting move waits for another waiting move. So the walk from a move to what it waits for ends in a circle, and
+            // stops at a move of that circle.
             var passed = Set<Int>()
             while passed.insert(broken).inserted, let next = blockers[broken].first(where: waiting.contains) {
                 broken = next
@@ -168,6 +174,7 @@ extension SlotPlanner.Difference {
         moves = ordered
     }
 
+    /// Tells moves that a slot they waited for is out of the way. Moves that wait for no other slot become ready.
     private func release(
         _ waiters: [Int], _ waitsFor: inout [Int], _ waiting: inout Set<Int>, _ ready: inout [Int]
     ) {

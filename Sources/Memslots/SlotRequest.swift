@@ -1,15 +1,17 @@
-/// What KVM_SET_USER_MEMORY_REGION is asked, as raw as the kernel sees it: a request may break every rule.
+/// A request of KVM_SET_USER_MEMORY_REGION in the kernel's own fields. It may break every rule.
 public struct SlotRequest: Hashable, Sendable {
-    /// The slot id in the lower 16 bits, the address space in the upper 16.
+    /// The slot id in the lower 16 bits, and the KVM address space in the upper 16.
     public var slot: UInt32
+    /// The flags of the slot (`KVM_MEM_*`).
     public var flags: UInt32
-    /// In bytes.
+    /// The guest-physical address of the slot's first byte.
     public var guestAddress: UInt64
-    /// In bytes; 0 deletes the slot.
+    /// The size in bytes. A size of 0 deletes the slot.
     public var size: UInt64
-    /// In bytes.
+    /// The host address of the slot's first byte.
     public var hostAddress: UInt64
 
+    /// Creates a request. It is not checked.
     public init(slot: UInt32, flags: UInt32 = 0, guestAddress: UInt64, size: UInt64, hostAddress: UInt64) {
         self.slot = slot
         self.flags = flags
@@ -18,14 +20,14 @@ public struct SlotRequest: Hashable, Sendable {
         self.hostAddress = hostAddress
     }
 
-    /// The request after which KVM holds `slot`.
+    /// Creates the request after which KVM holds `slot`.
     package init(holding slot: Memslot) {
         self.init(
             slot: UInt32(slot.id), flags: slot.flags.rawValue, guestAddress: slot.range.first.rawValue,
             size: slot.range.size, hostAddress: slot.host)
     }
 
-    /// The request after which KVM no longer holds `slot`.
+    /// Creates the request after which KVM no longer holds `slot`.
     package init(deleting slot: Memslot) {
         self.init(slot: UInt32(slot.id), guestAddress: slot.range.first.rawValue, size: 0, hostAddress: slot.host)
     }
@@ -41,14 +43,18 @@ extension SlotRequest: CustomStringConvertible {
 
 /// A change of one slot that breaks no rule.
 public enum SlotChange: Hashable, Sendable {
+    /// The slot comes into being.
     case create(Memslot)
+    /// The slot goes away.
     case delete(Memslot)
+    /// The slot gets another guest-physical address.
     case move(from: Memslot, to: Memslot)
+    /// The slot gets other flags.
     case setFlags(from: Memslot, to: Memslot)
-    /// The slot is there already, just as it was asked for: KVM does nothing.
+    /// Nothing changes, because KVM holds exactly the slot that the request describes.
     case none
 
-    /// The change that takes this one back.
+    /// The change that undoes this one.
     var inverse: SlotChange {
         switch self {
         case .create(let slot): .delete(slot)
@@ -59,7 +65,7 @@ public enum SlotChange: Hashable, Sendable {
         }
     }
 
-    /// What KVM is asked in order to make the change; nil where there is nothing to do.
+    /// The request that makes the change, or nil if nothing changes.
     var request: SlotRequest? {
         switch self {
         case .create(let slot), .move(_, let slot), .setFlags(_, let slot): SlotRequest(holding: slot)
@@ -69,10 +75,14 @@ public enum SlotChange: Hashable, Sendable {
     }
 }
 
-/// One edit of the slots, as the planner makes them: a new slot gets its id when the edit is applied.
+/// One edit of a slot, as the planner makes it. A new slot gets its id when the edit is applied.
 public enum SlotEdit: Hashable, Sendable {
+    /// Creates a slot with the lowest free id.
     case create(GuestRange, host: UInt64, flags: SlotFlags)
+    /// Deletes a slot.
     case delete(SlotID)
+    /// Moves a slot to another guest-physical address.
     case move(SlotID, to: GuestAddress)
+    /// Changes the flags of a slot.
     case setFlags(SlotID, SlotFlags)
 }

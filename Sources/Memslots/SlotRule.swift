@@ -1,5 +1,5 @@
-/// The rules of KVM_SET_USER_MEMORY_REGION, in the order in which the kernel checks them
-/// (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
+/// The rules of KVM_SET_USER_MEMORY_REGION, which `words` describes. Apart from the last one, the cases stand in the order in which
+/// the kernel checks them (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
 public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
     case knownFlags
     case slotID
@@ -16,7 +16,7 @@ public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sen
     case fixedReadOnly
     case noOverlap
     case highestGuestAddress
-    /// Not the kernel's: every id is in use, so that there is none to ask for.
+    /// A rule of this program, not of KVM: a new slot needs a free id, and all ids are in use.
     case freeSlot
 
     /// The errno with which KVM refuses a request that breaks the rule.
@@ -47,21 +47,31 @@ public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sen
     }
 }
 
-/// An errno, by its number in Linux on x86-64; the ones that slot requests meet have names.
+/// An errno, by its number in Linux on x86-64. Those that slot requests meet have names.
 public struct SlotErrno: RawRepresentable, Error, Hashable, Sendable {
+    /// The number of the errno.
     public var rawValue: Int32
 
+    /// Creates an errno from its number.
     public init(rawValue: Int32) {
         self.rawValue = rawValue
     }
 
+    /// EINTR.
     public static let interrupted = SlotErrno(rawValue: 4)
+    /// EBADF.
     public static let badDescriptor = SlotErrno(rawValue: 9)
+    /// EAGAIN.
     public static let again = SlotErrno(rawValue: 11)
+    /// ENOMEM.
     public static let outOfMemory = SlotErrno(rawValue: 12)
+    /// EFAULT.
     public static let badAddress = SlotErrno(rawValue: 14)
+    /// EEXIST.
     public static let exists = SlotErrno(rawValue: 17)
+    /// EINVAL.
     public static let invalidArgument = SlotErrno(rawValue: 22)
+    /// ENOSPC.
     public static let noSpace = SlotErrno(rawValue: 28)
 }
 
@@ -81,13 +91,15 @@ extension SlotErrno: CustomStringConvertible {
     }
 }
 
-/// A request that breaks a rule.
+/// The refusal of a request that breaks a rule.
 public struct SlotViolation: Error, Hashable, Sendable {
+    /// The rule that the request breaks.
     public let rule: SlotRule
+    /// The request that breaks it.
     public let request: SlotRequest
-    /// The limit that was met, where the rule has one.
+    /// The limit that the request exceeds, or nil if the rule has no limit.
     public let limit: UInt64?
-    /// The slot in the way, where there is one.
+    /// The slot that keeps the request from being granted, or nil if there is none.
     public let other: Memslot?
 
     init(_ rule: SlotRule, _ request: SlotRequest, limit: UInt64? = nil, other: Memslot? = nil) {
@@ -113,21 +125,28 @@ extension SlotViolation: CustomStringConvertible {
     }
 }
 
-/// What the rules depend on besides the slots.
+/// The limits on which the rules depend, besides the slots themselves.
 public struct SlotLimits: Hashable, Sendable {
-    /// Ids for users, from 0 on.
+    /// The number of ids for ordinary slots. These ids begin at 0.
     public var userSlots: Int
-    /// Ids that the monitor keeps for itself, behind the users'.
+    /// The number of ids for private slots, which the monitor keeps for itself. These ids follow the ordinary ones.
     public var privateSlots: Int
     /// The last guest-physical address that a slot may hold.
     public var highestGuestAddress: GuestAddress
-    /// The first host address that user space cannot have.
+    /// The first host address that user space cannot use.
     public var hostAddressLimit: UInt64
 
-    /// `userSlots` and `privateSlots` together are what KVM offers (`KVM_CAP_NR_MEMSLOTS`), at most 32,768.
+    /// Creates limits.
     ///
-    /// Without other word, guest-physical addresses have the 52 bits that x86-64 can give them, and host addresses the
-    /// 47 of four-level paging, less the page that Linux leaves out at the end.
+    /// Unless arguments say otherwise, guest-physical addresses have the 52 bits that x86-64 allows. Host addresses then have the
+    /// 47 bits of four-level paging, less the last page, which Linux leaves out.
+    ///
+    /// - Parameters:
+    ///   - userSlots: The number of ids for ordinary slots.
+    ///   - privateSlots: The number of ids for private slots. Both numbers together are at most what KVM offers
+    ///     (`KVM_CAP_NR_MEMSLOTS`), and at most 32,768.
+    ///   - highestGuestAddress: The last guest-physical address that a slot may hold.
+    ///   - hostAddressLimit: The first host address that user space cannot use.
     public init(
         userSlots: Int, privateSlots: Int = 0,
         highestGuestAddress: GuestAddress = GuestAddress((1 << 52) - 1),

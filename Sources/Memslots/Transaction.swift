@@ -1,36 +1,39 @@
 /// A step of a transaction.
 public enum TransactionStep: Hashable, Sendable {
-    /// Takes a slot's log of dirty pages before the slot or the mappings in it change.
+    /// Takes a slot's dirty log, before the slot or one of its mappings changes.
     case takeDirtyLog(Memslot)
-    /// Changes a slot.
+    /// Changes one slot.
     case edit(SlotEdit)
-    /// Maps a piece of a backing into a host window.
+    /// Maps a piece of a backing into a window.
     case place(WindowPiece)
-    /// Unmaps a piece from its host window.
+    /// Unmaps a piece of a backing from its window.
     case clear(WindowPiece)
-    /// Lets KVM take such writes from now on, or lets them exit again.
+    /// Lets KVM take an event's writes, or lets these writes exit again.
     case event(IOEvent, isTaken: Bool)
-    /// Tells an observer of a mapping that comes or goes.
+    /// Tells an observer that a mapping is added or removed.
     case observer(ObserverID, Mapping, isAdded: Bool)
 }
 
-/// A list of steps that takes place whole or not at all.
+/// A list of steps that take place whole or not at all.
 ///
-/// The steps are applied one by one, and the table follows each. If one fails, those before it are undone in reverse order. Each
-/// state on the way back was a state on the way there, so undoing breaks no rule.
+/// The steps are applied one by one, and the table follows each of them. If a step fails, the steps before it are undone in reverse
+/// order. The way back passes only states that the way there has passed, so undoing breaks no rule.
 struct Transaction: Sendable {
     typealias Observers = [ObserverID: any MemoryObserver]
 
     var steps: [TransactionStep] = []
-    /// The logs of dirty pages that were taken, even if a later step failed: KVM has forgotten what it handed out. They are sorted
-    /// into mappings when the vCPUs run again.
+    /// The dirty logs that steps have taken. They are kept even if a later step fails, because KVM forgets a log that it has handed
+    /// out. The address space files the pages under their mappings after the vCPUs have resumed.
     private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
+    /// The steps that were applied, each with what undoes it.
     private var applied: [Applied] = []
     private var observers: Observers
 
+    /// A step that was applied.
     private enum Applied: Sendable {
-        /// A step that is undone by its opposite.
+        /// A step that is undone by its opposite step.
         case step(TransactionStep)
+        /// An edit, which is undone by the inverse change of its slot.
         case slot(SlotChange)
     }
 
@@ -39,7 +42,7 @@ struct Transaction: Sendable {
         self.observers = observers
     }
 
-    /// Applies all steps while the vCPUs are parked. If one fails, undoes those before it and throws.
+    /// Parks the vCPUs and applies all steps. If a step fails, undoes the steps before it and throws.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer
     ) throws(TransactionError) {
@@ -63,7 +66,7 @@ struct Transaction: Sendable {
         }
     }
 
-    /// Carries out a step that is no edit of a slot.
+    /// Carries out a step other than an edit of a slot.
     private mutating func perform<Installer: SlotInstaller & ~Copyable>(
         _ step: TransactionStep, through installer: inout Installer
     ) throws(SlotErrno) {
@@ -78,6 +81,7 @@ struct Transaction: Sendable {
         }
     }
 
+    /// Checks an edit against the rules, has KVM make it, and records it in the table.
     private static func apply<Installer: SlotInstaller & ~Copyable>(
         _ edit: SlotEdit, to table: inout MemslotTable, through installer: inout Installer
     ) throws(TransactionError.Cause) -> SlotChange {
@@ -98,7 +102,9 @@ struct Transaction: Sendable {
         return change
     }
 
-    /// Undoes the steps that were applied, the last one first. Returns those that could not be undone.
+    /// Undoes the applied steps, the last one first.
+    ///
+    /// - Returns: The steps that could not be undone, and the observers that are lost.
     private mutating func undo<Installer: SlotInstaller & ~Copyable>(
         on table: inout MemslotTable, through installer: inout Installer
     ) -> (stuck: [TransactionError.Stuck], lost: [ObserverID]) {
@@ -122,11 +128,13 @@ struct Transaction: Sendable {
         return (stuck, lost)
     }
 
+    /// Undoes the change of a slot.
     private static func undo<Installer: SlotInstaller & ~Copyable>(
         _ change: SlotChange, on table: inout MemslotTable, through installer: inout Installer
     ) throws(SlotErrno) {
         guard let request = change.inverse.request else { return }
-        // A slot that is stuck may be in the way of one that comes back, or have its id: then KVM would move it instead.
+        // A slot that could not be undone may be in the way of this one, or may have its id. In the second case KVM would move that
+        // slot instead of creating this one.
         let possible: SlotChange
         do { possible = try table.change(for: request) } catch { throw error.rule.errno }
         guard possible == change.inverse else { throw .exists }
@@ -134,6 +142,7 @@ struct Transaction: Sendable {
         table.apply(change.inverse)
     }
 
+    /// Describes the state that remains because a step could not be undone.
     private static func describe(_ step: Applied) -> String {
         switch step {
         case .slot(.create(let slot)): "\(slot) is still there"
@@ -148,7 +157,8 @@ struct Transaction: Sendable {
 }
 
 extension TransactionStep {
-    /// The step that undoes this one, or nil if nothing has to be undone. Edits are undone by the table.
+    /// The step that undoes this one, or nil if nothing has to be undone. Edits are undone by the inverse change of their slot
+    /// instead.
     fileprivate var opposite: TransactionStep? {
         switch self {
         case .takeDirtyLog, .edit: nil

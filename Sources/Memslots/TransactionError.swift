@@ -1,27 +1,32 @@
-/// A transaction that did not take place.
+/// The reason why a transaction did not take place.
 public struct TransactionError: Error, Hashable, Sendable {
+    /// The reason why a step failed.
     public enum Cause: Error, Hashable, Sendable {
-        /// An edit breaks a rule; KVM was not asked.
+        /// An edit breaks a rule. KVM was not asked.
         case rule(SlotViolation)
-        /// The kernel, or an observer, refused a step that breaks no rule known here.
+        /// The kernel or an observer refused a step that breaks no rule known here.
         case kernel(SlotErrno)
     }
 
     /// A step that could not be undone.
     public struct Stuck: Hashable, Sendable {
-        /// What is so now, and should not be.
+        /// What differs from the state before the transaction.
         public let what: String
+        /// The errno with which undoing the step failed.
         public let errno: SlotErrno
     }
 
+    /// The step that failed.
     public let step: TransactionStep
-    /// Steps that had been applied before the one that failed, out of `count`.
+    /// The number of steps that had been applied before the one that failed.
     public let number: Int
+    /// The number of steps in the transaction.
     public let count: Int
+    /// The reason why the step failed.
     public let cause: Cause
-    /// Empty where slots, windows and events are as they were before.
+    /// The steps that could not be undone. If there are none, slots, windows and events are as they were before.
     public let stuck: [Stuck]
-    /// Observers that could not take back what they had applied.
+    /// The observers that could not take back what they had done.
     public let lost: [ObserverID]
 }
 

@@ -2,13 +2,15 @@ import Board
 public import Memslots
 
 extension AddressAssigner {
-    /// Finds free addresses for a function that is added while others have theirs: in the windows of the bridge above it, or in the apertures.
+    /// Finds free addresses for a function that is added while the other functions keep theirs. The addresses lie in the windows of
+    /// the nearest bridge above the function, or in the apertures if there is no bridge.
     ///
-    /// An I/O BAR behind a bridge without an I/O window has no address.
+    /// An I/O BAR gets no address if the bridge has no I/O window, or no room in it.
     ///
     /// - Parameters:
     ///   - others: The other functions, as they are now.
-    ///   - taken: Other ranges in memory that are not free.
+    ///   - taken: Further ranges of memory that are not free.
+    /// - Returns: The addresses, in the order of their owners.
     public func assign(
         _ description: FunctionDescription, at address: FunctionAddress, beside others: [PCIFunction],
         avoiding taken: [GuestRange]
@@ -66,7 +68,8 @@ extension AddressAssigner {
 }
 
 extension PCIFunction {
-    /// The addresses or the ports that the function's registers and windows name, whether or not they are decoded.
+    /// Returns the addresses, or with `ports` the port numbers, that the function's BARs and ROM hold, whether or not they are
+    /// decoded, and those that its open windows pass on.
     fileprivate func claims(ports: Bool) -> [ClosedRange<UInt64>] {
         let windows = BridgeWindow.allCases.filter { ($0 == .ports) == ports }.compactMap { range(of: $0) }
         return windows

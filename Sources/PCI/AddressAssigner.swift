@@ -1,33 +1,39 @@
 public import Board
 public import Memslots
 
-/// Finds addresses for BARs and ROMs, as firmware does: naturally aligned, the largest first, so that they lie densely.
+/// The choice of addresses for BARs and ROMs, as firmware makes it. Each address is naturally aligned, and the largest BARs come
+/// first, so that they lie densely. The same functions always get the same addresses.
 ///
-/// 32-bit BARs go to the low aperture, 64-bit ones to the high one, or to the low one where there is no room. The ROMs lie
-/// together behind the BARs: a ROM beside its BARs would cut every run of slots. Equal descriptions give equal addresses.
+/// 32-bit BARs go to the low aperture. 64-bit BARs go to the high aperture, or to the low one if the high one has no room. The ROMs
+/// lie together behind the BARs, because a ROM beside its BARs would cut every run of mappings.
 ///
-/// What lies behind a bridge goes into its windows, which are sized from the farthest bus up, and are then placed as BARs are, at
-/// multiples of the largest alignment in them. A prefetchable window has addresses of 64 bits and takes the 64-bit prefetchable BARs.
-/// A memory window has addresses of 32 bits and takes the rest. An I/O window for which there is no room stays closed, and the ports
-/// behind it have no addresses.
+/// The BARs and ROMs behind a bridge go into the bridge's windows. The windows are sized from the farthest bus up. They are then
+/// placed like BARs, each at a multiple of the largest alignment in it. A prefetchable window has addresses of 64 bits and takes
+/// the 64-bit prefetchable BARs. A memory window has addresses of 32 bits and takes the other memory BARs and the ROMs. An I/O
+/// window for which there is no room stays closed, and the I/O BARs behind it get no addresses.
 public struct AddressAssigner: Sendable {
+    /// The ranges of addresses and ports in which BARs may lie.
     public let apertures: Apertures
-    /// The addresses that some registers are to have, whatever becomes of the others.
+    /// The addresses that some registers must have, even if other registers then find no room.
     public var fixed: [BAROwner: UInt64] = [:]
-    /// Parts of the high aperture that stay free.
+    /// The parts of the high aperture that stay free.
     private let avoided: [GuestRange]
 
-    /// Creates an assigner that leaves the ranges `avoided` free in the high aperture, such as those that an IOMMU keeps for itself. The low
-    /// aperture lies below 4 GiB, unless nothing is to be decoded there.
+    /// Creates an assigner.
+    ///
+    /// - Parameters:
+    ///   - apertures: The ranges for BARs. The low aperture lies below 4 GiB, unless nothing is to be decoded there.
+    ///   - avoided: The ranges of the high aperture that stay free, such as those that an IOMMU keeps for itself.
     public init(_ apertures: Apertures, avoiding avoided: [GuestRange] = []) {
         self.apertures = apertures
         self.avoided = avoided
     }
 
-    /// Places everything as if no address space ended: how much room there would have to be. Nothing can be decoded at such
-    /// addresses, but everything has the neighbours that it would have.
+    /// Creates an assigner that places everything as if no address space ended, which tells how much room everything would need.
+    /// Nothing can be decoded at these addresses, but everything has the neighbours that it would have.
     public static func beyondAllLimits(_ apertures: Apertures) -> AddressAssigner {
-        // Both begin where they do, below multiples of every size that fits, so that alignment leaves the same gaps.
+        // The low aperture begins where the real one does. The high one begins 2^60 above the real one, which is a multiple of
+        // every size that fits. So alignment leaves the same gaps in both.
         let highStart = (apertures.high?.first.rawValue ?? 0) + (1 << 60)
         guard let low = GuestRange(first: apertures.low.first, last: GuestAddress((1 << 60) - 1)),
             let high = GuestRange(first: GuestAddress(highStart), last: GuestAddress(.max))
@@ -35,10 +41,11 @@ public struct AddressAssigner: Sendable {
         return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports))
     }
 
-    /// The bytes below 4 GiB, those of 64-bit addresses and the ports that everything takes in apertures that begin at multiples of all
-    /// alignments and never end. All ones stand for more than there are.
+    /// Returns the room that everything takes in apertures that begin at multiples of all alignments and never end.
     ///
     /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
+    /// - Returns: The bytes below 4 GiB, the bytes at 64-bit addresses, and the number of ports. A number of all ones stands for
+    ///   more than there are.
     public static func need(
         _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
     ) -> [UInt64] {
@@ -53,7 +60,7 @@ public struct AddressAssigner: Sendable {
         }
     }
 
-    /// The addresses of everything, in order of owners; the descriptions must be valid.
+    /// Returns the addresses of everything, in the order of their owners. The descriptions must be valid.
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
@@ -91,7 +98,7 @@ public struct AddressAssigner: Sendable {
         return placed.sorted { $0.owner < $1.owner }
     }
 
-    /// Fills the low aperture.
+    /// Places BARs in the low aperture, and then ROMs. The ROMs lie behind all the BARs, unless the caller has chosen addresses.
     private func place(_ bars: [Request], roms: [Request]) throws(AssignmentError) -> [AddressAssignment] {
         let low = apertures.low
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
@@ -103,6 +110,8 @@ public struct AddressAssigner: Sendable {
         return placedBARs + placedROMs
     }
 
+    /// Places all requests in a part of an aperture, or throws the first one that finds no room. The error tells the aperture's
+    /// `name`, its size (`available`), and the bytes of all requests and of `others` together.
     private static func place(
         _ requests: [Request], in space: inout FreeRanges, named name: String, of available: UInt64,
         beside others: UInt64
@@ -124,17 +133,17 @@ public struct AddressAssigner: Sendable {
     }
 }
 
-/// A block of addresses that somebody needs: for a BAR, or for a window with all that lies in it.
+/// A block of addresses that is needed for a BAR or ROM, or for a window with everything that lies in it.
 struct Request {
     let owner: BAROwner
     let size: UInt64
     let alignment: UInt64
-    /// Where it has to begin; nil where it may lie anywhere.
+    /// The address at which the block has to begin, or nil if it may lie anywhere.
     var base: UInt64?
-    /// What lies in a window, from its beginning on.
+    /// The BARs, ROMs and windows in a window. Their addresses count from the beginning of the window.
     var content: [AddressAssignment] = []
 
-    /// Appends its place, and those of all that lies in it.
+    /// Appends the address of the block, and the addresses of everything in it.
     func place(at base: UInt64, into placed: inout [AddressAssignment]) {
         placed.append(AddressAssignment(owner: owner, base: base, size: size))
         for inner in content {
@@ -142,7 +151,8 @@ struct Request {
         }
     }
 
-    /// Takes the first place that is free, or its own. Returns nil if there is no room.
+    /// Takes the first free place, or the one at `base`. Returns nil if there is no room, and throws if the block cannot lie at
+    /// `base`.
     func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
         guard let base else { return space.take(size, alignment: alignment) }
         guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
@@ -151,8 +161,8 @@ struct Request {
         return base
     }
 
-    /// Those with a place of their own first, then the largest alignment. Of one alignment those come last behind which most is left up
-    /// to its next multiple, and ROMs behind BARs.
+    /// Sorts requests in the order in which they are placed. Requests with a `base` come first, then those with the largest
+    /// alignment. Of one alignment, those that leave the least room up to its next multiple come first, and ROMs come behind BARs.
     static func inOrder(_ requests: [Request]) -> [Request] {
         func rank(_ request: Request) -> (UInt64, Int, BAROwner) {
             let rest = (0 &- request.size) & (request.alignment - 1)
@@ -166,14 +176,15 @@ struct Request {
     }
 }
 
-/// What is asked for on buses, by kind.
+/// The blocks of addresses that are needed on a bus, by the kind of address.
 struct Requests {
     var memory: [Request] = []
+    /// The requests for 64-bit addresses.
     var wide: [Request] = []
     var ports: [Request] = []
     var roms: [Request] = []
 
-    /// What root buses need, with the windows to all that lies behind bridges.
+    /// Collects the requests of all root buses, with the windows to everything behind bridges.
     static func atRoot(
         _ functions: [FunctionAddress: FunctionDescription], _ fixed: [BAROwner: UInt64], eachBehindPort: Bool = false
     ) throws(AssignmentError) -> Requests {
@@ -184,7 +195,7 @@ struct Requests {
         for (address, description) in functions {
             var bridge = bridges.bridge(above: address)
             if eachBehindPort, bridge == nil, description.bridge == nil {
-                // The port that the device would have has the address of its function 0 here.
+                // The imagined port of a device takes the address of the device's function 0 here.
                 let port = FunctionAddress(requesterID: address.requesterID & ~7, segment: address.segment)
                 if behind[port] == nil, bridges.isEmpty || functions[port]?.bridge == nil { ports.append(port) }
                 bridge = port
@@ -206,6 +217,7 @@ struct Requests {
         return behind[nil] ?? Requests()
     }
 
+    /// Adds the requests of a function's BARs and ROM, and of the BARs of its virtual functions.
     mutating func add(
         _ address: FunctionAddress, _ description: FunctionDescription, _ fixed: [BAROwner: UInt64],
         isBehind: Bool
@@ -229,7 +241,8 @@ struct Requests {
         }
     }
 
-    /// The window for what lies behind a bridge, which is empty if there is nothing.
+    /// Returns the request for a bridge's window with all these requests in it, or no request if the window is empty and nothing is
+    /// reserved.
     private static func window(
         _ window: BridgeWindow, of bridge: FunctionAddress, _ requests: [Request], _ reserve: UInt64
     ) throws(AssignmentError) -> [Request] {
@@ -248,7 +261,7 @@ struct Requests {
             request.place(at: base - start, into: &content)
             end = max(end, base + request.size)
         }
-        // A device that is plugged in later may have a BAR of the largest power of two in the reserve.
+        // A device that is plugged in later may have a BAR of the largest power of two that fits into the reserve.
         let largest = window == .ports || reserve == 0 ? 1 : UInt64(1) << UInt64(63 - reserve.leadingZeroBitCount)
         let alignment = requests.reduce(max(window.granule, largest)) { max($0, $1.alignment) }
         return [

@@ -1,14 +1,15 @@
 import Memslots
 
-/// Where a BAR or ROM is to lie.
+/// The address that a BAR, a ROM or a window is to have.
 public struct AddressAssignment: Hashable, Sendable {
+    /// The register that takes the address.
     public let owner: BAROwner
-    /// In memory, or among the ports.
+    /// The first address in memory, or the first port.
     public let base: UInt64
-    /// In bytes.
+    /// The size in bytes.
     public let size: UInt64
 
-    /// Where the pieces of a BAR or ROM come to lie.
+    /// Returns the regions that the pieces of the BAR or ROM have at this address.
     public func regions(of pieces: [BARPiece]) -> [DecodedRegion] {
         var regions: [DecodedRegion] = []
         DecodedRegion.append(to: &regions, of: owner, pieces: pieces, at: GuestAddress(base))

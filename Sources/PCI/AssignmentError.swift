@@ -1,17 +1,19 @@
 import Memslots
 
-/// Why not all BARs and ROMs have a place.
+/// The reason why not every BAR and ROM can have an address.
 public enum AssignmentError: Error, Hashable, Sendable {
-    /// The first that found no place. `asked` is the sum of all that have to lie in the aperture.
+    /// The first BAR, ROM or window that found no room. `asked` is the sum of all sizes that have to lie in the aperture, or the
+    /// size of this one if a function is added to others. All sizes are in bytes.
     case noSpace(owner: BAROwner, size: UInt64, aperture: String, asked: UInt64, available: UInt64)
-    /// A register that was to have an address, or a window with such a register in it, and cannot lie there.
-    /// It is no part of the aperture, no multiple of its size, or not free.
+    /// A register with a chosen address, or a window with such a register in it, that cannot lie there. The range is outside of the
+    /// aperture, it does not begin at a multiple of its size, or it is not free.
     case fixed(owner: BAROwner, base: UInt64, size: UInt64, aperture: ClosedRange<UInt64>)
-    /// Bridges whose buses are not their own.
+    /// Bridges that share buses, or other mistakes in the tree of bridges.
     case bridges(DescriptionError)
 }
 
 extension AssignmentError: CustomStringConvertible {
+    /// The register, what it needs, and the reason why that is not possible.
     public var description: String {
         switch self {
         case .bridges(let error): "\(error)"

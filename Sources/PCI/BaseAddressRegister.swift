@@ -1,15 +1,18 @@
-/// One of the registers that say where a function's memory or ports begin: a BAR (PCI 3.0, 6.2.5.1), the expansion ROM's (6.2.5.2), a
-/// window of a bridge, or a BAR of all its virtual functions together (SR-IOV 1.1, 3.3.14).
+/// A register that says where memory or ports of a function begin: a BAR (PCI 3.0, 6.2.5.1), the register of the expansion ROM
+/// (6.2.5.2), a window of a bridge, or a BAR of all virtual functions together (SR-IOV 1.1, 3.3.14).
 ///
-/// Their order is the order of precedence: the BARs by number, the ROM behind them.
+/// The order of registers is the order of precedence: the BARs by number, and the ROM behind them.
 public enum BaseAddressRegister: Hashable, Comparable, Sendable {
-    /// 0 to 5; a 64-bit BAR goes by the number of its lower half.
+    /// A BAR by its number, 0 to 5. A 64-bit BAR has the number of its lower half.
     case bar(Int)
+    /// The register of the expansion ROM.
     case rom
+    /// A window of a bridge.
     case window(BridgeWindow)
+    /// A BAR of all virtual functions together, by its number.
     case virtual(Int)
 
-    /// Where the register lies in configuration space.
+    /// The offset of the register in configuration space.
     var offset: UInt64 {
         switch self {
         case .bar(let number): ConfigOffset.bars &+ 4 &* UInt64(truncatingIfNeeded: number)
@@ -19,7 +22,8 @@ public enum BaseAddressRegister: Hashable, Comparable, Sendable {
         }
     }
 
-    /// The ROM's is 7; those of windows and of virtual functions follow.
+    /// The place of the register in the order of precedence. BARs have their own numbers, and the ROM has 7. Windows have numbers
+    /// from 8 on, and the BARs of virtual functions from 16 on.
     var number: UInt8 {
         switch self {
         case .bar(let number): UInt8(truncatingIfNeeded: number)
@@ -29,6 +33,7 @@ public enum BaseAddressRegister: Hashable, Comparable, Sendable {
         }
     }
 
+    /// Creates the register that has a `number`.
     init(number: UInt8) {
         switch number {
         case 7: self = .rom
@@ -38,13 +43,15 @@ public enum BaseAddressRegister: Hashable, Comparable, Sendable {
         }
     }
 
+    /// Returns whether the left register has precedence.
     public static func < (left: BaseAddressRegister, right: BaseAddressRegister) -> Bool { left.number < right.number }
 
-    /// A bit of its own for each register that a function decodes, for small sets.
+    /// A bit of its own for each BAR and for the ROM, so that a byte holds a set of them.
     var bit: UInt8 { 1 << number }
 }
 
 extension BaseAddressRegister: CustomStringConvertible {
+    /// The register in words: `BAR 2`, `ROM`, `I/O window` or `VF BAR 0`.
     public var description: String {
         switch self {
         case .bar(let number): "BAR \(number)"

@@ -1,16 +1,16 @@
 internal import Devices
 
-/// What makes a function a bridge to another bus, as root ports and the ports of switches are (PCI-to-PCI Bridge Architecture
-/// Specification 1.2; PCIe, 7.5.1.3).
+/// The part of a function's description that makes the function a bridge to another bus, such as a root port or a port of a switch
+/// (PCI-to-PCI Bridge Architecture Specification 1.2; PCIe, 7.5.1.3).
 public struct BridgeDescription: Hashable, Sendable {
-    /// The number of the bus behind it, as the addresses of functions have it. Firmware gives the bus this number.
+    /// The number of the bus directly behind the bridge, as the addresses of functions have it. Firmware gives the bus this number.
     public var secondary: UInt8
-    /// The highest number of a bus that is reached through it.
+    /// The highest number of a bus behind the bridge.
     public var subordinate: UInt8
-    /// Bytes that a window has at least, for devices that are plugged in later.
+    /// The least size of each window in bytes or ports, which leaves room for devices that are plugged in later.
     public var reserve: [BridgeWindow: UInt64]
-    /// Whether its bus is a slot, which takes one device with one function while the machine runs. The bridge is a port with the PCI Express
-    /// capability for that (`CapabilityDescription.port`).
+    /// Whether the bus behind the bridge is the slot of a port, which takes one device with one function while the machine runs.
+    /// The bridge must then be a port with the PCI Express capability for that (`CapabilityDescription.port`).
     public var hasSlot: Bool
 
     /// Creates the description of a bridge to the buses from `secondary` to `subordinate`.
@@ -21,46 +21,48 @@ public struct BridgeDescription: Hashable, Sendable {
         self.reserve = reserve
     }
 
-    /// The address of the only function that a slot behind it takes.
+    /// Returns the address of the only function that the slot behind the bridge takes.
     public func slot(segment: UInt8) -> FunctionAddress {
         FunctionAddress(requesterID: UInt16(secondary) << 8, segment: segment)
     }
 
-    /// Whether a bus of its segment is behind it.
+    /// Returns whether a bus of the bridge's segment is behind the bridge.
     public func leads(to bus: UInt8) -> Bool { secondary <= bus && bus <= subordinate }
 }
 
-/// One of the ranges that a bridge passes on to the bus behind it.
+/// A range of addresses or ports that a bridge passes on to the bus behind it, in the order of the registers.
 public enum BridgeWindow: UInt8, CaseIterable, Sendable {
+    /// The window for ports, the window for 32-bit addresses, and the window for prefetchable memory.
     case ports, memory, prefetchable
 
-    /// What people call it.
+    /// The name of the window for people.
     public var name: String {
         self == .ports ? "I/O window" : self == .memory ? "memory window" : "prefetchable window"
     }
 
-    /// A window begins at a multiple of so many bytes or ports, and ends at one.
+    /// The unit of a window in bytes or ports: the window begins and ends at multiples of it.
     var granule: UInt64 { self == .ports ? 0x1000 : 0x10_0000 }
 
-    /// Where its register lies.
+    /// The offset of the window's register in configuration space.
     var offset: UInt64 { 0x1c + 4 * UInt64(rawValue) }
 
-    /// The registers of the upper halves of base and limit of the prefetchable window.
+    /// The registers with the upper halves of the prefetchable window's base and limit.
     fileprivate static let upperBase: UInt64 = 0x28
     fileprivate static let upperLimit: UInt64 = 0x2c
 }
 
 extension ConfigOffset {
-    /// The numbers of the buses before a bridge, behind it, and farthest behind it.
+    /// The register with the numbers of a bridge's buses: the bus that the bridge is on, the bus behind the bridge, and the
+    /// farthest bus behind it.
     static let busNumbers: UInt64 = 0x18
     /// The register of a bridge's ROM.
     static let bridgeROM: UInt64 = 0x38
-    /// Behind the registers of a bridge's buses and windows.
+    /// The end of the registers with a bridge's bus numbers and windows.
     static let windowsEnd: UInt64 = 0x30
 }
 
 extension ConfigShape {
-    /// The registers that a header of type 1 has in the place of BARs. After reset no window is open.
+    /// The registers of a bridge's header of type 1 in which it differs from type 0. After reset no window is open.
     static let bridgeRegisters: Registers = [
         ConfigOffset.headerType: (1 << 16, 0xff), ConfigOffset.busNumbers: (0, 0xff_ffff),
         BridgeWindow.ports.offset: (0x00f0, 0xf0f0), BridgeWindow.memory.offset: (0x0000_fff0, 0xfff0_fff0),
@@ -70,7 +72,7 @@ extension ConfigShape {
 }
 
 extension PCIFunction {
-    /// The addresses or ports that a bridge passes on through a window; nil where it passes none.
+    /// Returns the addresses or ports that the bridge passes on through a window, or nil if it passes none on.
     public func range(of window: BridgeWindow) -> ClosedRange<UInt64>? {
         guard description.bridge != nil, window == .ports ? decodesPorts : decodesMemory else { return nil }
         let register = UInt64(config[register: window.offset])
@@ -86,7 +88,7 @@ extension PCIFunction {
         return base <= limit ? base...limit : nil
     }
 
-    /// Opens a window as software does. The caller turns decode on.
+    /// Writes the registers of a window as software does. The window is open once the caller turns decode on.
     mutating func setWindow(_ window: BridgeWindow, base: UInt64, size: UInt64) {
         let limit = base &+ (size &- 1)
         guard window != .ports else {
@@ -104,7 +106,8 @@ extension PCIFunction {
         return (UInt8(truncatingIfNeeded: register >> 8), UInt8(truncatingIfNeeded: register >> 16))
     }
 
-    /// Gives the buses around a bridge the numbers that addresses have, as firmware does. Does nothing to another function.
+    /// Sets the bridge's bus numbers to those that the addresses of functions have, as firmware does. Does nothing if the function
+    /// is no bridge.
     public mutating func numberBuses() {
         guard let bridge = description.bridge else { return }
         config.set(

@@ -1,7 +1,7 @@
-/// The bridges of a machine: to which buses they lead, and what they pass on at present.
+/// The bridges of a machine: the buses to which they lead, and the ranges that they pass on at present.
 ///
-/// A bus without a bridge above it is a root bus, which hears everything. An access reaches a function if each bridge on the way
-/// passes it on.
+/// A bus without a bridge above it is a root bus, which every access reaches. Behind bridges an access reaches a function if each
+/// bridge on the way passes the access on.
 public struct BridgeTree: Sendable {
     private struct Bridge: Sendable {
         let description: BridgeDescription
@@ -12,22 +12,23 @@ public struct BridgeTree: Sendable {
     private var bridges: [FunctionAddress: Bridge] = [:]
     /// The nearest bridge above each bus that is no root bus, by `FunctionAddress.busNumber`.
     private var above: [UInt16: FunctionAddress] = [:]
-    /// The bridges, each behind those above it.
+    /// All bridges. Each one comes after the bridges above it.
     private let order: [FunctionAddress]
-    /// Counts the changes of bus numbers.
+    /// The number of changes of bus numbers so far.
     public private(set) var numbering: UInt64 = 0
 
     /// Creates the tree of a machine without bridges.
     public init() { order = [] }
 
-    /// Creates the tree of the bridges among a machine's functions, as after reset: they pass nothing on.
+    /// Creates the tree of the bridges among a machine's functions, in the state after reset, in which they pass nothing on.
     ///
-    /// - Throws: The first bridge whose buses are not its own, or not all behind the bridge above it.
+    /// - Throws: `DescriptionError.busNumbers` for the first bridge that shares a bus with another one, or leads to a bus that is
+    ///   not behind the bridge above it. `DescriptionError.slot` for a function that a slot does not take.
     public init(_ functions: some Collection<(FunctionAddress, FunctionDescription)>) throws(DescriptionError) {
         for case (let address, let description?) in functions.lazy.map({ ($0, $1.bridge) }) {
             bridges[address] = Bridge(description: description)
         }
-        // A bridge leads to higher numbers than its own bus has.
+        // A bridge leads to buses with higher numbers than that of its own bus, so the order puts it after the bridges above it.
         order = bridges.keys.sorted { [bridges] left, right in
             (left.segment, bridges[left]?.description.secondary ?? 0, left)
                 < (right.segment, bridges[right]?.description.secondary ?? 0, right)
@@ -54,10 +55,10 @@ public struct BridgeTree: Sendable {
     /// Whether there are no bridges.
     public var isEmpty: Bool { order.isEmpty }
 
-    /// The bridges from the farthest to those on root buses: each comes before the bridge above it.
+    /// All bridges, from the farthest to those on root buses. Each one comes before the bridge above it.
     public var bottomUp: ReversedCollection<[FunctionAddress]> { order.reversed() }
 
-    /// What the bridges pass on at present.
+    /// The ranges that the bridges pass on at present.
     public var windows: [AddressAssignment] {
         order.flatMap { bridge in
             zip(BridgeWindow.allCases, bridges[bridge]?.windows ?? []).compactMap { window, range in
@@ -75,17 +76,18 @@ public struct BridgeTree: Sendable {
         above.isEmpty ? nil : above[function.busNumber]
     }
 
-    /// A function, and the bridges above it, the nearest first.
+    /// Returns a function and the bridges above it, the nearest bridge first.
     public func path(to function: FunctionAddress) -> UnfoldFirstSequence<FunctionAddress> {
         sequence(first: function) { bridge(above: $0) }
     }
 
-    /// Whether a bridge, by its address, is above the bus of a function.
+    /// Returns whether a bridge is above the bus of a function, at any distance.
     func isBehind(_ bridge: FunctionAddress, _ function: FunctionAddress) -> Bool {
         path(to: function).dropFirst().contains(bridge)
     }
 
-    /// Whether all bridges above a function pass a range on to it, each whole in one of these windows.
+    /// Returns whether all bridges above a function pass a range on to it. Each bridge has to pass all of the range through one of
+    /// these windows.
     func passes(_ range: ClosedRange<UInt64>, through windows: [BridgeWindow], to function: FunctionAddress) -> Bool {
         path(to: function).dropFirst().allSatisfy { address in
             windows.contains { window in
@@ -94,13 +96,14 @@ public struct BridgeTree: Sendable {
         }
     }
 
-    /// Takes over the registers of a function if it is a bridge. Returns whether it passes on something else than before.
+    /// Takes over the bus numbers and windows of a function if the function is a bridge. Returns whether its windows differ from
+    /// before.
     mutating func update(_ function: PCIFunction) -> Bool {
         guard function.description.bridge != nil else { return false }
         return change(function.address, function.busNumbers, BridgeWindow.allCases.map(function.range(of:)))
     }
 
-    /// Lets a bridge pass nothing on any more. Returns whether it did.
+    /// Makes a bridge pass nothing on any more. Returns whether it passed anything on before.
     mutating func close(_ bridge: FunctionAddress) -> Bool {
         change(bridge, (0, 0), [nil, nil, nil])
     }
@@ -115,11 +118,11 @@ public struct BridgeTree: Sendable {
         return old.windows != windows
     }
 
-    /// The buses that software reaches by numbers which bridges have at present: for each such number that of the bus in the
-    /// addresses of functions.
+    /// The buses that software reaches at present, by the numbers that it gave to bridges. Each key is such a number. The value is
+    /// the number that the same bus has in the addresses of functions. Both have the form of `FunctionAddress.busNumber`.
     ///
-    /// A bridge passes accesses to the buses between its secondary and its subordinate on, and the bridge above must pass these on as
-    /// well. Of two bridges with one number the first has it.
+    /// A bridge passes on accesses to the buses from its secondary to its subordinate number. The bridge above must pass them on as
+    /// well. If two bridges have the same number, the first one has it.
     public var present: [UInt16: UInt16] {
         var buses: [UInt16: UInt16] = [:]
         var ends: [FunctionAddress: ClosedRange<UInt8>] = [:]
@@ -128,7 +131,7 @@ public struct BridgeTree: Sendable {
             let (first, last) = bridge.numbers
             guard first > 0, first <= last else { continue }
             if let parent = above[address.busNumber] {
-                // The bus of the bridge itself has the first of these numbers.
+                // The first number that the bridge above passes on belongs to the bus that this bridge is on.
                 guard let range = ends[parent], first > range.lowerBound, last <= range.upperBound else { continue }
             }
             ends[address] = first...last
@@ -144,7 +147,8 @@ public struct BridgeTree: Sendable {
         return buses
     }
 
-    /// Returns the address of the function that software reaches by `address`, given `present`. It is nil if no bus has the number.
+    /// Returns the address of the function that software reaches by `address`, or nil if no bus has that number. The second
+    /// argument is the value of `present`.
     public func home(of address: FunctionAddress, _ present: [UInt16: UInt16]) -> FunctionAddress? {
         let bus = present[address.busNumber] ?? (above[address.busNumber] == nil ? address.busNumber : nil)
         return bus.map {

@@ -1,20 +1,21 @@
-/// A capability in a function's configuration space, beside MSI and MSI-X: its ID, its place, its bytes, and which bits software
-/// may write.
+/// A capability in a function's configuration space: its ID, place and bytes, and the bits that software may write. MSI and MSI-X
+/// are described elsewhere.
 public struct CapabilityDescription: Hashable, Sendable {
-    /// The capability ID: 8 bits in the list of PCI (PCI 3.0, appendix H), 16 in the list of PCI Express (PCIe, 7.6.3).
+    /// The capability ID: 8 bits in the PCI list (PCI 3.0, appendix H), 16 bits in the PCI Express list (PCIe, 7.6.3).
     public var id: UInt16
-    /// The offset at which it begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
+    /// The offset at which the capability begins: a multiple of 4, from 0x40 on, or from 0x100 on for an extended capability.
     public var offset: UInt64
-    /// The version of an extended capability, 0 to 15, or nil for a capability of the list of PCI.
+    /// The version of an extended capability, 0 to 15, or nil for a capability of the PCI list.
     public var version: UInt8?
-    /// The bytes behind the header, which has 2 bytes, or 4 in an extended capability.
+    /// The bytes behind the header. The header has 2 bytes, or 4 in an extended capability.
     public var body: [UInt8]
     /// The bits of `body` that software may write. A byte of `body` that has no counterpart here is read-only.
     public var writable: [UInt8]
-    /// Whether the function's model answers reads and writes of the body. It is asked for a doubleword or a part of one at a time.
+    /// Whether the function's model answers reads and writes of the body. Each access that the model gets is a doubleword or a part
+    /// of one.
     public var isOwn: Bool
 
-    /// Creates a capability of the list of PCI, or with a version one of the list of PCI Express.
+    /// Creates a capability of the PCI list or, if it has a version, of the PCI Express list.
     public init(
         id: UInt16, offset: UInt64, version: UInt8? = nil, body: [UInt8] = [], writable: [UInt8] = [],
         isOwn: Bool = false
@@ -29,7 +30,7 @@ public struct CapabilityDescription: Hashable, Sendable {
 
     var headerSize: UInt64 { version == nil ? 2 : 4 }
 
-    /// The bytes of configuration space that the capability takes, with its header.
+    /// The bytes that the capability takes in configuration space, with its header.
     var size: UInt64 { headerSize + UInt64(body.count) }
 }
 

@@ -5,17 +5,17 @@ public struct ConfigAddress: Hashable, Sendable {
     /// The value as the guest writes it.
     public var rawValue: UInt32
 
-    /// Creates a value. Without an argument it is not enabled.
+    /// Creates a value. Without an argument the value is not enabled.
     public init(rawValue: UInt32 = 0) {
         self.rawValue = rawValue
     }
 
-    /// Returns the place that an access to CONFIG_DATA reaches, or nil if the access is not naturally aligned within CONFIG_DATA or
-    /// CONFIG_ADDRESS is not enabled.
+    /// Returns the place that an access to CONFIG_DATA reaches. Returns nil if the access is not naturally aligned within
+    /// CONFIG_DATA, or if CONFIG_ADDRESS is not enabled.
     ///
-    /// On hardware CONFIG_ADDRESS has no low bits of the register, and the data port chooses the byte. Some test kernels put the low
-    /// bits into CONFIG_ADDRESS and use the first data port, and others put them into both. So the byte is what both say together, one
-    /// or the other. If an access of this width cannot be there, the port alone chooses the byte.
+    /// On hardware CONFIG_ADDRESS has no low bits of the register, and the data port chooses the byte. Some test kernels put the
+    /// low bits into CONFIG_ADDRESS and use the first data port, and others put them into both. So the low bits of both are
+    /// combined by OR. If an access of this width would not be aligned at that byte, the port alone chooses the byte.
     ///
     /// - Parameter offset: The port, counted from CONFIG_ADDRESS.
     public func target(at offset: UInt64, width: AccessWidth) -> ConfigTarget? {
@@ -26,7 +26,7 @@ public struct ConfigAddress: Hashable, Sendable {
             register: both.isMultiple(of: UInt64(width.rawValue)) ? both : UInt64(rawValue & 0xfc) | offset & 3)
     }
 
-    /// Whether an access is naturally aligned within CONFIG_DATA.
+    /// Returns whether an access is naturally aligned within CONFIG_DATA.
     ///
     /// - Parameter offset: The port, counted from CONFIG_ADDRESS.
     public static func isData(_ offset: UInt64, _ width: AccessWidth) -> Bool {
@@ -48,7 +48,7 @@ public struct ConfigTarget: Hashable, Sendable {
     }
 
     /// Creates the place at an offset in memory-mapped configuration space: bus << 20 | device << 15 | function << 12 | register
-    /// (PCIe, 7.2.2). The segments lie one behind the other, each with so many buses.
+    /// (PCIe, 7.2.2). The segments lie one behind the other, each with room for so many `buses`.
     public init(ecamOffset offset: UInt64, buses: Int = 256) {
         let size = UInt64(buses) << 20
         function = FunctionAddress(
@@ -57,7 +57,7 @@ public struct ConfigTarget: Hashable, Sendable {
         register = offset & 0xfff
     }
 
-    /// The offset of the place in memory-mapped configuration space of its segment.
+    /// The offset of the place in its segment's part of memory-mapped configuration space.
     public var ecamOffset: UInt64 {
         UInt64(function.requesterID) << 12 | register & 0xfff
     }

@@ -1,18 +1,21 @@
 extension ConfigDump {
-    /// What a function says about its virtual functions (SR-IOV 1.1, 3.3).
+    /// The facts that a function tells about its virtual functions (SR-IOV 1.1, 3.3).
     public struct VirtualFunctions: Hashable, Sendable {
-        /// The most that there can be.
+        /// The most virtual functions that there can be.
         public var total = 0
-        /// From the function's own requester id to that of the first virtual one, and from each to the next.
+        /// The distance from the function's own requester ID to that of the first virtual function.
         public var firstOffset = 0
+        /// The distance from the requester ID of each virtual function to that of the next.
         public var stride = 0
+        /// The device ID of the virtual functions.
         public var deviceID: UInt16 = 0
 
+        /// Creates the facts of a function without virtual functions.
         public init() {}
     }
 
-    /// Whether there are capabilities that the bytes do not tell: unprivileged users can read 64 of them, and archives pad these with
-    /// zeros.
+    /// Whether the function may have capabilities that are not among the bytes. Unprivileged users can read only 64 bytes, and
+    /// archives pad these with zeros.
     public var lacksCapabilities: Bool {
         self[register: ConfigOffset.commandAndStatus] == nil || capabilities.isCutShort
     }
@@ -29,10 +32,10 @@ extension ConfigDump {
             vectors: Int(control >> 16 & 0x7ff) + 1, table: location(table), pendingBits: location(pending))
     }
 
-    /// How many vectors the MSI capability offers (PCI 3.0, 6.8.1.3).
+    /// The number of vectors that the MSI capability offers (PCI 3.0, 6.8.1.3).
     public var msiVectors: Int? { capability(CapabilityID.msi).map { 1 << Int($0.header >> 17 & 7) } }
 
-    /// The SR-IOV capability, among those of PCI Express.
+    /// The contents of the SR-IOV capability, which is in the PCI Express list.
     public var virtualFunctions: VirtualFunctions? {
         guard let offset = extendedCapability(0x10), let counts = self[register: offset + 0x0c],
             let places = self[register: offset + 0x14], let device = self[register: offset + 0x18]
@@ -45,12 +48,12 @@ extension ConfigDump {
         return virtual
     }
 
-    /// The BARs that each virtual function has. Their sizes cannot be told.
+    /// The BARs that each virtual function has. Their sizes are unknown.
     public var virtualBars: [Region] {
         extendedCapability(0x10).map { regions(from: $0 + 0x24) { .virtual($0) } } ?? []
     }
 
-    /// The sizes that BARs can have which can be resized (PCIe, 7.8.6).
+    /// The sizes in bytes that resizable BARs can have, by the number of the BAR (PCIe, 7.8.6).
     public var resizableBARs: [Int: [UInt64]] {
         guard let offset = extendedCapability(0x15), let control = self[register: offset + 8] else { return [:] }
         var sizes: [Int: [UInt64]] = [:]
@@ -63,8 +66,8 @@ extension ConfigDump {
         return sizes
     }
 
-    /// The regions that no BAR describes, but entries of the Enhanced Allocation capability (PCIe, 7.8.5): those that are
-    /// enabled and stand for a BAR or the ROM.
+    /// The regions that entries of the Enhanced Allocation capability describe instead of BARs (PCIe, 7.8.5). Only entries count
+    /// that are enabled and stand for a BAR, the ROM or a BAR of virtual functions.
     public var enhancedRegions: [Region] {
         guard let (start, header) = capability(0x14) else { return [] }
         var regions: [Region] = []
@@ -89,7 +92,8 @@ extension ConfigDump {
         guard properties <= 4, let base = self[register: offset + 4], let most = self[register: offset + 8] else {
             return nil
         }
-        // Both are doublewords, or two where bit 1 says so; the upper halves follow.
+        // The base and the largest offset have one doubleword each, or two if bit 1 of the first one says so. The upper halves
+        // follow behind both.
         let baseHigh = base & 2 != 0 ? self[register: offset + 12] : nil
         let mostHigh = most & 2 != 0 ? self[register: offset + (baseHigh == nil ? 12 : 16)] : nil
         return Region(
@@ -100,15 +104,16 @@ extension ConfigDump {
 
     // MARK: Lists
 
-    /// Where a capability lies, and its first doubleword.
+    /// The offset of a capability, and its first doubleword.
     typealias Capability = (offset: UInt64, header: UInt32)
 
+    /// Returns the first capability of the PCI list that has an ID.
     func capability(_ id: UInt16) -> Capability? {
         capabilities.found.first { UInt16(truncatingIfNeeded: $0.header & 0xff) == id }
     }
 
-    /// The list of capabilities (PCI 3.0, 6.7), and whether it leads out of the bytes, or to where nothing is. A list that leads into
-    /// a circle ends there.
+    /// The PCI list of capabilities (PCI 3.0, 6.7). `isCutShort` says whether the list leads beyond the bytes, or to a doubleword
+    /// of all zeros or all ones. A list that runs in a circle ends where it meets itself.
     var capabilities: (found: [Capability], isCutShort: Bool) {
         guard let status = self[register: ConfigOffset.commandAndStatus], status & 1 << 20 != 0,
             let pointer = self[register: ConfigOffset.capabilities]
@@ -123,12 +128,13 @@ extension ConfigDump {
         return (found, false)
     }
 
-    /// Where a capability of PCI Express lies (PCIe, 7.6.3).
+    /// Returns the offset of a capability of the PCI Express list (PCIe, 7.6.3).
     private func extendedCapability(_ id: UInt16) -> UInt64? {
         extendedCapabilities.first { UInt16(truncatingIfNeeded: $0.header) == id }?.offset
     }
 
-    /// The list of capabilities of PCI Express (PCIe, 7.6.3). It ends where it leads into a circle or to where nothing is.
+    /// The PCI Express list of capabilities (PCIe, 7.6.3). The list ends where it meets itself, leads beyond the bytes, or leads to
+    /// a doubleword of all zeros or all ones.
     var extendedCapabilities: [Capability] {
         var found: [Capability] = []
         var next: UInt64 = 0x100

@@ -1,25 +1,32 @@
-/// A function's configuration space as it was read from a device: 4096 bytes, 256, 64, or as many as there are.
+/// A function's configuration space as it was read from a device: 4096 bytes, 256, 64, or any other number.
 ///
-/// The bytes come from a file, so nothing here trusts them. A register that is not among them is nil.
+/// The bytes come from a file, so nothing here trusts them. A value is nil if its register is not among the bytes.
 public struct ConfigDump: Hashable, Sendable {
+    /// The bytes from the beginning of configuration space.
     public let bytes: [UInt8]
 
-    /// Memory or ports of a function as a dump of a real machine shows them.
+    /// A range of memory or ports that a function has, as a dump of a real machine shows it.
     public struct Region: Hashable, Sendable {
+        /// The register that a region belongs to.
         public enum Place: Hashable, Comparable, Sendable {
+            /// A register of the function itself.
             case register(BaseAddressRegister)
-            /// The BAR of each virtual function.
+            /// A BAR that each virtual function has, by its number.
             case virtual(Int)
         }
 
+        /// The register that the region belongs to.
         public var place: Place
+        /// Whether the region is ports, or memory with addresses of 32 or 64 bits.
         public var kind: BARDescription.Kind
+        /// Whether the register says that the memory is prefetchable.
         public var isPrefetchable: Bool
-        /// In bytes; nil where the dump does not tell, and zero for 2^64.
+        /// The size in bytes. It is nil if the dump does not tell it, and zero stands for 2^64.
         public var size: UInt64?
-        /// Where it lies on that machine; zero where it has no address.
+        /// The address on the machine of the dump, or zero if the region has none.
         public var base: UInt64
 
+        /// Creates a region.
         public init(
             place: Place, kind: BARDescription.Kind, isPrefetchable: Bool = false, size: UInt64? = nil, base: UInt64 = 0
         ) {
@@ -31,12 +38,12 @@ public struct ConfigDump: Hashable, Sendable {
         }
     }
 
-    /// What is beyond `ConfigSpace.size` is left out.
+    /// Creates a dump. Bytes beyond `ConfigSpace.size` are left out.
     public init(_ bytes: [UInt8]) {
         self.bytes = Array(bytes.prefix(Int(ConfigSpace.size)))
     }
 
-    /// The doubleword at `offset`.
+    /// The doubleword at `offset`, or nil if not all of it is among the bytes.
     subscript(register offset: UInt64) -> UInt32? {
         let word = bytes.dropFirst(Int(clamping: offset)).prefix(4)
         return word.count == 4 ? word.reversed().reduce(0) { $0 << 8 | UInt32($1) } : nil
@@ -44,26 +51,28 @@ public struct ConfigDump: Hashable, Sendable {
 
     // MARK: Header (PCI 3.0, 6.1)
 
-    /// Whether the header reads all ones, as that of a function that sleeps or is gone does. A virtual function has only its first
-    /// doubleword so.
+    /// Whether the header reads as all ones, like that of a function that sleeps or is gone. A virtual function reads as all ones
+    /// in its first doubleword only.
     public var isAllOnes: Bool {
         bytes.count >= 16 && bytes.prefix(64).allSatisfy { $0 == 0xff }
     }
 
+    /// The vendor ID.
     public var vendorID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0) } }
 
+    /// The device ID.
     public var deviceID: UInt16? { self[register: ConfigOffset.identity].map { UInt16(truncatingIfNeeded: $0 >> 16) } }
 
-    /// 24 bits.
+    /// The class, subclass and programming interface, in 24 bits.
     public var classCode: UInt32? { self[register: ConfigOffset.classAndRevision].map { $0 >> 8 } }
 
-    /// Whether it leads to another bus, as header types 1 and 2 do, or its class is that of bridges.
+    /// Whether the function leads to another bus, as header types 1 and 2 do, or has the class of bridges.
     public var isBridge: Bool? {
         guard let header = self[register: ConfigOffset.headerType], let classCode else { return nil }
         return [1, 2].contains(header >> 16 & 0x7f) || Self.isBridge(classCode: classCode)
     }
 
-    /// The buses behind a bridge whose header is of type 1, unless it has none.
+    /// The buses behind the function if its header is of type 1, or nil if there are none.
     public var bridge: BridgeDescription? {
         guard let header = self[register: ConfigOffset.headerType], header >> 16 & 0x7f == 1,
             let numbers = self[register: ConfigOffset.busNumbers], numbers >> 8 & 0xff != 0
@@ -72,17 +81,19 @@ public struct ConfigDump: Hashable, Sendable {
             secondary: UInt8(truncatingIfNeeded: numbers >> 8), subordinate: UInt8(truncatingIfNeeded: numbers >> 16))
     }
 
-    /// Whether a class code of 24 bits is that of bridges, 06 (PCI 3.0, appendix D). Functions of its subclass 80, "other", such as switches between
-    /// GPUs and non-transparent bridges, are endpoints with BARs if their headers are of type 0.
+    /// Returns whether a class code of 24 bits is that of bridges, 06 (PCI 3.0, appendix D).
+    ///
+    /// Functions of the subclass 80, "other", do not count, such as switches between GPUs and non-transparent bridges. They are
+    /// endpoints with BARs if their headers are of type 0.
     public static func isBridge(classCode: UInt32) -> Bool {
         classCode >> 16 == 6 && classCode >> 8 & 0xff != 0x80
     }
 
-    /// The BARs whose registers are not zero: one that is absent reads as zero, and so does one of the plainest kind without
-    /// an address. The sizes cannot be told: that takes writing to the registers (PCI 3.0, 6.2.5.1).
+    /// The BARs whose registers are not zero. An absent BAR reads as zero, and so does a BAR of the plainest kind without an
+    /// address. The sizes are unknown, because software has to write to the registers to find them (PCI 3.0, 6.2.5.1).
     public var bars: [Region] { regions(from: BaseAddressRegister.bar(0).offset) { .register(.bar($0)) } }
 
-    /// The regions of the six registers from an offset on.
+    /// Returns the regions of the six BAR registers from an offset on.
     func regions(from offset: UInt64, at place: (Int) -> Region.Place) -> [Region] {
         var regions: [Region] = []
         var number = 0
@@ -102,7 +113,7 @@ public struct ConfigDump: Hashable, Sendable {
         return regions
     }
 
-    /// The address in the register of the expansion ROM; nil where it is zero.
+    /// The address in the register of the expansion ROM, or nil if the address is zero.
     public var romBase: UInt64? {
         self[register: ConfigOffset.rom].flatMap { $0 & ~0x7ff == 0 ? nil : UInt64($0 & ~0x7ff) }
     }

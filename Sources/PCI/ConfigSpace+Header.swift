@@ -1,4 +1,5 @@
-/// Places in a type 0 header (PCI 3.0, 6.1), by the register that holds them.
+/// The offsets of registers in a header of type 0 (PCI 3.0, 6.1). A field of less than four bytes has the offset of the register
+/// that holds it.
 enum ConfigOffset {
     static let identity: UInt64 = 0x00
     static let commandAndStatus: UInt64 = 0x04
@@ -10,23 +11,24 @@ enum ConfigOffset {
     static let interrupt: UInt64 = 0x3c
 }
 
-/// Which registers a function's MSI capability has (PCI 3.0, 6.8.1). All have control, address and data.
+/// The form of a function's MSI capability: which optional registers it has (PCI 3.0, 6.8.1). Every form has control, address and
+/// data.
 public struct MSIForm: Hashable, Sendable {
-    /// Whether it has the upper half of the address.
+    /// Whether the capability has the upper half of the address.
     public var hasUpperAddress = true
-    /// Whether it has a mask bit and a pending bit for each vector.
+    /// Whether the capability has a mask bit and a pending bit for each vector.
     public var hasMasks = true
 
-    /// Creates the form that has everything.
+    /// Creates the form that has all registers.
     public init() {}
 
-    /// The form that message control tells, the upper half of the first register.
+    /// Creates the form that message control tells. It is the upper half of `control`, the capability's first register.
     init(control: UInt32) {
         hasUpperAddress = control & 1 << 23 != 0
         hasMasks = control & 1 << 24 != 0
     }
 
-    // Places from the beginning of the capability.
+    // Offsets from the beginning of the capability.
     static let address: UInt64 = 4
     static let upperAddress: UInt64 = 8
     var data: UInt64 { hasUpperAddress ? 12 : 8 }
@@ -43,12 +45,12 @@ enum CommandBits {
     static let interruptDisable: UInt32 = 1 << 10
 }
 
-/// Bits of the status register, the upper half of the command register's (PCI 3.0, 6.2.3).
+/// Bits of the status register (PCI 3.0, 6.2.3), as the upper half of the doubleword that also holds the command register.
 enum StatusBits {
     static let interrupt: UInt32 = 1 << 19
 }
 
-/// Bits of the MSI capability's first register; message control is its upper half (PCI 3.0, 6.8.1.3).
+/// Bits of the MSI capability's first register, whose upper half is message control (PCI 3.0, 6.8.1.3).
 enum MSIControlBits {
     static let enable: UInt32 = 1 << 16
     /// Multiple message enable: the logarithm of the number of vectors that software allocated.
@@ -60,7 +62,7 @@ enum MSIControlBits {
     }
 }
 
-/// Bits of the MSI-X capability's first register; message control is its upper half (PCI 3.0, 6.8.2.3).
+/// Bits of the MSI-X capability's first register, whose upper half is message control (PCI 3.0, 6.8.2.3).
 enum MSIXControlBits {
     static let functionMask: UInt32 = 1 << 30
     static let enable: UInt32 = 1 << 31
@@ -70,18 +72,18 @@ extension ConfigShape {
     static let romEnable: UInt32 = 1
     private static let hasCapabilities: UInt32 = 1 << 20
 
-    /// The registers of a function: its header and its capabilities.
+    /// Creates the registers of a function: those of its header and of its capabilities.
     convenience init(_ description: FunctionDescription) {
         let recording = description.recording
         var registers = recording?.registers ?? description.capabilityRegisters
-        /// Defines a register. Of a recorded one the bits of `kept` stay.
+        /// Defines a register. If the register is recorded, the bits of `kept` stay as they are.
         func define(_ value: UInt32, writable: UInt32 = 0, at offset: UInt64, keeping kept: UInt32 = 0) {
             registers[offset] = ((registers[offset]?.value ?? 0) & kept | value, writable)
         }
         let writable = CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable
-        // Software keeps its own notes in cache line size and interrupt line.
+        // Software keeps notes of its own in cache line size and interrupt line, so their bits are writable.
         if let recording {
-            // Of the status register without the interrupt and the errors.
+            // The recorded status register stays, except for its interrupt bit and its error bits.
             define(0, writable: writable, at: ConfigOffset.commandAndStatus, keeping: 0x06f7 << 16)
             if !recording.hasCapabilities { registers[ConfigOffset.commandAndStatus]?.value &= ~Self.hasCapabilities }
             define(0, writable: 0xff, at: ConfigOffset.headerType, keeping: 0xff7f_ff00)
@@ -90,7 +92,7 @@ extension ConfigShape {
             for offset in stride(from: ConfigOffset.bars, to: ConfigOffset.bars + 4 * bars, by: 4) {
                 define(0, at: offset)
             }
-            // With a header of type 1 these are the upper halves of the ports of the window.
+            // In a header of type 1 this register holds the upper halves of the I/O window's base and limit.
             define(0, at: ConfigOffset.rom)
             if description.bridge != nil { define(0, at: ConfigOffset.bridgeROM) }
             description.makeMessagesLive(in: &registers)
@@ -116,7 +118,8 @@ extension ConfigShape {
         }
         if description.bridge != nil {
             for (offset, register) in Self.bridgeRegisters {
-                // Of recorded registers the rest stays: the whole header type, timer, secondary status, and what ports a window can have.
+                // The rest of these recorded registers stays: the whole header type, the timer, the secondary status, and the bits
+                // that say which ports the I/O window can have.
                 let kept: UInt32 = offset == BridgeWindow.ports.offset ? 0xffff_0f0f : 0xff00_0000
                 let isRest = recording != nil && offset < BridgeWindow.memory.offset
                 if isRest, offset == ConfigOffset.headerType { continue }
@@ -148,7 +151,8 @@ extension FunctionDescription {
         ].compactMap(\.self)
     }
 
-    /// Lets software write what it may of MSI and MSI-X in recorded registers. Those bits are zero after reset, and so are pending bits.
+    /// Makes the bits of MSI and MSI-X writable that software may write, in recorded registers. These bits and the pending bits are
+    /// zero after reset.
     fileprivate func makeMessagesLive(in registers: inout ConfigShape.Registers) {
         for capability in messageCapabilities {
             for (index, bits) in capability.writable.enumerated() where bits != 0 {
@@ -161,12 +165,13 @@ extension FunctionDescription {
         if msiVectors != nil, msiForm.hasMasks { registers[msiOffset + msiForm.pending] = (0, 0) }
     }
 
-    /// MSI-X and MSI, and the other capabilities, in no order.
+    /// The capabilities of MSI-X and MSI, and the other capabilities, in no order.
     var allCapabilities: [CapabilityDescription] {
         messageCapabilities + capabilities
     }
 
-    /// All capabilities by offset; those of PCI Express begin at 0x100, if need be with an empty one (PCIe, 7.6.3).
+    /// All capabilities in the order of their offsets. The PCI Express list has to begin at 0x100, so it gets an empty capability
+    /// there if it has none (PCIe, 7.6.3).
     fileprivate var capabilityChain: [CapabilityDescription] {
         var chain = allCapabilities
         if chain.contains(where: \.isExtended), !chain.contains(where: { $0.offset == 0x100 }) {
@@ -175,7 +180,7 @@ extension FunctionDescription {
         return chain.sorted { $0.offset < $1.offset }
     }
 
-    /// The registers of all capabilities, linked by offset.
+    /// The registers of all capabilities. Each capability links to the next one of its list, in the order of offsets.
     fileprivate var capabilityRegisters: ConfigShape.Registers {
         var registers: ConfigShape.Registers = [:]
         let chain = capabilityChain
@@ -210,7 +215,8 @@ extension FunctionDescription {
     private static func capabilityMSI(
         _ vectors: Int, _ form: MSIForm, at offset: UInt64
     ) -> CapabilityDescription {
-        // Behind message control: address, whose low two bits are zero (6.8.1.4), upper address, data, masks, pending bits.
+        // The registers behind message control: the address, whose low two bits are zero (6.8.1.4), the upper address, the data,
+        // the masks, and the pending bits.
         let masks: UInt32 = .max >> UInt32(truncatingIfNeeded: 32 - vectors)
         let writable: [UInt32] =
             [MSIControlBits.allocated | MSIControlBits.enable, ~3] + (form.hasUpperAddress ? [.max] : []) + [0xffff]
@@ -225,7 +231,8 @@ extension FunctionDescription {
 extension CapabilityDescription {
     fileprivate var isExtended: Bool { version != nil }
 
-    /// A capability of the list of PCI, by its registers. The lower half of the first one is the header, which is left out.
+    /// Creates a capability of the PCI list from its registers. The lower half of the first register is the header, which `body`
+    /// does not have.
     fileprivate init(id: UInt16, offset: UInt64, registers: [UInt32], writable: [UInt32]) {
         func body(_ registers: [UInt32]) -> [UInt8] {
             registers.flatMap { register in (0..<4).map { UInt8(truncatingIfNeeded: register >> ($0 * 8)) } }

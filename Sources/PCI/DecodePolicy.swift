@@ -1,8 +1,8 @@
-/// What becomes of mapped memory while a guest has decode off.
+/// The policy for mapped memory while a guest has decode off.
 public enum DecodePolicy: String, CaseIterable, Codable, Sendable {
-    /// It goes away at once, as on hardware.
+    /// The memory goes away at once, as on hardware.
     case strict
-    /// It stands where decode was last on, until decode comes on elsewhere or another region is decoded there: guests that
-    /// switch decode off in order to size BARs then cost no edits.
+    /// The memory stands where it was last decoded, until the function decodes it elsewhere or another region is decoded there. So
+    /// guests that switch decode off in order to size BARs cost no edits.
     case lazy
 }

@@ -1,15 +1,16 @@
 public import Devices
 public import Memslots
 
-/// What all functions together decode in guest memory: disjoint regions, each with its owner.
+/// The regions that all functions together decode in guest memory. The regions that are shown are disjoint, and each has an owner.
 ///
-/// Two claims to the same addresses are settled by precedence. Reserved ranges come first: RAM, configuration space, and what the
-/// host cannot map. Then comes the lower bus, device, function and BAR, and the ROM last. A region that overlaps one with precedence
-/// is hidden whole. It is shown once nothing with precedence lies on it. A region behind bridges is decoded only if each of them
-/// passes all of it on through one window.
+/// Precedence decides between two claims to the same addresses. Reserved ranges come first: RAM, configuration space, and what the
+/// host cannot map. Then come functions with lower bus, device and function numbers, and the lower BARs of a function. A ROM comes
+/// last. A region that overlaps one with precedence is hidden as a whole. The region is shown once nothing with precedence lies on
+/// it. A region behind bridges is decoded only if each bridge passes all of it on through one window.
 ///
 /// With strict decode the regions depend only on the present state of the functions. With lazy decode a mapped region whose decode
-/// went off is standing: it is still shown, until a region that is decoded overlaps it. So is one that a bridge no longer leads to.
+/// went off is standing: it is still shown, until a region that is decoded overlaps it. A mapped region that a bridge no longer
+/// leads to is standing as well.
 public struct DecodedMemory: Sendable {
     /// The difference that an update makes. Both lists are in address order, and a region that stays is in neither.
     public struct Change: Hashable, Sendable {
@@ -26,33 +27,33 @@ public struct DecodedMemory: Sendable {
     public struct Proposal: Sendable {
         /// The difference that the proposal makes.
         public fileprivate(set) var change = Change()
-        /// The state before the proposal of each function that it touched.
+        /// Each function that the proposal touched, with its state before the proposal.
         fileprivate var functions: [(FunctionAddress, Function?)] = []
         fileprivate let hidden: [DecodedRegion]
         fileprivate let bridges: BridgeTree
     }
 
     fileprivate struct Function: Sendable {
-        /// The regions that it decodes, shown or hidden, but for those on a reserved range.
+        /// The regions that the function decodes, shown or hidden, except those on a reserved range.
         var decoded: [DecodedRegion] = []
-        /// The standing regions: they are shown, though their registers are not decoded.
+        /// The standing regions: they are shown, although their registers are not decoded.
         var standing: [DecodedRegion] = []
-        /// Behind bridges: what the function itself decodes.
+        /// For a function behind bridges, everything that its own registers decode, whether or not the bridges lead there.
         var named = Named()
     }
 
-    /// The regions that the registers of a function decode, and these registers, each by its bit.
+    /// The regions that the registers of a function decode, and these registers, each by its `bit`.
     fileprivate struct Named: Sendable {
         var regions: [DecodedRegion] = []
         var registers: UInt8 = 0
     }
 
-    /// What becomes of mapped regions while decode is off.
+    /// The policy for mapped regions while decode is off.
     public let policy: DecodePolicy
     /// The ranges that no BAR can have.
     public let reserved: [GuestRange]
 
-    /// The bridges before functions.
+    /// The bridges above the functions.
     public private(set) var bridges: BridgeTree
 
     private var functions: [FunctionAddress: Function] = [:]
@@ -75,7 +76,7 @@ public struct DecodedMemory: Sendable {
         index.elements
     }
 
-    /// The number of hidden regions. Each update looks through them, and once more for each region that takes the place of others.
+    /// The number of hidden regions. Each update searches them once, and once more for each region that takes the place of others.
     public var hiddenCount: Int {
         hidden.count
     }
@@ -85,7 +86,8 @@ public struct DecodedMemory: Sendable {
         index.element(at: address)
     }
 
-    /// Returns the place of an access to trapped memory, or nil if its bytes are not all in one trapped region.
+    /// Returns the place that an access to trapped memory reaches, or nil if the bytes of the access are not all in one trapped
+    /// region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {
         guard let range = GuestRange(first: address, size: UInt64(width.rawValue)),
             let region = index.element(at: address), region.kind == .trapped, region.range.contains(range)
@@ -93,7 +95,7 @@ public struct DecodedMemory: Sendable {
         return TrappedPlace(owner: region.owner, offset: region.offset &+ region.range.offset(of: address))
     }
 
-    /// Returns the address of a trapped place in guest memory, or nil if it is not decoded or is hidden.
+    /// Returns the address of a trapped place in guest memory, or nil if the place is not decoded or is hidden.
     public func address(of place: TrappedPlace) -> GuestAddress? {
         let region = functions[place.owner.function]?.decoded.first {
             $0.owner == place.owner && $0.kind == .trapped && $0.offset <= place.offset
@@ -103,13 +105,13 @@ public struct DecodedMemory: Sendable {
         return region.range.first.advanced(by: place.offset - region.offset)
     }
 
-    /// Takes over what a function decodes now. A function that is not known yet is added.
+    /// Takes over what a function decodes now, and returns the difference. A function that is not known yet is added.
     public mutating func update(_ function: PCIFunction) -> Change {
         propose(function).change
     }
 
-    /// Takes over what a function decodes and, of a bridge, what it passes on. Returns what `withdraw` needs in order to put everything
-    /// back.
+    /// Takes over what a function decodes now and, if it is a bridge, what it passes on. Returns what `withdraw` needs in order to
+    /// put everything back.
     ///
     /// - Parameter isReset: Whether none of the function's regions is to stand.
     public mutating func propose(_ function: PCIFunction, isReset: Bool = false) -> Proposal {
@@ -121,7 +123,7 @@ public struct DecodedMemory: Sendable {
         return proposal
     }
 
-    /// Forgets a function with its standing regions. Nothing leads through it any more.
+    /// Forgets a function and its standing regions. If the function is a bridge, nothing leads through it any more.
     public mutating func remove(_ function: FunctionAddress) -> Change {
         proposeRemoval(of: function).change
     }
@@ -134,12 +136,13 @@ public struct DecodedMemory: Sendable {
         return proposal
     }
 
-    /// The functions behind a bridge, with what they decode by themselves.
+    /// Returns the functions behind a bridge, each with what its own registers decode.
     private func behind(_ bridge: FunctionAddress) -> [(FunctionAddress, Named)] {
         functions.filter { bridges.isBehind(bridge, $0.key) }.map { ($0.key, $0.value.named) }
     }
 
-    /// The regions of a function that bridges lead to and no reserved range covers, and the registers that are decoded.
+    /// Returns those of a function's regions to which bridges lead and which no reserved range overlaps. The registers in the
+    /// result are those that count as decoded.
     private func reached(_ address: FunctionAddress, _ named: Named) -> Named {
         var reached = named
         if bridges.bridge(above: address) != nil {
@@ -155,7 +158,7 @@ public struct DecodedMemory: Sendable {
         return reached
     }
 
-    /// Puts everything back to what it was before a proposal, which must be the last one that was made.
+    /// Puts everything back to the state before a proposal. The proposal must be the last one that was made.
     public mutating func withdraw(_ proposal: Proposal) {
         for region in proposal.change.added { index.remove(region) }
         for region in proposal.change.removed { index.insert(region) }
@@ -219,14 +222,15 @@ public struct DecodedMemory: Sendable {
         proposal.change.added = proposal.change.added.sortedByAddress()
     }
 
-    /// Takes the hidden regions for which a condition holds off the list.
+    /// Removes the regions for which a condition holds from the hidden ones, and returns them.
     private mutating func takeHidden(where isTaken: (DecodedRegion) -> Bool) -> [DecodedRegion] {
         let taken = hidden.partition(by: isTaken)
         defer { hidden.removeSubrange(taken...) }
         return Array(hidden[taken...])
     }
 
-    /// Takes the hidden regions that overlap some of `regions` off the list. `regions` are disjoint and in address order.
+    /// Removes the regions that overlap some of `regions` from the hidden ones, and returns them. `regions` must be disjoint and in
+    /// address order.
     private mutating func takeHidden(on regions: [DecodedRegion]) -> [DecodedRegion] {
         takeHidden { region in
             let next = regions.partitioningIndex { $0.range.last >= region.range.first }
@@ -234,7 +238,7 @@ public struct DecodedMemory: Sendable {
         }
     }
 
-    /// Whether a region is standing.
+    /// Returns whether a region is standing.
     private func stands(_ region: DecodedRegion) -> Bool {
         functions[region.owner.function]?.standing.contains(region) ?? false
     }

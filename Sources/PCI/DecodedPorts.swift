@@ -1,24 +1,27 @@
 public import Devices
 
-/// What all functions together decode among the ports.
+/// The I/O BARs that all functions together decode.
 ///
-/// Nothing lies behind an I/O BAR but registers of the function: every access exits to the monitor. Where two claim the
-/// same port, the lower bus, device, function and BAR wins.
+/// An I/O BAR has nothing behind it but registers of the function, so every access exits to the monitor. If two BARs claim the same
+/// port, the lower bus, device, function and BAR has it.
 public struct DecodedPorts: Sendable {
     /// An I/O BAR that is decoded.
     public struct Region: Sendable {
+        /// The function and its BAR.
         public let owner: BAROwner
+        /// The ports of the BAR.
         public let ports: Range<UInt64>
     }
 
-    /// What functions decode, whether or not bridges lead there.
+    /// The I/O BARs that functions decode, whether or not bridges lead to them.
     private var decoded: [Region] = []
-    /// In order of precedence; empty where no function has an I/O BAR.
+    /// The decoded I/O BARs to which bridges lead, in order of precedence. There are none where no function has an I/O BAR.
     public private(set) var regions: [Region] = []
 
+    /// Creates ports among which nothing is decoded.
     public init() {}
 
-    /// Who answers an access; nil where its ports are not all in one BAR.
+    /// Returns the place that an access reaches, or nil if its ports are not all in one BAR.
     public func trapped(at port: UInt64, width: AccessWidth) -> TrappedPlace? {
         let last = port &+ UInt64(width.rawValue) &- 1
         guard let region = regions.first(where: { $0.ports.contains(port) && $0.ports.contains(last) }) else {
@@ -27,11 +30,12 @@ public struct DecodedPorts: Sendable {
         return TrappedPlace(owner: region.owner, offset: port &- region.ports.lowerBound)
     }
 
-    /// Takes over what `function` decodes now, and what bridges pass on.
+    /// Takes over the I/O BARs that `function` decodes now, and what the bridges pass on now.
     public mutating func update(_ function: PCIFunction, through bridges: BridgeTree) {
         replace(function.address, by: function.decodedPorts, through: bridges)
     }
 
+    /// Forgets the I/O BARs of a function, and takes over what the bridges pass on now.
     public mutating func remove(_ function: FunctionAddress, through bridges: BridgeTree) {
         replace(function, by: [], through: bridges)
     }

@@ -1,18 +1,22 @@
 public import Memslots
 
-/// A piece of a BAR or ROM, where the guest finds it.
+/// A piece of a BAR or ROM, at the address at which it is decoded.
 public struct DecodedRegion: Hashable, GuestRanged {
     /// The last address that x86-64 page tables can reach: physical addresses have at most 52 bits.
     public static let highestAddress = GuestAddress(1 << 52 - 1)
 
+    /// The function and its BAR or ROM.
     public let owner: BAROwner
+    /// Whether the piece is mapped or trapped.
     public let kind: BARPiece.Kind
-    /// ROMs are read-only.
+    /// The guest's access to the region. ROMs are read-only.
     public let access: Access
-    /// The index of the piece in its BAR.
+    /// The index of the piece in its BAR or ROM.
     public let piece: Int
+    /// The addresses of the region.
     public let range: GuestRange
-    /// Where the piece begins in its BAR, in bytes: with the owner, what backs it.
+    /// The beginning of the piece, in bytes from the beginning of the BAR. Owner and offset together say which memory backs the
+    /// piece.
     public let offset: UInt64
 
     init(owner: BAROwner, piece: Int, range: GuestRange, of barPiece: BARPiece) {
@@ -24,7 +28,7 @@ public struct DecodedRegion: Hashable, GuestRanged {
         offset = barPiece.offsets.lowerBound
     }
 
-    /// Appends the pieces of a BAR or ROM that begins at `base`; none of a piece that would pass the last address there is.
+    /// Appends the regions of a BAR or ROM that begins at `base`. Leaves out a piece that would pass the last address there is.
     static func append(
         to regions: inout [DecodedRegion], of owner: BAROwner, pieces: [BARPiece], at base: GuestAddress
     ) {
@@ -36,11 +40,12 @@ public struct DecodedRegion: Hashable, GuestRanged {
         }
     }
 
-    /// In bytes.
+    /// The size in bytes.
     public var size: UInt64 { range.size }
 }
 
 extension DecodedRegion: CustomStringConvertible {
+    /// The region in words, such as its owner, its addresses, and `mapped`.
     public var description: String {
         "\(owner) at \(range), \(kind.rawValue)"
     }

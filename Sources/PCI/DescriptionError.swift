@@ -1,50 +1,80 @@
 public import Memslots
 
-/// Why no function can be as it is described.
+/// The reason why there can be no function as described.
 public enum DescriptionError: Error, Hashable, Sendable {
-    /// What may lie in a BAR beside plain memory.
+    /// A structure of a function that lies in a BAR beside plain memory.
     public enum Part: String, Sendable {
+        /// The MSI-X table.
         case table = "MSI-X table"
+        /// The pending bits of MSI-X.
         case pendingBits = "MSI-X pending bits"
+        /// The place at which the guest has vectors raised.
         case doorbell
     }
 
+    /// A class code of more than 24 bits.
     case classCode(UInt32)
+    /// A BAR whose number is not from 0 to 5.
     case barNumber(Int)
+    /// A size in bytes that is not a power of two.
     case sizeNotPowerOfTwo(BaseAddressRegister, size: UInt64)
+    /// A size in bytes that is below the least for this register.
     case tooSmall(BaseAddressRegister, size: UInt64, minimum: UInt64)
+    /// A size in bytes that is above the most for this register.
     case tooLarge(BaseAddressRegister, size: UInt64, maximum: UInt64)
+    /// A 64-bit BAR with a number that has no next one for the upper half.
     case noUpperHalf(bar: Int)
+    /// A 64-bit BAR, by its number, with another BAR where its upper half is.
     case upperHalfTaken(bar: Int)
+    /// Registers that are empty or pass the end of their BAR, which has `size` bytes.
     case registersOutside(bar: Int, Range<UInt64>, size: UInt64)
+    /// A number of an interrupt pin above 4.
     case interruptPin(UInt8)
+    /// A number of MSI vectors other than 1, 2, 4, 8, 16 or 32.
     case msiVectors(Int)
+    /// A number of MSI-X vectors that is not from 1 to 2048.
     case vectors(Int)
+    /// A structure in a BAR that does not exist.
     case noSuchBAR(Part, bar: Int)
+    /// A structure in an I/O BAR.
     case notMemory(Part, bar: Int)
+    /// A structure whose offset is not a multiple of 8.
     case misaligned(Part, BARLocation)
+    /// A structure of `length` bytes that passes the end of its BAR, which has `size` bytes.
     case outside(Part, BARLocation, length: UInt64, size: UInt64)
+    /// A structure of MSI-X whose offset does not fit into the 32-bit register for it.
     case above4GiB(Part, BARLocation)
+    /// Two structures in one BAR that overlap.
     case overlap(Part, Part, bar: Int)
+    /// A capability whose ID or version has more bits than the header has room for.
     case capabilityHeader(id: UInt16, version: UInt8?)
+    /// A capability whose offset is not a multiple of 4, or that leaves its part of configuration space.
     case capabilityOutside(id: UInt16, offset: UInt64)
+    /// A capability that overlaps another one.
     case capabilityOverlap(id: UInt16, offset: UInt64)
-    /// So many bytes of a real function's configuration space.
+    /// A number of recorded bytes that is not the size of a real function's configuration space.
     case recordedBytes(Int)
-    /// The header type of a real function that is none of type 0, or is not there.
+    /// A real function, by its header type, that guests cannot have: the type is not 0 (for a bridge 1), or the header reads as all
+    /// ones.
     case recordedHeader(UInt8)
+    /// A function at the address of another one.
     case addressTaken(FunctionAddress)
+    /// A bridge with other BARs than 0 and 1, a ROM, or virtual functions.
     case bridgeRegisters
+    /// A bridge with a slot that lacks the capability of a port for it, or that is recorded.
     case slotCapability
-    /// A function that a slot does not take.
+    /// A function that the slot of a port does not take.
     case slot(FunctionAddress, port: FunctionAddress)
+    /// A number of virtual functions that is not from 0 to 65535.
     case virtualCount(Int)
+    /// A bridge whose buses are not behind its own bus, belong to another bridge, or are not behind the bridge above it.
     case busNumbers(FunctionAddress, BridgeDescription)
-    /// A piece that a model gives memory for, and the memory does not hold it all.
+    /// A piece whose backing, which the model gave, does not hold all of it. The backing has `size` bytes.
     case backingTooSmall(BAROwner, piece: BARPiece, Backing, size: UInt64)
 }
 
 extension DescriptionError: CustomStringConvertible {
+    /// What is wrong, and the limit or rule.
     public var description: String {
         switch self {
         case .classCode(let code): "class code \(hexadecimal(UInt64(code))): it has 24 bits"

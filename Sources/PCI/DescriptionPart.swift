@@ -1,8 +1,8 @@
-/// A part of a function that lies in one of its BARs.
+/// A structure of a function that lies in one of its BARs.
 struct DescriptionPart {
     let name: DescriptionError.Part
     let location: BARLocation
-    /// In bytes.
+    /// The length in bytes.
     let length: UInt64
 
     var offsets: Range<UInt64> {

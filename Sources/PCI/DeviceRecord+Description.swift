@@ -1,8 +1,8 @@
 internal import Devices
 
 extension DeviceRecord {
-    /// The record with the configuration space that the device has after a reset: without addresses in BARs, decode, and messages that
-    /// somebody has set up. The record of a replay is the same.
+    /// Returns the record with the configuration space that the device has after a reset: without addresses in BARs, decode, and
+    /// messages that somebody has set up. A record that is taken from a replay of this record equals it.
     public func afterReset() throws(DescriptionError) -> DeviceRecord {
         var record = self
         let description = try functionDescription(hiding: [], asksModel: false)
@@ -17,8 +17,8 @@ extension DeviceRecord {
         return (0..<size).map { UInt8(truncatingIfNeeded: function.read(at: $0, width: .byte)) }
     }
 
-    /// Creates the record of a device that does what a description says and no more. Its areas are the pieces that have memory, and its
-    /// configuration space is that after reset.
+    /// Creates the record of a device that does what a description says and no more. The areas of its regions are the mapped
+    /// pieces, and its configuration space is that after reset.
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         let isExtended =
             description.recording?.bytes.count == 4096 || description.capabilities.contains { $0.version != nil }
@@ -29,14 +29,14 @@ extension DeviceRecord {
             let mapped = description.pieces(of: register).filter { $0.kind == .mapped }
             var areas: [Range<UInt64>] = []
             for piece in mapped {
-                // What has more pages than a slot is several pieces, and one area.
+                // Memory with more pages than a slot can have is several pieces, and one area.
                 if let last = areas.last, last.upperBound == piece.offsets.lowerBound {
                     areas[areas.count - 1] = last.lowerBound..<piece.offsets.upperBound
                 } else {
                     areas.append(piece.offsets)
                 }
             }
-            // A ROM is read by calls only, as with VFIO.
+            // As with VFIO, a ROM can be read by calls only.
             regions[number] = Region(
                 size: size, isWritable: register != .rom, areas: register == .rom ? [] : areas)
         }

@@ -1,12 +1,14 @@
 extension DeviceRecord {
-    /// Describes the function that a guest finds: the recorded configuration space, with BARs of the regions' sizes. What cannot be mapped is
-    /// registers.
+    /// Describes the function that a guest finds: the recorded configuration space, with BARs that have the sizes of the regions.
+    /// The parts of a BAR that cannot be mapped are registers.
     ///
-    /// Kinds of interrupts that the device does not have are hidden.
+    /// The capabilities for kinds of interrupts that the device does not have are hidden, and so is the pin of a missing interrupt
+    /// line.
     ///
     /// - Parameters:
     ///   - hiding: The capabilities that guests are not to find.
-    ///   - asksModel: Whether the device answers for its own capabilities. Otherwise they are read as recorded.
+    ///   - asksModel: Whether the function's model answers for vital product data and for capabilities of the vendor. Otherwise
+    ///     these are read as recorded.
     public func functionDescription(
         hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = true
     ) throws(DescriptionError) -> FunctionDescription {

@@ -1,6 +1,6 @@
-/// What a device gives to the program that drives it: regions, interrupts, reset, and configuration space.
+/// The things that a device gives to the program that drives it: regions, interrupts, reset, and configuration space.
 ///
-/// VFIO describes a device so (`linux/vfio.h`), and vfio-user has taken it over. The numbers of regions and interrupts are theirs.
+/// The form and the numbers of regions and interrupts are those of VFIO (`linux/vfio.h`), which vfio-user has taken over.
 public struct DeviceRecord: Hashable, Sendable {
     /// The regions that the device has.
     public var regions: [RegionNumber: Region]
@@ -11,6 +11,7 @@ public struct DeviceRecord: Hashable, Sendable {
     /// The bytes of configuration space as they were read: 256, or 4,096 with the extended part.
     public var configuration: [UInt8]
 
+    /// Creates a record.
     public init(
         regions: [RegionNumber: Region] = [:], interrupts: [InterruptKind: Interrupts] = [:], canReset: Bool = false,
         configuration: [UInt8] = []
@@ -21,26 +22,28 @@ public struct DeviceRecord: Hashable, Sendable {
         self.configuration = configuration
     }
 
-    /// Where the power state is in configuration space, if it is there.
+    /// The offset of the register with the power state in configuration space, or nil if there is none.
     public var powerRegister: UInt64? { ConfigDump(configuration).capability(CapabilityID.power).map { $0.offset + 4 } }
 
     /// A region by its number (`VFIO_PCI_BAR0_REGION_INDEX` and those behind it).
     public enum RegionNumber: UInt32, CaseIterable, Sendable {
+        /// The BARs, the ROM, configuration space, and the ports and memory of VGA.
         case bar0, bar1, bar2, bar3, bar4, bar5, rom, configuration, vga
     }
 
     /// A kind of interrupts by its number (`VFIO_PCI_INTX_IRQ_INDEX` and those behind it).
     public enum InterruptKind: UInt32, CaseIterable, Sendable {
+        /// The interrupt line, MSI, and MSI-X.
         case intx, msi, msix
-        /// The device has met an error that it cannot mend.
+        /// A report that the device has met an error that it cannot mend.
         case error
-        /// The host wants the device back.
+        /// A request that the device be given back to the host.
         case request
     }
 
-    /// A region, a BAR for example.
+    /// A region, such as a BAR.
     public struct Region: Hashable, Sendable {
-        /// Bytes in the region.
+        /// The size in bytes.
         public var size: UInt64
         /// Whether the region can be read by calls or messages.
         public var isReadable: Bool
@@ -49,6 +52,7 @@ public struct DeviceRecord: Hashable, Sendable {
         /// The parts that can be mapped into memory, in order and apart from each other, in bytes from the beginning of the region.
         public var areas: [Range<UInt64>]
 
+        /// Creates a region. Unless told otherwise it can be read and written, but not mapped.
         public init(size: UInt64, isReadable: Bool = true, isWritable: Bool = true, areas: [Range<UInt64>] = []) {
             self.size = size
             self.isReadable = isReadable
@@ -61,25 +65,28 @@ public struct DeviceRecord: Hashable, Sendable {
     public struct Interrupts: Hashable, Sendable {
         /// The number of vectors, or 1 for kinds without vectors.
         public var count: UInt32
-        /// How they behave.
+        /// The behaviour of the interrupts.
         public var traits: InterruptTraits
 
+        /// Creates the description of the interrupts of one kind.
         public init(count: UInt32, traits: InterruptTraits) {
             self.count = count
             self.traits = traits
         }
     }
 
-    /// How the interrupts of a kind behave (`VFIO_IRQ_INFO_EVENTFD` and the flags behind it).
+    /// The behaviour of the interrupts of a kind (`VFIO_IRQ_INFO_EVENTFD` and the flags behind it).
     public struct InterruptTraits: OptionSet, Hashable, Sendable {
+        /// The flags of VFIO.
         public let rawValue: UInt32
+        /// Creates traits from the flags of VFIO.
         public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-        /// They can be signalled by eventfds.
+        /// The interrupts can be signalled by eventfds.
         public static let eventfd = InterruptTraits(rawValue: 1)
-        /// They can be masked and unmasked one by one.
+        /// The interrupts can be masked and unmasked one by one.
         public static let maskable = InterruptTraits(rawValue: 2)
-        /// They mask themselves when they occur.
+        /// Interrupts mask themselves when they occur.
         public static let automasked = InterruptTraits(rawValue: 4)
         /// More vectors cannot be added once some are set up.
         public static let fixedCount = InterruptTraits(rawValue: 8)
@@ -87,7 +94,7 @@ public struct DeviceRecord: Hashable, Sendable {
 }
 
 extension DeviceRecord.RegionNumber {
-    /// The region of a base address register.
+    /// Creates the region of a BAR or of the ROM, or returns nil for another register.
     public init?(_ register: BaseAddressRegister) {
         switch register {
         case .bar(let number):

@@ -2,12 +2,13 @@ public import Board
 public import Devices
 internal import Memslots
 
-/// Checks what software does with PCI functions, by its accesses that trap. It finds each break of a rule at a register once.
+/// A check of what software does with PCI functions, by the accesses that trap. It reports a broken rule once for each register.
 ///
-/// It knows of nothing else that the guest does. Accesses to memory behind BARs do not trap, for example.
+/// The check knows of nothing else that the guest does. Accesses to mapped memory behind BARs, for example, do not trap.
 public struct DriverLint: Sendable {
     private let board: AddressMap
     private var functions: [FunctionAddress: FunctionNotes] = [:]
+    /// The findings that were reported before.
     private var found: Set<LintFinding> = []
 
     /// Creates a check that knows the functions as they are when the guest starts.
@@ -16,19 +17,17 @@ public struct DriverLint: Sendable {
         for function in functions { self.functions[function.address] = FunctionNotes(function) }
     }
 
-    /// Forgets a function, because another has its address now.
+    /// Forgets a function because another one has its address now.
     public mutating func forget(_ function: FunctionAddress) { functions[function] = nil }
 
     // MARK: What software does
 
-    /// Checks a write to configuration space.
+    /// Checks a write to configuration space, and returns the findings that are new.
     ///
     /// - Parameters:
-    ///   - value: The value.
     ///   - offset: The place in configuration space.
-    ///   - width: The width of the write.
     ///   - before: The function before the write.
-    ///   - after: The function after it.
+    ///   - after: The function after the write.
     public mutating func noteWrite(
         _ value: UInt64, at offset: UInt64, width: AccessWidth, before: PCIFunction, after: PCIFunction
     ) -> [LintFinding] {
@@ -62,7 +61,11 @@ public struct DriverLint: Sendable {
         return newFindings(after.address, broken)
     }
 
-    /// Checks an access to a trapped piece of a BAR or to an I/O BAR. The function is as after the access.
+    /// Checks an access to a trapped piece of a BAR or to an I/O BAR, and returns the findings that are new.
+    ///
+    /// - Parameters:
+    ///   - function: The function after the access.
+    ///   - written: The value of a write, or nil for a read.
     public mutating func noteAccess(
         _ function: PCIFunction, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth,
         written: UInt64?
@@ -93,7 +96,7 @@ public struct DriverLint: Sendable {
         return newFindings(function.address, broken)
     }
 
-    /// Checks an access that nobody answers: a BAR may be there whose decode is off.
+    /// Checks an unclaimed access, which may have been meant for a BAR whose decode is off. Returns the findings that are new.
     public mutating func noteUnclaimed(at address: UInt64, isPort: Bool) -> [LintFinding] {
         var findings: [LintFinding] = []
         for (function, notes) in functions {
@@ -107,7 +110,10 @@ public struct DriverLint: Sendable {
 
     // MARK: Where BARs lie
 
-    /// Checks the BAR that was moved while it was decoded, once software is through with both halves of it.
+    /// Checks the place of a BAR that was moved while it was decoded. The check waits for an access to something other than this
+    /// BAR's registers, because software may have written only one half of the BAR before.
+    ///
+    /// - Parameter bar: The BAR whose register the access is to, if any.
     private mutating func checkMoved(_ function: PCIFunction, unless bar: BaseAddressRegister?) -> [Broken] {
         guard let moved = functions[function.address]?.moved, moved != bar else { return [] }
         functions[function.address]?.moved = nil
@@ -115,7 +121,7 @@ public struct DriverLint: Sendable {
         return place.flatMap { checkPlace($0, of: function.address) }.map { [$0] } ?? []
     }
 
-    /// Checks the BARs that a write to the command register shows.
+    /// Checks the BARs whose decode a write to the command register has switched on.
     private mutating func checkDecode(_ before: PCIFunction, _ after: PCIFunction, _ notes: inout FunctionNotes)
         -> [Broken]
     {
@@ -131,6 +137,7 @@ public struct DriverLint: Sendable {
         return broken
     }
 
+    /// Returns the rule that a decoded BAR breaks by where it lies, or nil.
     private func checkPlace(_ place: FunctionNotes.Place, of function: FunctionAddress) -> Broken? {
         let register = place.register.offset
         guard !place.isPort else {
@@ -159,10 +166,10 @@ public struct DriverLint: Sendable {
 
     // MARK: Findings
 
-    /// The rules that an access breaks, each with the register in configuration space.
+    /// A rule that an access breaks, with the register in configuration space.
     typealias Broken = (register: UInt64, rule: LintRule)
 
-    /// Returns those that were not found before.
+    /// Returns the findings that were not reported before.
     private mutating func newFindings(_ function: FunctionAddress, _ broken: [Broken]) -> [LintFinding] {
         broken.map { LintFinding(function: function, register: $0.register, rule: $0.rule) }
             .filter { found.insert($0).inserted }

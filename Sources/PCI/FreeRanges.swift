@@ -1,8 +1,8 @@
 /// The free parts of an aperture, from which naturally aligned blocks are taken, lowest first.
 struct FreeRanges {
-    /// Both ends included; in order.
+    /// The free ranges in ascending order, each with both of its ends.
     private var ranges: [ClosedRange<UInt64>]
-    /// What it was made of.
+    /// The whole aperture, free or not.
     let whole: ClosedRange<UInt64>
 
     init(_ range: ClosedRange<UInt64>) {
@@ -10,7 +10,8 @@ struct FreeRanges {
         ranges = [range]
     }
 
-    /// Takes the lowest free block of `size` bytes at a multiple of `alignment`, a power of two.
+    /// Takes the lowest free block of `size` bytes at a multiple of `alignment`, a power of two. Returns nil if there is no such
+    /// block.
     mutating func take(_ size: UInt64, alignment: UInt64) -> UInt64? {
         for range in ranges {
             let (sum, wraps) = range.lowerBound.addingReportingOverflow(alignment - 1)
@@ -29,7 +30,7 @@ struct FreeRanges {
         return isFree
     }
 
-    /// Gives up a range.
+    /// Takes a range out of the free ones.
     mutating func drop(_ lost: ClosedRange<UInt64>) {
         ranges = ranges.flatMap { range -> [ClosedRange<UInt64>] in
             guard range.overlaps(lost) else { return [range] }

@@ -1,12 +1,12 @@
 public import Memslots
 
 extension FunctionDescription {
-    /// The function's base address registers in order of precedence.
+    /// The registers of the function's BARs and ROM, in order of precedence.
     public var registers: [BaseAddressRegister] {
         bars.keys.sorted().map { .bar($0) } + (romSize == nil ? [] : [.rom])
     }
 
-    /// Bytes behind `register`, or nil where there is nothing.
+    /// Returns the bytes behind `register`, or nil if there are none.
     public func size(of register: BaseAddressRegister) -> UInt64? {
         switch register {
         case .bar(let number): bars[number]?.size
@@ -14,18 +14,19 @@ extension FunctionDescription {
         case .window: nil
         case .virtual(let number):
             virtualBARs[number].map { bar in
-                // No more than there are numbers for.
+                // A product that no number can hold becomes the largest number.
                 let (size, overflow) = bar.size.multipliedReportingOverflow(by: UInt64(max(0, virtualCount)))
                 return overflow ? .max : size
             }
         }
     }
 
-    /// The pieces behind `register`, in order and without a gap; the description must be valid.
+    /// Returns the pieces behind `register`, in order and without a gap. The description must be valid.
     ///
-    /// A memory BAR is cut where its MSI-X table, its pending bits, its doorbell and its registers lie: the pages that hold
-    /// a part of one are trapped, neighbours together, and the rest is mapped. What is smaller than a page is trapped, since
-    /// a slot cannot be, and what has more pages than a slot is several pieces. Ports have no pieces.
+    /// A memory BAR is cut where its MSI-X table, its pending bits, its doorbell and its registers lie. The pages that hold a part
+    /// of one of these are trapped, and neighbouring ones form one piece. The other pages are mapped. A BAR or ROM smaller than a
+    /// page is trapped, because a slot has whole pages. Mapped memory with more pages than a slot can have is several pieces. An
+    /// I/O BAR has no pieces.
     ///
     /// - Parameter pageSize: The size of a page of the host, a power of two, in bytes.
     public func pieces(of register: BaseAddressRegister, pageSize: UInt64 = Page.size) -> [BARPiece] {
@@ -36,7 +37,7 @@ extension FunctionDescription {
             trapped = bar.registers + parts.lazy.filter { $0.location.bar == number }.map(\.offsets)
         }
         guard size >= pageSize else { return [BARPiece(offsets: 0..<size, kind: .trapped)] }
-        // The largest power of two that is not above the pages of a slot.
+        // The largest power of two of pages that a slot can have.
         let most = pageSize << 30
         if trapped.isEmpty, size <= most { return [BARPiece(offsets: 0..<size, kind: .mapped)] }
 
@@ -57,12 +58,13 @@ extension FunctionDescription {
         return pieces
     }
 
+    /// Returns the whole pages that hold a part of `range`.
     private func pages(of pageSize: UInt64, holding range: Range<UInt64>) -> Range<UInt64> {
         let mask = pageSize - 1
         return range.lowerBound & ~mask..<((range.upperBound &- 1) | mask) &+ 1
     }
 
-    /// The union of `ranges`, in order; ranges that touch become one.
+    /// Returns the union of `ranges`, in order. Ranges that touch become one.
     private func joined(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
         var union: [Range<UInt64>] = []
         for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {

@@ -19,7 +19,7 @@ extension FunctionDescription {
             try validate(bar.size, of: .virtual(number), in: bar.kind.sizes)
         }
         if let romSize {
-            // PCI 3.0, 6.2.5.2: at most 16 MiB; the register holds address bits from 11 up.
+            // At most 16 MiB (PCI 3.0, 6.2.5.2). At least 2 KiB, because the register holds address bits from 11 up.
             try validate(romSize, of: .rom, in: 2048...16 << 20)
         }
         guard interruptPin <= 4 else { throw .interruptPin(interruptPin) }
@@ -73,7 +73,7 @@ extension FunctionDescription {
 }
 
 extension BARDescription.Kind {
-    /// The sizes that a BAR of this kind may have (PCI 3.0, 6.2.5.1); 2^52 bytes are all that x86-64 can address.
+    /// The sizes in bytes that a BAR of this kind may have (PCI 3.0, 6.2.5.1). 2^52 bytes are all that x86-64 can address.
     public var sizes: ClosedRange<UInt64> {
         switch self {
         case .memory32: 16...1 << 31

@@ -1,16 +1,17 @@
 public import Devices
 public import Memslots
 
-/// What stands behind a PCI function: its registers, its memory, and the capabilities that are its own.
+/// The part behind a PCI function that differs from one function to another: its registers, its memory, and the capabilities that
+/// are its own.
 ///
 /// `PCIFunction` keeps everything that functions have in common: the header of configuration space, BARs and decode, the list of
 /// capabilities, MSI and MSI-X with their masks and pending bits. A model answers for the rest.
 ///
-/// A model is a value, so that every machine has a model of its own. The machine calls it under the function's lock, by one thread
-/// at a time. A model returns what it wants as `FunctionEffects` and never calls the machine. It may block, which holds up the
-/// vCPUs that access this function, and no others.
+/// A model is a value, so that every machine has a model of its own. The machine calls the model under the function's lock, by one
+/// thread at a time. A model returns what it wants as `FunctionEffects` and never calls the machine. A call may block, which holds
+/// up the vCPUs that access this function, and no others.
 ///
-/// A guest chooses every offset and value, so no model may trap on one. All requirements but `description` have defaults: a
+/// A guest chooses every offset and value, so none of them may crash a model. All requirements but `description` have defaults: a
 /// model of plain memory needs nothing else.
 ///
 ///     struct Counter: FunctionModel {
@@ -29,15 +30,16 @@ public protocol FunctionModel: Sendable {
 
     /// Returns the memory that a mapped piece of a BAR or of the ROM shows, or nil for zeroed memory of the machine's own.
     ///
-    /// The machine asks once for each piece, when it is made. The backing must have `piece.size` bytes from its offset on.
+    /// The machine asks once for each piece, when the machine is made. The backing must have `piece.size` bytes from its offset on.
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing?
 
-    /// The bytes with which the ROM begins, or nil for those by which software recognises one. The ROM has at least as many.
+    /// The bytes with which the ROM begins, or nil for the bytes by which software recognises a ROM. The ROM must be at least as
+    /// large.
     var romImage: [UInt8]? { get }
 
     /// Reads `width` bytes at a trapped place, in a trapped piece of a memory BAR or in an I/O BAR.
     ///
-    /// The model is not asked for MSI-X tables and pending bits. Bits of the result above the width mean nothing.
+    /// The model is not asked for MSI-X tables and pending bits. Bits of the result above the width are ignored.
     ///
     /// - Parameters:
     ///   - register: The BAR.
@@ -65,13 +67,14 @@ public protocol FunctionModel: Sendable {
 
     /// Tells the model what software has written to the command register, for a device that has such a register of its own.
     ///
-    /// When the write changes what is decoded, the model hears of it twice: with the bits of both values before guest memory follows, and
-    /// with the new value after that. So the device answers as long as guests can reach its memory.
+    /// If the write changes what is decoded, the model is told twice: before guest memory follows with the bits of both the old and
+    /// the new value, and after that with the new value. So the device answers as long as guests can reach its memory.
     mutating func setCommand(_ command: UInt16)
 
-    /// Tells the model the power state, 0 for D0 to 3 for D3hot, for a device that has one of its own.
+    /// Tells the model the power state, 0 for D0 to 3 for D3hot, for a device that has a power state of its own.
     ///
-    /// When the function leaves D0, the model hears of it after its memory has gone. When it returns, it hears before its memory comes.
+    /// When the function leaves D0, the model is told after the function's memory has gone. When the function returns to D0, the
+    /// model is told before the memory comes back.
     mutating func setPowerState(_ state: UInt8)
 
     /// Puts the model into its state after a reset.
@@ -85,7 +88,7 @@ extension FunctionModel {
     /// Returns nil.
     public var romImage: [UInt8]? { nil }
 
-    /// Returns zero, unlike an address where nobody answers.
+    /// Returns zero. An unclaimed access, in contrast, gives all ones.
     public mutating func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 { 0 }
 
     /// Ignores the write.
@@ -101,7 +104,7 @@ extension FunctionModel {
         _ value: UInt64, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects { .none }
 
-    /// No writes: all of them exit.
+    /// No writes, so that all of them exit.
     public var events: [FunctionEvent] { [] }
     /// Does nothing.
     public mutating func add(count: UInt64, of event: FunctionEvent) {}
@@ -113,16 +116,17 @@ extension FunctionModel {
     public mutating func reset() {}
 }
 
-/// What a function asks of the machine after an access.
+/// The things that a function asks of the machine after an access.
 public struct FunctionEffects: Hashable, Sendable {
-    /// The vectors to raise, by MSI-X if software has enabled that, otherwise by MSI. While both are off, any raises the interrupt line.
+    /// The vectors to raise, by MSI-X if software has enabled it, otherwise by MSI. While both are off, any vector raises the
+    /// interrupt line.
     public var vectors: [UInt64]
     /// Whether `FunctionModel.events` may have changed.
     public var changesEvents: Bool
-    /// Whether the function takes its interrupt line back, before it raises vectors.
+    /// Whether the function takes its interrupt line back. It does so before it raises vectors.
     public var lowersLine: Bool
 
-    /// Creates effects. Without arguments there are none.
+    /// Creates effects. Without arguments there is nothing to do.
     public init(vectors: [UInt64] = [], changesEvents: Bool = false, lowersLine: Bool = false) {
         self.vectors = vectors
         self.changesEvents = changesEvents
@@ -135,15 +139,16 @@ public struct FunctionEffects: Hashable, Sendable {
 
 /// A guest's write to a function that KVM takes itself and counts (`KVM_IOEVENTFD`).
 public struct FunctionEvent: Hashable, Sendable {
-    /// The BAR that is written to.
+    /// The BAR to which the guest writes.
     public var register: BaseAddressRegister
     /// Bytes from the beginning of the BAR, in a trapped piece or an I/O BAR.
     public var offset: UInt64
-    /// The bytes of a write: 1, 2, 4 or 8. Writes of another width exit.
+    /// The width of a write in bytes: 1, 2, 4 or 8. Writes of another width exit.
     public var size: UInt32
-    /// The only value that KVM takes, or nil for any.
+    /// The only value that KVM takes, or nil for any value.
     public var match: UInt64?
-    /// The number of the eventfd that KVM signals, among those that the machine was given, or nil for one that counts for the model.
+    /// The eventfd that KVM signals, by its number among those that the machine was given. With nil KVM signals an eventfd whose
+    /// count goes to the model.
     public var descriptor: Int?
 
     /// Creates an event for writes of any value, unless `match` is given.
@@ -160,7 +165,7 @@ public struct FunctionEvent: Hashable, Sendable {
 
 /// A model that does what its description says, and nothing else: plain memory, registers that read as zero, and a doorbell.
 public struct DescribedFunction: FunctionModel {
-    /// What the function is made of.
+    /// The description of the function.
     public let description: FunctionDescription
 
     /// Creates a model that does what a description says.
@@ -168,7 +173,7 @@ public struct DescribedFunction: FunctionModel {
         self.description = description
     }
 
-    /// Returns the offsets of the doorbell's eight bytes if it lies in this register.
+    /// Returns the offsets of the doorbell's eight bytes if the doorbell lies in this register.
     private func doorbell(in register: BaseAddressRegister) -> Range<UInt64>? {
         guard let doorbell = description.doorbell, register == .bar(doorbell.bar) else { return nil }
         return doorbell.offset..<doorbell.offset &+ 8
@@ -180,8 +185,8 @@ public struct DescribedFunction: FunctionModel {
         return doorbell.lowerBound - offset < UInt64(width.rawValue) ? width.allOnes : 0
     }
 
-    /// Raises the vector whose number is written to the doorbell. A write to the upper half takes the interrupt line back. Ignores all other
-    /// writes.
+    /// Raises the vector whose number is written to the doorbell. A write to the doorbell's upper half takes the interrupt line
+    /// back. All other writes are ignored.
     public func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects {

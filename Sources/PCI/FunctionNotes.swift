@@ -1,12 +1,12 @@
 internal import Devices
 internal import Memslots
 
-/// A register of a BAR: the whole of it, or a half of one of 64 bits.
+/// A register of configuration space that holds a whole BAR, or a half of a 64-bit BAR.
 struct BARHalf: Hashable {
     let bar: BaseAddressRegister
     let isUpper: Bool
 
-    /// Finds the BAR of a register in configuration space, or returns nil if there is none.
+    /// Finds the BAR that a register in configuration space belongs to, or returns nil if there is none.
     init?(_ register: UInt64, of description: FunctionDescription) {
         if description.bridge != nil, register >= ConfigOffset.busNumbers { return nil }
         if register == ConfigOffset.rom {
@@ -24,9 +24,9 @@ struct BARHalf: Hashable {
     }
 }
 
-/// What `DriverLint` remembers of a function.
+/// The notes that `DriverLint` keeps of a function.
 struct FunctionNotes: Sendable {
-    /// Where a BAR lies.
+    /// The place of a BAR or ROM.
     struct Place: Hashable {
         let register: BaseAddressRegister
         let base: UInt64
@@ -37,22 +37,25 @@ struct FunctionNotes: Sendable {
         var range: GuestRange? { GuestRange(first: GuestAddress(base), size: size) }
     }
 
+    /// The places of all BARs and the ROM.
     private(set) var places: [Place] = []
-    /// The BAR to which software wrote an address while it was decoded.
+    /// The BAR to which software wrote an address while the BAR was decoded.
     var moved: BaseAddressRegister?
     /// Whether software has written to the table of MSI-X.
     var hasWrittenTable = false
-    /// The halves that hold what sizing writes, and those that were sized since decode was switched on last.
+    /// The halves that hold all ones, which software writes for sizing.
     private var ones: Set<BARHalf> = []
+    /// The halves that were sized since decode was last switched on.
     private var sized: Set<BARHalf> = []
-    /// The first places of accesses to each BAR, as long as all have the BAR's low bits. It is nil for a BAR that was used otherwise.
+    /// The first offsets of accesses to each BAR, as long as all accesses have the BAR's flag bits as their low bits. It is nil for
+    /// a BAR that was used otherwise.
     private var offsets: [BaseAddressRegister: Set<UInt64>?] = [:]
 
     init(_ function: PCIFunction) {
         update(function)
     }
 
-    /// Notes where the BARs of a function lie now.
+    /// Notes the places of a function's BARs and ROM as they are now.
     mutating func update(_ function: PCIFunction) {
         places = function.description.registers.map { register in
             let isPort =
@@ -64,7 +67,7 @@ struct FunctionNotes: Sendable {
         }
     }
 
-    /// Notes a write to a BAR. Sizing writes all ones, whatever stands in the low bits.
+    /// Notes a write to a BAR. A write counts as sizing if it writes all ones, whatever its low bits are.
     mutating func noteBAR(_ half: BARHalf, _ value: UInt32, _ before: PCIFunction) -> [DriverLint.Broken] {
         let isDecoded = before.isDecoded(half.bar) && before.description.size(of: half.bar) != nil
         let lowBits = half.isUpper ? 0 : before.flagMask(of: half.bar)
@@ -79,12 +82,12 @@ struct FunctionNotes: Sendable {
         return isDecoded ? [(half.bar.offset, .sizingWithDecodeOn)] : []
     }
 
-    /// Notes a write to a part of a BAR, which may restore what was there before sizing.
+    /// Notes a write to a part of a register, which may restore what the BAR held before sizing.
     mutating func notePart(of half: BARHalf) {
         ones.remove(half)
     }
 
-    /// Returns what is wrong with the sizing of a BAR that is decoded from now on.
+    /// Returns the rule that the sizing of a BAR breaks, given that the BAR is decoded from now on. Forgets that the BAR was sized.
     mutating func takeSizing(of bar: BaseAddressRegister, _ description: FunctionDescription) -> LintRule? {
         let (lower, upper) = (BARHalf(bar, isUpper: false), BARHalf(bar, isUpper: true))
         defer { sized.subtract([lower, upper]) }
@@ -93,8 +96,8 @@ struct FunctionNotes: Sendable {
         return sized.contains(lower) && !sized.contains(upper) ? .upperHalfNotSized : nil
     }
 
-    /// Whether accesses to a BAR show that software has taken its low bits for address bits: an access would be aligned without them, or
-    /// the first three places have them all.
+    /// Notes an access, and returns whether software seems to have taken a BAR's flag bits for address bits: the access would be
+    /// aligned without them, or all of the first three offsets have them.
     mutating func takesForAddress(
         _ flags: UInt64, _ bar: BaseAddressRegister, _ offset: UInt64, _ width: AccessWidth
     ) -> Bool {
@@ -113,31 +116,33 @@ struct FunctionNotes: Sendable {
 }
 
 extension PCIFunction {
-    /// The bits of a base address register that are no address: what kind it is, or whether a ROM is enabled, and what is reserved.
+    /// Returns the bits of a base address register that are no address bits: the kind of a BAR or the enable bit of the ROM, and
+    /// what is reserved.
     func flagMask(of register: BaseAddressRegister) -> UInt32 {
         guard case .bar(let number) = register else { return 0x7ff }
         return description.bars[number]?.kind == .io ? 3 : 0xf
     }
 
-    /// Whether software can change none of the bytes of an access. Of registers that the specification lets functions have in different
-    /// ways it is false, and of those for which the model answers.
+    /// Returns whether software can change none of the bytes of an access. The result is false for registers that the specification
+    /// lets functions implement in different ways, and for those for which the model answers.
     func isReadOnly(at offset: UInt64, _ width: AccessWidth) -> Bool {
         let bytes = offset..<offset + UInt64(width.rawValue)
         if offset & ~3 == ConfigOffset.headerType || shape.own.contains(where: { $0.overlaps(bytes) }) { return false }
-        // Software clears the secondary status of a bridge, and looks for the upper halves of its I/O window, its ROM and its control register.
+        // Software clears the secondary status of a bridge, and probes for the upper halves of its I/O window, its ROM and its
+        // control register.
         if description.bridge != nil, [0x1c, 0x30, 0x38, ConfigOffset.interrupt].contains(offset & ~3) { return false }
         let writable = shape.config.index(of: offset).map { shape.config.writable[$0] } ?? 0
         return UInt64(writable) >> (8 * (offset & 3)) & width.allOnes == 0
     }
 
-    /// Whether MSI is on with several vectors, and the data of its message have bits where the function puts their numbers.
+    /// Whether MSI is on with several vectors, and its data has bits set where the function puts the numbers of vectors.
     var hasMisalignedMSIData: Bool {
         guard isMSIEnabled else { return false }
         let data = config[register: description.msiOffset + description.msiForm.data]
         return UInt64(data) & (allocatedMSIVectors &- 1) != 0
     }
 
-    /// Returns the beginning of the MSI-X table in a BAR if an access touches it.
+    /// Returns the offset of the MSI-X table in a BAR if an access begins in the table, otherwise nil.
     func table(in register: BaseAddressRegister, touchedAt offset: UInt64, _ width: AccessWidth) -> UInt64? {
         let part = part(of: register, touchedAt: offset, width)
         return part?.name == .table && part.map { offset >= $0.location.offset } == true ? part?.location.offset : nil

@@ -1,12 +1,12 @@
-/// A rule for software that uses PCI functions. Software that breaks it works here at times, and not on other machines.
+/// A rule for software that uses PCI functions. Software that breaks the rule may work here, but not on other machines.
 public enum LintRule: String, CaseIterable, Sendable {
-    /// A BAR was sized while the function decoded it. What it showed meanwhile lay elsewhere.
+    /// A BAR was sized while the function decoded it. Meanwhile the BAR's memory or ports were decoded elsewhere.
     case sizingWithDecodeOn
-    /// The lower half of a 64-bit BAR was sized, and the upper half was not.
+    /// The lower half of a 64-bit BAR was sized, but not the upper half.
     case upperHalfNotSized
-    /// A BAR holds what was written in order to size it, and is decoded.
+    /// A BAR is decoded while it still holds what was written in order to size it.
     case barNotRestored
-    /// The low bits of a BAR, which say what kind it is, were taken for address bits.
+    /// The low bits of a BAR, which tell its kind, were taken for address bits.
     case lowBitsOfBAR
     /// A BAR is decoded where no BAR can lie.
     case outsideAperture
@@ -20,13 +20,13 @@ public enum LintRule: String, CaseIterable, Sendable {
     case msixTableNotWritten
     /// An access to the MSI-X table that is no aligned doubleword or quadword.
     case msixTableWidth
-    /// A vector of MSI-X was unmasked, and the address of its message is 0.
+    /// A vector of MSI-X was unmasked while the address of its message was 0.
     case msixAddressZero
     /// The data of MSI has low bits that the function uses for the numbers of its vectors.
     case msiDataMisaligned
-    /// Interrupts by message are on, and the function may not send any, because it is no bus master.
+    /// Interrupts by message are on, but the function may not send any, because it is no bus master.
     case notBusMaster
-    /// A write to a register that software cannot change, with another value.
+    /// Another value was written to a register that software cannot change.
     case readOnlyRegister
 
     /// The rule in words: what is wrong, and what would be right.
@@ -68,15 +68,16 @@ public enum LintRule: String, CaseIterable, Sendable {
 
 /// A rule that software has broken.
 public struct LintFinding: Hashable, Sendable {
-    /// The function.
+    /// The function that was accessed, or whose BAR an unclaimed access was meant for.
     public let function: FunctionAddress
-    /// The register in configuration space: that of the BAR, if the rule is about one.
+    /// The offset of the register in configuration space. If the rule is about a BAR, this is the BAR's register.
     public let register: UInt64
-    /// The rule.
+    /// The rule that is broken.
     public let rule: LintRule
 }
 
 extension LintFinding: CustomStringConvertible {
+    /// The function, the register, and the rule with its words and section.
     public var description: String {
         "\(function) register 0x\(String(register, radix: 16)): \(rule.rawValue): \(rule.words) (\(rule.section))"
     }

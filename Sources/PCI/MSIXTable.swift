@@ -2,22 +2,24 @@ import Devices
 
 /// The MSI-X table and the pending bits of a function (PCI 3.0, 6.8.2).
 ///
-/// `isOpen` says whether the function may send messages at all: MSI-X enabled, the function not masked, bus master on.
+/// The parameter `isOpen` of a method says whether the function may send messages at all: MSI-X is enabled, the function is not
+/// masked, and bus master is on.
 struct MSIXTable: Sendable {
-    /// The table by doublewords, four of them a vector: the message's address and its upper half, its data, and vector control.
+    /// The table by doublewords. Each vector has four: the address of the message and its upper half, the data, and vector control.
     private var table: [UInt32]
+    /// The pending bits, in words of 64.
     private var pending: [UInt64]
 
-    /// The bits of an entry that software may write. The low two address bits are zero (6.8.2.7).
+    /// The bits that software may write in the four doublewords of an entry. The low two address bits are zero (6.8.2.7).
     private static let writable: [UInt32] = [~3, .max, .max, 1]
 
-    /// Vectors are masked after reset (6.8.2.9).
+    /// Creates the table after reset, when all vectors are masked (6.8.2.9).
     init(vectors: Int) {
         table = Array(repeatElement([0, 0, 0, 1], count: vectors).joined())
         pending = Array(repeating: 0, count: (vectors + 63) / 64)
     }
 
-    /// Raises `vector`: the message to send now, or nil where it pends or does not exist.
+    /// Raises `vector`. Returns the message to send now, or nil if the vector pends or does not exist.
     mutating func raise(_ vector: UInt64, isOpen: Bool) -> MSIMessage? {
         guard vector < UInt64(table.count / 4) else { return nil }
         let index = Int(vector)
@@ -28,7 +30,7 @@ struct MSIXTable: Sendable {
         return message(index)
     }
 
-    /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
+    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors pend no longer.
     mutating func takePending(isOpen: Bool) -> [MSIMessage] {
         guard isOpen else { return [] }
         var messages: [MSIMessage] = []
@@ -58,13 +60,14 @@ struct MSIXTable: Sendable {
         return MSIMessage(address: address, data: table[vector * 4 + 2])
     }
 
-    /// Reads the table; all ones unless it is an aligned doubleword or quadword (6.8.2: others are undefined).
+    /// Reads the table. Returns all ones unless the access is an aligned doubleword or quadword in the table (6.8.2: others are
+    /// undefined).
     func readTable(at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let places = places(offset, width) else { return width.allOnes }
         return places.reversed().reduce(0) { $0 << 32 | UInt64(table[$1]) }
     }
 
-    /// Writes the table; gives the messages of vectors that this unmasked.
+    /// Writes the table. Returns the messages of the pending vectors that can be sent now.
     mutating func writeTable(_ value: UInt64, at offset: UInt64, width: AccessWidth, isOpen: Bool) -> [MSIMessage] {
         guard let places = places(offset, width) else { return [] }
         for (place, part) in zip(places, [value, value >> 32]) {
@@ -73,13 +76,13 @@ struct MSIXTable: Sendable {
         return takePending(isOpen: isOpen)
     }
 
-    /// The message address of the entry that holds the byte at `offset`, or nil behind the table.
+    /// Returns the message address of the entry that holds the byte at `offset`, or nil if `offset` is behind the table.
     func address(ofEntryAt offset: UInt64) -> UInt64? {
         guard offset / 16 < UInt64(table.count / 4) else { return nil }
         return message(Int(offset / 16)).address
     }
 
-    /// Reads the pending bits, as the table is read.
+    /// Reads the pending bits. Returns all ones unless the access is an aligned doubleword or quadword in their words.
     func readPendingBits(at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard Self.accepts(offset, width), offset / 8 < UInt64(pending.count) else { return width.allOnes }
         return width.mask(pending[Int(offset / 8)] >> (offset % 8 * 8))
@@ -89,7 +92,7 @@ struct MSIXTable: Sendable {
         (width == .doubleword || width == .quadword) && offset.isMultiple(of: UInt64(width.rawValue))
     }
 
-    /// The doublewords of the table that an access reaches; nil where it is not accepted or passes the end.
+    /// Returns the doublewords of the table that an access reaches, or nil if the access is not accepted or passes the end.
     private func places(_ offset: UInt64, _ width: AccessWidth) -> Range<Int>? {
         guard Self.accepts(offset, width), offset / 4 < UInt64(table.count) else { return nil }
         let first = Int(offset / 4)

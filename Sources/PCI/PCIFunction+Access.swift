@@ -1,14 +1,14 @@
 public import Devices
 
-/// What the machine has to do after a write to a function.
+/// The things that the machine has to do after a write to a function.
 public struct AccessOutcome: Hashable, Sendable {
     /// The messages to send now.
     public var messages: [MSIMessage] = []
-    /// Whether the writes that KVM is to take itself may have changed.
+    /// Whether `PCIFunction.events`, the writes that KVM is to take itself, may have changed.
     public var changesEvents = false
     /// Whether `PCIFunction.interruptState` may have changed.
     public var changesInterrupts = false
-    /// Whether the slot of a port gives power, or gives it no longer.
+    /// Whether the write has switched the power of a port's slot on or off.
     public var changesSlot = false
 
     /// Creates an outcome. Without arguments there is nothing to do.
@@ -23,7 +23,7 @@ public struct AccessOutcome: Hashable, Sendable {
 public enum ConfigWrite: Sendable {
     /// The write has been made.
     case done(AccessOutcome)
-    /// The write changes what the function decodes, and has not been made. Guest memory has to follow first.
+    /// The write changes what the function decodes, and has not been made yet. Guest memory has to follow first.
     case proposed(DecodeProposal)
 }
 
@@ -34,9 +34,9 @@ public enum ConfigWrite: Sendable {
 public struct DecodeProposal: Sendable {
     /// The function as it would be.
     public let function: PCIFunction
-    /// Whether the change may affect what is decoded in memory, and not only what the function decodes among the ports.
+    /// Whether the change may affect what is decoded in memory, and not only which ports the function decodes.
     public let affectsMemory: Bool
-    /// The register that changes, and its new value. A reset changes all of them.
+    /// The register that changes, and its new value. It is nil for a reset, which changes all registers.
     fileprivate let change: (register: UInt64, value: UInt32)?
 
     /// Whether the function is reset.
@@ -46,7 +46,7 @@ public struct DecodeProposal: Sendable {
 // MARK: - Configuration space
 
 extension PCIFunction {
-    /// Reads configuration space, as `ConfigSpace.read` does, or asks the model if the place is its own.
+    /// Reads configuration space as `ConfigSpace.read` does. Asks the model if the place is in a capability of the model's own.
     public mutating func read(at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard hasPower else { return width.allOnes }
         if let half = halfOfMixed(offset, width) {
@@ -57,12 +57,12 @@ extension PCIFunction {
         return config.read(at: offset, width: width)
     }
 
-    /// Writes configuration space. A write that changes what the function decodes is returned as a proposal and not made.
+    /// Writes configuration space. A write that changes what the function decodes is not made, but returned as a proposal.
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> ConfigWrite {
         guard hasPower else { return .done(AccessOutcome()) }
         if let half = halfOfMixed(offset, width) {
             let middle = UInt64(half.rawValue)
-            // Neither half decides what is decoded: the header's registers are nobody's own.
+            // Neither half changes what is decoded, because no register of the header is the model's own.
             guard case .done(let low) = write(value, at: offset, width: half),
                 case .done(let high) = write(value >> (8 * middle), at: offset + middle, width: half)
             else { return .done(AccessOutcome()) }
@@ -110,15 +110,16 @@ extension PCIFunction {
         return DecodeProposal(function: function, affectsMemory: true, change: nil)
     }
 
-    /// Whether a value leaves the power state as it is, or is one that the function has: D0 and D3hot at least.
+    /// Returns whether a write of `value` to `register` keeps to the power states that the function has, which are D0 and D3hot at
+    /// least. Writes to other registers do so.
     private func hasPowerState(_ value: UInt32, _ register: UInt64) -> Bool {
         guard register == shape.powerRegister, value & 3 == 1 || value & 3 == 2 else { return true }
         // The capability's first register has a bit for D1, and one for D2.
         return config[register: register - 4] >> (24 + value & 3) & 1 != 0
     }
 
-    /// Makes a proposed change. What else became of the function since the proposal stays, but for a reset: a vector may have been
-    /// raised, and the model may have been asked.
+    /// Makes a proposed change. A reset puts the whole function into its state after reset. Any other proposal changes its register
+    /// only, and leaves what has happened since: a vector may have been raised, or the model asked.
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
         guard let (register, value) = proposal.change else {
             reset()
@@ -129,7 +130,8 @@ extension PCIFunction {
         return AccessOutcome(messages: takePendingMessages(), changesInterrupts: decidesInterrupts(register))
     }
 
-    /// Lets the model answer wherever it does before or after a proposed change, until that is committed or withdrawn.
+    /// Lets the model answer both where it does before a proposed change and where it does after that, until the change is
+    /// committed or withdrawn.
     public mutating func prepare(_ proposal: DecodeProposal) {
         setModel(for: proposal, answersAsAfter: true)
     }
@@ -140,6 +142,8 @@ extension PCIFunction {
     }
 
     /// Tells the model the command register or the power state if the proposal changes it.
+    ///
+    /// - Parameter answersAsAfter: Whether the model is to answer also where it does after the change.
     private mutating func setModel(for proposal: DecodeProposal, answersAsAfter: Bool = false) {
         switch proposal.change?.register {
         case ConfigOffset.commandAndStatus:
@@ -151,13 +155,14 @@ extension PCIFunction {
         }
     }
 
-    /// Whether the model answers the first byte of an access to configuration space.
+    /// Returns whether the model answers the first byte of an access to configuration space.
     private func isOwn(_ offset: UInt64, _ width: AccessWidth) -> Bool {
         !shape.own.isEmpty && ConfigSpace.accepts(offset, width) && shape.own.contains { $0.contains(offset) }
     }
 
-    /// Returns the half of the width of an access of which the model answers some bytes, but not all. Such an access is made as two,
-    /// for example one of the header of a capability and one of what stands behind it.
+    /// Returns half the width of an access if the model answers some of its bytes, but not all. Returns nil for other accesses. A
+    /// mixed access is made as two of that half, for example one to the header of a capability and one to the bytes behind the
+    /// header.
     private func halfOfMixed(_ offset: UInt64, _ width: AccessWidth) -> AccessWidth? {
         guard width != .byte, !shape.own.isEmpty, ConfigSpace.accepts(offset, width) else { return nil }
         let bytes = offset..<offset + UInt64(width.rawValue)
@@ -174,12 +179,12 @@ extension PCIFunction {
         case let register where register == shape.powerRegister: return changed & 3 == 0 ? nil : true
         case ConfigOffset.commandAndStatus:
             let decode = changed & (CommandBits.memory | CommandBits.ports)
-            // A bridge passes on what others decode.
+            // The decode bits of a bridge also change what is decoded behind the bridge.
             return decode == 0 ? nil : decode & CommandBits.memory != 0 || description.bridge != nil
         case ConfigOffset.busNumbers..<ConfigOffset.windowsEnd where description.bridge != nil: return true
         case ConfigOffset.bars..<ConfigOffset.bars + 24:
             let place = Int((register - ConfigOffset.bars) / 4)
-            // The upper half of a 64-bit BAR has no number of its own.
+            // The upper half of a 64-bit BAR has no number of its own, so its kind is that of the BAR before.
             let kind = description.bars[place]?.kind ?? description.bars[place - 1]?.kind
             return kind == .io ? (decodesPorts ? false : nil) : (decodesMemory ? true : nil)
         case ConfigOffset.rom:
@@ -193,14 +198,14 @@ extension PCIFunction {
 // MARK: - Trapped places
 
 extension PCIFunction {
-    /// Reads a trapped place: the table or the pending bits of MSI-X, or a place of the model's.
+    /// Reads a trapped place: the table or the pending bits of MSI-X, or a place for which the model answers.
     public mutating func readTrapped(
         _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> UInt64 {
         guard let part = part(of: register, touchedAt: offset, width) else {
             return width.mask(model.read(register, at: offset, width: width))
         }
-        // An access that begins before the part or passes its end is not aligned.
+        // An access that begins before the structure is not aligned.
         guard part.offsets.contains(offset) else { return width.allOnes }
         let offset = offset - part.location.offset
         return
@@ -209,7 +214,7 @@ extension PCIFunction {
             ?? width.allOnes
     }
 
-    /// Writes a trapped place: the table of MSI-X, or a place of the model's. The pending bits ignore writes.
+    /// Writes a trapped place: the table of MSI-X, or a place for which the model answers. The pending bits ignore writes.
     public mutating func writeTrapped(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> AccessOutcome {
@@ -223,7 +228,7 @@ extension PCIFunction {
             changesInterrupts: true)
     }
 
-    /// Whether an access reads pending bits of MSI-X.
+    /// Returns whether an access reads pending bits of MSI-X.
     public func readsPendingBits(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> Bool {
         part(of: register, touchedAt: offset, width)?.name == .pendingBits
     }
@@ -231,11 +236,12 @@ extension PCIFunction {
     /// The writes that KVM is to take itself at present.
     public var events: [FunctionEvent] { model.events }
 
-    /// Counts writes that KVM has taken.
+    /// Tells the model how many writes KVM has taken for an event.
     public mutating func add(count: UInt64, of event: FunctionEvent) {
         model.add(count: count, of: event)
     }
 
+    /// Carries out the effects of an access, and returns what is left for the machine to do.
     private mutating func outcome(of effects: FunctionEffects) -> AccessOutcome {
         var outcome = AccessOutcome(changesEvents: effects.changesEvents)
         if effects.lowersLine { setInterruptStatus(false) }
@@ -245,6 +251,7 @@ extension PCIFunction {
         return outcome
     }
 
+    /// Returns the structure of MSI-X in a BAR that an access touches, or nil if it touches none.
     func part(
         of register: BaseAddressRegister, touchedAt offset: UInt64, _ width: AccessWidth
     ) -> DescriptionPart? {

@@ -1,10 +1,10 @@
 extension PCIFunction {
-    /// MSI enable (PCI 3.0, 6.8.1.3).
+    /// Whether software has enabled MSI (PCI 3.0, 6.8.1.3).
     public var isMSIEnabled: Bool {
         description.msiVectors != nil && config[register: description.msiOffset] & MSIControlBits.enable != 0
     }
 
-    /// MSI-X enable (PCI 3.0, 6.8.2.3).
+    /// Whether software has enabled MSI-X (PCI 3.0, 6.8.2.3).
     public var isMSIXEnabled: Bool {
         description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.enable != 0
     }
@@ -14,9 +14,11 @@ extension PCIFunction {
         description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.functionMask != 0
     }
 
-    /// Raises a vector by MSI-X where that is enabled, else by MSI where that is: the message to send now, or nil where the
-    /// vector is masked and pends. A vector that does not exist or that software has not allocated is ignored. While both are off,
-    /// any vector raises the interrupt line, if the function has a pin.
+    /// Raises a vector by MSI-X if that is enabled, otherwise by MSI. While both are off, any vector raises the interrupt line, if
+    /// the function has a pin. A vector that does not exist or that software has not allocated is ignored.
+    ///
+    /// - Returns: The message to send now, or nil if there is none. A vector that cannot be sent now, for example because it is
+    ///   masked, pends.
     public mutating func raise(vector: UInt64) -> MSIMessage? {
         guard hasPower else { return nil }
         if isMSIXEnabled {
@@ -36,7 +38,7 @@ extension PCIFunction {
         return msiMessage(UInt32(truncatingIfNeeded: vector))
     }
 
-    /// Whether a message of the function can be one that wakes a processor which has halted with interrupts off.
+    /// Whether a message that the function can send wakes a processor that has halted with interrupts off.
     public var canWakeHalted: Bool {
         if sendsByMSI, MSIMessage.wakesHalted(UInt64(register(description.msiForm.data) & 0xffff)) {
             return true
@@ -44,7 +46,7 @@ extension PCIFunction {
         return sendsByMSIX && msix?.openMessages.values.contains { MSIMessage.wakesHalted(UInt64($0.data)) } == true
     }
 
-    /// The interrupts that the function sends now, by what software has set up.
+    /// The interrupts that the function can send now, as software has set them up.
     public var interruptState: InterruptState {
         if isMSIXEnabled { return .messagesX(sendsByMSIX ? msix?.openMessages ?? [:] : [:]) }
         if isMSIEnabled {
@@ -54,57 +56,60 @@ extension PCIFunction {
         return interruptPin > 0 && !isLineDisabled ? .line : .none
     }
 
-    /// The pin of the interrupt line, from 1 for INTA# on, or 0 without one (PCI 3.0, 6.2.4).
+    /// The pin of the interrupt line, from 1 for INTA# on, or 0 if there is none (PCI 3.0, 6.2.4).
     public var interruptPin: UInt8 { UInt8(truncatingIfNeeded: config[register: ConfigOffset.interrupt] >> 8) }
 
-    /// Whether the function asserts its interrupt line: it has an interrupt that software has not taken back, and neither MSI nor MSI-X nor
-    /// the command register forbids the line (PCI 3.0, 6.2.3).
+    /// Whether the function asserts its interrupt line. It does so if it has raised an interrupt and not taken it back, and if
+    /// neither MSI nor MSI-X nor the command register forbids the line (PCI 3.0, 6.2.3).
     public var assertsLine: Bool {
         config[register: ConfigOffset.commandAndStatus] & StatusBits.interrupt != 0 && interruptState == .line
     }
 
+    /// Sets or clears the interrupt bit of the status register.
     mutating func setInterruptStatus(_ isPending: Bool) {
         let register = config[register: ConfigOffset.commandAndStatus] & ~StatusBits.interrupt
         config.set(isPending ? register | StatusBits.interrupt : register, at: ConfigOffset.commandAndStatus)
     }
 
-    /// Whether a register in configuration space is one that decides which interrupts the function sends.
+    /// Returns whether a register in configuration space decides which interrupts the function sends.
     func decidesInterrupts(_ register: UInt64) -> Bool {
         register == ConfigOffset.commandAndStatus || register == description.msixOffset && description.msix != nil
             || description.msiVectors != nil && (description.msiOffset..<description.msiOffset + 24).contains(register)
     }
 
-    /// Whether an access to configuration space reads the pending bits of MSI.
+    /// Returns whether an access to configuration space reads the pending bits of MSI.
     public func readsPendingBits(at offset: UInt64) -> Bool {
         description.msiVectors != nil && description.msiForm.hasMasks
             && offset & ~3 == description.msiOffset + description.msiForm.pending
     }
 
-    /// The messages of the pending vectors that may go now, lowest vector first; they pend no longer.
+    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors pend no longer.
     mutating func takePendingMessages() -> [MSIMessage] {
         let isOpen = sendsByMSIX
         return (msix?.takePending(isOpen: isOpen) ?? []) + takePendingMSI()
     }
 
-    /// A message is a write of the function's own, so it takes bus master (PCI 3.0, 6.2.2).
+    /// Whether the function can send messages by MSI-X. A message is a write that the function makes itself, so bus master has to
+    /// be on (PCI 3.0, 6.2.2).
     var sendsByMSIX: Bool {
         isMSIXEnabled && !isMSIXFunctionMasked && isBusMaster
     }
 
     // MARK: MSI, whose state is all in configuration space
 
-    /// Software must not enable both (PCI 3.0, 6.8); where it does, MSI-X has it.
+    /// Whether the function can send messages by MSI. Software must not enable both MSI and MSI-X (PCI 3.0, 6.8). If it does, only
+    /// MSI-X is used.
     private var sendsByMSI: Bool {
         isMSIEnabled && !isMSIXEnabled && isBusMaster
     }
 
-    /// The vectors that software allocated, no more than there are (PCI 3.0, 6.8.1.3).
+    /// The number of vectors that software allocated, but no more than the function has (PCI 3.0, 6.8.1.3).
     var allocatedMSIVectors: UInt64 {
         let logarithm = (config[register: description.msiOffset] & MSIControlBits.allocated) >> 20
         return min(1 << UInt64(logarithm), UInt64(description.msiVectors ?? 0))
     }
 
-    /// The vector's number takes the place of the low data bits (PCI 3.0, 6.8.1.6).
+    /// Returns the message of a vector. The number of the vector replaces the low data bits (PCI 3.0, 6.8.1.6).
     private func msiMessage(_ vector: UInt32) -> MSIMessage {
         let numberBits = UInt32(truncatingIfNeeded: allocatedMSIVectors &- 1)
         return MSIMessage(
@@ -117,7 +122,7 @@ extension PCIFunction {
 
     private var maskedMSI: UInt32 { description.msiForm.hasMasks ? register(description.msiForm.mask) : 0 }
 
-    /// The pending vectors. A capability without a register for them hides them.
+    /// The pending vectors, one bit each. If the capability has no register for them, they are in `hiddenPendingMSI`.
     private var pendingMSI: UInt32 {
         get { description.msiForm.hasMasks ? register(description.msiForm.pending) : hiddenPendingMSI }
         set {
@@ -138,17 +143,18 @@ extension PCIFunction {
         return (0..<32).filter { sent >> $0 & 1 != 0 }.map(msiMessage)
     }
 
-    /// Vectors pend while MSI is enabled and they are allocated.
+    /// Clears the pending bits of vectors that are not allocated, or of all vectors if MSI is off.
     mutating func dropUnallocatedMSI() {
         let allocated = UInt32(truncatingIfNeeded: (UInt64(1) << allocatedMSIVectors) &- 1)
         pendingMSI = isMSIEnabled ? pendingMSI & allocated : 0
     }
 }
 
-/// The interrupts that a function sends.
+/// The interrupts that a function can send.
 public enum InterruptState: Hashable, Sendable {
+    /// No interrupts.
     case none
-    /// Its interrupt line (INTx).
+    /// The function's interrupt line (INTx).
     case line
     /// MSI, with the messages of the vectors that are not masked.
     case messages([Int: MSIMessage])

@@ -1,15 +1,17 @@
 internal import Devices
 
-/// Places in the PCI Express capability of a port with a slot, by the register that holds them (PCIe, 7.5.3).
+/// Offsets of registers in the PCI Express capability of a port with a slot (PCIe, 7.5.3). A field of less than four bytes has the
+/// offset of the register that holds it.
 private enum SlotOffset {
     static let link: UInt64 = 0x10
     static let control: UInt64 = 0x18
 }
 
-/// Bits of the slot control register, and of the slot status register, which is its upper half (PCIe, 7.5.3.10 and 7.5.3.11).
+/// Bits of the register that holds slot control and, as its upper half, slot status (PCIe, 7.5.3.10 and 7.5.3.11).
 enum SlotBits {
     /// Power controller control: the power is off.
     static let powerOff: UInt32 = 1 << 10
+    /// Hot-plug interrupt enable.
     static let interruptEnable: UInt32 = 1 << 5
     /// Presence detect state: the slot is occupied.
     static let isOccupied: UInt32 = 1 << 22
@@ -17,13 +19,13 @@ enum SlotBits {
     static let presenceChanged: UInt32 = 1 << 19
     static let commandCompleted: UInt32 = 1 << 20
     static let linkChanged: UInt32 = 1 << 24
-    /// All that software clears by writing ones.
+    /// The events, which software clears by writing ones.
     static let events = buttonPressed | presenceChanged | commandCompleted | linkChanged
-    /// Data link layer link active, in the register with link status.
+    /// Data link layer link active, in the register that holds link status.
     static let linkActive: UInt32 = 1 << 29
 
-    /// Whether one of the events is there for which software has enabled the interrupt. Four of the enable bits lie where their events lie in
-    /// the upper half; that of the link's event is bit 12.
+    /// Returns whether an event has occurred for which software has enabled the interrupt. Each event has its enable bit in the
+    /// lower half, at the same place as the event in the upper half, except for that of the link's event, which is bit 12.
     static func raisesInterrupt(_ register: UInt32) -> Bool {
         let enabled = (register & 0xff) << 16 | (register >> 12 & 1) << 24
         return register & interruptEnable != 0 && register & enabled & events != 0
@@ -31,11 +33,12 @@ enum SlotBits {
 }
 
 extension CapabilityDescription {
-    /// The PCI Express capability of a port, of a link of 2.5 GT/s with one lane that is up (PCIe, 7.5.3).
+    /// Returns the PCI Express capability of a port whose link has 2.5 GT/s and one lane (PCIe, 7.5.3). Without a slot the link is
+    /// up.
     ///
     /// - Parameters:
     ///   - type: The kind of the port: 4 for a root port, 5 and 6 for the upstream and the downstream port of a switch.
-    ///   - slot: The number of the port's slot, in which devices are plugged while the machine runs; nil without a slot.
+    ///   - slot: The number of the port's slot, into which devices are plugged while the machine runs, or nil without a slot.
     public static func port(type: UInt8, slot: UInt8?) -> CapabilityDescription {
         var body = [UInt8](repeating: 0, count: 0x3a)
         body[0] = type << 4 | 2
@@ -43,9 +46,10 @@ extension CapabilityDescription {
         var writable = [UInt8](repeating: 0, count: 0x18)
         (writable[6], writable[7]) = (0x0f, 0x70)
         if let slot {
-            // The slot, and a link that says whether it is up, which it is not yet.
+            // The port has a slot, and its link says whether it is up. It is not up yet.
             (body[1], body[0x0c], body[0x11]) = (1, 0x10, 0)
-            // Attention button, power controller, both indicators, surprise, hot plug. The power is off, and so are the indicators.
+            // The slot has an attention button, a power controller and both indicators. It allows surprise removal and hot plug.
+            // The power and the indicators are off.
             (body[0x12], body[0x14], body[0x15]) = (0x7b, slot << 3, slot >> 5)
             (body[0x16], body[0x17]) = (0xc0, 0x07)
             (writable[0x16], writable[0x17]) = (0xf9, 0x17)
@@ -55,7 +59,8 @@ extension CapabilityDescription {
 }
 
 extension FunctionDescription {
-    /// Where the PCI Express capability of a port lies whose slot takes devices while the machine runs; nil without such a slot.
+    /// The offset of a port's PCI Express capability, if the port has a slot that takes devices while the machine runs. Otherwise
+    /// nil.
     var slotCapability: UInt64? {
         guard bridge?.hasSlot == true, recording == nil else { return nil }
         return capabilities.first { $0.id == CapabilityID.express && $0.version == nil && $0.size >= 0x1c }?.offset
@@ -65,12 +70,12 @@ extension FunctionDescription {
 // MARK: - The slot of a port
 
 extension PCIFunction {
-    /// Whether the slot of a port gives power; nil for a function without a slot.
+    /// Whether the slot of the port gives power, or nil for a function without a slot.
     public var hasSlotPower: Bool? {
         shape.slot.map { config[register: $0 + SlotOffset.control] & SlotBits.powerOff == 0 }
     }
 
-    /// Puts a device into the slot of a port before the machine runs. The slot has power, and nobody is told.
+    /// Puts a device into the slot of the port before the machine runs. The slot has power, and the guest is not told of any event.
     public mutating func occupySlot() {
         guard let slot = shape.slot else { return }
         let control = slot + SlotOffset.control
@@ -79,8 +84,8 @@ extension PCIFunction {
         config.set(config[register: control] & ~SlotBits.events, at: control)
     }
 
-    /// Tells the slot of a port whether a device is in it. The link is up while the device has power. What changes is an event, for which the
-    /// port may interrupt.
+    /// Tells the slot of the port whether a device is in it. The link is up while there is a device and the slot gives power. Each
+    /// change is an event, for which the port may interrupt.
     ///
     /// - Parameter isButtonPressed: Whether somebody presses the attention button.
     public mutating func setSlot(isOccupied: Bool, isButtonPressed: Bool = false) -> AccessOutcome {
@@ -100,7 +105,7 @@ extension PCIFunction {
         return setSlotRegister(register)
     }
 
-    /// Whether an access is one to the control and the status of a slot.
+    /// Returns whether a register holds slot control and slot status.
     func isSlotRegister(_ register: UInt64) -> Bool { shape.slot.map { $0 + SlotOffset.control == register } ?? false }
 
     /// Writes slot control and slot status. Each write to slot control is a command, which is completed at once.
@@ -115,8 +120,8 @@ extension PCIFunction {
         return outcome
     }
 
-    /// Sets the register of the slot. The line follows what it says, and a message is sent when it begins to ask for an interrupt (PCIe,
-    /// 6.7.3.4).
+    /// Sets the register with slot control and slot status. The interrupt line is up while the register asks for an interrupt, and
+    /// a message is sent when it begins to do so (PCIe, 6.7.3.4).
     private mutating func setSlotRegister(_ new: UInt32) -> AccessOutcome {
         guard let slot = shape.slot else { return AccessOutcome() }
         let control = slot + SlotOffset.control
@@ -130,7 +135,7 @@ extension PCIFunction {
         return AccessOutcome(messages: [message])
     }
 
-    /// The registers of the slot, which outlast a reset of the port.
+    /// The registers of the slot with their values, which a reset of the port does not change.
     var slotRegisters: [(offset: UInt64, value: UInt32)] {
         guard let slot = shape.slot else { return [] }
         return [SlotOffset.link, SlotOffset.control].map { (slot + $0, config[register: slot + $0]) }

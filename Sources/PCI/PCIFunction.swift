@@ -3,32 +3,39 @@ import Memslots
 
 /// A PCI function: configuration space, decode and interrupts, and the model behind it.
 ///
-/// It changes nothing outside itself: what an access leads to comes back as a value.
+/// The function changes nothing outside of itself. Each access returns what the machine has to do.
 public struct PCIFunction: Sendable {
+    /// The address of the function.
     public let address: FunctionAddress
+    /// The part that functions with equal descriptions share.
     let shape: FunctionShape
+    /// The registers of configuration space, without the bytes for which the model answers.
     public internal(set) var config: ConfigSpace
+    /// The MSI-X table and the pending bits, or nil without MSI-X.
     var msix: MSIXTable?
-    /// The pending vectors of an MSI capability that does not show them.
+    /// The pending vectors of an MSI capability that has no register for them.
     var hiddenPendingMSI: UInt32 = 0
-    /// The number of the interrupt line that the pin raises, or nil if it raises none.
+    /// The number of the interrupt line to which the pin is connected, or nil if it is connected to none.
     public private(set) var lineNumber: UInt32?
-    /// Whether the machine holds the line up for the function. The machine keeps it equal to `assertsLine`.
+    /// Whether the machine holds the interrupt line up for the function. The machine keeps this equal to `assertsLine`.
     public var isLineRaised = false
-    /// Whether the function has power. One in a slot without power is as after reset, reads as all ones, and drops writes.
+    /// Whether the function has power. A function in a slot without power is in the state after reset, reads as all ones, and drops
+    /// writes.
     public var hasPower = true
+    /// The model that answers for everything that functions do not have in common.
     public internal(set) var model: any FunctionModel
 
-    /// The function after reset: addresses zero, decode off.
+    /// Creates a function in the state after reset: its addresses are zero, and decode is off.
     public init(_ model: any FunctionModel, at address: FunctionAddress) throws(DescriptionError) {
         self.init(model, at: address, shape: try FunctionShape(model.description))
     }
 
+    /// Creates a function that does what a description says and no more, in the state after reset.
     public init(_ description: FunctionDescription, at address: FunctionAddress) throws(DescriptionError) {
         try self.init(DescribedFunction(description), at: address)
     }
 
-    /// The function after reset, with what it shares with others of its kind.
+    /// Creates a function in the state after reset, with the shape that it shares with others of its kind.
     public init(_ model: any FunctionModel, at address: FunctionAddress, shape: FunctionShape) {
         self.address = address
         self.model = model
@@ -37,9 +44,11 @@ public struct PCIFunction: Sendable {
         msix = shape.description.msix.map { MSIXTable(vectors: $0.vectors) }
     }
 
+    /// The description of the function, which does not change.
     public var description: FunctionDescription { shape.description }
 
-    /// Puts the function into the state after reset. Under lazy decode, `DecodedMemory.remove` it as well.
+    /// Puts the function into the state after reset. Under lazy decode the caller also has to remove the function from
+    /// `DecodedMemory`, because its regions would stand otherwise.
     public mutating func reset() {
         resetRegisters()
         model.setCommand(0)
@@ -47,6 +56,7 @@ public struct PCIFunction: Sendable {
         model.setPowerState(0)
     }
 
+    /// Puts the registers into the state after reset, except the multifunction bit and those of a slot. The model is not told.
     mutating func resetRegisters() {
         let (isMultifunction, slot) = (isMultifunction, slotRegisters)
         config = ConfigSpace(shape.config)
@@ -56,32 +66,38 @@ public struct PCIFunction: Sendable {
         hiddenPendingMSI = 0
     }
 
-    /// Connects the pin to an interrupt line, and tells software the number as firmware does.
+    /// Connects the pin to an interrupt line. Writes the line's number into configuration space for software, as firmware does.
     public mutating func connect(toLine number: UInt32) {
         lineNumber = number
         config.write(UInt64(number), at: ConfigOffset.interrupt, width: .byte)
     }
 
-    /// Puts an empty model into the place of the function's own, for a function that nobody asks any more.
+    /// Lets go of the model, and puts one into its place that has the description only. No access may reach the function any more.
     public mutating func forgetModel() { model = DescribedFunction(description) }
 
     // MARK: Decode
 
+    /// Whether the function answers in memory, by its command register and its power state.
     public var decodesMemory: Bool { command & CommandBits.memory != 0 && powerState == 0 }
+    /// Whether the function answers at ports, by its command register and its power state.
     public var decodesPorts: Bool { command & CommandBits.ports != 0 && powerState == 0 }
 
-    /// The power state, from 0 for D0 to 3 for D3hot. Only in D0 a function answers outside of configuration space.
+    /// The power state, from 0 for D0 to 3 for D3hot. A function answers outside of configuration space only in D0.
     public var powerState: UInt8 {
         shape.powerRegister.map { UInt8(truncatingIfNeeded: config[register: $0] & 3) } ?? 0
     }
+    /// Whether the command register lets the function access memory by itself, which includes sending messages.
     public var isBusMaster: Bool { command & CommandBits.busMaster != 0 }
+    /// Whether the ROM's register has the ROM enabled. The ROM is decoded if the function decodes memory as well.
     public var isROMEnabled: Bool { config[register: ConfigOffset.rom] & ConfigShape.romEnable != 0 }
 
+    /// Whether the command register forbids the interrupt line.
     var isLineDisabled: Bool { command & CommandBits.interruptDisable != 0 }
 
     private var command: UInt32 { config[register: ConfigOffset.commandAndStatus] }
 
-    /// Whether the device has more than one function; the bus that holds the function says so (PCI 3.0, 6.2.1).
+    /// Whether the header says that the device has more than one function (PCI 3.0, 6.2.1). The owner of the bus sets this, because
+    /// a function does not know of others.
     public var isMultifunction: Bool {
         get { config[register: ConfigOffset.headerType] & Self.multifunction != 0 }
         set {
@@ -92,7 +108,7 @@ public struct PCIFunction: Sendable {
 
     private static let multifunction: UInt32 = 1 << 23
 
-    /// Whether the function answers at the address in `register`.
+    /// Returns whether the function answers at the address in `register`.
     public func isDecoded(_ register: BaseAddressRegister) -> Bool {
         switch register {
         case .bar(let number): description.bars[number]?.kind == .io ? decodesPorts : decodesMemory
@@ -102,7 +118,7 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// The address in `register`, without its flag bits; zero where there is no such register.
+    /// Returns the address in `register`, without its flag bits, or zero if there is no such register.
     public func base(of register: BaseAddressRegister) -> UInt64 {
         let low = UInt64(config[register: register.offset])
         guard case .bar(let number) = register else { return low & ~0x7ff }
@@ -114,7 +130,7 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// Writes `base` into `register` as software does; bits below its size fall away.
+    /// Writes `base` into `register` as software does. Address bits below the size behind the register are dropped.
     public mutating func setBase(of register: BaseAddressRegister, to base: UInt64) {
         guard description.size(of: register) != nil else { return }
         let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigShape.romEnable) : 0
@@ -124,7 +140,7 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// Writes an address into the register that it was assigned to, and switches on what lets the function answer there.
+    /// Writes an assigned address into its register, and switches on what lets the function answer there.
     public mutating func place(_ assignment: AddressAssignment) {
         let register = assignment.owner.register
         var decode = CommandBits.memory
@@ -144,7 +160,8 @@ public struct PCIFunction: Sendable {
         model.setCommand(UInt16(truncatingIfNeeded: command))
     }
 
-    /// Where the pieces of BARs and ROM lie now. A BAR whose range passes `DecodedRegion.highestAddress` has none.
+    /// The regions of BARs and ROM that the function decodes now by itself. A BAR whose range passes `DecodedRegion.highestAddress`
+    /// has none.
     public var decodedRegions: [DecodedRegion] {
         guard decodesMemory else { return [] }
         var regions: [DecodedRegion] = []
@@ -160,7 +177,7 @@ public struct PCIFunction: Sendable {
         return regions
     }
 
-    /// Where the I/O BARs lie now, in order of precedence.
+    /// The I/O BARs that the function decodes now by itself, in order of precedence.
     var decodedPorts: [DecodedPorts.Region] {
         guard decodesPorts else { return [] }
         return shape.ports.map { register, size in
@@ -170,15 +187,17 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// The memory registers that are decoded, each by its bit.
+    /// The memory BARs and the ROM that are decoded, each by its `bit`.
     var decodedRegisterBits: UInt8 {
         shape.memory.reduce(0) { bits, entry in isDecoded(entry.register) ? bits | entry.register.bit : bits }
     }
 }
 
-/// What functions of one kind have in common.
+/// The part of functions that all functions with equal descriptions share.
 public final class FunctionShape: Sendable {
+    /// The description that the functions have.
     public let description: FunctionDescription
+    /// The registers in configuration space.
     let config: ConfigShape
     /// The memory BARs and the ROM, in order of precedence.
     public let memory: [(register: BaseAddressRegister, size: UInt64, pieces: [BARPiece])]
@@ -188,13 +207,16 @@ public final class FunctionShape: Sendable {
     let msixParts: [DescriptionPart]
     /// The parts of configuration space that the model answers for.
     let own: [Range<UInt64>]
+    /// The number of pieces of all memory BARs and the ROM.
     let pieceCount: Int
-    /// The register with the power state, and the bits that reset the function, by their registers.
+    /// The offset of the register with the power state, or nil if there is none.
     let powerRegister: UInt64?
+    /// The bits that reset the function when software sets them, by their registers.
     let resetBits: [UInt64: UInt32]
-    /// Where the capability lies that has the registers of a slot.
+    /// The offset of the capability that has the registers of a port's slot, or nil without a slot.
     let slot: UInt64?
 
+    /// Creates the shape of a description, or throws why there can be no such function.
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         try description.validate()
         self.description = description

@@ -1,18 +1,18 @@
 public import Devices
 
-/// The PCI test device (QEMU, docs/specs/pci-testdev): lets a guest compare ways to write to a device.
+/// The PCI test device (QEMU, docs/specs/pci-testdev), which lets a guest compare ways to write to a device.
 ///
-/// Behind a memory BAR and a port BAR lies the same header. The guest chooses a test by number, of those that the BAR has, then
-/// writes some data at some offset in that BAR, as the header says, and finds in the header how many such writes there were. What
-/// the tests differ in is who takes the write: the monitor, or KVM itself, by ioeventfd, for any data or for the right one.
+/// A memory BAR and an I/O BAR show the same header. The guest chooses one of the BAR's tests by its number. Then the guest writes
+/// the data that the header names at the offset that the header names, in the same BAR. The header counts such writes. The tests
+/// differ in who takes the write: the monitor, or KVM itself, by ioeventfd, for any data or only for the right one.
 public struct PCITestDevice: FunctionModel {
-    /// How a test's writes are counted.
+    /// The way in which the writes of a test are counted.
     enum Notification: String, CaseIterable {
-        /// Each exits to the monitor.
+        /// Each write exits to the monitor.
         case none = "no-eventfd"
-        /// KVM takes them, whatever the data.
+        /// KVM takes the writes, whatever their data.
         case wildcard = "wildcard-eventfd"
-        /// KVM takes those with the right data.
+        /// KVM takes the writes with the right data.
         case dataMatch = "datamatch-eventfd"
     }
 
@@ -21,11 +21,12 @@ public struct PCITestDevice: FunctionModel {
         let register: BaseAddressRegister
         let notification: Notification
         let offset: UInt64
-        /// What is to be written.
+        /// The byte that the guest is to write.
         let data: UInt8
+        /// The header as the guest reads it, with a count of zero.
         let header: [UInt8]
 
-        /// All writes are bytes.
+        /// The width of each write in bytes.
         static let width: UInt8 = 1
 
         /// Whether only writes of `data` count.
@@ -45,36 +46,40 @@ public struct PCITestDevice: FunctionModel {
         }
     }
 
-    /// Where its header is among the ports; BAR 0 has it in memory.
+    /// The BAR that shows the header among the ports. BAR 0 shows it in memory.
     static let portBAR = BaseAddressRegister.bar(1)
     static let memorySize: UInt64 = 4096
     static let portSize: UInt64 = 256
-    /// Where the header has its count of writes.
+    /// The offset of the count of writes in the header.
     private static let countOffset: UInt64 = 12
 
     private var test: Test?
     private var count: UInt32 = 0
 
+    /// Creates the device with no test chosen.
     public init() {}
 
+    /// A memory BAR and an I/O BAR, which trap everywhere.
     public var description: FunctionDescription { .testDevice }
 
-    /// The write that the present test is about, unless it is to exit.
+    /// The write of the present test, if KVM is to take it.
     public var events: [FunctionEvent] {
         guard let test, test.notification != .none else { return [] }
         let match = test.notification == .dataMatch ? UInt64(test.data) : nil
         return [FunctionEvent(register: test.register, offset: test.offset, size: UInt32(Test.width), match: match)]
     }
 
+    /// Adds the writes that KVM has taken to the count in the header.
     public mutating func add(count: UInt64, of event: FunctionEvent) {
         self.count &+= UInt32(truncatingIfNeeded: count)
     }
 
+    /// Ends the present test.
     public mutating func reset() {
         self = PCITestDevice()
     }
 
-    /// The header of the present test, through either BAR; zeros without one, and behind it.
+    /// Reads the header of the present test, through either BAR. Without a test and behind the header, all bytes are zero.
     public func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let test else { return 0 }
         var value: UInt64 = 0
@@ -91,8 +96,8 @@ public struct PCITestDevice: FunctionModel {
         return offset < UInt64(test.header.count) ? test.header[Int(offset)] : 0
     }
 
-    /// Takes a write byte by byte, as the device does: the first byte of the header starts a test, and what the test asks for is
-    /// counted.
+    /// Takes a write byte by byte, as the device does. A write of the header's first byte starts a test. The write that the test
+    /// asks for is counted.
     public mutating func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects {
@@ -110,7 +115,7 @@ public struct PCITestDevice: FunctionModel {
         return FunctionEffects(changesEvents: changesEvents)
     }
 
-    /// Starts a test from the beginning; a number that the BAR does not have ends the present one.
+    /// Starts a test with a count of zero. A number that the BAR does not have ends the present test.
     private mutating func start(_ index: UInt8, of register: BaseAddressRegister) {
         count = 0
         test = Int(index) < Notification.allCases.count ? Test(Int(index), of: register) : nil

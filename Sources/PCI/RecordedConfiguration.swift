@@ -2,19 +2,21 @@ import Memslots
 
 /// The configuration space of a real function, which a guest finds byte for byte.
 ///
-/// These parts are live, and have their values after reset: the command register, the error and interrupt bits of the status register,
-/// cache line size, the interrupt line, the power state, the BARs and the ROM's register, of a bridge bus numbers and windows, and in MSI
-/// and MSI-X what software writes and the pending bits. Hidden capabilities are no longer linked, though their bytes are still there.
+/// Some parts are live, and have their values after reset: the command register, the error and interrupt bits of the status
+/// register, cache line size, the multifunction bit, the interrupt line, the power state, the BARs, and the ROM's register. In a
+/// bridge the bus numbers and windows are live as well. In MSI and MSI-X, the bits that software writes and the pending bits are
+/// live. Hidden capabilities are left out of the lists, though their bytes are still there.
 public struct RecordedConfiguration: Hashable, Sendable {
-    /// The bytes, 256 or 4096.
+    /// The bytes, 256 or 4096 of them.
     public private(set) var bytes: [UInt8]
     /// The capabilities that guests do not find.
     public private(set) var hidden: [HiddenCapability] = []
-    /// The parts that the function's model answers for.
+    /// The parts of configuration space that the function's model answers for.
     private(set) var own: [Range<UInt64>] = []
-    /// The bits of registers that keep what software writes and do nothing.
+    /// The bits that software may write, by their registers, beside those of the header and of messages. All but the power state
+    /// have no effect.
     private(set) var writable: [UInt64: UInt32] = [:]
-    /// The register with the power state (PMCSR), if there is one.
+    /// The offset of the register with the power state (PMCSR), or nil if there is none.
     private(set) var powerRegister: UInt64?
     /// The bits by which software resets the function (PCIe, 6.6.2; Advanced Features), by their registers. They read as zero.
     private(set) var resetBits: [UInt64: UInt32] = [:]
@@ -54,13 +56,13 @@ public struct RecordedConfiguration: Hashable, Sendable {
             if !isExtended {
                 patch(UInt32(first), 0xfc, at: ConfigOffset.capabilities)
             } else if first != 0x100 {
-                // Software begins at 0x100, where an empty capability leads on (PCIe, 7.6.3).
+                // Software begins at 0x100, so an empty capability there leads on to the first one (PCIe, 7.6.3).
                 patch(UInt32(first) << 20, .max, at: 0x100)
             }
         }
     }
 
-    /// Changes bits of a register.
+    /// Changes the bits of `mask` in a register of the recorded bytes.
     private mutating func patch(_ value: UInt32, _ mask: UInt32, at offset: UInt64) {
         for lane in 0..<4 {
             let shift = 8 * UInt32(lane)
@@ -69,26 +71,28 @@ public struct RecordedConfiguration: Hashable, Sendable {
         }
     }
 
-    /// Notes what is the model's own in a capability, and what software may write.
+    /// Notes which bytes of a capability the model answers for, and which bits software may write.
     private mutating func add(
         _ kind: CapabilityKind, _ range: Range<UInt64>, _ config: ConfigDump, _ asksModel: Bool
     ) {
         func register(_ offset: UInt64) -> UInt32 { config[register: range.lowerBound + offset] ?? 0 }
         var size: (header: UInt64, all: UInt64) = (0, 0)
         switch (kind.isExtended, kind.id) {
-        // The power state (PCI Power Management 1.2, 3.2), and the two registers of device control. But for a reset, device control does
-        // nothing.
+        // The power state (PCI Power Management 1.2, 3.2).
         case (false, 0x01) where range.count >= 8:
             write(0x0103, at: range.lowerBound + 4, in: range)
             patch(0, 0x0103, at: range.lowerBound + 4)
             powerRegister = range.lowerBound + 4
+        // The two registers of device control. They have no effect, except for the bit that resets the function.
         case (false, 0x10):
             write(0x7fff, at: range.lowerBound + 8, in: range)
             if register(4) & 1 << 28 != 0 { resetBits[range.lowerBound + 8] = 0x8000 }
             if register(0) >> 16 & 0xf >= 2 { write(0xffff, at: range.lowerBound + 0x28, in: range) }
-            // A slot has no buttons, lamps, power switch or latch, for nothing is plugged in or pulled out.
+            // A slot has no buttons, lamps, power switch or latch, because nothing is plugged in or pulled out.
             if register(0) >> 24 & 1 != 0, range.count >= 0x18 { patch(0, 0x2007f, at: range.lowerBound + 0x14) }
+        // The bit of Advanced Features that resets the function.
         case (false, 0x13) where register(0) & 1 << 25 != 0: resetBits[range.lowerBound + 4] = 1
+        // Vital product data, and capabilities of the vendor in both lists.
         case (false, 0x03): size = (2, 8)
         case (false, 0x09): size = (3, UInt64(register(0) >> 16 & 0xff))
         case (true, 0x0b), (true, 0x23): size = (8, UInt64(register(4) >> 20))
@@ -98,6 +102,7 @@ public struct RecordedConfiguration: Hashable, Sendable {
         if asksModel, range.lowerBound + size.header < end { own.append(range.lowerBound + size.header..<end) }
     }
 
+    /// Lets software write bits of a register that lies in a capability's range.
     private mutating func write(_ bits: UInt32, at offset: UInt64, in range: Range<UInt64>) {
         if offset < range.upperBound { writable[offset] = bits }
     }
@@ -109,7 +114,7 @@ public struct RecordedConfiguration: Hashable, Sendable {
         return Set(config.capabilities.found.map { CapabilityKind(header: $0.header, isExtended: false) } + extended)
     }
 
-    /// Whether guests find capabilities of the list of PCI.
+    /// Whether guests find capabilities in the PCI list.
     var hasCapabilities: Bool { bytes[Int(ConfigOffset.capabilities)] & 0xfc != 0 }
 
     /// The registers that are not zero or that software may write. The live ones still have their recorded values.
@@ -124,25 +129,26 @@ public struct RecordedConfiguration: Hashable, Sendable {
     }
 }
 
-/// A kind of capability: its ID, in the list of PCI or in that of PCI Express.
+/// A kind of capability: its ID, in the PCI list or in the PCI Express list.
 public struct CapabilityKind: Hashable, Sendable {
     /// The capability ID.
     public let id: UInt16
-    /// Whether it is in the list of PCI Express.
+    /// Whether the capability is in the PCI Express list.
     public let isExtended: Bool
 
-    /// Creates the kind of an ID.
+    /// Creates the kind of the capabilities that have an ID.
     public init(id: UInt16, isExtended: Bool = false) {
         self.id = id
         self.isExtended = isExtended
     }
 
+    /// Creates the kind of a capability from the capability's first doubleword.
     init(header: UInt32, isExtended: Bool) {
         self.init(id: UInt16(truncatingIfNeeded: isExtended ? header : header & 0xff), isExtended: isExtended)
     }
 
-    /// The capabilities that promise what a machine does not have: an IOMMU with which functions translate addresses or share them, other
-    /// functions, sizes of BARs that change, places that are fixed.
+    /// The capabilities that promise what a machine does not have: an IOMMU with which functions translate or share addresses,
+    /// other functions, sizes of BARs that change, and places of BARs that are fixed.
     public static let promisingTooMuch = Set(names.keys)
 
     /// The names of these capabilities.
@@ -158,12 +164,12 @@ public struct CapabilityKind: Hashable, Sendable {
 
 /// A capability of a real function that guests do not find.
 public struct HiddenCapability: Hashable, Sendable {
-    /// What it is.
+    /// The kind of the capability.
     public let kind: CapabilityKind
-    /// Where its bytes lie in configuration space.
+    /// The offset of the capability's bytes in configuration space.
     public let offset: UInt64
 
-    /// What people call it.
+    /// The name of the capability for people.
     public var name: String {
         CapabilityKind.names[kind] ?? (kind.isExtended ? "extended " : "") + "capability "
             + hexadecimal(UInt64(kind.id))
@@ -171,7 +177,7 @@ public struct HiddenCapability: Hashable, Sendable {
 }
 
 extension HiddenCapability: CustomStringConvertible {
-    /// `SR-IOV at 0x160`, or with the ID where there is no name.
+    /// The capability and its offset, such as `SR-IOV at 0x160`, or with the ID if there is no name.
     public var description: String {
         "\(name) at \(hexadecimal(offset))"
     }
@@ -180,18 +186,19 @@ extension HiddenCapability: CustomStringConvertible {
 // MARK: - The function
 
 extension FunctionDescription {
-    /// Describes a real function by its configuration space, of which guests find each byte that is not live (`RecordedConfiguration`).
+    /// Describes a real function by its configuration space. Guests find each byte that is not live (`RecordedConfiguration`).
     ///
-    /// The low bits of the BARs say of what kind they are. Everything in a BAR but MSI-X is memory, unless the caller says otherwise
+    /// The low bits of the BARs tell their kinds. Everything in a BAR but MSI-X is memory, unless the caller adds registers
     /// (`BARDescription.registers`).
     ///
     /// - Parameters:
     ///   - config: The bytes, 256 or 4096.
-    ///   - sizes: The sizes of the BARs and the ROM in bytes. A size that no register can have is rounded up. What has the size 0 or none
-    ///     is not there.
+    ///   - sizes: The sizes of the BARs and the ROM in bytes. A size that no register can have is rounded up. A BAR or ROM with the
+    ///     size 0, or without a size, does not exist.
     ///   - hiding: The capabilities that guests are not to find.
     ///   - asksModel: Whether the function's model answers for vital product data and for capabilities of the vendor.
-    ///   - bridge: What makes it a bridge, whose bus numbers and windows are live as well; nil for a function that is none.
+    ///   - bridge: The part that makes the function a bridge, whose bus numbers and windows are live as well. It is nil for other
+    ///     functions.
     public init(
         recorded config: ConfigDump, sizes: [BaseAddressRegister: UInt64],
         hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = false,
@@ -224,7 +231,7 @@ extension FunctionDescription {
     }
 
     private static func rounded(_ size: UInt64, atLeast least: UInt64) -> UInt64 {
-        // A larger one is refused as it is.
+        // A size above 2^52 stays as it is, so that it is refused.
         size <= least ? least : size > 1 << 52 ? size : 1 << UInt64(64 - (size - 1).leadingZeroBitCount)
     }
 }

@@ -1,8 +1,8 @@
 /// The description of a region, as the kernel or a device process gives it (`struct vfio_region_info`).
 public struct RegionInfo: Hashable, Sendable {
-    /// The region.
+    /// The size of the region, and the ways in which it can be accessed.
     public var region: DeviceRecord.Region
-    /// The place of the region's first byte in the file that its areas are mapped from, in bytes.
+    /// The place of the region's first byte in the file from which its areas are mapped, in bytes.
     public var offset: UInt64
 
     /// The size of the structure without its capabilities, in bytes.
@@ -17,13 +17,14 @@ public struct RegionInfo: Hashable, Sendable {
 
     private static let sparseAreas: UInt16 = 1
 
+    /// Creates the description of a region.
     public init(region: DeviceRecord.Region, offset: UInt64) {
         self.region = region
         self.offset = offset
     }
 
-    /// Decodes the structure. Everything in it is checked: the areas lie in the region and apart from each other, and the region ends
-    /// below 2^64 in its file.
+    /// Decodes the structure and checks everything in it: the areas lie in the region and apart from each other, and the region
+    /// ends below 2^64 in its file.
     ///
     /// - Parameter number: The region that was asked for.
     public init(_ bytes: [UInt8], of number: DeviceRecord.RegionNumber) throws(DeviceInfoError) {
@@ -47,17 +48,17 @@ public struct RegionInfo: Hashable, Sendable {
             size: size, isReadable: flags & Flags.readable != 0, isWritable: flags & Flags.writable != 0, areas: areas)
     }
 
-    /// Returns the size of the whole structure with its capabilities, which the first bytes of every answer say (`argsz`).
+    /// Returns the size of the whole structure with its capabilities, which every answer has in its first bytes (`argsz`).
     public static func wholeSize(_ bytes: [UInt8]) -> UInt32? {
         StructureBytes(bytes).integer(at: 0, as: UInt32.self)
     }
 
-    /// Returns the areas of the capability that lists them (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), or nil without one.
+    /// Returns the areas from the capability that lists them (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), or nil without that capability.
     private static func sparseAreas(
         _ structure: StructureBytes, first: UInt32, _ number: DeviceRecord.RegionNumber, size: UInt64
     ) throws(DeviceInfoError) -> [Range<UInt64>]? {
         var next = first
-        // A chain that does not go forward would have no end.
+        // A chain that goes back might have no end.
         var last: UInt32 = 0
         while next != 0 {
             let place = Int(next)
@@ -90,7 +91,8 @@ public struct RegionInfo: Hashable, Sendable {
         return areas
     }
 
-    /// The structure, with the capability that lists the areas unless the whole region or nothing can be mapped.
+    /// Returns the structure. Unless the whole region or nothing of it can be mapped, the structure has the capability that lists
+    /// the areas.
     public func bytes(of number: DeviceRecord.RegionNumber) -> [UInt8] {
         let isSparse = !region.areas.isEmpty && region.areas != [0..<region.size]
         let flags =
@@ -109,21 +111,22 @@ public struct RegionInfo: Hashable, Sendable {
     }
 }
 
-/// Why the description of a device makes no sense.
+/// The reason why the description of a device makes no sense.
 public enum DeviceInfoError: Error, Hashable, Sendable {
     /// A structure has fewer bytes than its fields need.
     case short(String, bytes: Int, needed: Int)
     /// The answer is about another region or another kind of interrupts.
     case otherIndex(asked: UInt32, answered: UInt32)
-    /// The region passes the end of any file.
+    /// The region passes the end of any file, at 2^64 bytes.
     case endless(DeviceRecord.RegionNumber, size: UInt64, offset: UInt64)
-    /// The capability at this offset, in bytes, is not whole, or the chain goes back.
+    /// The capability at this offset, in bytes, is not whole, or the chain of capabilities goes back.
     case capability(DeviceRecord.RegionNumber, at: UInt32)
-    /// An area lies outside of its region, or on another one.
+    /// The area at this offset and of this length lies outside of its region, or overlaps another one. The region has `size` bytes.
     case area(DeviceRecord.RegionNumber, UInt64, UInt64, size: UInt64)
 }
 
 extension DeviceInfoError: CustomStringConvertible {
+    /// What the description says, and why that cannot be.
     public var description: String {
         switch self {
         case .short(let what, let bytes, let needed): "\(what) is described in \(bytes) bytes, and needs \(needed)"

@@ -1,7 +1,8 @@
 /// The bytes of a C structure that the kernel or another process has filled in. Its integers are little-endian.
 ///
-/// Whoever filled it in may have left out any part of it, so reading an integer that is not there gives nil.
+/// Any part of the structure may be missing, so reading an integer that is not there gives nil.
 package struct StructureBytes: Hashable, Sendable {
+    /// The bytes of the structure.
     package private(set) var bytes: [UInt8]
 
     /// Takes over bytes that were received, or begins an empty structure.
@@ -14,7 +15,8 @@ package struct StructureBytes: Hashable, Sendable {
         number(at: offset, size: MemoryLayout<Value>.size).map { Value(truncatingIfNeeded: $0) }
     }
 
-    /// Not generic: other modules call it for each field of each message.
+    /// Returns the integer of `size` bytes at `offset`. This function is not generic, because other modules call it for each field
+    /// of each message.
     private func number(at offset: Int, size: Int) -> UInt64? {
         guard offset >= 0, size <= bytes.count, offset <= bytes.count - size else { return nil }
         var number: UInt64 = 0
@@ -22,17 +24,17 @@ package struct StructureBytes: Hashable, Sendable {
         return number
     }
 
-    /// Appends integers of 32 bits.
+    /// Returns the structure with integers of 32 bits appended.
     package func with(_ values: UInt32...) -> StructureBytes {
         appending(values.count, size: 4) { UInt64(values[$0]) }
     }
 
-    /// Appends integers of 64 bits.
+    /// Returns the structure with integers of 64 bits appended.
     package func with(wide values: UInt64...) -> StructureBytes {
         appending(values.count, size: 8) { values[$0] }
     }
 
-    /// Appends bytes as they are.
+    /// Returns the structure with bytes appended.
     package func with(bytes added: [UInt8]) -> StructureBytes { StructureBytes(bytes + added) }
 
     private func appending(_ count: Int, size: Int, _ value: (Int) -> UInt64) -> StructureBytes {

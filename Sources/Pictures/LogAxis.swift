@@ -1,48 +1,51 @@
-/// A number at which a logarithmic axis has a line: 1, 2 or 5 times a power of ten.
+/// A number at which a logarithmic axis may have a line: 1, 2 or 5 times a power of ten.
 public struct LogTick: Equatable {
-    /// Counted from 1 on: index 0 is 1, index 1 is 2, index 2 is 5, index 3 is 10, and index -1 is 0.5.
+    /// The number of the tick, counted from 1 on: index 0 is 1, index 1 is 2, index 2 is 5, index 3 is 10, and index -1 is 0.5.
     let index: Int
 
+    /// The exponent of the power of ten.
     public var exponent: Int { (index >= 0 ? index : index - 2) / 3 }
+    /// The factor of the power of ten: 1, 2 or 5.
     public var mantissa: Int { [1, 2, 5][index - 3 * exponent] }
+    /// The number itself.
     public var value: Double {
         (0..<abs(exponent)).reduce(Double(mantissa)) { value, _ in exponent < 0 ? value / 10 : value * 10 }
     }
 
-    /// As a number of things: `1`, `200`, `5,000`; nil below 1.
+    /// The tick as a number of things, such as `1`, `200` or `5,000`, or nil below 1.
     public var count: String? { (0...17).contains(exponent) ? Figures.grouped(Int(value)) : nil }
 
-    /// As a time in microseconds: `20 ns`, `5 us`, `100 ms`, `1 s`; nil below what a clock can tell.
+    /// The tick as a time in microseconds, such as `20 ns`, `5 us`, `100 ms` or `1 s`, or nil below what a clock can tell.
     public var time: String? { (-3...14).contains(exponent) ? Figures.time(value) : nil }
 }
 
-/// A line of pixels on which equal ratios of positive numbers are equally far apart. It begins and ends at ticks.
+/// A line of pixels on which equal ratios of positive numbers are equally far apart. The line begins and ends at ticks.
 struct LogAxis {
     /// The logarithms of the numbers that the axis was made to show.
     private let shown: ClosedRange<Double>
     let first: LogTick
     let last: LogTick
-    /// The logarithms of both ends, and their pixels, in whichever direction.
+    /// The logarithms of both ends, and the pixels of both ends, in either direction.
     private let (low, high, start, end): (Double, Double, Double, Double)
 
-    /// Makes an axis that shows numbers, and at least a decade.
+    /// Creates an axis that shows numbers, and at least one decade.
     ///
-    /// - Parameter margin: the share of the axis that stays free at both ends.
+    /// - Parameter margin: The share of the axis that stays free at both ends.
     init(_ numbers: [Double], margin: Double = 0, at start: Int, _ end: Int) {
-        // Numbers below a thousandth, of microseconds what a clock can tell, stand where that does.
+        // Numbers below a thousandth are drawn at a thousandth, which in microseconds is the least that a clock can tell.
         let lowest = log10(max(numbers.min() ?? 1, 0.001))
         let decades = max(log10(numbers.max() ?? 1) - lowest, 0)
         shown = lowest...lowest + decades
         let free = (max(decades / (1 - 2 * margin), 1) - decades) / 2
         let (from, to) = (lowest - free, lowest + decades + free)
         let ticks = (3 * Int(from.rounded(.down))...3 * Int(to.rounded(.up))).map(LogTick.init(index:))
-        // Logarithms are rounded: the one of 1000 may not count as less than itself.
+        // Logarithms are rounded. The tolerance keeps that of 1000 from counting as less than itself.
         first = ticks.last { log10($0.value) <= from + 1e-9 } ?? ticks[0]
         last = ticks.first { log10($0.value) >= to - 1e-9 } ?? ticks[ticks.count - 1]
         (low, high, self.start, self.end) = (log10(first.value), log10(last.value), Double(start), Double(end))
     }
 
-    /// The pixel of a number. Numbers outside of what the axis was made to show stand at the least or the largest of it.
+    /// Returns the pixel of a number. A number outside of those that the axis was made to show is drawn at the nearest of them.
     func position(of value: Double) -> Double {
         position(ofLogarithm: min(max(log10(value), shown.lowerBound), shown.upperBound))
     }
@@ -51,10 +54,10 @@ struct LogAxis {
         start + (logarithm - low) / (high - low) * (end - start)
     }
 
-    /// The lines at all ticks, as pixels and words. All of them have words if there is room, else those of decades, else of every
-    /// second decade, and so on.
+    /// Returns the lines at all ticks, as pixels and words. All lines have words if there is room. Otherwise only those at powers
+    /// of ten have words, or those at every second power of ten, and so on.
     ///
-    /// - Parameter room: the pixels that words take, with those that separate them from the next.
+    /// - Parameter room: The pixels that words take, with those that separate the words from the next ones.
     func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [(position: Double, words: String?)] {
         var step = 0
         while true {
@@ -71,7 +74,7 @@ struct LogAxis {
     }
 }
 
-/// The decimal logarithm of a positive number. That of zero is a very low number.
+/// Returns the decimal logarithm of a positive number. The logarithm of zero is a very low number.
 private func log10(_ number: Double) -> Double {
     let number = min(number, .greatestFiniteMagnitude)
     // The natural logarithm of m is 2 artanh((m - 1) / (m + 1)). Its series converges fast for a significand m from 1 to 2.

@@ -1,20 +1,22 @@
 /// A plot of one or two series over two logarithmic axes.
 public struct Plot {
-    /// A row of the legend, and the traces that its entries explain.
+    /// A row of the legend, with the traces that its entries explain.
     public typealias Series = (name: String, traces: [Trace])
-    /// Points that are drawn in one way, and the words for them in the legend; nil for no entry.
+    /// Points that are drawn in one way, with their words in the legend, or nil if the trace has no entry there.
     public typealias Trace = (shape: Shape, legend: String?, points: [Point])
-    /// What is drawn for points. Words are an entry of the legend that has none.
+    /// The way in which points are drawn. A trace of the shape `words` is an entry of the legend without a sample.
     public enum Shape: Sendable { case line, dashes, marks, words }
 
     let title, detail, note, nothing: String
     let x, y: Axis
     let series: [Series]
 
+    /// Creates a plot.
+    ///
     /// - Parameters:
-    ///   - detail: words below the title.
-    ///   - note: words below the plot.
-    ///   - nothing: words in the plot where no series has a point.
+    ///   - detail: The words below the title.
+    ///   - note: The words below the plot.
+    ///   - nothing: The words in the plot if no series has a point.
     public init(
         title: String, detail: String, note: String = "", nothing: String = "", x: Axis, y: Axis, series: [Series]
     ) {
@@ -22,16 +24,19 @@ public struct Plot {
         (self.x, self.y, self.series) = (x, y, series)
     }
 
+    /// The title, words and extent of a logarithmic axis.
     public struct Axis {
         let title: String
         let words: (LogTick) -> String?
         let margin: Double
         let including: [Double]
 
+        /// Creates the description of an axis.
+        ///
         /// - Parameters:
-        ///   - words: what stands at a tick that has room for words.
-        ///   - margin: the share of the axis that stays free at both ends.
-        ///   - including: numbers that the axis shows even if no point has them.
+        ///   - words: The words of a tick that has room for them.
+        ///   - margin: The share of the axis that stays free at both ends.
+        ///   - including: Numbers that the axis shows even if no point has them.
         public init(
             _ title: String, words: @escaping (LogTick) -> String?, margin: Double = 0, including: [Double] = []
         ) {
@@ -39,13 +44,17 @@ public struct Plot {
         }
     }
 
+    /// A point of a trace.
     public struct Point {
+        /// The numbers at which the point lies on the axes.
         public let x, y: Double
         let tooltip, label: String?
 
+        /// Creates a point.
+        ///
         /// - Parameters:
-        ///   - tooltip: what the mark of the point tells.
-        ///   - label: words beside the point.
+        ///   - tooltip: The words that appear at the mark of the point.
+        ///   - label: The words that are drawn beside the point.
         public init(_ x: Double, _ y: Double, tooltip: String? = nil, label: String? = nil) {
             (self.x, self.y, self.tooltip, self.label) = (x, y, tooltip, label)
         }
@@ -60,7 +69,10 @@ public struct Plot {
     /// The plot as an SVG document.
     public var text: String { text(origin: "") }
 
-    /// The plot as an SVG document, with a line at its foot that says where and when it was measured.
+    /// Returns the plot as an SVG document.
+    ///
+    /// - Parameter origin: The line at the foot, which says where and when the numbers were measured. If it is empty, there is no
+    ///   such line.
     public func text(origin: String) -> String {
         var canvas = SVGCanvas()
         let points = series.flatMap(\.traces).flatMap(\.points)
@@ -88,7 +100,7 @@ public struct Plot {
         return canvas.document(title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles)
     }
 
-    /// Draws words beside points. Of labels at the same height, only the last one is on the right.
+    /// Draws the words beside points. Among labels of points at the same height, only the last one is on the right.
     private func drawLabels(of points: [Point], _ place: (Point) -> Place, on canvas: inout SVGCanvas) {
         let labelled = points.filter { $0.label != nil }.sorted { ($0.y, $0.x) < ($1.y, $1.x) }
         for (index, point) in labelled.enumerated() {
@@ -128,8 +140,8 @@ public struct Plot {
         }
     }
 
-    /// Draws a line through the places, or a mark at each with the tooltip of its point. The marks of the first series are
-    /// discs, those of the second are triangles.
+    /// Draws a line through the places, or a mark at each place with the tooltip of its point. The marks of the first series are
+    /// discs, and those of the second series are triangles.
     private static func draw(
         _ shape: Shape, _ number: Int, at places: [Place], _ points: [Point], on canvas: inout SVGCanvas
     ) {
@@ -142,7 +154,8 @@ public struct Plot {
         }
     }
 
-    /// A path through places. Those that are less than a pixel from the one before are left out, except the last.
+    /// Returns a path through places. Places that are less than a pixel from the last one on the path are left out, except the last
+    /// place of all.
     private static func line(through places: [Place]) -> String {
         var (path, before) = ("", Place(-1, -1))
         for (index, place) in places.enumerated() {
@@ -154,10 +167,10 @@ public struct Plot {
         return path
     }
 
-    /// A place on the canvas, to a tenth of a pixel.
+    /// Returns a position on the canvas, rounded to a tenth of a pixel.
     private static func pixels(_ position: Double) -> Double { (position * 10).rounded() / 10 }
 
-    /// Two series never look alike: one is dark and one light, and their dashes and marks have different shapes.
+    /// The style rules. Two series never look alike: one is dark and one light, and their dashes and marks have different shapes.
     private static let styles = """
         .a{stroke:#7b8794} .g,.i{stroke:#d3d9e0;shape-rendering:crispEdges} .i{stroke:#eceff3}
         .line0,.dashes0,.marks0{stroke:#004488} .line1,.dashes1,.marks1{stroke:#d55e00}

@@ -1,18 +1,24 @@
-/// An SVG document as it is drawn, in pixels. Classes paint its shapes; texts have a size, and fit into a width.
+/// An SVG document that is being drawn, in pixels. Classes give shapes their colours. A text has a size, and is cut to fit into a
+/// width.
 public struct SVGCanvas {
+    /// The width of every document.
     public static let width = 1280
 
+    /// The part of a text that lies at the text's x.
     public enum Anchor: Sendable { case start, middle, end }
 
     private var elements: [String] = []
 
+    /// Creates an empty document.
     public init() {}
 
+    /// Draws a rectangle of the class `style`.
     public mutating func rect(_ x: Int, _ y: Int, _ width: Int, _ height: Int, style: String, tooltip: String? = nil) {
         let place = "x=\"\(x)\" y=\"\(y)\" width=\"\(width)\" height=\"\(height)\""
         add("rect", "class=\"\(style)\" \(place)", tooltip)
     }
 
+    /// Draws a path of the class `style`, unless the path is empty.
     public mutating func path(_ path: String, style: String, tooltip: String? = nil) {
         guard !path.isEmpty else { return }
         add("path", "class=\"\(style)\" d=\"\(path)\"", tooltip)
@@ -23,7 +29,7 @@ public struct SVGCanvas {
         elements.append("<\(shape) \(attributes)\(end)")
     }
 
-    /// Draws a line of text. One that does not fit ends in an ellipsis.
+    /// Draws a line of text. A text that does not fit into the width ends in an ellipsis.
     public mutating func text(
         _ string: String, x: Int, y: Int, size: Int, style: String = "", anchor: Anchor = .start, within width: Int
     ) {
@@ -36,12 +42,13 @@ public struct SVGCanvas {
         elements.append("<text\(style) \(place)\(anchoring)>\(Self.escaped(line))</text>")
     }
 
-    /// An estimate of the width of a text: no common font is wider on average.
+    /// Returns an estimate of the width of a text. No common font is wider on average.
     public static func textWidth(_ string: String, size: Int) -> Int {
         (string.count * size * 6 + 9) / 10
     }
 
-    /// Escapes a text for XML. Control characters become spaces, but for those that XML can name.
+    /// Returns a text with the characters escaped that XML does not take. Control characters become spaces, except for those that
+    /// XML can name.
     public static func escaped(_ text: some StringProtocol) -> String {
         let entities: [Unicode.Scalar: String] = ["<": "&lt;", ">": "&gt;", "&": "&amp;", "\"": "&quot;", "\n": "\n"]
         return text.unicodeScalars.map { scalar in
@@ -51,12 +58,12 @@ public struct SVGCanvas {
         }.joined()
     }
 
-    /// The whole document.
+    /// Returns the whole document.
     ///
     /// - Parameters:
-    ///   - styles: style rules, beside those that all drawings have.
-    ///   - dark: style rules that count beside the others where the reader prefers dark colours.
-    ///   - definitions: elements that the rules refer to.
+    ///   - styles: The style rules, in addition to those that all drawings have.
+    ///   - dark: The style rules that are added if the reader prefers dark colours.
+    ///   - definitions: The elements that the rules refer to.
     public func document(title: String, height: Int, styles: String, dark: String = "", definitions: String = "")
         -> String
     {

@@ -1,11 +1,14 @@
-/// The generator of Steele, Lea and Flood's "Fast Splittable Pseudorandom Number Generators": a seed tells it all.
+/// A random number generator whose numbers depend on its seed alone (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+/// Generators").
 public struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 
+    /// Creates a generator. Generators with equal seeds give equal numbers.
     public init(seed: UInt64) {
         state = seed
     }
 
+    /// Returns the next number.
     public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state

@@ -1,7 +1,7 @@
 internal import Host
 public import Machine
 
-/// What a guest prints, as an asynchronous sequence of pieces, each of a byte or more.
+/// What a guest prints, as an asynchronous sequence of arrays with at least one byte each.
 ///
 ///     let console = GuestConsole()
 ///     let machine = try GuestMachine(GuestImage(contentsOf: "hello.elf"), console: console)
@@ -9,15 +9,16 @@ public import Machine
 ///     for await bytes in console.output { print(String(decoding: bytes, as: UTF8.self), terminator: "") }
 ///     print(try await running.waitForEnd().outcome)
 public struct GuestConsole: Sendable {
-    /// What the guest prints, until the end of its run. One task reads it.
+    /// The bytes that the guest prints until the end of its run. One task reads them.
     public let output: AsyncStream<[UInt8]>
     fileprivate let continuation: AsyncStream<[UInt8]>.Continuation
 
+    /// Creates a console for one machine.
     public init() {
         (output, continuation) = AsyncStream.makeStream()
     }
 
-    /// Everything that the guest prints until the end of its run.
+    /// Returns everything that the guest prints until the end of its run.
     public func text() async -> String {
         var bytes: [UInt8] = []
         for await piece in output { bytes += piece }
@@ -26,9 +27,12 @@ public struct GuestConsole: Sendable {
 }
 
 extension GuestMachine {
-    /// Makes a machine with a guest, whose console is read as an asynchronous sequence. What nobody reads stays in memory.
+    /// Makes a machine with a guest whose console output a program reads as an asynchronous sequence. Output that nobody reads
+    /// stays in memory.
     ///
-    /// - Parameter configuration: The parts of the machine, or nil for those that suit the image (`MachineConfiguration.init(for:)`).
+    /// - Parameters:
+    ///   - configuration: The parts of the machine, or nil for those that suit the image (`MachineConfiguration.init(for:)`).
+    ///   - console: The console on which the guest prints.
     public convenience init(
         _ guest: GuestImage, _ configuration: MachineConfiguration? = nil, console: GuestConsole
     ) throws(MachineError) {
@@ -38,7 +42,7 @@ extension GuestMachine {
         }
     }
 
-    /// What happens to the machine from now on, until the end of its run.
+    /// The events of the machine from now on, until the end of its run. Each access makes a stream of its own.
     public var eventStream: AsyncStream<MachineEvent> {
         let (stream, continuation) = AsyncStream.makeStream(of: MachineEvent.self)
         onEvent { event in
@@ -56,7 +60,7 @@ extension RunningMachine {
     public func waitForEnd() async throws(MachineError) -> RunReport {
         let result: Result<RunReport, MachineError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                // The threads of tasks are few, and none may wait. So another one does.
+                // Tasks share a few threads, which must not be blocked. So a thread of its own waits for the report.
                 let wait: @Sendable () -> Void = { continuation.resume(returning: self.result()) }
                 if (try? HostThread(name: "report", body: wait))?.detach() == nil { wait() }
             }

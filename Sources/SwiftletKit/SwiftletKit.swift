@@ -1,4 +1,5 @@
-// All of Swiftlet for programs that own a machine, by one name. Who needs less imports less: each of these modules is a product.
+// All of Swiftlet under one name, for programs that own a machine. A program that needs less can import less: each of these
+// modules is a product.
 @_exported public import Board
 @_exported public import Devices
 @_exported public import Host

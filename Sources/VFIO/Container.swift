@@ -3,13 +3,13 @@ internal import Host
 public import Memslots
 public import SystemPackage
 
-/// The addresses that devices of some groups use for DMA, and what of this process's memory lies there.
+/// A VFIO container: the addresses that the devices of its groups use for DMA, and the memory of this process that lies there.
 ///
-/// It needs its first group before it has an IOMMU: `Group.init` joins one.
+/// A container has no IOMMU until its first group joins it (`Group.init`).
 public struct Container: ~Copyable, Sendable {
     let descriptor: Descriptor
 
-    /// Makes a container without groups.
+    /// Creates a container without groups.
     public init() throws(VFIOError) {
         let descriptor = try vfio(try Descriptor(vfio: "/dev/vfio/vfio"))
         let version = try vfio(try check(cvfio_api_version(descriptor.number), "VFIO_GET_API_VERSION", ""))
@@ -20,7 +20,7 @@ public struct Container: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Throws the first rule that would be broken if these ranges were mapped. The container has a group.
+    /// Throws the first rule that would be broken if these ranges were mapped. The container must have a group.
     public borrowing func checkRules(for ranges: [GuestRange]) throws(VFIOError) {
         let bytes = try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO"))
         do throws(DMAViolation) {
@@ -30,21 +30,23 @@ public struct Container: ~Copyable, Sendable {
         }
     }
 
-    /// Takes a range back that was mapped. Returns 0 or the kernel's errno.
+    /// Ends the mapping of a range. Returns 0, or the kernel's errno.
     public borrowing func unmap(_ range: GuestRange) -> Int32 {
         -cvfio_unmap(descriptor.number, range.first.rawValue, range.size)
     }
 }
 
-/// A group of functions that the IOMMU cannot tell apart, or not protect from each other, in a container.
+/// An IOMMU group in a container: functions that the IOMMU cannot tell apart, or cannot protect from each other.
 public struct Group: ~Copyable, Sendable {
     /// The number that the kernel gives the group.
     public let number: Int
     let descriptor: Descriptor
 
-    /// Opens the group of a function and puts it into a container. No other process can have it meanwhile.
+    /// Opens the group of a function and puts it into a container. No other process can have the group meanwhile.
     ///
-    /// - Parameter isFirst: Whether the container has no other group, so that it gets its IOMMU now.
+    /// - Parameters:
+    ///   - all: The functions of the host, among which are the others of the group.
+    ///   - isFirst: Whether the container has no other group yet, so that the container gets its IOMMU now.
     public init(
         of function: HostFunction, among all: HostFunctions, in container: borrowing Container, isFirst: Bool
     ) throws(VFIOError) {
@@ -68,6 +70,6 @@ public struct Group: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// The file of the group, lent to KVM, which has to know of the group before a device of it is opened.
+    /// The file of the group, lent to KVM. KVM has to know of the group before a device of the group is opened.
     public var file: FileDescriptor { descriptor.file }
 }

@@ -3,31 +3,33 @@ internal import PCI
 
 /// A rule of the IOMMU and of the kernel's type 1 driver for it (`drivers/vfio/vfio_iommu_type1.c`).
 public enum DMARule: String, CaseIterable, Sendable {
-    /// A range consists of pages of the IOMMU.
+    /// A range must consist of whole pages of the IOMMU.
     case page
-    /// A range ends where the IOMMU's addresses do, or before.
+    /// A range must not pass the end of the IOMMU's addresses.
     case addressWidth
-    /// A range meets no addresses that are reserved, such as those of MSI at 0xfee00000.
+    /// A range must not overlap addresses that are reserved, such as those of MSI at 0xfee00000.
     case reserved
-    /// There are only so many ranges (`dma_entry_limit`).
+    /// The number of ranges is limited (`dma_entry_limit`).
     case entries
-    /// The pages of all ranges are pinned, and a process may pin only so much (RLIMIT_MEMLOCK).
+    /// The bytes of all ranges together are limited, because their pages are pinned, and a process may pin only so much
+    /// (RLIMIT_MEMLOCK).
     case lockedMemory
 }
 
 /// A rule that a mapping for DMA would break.
 public struct DMAViolation: Error, Hashable, Sendable {
-    /// The rule.
+    /// The rule that would be broken.
     public var rule: DMARule
-    /// The range that was asked for, unless it is about all of them.
+    /// The range that was asked for, or nil if the rule is about all ranges together.
     public var range: GuestRange?
-    /// What was asked for: a size, an address or a number.
+    /// The size, address or number that was asked for.
     public var asked: UInt64
-    /// The limit that it passes, in the same unit.
+    /// The limit that is passed, in the same unit.
     public var limit: UInt64
 }
 
 extension DMAViolation: CustomStringConvertible {
+    /// The range, and the limit that it passes.
     public var description: String {
         let place = range.map { "DMA at \($0)" } ?? "DMA"
         return switch rule {
@@ -41,26 +43,26 @@ extension DMAViolation: CustomStringConvertible {
     }
 }
 
-/// What an IOMMU maps for a container (`struct vfio_iommu_type1_info`).
+/// The limits of the mappings that an IOMMU has for a container (`struct vfio_iommu_type1_info`).
 public struct DMALimits: Hashable, Sendable {
-    /// The sizes of pages, a bit each.
+    /// The page sizes of the IOMMU. Each size is a power of two, whose bit is set.
     public var pageSizes: UInt64 = 4096
     /// The addresses that can be mapped, in order.
     public var ranges: [GuestRange] = [.everything]
-    /// How many more ranges can be mapped.
+    /// The number of ranges that can still be mapped.
     public var entries: UInt64 = 65535
 
-    /// Limits of which the kernel says nothing: pages of 4096 bytes at any address.
+    /// Creates the limits that hold if the kernel says nothing: pages of 4096 bytes at any address.
     public init() {}
 
-    /// Decodes the structure and its capabilities. What is not told, or is not whole, has the values of `init()`.
+    /// Decodes the structure and its capabilities. A limit that is missing or not whole has the value of `init()`.
     public init(_ bytes: [UInt8]) {
         let structure = StructureBytes(bytes)
         let flags = structure.integer(at: 4, as: UInt32.self) ?? 0
         if flags & 1 != 0, let sizes = structure.integer(at: 8, as: UInt64.self), sizes != 0 { pageSizes = sizes }
         guard flags & 2 != 0, var next = structure.integer(at: 16, as: UInt32.self) else { return }
         var last: UInt32 = 0
-        // A chain that does not go forward would have no end.
+        // A chain that goes back might have no end.
         while next > last, let id = structure.integer(at: Int(next), as: UInt16.self),
             let following = structure.integer(at: Int(next) + 4, as: UInt32.self),
             let count = structure.integer(at: Int(next) + 8, as: UInt32.self)
@@ -84,7 +86,7 @@ public struct DMALimits: Hashable, Sendable {
         }
     }
 
-    /// Throws the first rule that ranges break if all of them are to be mapped.
+    /// Throws the first rule that would be broken if all these ranges were mapped.
     ///
     /// - Parameter lockedMemory: The bytes that the process may pin, or nil without a limit.
     public func check(_ asked: [GuestRange], lockedMemory: UInt64?) throws(DMAViolation) {

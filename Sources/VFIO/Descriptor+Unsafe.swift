@@ -5,22 +5,22 @@ internal import SystemPackage
 
 // The calls that take pointers. In each of them the kernel, or the C function around it, uses the pointer during the call only.
 extension Descriptor {
-    /// Opens a file of VFIO's for reading and writing.
+    /// Opens one of VFIO's files for reading and writing.
     init(vfio path: String) throws(HostError) {
         // SAFETY: the call reads the string, which outlives it.
         try self.init(owning: unsafe cvfio_open(path), "open", path)
     }
 
-    /// Opens a device of the group that this descriptor is.
+    /// Opens a device of the group whose descriptor this is.
     borrowing func openDevice(_ name: String) throws(HostError) -> Descriptor {
         // SAFETY: the call reads the string, which outlives it.
         try Descriptor(owning: unsafe cvfio_open_device(number, name), "VFIO_GROUP_GET_DEVICE_FD", name)
     }
 
-    /// Returns a structure that begins with its size, whole with its capabilities.
+    /// Returns a structure that begins with its own size, together with all of its capabilities.
     ///
     /// - Parameters:
-    ///   - least: The bytes without capabilities.
+    ///   - least: The bytes of the structure without capabilities.
     ///   - index: The number of the region or kind of interrupts, which the kernel reads behind size and flags.
     borrowing func information(
         _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
@@ -33,13 +33,13 @@ extension Descriptor {
             // SAFETY: the kernel writes no more than the size that the first bytes say, which is that of the array.
             try check(unsafe cvfio_get(number, request, &bytes), name, index.map { "\($0)" } ?? "")
             let whole = bytes[..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
-            // It may have grown between two calls, but no description takes 64 KiB.
+            // The structure may have grown between two calls, but no description takes 64 KiB.
             guard whole > size, whole < 1 << 16 else { return bytes }
             size = whole
         }
     }
 
-    /// Reads bytes at a place in the device's file.
+    /// Reads bytes from an offset in the device's file.
     borrowing func read(_ count: Int, at offset: UInt64) throws(HostError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         // SAFETY: the call fills the array.
@@ -47,21 +47,23 @@ extension Descriptor {
         return bytes
     }
 
-    /// Writes bytes at a place in the device's file.
+    /// Writes bytes to an offset in the device's file.
     borrowing func write(_ bytes: [UInt8], at offset: UInt64) throws(HostError) {
         // SAFETY: the call reads as many bytes as the array has.
         try check(
             unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
     }
 
-    /// Gives interrupts from a first one on their eventfds, or none for nil. Returns how many there are, or how many there could be if the
-    /// kernel grants fewer, and has then given none.
+    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none.
+    ///
+    /// - Returns: The number of the events. If the kernel grants fewer interrupts, it has not set any, and the result is the number
+    ///   that it could grant.
     @discardableResult
     borrowing func setInterrupts(
         _ action: Int, kind: UInt32, from first: Int = 0, events: [SharedDescriptor?]
     ) throws(HostError) -> Int {
-        // SAFETY: the descriptors are open as long as their values live, and the kernel refers to their files from then on. The call reads as
-        // many numbers as the array has.
+        // SAFETY: the descriptors are open as long as their values live, and the kernel keeps references to their files after the
+        // call. The call reads as many numbers as the array has.
         let numbers = events.map { unsafe $0?.number ?? -1 }
         let result = unsafe cvfio_set_interrupts(
             number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers)
@@ -77,12 +79,12 @@ extension Descriptor {
 }
 
 extension Container {
-    /// Lets devices reach memory of this process by DMA, and pins its pages.
+    /// Lets devices reach memory of this process by DMA, and pins the memory's pages.
     ///
     /// - Parameters:
-    ///   - range: The addresses at which devices find it.
-    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long.
-    /// - Returns: 0, or the kernel's errno: refusals are an everyday answer to some callers.
+    ///   - range: The addresses at which devices find the memory.
+    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long as the range is.
+    /// - Returns: 0, or the kernel's errno. It is no thrown error, because some callers expect refusals.
     @unsafe
     public borrowing func map(_ range: GuestRange, at hostAddress: UInt64, isWritable: Bool) -> Int32 {
         // SAFETY: the caller keeps the memory mapped.

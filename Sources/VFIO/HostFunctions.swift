@@ -4,14 +4,15 @@ internal import Host
 public struct HostFunction: Hashable, Sendable {
     /// The function as the kernel names it, such as `0000:01:00.0`.
     public let name: String
-    /// The identity, as sysfs gives it: vendor, device and class.
+    /// The vendor ID, device ID and class code that sysfs gives, or nil where it gives none.
     public let vendorID, deviceID, classCode: UInt32?
-    /// The driver that the function has, if any.
+    /// The name of the function's driver, or nil if it has none.
     public let driver: String?
-    /// The number of its IOMMU group, if there is one.
+    /// The number of the function's IOMMU group, or nil if it is in none.
     public let group: Int?
 
-    /// Whether it is a bridge, which no guest can have, and whose driver may stay while functions of its group are assigned.
+    /// Whether the function is a bridge. No guest can have a bridge, and its driver may stay while other functions of its group are
+    /// assigned.
     public var isBridge: Bool { classCode.map { $0 >> 16 == 6 } ?? false }
 }
 
@@ -31,15 +32,15 @@ public enum AssignmentObstacle: Hashable, Sendable {
     case permission(path: String)
 }
 
-/// The PCI functions of the host, and what VFIO can do with them. Nothing is changed.
+/// The PCI functions of the host, and what VFIO can do with them. Nothing on the host is changed.
 public struct HostFunctions: Sendable {
     /// The functions, by name.
     public let functions: [HostFunction]
-    /// The directory of devices' files: `/dev`.
+    /// The directory with the files of devices, which is `/dev` on a host.
     public let deviceDirectory: String
     private let sysfs: String
 
-    /// Reads the functions of the host, or of a copy of its directories.
+    /// Reads the functions of the host, or those of copies of its directories.
     public init(sysfs: String = "/sys", devices: String = "/dev") {
         let root = "\(sysfs)/bus/pci/devices"
         functions = (HostDirectory.names(in: root) ?? []).map { name in
@@ -58,13 +59,14 @@ public struct HostFunctions: Sendable {
         deviceDirectory = devices
     }
 
-    /// Returns the function with a name, or throws.
+    /// Returns the function with a name, or throws if there is none.
     public func named(_ name: String) throws(VFIOError) -> HostFunction {
         guard let function = functions.first(where: { $0.name == name }) else { throw VFIOError(.noFunction, of: name) }
         return function
     }
 
-    /// Returns the function with a name, or throws if no guest can have it, whatever its driver is.
+    /// Returns the function with a name, or throws if no guest can have it, whatever its driver is. No guest can have a bridge or a
+    /// function without a group.
     public func assignable(_ name: String) throws(VFIOError) -> HostFunction {
         let function = try named(name)
         guard !function.isBridge else { throw VFIOError(.bridge, of: name) }
@@ -72,7 +74,7 @@ public struct HostFunctions: Sendable {
         return function
     }
 
-    /// The functions of a group whose drivers keep VFIO from having it, with those drivers.
+    /// Returns the functions of a group whose drivers keep VFIO from having the group, by their names, and these drivers.
     func foreignDrivers(in group: Int) -> [String: String] {
         let drivers = functions.filter { $0.group == group && !$0.isBridge }.compactMap { function in
             function.driver.flatMap { Self.drivers.contains($0) ? nil : (function.name, $0) }
@@ -80,10 +82,10 @@ public struct HostFunctions: Sendable {
         return Dictionary(uniqueKeysWithValues: drivers)
     }
 
-    /// The drivers that leave a group to its user (`vfio_dev_viable`).
+    /// The drivers with which a function does not keep VFIO from having its group (`vfio_dev_viable`).
     private static let drivers: Set<String> = ["vfio-pci", "pci-stub", "pcieport"]
 
-    /// Returns what keeps a function from being assigned, in the order in which it is mended.
+    /// Returns the obstacles that keep a function from being assigned, in the order in which a user removes them.
     public func obstacles(to function: HostFunction) -> [AssignmentObstacle] {
         if function.isBridge { return [.bridge] }
         guard let group = function.group else { return [.noGroup] }

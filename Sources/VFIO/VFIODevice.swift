@@ -3,14 +3,14 @@ public import Host
 public import PCI
 internal import SystemPackage
 
-/// A function of the host that this process has for itself. Closing it resets the function if it can be reset.
+/// A function of the host that this process has for itself. Closing the device resets the function if it can be reset.
 public struct VFIODevice: ~Copyable, Sendable {
     /// The function as the kernel names it, such as `0000:01:00.0`.
     public let name: String
-    /// What the function gives.
+    /// The regions, interrupts, reset and configuration space that the function gives.
     public let record: DeviceRecord
     private let descriptor: Descriptor
-    /// Where regions begin in the device's file, in bytes.
+    /// The offset of each region in the device's file, in bytes.
     private let offsets: [DeviceRecord.RegionNumber: UInt64]
 
     /// Opens a function of a group.
@@ -59,7 +59,7 @@ public struct VFIODevice: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Returns what a function of the host gives. It is opened for that, and closed.
+    /// Returns the record of a function of the host. Opens the function for that, and closes it again.
     public static func record(of name: String) throws(VFIOError) -> DeviceRecord {
         let host = HostFunctions()
         let function = try host.assignable(name)
@@ -82,6 +82,7 @@ public struct VFIODevice: ~Copyable, Sendable {
         try descriptor.write(bytes, at: try place(region, offset, bytes.count))
     }
 
+    /// Returns the offset in the device's file of `count` bytes in a region, or throws if they are not all in the region.
     private func place(
         _ region: DeviceRecord.RegionNumber, _ offset: UInt64, _ count: Int
     ) throws(HostError) -> UInt64 {
@@ -94,14 +95,15 @@ public struct VFIODevice: ~Copyable, Sendable {
         return first + offset
     }
 
-    /// Opens a part of a region for guests. The monitor itself never loads from it: the pages go away whenever decode is off.
+    /// Opens a part of a region for guests. The monitor itself never loads from this memory, because its pages go away whenever
+    /// decode is off.
     public func memory(_ region: DeviceRecord.RegionNumber, _ area: Range<UInt64>) throws(HostError) -> ForeignMemory {
         let first = try place(region, area.lowerBound, 0)
         return try ForeignMemory(
             descriptor, name: "\(name), region \(region)", offset: first, size: area.upperBound - area.lowerBound)
     }
 
-    /// Sets the power state, from 0 for D0 to 3 for D3hot, of a function that has more than D0.
+    /// Sets the power state, from 0 for D0 to 3 for D3hot. Does nothing if the function has only D0.
     public func setPowerState(_ state: UInt8) throws(HostError) {
         guard let register = record.powerRegister else { return }
         try write([state], .configuration, at: register)
@@ -117,11 +119,13 @@ public struct VFIODevice: ~Copyable, Sendable {
 
     // MARK: Interrupts
 
-    /// Gives the interrupts of a kind their eventfds, from a first one on, or none for nil. No events at all take the kind down.
+    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none. If there
+    /// are no events at all, the whole kind is taken down.
     ///
     /// Only one of INTx, MSI and MSI-X can be up at a time.
     ///
-    /// - Returns: The number of the events, or a smaller one of those that there could be. None of them has been set then.
+    /// - Returns: The number of the events. If the host grants fewer interrupts, none of them has been set, and the result is the
+    ///   number that there could be.
     @discardableResult
     public func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, from first: Int = 0, _ events: [SharedDescriptor?]
@@ -141,7 +145,8 @@ public struct VFIODevice: ~Copyable, Sendable {
 }
 
 extension Descriptor {
-    /// Asks about a kind of regions or interrupts. Returns nil if the device has none of the kind, which the kernel refuses with EINVAL.
+    /// Returns the structure that describes a region or a kind of interrupts, or nil if the device does not have it, which the
+    /// kernel says by EINVAL.
     fileprivate borrowing func informationIfAny(
         _ request: cvfio_information, least: Int, index: UInt32, _ name: String
     ) throws(HostError) -> [UInt8]? {

@@ -2,16 +2,16 @@ public import Host
 public import PCI
 internal import SystemPackage
 
-/// The reason why a function of the host cannot be assigned. The text says what was asked and which rule or limit it met.
+/// The reason why a function of the host cannot be assigned. The text says what was asked, and which rule or limit was met.
 public struct VFIOError: Error, Hashable, Sendable {
-    /// The function as the kernel names it, such as `0000:01:00.0`. It is nil if no function is concerned more than another.
+    /// The function as the kernel names it, such as `0000:01:00.0`, or nil if no function is concerned more than another.
     public var function: String?
     /// The number of the function's IOMMU group, if it is known.
     public var group: Int?
-    /// What is in the way.
+    /// The obstacle.
     public var cause: Cause
 
-    /// What is in the way of an assignment.
+    /// An obstacle to an assignment.
     public enum Cause: Hashable, Sendable {
         /// There is no such function.
         case noFunction
@@ -19,15 +19,16 @@ public struct VFIOError: Error, Hashable, Sendable {
         case bridge
         /// The function is in no IOMMU group.
         case noGroup
-        /// Other functions of the group, by their names, have drivers that are not VFIO's.
+        /// Other functions of the group have drivers that are not VFIO's, by the functions' names. There are none in the list if
+        /// only the kernel knows them.
         case notViable(drivers: [String: String])
-        /// The kernel has VFIO, but not as it is needed.
+        /// The kernel has VFIO, but not in the form that is needed. The text says why.
         case api(String)
-        /// A rule of DMA.
+        /// A rule of DMA would be broken.
         case rule(DMAViolation)
         /// The kernel refused a call.
         case host(HostError)
-        /// What the kernel says of the function makes no sense.
+        /// The kernel's description of the function makes no sense.
         case information(DeviceInfoError)
     }
 
@@ -39,6 +40,7 @@ public struct VFIOError: Error, Hashable, Sendable {
 }
 
 extension VFIOError: CustomStringConvertible {
+    /// The function and its group, if they are known, and the obstacle.
     public var description: String {
         let place = [function, group.map { "group \($0)" }].compactMap(\.self).joined(separator: ", ")
         return place.isEmpty ? "VFIO: \(cause)" : "VFIO, \(place): \(cause)"
@@ -46,6 +48,7 @@ extension VFIOError: CustomStringConvertible {
 }
 
 extension VFIOError.Cause: CustomStringConvertible {
+    /// The obstacle in words.
     public var description: String {
         switch self {
         case .noFunction: "the host has no such function (the kernel names them like 0000:01:00.0)"
@@ -67,7 +70,7 @@ extension VFIOError.Cause: CustomStringConvertible {
     }
 }
 
-/// Returns the result of a call, and throws a refusal as an error of the function.
+/// Returns the result of a call. If the kernel refuses the call, throws an error that names the function.
 @discardableResult
 func vfio<Result: ~Copyable>(
     _ call: @autoclosure () throws(HostError) -> Result, of function: String? = nil, group: Int? = nil

@@ -1,24 +1,27 @@
 public import Host
 internal import SystemPackage
 
-/// The eventfds that the kernel has for the vectors of a kind of interrupts.
+/// The eventfds that the kernel signals for the vectors of one kind of interrupts.
 public struct VectorEvents: Sendable {
+    /// The eventfds by vector. The list is empty while the kind is down.
     private var events: [SharedDescriptor?] = []
-    /// The number of vectors that the host grants, if it has granted fewer than there were to be.
+    /// The number of vectors that the host grants, or nil as long as it has granted all that were asked for.
     public private(set) var granted: Int?
 
+    /// Creates the state of a kind that is down.
     public init() {}
 
-    /// Goes from the present eventfds to others, by calls for the vectors that change.
+    /// Changes to other eventfds, by a call for the range of vectors that change.
     ///
-    /// All vectors are set up at once, because kernels before 6.4 cannot add any (`VFIO_IRQ_INFO_NORESIZE`): they would lose interrupts while
-    /// all are taken down. If the host grants fewer, the first ones get their eventfds and the others none.
+    /// All vectors are set up at once, because kernels before 6.4 cannot add any later (`VFIO_IRQ_INFO_NORESIZE`). To add one, all
+    /// vectors would have to be taken down, and interrupts would be lost meanwhile. If the host grants fewer vectors, the first
+    /// ones get their eventfds and the others get none.
     ///
     /// - Parameters:
-    ///   - wanted: The eventfds by vector, or nil for vectors that are closed. Without any the kind is taken down.
+    ///   - wanted: The eventfds by vector, or nil for vectors that are closed. If the list is empty, the kind is taken down.
     ///   - count: The number of vectors that the function has.
-    ///   - set: Gives the vectors from a first one on eventfds, or takes the kind down if there are none. Returns the number of vectors, or of
-    ///     those that there could be.
+    ///   - set: A function that gives eventfds to the vectors from `first` on, or takes the kind down if there are none. It returns
+    ///     the number of the events, or a smaller number of vectors that there could be.
     public mutating func change(
         to wanted: [SharedDescriptor?], count: Int,
         set: (_ first: Int, _ events: [SharedDescriptor?]) throws(HostError) -> Int

@@ -1,62 +1,74 @@
 public import PCI
 
-/// What a device is (`struct vfio_device_info`): the answer to `Command.deviceInfo`.
+/// The description of a device (`struct vfio_device_info`): the answer to `Command.deviceInfo`.
 public struct DeviceInfo: Hashable, Sendable {
     /// Whether the device can be reset.
     public var canReset: Bool
-    /// The number of regions, and of kinds of interrupts. A device may have fewer than VFIO has numbers for, or more.
+    /// The number of regions. A device may have fewer than VFIO has numbers for, or more.
     public var regionCount: UInt32
+    /// The number of kinds of interrupts. A device may have fewer than VFIO has numbers for, or more.
     public var interruptCount: UInt32
 
     private static let reset: UInt32 = 1
     private static let isPCI: UInt32 = 2
 
+    /// Creates a description. Unless told otherwise the device has as many regions and kinds of interrupts as VFIO has numbers for.
     public init(canReset: Bool, regionCount: UInt32 = 9, interruptCount: UInt32 = 5) {
         (self.canReset, self.regionCount, self.interruptCount) = (canReset, regionCount, interruptCount)
     }
 
+    /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the device's description", size: 16)
         canReset = fields[4] & Self.reset != 0
         (regionCount, interruptCount) = (fields[8], fields[12])
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] {
         StructureBytes().with(16, Self.isPCI | (canReset ? Self.reset : 0), regionCount, interruptCount).bytes
     }
 }
 
-/// A question about a region, or the beginning of one about its events: `argsz`, flags, index, and zeros or a count.
+/// A question about a region, or the beginning of a question about the region's events: `argsz`, flags, index, and zeros or a
+/// count.
 public struct RegionQuery: Hashable, Sendable {
-    /// The bytes that the answer may have.
+    /// The bytes that the answer may have (`argsz`).
     public var room: UInt32
+    /// The number of the region.
     public var region: UInt32
 
+    /// Creates a question about a region.
     public init(_ region: DeviceRecord.RegionNumber, room: UInt32) {
         (self.region, self.room) = (region.rawValue, room)
     }
 
+    /// Decodes the payload of either question.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the question about a region", size: 16)
         (room, region) = (fields[0], fields[8])
     }
 
-    /// The bytes of `Command.regionInfo`.
+    /// The encoded payload of `Command.regionInfo`.
     public var bytes: [UInt8] { StructureBytes().with(room, 0, region, 0).with(wide: 0, 0).bytes }
 
-    /// The bytes of `Command.regionIOEvents`.
+    /// The encoded payload of `Command.regionIOEvents`.
     public var eventBytes: [UInt8] { StructureBytes().with(room, 0, region, 0).bytes }
 }
 
-/// The interrupts of one kind (`struct vfio_irq_info`): question and answer of `Command.interruptInfo`.
+/// The interrupts of one kind (`struct vfio_irq_info`): the payload of both the question and the answer of `Command.interruptInfo`.
 public struct InterruptInfo: Hashable, Sendable {
+    /// The number of the kind.
     public var kind: UInt32
+    /// The number of vectors and their behaviour. A question has no vectors.
     public var interrupts: DeviceRecord.Interrupts
 
+    /// Creates an answer or, without `interrupts`, a question.
     public init(_ kind: UInt32, _ interrupts: DeviceRecord.Interrupts = .init(count: 0, traits: [])) {
         (self.kind, self.interrupts) = (kind, interrupts)
     }
 
+    /// Decodes the payload of a question or an answer.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the description of interrupts", size: 16)
         kind = fields[8]
@@ -64,36 +76,48 @@ public struct InterruptInfo: Hashable, Sendable {
             count: fields[12], traits: DeviceRecord.InterruptTraits(rawValue: fields[4] & 0xf))
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] { StructureBytes().with(16, interrupts.traits.rawValue, kind, interrupts.count).bytes }
 }
 
-/// A change of interrupts (`struct vfio_irq_set`): the payload of `Command.setInterrupts`. Eventfds come beside it as descriptors.
+/// A change of interrupts (`struct vfio_irq_set`): the payload of `Command.setInterrupts`. Eventfds are passed as descriptors with
+/// the message.
 public struct InterruptChange: Hashable, Sendable {
+    /// The action that a change takes for each vector.
     public enum Action: UInt32, Sendable {
+        /// Masks the vectors.
         case mask = 8
+        /// Unmasks the vectors.
         case unmask = 16
-        /// Sets up eventfds that the device signals, or without any takes them down. Without data, signals them itself.
+        /// Sets up the eventfds that the device signals. If no descriptors are passed, takes those of the vectors down, and with
+        /// `none` and no vectors those of the whole kind. Otherwise `none` and `flags` signal the eventfds.
         case trigger = 32
     }
 
-    /// What the change has for each vector.
+    /// The data that a change has for each vector.
     public enum Content: UInt32, Sendable {
+        /// No data.
         case none = 1
-        /// A byte a vector, behind the structure.
+        /// A byte for each vector, behind the structure.
         case flags = 2
-        /// A descriptor a vector, beside the message.
+        /// A descriptor for each vector, passed with the message.
         case eventfds = 4
     }
 
+    /// The action to take.
     public var action: Action
+    /// The data that the change has for each vector.
     public var content: Content
+    /// The number of the kind of interrupts.
     public var kind: UInt32
-    /// The first vector, and the number of vectors.
+    /// The number of the first vector.
     public var start: UInt32
+    /// The number of vectors.
     public var count: UInt32
-    /// With `Content.flags`: for which vectors the change is meant.
+    /// The vectors for which the change is meant. Only a change with `Content.flags` has them.
     public var flags: [Bool]
 
+    /// Creates a change of interrupts.
     public init(
         _ action: Action, _ content: Content, _ kind: DeviceRecord.InterruptKind, start: UInt32 = 0, count: UInt32,
         flags: [Bool] = []
@@ -102,6 +126,7 @@ public struct InterruptChange: Hashable, Sendable {
         (self.start, self.count, self.flags) = (start, count, flags)
     }
 
+    /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the change of interrupts", size: 20)
         guard let action = Action(rawValue: fields[4] & 0x38), let content = Content(rawValue: fields[4] & 7) else {
@@ -115,13 +140,14 @@ public struct InterruptChange: Hashable, Sendable {
         }
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] {
         StructureBytes().with(UInt32(20 + flags.count), action.rawValue | content.rawValue, kind, start, count)
             .with(bytes: flags.map { $0 ? 1 : 0 }).bytes
     }
 }
 
-/// The fields of a payload that is known to have them.
+/// The fields of a payload that is known to be long enough for them.
 struct Fields {
     private let structure: StructureBytes
 
@@ -131,6 +157,7 @@ struct Fields {
         structure = StructureBytes(payload)
     }
 
+    /// The integer at `offset`, in the width that the caller's type has.
     subscript<Value: FixedWidthInteger & UnsignedInteger>(offset: Int) -> Value {
         structure.integer(at: offset, as: Value.self) ?? 0
     }

@@ -3,34 +3,39 @@ public import PCI
 
 /// A device in another process, which is reached by vfio-user.
 ///
-/// All of its methods may be called by any thread. Those that ask the device wait for the answer. Once the device is lost they return
-/// at once.
+/// Any thread may call any method. Methods that ask the device wait for the answer. Once the device is lost, all methods return at
+/// once.
 public final class DeviceProcess: Sendable {
-    /// Writes to a place of a region that an eventfd of the server's takes.
+    /// A kind of writes to a place in a region for which the server has an eventfd.
     public struct WriteEvent: Sendable {
+        /// The region that is written to.
         public let region: DeviceRecord.RegionNumber
+        /// The place in the region, and the width and value of the writes.
         public let event: RegionEvents.Event
+        /// The eventfd of the server.
         public let descriptor: SharedDescriptor
     }
 
-    /// The path of the socket, or what else a given connection was named.
+    /// The path of the socket, or the name that was given to a connection.
     public let path: String
-    /// What the device gives.
+    /// The regions, interrupts, reset and configuration space that the device gives.
     public let record: DeviceRecord
     /// The writes for which the server offers eventfds.
     public let events: [WriteEvent]
     private let connection: ServerConnection
+    /// The regions that have areas, each with its description and its file.
     private let files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)]
+    /// The most bytes of region data in one message.
     private let mostData: UInt64
     /// The eventfds that the server has, by kind and vector.
     private let attached = Lock<[DeviceRecord.InterruptKind: [SharedDescriptor?]]>([:])
 
-    /// The time for all answers at the beginning, and for the ROM.
+    /// The time that the server has for all answers at the beginning, and for the ROM.
     public static let startTime = Duration.seconds(5)
-    /// The time for an answer inside a change of memory.
+    /// The time that the server has for an answer while guest memory changes, or for a reset.
     private static let changeTime = Duration.seconds(1)
 
-    /// Connects to a server and asks it for everything that does not change.
+    /// Connects to a server and asks for everything that does not change.
     ///
     /// - Parameter time: The time that the server has for all answers.
     public convenience init(path: String, within time: Duration = startTime) throws(DeviceProcessError) {
@@ -39,10 +44,10 @@ public final class DeviceProcess: Sendable {
         try self.init(connection, path, within: time)
     }
 
-    /// Asks a server for everything that does not change, by a connection that somebody else has made.
+    /// Asks a server for everything that does not change, through a connection that somebody else has made.
     ///
     /// - Parameters:
-    ///   - name: What the connection is called, its path for example.
+    ///   - name: The name of the connection, its path for example.
     ///   - time: The time that the server has for all answers.
     public convenience init(
         connected socket: SharedDescriptor, name: String, within time: Duration = startTime
@@ -82,18 +87,19 @@ public final class DeviceProcess: Sendable {
 
     deinit { release() }
 
-    /// Ends the connection. Everybody who waits for an answer comes back.
+    /// Ends the connection. All threads that wait for an answer come back.
     public func release() { connection.fail(.released) }
 
     // MARK: Loss
 
-    /// Why the device is lost, or nil if it is there.
+    /// The reason why the device is lost, or nil if it is not lost.
     public var loss: DeviceProcessError? { connection.loss }
 
-    /// Has a thread call `handler` when the device is lost. Returns the reason instead if it is.
+    /// Has a thread call `handler` when the device is lost. If the device is lost already, returns the reason, and the handler is
+    /// not always called.
     public func onLoss(_ handler: LossHandler) -> DeviceProcessError? { connection.onLoss(handler) }
 
-    /// Gives the device up if a file of it does not hold its region any more. Returns the reason if it is lost.
+    /// Gives the device up if one of its files no longer holds all of its region. Returns the reason if the device is lost.
     public func checkFiles() -> DeviceProcessError? {
         let isWhole = files.values.allSatisfy { info, file in
             let end = info.offset &+ (info.region.areas.last?.upperBound ?? 0)
@@ -105,8 +111,8 @@ public final class DeviceProcess: Sendable {
 
     // MARK: Regions
 
-    /// Reads bytes of a region. Returns nil if the device refuses or is lost. A device that takes longer than five seconds for its ROM, which
-    /// is read while a machine is made, is lost.
+    /// Reads bytes of a region. Returns nil if the device refuses or is lost. The ROM is read while a machine is made, so a device
+    /// that takes longer than five seconds for it is lost.
     public func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
         var bytes: [UInt8] = []
         let deadline = region == .rom ? SuspendingClock.now + Self.startTime : nil
@@ -119,13 +125,13 @@ public final class DeviceProcess: Sendable {
         return bytes
     }
 
-    /// Writes bytes of a region, no more than one message takes.
+    /// Writes bytes of a region. They must fit into one message.
     public func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
         let access = RegionAccess(region, offset: offset, count: UInt32(bytes.count), data: bytes)
         _ = reply(.writeRegion, access, hasData: false)
     }
 
-    /// Makes an access, and returns the answer unless it is an error. An answer about another access ends the connection.
+    /// Makes an access and waits. Returns the answer unless it is an error. An answer about another access ends the connection.
     private func reply(
         _ command: Command, _ access: RegionAccess, hasData: Bool, until deadline: SuspendingClock.Instant? = nil
     ) -> RegionAccess? {
@@ -139,7 +145,7 @@ public final class DeviceProcess: Sendable {
         }
     }
 
-    /// Opens the memory of a part of a region. The part lies in areas that can be mapped.
+    /// Opens the memory of a part of a region. The part must lie in areas that can be mapped.
     public func openMemory(
         of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>
     ) throws(HostError) -> ForeignMemory {
@@ -151,19 +157,20 @@ public final class DeviceProcess: Sendable {
 
     // MARK: Memory and interrupts
 
-    /// Lets the server's own accesses to guest memory reach it.
+    /// Sets the guest memory that the server's own accesses reach.
     public func setMemory(_ memory: any DMAMemory) { connection.setMemory(memory) }
 
-    /// Gives the device a part of guest memory. Returns an errno if it refuses, or does not answer within a second.
+    /// Gives the device a part of guest memory. Returns an errno if the device refuses, or does not answer within a second.
     public func map(_ mapping: DMAMapping, file: SharedDescriptor) -> UInt32? {
         change(.mapDMA, mapping.bytes, with: [file])
     }
 
-    /// Takes back a part of guest memory. A device that does not give it back is lost.
+    /// Takes a part of guest memory back from the device. A device that does not give it back is lost.
     public func unmap(_ mapping: DMAUnmapping) {
         if let errno = change(.unmapDMA, mapping.bytes) { connection.fail(.refused(.unmapDMA, errno: errno)) }
     }
 
+    /// Sends a command that the device has to carry out within a second. Returns nil, or the errno of a refusal or of a loss (EIO).
     private func change(_ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = []) -> UInt32? {
         guard let reply = try? connection.request(command, payload, with: descriptors, within: Self.changeTime) else {
             return Self.inputOutputError
@@ -173,9 +180,9 @@ public final class DeviceProcess: Sendable {
 
     private static let inputOutputError: UInt32 = 5
 
-    /// Has the device signal these eventfds from now on, by vector, and no others of their kind.
+    /// Makes the device signal these eventfds from now on, by vector, and no others of their kind.
     ///
-    /// - Parameter resample: The eventfd that says that the guest has handled the interrupt line.
+    /// - Parameter resample: The eventfd that is signalled when the guest has handled the interrupt line.
     /// - Returns: nil, because a process can signal all its vectors.
     @discardableResult
     public func setInterrupts(
@@ -196,7 +203,7 @@ public final class DeviceProcess: Sendable {
         return nil
     }
 
-    /// Resets the device if it can be. A device that takes longer than a second is lost.
+    /// Resets the device if it can be reset. A device that takes longer than a second is lost.
     public func reset() {
         if record.canReset { _ = change(.reset, []) }
     }

@@ -1,26 +1,27 @@
 public import Host
 
-/// Why a device in another process cannot be used, or can be used no longer.
+/// The reason why a device in another process cannot be used, or can be used no longer.
 public enum DeviceProcessError: Error, Equatable, Sendable {
-    /// The host has no connection to it.
+    /// A call of the host failed before the device could be asked.
     case host(HostError)
-    /// The connection ended.
+    /// The connection to the device process ended.
     case connection(ConnectionError)
-    /// It sent what is no message, or what answers something else.
+    /// The device process sent something that is no message, or an answer to something else.
     case message(MessageError)
-    /// It sent a reply to no command that is under way.
+    /// The device process sent a reply, but no command with this number is under way.
     case unexpectedReply(id: UInt16)
-    /// It did not answer a command in time.
+    /// The device process did not answer this command in time.
     case silent(Command)
-    /// It refused a command that every device process carries out, with this errno.
+    /// The device process refused, with this errno, a command that every device process carries out.
     case refused(Command, errno: UInt32)
-    /// A file behind its regions is shorter than it was.
+    /// A file behind the device's regions is shorter than before.
     case cutFile
-    /// The client has let it go.
+    /// The client has ended the connection.
     case released
 }
 
 extension DeviceProcessError: CustomStringConvertible {
+    /// The reason in words.
     public var description: String {
         switch self {
         case .host(let error): "\(error)"

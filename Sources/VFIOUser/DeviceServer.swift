@@ -2,15 +2,16 @@ public import Host
 internal import PCI
 internal import Synchronization
 
-/// Offers a function at a local socket to clients of vfio-user, one after the other, in a thread of its own.
+/// A server at a local socket that offers a function to clients of vfio-user. It serves one client after the other, in a thread of
+/// its own.
 public final class DeviceServer: Sendable {
     private let listening: ListeningThread
     private let isStopped = Atomic(false)
 
-    /// The time within which a client has to send the rest of a message, and to take an answer.
+    /// The time in which a client has to send the rest of a message, or to take an answer.
     private static let patience = Duration.seconds(1)
 
-    /// Begins to listen, and to serve.
+    /// Begins to listen at `path` and to serve clients.
     public init(_ function: consuming ServedFunction, at path: String) throws(HostError) {
         listening = try ListeningThread(at: .local(path: path))
         let function = Lock<ServedFunction?>(function)
@@ -19,7 +20,7 @@ public final class DeviceServer: Sendable {
         }
     }
 
-    /// Ends the server. A client sees the connection end.
+    /// Ends the server. A present client sees that the connection ends.
     public func stop() {
         isStopped.store(true, ordering: .releasing)
         listening.end(within: Self.patience * 4)
@@ -34,7 +35,7 @@ public final class DeviceServer: Sendable {
         }
     }
 
-    /// Answers a client until it goes, breaks the protocol, or the server is stopped.
+    /// Answers a client until the client leaves or breaks the protocol, or the server is stopped.
     private func converse(with client: borrowing Connection, _ function: inout ServedFunction) {
         var hasVersion = false
         while let ready = try? listening.events.wait(for: client, and: function.doorbell) {
@@ -48,7 +49,7 @@ public final class DeviceServer: Sendable {
                 let payload = try client.receive(exactly: header.payloadSize, within: Self.patience).bytes
                 let answer: ServedFunction.Answer
                 if hasVersion {
-                    // This server asks for nothing, so no reply is due.
+                    // This server sends no commands, so no reply is due.
                     guard !header.isReply else { return }
                     answer = function.answer(header, payload, descriptors)
                 } else {

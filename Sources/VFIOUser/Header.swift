@@ -4,9 +4,9 @@ public import PCI
 public struct Header: Hashable, Sendable {
     /// The number that the sender gave to a command. A reply repeats it.
     public var id: UInt16
-    /// What the message asks for or answers. It may be a command that nobody knows.
+    /// The number of the command that the message makes or answers. It may be one that Swiftlet does not know.
     public var command: UInt16
-    /// Bytes of the whole message, with the header.
+    /// The bytes of the whole message, with the header.
     public var size: UInt32
     /// Whether the message is a reply.
     public var isReply: Bool
@@ -15,9 +15,9 @@ public struct Header: Hashable, Sendable {
     /// The reason why a command was not carried out (errno), in a reply only.
     public var error: UInt32?
 
-    /// Bytes in a header.
+    /// The bytes of a header.
     public static let byteCount = 16
-    /// The largest message that either side sends or takes: the data of one transfer, and room for the fields.
+    /// The most bytes of a message that either side sends or takes: the data of one transfer, and room for the fields.
     public static let largestMessage = UInt32(Version.transferSize) + 4096
 
     private enum Flags {
@@ -56,9 +56,10 @@ public struct Header: Hashable, Sendable {
         self.error = flags & Flags.error != 0 ? error : nil
     }
 
-    /// Bytes that follow the header.
+    /// The bytes that follow the header.
     public var payloadSize: Int { Int(size) - Self.byteCount }
 
+    /// The encoded header.
     public var bytes: [UInt8] {
         let flags =
             (isReply ? Flags.reply : 0) | (wantsNoReply ? Flags.noReply : 0) | (error == nil ? 0 : Flags.error)
@@ -68,34 +69,43 @@ public struct Header: Hashable, Sendable {
 
 /// The commands of vfio-user that Swiftlet knows.
 public enum Command: UInt16, CaseIterable, Sendable {
+    /// Agrees on the version of the protocol. This is the first command of a connection.
     case version = 1
+    /// Give the device a part of the client's memory, and take it back.
     case mapDMA, unmapDMA
+    /// Ask what the device is, what its regions and interrupts are, and which eventfds it has. `setInterrupts` changes its
+    /// interrupts.
     case deviceInfo, regionInfo, regionIOEvents, interruptInfo, setInterrupts
+    /// Read or write a region of the device.
     case readRegion, writeRegion
-    /// A server reads or writes the client's memory.
+    /// Read or write the client's memory. Only servers send these.
     case readMemory, writeMemory
+    /// Resets the device.
     case reset
 }
 
-/// Why bytes of a peer are no message, or not the message that is due.
+/// The reason why bytes from a peer are no message, or not the message that is due.
 public enum MessageError: Error, Hashable, Sendable {
-    /// A part has fewer bytes than its fields need.
+    /// A part of the message has fewer bytes than its fields need.
     case short(String, bytes: Int, needed: Int)
     /// The size in a header is smaller than the header, or larger than anything that was agreed on.
     case size(UInt32)
-    /// The flags say that a message is neither a command nor a reply.
+    /// The flags say neither that a message is a command nor that it is a reply. Or the flags of a change of interrupts are
+    /// unknown.
     case flags(UInt32)
     /// The peer speaks another version of the protocol.
     case version(major: UInt16, minor: UInt16)
-    /// The text in a version message is not JSON with a zero behind it.
+    /// The text in a version message is not JSON that ends with a zero.
     case capabilities
-    /// A reply is about something else than its command: a field, what was asked, and what was answered.
+    /// A reply is about something else than its command, or an access to memory is too large. The values are the name of the field,
+    /// and its expected and its actual value.
     case mismatch(String, asked: UInt64, answered: UInt64)
     /// A description of the device makes no sense.
     case info(DeviceInfoError)
 }
 
 extension MessageError: CustomStringConvertible {
+    /// What was sent, and what was due.
     public var description: String {
         switch self {
         case .short(let what, let bytes, let needed): "\(what) has \(bytes) bytes, and needs \(needed)"

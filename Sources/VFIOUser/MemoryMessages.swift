@@ -1,20 +1,26 @@
 public import PCI
 
-/// A part of the client's memory that the device may use: the payload of `Command.mapDMA`. The descriptor of its file comes beside it.
+/// A part of the client's memory that the device may use: the payload of `Command.mapDMA`. The descriptor of the memory's file is
+/// passed with the message.
 public struct DMAMapping: Hashable, Sendable {
+    /// Whether the device may read the part.
     public var isReadable: Bool
+    /// Whether the device may write the part.
     public var isWritable: Bool
     /// The place of the part in the file, in bytes.
     public var offset: UInt64
-    /// The address by which the device names the part: guest-physical.
+    /// The guest-physical address by which the device names the part.
     public var address: UInt64
+    /// The size in bytes.
     public var size: UInt64
 
+    /// Creates a mapping. Unless told otherwise the device may read and write the part.
     public init(offset: UInt64, address: UInt64, size: UInt64, isReadable: Bool = true, isWritable: Bool = true) {
         (self.offset, self.address, self.size) = (offset, address, size)
         (self.isReadable, self.isWritable) = (isReadable, isWritable)
     }
 
+    /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the mapping", size: 32)
         let flags: UInt32 = fields[4]
@@ -23,44 +29,56 @@ public struct DMAMapping: Hashable, Sendable {
             isWritable: flags & 2 != 0)
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] {
         StructureBytes().with(32, (isReadable ? 1 : 0) | (isWritable ? 2 : 0)).with(wide: offset, address, size).bytes
     }
 }
 
-/// The end of such a mapping: the payload of `Command.unmapDMA`, which the reply repeats.
+/// The end of a mapping for DMA: the payload of `Command.unmapDMA`, which the reply repeats.
 public struct DMAUnmapping: Hashable, Sendable {
-    /// Whether all mappings end.
+    /// Whether all mappings end, and not only one.
     public var isAll: Bool
+    /// The address of the mapping.
     public var address: UInt64
+    /// The size of the mapping in bytes.
     public var size: UInt64
 
+    /// Creates the end of one mapping or of all.
     public init(address: UInt64, size: UInt64, isAll: Bool = false) {
         (self.address, self.size, self.isAll) = (address, size, isAll)
     }
 
+    /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the end of a mapping", size: 24)
         let flags: UInt32 = fields[4]
         self.init(address: fields[8], size: fields[16], isAll: flags & 2 != 0)
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] { StructureBytes().with(24, isAll ? 2 : 0).with(wide: address, size).bytes }
 }
 
-/// An access to a region. `Command.readRegion` and the reply to `Command.writeRegion` have no data.
+/// An access to a region. The payloads of `Command.readRegion` and of the reply to `Command.writeRegion` have no data.
 public struct RegionAccess: Hashable, Sendable {
+    /// The number of the region.
     public var region: UInt32
-    /// Bytes from the beginning of the region.
+    /// The bytes from the beginning of the region.
     public var offset: UInt64
+    /// The number of bytes that the access reads or writes.
     public var count: UInt32
+    /// The bytes, or none in a payload without data.
     public var data: [UInt8]
 
+    /// Creates an access to a region.
     public init(_ region: DeviceRecord.RegionNumber, offset: UInt64, count: UInt32, data: [UInt8] = []) {
         (self.region, self.offset, self.count, self.data) = (region.rawValue, offset, count, data)
     }
 
-    /// - Parameter hasData: Whether data follow, `count` bytes.
+    /// Decodes a payload.
+    ///
+    /// - Parameter hasData: Whether the payload has data, which must be `count` bytes.
     public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
         let fields = try Fields(payload, "the access to a region", size: 16)
         (offset, region, count) = (fields[0], fields[8], fields[12])
@@ -70,9 +88,10 @@ public struct RegionAccess: Hashable, Sendable {
         }
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] { StructureBytes().with(wide: offset).with(region, count).with(bytes: data).bytes }
 
-    /// Throws unless this is the answer to an access.
+    /// Throws unless this is the answer to the access `asked`.
     public func check(answers asked: RegionAccess) throws(MessageError) {
         guard region == asked.region else {
             throw .mismatch("region", asked: UInt64(asked.region), answered: UInt64(region))
@@ -84,18 +103,23 @@ public struct RegionAccess: Hashable, Sendable {
     }
 }
 
-/// A server's access to the client's memory: `Command.readMemory` and `Command.writeMemory`.
+/// A server's access to the client's memory: the payload of `Command.readMemory` or `Command.writeMemory`.
 public struct MemoryAccess: Hashable, Sendable {
-    /// The address by which the memory was mapped for DMA.
+    /// The address at which the memory was mapped for DMA.
     public var address: UInt64
+    /// The number of bytes that the access reads or writes.
     public var count: UInt64
+    /// The bytes, or none in a payload without data.
     public var data: [UInt8]
 
+    /// Creates an access to memory.
     public init(address: UInt64, count: UInt64, data: [UInt8] = []) {
         (self.address, self.count, self.data) = (address, count, data)
     }
 
-    /// - Parameter hasData: Whether data follow, `count` bytes.
+    /// Decodes a payload. Throws if the access is larger than one transfer.
+    ///
+    /// - Parameter hasData: Whether the payload has data, which must be `count` bytes.
     public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
         let fields = try Fields(payload, "the access to memory", size: 16)
         (address, count) = (fields[0], fields[8])
@@ -108,43 +132,49 @@ public struct MemoryAccess: Hashable, Sendable {
         }
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] { StructureBytes().with(wide: address, count).with(bytes: data).bytes }
 }
 
-/// Eventfds that a device offers for parts of a region: the reply to `Command.regionIOEvents`.
+/// The eventfds that a device offers for parts of a region: the reply to `Command.regionIOEvents`.
 public struct RegionEvents: Hashable, Sendable {
-    /// Writes to one place of a region, which an eventfd can take.
+    /// Writes to one place in a region that an eventfd can take.
     public struct Event: Hashable, Sendable {
-        /// Bytes from the beginning of the region.
+        /// The bytes from the beginning of the region.
         public var offset: UInt64
-        /// Bytes of a write.
+        /// The width of a write in bytes.
         public var size: UInt64
-        /// The descriptor by its place among those beside the message.
+        /// The eventfd, by its index among the descriptors that are passed with the message.
         public var descriptor: UInt32
-        /// The only value that is taken, or nil for any.
+        /// The only value that is taken, or nil for any value.
         public var match: UInt64?
 
+        /// Creates an event for writes of any value, unless `match` is given.
         public init(offset: UInt64, size: UInt64, descriptor: UInt32, match: UInt64? = nil) {
             (self.offset, self.size, self.descriptor, self.match) = (offset, size, descriptor, match)
         }
 
-        /// Whether one write could be for both, which `KVM_IOEVENTFD` refuses.
+        /// Returns whether one write could belong to both events, which `KVM_IOEVENTFD` refuses.
         func collides(with other: Event) -> Bool {
             offset == other.offset && size == other.size && (match == nil || other.match == nil || match == other.match)
         }
     }
 
+    /// The number of the region.
     public var region: UInt32
-    /// The plain eventfds. Other kinds (ioregionfd, shadow) are left out: their places exit.
+    /// The events with plain eventfds. Events of other kinds (ioregionfd, shadow) are left out, so that writes to their places
+    /// exit.
     public var events: [Event]
 
     private static let dataMatch: UInt32 = 1
     private static let eventSize = 40
 
+    /// Creates the reply about a region.
     public init(region: DeviceRecord.RegionNumber, events: [Event]) {
         (self.region, self.events) = (region.rawValue, events)
     }
 
+    /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let fields = try Fields(payload, "the region's events", size: 16)
         region = fields[8]
@@ -162,6 +192,7 @@ public struct RegionEvents: Hashable, Sendable {
         }
     }
 
+    /// The encoded payload.
     public var bytes: [UInt8] {
         let whole = UInt32(16 + events.count * Self.eventSize)
         return events.reduce(StructureBytes().with(whole, 0, region, UInt32(events.count))) { bytes, event in

@@ -1,20 +1,20 @@
 internal import Host
 internal import PCI
 
-/// What a client asks when it has connected. Each answer is checked.
+/// The questions that a client asks when it has connected. Each answer is checked.
 struct Questions {
     let connection: ServerConnection
-    /// The time at which all answers have to be there.
+    /// The time by which all answers have to be there.
     let deadline: SuspendingClock.Instant
 
-    /// The most bytes of a description.
+    /// The most bytes that a description may have.
     private static let mostRoom: UInt32 = 1 << 16
 
     private func request(_ command: Command, _ payload: [UInt8]) throws(DeviceProcessError) -> ServerConnection.Reply {
         try connection.request(command, payload, within: max(.zero, deadline - .now))
     }
 
-    /// Asks, and decodes the answer.
+    /// Sends a command, and decodes the answer. Throws if the server refuses.
     func ask<Answer>(
         _ command: Command, _ payload: [UInt8], _ decode: ([UInt8]) throws(MessageError) -> Answer
     ) throws(DeviceProcessError) -> Answer {
@@ -23,7 +23,8 @@ struct Questions {
         do { return try decode(reply.payload) } catch { throw .message(error) }
     }
 
-    /// Asks again if the first answer says that there is more. Returns nil if the server refuses.
+    /// Sends a command with room for an answer, and a second time if the first answer says that it needs more room. Returns nil if
+    /// the server refuses.
     private func askTwice(
         _ command: Command, room: UInt32, _ payload: (UInt32) -> [UInt8]
     ) throws(DeviceProcessError) -> ServerConnection.Reply? {
@@ -34,7 +35,8 @@ struct Questions {
         return reply.error == nil ? reply : nil
     }
 
-    /// A region, and the descriptor of its file. Surplus descriptors are closed.
+    /// Returns a region, and the descriptor of its file if there is one. Returns nil if the server refuses. Surplus descriptors are
+    /// closed.
     func region(
         _ number: DeviceRecord.RegionNumber
     ) throws(DeviceProcessError) -> (info: RegionInfo, file: SharedDescriptor?)? {
@@ -45,8 +47,8 @@ struct Questions {
         }
     }
 
-    /// The writes to a region for which the server has eventfds. What no eventfd can take, or another one takes, is left out: the device is
-    /// told of such writes by messages.
+    /// Returns the writes to a region for which the server has eventfds. Leaves out writes that no eventfd can take, or that
+    /// collide with writes of another eventfd. The device hears of these by messages.
     func events(
         of number: DeviceRecord.RegionNumber, size: UInt64
     ) throws(DeviceProcessError) -> [DeviceProcess.WriteEvent] {
@@ -68,6 +70,7 @@ struct Questions {
         return taken
     }
 
+    /// Returns the interrupts of a kind. A larger number than PCI allows is cut.
     func interrupts(_ kind: DeviceRecord.InterruptKind) throws(DeviceProcessError) -> DeviceRecord.Interrupts {
         let info = try ask(.interruptInfo, InterruptInfo(kind.rawValue).bytes, InterruptInfo.init)
         guard info.kind == kind.rawValue else {
@@ -77,7 +80,7 @@ struct Questions {
         return DeviceRecord.Interrupts(count: min(info.interrupts.count, most), traits: info.interrupts.traits)
     }
 
-    /// The bytes of configuration space: 4096, or 256 where the region has fewer.
+    /// Returns the bytes of configuration space: 4096, or 256 if the region has fewer than 4096.
     func configuration(_ record: DeviceRecord, most: UInt64) throws(DeviceProcessError) -> [UInt8] {
         let whole = record.regions[.configuration]?.size ?? 0
         guard whole >= 256 else { throw .message(.short("configuration space", bytes: Int(whole), needed: 256)) }
@@ -95,7 +98,7 @@ struct Questions {
 }
 
 extension RegionAccess {
-    /// Decodes the answer to this access.
+    /// Decodes the answer to this access, and throws if it answers another one.
     func answer(_ payload: [UInt8], hasData: Bool) throws(MessageError) -> RegionAccess {
         let answer = try RegionAccess(payload, hasData: hasData)
         try answer.check(answers: self)

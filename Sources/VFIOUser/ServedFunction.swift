@@ -2,22 +2,25 @@ internal import Devices
 public import Host
 public import PCI
 
-/// A function that clients of vfio-user can drive: its configuration space, its regions in one memory file, and what the present client
-/// has set up.
+/// A function that clients of vfio-user can drive: its configuration space, its regions in one memory file, and everything that the
+/// present client has set up.
 ///
-/// Every byte of a region keeps what is written to it, whether it comes by a mapping or by a message. A write to the doorbell raises the
-/// vector of that number.
+/// Every byte of a region keeps what is written to it, by a mapping or by a message. A write to the doorbell raises the vector of
+/// that number.
 public struct ServedFunction: ~Copyable, Sendable {
-    /// What the function gives to a client.
+    /// The regions, interrupts, reset and configuration space that the function gives to a client.
     public let record: DeviceRecord
     private var function: PCIFunction
     private let file: SharedDescriptor
     private let memory: ForeignMemory
     /// The place of each region in the file, in bytes.
     private let places: [DeviceRecord.RegionNumber: UInt64]
+    /// The eventfds of the present client, by kind and vector.
     private var events: [DeviceRecord.InterruptKind: [UInt32: SharedDescriptor]] = [:]
+    /// The parts of its memory that the present client has mapped for DMA.
     private var mappings: [DMAMapping] = []
-    /// Counts writes of 0 to the doorbell, four bytes wide, which a client may take itself (`KVM_IOEVENTFD`).
+    /// The eventfd for writes of 0 to the doorbell, four bytes wide. A client may have KVM take such writes (`KVM_IOEVENTFD`). It
+    /// is nil without a doorbell.
     let doorbell: SharedDescriptor?
 
     /// The reason why a command is refused, as an errno.
@@ -27,20 +30,20 @@ public struct ServedFunction: ~Copyable, Sendable {
         let errno: UInt32
     }
 
-    /// What answers a command.
+    /// The answer to a command.
     struct Answer {
         var payload: [UInt8] = []
         var descriptors: [SharedDescriptor] = []
         var errno: UInt32?
     }
 
-    /// Makes the function and its memory, which is zero.
+    /// Creates the function and its memory. The memory is zero, except for the first bytes of a ROM.
     public init(_ function: PCIFunction, _ record: DeviceRecord) throws(HostError) {
         var (places, end) = ([DeviceRecord.RegionNumber: UInt64](), UInt64(4096))
         for number in DeviceRecord.RegionNumber.allCases where number != .configuration {
             guard let region = record.regions[number], region.size > 0 else { continue }
             places[number] = end
-            // Regions are valid sizes of BARs, and there are eight of them.
+            // This does not overflow: the regions have valid sizes of BARs, and there are eight of them.
             end &+= (region.size &+ 4095) & ~4095
         }
         var file = try MemoryFile(name: "swiftlet-served")
@@ -52,18 +55,18 @@ public struct ServedFunction: ~Copyable, Sendable {
         memory = try ForeignMemory(file, offset: 0, size: end)
         (self.file, self.doorbell) = (shared, doorbell)
         (self.function, self.record, self.places) = (function, record, places)
-        // By these bytes software recognises a ROM (PCI 3.0, 6.3.1.1).
+        // Software recognises a ROM by these bytes (PCI 3.0, 6.3.1.1).
         if let rom = places[.rom] { _ = memory.write([0x55, 0xaa].span, at: rom) }
     }
 
-    /// Forgets what a client has set up, and puts the function into its state after a reset. The memory stays.
+    /// Forgets what the client has set up, and puts the function into its state after reset. The memory stays.
     mutating func release() {
         events = [:]
         mappings = []
         function.reset()
     }
 
-    /// Carries out a command.
+    /// Carries out a command, and returns the answer.
     mutating func answer(_ header: Header, _ payload: [UInt8], _ descriptors: [SharedDescriptor]) -> Answer {
         do {
             switch Command(rawValue: header.command) {
@@ -100,7 +103,7 @@ public struct ServedFunction: ~Copyable, Sendable {
         let number = try number(query.region)
         let region = record.regions[number] ?? .init(size: 0, isReadable: false, isWritable: false)
         let bytes = RegionInfo(region: region, offset: places[number] ?? 0).bytes(of: number)
-        // A client that has left room for the fields alone asks again, with room for all.
+        // A client that has left room for the fields alone asks again, with room for the whole structure.
         guard query.room >= bytes.count else { return Answer(payload: Array(bytes.prefix(RegionInfo.size))) }
         return Answer(payload: bytes, descriptors: region.areas.isEmpty ? [] : [file])
     }
@@ -128,7 +131,7 @@ public struct ServedFunction: ~Copyable, Sendable {
         guard let kind = DeviceRecord.InterruptKind(rawValue: change.kind) else { throw .invalid }
         let count = record.interrupts[kind]?.count ?? 0
         guard change.start <= count, change.count <= count - change.start else { throw .invalid }
-        // Vectors of MSI and MSI-X are masked by the client alone.
+        // Masking is refused, because clients themselves mask vectors of MSI and MSI-X.
         guard change.action == .trigger else { throw .invalid }
         let vectors = change.start..<change.start + change.count
         switch change.content {
@@ -143,7 +146,7 @@ public struct ServedFunction: ~Copyable, Sendable {
         }
     }
 
-    /// Raises a vector by MSI-X if the client has set that up, otherwise by MSI.
+    /// Raises a vector by MSI-X if the client has set MSI-X up for it, otherwise by MSI.
     func raise(_ vector: UInt32) {
         (events[.msix]?[vector] ?? events[.msi]?[vector])?.post()
     }

@@ -1,12 +1,13 @@
 internal import Host
 internal import PCI
 
-/// The client's end of the socket. It is used by all threads that ask the server, and by a thread of its own.
+/// The client's end of the socket. All threads that ask the server use it, and so does a thread of its own.
 ///
-/// Whoever waits for a reply receives messages as long as nobody else does, so that a reply wakes the thread that asked. The connection's
-/// own thread receives while nobody waits. Either carries out what the server asks of guest memory. Each message is checked; the first
-/// that cannot be ends the connection.
+/// A thread that waits for a reply receives messages itself if no other thread does, so that a reply wakes the thread that asked.
+/// The connection's own thread receives while no other thread waits. The thread that receives also carries out the server's
+/// accesses to guest memory. Each message is checked, and the first invalid one ends the connection.
 final class ServerConnection: Sendable {
+    /// A reply to a command.
     struct Reply: Sendable {
         /// The reason why the command was not carried out (errno).
         var error: UInt32?
@@ -16,27 +17,36 @@ final class ServerConnection: Sendable {
 
     private struct State: Sendable {
         var lastID: UInt16 = 0
-        /// The commands that are under way, by id, and the replies that nobody has fetched yet.
+        /// The commands that are under way, by id.
         var waiting: [UInt16: Command] = [:]
+        /// The replies that the threads that wait for them have not fetched yet, by id.
         var replies: [UInt16: Reply] = [:]
+        /// Whether a thread is receiving.
         var isReceiving = false
+        /// The reason why the connection has ended, or nil while it stands.
         var loss: DeviceProcessError?
         var memory: (any DMAMemory)?
         var resample: SharedDescriptor?
         var handler: LossHandler?
     }
 
+    /// The next step of a thread that waits for a reply.
     private enum Step: Sendable {
+        /// The reply has come.
         case done(Reply)
+        /// The connection has ended.
         case lost(DeviceProcessError)
+        /// The thread has to receive a message itself.
         case receive
     }
 
-    /// The time for the rest of a message whose beginning has come, and for a message to leave.
+    /// The time for the rest of a message once it has begun to arrive, and the time for sending a message.
     private static let messageTime = Duration.seconds(1)
 
     private let connection: Connection
+    /// The eventfd that wakes the connection's own thread.
     private let wake: SharedDescriptor
+    /// The lock that keeps messages apart that threads send at the same time.
     private let sending = Lock(false)
     private let state = Monitor(State())
 
@@ -51,13 +61,14 @@ final class ServerConnection: Sendable {
         state.withLock { $0.memory = memory }
     }
 
-    /// Sets the eventfd that says that the guest has handled the interrupt line.
+    /// Sets the eventfd that is signalled when the guest has handled the interrupt line.
     func setResample(_ event: SharedDescriptor?) {
         state.withLock { $0.resample = event }
         wake.post()
     }
 
-    /// Has the connection's thread call `handler` when the connection ends. If it has ended, nobody is called and the reason returned.
+    /// Has the connection's own thread call `handler` when the connection ends. If the connection has ended already, returns the
+    /// reason, and the handler is not always called.
     func onLoss(_ handler: LossHandler) -> DeviceProcessError? {
         state.withLock { state in
             state.handler = handler
@@ -65,7 +76,7 @@ final class ServerConnection: Sendable {
         }
     }
 
-    /// Ends the connection. The first reason counts.
+    /// Ends the connection. If several reasons are given, the first one counts.
     func fail(_ loss: DeviceProcessError) {
         state.update { state in
             state.loss = state.loss ?? loss
@@ -79,14 +90,14 @@ final class ServerConnection: Sendable {
 
     /// Sends a command and waits for the reply.
     ///
-    /// - Parameter limit: The time after which the server counts as lost, or nil to wait for as long as it lives.
+    /// - Parameter limit: The time after which the server counts as lost, or nil to wait as long as the connection stands.
     func request(
         _ command: Command, _ payload: [UInt8], with descriptors: [SharedDescriptor] = [], within limit: Duration?
     ) throws(DeviceProcessError) -> Reply {
         let deadline = limit.map { SuspendingClock.now + $0 }
         let id = try state.withLock { (state) throws(DeviceProcessError) -> UInt16 in
             if let loss = state.loss { throw loss }
-            // There are fewer threads than ids.
+            // This ends, because there are fewer threads than ids.
             repeat { state.lastID &+= 1 } while state.waiting[state.lastID] != nil
             state.waiting[state.lastID] = command
             return state.lastID
@@ -110,6 +121,7 @@ final class ServerConnection: Sendable {
         }
     }
 
+    /// Sends a message, and ends the connection if that fails.
     private func send(_ bytes: [UInt8], with descriptors: [SharedDescriptor] = []) {
         do throws(ConnectionError) {
             try sending.withLock { _ throws(ConnectionError) in
@@ -122,7 +134,7 @@ final class ServerConnection: Sendable {
 
     // MARK: Messages that come
 
-    /// Receives a message if one comes within the time, and handles it. The caller is the one thread that receives.
+    /// Receives a message if one comes in time, and handles it. The caller must be the one thread that receives.
     private func receive(within time: Duration?) {
         defer { state.update { $0.isReceiving = false } }
         do throws(DeviceProcessError) {
@@ -131,7 +143,7 @@ final class ServerConnection: Sendable {
                 }
                 guard hasInput else { return }
             }
-            // Without a limit the call that receives also waits, which saves another.
+            // Without a time limit the call that receives also waits, which saves the call that only waits.
             let (bytes, descriptors) = try connected { () throws(ConnectionError) in
                 try connection.receive(
                     exactly: Header.byteCount, mostDescriptors: Version.descriptorCount,
@@ -155,13 +167,14 @@ final class ServerConnection: Sendable {
         }
     }
 
+    /// Calls `body`, and throws its error as the loss of the connection.
     private func connected<Result>(
         _ body: () throws(ConnectionError) -> Result
     ) throws(DeviceProcessError) -> Result {
         do { return try body() } catch { throw .connection(error) }
     }
 
-    /// Carries out a command of the server's, and replies.
+    /// Carries out a command of the server, and replies.
     private func serve(_ header: Header, _ payload: [UInt8]) {
         var reply: [UInt8] = []
         var error: UInt32?
@@ -187,19 +200,22 @@ final class ServerConnection: Sendable {
         send(answer.bytes + (error == nil ? reply : []))
     }
 
-    /// EFAULT and EINVAL.
+    /// EFAULT, for accesses to memory that is not mapped for DMA.
     private static let badAddress: UInt32 = 14
+    /// EINVAL, for commands that a client does not carry out.
     private static let invalid: UInt32 = 22
 
     // MARK: The connection's thread
 
-    /// The time for which the connection's thread leaves the socket to others. Each reply would wake it beside the thread that asked.
+    /// The time for which the connection's own thread leaves the socket to other threads. Without the pause each reply would wake
+    /// this thread beside the thread that asked.
     private static let pause = Duration.milliseconds(1)
 
-    /// Receives while nobody waits for a reply, until the connection ends.
+    /// Receives while no other thread waits for a reply, until the connection ends.
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
-        // The id of the last command when this thread looked before. Where others ask without a pause, it leaves the socket to them.
+        // The id of the last command when this thread looked before. If it has changed, others ask without a pause, and this thread
+        // leaves the socket to them.
         var lastID: UInt16?
         while true {
             let (loss, resample, isReceiving, id) = state.withLock { ($0.loss, $0.resample, $0.isReceiving, $0.lastID) }
@@ -212,7 +228,7 @@ final class ServerConnection: Sendable {
             if ready.isFirstPosted, let resample, resample.take() > 0 {
                 _ = try? request(.setInterrupts, unmask.bytes, within: nil)
             }
-            // Another thread may have begun to wait, and have taken the message.
+            // Another thread may have begun to wait in the meantime, and have taken the message.
             let isMine =
                 ready.hasInput
                 && state.withLock { state in
@@ -230,19 +246,20 @@ final class ServerConnection: Sendable {
     }
 }
 
-/// The memory that a server may read and write by messages.
+/// The guest memory that a server may read and write by messages.
 public protocol DMAMemory: AnyObject, Sendable {
-    /// Returns the bytes at an address that was mapped for DMA, or nil if not all of them were.
+    /// Returns the bytes at an address that was mapped for DMA, or nil if not all of them were mapped.
     func read(count: Int, at address: UInt64) -> [UInt8]?
 
-    /// Writes bytes at an address that was mapped for DMA. Returns whether all of them were.
+    /// Writes bytes at an address that was mapped for DMA. Returns whether all of them were mapped.
     func write(_ bytes: [UInt8], at address: UInt64) -> Bool
 }
 
-/// What is called when a device is lost.
+/// The function that is called when a device is lost.
 public struct LossHandler: Sendable {
     let call: @Sendable (DeviceProcessError) -> Void
 
+    /// Creates a handler from a function that takes the reason.
     public init(_ call: @escaping @Sendable (DeviceProcessError) -> Void) {
         self.call = call
     }

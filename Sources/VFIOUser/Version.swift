@@ -1,11 +1,11 @@
 internal import FoundationEssentials
 internal import PCI
 
-/// The message with which a connection begins: the version of the protocol, and what the sender can take.
+/// The message with which a connection begins: the version of the protocol, and the limits of the sender.
 public struct Version: Hashable, Sendable {
-    /// The largest transfer of region or memory data in bytes that Swiftlet makes or takes.
+    /// The most bytes of region or memory data that Swiftlet sends or takes in one message.
     public static let transferSize: UInt64 = 1 << 20
-    /// The descriptors that Swiftlet passes and takes in one message.
+    /// The most descriptors that Swiftlet passes or takes in one message.
     public static let descriptorCount = 8
 
     /// The most descriptors that the sender takes in one message.
@@ -13,11 +13,13 @@ public struct Version: Hashable, Sendable {
     /// The most bytes of data that the sender takes in one message.
     public var maximumTransfer: UInt64
 
+    /// Creates the message with these limits. Unless told otherwise they are Swiftlet's own.
     public init(maximumDescriptors: Int = descriptorCount, maximumTransfer: UInt64 = transferSize) {
         self.maximumDescriptors = maximumDescriptors
         self.maximumTransfer = maximumTransfer
     }
 
+    /// The JSON text of the message.
     private struct Text: Codable {
         struct Capabilities: Codable {
             var descriptors: Int?
@@ -31,7 +33,7 @@ public struct Version: Hashable, Sendable {
         var capabilities: Capabilities?
     }
 
-    /// Decodes a version message. What it leaves out has the specification's usual value.
+    /// Decodes a version message. A limit that the message leaves out has the specification's usual value.
     public init(_ payload: [UInt8]) throws(MessageError) {
         let structure = StructureBytes(payload)
         guard let major = structure.integer(at: 0, as: UInt16.self),
@@ -47,6 +49,7 @@ public struct Version: Hashable, Sendable {
         if let size = text.capabilities?.transfer { maximumTransfer = min(max(1, size), Self.transferSize) }
     }
 
+    /// The encoded payload, with version 0.1.
     public var bytes: [UInt8] {
         let text =
             "{\"capabilities\":{\"max_msg_fds\":\(maximumDescriptors),\"max_data_xfer_size\":\(maximumTransfer)}}"

@@ -1,7 +1,7 @@
-// What Swift cannot say itself about <linux/kvm.h>: request numbers are macros, a failing call leaves its reason
-// in errno, and the members of the kvm_run union have to be reached by address. All of it is inline: every exit passes here.
+// The parts of <linux/kvm.h> that Swift cannot express. Request numbers are macros, a failing call leaves its reason in errno, and
+// the members of the kvm_run union must be reached by address. All functions are inline, because every exit passes through them.
 //
-// Every call returns a value that is not negative, or -errno.
+// A function that makes a system call returns a value that is not negative, or -errno, unless its type or comment says otherwise.
 #ifndef CKVM_H
 #define CKVM_H
 
@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// The structures that Swift fills and reads must be the ones that the kernel knows.
+// The structures that Swift fills and reads must have the kernel's layout.
 _Static_assert(sizeof(struct kvm_userspace_memory_region) == 32, "KVM_SET_USER_MEMORY_REGION");
 _Static_assert(sizeof(struct kvm_regs) == 144, "KVM_GET_REGS");
 _Static_assert(sizeof(struct kvm_sregs) == 312, "KVM_GET_SREGS");
@@ -39,17 +39,17 @@ static inline int ckvm_create_vm(int kvm) { return ckvm_result(ioctl(kvm, KVM_CR
 
 static inline int ckvm_run_size(int kvm) { return ckvm_result(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0)); }
 
-/// KVM_CHECK_EXTENSION on /dev/kvm or on a virtual machine.
+/// KVM_CHECK_EXTENSION, on /dev/kvm or on a virtual machine.
 static inline int ckvm_check_extension(int fd, long capability) {
     return ckvm_result(ioctl(fd, KVM_CHECK_EXTENSION, capability));
 }
 
-// KVM takes and gives CPUID entries behind a header in the same block of memory.
+// Allocates a kvm_cpuid2 with room for `count` entries. KVM takes and returns CPUID entries behind this header.
 static inline struct kvm_cpuid2 *ckvm_cpuid_block(uint32_t count) {
     return calloc(1, sizeof(struct kvm_cpuid2) + count * sizeof(struct kvm_cpuid_entry2));
 }
 
-/// Fills up to `capacity` entries, each a struct kvm_cpuid_entry2; returns how many there are, -E2BIG where there are more.
+/// Fills up to `capacity` entries, each a struct kvm_cpuid_entry2. Returns the number of entries, or -E2BIG if there are more.
 static inline int ckvm_supported_cpuid(int kvm, void *entries, uint32_t capacity) {
     struct kvm_cpuid2 *block = ckvm_cpuid_block(capacity);
     if (!block)
@@ -70,7 +70,7 @@ static inline int ckvm_create_vcpu(int vm, unsigned long id) { return ckvm_resul
 
 static inline int ckvm_create_irqchip(int vm) { return ckvm_result(ioctl(vm, KVM_CREATE_IRQCHIP, 0)); }
 
-/// Gives the two PICs the vectors that the firmware of a PC gives them: 0x08 to 0x0f, and 0x70 to 0x77. KVM starts with 0 for both.
+/// Gives the two PICs the vectors that a PC's firmware gives them: 0x08 to 0x0f, and 0x70 to 0x77. KVM starts both with 0.
 static inline int ckvm_start_pics(int vm) {
     static const uint8_t bases[] = {0x08, 0x70};
     for (uint32_t number = KVM_IRQCHIP_PIC_MASTER; number <= KVM_IRQCHIP_PIC_SLAVE; number++) {
@@ -84,14 +84,14 @@ static inline int ckvm_start_pics(int vm) {
     return 0;
 }
 
-/// KVM_CREATE_PIT2, with port 0x61 as far as the timer needs it.
+/// KVM_CREATE_PIT2, with as much of port 0x61 as the timer needs.
 static inline int ckvm_create_pit(int vm) {
     struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
     return ckvm_result(ioctl(vm, KVM_CREATE_PIT2, &config));
 }
 
-/// Puts channel 0 of the timer into the state that the firmware of a PC leaves: mode 2, and the longest period (count 0). Counts are
-/// written in two bytes. KVM starts without a mode, in which a channel never ticks.
+/// Puts channel 0 of the timer into the state in which a PC's firmware leaves it: mode 2 and the longest period (count 0). Counts
+/// are read and written as two bytes. KVM starts the channel without a mode, and such a channel never ticks.
 static inline int ckvm_start_pit(int vm) {
     struct kvm_pit_state2 state;
     if (ioctl(vm, KVM_GET_PIT2, &state) < 0)
@@ -115,7 +115,7 @@ static inline int ckvm_irq_line(int vm, uint32_t irq, bool raised) {
     return ckvm_result(ioctl(vm, KVM_IRQ_LINE, &level));
 }
 
-/// The redirection table of the IOAPIC in the kernel.
+/// Reads the redirection table of the in-kernel I/O APIC.
 static inline int ckvm_redirection_table(int vm, uint64_t entries[KVM_IOAPIC_NUM_PINS]) {
     struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
     int status = ckvm_result(ioctl(vm, KVM_GET_IRQCHIP, &chip));
@@ -124,7 +124,7 @@ static inline int ckvm_redirection_table(int vm, uint64_t entries[KVM_IOAPIC_NUM
     return status;
 }
 
-/// KVM_SIGNAL_MSI: positive where a vCPU took the message, 0 where the guest blocked it.
+/// KVM_SIGNAL_MSI. Returns a positive number if a vCPU took the message, and 0 if the guest blocked it.
 static inline int ckvm_signal_msi(int vm, uint64_t address, uint32_t data) {
     struct kvm_msi message = {.address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data};
     return ckvm_result(ioctl(vm, KVM_SIGNAL_MSI, &message));
@@ -142,7 +142,7 @@ static inline int ckvm_set_memory_region(int vm, uint32_t slot, uint32_t flags, 
     return ckvm_result(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region));
 }
 
-// What headers before Linux 6.8 do not have.
+// Definitions that headers before Linux 6.8 lack.
 #ifndef KVM_SET_USER_MEMORY_REGION2
 #define KVM_CAP_USER_MEMORY2 231
 #define KVM_CAP_GUEST_MEMFD 234
@@ -160,7 +160,7 @@ struct kvm_create_guest_memfd {
 #define KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
 #endif
 _Static_assert(sizeof(struct kvm_userspace_memory_region2) == 160, "KVM_SET_USER_MEMORY_REGION2");
-// Since Linux 6.12.
+// A quirk that headers before Linux 6.12 lack.
 #ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
 #define KVM_X86_QUIRK_SLOT_ZAP_ALL (1 << 7)
 #endif
@@ -170,7 +170,7 @@ enum {
     CKVM_SLOT_ZAP_ALL = KVM_X86_QUIRK_SLOT_ZAP_ALL,
 };
 
-/// KVM_CREATE_GUEST_MEMFD: memory of one virtual machine, which nobody else maps.
+/// KVM_CREATE_GUEST_MEMFD: memory of one virtual machine that nobody else can map.
 static inline int ckvm_create_guest_memory(int vm, uint64_t size) {
     struct kvm_create_guest_memfd request = {.size = size};
     return ckvm_result(ioctl(vm, KVM_CREATE_GUEST_MEMFD, &request));
@@ -195,20 +195,21 @@ static inline int ckvm_enable_capability(int vm, uint32_t capability, uint64_t a
     return ckvm_result(ioctl(vm, KVM_ENABLE_CAP, &request));
 }
 
-/// `bitmap` holds a bit a page of the slot, rounded up to 64 bits.
+/// KVM_GET_DIRTY_LOG. `bitmap` has one bit for each page of the slot, rounded up to 64 bits.
 static inline int ckvm_get_dirty_log(int vm, uint32_t slot, uint64_t *bitmap) {
     struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
     return ckvm_result(ioctl(vm, KVM_GET_DIRTY_LOG, &log));
 }
 
-/// The device of KVM's by which it knows of groups of VFIO.
+/// Creates the KVM device that holds VFIO groups.
 static inline int ckvm_create_vfio(int vm) {
     struct kvm_create_device device = {.type = KVM_DEV_TYPE_VFIO};
     int status = ckvm_result(ioctl(vm, KVM_CREATE_DEVICE, &device));
     return status < 0 ? status : (int)device.fd;
 }
 
-/// The kernel's headers of 2023 call the same numbers KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_ADD and KVM_DEV_VFIO_FILE_DEL.
+/// Adds a group to the device, or removes it. The kernel's headers of 2023 call these numbers KVM_DEV_VFIO_FILE,
+/// KVM_DEV_VFIO_FILE_ADD and KVM_DEV_VFIO_FILE_DEL.
 static inline int ckvm_set_group(int vfio, int group, bool is_known) {
     struct kvm_device_attr attribute = {
         .group = KVM_DEV_VFIO_GROUP,
@@ -218,16 +219,17 @@ static inline int ckvm_set_group(int vfio, int group, bool is_known) {
     return ckvm_result(ioctl(vfio, KVM_SET_DEVICE_ATTR, &attribute));
 }
 
-/// An eventfd whose reads do not block.
+/// Creates an eventfd whose reads do not block.
 static inline int ckvm_eventfd(void) { return ckvm_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
-/// How often it was signalled since the last call.
+/// Returns how often the eventfd was signalled since the last call.
 static inline uint64_t ckvm_take_events(int eventfd) {
     uint64_t count;
     return read(eventfd, &count, sizeof count) == sizeof count ? count : 0;
 }
 
-/// KVM_IOEVENTFD: guest writes of `size` bytes to `address` signal the eventfd and exit no more, or do so again.
+/// KVM_IOEVENTFD. If `assigned`, guest writes of `size` bytes to `address` signal the eventfd and do not exit. Otherwise they exit
+/// again.
 static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint32_t size, bool is_port, bool has_match,
                                      uint64_t match, bool assigned) {
     struct kvm_ioeventfd request = {
@@ -241,11 +243,13 @@ static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint
     return ckvm_result(ioctl(vm, KVM_IOEVENTFD, &request));
 }
 
-/// The lines of the controllers, and the routes from them: the first 16 lead to the PICs as well.
+/// The number of interrupt lines, and of the routes that lead from them. Each line has a route to the I/O APIC, and the first 16
+/// have one to the PICs as well.
 enum { CKVM_LINES = KVM_IOAPIC_NUM_PINS, CKVM_LINE_ROUTES = CKVM_LINES + 16 };
 
-/// KVM_IRQFD: signals of the eventfd raise an interrupt by the routes of `gsi`, or do so no more. With `resamplefd` not below 0 the line stays up
-/// until the guest has handled the interrupt, of which that eventfd then tells.
+/// KVM_IRQFD. If `assigned`, signals of the eventfd raise an interrupt by the routes of `gsi`. Otherwise they no longer do. If
+/// `resamplefd` is not negative, the line stays raised until the guest has handled the interrupt, and KVM then signals
+/// `resamplefd`.
 static inline int ckvm_set_irqfd(int vm, int eventfd, uint32_t gsi, int resamplefd, bool assigned) {
     struct kvm_irqfd request = {
         .fd = (uint32_t)eventfd,
@@ -256,13 +260,15 @@ static inline int ckvm_set_irqfd(int vm, int eventfd, uint32_t gsi, int resample
     return ckvm_result(ioctl(vm, KVM_IRQFD, &request));
 }
 
+/// The message that an interrupt number (GSI) sends.
 struct ckvm_message_route {
     uint64_t address;
     uint32_t data;
     uint32_t gsi;
 };
 
-/// KVM_SET_GSI_ROUTING takes the place of all routes, so those of the PICs and of the IOAPIC, with which KVM starts, come first.
+/// KVM_SET_GSI_ROUTING. The request replaces all routes. So the table begins with the routes to the PICs and the I/O APIC that KVM
+/// starts with.
 static inline int ckvm_set_routes(int vm, const struct ckvm_message_route *messages, size_t count) {
     struct kvm_irq_routing *table = calloc(1, sizeof *table + (CKVM_LINE_ROUTES + count) * sizeof *table->entries);
     if (!table)

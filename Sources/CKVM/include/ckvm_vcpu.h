@@ -1,4 +1,4 @@
-// The part of CKVM.h, which includes it, for virtual CPUs: their registers, and the structure through which KVM tells of exits.
+// The part of CKVM.h for virtual CPUs: their registers, and the structure in which KVM describes exits. CKVM.h includes this file.
 #ifndef CKVM_VCPU_H
 #define CKVM_VCPU_H
 
@@ -14,7 +14,7 @@
 
 // --- a virtual CPU ---
 
-/// Maps the shared kvm_run structure of `size` bytes, at `run` from then on.
+/// Maps the kvm_run structure of `size` bytes, which KVM shares, and stores its address in `run`.
 static inline int ckvm_map_run(int vcpu, size_t size, struct kvm_run **run) {
     *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
     return *run == MAP_FAILED ? -errno : 0;
@@ -24,7 +24,7 @@ static inline void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run
 
 static inline int ckvm_run(int vcpu) { return ckvm_result(ioctl(vcpu, KVM_RUN, 0)); }
 
-/// The registers are a struct kvm_regs or kvm_sregs. Swift passes its own structures, which have the same layout.
+/// The registers are a struct kvm_regs or, below, a struct kvm_sregs. Swift passes its own structures, which have the same layout.
 static inline int ckvm_get_regs(int vcpu, void *regs) { return ckvm_result(ioctl(vcpu, KVM_GET_REGS, regs)); }
 
 static inline int ckvm_set_regs(int vcpu, const void *regs) { return ckvm_result(ioctl(vcpu, KVM_SET_REGS, regs)); }
@@ -44,7 +44,7 @@ static inline int ckvm_set_cpuid(int vcpu, const void *entries, uint32_t count) 
     return status;
 }
 
-/// The used part of an FXSAVE area, with which an XSAVE area begins. (KVM_GET_FPU and KVM_SET_FPU leave MXCSR out.)
+/// The bytes of an FXSAVE area that are in use. An XSAVE area begins with them. (KVM_GET_FPU and KVM_SET_FPU leave MXCSR out.)
 enum { CKVM_FXSAVE_SIZE = 416 };
 
 static inline int ckvm_get_fxsave(int vcpu, void *area) {
@@ -61,12 +61,13 @@ static inline int ckvm_set_fxsave(int vcpu, const void *area) {
     if (status < 0)
         return status;
     memcpy(xsave.region, area, CKVM_FXSAVE_SIZE);
-    // XSTATE_BV, the first word of the header: the x87 and SSE are not in their initial states.
+    // XSTATE_BV is the first word of the header. Its bits 0 and 1 say that the x87 and SSE registers are not in their initial
+    // states.
     xsave.region[512 / sizeof *xsave.region] |= 3;
     return ckvm_result(ioctl(vcpu, KVM_SET_XSAVE, &xsave));
 }
 
-/// KVM_SET_GUEST_DEBUG, with debug registers 0 to 3 and 7.
+/// KVM_SET_GUEST_DEBUG, with the debug registers 0 to 3 and 7.
 static inline int ckvm_set_guest_debug(int vcpu, uint32_t control, const uint64_t addresses[4], uint64_t dr7) {
     struct kvm_guest_debug debug = {.control = control};
     for (int i = 0; i < 4; i++)
@@ -75,14 +76,14 @@ static inline int ckvm_set_guest_debug(int vcpu, uint32_t control, const uint64_
     return ckvm_result(ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug));
 }
 
-/// KVM_GET_MP_STATE: KVM_MP_STATE_RUNNABLE or another; the call waits as long as the vCPU is in KVM_RUN.
+/// KVM_GET_MP_STATE. Returns KVM_MP_STATE_RUNNABLE or another state. While the vCPU is in KVM_RUN, the call waits.
 static inline int ckvm_get_mp_state(int vcpu) {
     struct kvm_mp_state state;
     int status = ckvm_result(ioctl(vcpu, KVM_GET_MP_STATE, &state));
     return status < 0 ? status : (int)state.mp_state;
 }
 
-/// A register of 32 bits of the local APIC in the kernel, by its offset.
+/// Reads a 32-bit register of the vCPU's in-kernel local APIC, given its offset.
 static inline int ckvm_local_apic_register(int vcpu, uint32_t offset, uint32_t *value) {
     struct kvm_lapic_state state;
     int status = ckvm_result(ioctl(vcpu, KVM_GET_LAPIC, &state));
@@ -91,7 +92,7 @@ static inline int ckvm_local_apic_register(int vcpu, uint32_t offset, uint32_t *
     return status;
 }
 
-/// What KVM is about to deliver to a vCPU.
+/// What KVM is about to deliver to a vCPU. An SMI counts as an NMI.
 struct ckvm_pending_events {
     bool has_exception;
     uint8_t exception;
@@ -110,7 +111,7 @@ static inline int ckvm_pending_events(int vcpu, struct ckvm_pending_events *pend
     return 0;
 }
 
-/// KVM_TRANSLATE: the guest-physical address of a linear one; -EFAULT where nothing is mapped.
+/// KVM_TRANSLATE: the guest-physical address of a linear address, or -EFAULT if the guest's page tables do not map it.
 static inline int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *physical_address) {
     struct kvm_translation translation = {.linear_address = linear_address};
     int status = ckvm_result(ioctl(vcpu, KVM_TRANSLATE, &translation));
@@ -126,8 +127,8 @@ static inline int ckvm_translate(int vcpu, uint64_t linear_address, uint64_t *ph
 
 static inline uint32_t ckvm_exit_reason(const struct kvm_run *run) { return run->exit_reason; }
 
-/// Written by other threads while KVM reads it, hence atomic. It is an exchange, so that a thread which clears it sees what others
-/// have written before they set it.
+/// Other threads write this flag while KVM reads it, so the write is atomic. It is an exchange, so that a thread which clears the
+/// flag sees what other threads wrote before they set it.
 static inline void ckvm_set_immediate_exit(struct kvm_run *run, bool value) {
     __atomic_exchange_n(&run->immediate_exit, (uint8_t)value, __ATOMIC_SEQ_CST);
 }
@@ -148,8 +149,8 @@ static inline struct ckvm_port_access ckvm_port_access(const struct kvm_run *run
     };
 }
 
-/// The `index`th unit of a port access: string instructions move several at one exit. There is nothing at other exits, where
-/// other members of the union lie in the same place, and nothing behind the last unit.
+/// Returns the unit at `index` of a port access. A string instruction moves several units in one exit. Returns 0 after another
+/// exit, when other members of the union lie in this place, and behind the last unit.
 static inline uint32_t ckvm_port_load(const struct kvm_run *run, uint32_t index) {
     if (run->exit_reason != KVM_EXIT_IO || index >= run->io.count)
         return 0;
@@ -190,10 +191,10 @@ static inline void ckvm_memory_store(struct kvm_run *run, uint64_t value) {
     __builtin_memcpy(run->mmio.data, &value, sizeof value);
 }
 
-/// The exception of KVM_EXIT_DEBUG: 1 for a step or a debug register, 3 for a breakpoint instruction.
+/// The exception of KVM_EXIT_DEBUG: 1 after a step or for a debug register, 3 for a breakpoint instruction.
 static inline uint32_t ckvm_debug_exception(const struct kvm_run *run) { return run->debug.arch.exception; }
 
-/// What DR6 says of it.
+/// DR6 at KVM_EXIT_DEBUG.
 static inline uint64_t ckvm_debug_status(const struct kvm_run *run) { return run->debug.arch.dr6; }
 
 static inline uint64_t ckvm_entry_failure(const struct kvm_run *run) {
@@ -206,7 +207,8 @@ static inline uint32_t ckvm_system_event(const struct kvm_run *run) { return run
 
 static inline uint32_t ckvm_internal_error(const struct kvm_run *run) { return run->internal.suberror; }
 
-/// Copies the instruction at which KVM's emulator gave up, up to 15 bytes; returns how many KVM reported.
+/// Copies the bytes of the instruction that KVM's emulator did not know, at most 15. Returns the number of bytes, or 0 if KVM does
+/// not report them.
 static inline uint32_t ckvm_emulation_failure(const struct kvm_run *run, uint8_t bytes[15]) {
     if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION || run->emulation_failure.ndata < 3 ||
         !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES))

@@ -1,6 +1,6 @@
-// What Swift cannot say itself about <linux/vfio.h>: request numbers are macros, and a failing call leaves its reason in errno.
+// The calls of <linux/vfio.h> that Swift cannot make itself: request numbers are macros, and a failing call leaves its reason in errno.
 //
-// Every call returns a value that is not negative, or -errno.
+// Every function returns a value that is not negative, or -errno.
 #ifndef CVFIO_H
 #define CVFIO_H
 
@@ -29,7 +29,8 @@ enum cvfio_information {
     CVFIO_IOMMU = VFIO_IOMMU_GET_INFO,
 };
 
-/// Fills in `bytes`, whose first 32 bits say how many there are; afterwards they say how many there would be.
+/// Fills in a structure. Before the call the first 32 bits of `bytes` say how many bytes there are. After the call they say how many the
+/// whole structure has.
 static inline int cvfio_get(int fd, enum cvfio_information request, void *bytes) {
     return cvfio_result(ioctl(fd, request, bytes));
 }
@@ -48,7 +49,7 @@ static inline int cvfio_set_type1v2(int container) {
     return cvfio_result(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 }
 
-/// Lets devices reach `size` bytes of this process at an address of their own.
+/// Maps `size` bytes of this process for DMA: devices reach them at `address`.
 static inline int cvfio_map(int container, uint64_t host_address, uint64_t address, uint64_t size, bool is_writable) {
     struct vfio_iommu_type1_dma_map map = {
         .argsz = sizeof map,
@@ -60,7 +61,7 @@ static inline int cvfio_map(int container, uint64_t host_address, uint64_t addre
     return cvfio_result(ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
 }
 
-/// Takes back what was mapped; -EIO if that were not all of these bytes.
+/// Ends the mapping of `size` bytes at `address`. Returns -EIO if not all of these bytes were mapped.
 static inline int cvfio_unmap(int container, uint64_t address, uint64_t size) {
     struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof unmap, .iova = address, .size = size};
     int status = cvfio_result(ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap));
@@ -69,7 +70,7 @@ static inline int cvfio_unmap(int container, uint64_t address, uint64_t size) {
 
 // --- a group ---
 
-/// Whether all functions of the group have drivers of VFIO or none.
+/// Returns whether each function of the group has a driver of VFIO or no driver.
 static inline int cvfio_is_viable(int group) {
     struct vfio_group_status status = {.argsz = sizeof status};
     int result = cvfio_result(ioctl(group, VFIO_GROUP_GET_STATUS, &status));
@@ -92,7 +93,7 @@ static inline int cvfio_result_of_copy(long copied, size_t count) {
     return copied < 0 ? -errno : copied == (long)count ? 0 : -EIO;
 }
 
-/// Reads `count` bytes by the device's file, not by a mapping of it.
+/// Reads `count` bytes from the device's file, not from a mapping of the file.
 static inline int cvfio_read(int device, uint64_t offset, void *bytes, size_t count) {
     return cvfio_result_of_copy(pread(device, bytes, count, (off_t)offset), count);
 }
@@ -106,8 +107,8 @@ enum {
     CVFIO_UNMASK = VFIO_IRQ_SET_ACTION_UNMASK,
 };
 
-/// Acts on interrupts from `first` on. With `events` each of them gets an eventfd, or none for -1; without, a trigger of no interrupts takes
-/// the kind down.
+/// Carries out an action on `count` interrupts of a kind, from the number `first` on. With `events` each interrupt gets its eventfd, or
+/// none if that is -1. Without `events` the action CVFIO_TRIGGER on no interrupts takes the kind down.
 static inline int cvfio_set_interrupts(int device, uint32_t action, uint32_t kind, uint32_t first, uint32_t count,
                                        const int32_t *events) {
     size_t size = sizeof(struct vfio_irq_set) + (events ? count * sizeof *events : 0);
