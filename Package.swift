@@ -2,12 +2,12 @@
 
 import PackageDescription
 
-/// With SWIFTLET_STRICT=1 every warning is an error. A fresh clone under a newer compiler, which may know more warnings,
-/// shall still build.
+/// Whether every warning is an error, by SWIFTLET_STRICT=1. It is not the default, because a fresh clone must also build under a
+/// newer compiler, which may know more warnings.
 let isStrict = Context.environment["SWIFTLET_STRICT"] == "1"
 
-/// One list of settings for every Swift target: Swift 6 mode comes with the tools version; `unsafe` must be
-/// written out wherever memory safety is not checked, and leaving it out is an error.
+/// The settings of every Swift target. Swift 6 mode comes with the tools version. `unsafe` must be written wherever memory safety
+/// is not checked, and leaving it out is an error.
 let settings: [SwiftSetting] =
     [
         .strictMemorySafety(),
@@ -19,7 +19,7 @@ let settings: [SwiftSetting] =
 
 let cSettings: [CSetting] = isStrict ? [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])] : []
 
-/// The release executable is static: it starts in half the time and needs half the memory of a dynamic one.
+/// The options that make the release executable static. It starts in half the time and needs half the memory of a dynamic one.
 let staticExecutable = ["-static-executable"]
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -38,7 +38,7 @@ let package = Package(
     name: "swiftlet",
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
-        // All of it for programs that own a machine; the others are its parts.
+        // Everything for programs that own a machine. The other libraries are its parts.
         .library(name: "SwiftletKit", targets: ["SwiftletKit"]),
         .library(name: "Memslots", targets: ["Memslots"]),
         .library(name: "Board", targets: ["Board"]),
@@ -57,7 +57,7 @@ let package = Package(
         .library(name: "Laboratory", targets: ["Laboratory"]),
         .library(name: "Pictures", targets: ["Pictures"]),
     ],
-    // Packages that use the libraries alone leave this out (`traits: []`), and fetch no argument parser.
+    // A package that uses only the libraries leaves this trait out (`traits: []`), and fetches no argument parser.
     traits: [
         .trait(name: "Command", description: "The command, which parses arguments."),
         .default(enabledTraits: ["Command"]),
@@ -67,7 +67,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
-        // Pure: neither Glibc nor KVM.
+        // Pure modules, which use neither Glibc nor KVM.
         library("Memslots"),
         library("Devices", ["Memslots"]),
         library("Board", ["Memslots"]),
@@ -79,7 +79,7 @@ let package = Package(
         library("SeededRandom"),
         library("Pictures"),
 
-        // The kernel: KVM, and the rest of the host.
+        // Modules that call the kernel: for KVM, for VFIO, and for the rest of the host.
         .target(name: "CKVM", cSettings: cSettings),
         library("KVM", ["CKVM", system]),
         .target(name: "CHost", cSettings: cSettings),
@@ -87,10 +87,10 @@ let package = Package(
         .target(name: "CVFIO", cSettings: cSettings),
         library("VFIO", ["CVFIO", "Host", "PCI", "Memslots", system]),
 
-        // Devices in other processes.
+        // PCI devices that other processes offer or use.
         library("VFIOUser", ["Host", "PCI", "Devices"]),
 
-        // The guests: assembly sources and their descriptors.
+        // The built-in guests: assembly sources and the table that describes them.
         .target(name: "CGuests", path: "guests", exclude: ["README.md", "template"], cSettings: cSettings),
 
         library(
@@ -116,7 +116,7 @@ let package = Package(
                 "Pictures", "KVM", "VFIO", "VFIOUser",
                 argumentParser, system,
             ],
-            // Template is a link to guests/template.
+            // Template is a symbolic link to guests/template.
             resources: [.embedInCode("Template"), .embedInCode("Map.html")],
             swiftSettings: settings + [.unsafeFlags(staticExecutable, .when(configuration: .release))],
             linkerSettings: [.unsafeFlags(staticExecutable, .when(configuration: .release))]
@@ -137,17 +137,17 @@ let package = Package(
             name: "JailProbe", dependencies: ["Host"], path: "Tests/JailProbe",
             swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
 
-        // The seeds of property tests.
+        // The seeds of the property tests.
         .target(
             name: "PropertySupport", dependencies: ["SeededRandom"], path: "Tests/PropertySupport",
             swiftSettings: settings),
 
-        // Functions on a bus, without a machine.
+        // PCI functions on a bus, without a machine.
         .target(
             name: "PCISupport", dependencies: ["PCI", "Memslots", "Devices"], path: "Tests/PCISupport",
             swiftSettings: settings),
 
-        // A server of vfio-user that does what a test says.
+        // A vfio-user server whose answers a test chooses.
         .target(
             name: "VFIOUserSupport", dependencies: ["VFIOUser", "Host", "PCI", "Devices"],
             path: "Tests/VFIOUserSupport",
@@ -156,10 +156,10 @@ let package = Package(
         // Dumps of machines that do not exist.
         .target(name: "LayoutFixtures", path: "Tests/LayoutFixtures", swiftSettings: settings),
 
-        // Kernels of a few bytes.
+        // Kernel images of a few bytes.
         .target(name: "ImageFixtures", path: "Tests/ImageFixtures", swiftSettings: settings),
 
-        // Live: with a real KVM.
+        // Tests that use a real KVM if there is one.
         .target(name: "LiveSupport", dependencies: ["KVM"], path: "Tests/LiveSupport", swiftSettings: settings),
         tests("KVMTests", ["KVM", "Host", "LiveSupport", system]),
         tests(
@@ -185,7 +185,7 @@ let package = Package(
     ]
 )
 
-// With SWIFTLET_PURE=1 the package is its pure modules with their tests alone.
+// With SWIFTLET_PURE=1, the package has only its pure modules and their tests.
 if Context.environment["SWIFTLET_PURE"] == "1" {
     let modules = ["Memslots", "Devices", "Board", "Images", "Firmware", "PCI", "Layouts", "Debugging"]
     let names = Set(modules + modules.map { "\($0)Tests" })

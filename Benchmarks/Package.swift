@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// The same settings as in the package that is measured.
+/// The settings of all targets. They are those of the package that is measured.
 let settings: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatWarning("StrictMemorySafety", as: .error),
@@ -22,12 +22,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
-        // What everything is measured against: the bare system calls in plain C, and no library. Sources/floor-monitor and
-        // floor-peak are no targets: scripts/bench compiles them with clang, for SwiftPM would link Swift's runtime into them.
+        // The baseline of all measurements: the bare system calls in plain C, without any library. Sources/floor-monitor and
+        // floor-peak are not targets. scripts/bench compiles them with clang, because SwiftPM would link Swift's runtime into
+        // them.
         .target(name: "Floor"),
-        // What Swiftlet and its peers boot.
+        // The guests that Swiftlet and its peers boot.
         .target(name: "PeerGuests"),
-        // What stands behind address spaces that are measured without a kernel.
+        // The installer for address spaces that are measured without a kernel.
         .target(name: "IdleInstaller", dependencies: [swiftlet("Memslots")], swiftSettings: settings),
         .executableTarget(
             name: "swiftlet-bench",

@@ -2,10 +2,10 @@
 
 import PackageDescription
 
-/// With SWIFTLET_STRICT=1 every warning is an error, as in the package that is used.
+/// Whether every warning is an error, by SWIFTLET_STRICT=1, as in the package that is used.
 let isStrict = Context.environment["SWIFTLET_STRICT"] == "1"
 
-/// The same settings as in the package that is used.
+/// The settings of all targets. They are those of the package that is used.
 let settings: [SwiftSetting] =
     [
         .strictMemorySafety(),

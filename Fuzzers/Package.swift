@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// The same settings as in the package that is fuzzed.
+/// The settings of all targets. They are those of the package that is fuzzed.
 let settings: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatWarning("StrictMemorySafety", as: .error),
@@ -15,7 +15,7 @@ func library(_ name: String) -> Target.Dependency {
     .product(name: name, package: "swiftlet")
 }
 
-/// A fuzzer of this name, whose sources are in Sources/NAME and whose corpus is in Corpora/NAME.
+/// Makes the target of a fuzzer. Its sources are in Sources/NAME, and its corpus is in Corpora/NAME.
 func fuzzer(_ name: String, _ libraries: String..., beside targets: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name, dependencies: ["Fuzzing"] + targets + libraries.map(library), swiftSettings: settings)
@@ -27,17 +27,17 @@ let package = Package(
         .package(name: "swiftlet", path: "..")
     ],
     targets: [
-        // The door into libFuzzer, which comes with the toolchain and has the main function; `scripts/fuzz` builds with
+        // The connection to libFuzzer, which comes with the toolchain and has the main function. `scripts/fuzz` builds with
         // --sanitize=fuzzer.
         .target(name: "CFuzzing"),
         .target(name: "Fuzzing", dependencies: ["CFuzzing"], swiftSettings: settings),
 
-        // Functions on a bus, as the tests have them.
+        // PCI functions on a bus, which the tests use too.
         .target(
             name: "PCISupport", dependencies: [library("PCI"), library("Devices"), library("Memslots")],
             swiftSettings: settings),
 
-        // What holds of every dump, whichever reader made it.
+        // The checks that every dump must pass, whichever reader made it.
         .target(
             name: "DumpCheck", dependencies: ["Fuzzing", library("Layouts"), library("PCI"), library("Memslots")],
             swiftSettings: settings),

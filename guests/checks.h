@@ -1,12 +1,12 @@
-// The macros of guests that check a PCI function, and end with the number of the check that failed. R15D holds it, and R8D the
-// function.
+// Macros for guests that check a PCI function. A guest ends with the number of the check that failed. R15D holds that number,
+// and R8D the function: its address for CONFIG_ADDRESS, without a register.
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
 #define CONFIG_ENABLE 0x80000000
 #define MEMORY_BAR 0x10
 
-// The number of the checks that follow.
+// Sets the number of the checks that follow.
 .macro check number
     mov r15d, \number
 .endm

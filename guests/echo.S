@@ -1,7 +1,7 @@
-// Shows serial input without interrupts: what comes in on the line goes out again, until the input ends.
+// Shows serial input without interrupts: each byte that comes in on the line goes out again, until the input ends.
 //
-// The line status register is read again and again until it says that a byte waits. Every read is an exit to the
-// monitor, and the virtual processor never rests: this is how a driver begins, and echo-irq is what it grows into.
+// The guest reads the line status register again and again until it says that a byte waits. Every read is an exit to the
+// monitor, and the virtual processor never rests. A driver begins like this, and grows into one like echo-irq.
 
 #include "guest.h"
 

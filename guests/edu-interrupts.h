@@ -1,5 +1,5 @@
-// How `edu` gets interrupts, by its line and by messages, and how it reaches configuration space. This is code: include it inside the image,
-// after the end of the program.
+// The interrupts of `edu`, by its line and by messages, and its access to configuration space. This is code: include it inside
+// the image, after the end of the program.
 
 #define INTERRUPT_LINE 0x3c
 #define CAPABILITIES 0x34
@@ -15,7 +15,7 @@
 #define PIC_MASK_2 0xa1
 #define ROUNDS 10
 
-// Raises the interrupt line, several times. Clobbers RAX, RCX and RDX.
+// Raises the interrupt line ROUNDS times. Clobbers RAX, RCX and RDX.
 raise_by_line:
     mov ecx, INTERRUPT_LINE
     call read_config
@@ -26,7 +26,7 @@ raise_by_line:
     mov dword ptr [rdx + IOAPIC_WINDOW], LEVEL_TRIGGERED | LINE_VECTOR
     mov ecx, ROUNDS
 1:  mov dword ptr [rbx + RAISE], 1
-2:  sti  // no HLT: QEMU's SVM loses the state in which STI keeps interrupts off for another instruction
+2:  sti  // no HLT: QEMU's SVM loses the state in which STI keeps interrupts off for one more instruction
     pause
     cli
     cmp dword ptr [rip + line_count], 0
@@ -36,7 +36,7 @@ raise_by_line:
     jnz 1b
     ret
 
-// Finds the capability of MSI, leaves where it lies in R10D, and enables it. Clobbers RAX, RCX and RDX.
+// Finds the MSI capability, leaves its offset in R10D, and enables MSI. Clobbers RAX, RCX and RDX.
 enable_msi:
     config CAPABILITIES, al
     movzx r10d, al
@@ -73,7 +73,7 @@ disable_msi:
     configure r10d
     ret
 
-// Raises the message, several times. Clobbers RCX.
+// Raises the message ROUNDS times. Clobbers RCX.
 raise_by_message:
     mov ecx, ROUNDS
 1:  mov dword ptr [rbx + RAISE], 1
@@ -92,7 +92,7 @@ wait_for_message:
 2:  dec dword ptr [rip + message_count]
     ret
 
-// Read and write the 32 bits at offset ECX of the configuration space of the function in R8D, by EAX. Clobber RDX.
+// Read and write the 32 bits at offset ECX of the configuration space of the function in R8D, to and from EAX. Clobber RDX.
 read_config:
     lea eax, [r8 + rcx]
     mov dx, CONFIG_ADDRESS
@@ -110,7 +110,7 @@ write_config:
     out dx, eax
     ret
 
-// The two gates, the local APIC at R14, and no old interrupt controllers.
+// Fills the two gates, enables the local APIC at R14, and masks the old interrupt controllers.
 set_up_interrupts:
     lea rax, [rip + line_handler]
     lea rdi, [rip + gates]
@@ -136,12 +136,12 @@ fill_gate:
     mov [rdi + 8], eax
     ret
 
-// The device holds its line until all causes are acknowledged. RBX is the BAR whenever interrupts are on.
+// The device holds its line until all causes are acknowledged. RBX is the address of the BAR whenever interrupts are on.
 line_handler:
     push rax
     mov eax, [rbx + RAISED]
     test eax, eax
-    jz 1f  // it had been taken already
+    jz 1f  // the interrupt has been handled already
     mov [rbx + ACKNOWLEDGE], eax
     inc dword ptr [rip + line_count]
 1:  mov dword ptr [r14 + APIC_END_OF_INTERRUPT], 0
@@ -173,4 +173,3 @@ idt_register:
     .short idt_register - idt - 1
 idt_base:
     .quad 0
-

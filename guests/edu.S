@@ -1,7 +1,8 @@
-// Drives the device `edu` of QEMU, as a guest that it is assigned to: its registers, its interrupts and its DMA.
+// Drives QEMU's device `edu`, as a guest to which it is assigned: its registers, its interrupts and its DMA.
 //
-// What comes on the console goes through the device's memory by DMA and is printed. A number that it begins with says how often decode
-// is switched off and on, and the BAR moved, while DMA runs. Each check has a number, which becomes the exit status where it fails.
+// The console's input goes through the device's memory by DMA, and is printed. If it begins with a number, decode is switched
+// off and on that many times, and the BAR is moved that many times, while DMA runs. Each check has a number, which is the exit
+// status if the check fails.
 
 #include "guest.h"
 #include "checks.h"
@@ -33,8 +34,8 @@
 
 #define PATTERN 0x200000
 #define COPY 0x300000
-#define PATTERN_SIZE 0x800  // the device takes less than a page
-#define OUTSIDE 0x8000000  // no RAM: the machine has 16 MiB
+#define PATTERN_SIZE 0x800  // less than a page, because the device takes no more
+#define OUTSIDE 0x8000000  // an address without RAM: the machine has 16 MiB
 
 // Writes EAX to REGISTER of the PCI function in R8D. Clobbers RCX and RDX.
 .macro configure register
@@ -79,7 +80,7 @@ found:
     mov eax, MEMORY_DECODE | BUS_MASTER
     configure COMMAND
 
-    // The device has no reset: what an earlier driver has begun may still go on.
+    // The device has no reset, so DMA that an earlier driver has begun may still go on.
 1:  test dword ptr [rbx + DMA_COMMAND], 1
     jnz 1b
     mov eax, [rbx + RAISED]
@@ -99,7 +100,7 @@ found:
     mov eax, [rbx + FACTORIAL]
     expect eax, 3628800
 
-    check 4  // a mapped register costs no exits
+    check 4  // reads of a mapped register make no exits
     mov ecx, 1000
 1:  mov eax, [rbx + IDENTITY]
     expect eax, IDENTITY_VALUE
@@ -135,7 +136,7 @@ found:
     mov dx, SERIAL_DATA
     rep outsb
 
-    check 8  // decode goes and comes, while the device reads memory again and again
+    check 8  // decode goes off and on while the device reads memory again and again
     mov esi, PATTERN
     mov edi, DMA_BUFFER
     mov eax, DMA_RUN
@@ -152,7 +153,7 @@ found:
     jnz 1b
     call wait_for_message
 
-    check 9  // the BAR moves, while the device writes memory
+    check 9  // the BAR moves while the device writes memory
     mov esi, DMA_BUFFER
     mov edi, COPY
     mov eax, DMA_BACK
@@ -171,7 +172,7 @@ found:
     jnz 1b
     call wait_for_message
 
-    check 10  // where there is no memory the IOMMU stops the device, which notices nothing
+    check 10  // the IOMMU stops the device at addresses without memory, and the device notices nothing
     mov esi, OUTSIDE
     mov edi, DMA_BUFFER
     mov eax, DMA_RUN
@@ -193,7 +194,7 @@ failed:
     print failed_text
     exit r15b
 
-// Starts DMA of the pattern's size from RSI to RDI with the command in EAX.
+// Starts DMA of PATTERN_SIZE bytes from RSI to RDI with the command in EAX.
 transfer:
     mov [rbx + DMA_SOURCE], rsi
     mov [rbx + DMA_TARGET], rdi
@@ -201,8 +202,8 @@ transfer:
     mov [rbx + DMA_COMMAND], rax
     ret
 
-// Reads the console's input, up to the size of the pattern, and leaves its length in R13D, and the number that it begins with, or 16, in
-// R12D. Other bytes follow it. Clobbers RAX, RDX, RSI and RDI.
+// Reads the console's input, at most PATTERN_SIZE bytes, and fills the rest of the pattern with other bytes. Leaves the length
+// of the input in R13D, and the number with which it begins (16 if there is none) in R12D. Clobbers RAX, RDX, RSI and RDI.
 read_pattern:
     mov edi, PATTERN
 1:  mov dx, SERIAL_LINE_STATUS

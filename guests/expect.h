@@ -1,7 +1,7 @@
-// The routine by which `memory` and `mmio` say what they saw. It is code: include it inside the image, after the end
-// of the program.
+// The routine by which `memory` and `mmio` report a value that they read. This is code: include it inside the image, after the
+// end of the program.
 
-#define LABEL_LENGTH 20  // of the strings that expect takes
+#define LABEL_LENGTH 20  // of the labels that expect takes
 
 // Prints one line, such as "first word          0x0000000000000000 reads 0x0000000000000001", and remembers whether the
 // value was not the expected one.
@@ -45,7 +45,7 @@ expect:
 1:  print newline
     ret
 
-// Writes the lowest ecx hexadecimal digits of rax at rdi, the last one first. Clobbers rax, rcx and rdx.
+// Writes the lowest ecx hexadecimal digits of rax at rdi, from the last digit to the first. Clobbers rax, rcx and rdx.
 hexadecimal:
     mov edx, eax
     and edx, 15

@@ -1,8 +1,8 @@
-// Shows how a run ends when the guest is beyond help: a triple fault, which the monitor reports.
+// Shows the end of a run whose guest is beyond help: a triple fault, which the monitor reports.
 //
-// UD2 raises an exception. The IDT has limit 0, so there is no gate to deliver it through, which is a second exception,
-// and none for that one, which is a double fault, and none for that, and the processor shuts down. On a PC this is a
-// reset.
+// UD2 raises an exception. The IDT has limit 0, so there is no gate to deliver it through, which is a second exception. Without
+// a gate for the second one there is a double fault. Without a gate for the double fault, the processor shuts down. On a PC
+// this is a reset.
 
 #include "guest.h"
 

@@ -1,8 +1,8 @@
-// What every guest begins with: the machine's fixed numbers, and macros for what they all do.
-// README.md describes the machine; this file only names its parts.
+// The beginning of every guest: the machine's fixed numbers, and macros for the tasks that all guests have. README.md describes
+// the machine. This file only names its parts.
 //
-// Assembly is in Intel syntax, as in the processor manuals (SDM). One rule of it to know: `mov ecx, name` reads memory
-// and `mov ecx, offset name` loads the number itself.
+// Assembly is in Intel syntax, as in the processor manuals (SDM). One rule of this syntax is important: `mov ecx, name` reads
+// memory, and `mov ecx, offset name` loads the number itself.
 
 .intel_syntax noprefix
 
@@ -28,7 +28,7 @@
 #define APIC_COMMAND_LOW 0x300
 #define APIC_COMMAND_HIGH 0x310
 
-// Begins the image NAME in code of 16, 32 or 64 BITS. Images are data to the program that carries them.
+// Begins the image NAME in code of 16, 32 or 64 BITS. An image is data to the program that carries it.
 .macro begin name, bits
     .section .rodata
     .balign 4096
@@ -40,7 +40,7 @@ start:
     .code\bits
 .endm
 
-// Ends the image NAME, and the file: the section says that no stack here needs to be executable.
+// Ends the image NAME and the file. The last section says that the program needs no executable stack.
 .macro end name
     .globl cguests_\name\()_end
     .hidden cguests_\name\()_end
@@ -48,8 +48,9 @@ cguests_\name\()_end:
     .section .note.GNU-stack, "", @progbits
 .endm
 
-// Places a string and says where: NAME is its label, for code that addresses relative to RIP; NAME_address its address
-// in 32-bit code; NAME_offset its offset in the image and so, in real mode, in the segment; NAME_length its length.
+// Places a string and defines four symbols. NAME is its label, for code that addresses relative to RIP. NAME_address is its
+// address in 32-bit code. NAME_offset is its offset in the image, which in real mode is also the offset in the segment.
+// NAME_length is its length.
 .macro string name, characters:vararg
 \name:
     .ascii \characters
@@ -58,8 +59,8 @@ cguests_\name\()_end:
     .set \name\()_length, . - \name
 .endm
 
-// Prints a `string` on the serial console. The repeated form of OUT is a loop in one instruction; to the monitor it is
-// one exit a character all the same, since KVM carries it out a character at a time. Clobbers ESI/RSI, ECX and DX.
+// Prints a `string` on the serial console. REP OUTSB is a loop in one instruction. To the monitor it is still one exit for each
+// character, because KVM carries it out one character at a time. Clobbers ESI/RSI, ECX and DX.
 .macro print name
     .if bits == 64
     lea rsi, [rip + \name]
@@ -73,7 +74,7 @@ cguests_\name\()_end:
     rep outsb
 .endm
 
-// Ends the run with STATUS, a number or a byte register: 0 is success. The monitor does not come back.
+// Ends the run with STATUS, a number or a byte register. 0 is success. The instruction does not return.
 .macro exit status
     mov al, \status
     out EXIT_PORT, al

@@ -1,7 +1,7 @@
 // Shows a greeting from 32-bit protected mode, the state in which multiboot kernels start.
 //
-// There is no addressing relative to EIP in this mode, so the text is addressed absolutely: its offset in the image
-// plus the load address. Segments are flat, so that address is the physical one.
+// This mode has no addressing relative to EIP, so the text is addressed absolutely: by its offset in the image plus the load
+// address. Segments are flat, so this address is the physical one.
 
 #include "guest.h"
 

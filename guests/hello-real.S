@@ -1,7 +1,7 @@
 // Shows a greeting from 16-bit real mode, the state in which every x86 processor starts.
 //
-// The segment registers hold the load address / 16, so the image begins at offset 0 of its segment and needs to know
-// no address at all: offsets in the image are offsets in the segment.
+// The segment registers hold the load address divided by 16, so the image begins at offset 0 of its segment. The guest needs to
+// know no address, because offsets in the image are offsets in the segment.
 
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 // Shows the smallest useful guest: it greets from 64-bit long mode and ends the run.
 //
-// The monitor has already done what a boot loader does (mode, segments, page tables), so the whole program is here.
-// The text is addressed relative to RIP, and the image therefore runs wherever it is loaded.
+// The monitor has already done the work of a boot loader (mode, segments, page tables), so this is the whole program. The text
+// is addressed relative to RIP, so the image runs wherever it is loaded.
 
 #include "guest.h"
 

@@ -1,6 +1,7 @@
-// How `hotplug` puts a device to use and checks it. This is code: include it inside the image, after the end of the program.
+// The part of `hotplug` that puts a device to use and checks it. This is code: include it inside the image, after the end of
+// the program.
 
-// Puts the device in the slot of port rbx to use. If it goes meanwhile, or shows something wrong, it is abandoned.
+// Puts the device in the slot of port rbx to use. If the device vanishes meanwhile, or shows something wrong, it is abandoned.
 bring_up:
     call power_on
     mov ecx, SLOT_PATIENCE
@@ -31,10 +32,11 @@ bring_up:
     inc dword ptr [rbx + PORT_ADDED]
     ret
 
-// Gives the device up, and counts an error if it is still there: rbp is the place, eax what was read, and r9d the number of the check.
+// Abandons the device, and counts an error if the device is still present: rbp is the place, eax the word that was read, and
+// r9d the number of the check.
 abandon:
     mov edi, [rbx + PORT_SLOT]
-    mov ecx, SLOT_PATIENCE  // a device that goes is gone a little before its slot says so
+    mov ecx, SLOT_PATIENCE  // a device that vanishes is gone a little before its slot says so
 2:  pause
     movzx edx, word ptr [rdi + SLOT_STATUS]
     test dl, PRESENCE_CHANGED
@@ -54,15 +56,15 @@ abandon:
 1:  inc dword ptr [rbx + PORT_ABANDONED]
     jmp power_off
 
-// Sizes the memory BARs of the device rdi, and places them one behind the other in the memory window of port rbx. The carry flag is set if
-// they do not fit. Clobbers rax, rcx, rdx, rbp, r8, r10 and r11.
+// Sizes the memory BARs of the device rdi, and places them one after the other in the memory window of port rbx. The carry flag
+// is set if they do not fit. Clobbers rax, rcx, rdx, rbp, r8, r10 and r11.
 place:
     mov eax, [rbx + PORT_CONFIG]
     mov r10d, [rax + MEMORY_WINDOW]
     mov r11d, r10d
     and r10d, 0xfff0
-    shl r10, 16  // the first address that is free
-    or r11d, MEGABYTE - 1  // the last
+    shl r10, 16  // the first free address
+    or r11d, MEGABYTE - 1  // the last address
     mov ecx, BAR0
 1:  lea r8, [rbx + 2 * rcx + PORT_BARS - 2 * BAR0]
     mov qword ptr [r8], 0
@@ -99,8 +101,8 @@ place:
     clc
 4:  ret
 
-// Writes and reads the first and the last word of each BAR of a page or more, but for those with a part of MSI-X in it. The carry flag is set if
-// one is wrong. Clobbers rax, rcx, rdx, rbp and r8.
+// Writes and reads the first and the last word of each BAR of at least a page, except BARs that contain a part of MSI-X. The
+// carry flag is set if a word is wrong. Clobbers rax, rcx, rdx, rbp and r8.
 check_memory:
     mov cl, MSIX
     call find_capability
@@ -136,7 +138,7 @@ check_memory:
 5:  stc
     ret
 
-// Writes a word at rbp that has not been there before, and reads it into eax. The zero flag is set if it is right.
+// Writes a new word at rbp, and reads it back into eax. The zero flag is set if it is right.
 check_word:
     mov eax, [rip + next_word]
     inc dword ptr [rip + next_word]
@@ -149,8 +151,8 @@ check_word:
     pop rdx
     ret
 
-// Lets the device rdi interrupt by its first vector, if it has MSI-X and a doorbell behind the pending bits. The carry flag is set if the
-// interrupt does not come. Clobbers rax, rcx, rdx, rbp, r8, r10 and r11.
+// Lets the device rdi interrupt by its first vector, if it has MSI-X and a doorbell after the pending bits. The carry flag is
+// set if the interrupt does not come. Clobbers rax, rcx, rdx, rbp, r8, r10 and r11.
 check_interrupt:
     mov cl, MSIX
     call find_capability
@@ -164,7 +166,7 @@ check_interrupt:
     mov ecx, edx
     and ecx, BIR
     cmp ecx, 6
-    jae 3f  // of a device that is gone
+    jae 3f  // the register of a device that is gone
     and edx, ~BIR
     lea edx, [rdx + 8 * rax + 8]
     cmp edx, [rbx + 8 * rcx + PORT_BARS + 4]
@@ -192,7 +194,7 @@ check_interrupt:
     jne 3f
     test cl, cl
     jnz 5f
-    mov edx, [rbx + PORT_SLOT]  // now and then: a device that is gone does not interrupt
+    mov edx, [rbx + PORT_SLOT]  // looks now and then whether the device is gone, because then it does not interrupt
     test word ptr [rdx + SLOT_STATUS], PRESENCE_CHANGED
     jnz 4f
 5:  dec ecx

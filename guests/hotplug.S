@@ -1,19 +1,20 @@
-// Drives the slots of ports (PCI Express Base Specification, 6.7): when a device comes it switches the power on, places the BARs in the
-// port's window, writes and reads memory, takes an interrupt, and uses the device until it is asked for it or finds it gone.
+// Drives the slots of ports (PCI Express Base Specification, 6.7). When a device comes, the guest switches the power on, places
+// the BARs in the port's window, writes and reads memory, and takes an interrupt. It uses the device until the monitor asks for
+// it, or until it finds the device gone.
 //
-// Beside that, all processors watch the places of the table that `watch` describes. What a device shows wrongly while it is there is an
-// error of processor 0 there. README.md says what the monitor finds in memory.
+// Meanwhile all processors watch the places of the table that `watch` describes. If a device that is present shows something
+// wrong, this counts as an error of processor 0 there. README.md describes the memory that the monitor reads.
 
 #include "guest.h"
 #include "pci.h"
 #include "watch.h"
 
-#define SLOT_VECTOR 0x20  // the first that is not reserved for exceptions
+#define SLOT_VECTOR 0x20  // the first vector that is not reserved for exceptions
 #define DEVICE_VECTOR 0x21
 #define PIC_MASK_1 0x21
 #define PIC_MASK_2 0xa1
-#define PATIENCE 2000000  // how often to look for what must come soon
-#define SLOT_PATIENCE 10000  // the same, where each look is an exit
+#define PATIENCE 2000000  // how often to look for an event that must come soon
+#define SLOT_PATIENCE 10000  // the same, if each look is an exit
 
 // Capabilities (7.5.3), and MSI (PCI 3.0, 6.8.1).
 #define EXPRESS 0x10
@@ -32,35 +33,35 @@
 #define PRESENCE_CHANGED 0x08
 #define COMMAND_COMPLETED 0x10
 #define OCCUPIED 0x40
-#define EVENTS 0x0109  // those for which there are NOTICES
+#define EVENTS 0x0109  // the events of which NOTICES give notice
 #define MSI 0x05
 #define MSI_CONTROL 2
 #define MSI_ADDRESS 4
 #define MSI_DATA 12
 
-// What the guest remembers of a port, for the monitor to read.
+// The guest's record of each port, which the monitor reads. All numbers have 32 bits unless told otherwise.
 #define PORTS_COUNT 0x310000
 #define PORTS 0x310080
 #define PORT_SIZE 0x80
 #define MOST_PORTS 256
-#define PORT_CONFIG 0x00  // 32 bits, as are the others: the address of its configuration space
-#define PORT_STATE 0x04  // one of the following
+#define PORT_CONFIG 0x00  // the address of the port's configuration space
+#define PORT_STATE 0x04  // EMPTY, USED or LEAVING
 #define EMPTY 0
 #define USED 1
 #define LEAVING 2
-#define PORT_ADDED 0x08  // how many devices were put to use,
-#define PORT_RETURNED 0x0c  // how many were given back when the button was pressed,
-#define PORT_LOST 0x10  // how many were gone without a word,
-#define PORT_ABANDONED 0x14  // and how many before they could be used
-#define PORT_SLOT 0x18  // the address of the capability
-#define PORT_DEVICE 0x1c  // that of the configuration space of a device in the slot
-#define PORT_BARS 0x20  // for each BAR its address, and its size, 0 for none
+#define PORT_ADDED 0x08  // the number of devices that were put to use,
+#define PORT_RETURNED 0x0c  // that were given back when the button was pressed,
+#define PORT_LOST 0x10  // that were gone without a request,
+#define PORT_ABANDONED 0x14  // and that were gone before they could be used
+#define PORT_SLOT 0x18  // the address of the port's PCI Express capability
+#define PORT_DEVICE 0x1c  // the address of the configuration space of a device in the slot
+#define PORT_BARS 0x20  // for each BAR its address, and its size, which is 0 if there is no BAR
 
-// Of the errors that are no place's of the table, the state is this and the number of the check.
+// The state of an error that belongs to no place of the table: this number, combined with the number of the check.
 #define DEVICE_ERROR 0x100
 
 begin hotplug, 64
-    mov r12d, edx  // processors
+    mov r12d, edx  // the number of processors
     mov al, 0xff
     out PIC_MASK_1, al
     out PIC_MASK_2, al
@@ -99,7 +100,7 @@ begin hotplug, 64
 
 ends:
     pause
-    mov eax, [rip + stopped]  // the other processors, when they have seen the end
+    mov eax, [rip + stopped]  // the number of other processors that have seen the end
     inc eax
     cmp eax, r12d
     jb ends
@@ -107,7 +108,7 @@ ends:
     setne al
     out EXIT_PORT, al
 
-// Finds the ports with slots for hot plug, empties them, and asks them for interrupts.
+// Finds the ports with slots for hot plug, empties them, and enables their interrupts.
 find_ports:
     mov ebx, PORTS
     mov edi, [PARAMETER_ECAM]
@@ -139,10 +140,10 @@ find_ports:
     je 3f
 2:  add edi, NEXT_FUNCTION
     jmp 1b
-3:  mov dword ptr [rip + slot_events], 1  // what is in a slot already is there to be found
+3:  mov dword ptr [rip + slot_events], 1  // devices may already be in slots, so the guest looks at once
     ret
 
-// Makes the record rbx of the port rdi, whose capability is at rax.
+// Makes the record rbx of the port rdi, whose PCI Express capability is at rax.
 add_port:
     mov [rbx + PORT_CONFIG], edi
     mov [rbx + PORT_SLOT], eax
@@ -171,9 +172,9 @@ add_port:
     or word ptr [rax + SLOT_CONTROL], NOTICES
     ret
 
-// Returns in eax where the capability cl of the function rdi lies, or 0. Clobbers rdx.
+// Returns the address of the capability cl of the function rdi in eax, or 0 if there is none. Clobbers rdx.
 find_capability:
-    mov edx, 48  // more do not fit: a longer list is that of a function that is gone
+    mov edx, 48  // more do not fit, so a longer list is that of a function that is gone
     movzx eax, byte ptr [rdi + CAPABILITIES]
 1:  and eax, 0xfc
     jz 2f
@@ -197,7 +198,7 @@ handle_ports:
     jmp 1b
 2:  ret
 
-// Handles the events of port rbx, until there are no more: only then the port interrupts again.
+// Handles the events of port rbx until there are no more. The port does not interrupt again before that.
 handle_port:
     mov edi, [rbx + PORT_SLOT]
     movzx r8d, word ptr [rdi + SLOT_STATUS]
@@ -216,7 +217,7 @@ handle_port:
     inc dword ptr [rbx + PORT_LOST]
     call power_off
     mov dword ptr [rbx + PORT_STATE], EMPTY
-    jmp handle_port  // another may be there by now
+    jmp handle_port  // another device may be there by now
 2:  test r8b, BUTTON
     jz 4f
     mov edi, [rbx + PORT_DEVICE]
@@ -229,7 +230,7 @@ handle_port:
     jnz handle_port
     ret
 
-// Switch the power and the lamp of the slot of port rbx. Clobber rax, rcx and rdi.
+// Switch the power and the lamp of the slot of port rbx off and on. Clobber rax, rcx and rdi.
 power_off:
     mov ecx, POWER_OFF | POWER_LAMP
     jmp 1f
@@ -261,7 +262,7 @@ slot_events:
     .long 0
 device_interrupts:
     .long 0
-rounds_left:  // until the console is looked at: a user may type `q`
+rounds_left:  // until the guest looks at the console, where a user may type `q`
     .long 0
 next_word:
     .long 0x5a000000

@@ -1,9 +1,9 @@
-// An initial RAM disk for Linux whose only program prints the files of each PCI function in sysfs, and switches the machine off. It prints
-// to memory that the machine has beside its RAM, so that nothing exits: a line `== ADDRESS FILE` before the bytes of each file in
-// hexadecimal, and a zero byte at the end.
+// An initial RAM disk for Linux. Its only program prints the files of each PCI function in sysfs, and switches the machine off.
+// It prints to memory that the machine has beside its RAM, so that printing makes no exits. The output has a line
+// `== ADDRESS FILE` before the bytes of each file in hexadecimal, and a zero byte at the end.
 //
-// The disk is an archive of the kind `newc` (Documentation/driver-api/early-userspace/buffer-format.rst of Linux), and the program a static
-// ELF file. Its system calls are those of Linux on x86-64.
+// The disk is an archive of the kind `newc` (Documentation/driver-api/early-userspace/buffer-format.rst of Linux). The program
+// is a static ELF file. Its system calls are those of Linux on x86-64.
 
 #include "guest.h"
 
@@ -17,7 +17,7 @@
 #define NEXT 0x400ff8  // the place of the next character
 #define OUTPUT 0xb0000000
 #define OUTPUT_SIZE 0x1000000
-#define PROGRAM_SIZE 0x400  // an archive has it in hexadecimal letters, so it is a constant here
+#define PROGRAM_SIZE 0x400  // a constant, because the archive has it in hexadecimal letters
 
 #define SYS_READ 0
 #define SYS_OPEN 2
@@ -30,8 +30,8 @@
 #define SYS_GETDENTS64 217
 #define O_DIRECTORY 0x10000
 
-// The head of a file in the archive: thirteen numbers of eight digits, of which the second is the mode, the seventh the size, and the twelfth
-// the length of the name with its zero.
+// The head of a file in the archive: thirteen numbers of eight digits. The second is the mode, the seventh the size, and the
+// twelfth the length of the name with its zero byte.
 .macro head mode, size, length
     .ascii "07070100000000", "\mode", "000000000000000000000001"
     .ascii "00000000", "\size", "00000000000000000000000000000000", "\length", "00000000"
@@ -49,7 +49,7 @@ program:
     .short 2, 62                              // ET_EXEC, EM_X86_64
     .long 1
     .quad BASE + main - program
-    .quad 64, 0  // program headers right behind this, no sections
+    .quad 64, 0  // program headers right after this header, no sections
     .long 0
     .short 64, 56, 1, 0, 0, 0
     .long 1, 7   // PT_LOAD; may be read, written and executed
@@ -125,7 +125,7 @@ off:
     syscall
     jmp off
 
-// Prints the file r15 of the function r14.
+// Prints the file with the name r15 of the function with the name r14.
 print:
     mov edi, PATH
     lea rsi, [rip + devices]
@@ -186,7 +186,7 @@ printed:
     mov [NEXT], rdi
     ret
 
-// Appends the digit al at rdi.
+// Appends the hexadecimal digit of al at rdi.
 digit:
     cmp al, 10
     jb decimal
@@ -196,7 +196,7 @@ decimal:
     stosb
     ret
 
-// Appends the string rsi, which ends in a zero byte, at rdi.
+// Appends the string at rsi, which ends in a zero byte, at rdi.
 append:
     lodsb
     test al, al

@@ -1,21 +1,21 @@
-// Shows that RAM is where it should be, and nowhere else: at each end of the RAM below 3 GiB and of the RAM above
-// 4 GiB, the first word, the last word, and the word just past the end, where nobody answers and reads give all ones.
+// Shows that RAM is where it should be, and nowhere else. It checks each end of the RAM below 3 GiB and of the RAM above 4 GiB:
+// the first word, the last word, and the word just past the end, where no device answers and reads give all ones.
 //
-// Each word is given its own address plus one, a value that neither empty memory (zeros) nor absent memory (all ones)
-// can hold. All of them are written before the first is read back: if two addresses led to the same memory, the later
-// write would show through the earlier address. None of these words belongs to anybody, so none is restored.
+// Each word gets the value of its own address plus one, which neither empty memory (zeros) nor absent memory (all ones) can
+// hold. All words are written before the first is read back. If two addresses led to the same memory, the later write would
+// show at the earlier address. Nothing else uses these words, so they are not restored.
 
 #include "guest.h"
 
-#define HIGH_RAM 0x100000000  // where RAM above the 32-bit hole begins
+#define HIGH_RAM 0x100000000  // the beginning of the RAM above the 32-bit hole
 
 begin memory, 64
-    mov r12, rdi  // pages of RAM from address 0
-    shl r12, 12  // now its end
-    mov r13, rsi  // pages of RAM from HIGH_RAM
+    mov r12, rdi  // the number of pages of RAM from address 0
+    shl r12, 12  // now the end of that RAM
+    mov r13, rsi  // the number of pages of RAM from HIGH_RAM
     shl r13, 12
     movabs rax, HIGH_RAM
-    add r13, rax  // now its end
+    add r13, rax  // now the end of that RAM
     xor r15d, r15d  // nothing was wrong so far
 
     xor r8d, r8d
@@ -35,7 +35,7 @@ begin memory, 64
     call check
     exit r15b
 
-// Writes the edges of the RAM from r8 up to r9.
+// Writes the first and the last word of the RAM from r8 up to r9.
 mark:
     cmp r8, r9
     je 1f
@@ -45,7 +45,7 @@ mark:
     mov [r9 - 8], rax
 1:  ret
 
-// Reads them back, and the word past them.
+// Reads these words back, and the word past the end.
 check:
     cmp r8, r9
     je 1f
@@ -57,7 +57,7 @@ check:
     lea rbx, [r9 - 8]
     lea rbp, [rbx + 1]
     call look
-1:  lea r14, [rip + past]  // of no RAM at all, the end is where it would begin
+1:  lea r14, [rip + past]  // without any RAM, the end is where the RAM would begin
     mov rbx, r9
     mov rbp, -1
 look:

@@ -1,8 +1,8 @@
-// Shows the three answers that guest-physical memory can give. Nobody: every access exits to the monitor, reads give
-// all ones and writes are lost. A read-only slot: reads are plain memory, writes exit and are lost. A read-write slot:
-// plain memory, no exit at all.
+// Shows the three answers that guest-physical memory can give. At an address without a slot, every access exits to the monitor:
+// reads give all ones, and writes are lost. In a read-only slot, reads are plain memory, and writes exit and are lost. A
+// read-write slot is plain memory without any exit.
 //
-// The monitor puts each page's own address at its beginning, so a page that appears in the wrong place shows.
+// The monitor puts each page's own address at its beginning, so that a page in the wrong place is noticed.
 
 #include "guest.h"
 
@@ -13,7 +13,7 @@
 begin mmio, 64
     xor r15d, r15d  // nothing was wrong so far
 
-    // Nobody: in each width that an instruction can read, before and after a write in each width.
+    // NOBODY: in each width that an instruction can read, before and after a write in each width.
     lea r14, [rip + nobody]
     call read_nobody
     mov ebx, NOBODY
@@ -33,14 +33,14 @@ begin mmio, 64
     mov qword ptr [rbx], 1
     call read
 
-    // The read-write slot, at its first and second page: the address, then what was written.
+    // The read-write slot, at its first and second page: first it holds the address, then the value that was written.
     mov ebx, READ_WRITE
     call write_and_read
     mov ebx, READ_WRITE + 0x1000
     call write_and_read
     exit r15b
 
-// Reads NOBODY with 1, 2, 4 and 8 bytes.
+// Reads NOBODY with widths of 1, 2, 4 and 8 bytes.
 read_nobody:
     mov ebx, NOBODY
     xor eax, eax
@@ -63,7 +63,7 @@ read:
     mov ecx, 16
     jmp expect
 
-// Expects the page at rbx to hold its address, then to hold another value that is written.
+// Expects the page at rbx to hold its address, and then another value, which is written in between.
 write_and_read:
     lea r14, [rip + read_write]
     mov rbp, rbx

@@ -1,5 +1,5 @@
-// A kernel for multiboot 1 as any flat file can be one: its header has the address fields, so there is no ELF around it.
-// It stays in 32-bit protected mode.
+// A kernel for multiboot 1 in a flat file. Any flat file can be one: its header has the address fields, so it needs no ELF. It
+// stays in 32-bit protected mode.
 
 #define GUEST_MODE "32-bit protected"
 #include "guest.h"
@@ -9,8 +9,8 @@ begin multiboot_32, 32
     .set FLAGS, 0x10000
 header:
     .long 0x1badb002, FLAGS, -(0x1badb002 + FLAGS)
-    .long LOAD_ADDRESS, LOAD_ADDRESS  // of the header, and of what is loaded
-    .long 0  // the end of that: the file's
+    .long LOAD_ADDRESS, LOAD_ADDRESS  // the address of the header, and that of the loaded file
+    .long 0  // the end of the loaded part: 0 for the end of the file
     .long bss_end_at
     .long entry_at
 

@@ -1,11 +1,11 @@
-// A kernel for multiboot 1 in a 64-bit ELF file. It starts in 32-bit protected mode, as all of them do, and goes to long mode
-// by itself, with page tables of its own.
+// A kernel for multiboot 1 in a 64-bit ELF file. It starts in 32-bit protected mode, as all multiboot kernels do, and switches
+// to long mode by itself, with its own page tables.
 
 #define GUEST_MODE "64-bit long"
 #include "guest.h"
 #include "multiboot.h"
 
-// To long mode (SDM volume 3, "Initializing IA-32e Mode"); clobbers EAX, ECX and EDX.
+// Switches to long mode (SDM volume 3, "Initializing IA-32e Mode"). Clobbers EAX, ECX and EDX.
 .macro enable_long_mode
     mov eax, 0x20  // PAE
     mov cr4, eax
@@ -21,7 +21,7 @@
 .endm
 
 begin multiboot, 32
-    // The ELF header, and one program header for all of the file and 64 KiB behind it.
+    // The ELF header, and one program header for the whole file and 64 KiB after it.
     .byte 0x7f, 'E', 'L', 'F', 2, 1, 1
     .skip 9
     .short 2, 62  // an executable for x86-64
@@ -29,7 +29,7 @@ begin multiboot, 32
     .quad entry_at, 64, 0
     .long 0
     .short 64, 56, 1, 64, 0, 0
-    .long 1, 7  // loaded; readable, writable and executable
+    .long 1, 7  // PT_LOAD; readable, writable and executable
     .quad 0, LOAD_ADDRESS, LOAD_ADDRESS, image_length, image_length + 0x10000, 0x1000
 
     .long 0x1badb002, 0, -0x1badb002
@@ -68,7 +68,7 @@ others64:
     kernel_data
     address gdt_pointer
 
-    // The first GiB, and the one with the APIC, in pages of 2 MiB.
+    // Page tables for the first GiB and for the GiB with the APIC, in pages of 2 MiB.
     .balign 4096
 tables:
     address tables

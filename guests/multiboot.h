@@ -1,10 +1,10 @@
-// What `multiboot` and `multiboot-32` have in common: the text of a kernel that says what its loader told it, then starts all
-// processors. It is assembled for 64 or for 32 bits, so it keeps to instructions that both have and to 32-bit addresses.
+// The common part of `multiboot` and `multiboot-32`: the text of a kernel that prints what its loader told it, and then starts
+// all processors. It is assembled for 64 or for 32 bits, so it uses only instructions that both have, and 32-bit addresses.
 //
-// Sections are those of the Multiboot Specification 0.6.96. BITS, GUEST_MODE ("64-bit long") and the container around all
-// this come from the file that includes it.
+// Sections are those of the Multiboot Specification 0.6.96. BITS, GUEST_MODE ("64-bit long") and the container around the
+// kernel come from the file that includes this one.
 
-#define BOOT_MAGIC 0x2badb002  // in EAX; EBX points to the information (3.2)
+#define BOOT_MAGIC 0x2badb002  // in EAX. EBX points to the information (3.2)
 
 // The information structure (3.3).
 #define MEMORY_LOWER 4
@@ -27,23 +27,24 @@
 #define DATA_SELECTOR 0x10
 #define CODE64_SELECTOR 0x18
 
-// Names NAME_at as the address of the label NAME, where the image is loaded.
+// Defines NAME_at as the address of the label NAME in the loaded image.
 .macro address name
     .set \name\()_at, LOAD_ADDRESS + \name - start
 .endm
 
-// Prints the string whose 32-bit address lies in memory at POINTER; prints the 32-bit number there.
+// Prints the string whose 32-bit address is in memory at POINTER.
 .macro say_pointer pointer:vararg
     mov esi, dword ptr [\pointer]
     call say
 .endm
 
+// Prints the 32-bit number in memory at VALUE.
 .macro say_value value:vararg
     mov eax, dword ptr [\value]
     call say_number
 .endm
 
-// The kernel, from where EBP points to the information and there is a stack.
+// The kernel itself. EBP points to the information, and there is a stack.
 .macro kernel
     print loader_text
     say_pointer ebp + LOADER_NAME
@@ -56,11 +57,11 @@
     mov edi, [ebp + MAP]
     mov eax, [ebp + MAP_LENGTH]
     add eax, edi
-    mov [left_at], eax  // where the map ends
+    mov [left_at], eax  // the end of the map
 1:  cmp edi, [left_at]
     jae 2f
     print map_text
-    say_value edi + 8  // an entry: 4 bytes with its size, then base, length, type
+    say_value edi + 8  // an entry has 4 bytes with its size, then base, length and type
     say_value edi + 4
     say_value edi + 16
     say_value edi + 12
@@ -71,7 +72,7 @@
 
 2:  mov edi, [ebp + MODULES]
     mov eax, [ebp + MODULES_COUNT]
-    mov [left_at], eax  // how many there are still
+    mov [left_at], eax  // the number of modules that are left
 3:  cmp dword ptr [left_at], 0
     je 6f
     print module_text
@@ -80,7 +81,7 @@
     sub eax, [edi]
     mov ecx, eax
     call say_number
-    mov esi, [edi]  // the sum of its bytes
+    mov esi, [edi]  // computes the sum of the module's bytes
     mov ecx, [edi + 4]
     xor eax, eax
 4:  cmp esi, ecx
@@ -97,7 +98,8 @@
     dec dword ptr [left_at]
     jmp 3b
 
-    // The others start in the first page, which is theirs to write to; the firmware's device says how many there are.
+    // The other processors start in the first page, which the kernel may overwrite. The firmware's device tells how many there
+    // are.
 6:  mov esi, offset trampoline_at
     xor edi, edi
     mov ecx, offset trampoline_length
@@ -156,7 +158,7 @@ say_number:
     ret
 .endm
 
-// What a processor does once it can count itself.
+// The work of a processor that can count itself: it does so and halts.
 .macro arrive
     mov edi, APIC  // a number of 32 bits in memory would be sign-extended in long mode
     mov eax, [edi + APIC_ID]
@@ -168,7 +170,8 @@ say_number:
     jmp 12b
 .endm
 
-// What the kernel reads and writes, and where the other processors start: in real mode, at address 0, bound for `others`.
+// The data of the kernel, and the code with which the other processors start: in real mode, at address 0, from where it jumps
+// to `others`.
 .macro kernel_data
 string loader_text, "loader "
 string command_text, "\ncommand line "
@@ -214,7 +217,7 @@ gdt_pointer:
     address others
 .endm
 
-// Fills the data segments, EAX being free to use.
+// Loads the data segments. Clobbers EAX.
 .macro load_segments
     mov eax, DATA_SELECTOR
     mov ds, eax

@@ -1,5 +1,5 @@
-// How `pci` finds functions and sizes them, by configuration space. This is code: include it inside the image, after
-// the end of the program.
+// The part of `pci` that finds functions and sizes their BARs, by configuration space. This is code: include it inside the
+// image, after the end of the program.
 
 // Finds all functions and makes a record of each.
 //
@@ -23,14 +23,14 @@ find_functions:
     jmp 3f
 2:  test edi, FUNCTION
     jnz 4f
-3:  add rdi, NEXT_DEVICE  // without a function 0 there are no others, and with it only where it says so
+3:  add rdi, NEXT_DEVICE  // a device has other functions only if it has a function 0 that says so
     jmp 1b
 4:  add rdi, NEXT_FUNCTION
     jmp 1b
 5:  ret
 
-// Makes the record of the function whose configuration space is at rdi and begins with eax; r15 moves on. The ports
-// must show the same function, and of a bridge it notes which buses are behind it.
+// Makes the record of the function whose configuration space is at rdi and begins with eax. Moves r15 to the next record.
+// Checks that access by ports shows the same function. For a bridge, notes the buses behind it.
 make_record:
     mov r8d, eax
     mov ecx, edi
@@ -39,9 +39,9 @@ make_record:
     mov eax, ecx
     shr eax, 20
     cmp eax, [PARAMETER_SEGMENT]
-    jae 1f  // the ports are for segment 0
+    jae 1f  // the ports reach only segment 0
     mov eax, ecx
-    shr eax, 4  // bus, device and function begin at bit 8 here
+    shr eax, 4  // the number for CONFIG_ADDRESS has bus, device and function from bit 8 on
     or eax, 0x80000000
     mov dx, CONFIG_ADDRESS
     out dx, eax
@@ -71,11 +71,11 @@ make_record:
     jmp 5b
 6:
 
-    // Capabilities are a list: each begins with what it is and where the next one lies, 0 for nowhere.
+    // Capabilities are a list: each begins with its kind and the offset of the next one, which is 0 at the end.
     test byte ptr [rdi + STATUS], HAS_CAPABILITIES
     jz 4f
     movzx ecx, byte ptr [rdi + CAPABILITIES]
-    mov edx, 48  // more do not fit: a longer list is a circle
+    mov edx, 48  // more do not fit, so a longer list is a circle
 2:  and ecx, 0xfc
     jz 4f
     movzx eax, word ptr [rdi + rcx]
@@ -96,9 +96,9 @@ make_record:
 4:  add r15, RECORD_SIZE
     ret
 
-// Sizes the BARs and the ROM of function rbx (6.2.5.1, 6.2.5.2): of an address that is a multiple of its size, only the
-// bits from the size upwards can be set. So all are set, and the lowest that stays set is the size. As long as that
-// goes on, the registers hold no addresses to answer at, and decode is off.
+// Sizes the BARs and the ROM of function rbx (6.2.5.1, 6.2.5.2). An address is a multiple of the BAR's size, so only its bits
+// from the size upwards can be set. All bits are set, and the lowest that stays set is the size. Meanwhile the registers hold
+// no real addresses, so decode is off.
 size_function:
     movzx r12d, word ptr [rdi + COMMAND]
     mov eax, r12d
@@ -110,7 +110,7 @@ size_function:
     mov edx, -1
     call probe
     test edx, edx
-    jz 3f  // no BAR; a pair has at least its flags in its first half
+    jz 3f  // no BAR. The first half of a pair has at least its flags
     inc qword ptr [rip + bars_count]
     mov r9d, eax
     mov r10d, edx
@@ -151,7 +151,8 @@ size_function:
 4:  mov [rdi + COMMAND], r12w
     ret
 
-// Returns what the register at rdi + rcx holds, in eax, and what it keeps of edx, in edx.
+// Returns the value of the register at rdi + rcx in eax, and the bits of edx that the register keeps in edx. Restores the
+// register.
 probe:
     mov eax, [rdi + rcx]
     mov [rdi + rcx], edx
@@ -159,7 +160,7 @@ probe:
     mov [rdi + rcx], eax
     ret
 
-// Records at r8 the register r9 and the size: the lowest bit of r10.
+// Records the register r9 and the size, which is the lowest set bit of r10, at r8.
 record_size:
     mov [r8], r9
     mov rax, r10

@@ -1,35 +1,34 @@
-// How `pci` reaches memory anywhere, and what it writes and reads there. This is code: include it inside the image,
-// after the end of the program.
+// The part of `pci` that reaches memory anywhere, and writes and reads it. This is code: include it inside the image, after the
+// end of the program.
 
-// The page tables that a guest starts with map little more than what lies below 4 GiB; BARs may be terabytes away. So
-// the last 2 MiB of virtual memory are a window, through which one 2 MiB page at a time is seen. It takes a table at
-// each level: the last entry of the root leads to the first of these, its last to the second, and that one's last entry
-// is the page.
+// The page tables with which a guest starts map little more than the addresses below 4 GiB, but BARs may lie terabytes away. So
+// the last 2 MiB of virtual memory are a window, which shows one 2 MiB page at a time. The window takes two tables: the last
+// entry of the root leads to the first table, whose last entry leads to the second, whose last entry is the page.
 #define ROOT_TABLE 0x1000
 #define WINDOW_POINTERS 0x200000
 #define WINDOW_DIRECTORY 0x201000
 #define LAST_ENTRY 0xff8
 #define PRESENT 0x03  // present and writable
-#define PRESENT_PAGE 0x83  // and a page, not a table
+#define PRESENT_PAGE 0x83  // the same, and a page instead of a table
 #define LARGE_PAGE 0x200000
 
 #define PAGE 0x1000
 
-// Makes the tables of the window. There is nothing in it yet.
+// Makes the tables of the window, which is empty at first.
 open_window:
     mov qword ptr [ROOT_TABLE + LAST_ENTRY], WINDOW_POINTERS | PRESENT
     mov qword ptr [WINDOW_POINTERS + LAST_ENTRY], WINDOW_DIRECTORY | PRESENT
     ret
 
-// Turns the physical address rax into a virtual one, which is good until the next call: itself where memory is mapped,
-// otherwise one in the window. Moving the window needs INVLPG, or the processor may go on to where it led before.
-// Clobbers rdx.
+// Turns the physical address rax into a virtual one, which is valid until the next call. If the address is mapped, it stays the
+// same. Otherwise the result is an address in the window. Moving the window needs INVLPG, because otherwise the processor may
+// still use the old translation. Clobbers rdx.
 reach:
     cmp rax, [PARAMETER_MAPPED]
     jb 2f
     mov rdx, rax
     and rdx, -LARGE_PAGE
-    or rax, -LARGE_PAGE  // the offset in the page, in the last page there is
+    or rax, -LARGE_PAGE  // the offset in the page, within the last page of virtual memory
     cmp rdx, [rip + in_window]
     je 2f
     mov [rip + in_window], rdx
@@ -39,29 +38,29 @@ reach:
 2:  ret
 
 in_window:
-    .quad 0  // the page that is in the window; never page 0, which is mapped
+    .quad 0  // the page that is in the window. It is never page 0, which is mapped
 
-// Write the first, the middle and the last page of each mapped piece of each BAR of function rbx, and check them. What
-// is written is the page's address, with the BAR's number in the lowest bits and, in the highest 16, the function's
-// bus, device and function number.
+// Write the first, the middle and the last page of each mapped piece of each BAR of function rbx, and check them. The pattern
+// in a page is the page's address, plus the BAR's number in the lowest bits and, in the highest 16 bits, the function's bus,
+// device and function number.
 write_function:
     lea rdi, [rip + write_page]
     jmp each_bar
 check_function:
     lea rdi, [rip + check_page]
 
-// Finds the mapped pieces: the BAR without the pages that hold the MSI-X table, the pending bits (PBA) or the doorbell.
-// The doorbell lies right behind the PBA, so two runs of pages are missing at most, and three pieces remain.
+// Finds the mapped pieces: the BAR without the pages that hold the MSI-X table, the pending bits (PBA) or the doorbell. The
+// doorbell lies right after the PBA, so at most two runs of pages are missing, and three pieces remain.
 each_bar:
     mov ecx, BAR0
 1:  mov r12, [THIS_BAR]
     mov rax, [THIS_BAR + BAR_SIZE]
     cmp rax, PAGE
-    jb 5f  // no BAR, or one that shares its page with others and has no memory behind it
+    jb 5f  // no BAR, or a small one that shares its page with others and is not memory
     test r12b, IS_IO
     jnz 5f
     and r12, ~MEMORY_FLAGS
-    jz 5f  // never placed
+    jz 5f  // the BAR was never placed
 
     mov r13d, [rbx + RECORD_ECAM]
     shl r13, 48 - 12
@@ -69,9 +68,9 @@ each_bar:
     shr esi, 2  // the BAR's number
     or r13, rsi
 
-    xor r8d, r8d  // the table's pages: none
+    xor r8d, r8d  // the range of the table's pages: empty
     xor r9d, r9d
-    xor r10d, r10d  // those of PBA and doorbell: none
+    xor r10d, r10d  // the range of the pages with PBA and doorbell: empty
     xor r11d, r11d
     cmp [rbx + RECORD_MSIX], r8w
     je 4f
@@ -124,9 +123,9 @@ each_bar:
     jb 1b
     ret
 
-// Calls rdi for the first, the last and the middle page of the piece of the BAR at r12 from offset rsi up to rdx; of
-// fewer than three pages, for each once. In the middle of an even number of pages is the lower of two. Clobbers rax,
-// rdx and r14.
+// Calls rdi for the first, the last and the middle page of the piece of the BAR at r12, from offset rsi up to rdx. If there are
+// fewer than three pages, calls it once for each. The middle of an even number of pages is the lower of two. Clobbers rax, rdx
+// and r14.
 touch_piece:
     cmp rsi, rdx
     jae 1f
@@ -146,7 +145,8 @@ touch_piece:
     jmp rdi
 1:  ret
 
-// Write and check the page at rax; r13 is what the pages of this BAR hold beside their addresses. Clobber rax and rdx.
+// Write and check the page at rax. r13 is the part of the pattern that all pages of this BAR have in common. Clobber rax and
+// rdx.
 write_page:
     push rax
     call reach
@@ -165,7 +165,7 @@ check_page:
     inc qword ptr [rip + mismatches_count]
 1:  ret
 
-// Checks how the ROM of function rbx begins, if it has one that is enabled and of at least a page.
+// Checks the signature of the ROM of function rbx, if the ROM is enabled and has at least a page.
 check_rom:
     cmp qword ptr [rbx + RECORD_ROM + BAR_SIZE], PAGE
     jb 1f
@@ -180,9 +180,9 @@ check_rom:
     inc qword ptr [rip + mismatches_count]
 1:  ret
 
-// Returns in rax where the doorbell of function rbx lies in its PBA's BAR: right behind the PBA, which has a bit for
-// each vector, in words of 64. The carry flag is set if that is still inside the BAR, so that there is a doorbell.
-// Clobbers rdx and rsi.
+// Returns the offset of the doorbell of function rbx in the PBA's BAR in rax. The doorbell lies right after the PBA, which has
+// a bit for each vector, in words of 64 bits. The carry flag is set if the offset is still inside the BAR, so that there is a
+// doorbell. Clobbers rdx and rsi.
 locate_doorbell:
     mov eax, [rbx + RECORD_PBA]
     mov edx, eax

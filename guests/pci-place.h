@@ -1,9 +1,10 @@
-// How `pci` places BARs, ROMs and windows. This is code: include it inside the image, after the end of the program.
+// The part of `pci` that places BARs, ROMs and windows. This is code: include it inside the image, after the end of the
+// program.
 
-// Places the memory BARs and the ROM of function rbx, with decode off, and leaves it on. What finds no space stays
-// where it is. 64-bit BARs go to the high region, or the low one if the high one is full. Windows of bridges begin and end
-// at multiples of 1 MiB, and so does what lies on a bus if there are bridges. Behind one, 64-bit addresses are for
-// prefetchable BARs.
+// Places the memory BARs and the ROM of function rbx, with decode off, and then switches decode on. A BAR that finds no space
+// stays where it is. 64-bit BARs go to the high region, or to the low one if the high one is full. Windows of bridges begin and
+// end at multiples of 1 MiB. If there are bridges, the addresses of each bus do the same. Behind a bridge, only prefetchable
+// BARs get 64-bit addresses.
 place_function:
     mov eax, [rbx + RECORD_ECAM]
     shr eax, 20
@@ -53,8 +54,8 @@ place_function:
     cmp ecx, BARS_END
     jb 1b
 
-    // ROMs go to the end of the low region, from the top down. All are then side by side, and so are the BARs. Behind a
-    // bridge they go with the BARs.
+    // ROMs go to the end of the low region, from the top down, so that all ROMs are side by side, and all BARs too. Behind a
+    // bridge, ROMs are placed among the BARs.
     mov rdx, [rbx + RECORD_ROM + BAR_SIZE]
     test rdx, rdx
     jz 5f
@@ -80,7 +81,7 @@ place_function:
     mov [rdi + COMMAND], r12w
     ret
 
-// Takes rdx bytes, a power of two, at a multiple of it from the region at r9, and returns their address in rax. The
+// Takes rdx bytes (a power of two) from the region at r9, at a multiple of that size, and returns their address in rax. The
 // carry flag is set if they do not fit. Clobbers r10 and r11.
 allocate:
     mov rax, [r9]
@@ -98,7 +99,7 @@ allocate:
     mov [r9], r10
 1:  ret
 
-// Opens the windows of function rbx, if it is a bridge, around all that lies behind it: the memory window below 4 GiB, the
+// Opens the windows of function rbx, if it is a bridge, around everything behind it: the memory window below 4 GiB, the
 // prefetchable one above.
 open_bridge:
     mov al, [rdi + HEADER_TYPE]
@@ -108,14 +109,14 @@ open_bridge:
     mov eax, [rbx + RECORD_ECAM]
     shr eax, 20
     movzx ecx, byte ptr [rdi + PRIMARY_BUS]
-    sub eax, ecx  // the first bus of the segment
+    sub eax, ecx  // the number of the segment's first bus
     movzx r8d, byte ptr [rdi + SECONDARY_BUS]
     movzx r9d, byte ptr [rdi + SUBORDINATE_BUS]
     add r8d, eax
     add r9d, eax
     mov r10, -1  // the first and the last address below 4 GiB
     xor r11d, r11d
-    mov r12, -1  // and above
+    mov r12, -1  // and those above
     xor r13d, r13d
     mov esi, RECORDS
 1:  cmp rsi, r15
@@ -136,7 +137,7 @@ open_bridge:
     je 3f
     test al, IS_IO
     jnz 4f
-3:  and rax, ~MEMORY_FLAGS  // of a ROM's flags only the lowest is set
+3:  and rax, ~MEMORY_FLAGS  // a ROM has only its lowest flag set
     add rdx, rax
     dec rdx
     mov rdi, rax
@@ -172,7 +173,7 @@ open_bridge:
     mov [rdi + PREFETCHABLE_LIMIT], r13d
 9:  ret
 
-// Returns in eax the register of a window from address rax to rdx. One that has no end is closed.
+// Returns the register of a window from address rax to address rdx in eax. An empty range gives a closed window.
 window:
     shr rax, 16
     and eax, 0xfff0

@@ -1,15 +1,16 @@
-// Plays firmware and driver for emulated PCI devices: finds all functions, sizes their BARs and ROMs, places them anew,
-// writes and checks the memory behind them, and has each function with MSI-X interrupt once. Then it says what it saw.
+// Plays firmware and driver for emulated PCI devices: finds all functions, sizes their BARs and ROMs, places them anew, writes
+// and checks the memory behind them, and lets each function with MSI-X interrupt once. Then it prints what it saw.
 //
-// Bridges keep the numbers of buses that they have, and get new windows. README.md describes what the monitor tells it and what it answers.
+// Bridges keep their bus numbers, and get new windows. README.md describes the parameters that the monitor gives, and the
+// output.
 
 #include "guest.h"
 #include "pci.h"
 
 #define PHASE_PORT 0xe0
 
-#define VECTOR 0x20  // the first that is not reserved for exceptions
-#define PATIENCE 200000  // how often to look for an interrupt that does not come
+#define VECTOR 0x20  // the first vector that is not reserved for exceptions
+#define PATIENCE 200000  // how often to look for an interrupt before giving up
 
 // Tells the monitor that phase NUMBER begins.
 .macro phase number
@@ -23,7 +24,7 @@
     call for_each_function
 .endm
 
-// Prints a line: NAME and its count.
+// Prints a line with NAME and its count.
 .macro report name
     print \name
     mov rax, [rip + \name\()_count]
@@ -38,7 +39,7 @@ begin pci, 64
     phase 3  // placement
     each_function place_function
     each_function open_bridge
-    phase 4  // exercise: nothing is checked until all is written, so that two BARs in one place show
+    phase 4  // exercise: all writes come before the first check, so that two BARs in one place are noticed
     call open_window
     each_function write_function
     each_function check_function
@@ -69,8 +70,8 @@ for_each_function:
     jmp 1b
 2:  ret
 
-// Has function rbx interrupt with vector 0, if it has MSI-X and a doorbell, and counts. An interrupt that does not come
-// is waited for, but not forever.
+// Lets function rbx interrupt with vector 0, if it has MSI-X and a doorbell. The handler counts the interrupt. If it does not
+// come, the guest gives up after a while.
 interrupt_function:
     movzx r12d, word ptr [rbx + RECORD_MSIX]
     test r12d, r12d
@@ -107,7 +108,7 @@ interrupt_function:
     mov rax, r10
     call reach
     mov r8d, APIC  // for the handler
-    sti  // now, so that the interrupt can come as soon as KVM is back from the doorbell
+    sti  // already here, so that the interrupt can come as soon as KVM is back from the doorbell
     mov dword ptr [rax], 0
 3:  pause
     cmp r12, [rip + interrupts_count]
@@ -120,7 +121,7 @@ interrupt_function:
     mov [rdi + MSIX_CONTROL], r13w
 4:  ret
 
-// Returns in rax the address of the BAR of function rbx whose number is in the lowest bits of edx. Clobbers rdx.
+// Returns the address of a BAR of function rbx in rax. The lowest bits of edx are the BAR's number. Clobbers rdx.
 bar_address:
     and edx, BIR
     shl edx, 4
@@ -128,7 +129,7 @@ bar_address:
     and rax, ~MEMORY_FLAGS
     ret
 
-handler:  // r8 is the local APIC where interrupts are on
+handler:  // r8 is the local APIC whenever interrupts are on
     inc qword ptr [rip + interrupts_count]
     mov dword ptr [r8 + APIC_END_OF_INTERRUPT], 0
     iretq
@@ -137,7 +138,7 @@ handler:  // r8 is the local APIC where interrupts are on
 #include "pci-place.h"
 #include "pci-memory.h"
 
-// Prints rax and ends the line. Clobbers rax, rcx, rdx, rsi.
+// Prints rax in decimal and ends the line. Clobbers rax, rcx, rdx, rsi.
 decimal:
     lea rsi, [rip + digits_end]
     mov ecx, 10
@@ -154,7 +155,7 @@ decimal:
     rep outsb
     ret
 
-    .skip 20  // the digits of 2^64
+    .skip 20  // room for the digits of 2^64
 digits_end:
     .ascii "\n"
 string functions,  "functions "
@@ -179,7 +180,7 @@ mismatches_count:
 interrupts_count:
     .quad 0
 
-    // The IDT: all gates are absent but the last one.
+    // The IDT: all gates are absent except the last one.
     .set handler_address, LOAD_ADDRESS + handler - start
 idt:
     .skip VECTOR * 16

@@ -1,7 +1,7 @@
-// The numbers of PCI that `pci` uses, and what it remembers of each function. Sections named here are of the PCI Local
-// Bus Specification 3.0.
+// The numbers of PCI that `pci` uses, and its record of each function. Sections named here are those of the PCI Local Bus
+// Specification 3.0.
 
-// Configuration space (6.1). A function's 4 KiB of it lie in the ECAM at its bus, device and function, shifted left by
+// Configuration space (6.1). The 4 KiB of a function lie in the ECAM at its bus, device and function number, shifted left by
 // 20, 15 and 12.
 #define VENDOR_DEVICE 0x00
 #define COMMAND 0x04
@@ -12,7 +12,7 @@
 #define ROM 0x30
 #define CAPABILITIES 0x34
 
-// A bridge has these registers in the place of BARs from the third on, and no ROM there (PCI-to-PCI Bridge Architecture
+// The registers that a bridge has in the place of the third and later BARs and of the ROM (PCI-to-PCI Bridge Architecture
 // Specification 1.2, 3.2).
 #define LAYOUT 0x7f  // in HEADER_TYPE: 1 for a bridge
 #define BRIDGE_BARS_END 0x18
@@ -42,7 +42,7 @@
 #define MEMORY_FLAGS 0x0f
 #define ROM_ENABLE 0x01  // in ROM
 #define ROM_FLAGS 0x7ff
-#define ROM_SIGNATURE 0xaa55  // what a ROM begins with (6.3.1)
+#define ROM_SIGNATURE 0xaa55  // the first two bytes of a ROM (6.3.1)
 
 // The MSI-X capability (6.8.2).
 #define MSIX 0x11
@@ -52,32 +52,32 @@
 #define MSIX_ENABLE 0x8000  // in MSIX_CONTROL
 #define MSIX_FUNCTION_MASK 0x4000
 #define MSIX_LAST_VECTOR 0x07ff
-#define BIR 7  // in MSIX_TABLE and MSIX_PBA: the number of the BAR that the rest is an offset in
+#define BIR 7  // in MSIX_TABLE and MSIX_PBA: the number of the BAR. The other bits are an offset in it
 
 #define CONFIG_ADDRESS 0xcf8  // the older way to configuration space, through two ports (3.2.2.3.2)
 #define CONFIG_DATA 0xcfc
 
-// The parameters: 64-bit numbers that the monitor puts here.
-#define PARAMETER_ECAM 0x9000  // the address of configuration space, inside what is mapped
-#define PARAMETER_BUSES 0x9008  // how many buses it covers
-#define PARAMETER_LOW 0x9010  // where to place 32-bit BARs and ROMs: the start, and behind it the end
-#define PARAMETER_HIGH 0x9020  // where to place 64-bit BARs, likewise; 0 and 0 for nowhere
-#define PARAMETER_MAPPED 0x9030  // the end of what the page tables map
-#define PARAMETER_SEGMENT 0x9038  // how many buses each segment has
-#define END 8  // from the start
+// The parameters: 64-bit numbers that the monitor puts into memory.
+#define PARAMETER_ECAM 0x9000  // the address of configuration space, which is mapped
+#define PARAMETER_BUSES 0x9008  // the number of buses that it covers
+#define PARAMETER_LOW 0x9010  // the region for 32-bit BARs and ROMs: its start, followed by its end
+#define PARAMETER_HIGH 0x9020  // the region for 64-bit BARs, likewise. 0 and 0 if there is none
+#define PARAMETER_MAPPED 0x9030  // the end of the addresses that the page tables map
+#define PARAMETER_SEGMENT 0x9038  // the number of buses that each segment has
+#define END 8  // the offset of the end from the start
 
-// What the guest remembers of a function: 128 bytes, so that 65,536 functions fit 8 MiB.
+// The guest's record of a function: 128 bytes, so that 65,536 functions fit into 8 MiB.
 #define RECORDS 0x400000
 #define RECORD_SIZE 0x80
-#define RECORD_ECAM 0x00  // 32 bits: where its configuration space lies in the ECAM
-#define RECORD_MSIX 0x04  // 16 bits: where in that its MSIX capability lies, 0 without one
+#define RECORD_ECAM 0x00  // 32 bits: the offset of its configuration space in the ECAM
+#define RECORD_MSIX 0x04  // 16 bits: the offset of its MSI-X capability, 0 if it has none
 #define RECORD_LAST_VECTOR 0x06  // 16 bits
 #define RECORD_TABLE 0x08  // 32 bits, as in the capability
 #define RECORD_PBA 0x0c
-#define RECORD_BARS 0x10  // for each BAR: the register or pair of registers, flags and all, in 64 bits,
-#define BAR_SIZE 8  // and behind it the size, 0 where there is no BAR; so also for the second half of a pair
+#define RECORD_BARS 0x10  // for each BAR: the register or pair of registers with their flags, in 64 bits,
+#define BAR_SIZE 8  // followed by the size, which is 0 if there is no BAR, and also for the second half of a pair
 #define RECORD_ROM 0x70  // the same for the ROM
 
-// The part of record rbx for the BAR whose register is rcx, an offset in configuration space: registers are 4 bytes
-// apart, these parts 16.
+// The part of record rbx for the BAR whose register is rcx, an offset in configuration space. Registers are 4 bytes apart,
+// these parts 16.
 #define THIS_BAR rbx + 4 * rcx + RECORD_BARS - 4 * BAR0

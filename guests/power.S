@@ -1,10 +1,11 @@
-// Puts PCI functions to sleep and wakes them, and resets those that have a function-level reset, as drivers do. What comes on the console is
-// a number, which says how often. A register of BAR 0 has to read the same afterwards, and all ones while there is no memory.
+// Puts PCI functions to sleep and wakes them, and resets those that have a function-level reset, as drivers do. The console's
+// input is a number, which says how often. A register of BAR 0 must read the same afterwards. While the function has no memory,
+// the register must read as all ones.
 
 #include "guest.h"
 #include "pci.h"
 
-#define REGISTER 8  // the register of BAR 0
+#define REGISTER 8  // the offset of the register in BAR 0
 #define POWER 0x01  // the capability of power management (PCI Power Management 1.2, 3.2)
 #define POWER_STATE 4
 #define D3HOT 3
@@ -47,7 +48,7 @@ next_function:
     mov eax, [rbp + REGISTER]
     cmp eax, -1
     je 2f
-    cmp eax, r14d  // with lazy decode the memory stays, and the function in D0
+    cmp eax, r14d  // with lazy decode the memory stays, and the function stays in D0
     jne failed
 2:  mov word ptr [rdi + rcx + POWER_STATE], 0
     cmp [rbp + REGISTER], r14d
@@ -105,7 +106,7 @@ restore_bars:
     pop rcx
     ret
 
-// Finds a capability by the ID in AL, and leaves its offset in RCX, 0 and ZF if there is none. Clobbers RDX.
+// Finds a capability by the ID in AL. Leaves its offset in RCX; RCX is 0 and ZF set if there is none. Clobbers RDX.
 find_capability:
     xor ecx, ecx
     test byte ptr [rdi + STATUS], HAS_CAPABILITIES
@@ -117,13 +118,13 @@ find_capability:
     cmp dl, al
     je 2f
     movzx ecx, dh
-    cmp edx, -1  // the function has gone
+    cmp edx, -1  // the function is gone
     jne 1b
     xor ecx, ecx
 2:  test ecx, ecx
     ret
 
-// Reads the console's input up to its end, and leaves the number, or 10, in R13D. Clobbers RAX and RDX.
+// Reads the console's input up to its end, and leaves the number in it (10 if there is none) in R13D. Clobbers RAX and RDX.
 read_number:
     xor r13d, r13d
 1:  mov dx, SERIAL_LINE_STATUS

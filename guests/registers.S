@@ -1,6 +1,6 @@
-// Reads what the BARs of all functions begin with, as a driver looks at its device: 32 bytes of each memory BAR, and the
-// signature of each ROM. The registers at the beginning of BAR 0 are read a thousand times, which costs no exits where the
-// BAR is mapped. Nothing is written but what sizing takes.
+// Reads the beginning of each memory BAR of each function, as a driver looks at its device: 32 bytes of the BAR, and the
+// signature of each ROM. The registers at the beginning of BAR 0 are read a thousand times, which makes no exits if the BAR is
+// mapped. The guest writes nothing except for sizing the BARs.
 
 #include "guest.h"
 #include "pci.h"

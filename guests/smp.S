@@ -1,22 +1,22 @@
-// Shows how the other processors start: the first one sends INIT, then a SIPI that names the page of a 16-bit
-// trampoline, and each says its APIC number.
+// Shows the start of the other processors: the first one sends INIT, and then a SIPI that names the page of a 16-bit
+// trampoline. Each processor prints its APIC number.
 //
-// They start one after the other, since they share the text that they fill in. They stay in real mode: to speak takes
-// them some twenty instructions, and the way to long mode would be as many again. The words are therefore one macro
-// that is assembled twice, for 64 and for 16 bits.
+// They start one after the other, because they share the text that they fill in. They stay in real mode: printing takes about
+// twenty instructions, and the way to long mode would be as many again. The code that prints is therefore one macro, which is
+// assembled twice, for 64 and for 16 bits.
 //
-// Real hardware wants 10 ms after INIT, and a second SIPI in case the first was lost (SDM volume 3, "MP Initialization
-// Protocol"). The second one is sent here too; it must find a running processor and leave it alone. Virtual processors
-// need no pause.
+// Real hardware needs 10 ms after INIT, and a second SIPI in case the first was lost (SDM volume 3, "MP Initialization
+// Protocol"). The second one is sent here too. It must find a running processor and leave it alone. Virtual processors need no
+// pause.
 
 #include "guest.h"
 
 #define INIT 0x4500  // interrupt command: delivery mode INIT, level asserted
-#define STARTUP 0x4600  // delivery mode SIPI; the low byte is the page where to start
+#define STARTUP 0x4600  // delivery mode SIPI. The low byte is the page in which to start
 
-// Says "vCPU N is here" on the debug console, N being this processor's APIC number (CPUID leaf 1, EBX bits 31-24). SI
-// is the register to address with, and TAIL the address of the end of the line, with space before it for the rest:
-// digits come lowest first, so the line is made from its end towards its beginning. Clobbers A, B, C, D and SI.
+// Prints "vCPU N is here" on the debug console. N is this processor's APIC number (CPUID leaf 1, EBX bits 31-24). SI is the
+// register to address with. TAIL is the address of the end of the line, with space before it for the rest. Digits come lowest
+// first, so the line is made from its end towards its beginning. Clobbers A, B, C, D and SI.
 .macro say_here si, tail
     mov eax, 1
     cpuid
@@ -49,13 +49,13 @@ begin smp, 64
     lea r14, [rip + trampoline]
     shr r14, 12
     or r14d, STARTUP
-    mov r13d, 1  // the next one to start, and how many are here
+    mov r13d, 1  // the next processor to start, and the number of those that are here
 next:
     cmp r13d, r12d
     jae done
     mov eax, r13d
     shl eax, 24
-    mov [rdi + APIC_COMMAND_HIGH], eax  // to whom; a write to the low half sends
+    mov [rdi + APIC_COMMAND_HIGH], eax  // the destination; a write to the low half sends
     mov dword ptr [rdi + APIC_COMMAND_LOW], INIT
     mov [rdi + APIC_COMMAND_LOW], r14d
     mov [rdi + APIC_COMMAND_LOW], r14d
@@ -70,7 +70,7 @@ waiting:
 done:
     exit 0
 
-// Where the others start, at offset 0x1000 of the image: in real mode, with CS = page * 256 and IP = 0.
+// The code with which the others start, at offset 0x1000 of the image: in real mode, with CS = page * 256 and IP = 0.
     .balign 4096
 trampoline:
     .code16
@@ -83,7 +83,7 @@ trampoline:
     jmp 2b
 
 here:
-    .long 1  // how many processors have spoken
+    .long 1  // the number of processors that have printed their lines
     .skip 8  // "vCPU " and three digits
 tail:
     .ascii " is here\n"

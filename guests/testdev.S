@@ -1,7 +1,7 @@
-// Checks the devices that test kernels expect: ports and memory that keep what is written to them, the firmware's
-// configuration device, interrupt lines that a port raises, and the PCI test device with its six ways to count writes.
+// Checks the devices that test kernels expect: ports and memory that keep what is written to them, the firmware's configuration
+// device, interrupt lines that a port raises, and the PCI test device with its six ways to count writes.
 //
-// Each check has a number, which becomes the exit status where it fails.
+// Each check has a number, which is the exit status if the check fails.
 
 #include "guest.h"
 #include "checks.h"
@@ -20,13 +20,13 @@
 #define FIRMWARE_FILES 0x19
 
 #define PIC_COMMAND 0x20
-#define READ_REQUESTS 0x0a  // OCW3: reads of PIC_COMMAND give the lines that ask for service
+#define READ_REQUESTS 0x0a  // OCW3: reads of PIC_COMMAND give the lines that request service
 #define LINE 5
 
 #define TEST_DEVICE 0x00051b36  // device 5 of vendor 0x1b36
 #define PORT_BAR 0x14
 
-// The header behind both BARs of the test device.
+// The header at the beginning of both BARs of the test device.
 #define TEST 0
 #define WIDTH 1
 #define OFFSET 4
@@ -45,8 +45,8 @@
 
 begin testdev, 64
     lea r13, [rdi + rsi]
-    shl r13, 12  // bytes of RAM
-    mov r14d, edx  // processors
+    shl r13, 12  // the bytes of RAM
+    mov r14d, edx  // the number of processors
 
     check 1
     mov eax, 0x12345678
@@ -95,7 +95,7 @@ begin testdev, 64
     mov rcx, [rbx]
     mov rax, 0x0123456789ab55ef
     expect rcx, rax
-    mov rcx, [rbx + SCRATCH_SIZE]  // behind it
+    mov rcx, [rbx + SCRATCH_SIZE]  // past the end
     expect rcx, -1
 
     check 4
@@ -124,7 +124,7 @@ next_device:
     jb next_device
     jmp failed
 found:
-    config 2, ax  // the low bits of a register, as test kernels give them, and those of the port beside them
+    config 2, ax  // the low bits of a register, as test kernels give them, and those of the port beside it
     expect ax, 5
     config 1, al
     expect al, 0x1b
@@ -152,7 +152,7 @@ failed:
     print failed_text
     exit r15b
 
-// Runs the three tests of the BAR at EBX, among the ports if R12D is 1. Clobbers all but R8 and R12 to R15.
+// Runs the three tests of the BAR at EBX, which is among the ports if R12D is 1. Clobbers all but R8 and R12 to R15.
 all_tests:
     xor r9d, r9d
 next_test:
@@ -192,7 +192,7 @@ again:
     call poke
     dec esi
     jnz again
-    xor eax, 1  // wrong data, which only the second test takes
+    xor eax, 1  // wrong data, which only the second test counts
     call poke
     mov ecx, COUNT
     call peek

@@ -1,15 +1,15 @@
-// How processors watch the places of a table, and how all of them are started. This is code: include it inside the image, after the
-// end of the program. `watch` says what the table means, and watch.h has its numbers.
+// The code with which processors watch the places of a table, and with which all processors are started. This is code: include
+// it inside the image, after the end of the program. `watch` explains the table, and watch.h has its numbers.
 
-// Starts processors 1 to r12d - 1, each of which watches the table until the monitor says stop, and counts itself in `stopped` then. Enables the
-// local APIC. Clobbers rax, rdi, r13 and r14.
+// Starts processors 1 to r12d - 1. Each watches the table until the monitor says stop, and then counts itself in `stopped`.
+// Enables the local APIC. Clobbers rax, rdi, r13 and r14.
 start_processors:
     mov edi, APIC
     mov dword ptr [rdi + APIC_SPURIOUS_VECTOR], 0x1ff  // enabled
     lea r14, [rip + trampoline]
     shr r14, 12
     or r14d, STARTUP
-    mov r13d, 1  // the next one to start
+    mov r13d, 1  // the next processor to start
 1:  cmp r13d, r12d
     jae 2f
     mov eax, r13d
@@ -26,7 +26,7 @@ other_processor:
     cpuid
     shr ebx, 24
     mov eax, ebx
-    lea rsp, [rip + stacks_end]  // each has its own, of 64 bytes
+    lea rsp, [rip + stacks_end]  // each processor has its own stack, of 64 bytes
     shl ebx, 6
     sub rsp, rbx
     call watch_table
@@ -46,7 +46,7 @@ watch_table:
     jnc 1b
     ret
 
-// Interrupts are on, though none come: so the monitor does not take the processors for halted for good.
+// Interrupts are on, although none come, so that the monitor does not take the processors for halted forever.
 halt:
     inc qword ptr [r14 + CHECKS]
 1:  sti
@@ -65,13 +65,13 @@ walk:
     jmp walk
 2:  ret
 
-// Makes ready for rounds as processor eax: their state is in r11, r13 and r14.
+// Prepares the rounds of processor eax. The state of the rounds is in r11, r13 and r14.
 begin_watch:
     lea r13d, [8 * eax + OWN_WORDS]
     mov r14d, eax
     shl r14d, RESULT_SHIFT
     add r14d, RESULTS
-    xor r11d, r11d  // what was written last
+    xor r11d, r11d  // the value that was written last
     ret
 
 // Goes through the table once. The carry flag is set if the monitor says stop. Clobbers rax, rbx, rdx, rdi, rbp and r8 to r10.
@@ -96,7 +96,7 @@ entry:
     mov [rdi + r13], r11d
     mov edx, [rdi + r13]
 1:  cmp r8d, [rbx + SEQUENCE]
-    jne next  // it has changed meanwhile: what was read proves nothing
+    jne next  // the place has changed meanwhile, so the values that were read prove nothing
     inc qword ptr [r14 + CHECKS]
     cmp eax, r10d
     jne wrong
@@ -140,10 +140,10 @@ end_of_watch:
     ret
 
 stopped:
-    .long 0  // processors other than the first that have seen the end
+    .long 0  // the number of processors, without the first, that have seen the end
 
-// Where the others start, in real mode, with CS = page * 256 and IP = 0: straight to long mode, with the page tables of
-// the first (SDM volume 3, "Initializing IA-32e Mode").
+// The code with which the other processors start, in real mode, with CS = page * 256 and IP = 0. It goes straight to long mode,
+// with the page tables of the first processor (SDM volume 3, "Initializing IA-32e Mode").
     .balign 4096
 trampoline:
     .code16
@@ -173,7 +173,7 @@ in_long_mode:
     jmp other_processor
 
 gdt:
-    .word 23  // the first processor's: null, code, data
+    .word 23  // the first processor's table: null, code, data
     .long 0x500
     .set gdt_offset, gdt - trampoline
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # the scripts that read this file set name, root, packages and limit
-# What scripts/hardware-kvm and scripts/vfio-rig have in common: a machine that QEMU emulates, with KVM-AMD, and Debian's kernel.
-# A script sets `name`, `root`, `packages`, `tools` and `limit`, and defines `more_tools` if it needs more than programs.
+# The common part of scripts/hardware-kvm and scripts/vfio-rig: a machine that QEMU emulates, with KVM-AMD, and Debian's kernel.
+# A script that reads this file sets `name`, `root`, `packages`, `tools` and `limit`. It defines `more_tools` if it needs more
+# than programs.
 # shellcheck disable=SC2034
 image='' swiftlet='' work='' pid=''
 
@@ -13,7 +14,7 @@ show_help() {
     sed -n '2,/^set/{/^set/d; s/^# \{0,1\}//; p}' "$0"
 }
 
-# The newest installed kernel that has KVM for AMD and that this user can read.
+# Prints the newest installed kernel that has KVM for AMD and that this user can read.
 kernel() {
     local image
     while read -r image; do
@@ -46,7 +47,7 @@ install_packages() { # install_packages PACKAGE...
         fail 69 "the packages could not be installed: is there a network, and is this Debian?"
 }
 
-# Where `swiftlet` has been built, or nothing.
+# Prints the path of the `swiftlet` that has been built, or nothing.
 built_swiftlet() { # built_swiftlet CONFIGURATION...
     local build
     for build in "$@"; do
@@ -57,7 +58,7 @@ built_swiftlet() { # built_swiftlet CONFIGURATION...
     done
 }
 
-# Finds or installs the kernel and the tools.
+# Finds the kernel and the tools, or installs them.
 prepare_machine() {
     [ "$(uname -sm)" = "Linux x86_64" ] || fail 69 "this needs x86-64 Linux, which this is not: $(uname -sm)"
     if ! { has_tools && image=$(kernel); }; then
@@ -69,7 +70,7 @@ prepare_machine() {
 # shellcheck disable=SC2317 # a trap calls it
 clean_up() {
     trap - EXIT
-    # timeout passes the signal on to all that it started, QEMU too.
+    # timeout passes the signal on to everything that it started, also to QEMU.
     if [ -n "$pid" ]; then
         kill "$pid" && wait "$pid"
     fi 2>/dev/null
@@ -87,7 +88,7 @@ check_limit() { # check_limit: the option's value
     [[ $limit =~ ^[1-9][0-9]*$ ]] || fail 64 "--timeout $limit: seconds, a whole number above 0"
 }
 
-# Waits for the machine in the background, $!, and then for the processes that pass on its output; its status.
+# Waits for the machine in the background, $!, and then for the processes that pass on its output. Returns the machine's status.
 await_machine() { # await_machine OUTPUT...
     local status=0
     pid=$! SECONDS=0

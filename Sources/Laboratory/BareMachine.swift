@@ -5,12 +5,12 @@ public import Machine
 public import Memslots
 internal import SystemPackage
 
-/// A virtual machine that has only slots, host memory behind them, and possibly a vCPU that reads them.
+/// A virtual machine with slots, host memory behind them, and possibly a vCPU that reads guest memory.
 ///
-/// All changes of slots end at a `SlotInstaller`. This machine is that last step alone: it has neither mappings nor a table of
-/// slots. Its user asks KVM for slots as raw as KVM takes them, and keeps the table.
+/// It has only the last of the layers that a `GuestMachine` has: a `SlotInstaller`, which asks KVM for changes of slots. It has
+/// neither mappings nor a table of slots. Its user makes raw requests for slots, and keeps the table.
 public struct BareMachine: ~Copyable {
-    /// Asks KVM for slots. It parks nobody, because the vCPU runs only during `readWord`.
+    /// The installer that asks KVM for slots. It parks no vCPU, because the vCPU runs only during `readWord`.
     package var installer: KVMSlotInstaller
     private let owned: OwnedVM
     private let reader: Reader?
@@ -18,22 +18,24 @@ public struct BareMachine: ~Copyable {
     /// The features of newer kernels that the machine uses.
     let features: Set<FuzzFeature>
     private var registers = GeneralRegisters()
-    /// Whether the reader finds a device at the page of the local APIC, whatever slot is there. It is false until that was tried.
+    /// Whether the reader finds a device at the page of the local APIC even where a slot covers the page. It is false until
+    /// `forFuzzing` has tried.
     var apicPageIsDevice = false
-    /// The slots that KVM has. All ids of user slots are free. The code of a reader lies in a private slot.
+    /// The slot ids and addresses that KVM offers. All ids of user slots are free. The code of the reader lies in a private
+    /// slot.
     public let limits: SlotLimits
-    /// The first address space that this KVM does not have: 1, or 2 where it has one for system management mode.
+    /// The number of the first address space that this KVM does not have: 1, or 2 if it has one for system management mode.
     public let missingAddressSpace: UInt32
-    /// The slot that holds the reader's code, for the user's table; nil where the machine has no reader.
+    /// The slot that holds the reader's code. The user enters it in the table. Nil if the machine has no reader.
     public let codeSlot: SlotRequest?
 
-    /// Makes a machine.
+    /// Makes a machine that has no user slots.
     ///
     /// - Parameters:
-    ///   - memory: Bytes of host memory behind the slots.
-    ///   - hasReader: Whether a vCPU can read what the slots show. Its code takes one of KVM's slot ids.
+    ///   - memory: The size of the host memory behind the slots, in bytes.
+    ///   - hasReader: Whether the machine has a vCPU that reads guest memory. The code of the vCPU takes one of KVM's slot ids.
     ///   - hasWindows: Whether a window mirrors the low aperture, so that neighbours can share slots.
-    ///   - wanted: What the machine uses where KVM has it.
+    ///   - wanted: The features that the machine uses if KVM has them.
     public init(
         memory: UInt64, hasReader: Bool = false, hasWindows: Bool = false, features wanted: Set<FuzzFeature> = []
     ) throws(MachineError) {
@@ -85,7 +87,7 @@ public struct BareMachine: ~Copyable {
         Placement(backings: installer.store.hostAddresses, windows: installer.windows.windows)
     }
 
-    /// Asks KVM for a slot by KVM_SET_USER_MEMORY_REGION2, with a place in guest memory behind it.
+    /// Asks KVM for a slot by KVM_SET_USER_MEMORY_REGION2, with a place in a guest_memfd behind it.
     func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno) {
         let errno = owned.vm.setMemoryRegion2(
             slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
@@ -93,7 +95,7 @@ public struct BareMachine: ~Copyable {
         guard errno == 0 else { throw SlotErrno(rawValue: errno) }
     }
 
-    /// Copies bytes into the host memory, from `offset` on. All of them lie within it.
+    /// Copies bytes into the host memory at `offset`. All of the bytes must lie within the memory.
     public func write(_ bytes: [UInt8], at offset: UInt64) {
         _ = installer.store.write(bytes.span, at: Backing(offset: offset))
     }
@@ -104,9 +106,9 @@ public struct BareMachine: ~Copyable {
 extension BareMachine {
     /// What the guest finds at an address.
     public enum ReadResult: Hashable, Sendable {
-        /// Memory that holds this word.
+        /// Memory, with this word at the address.
         case word(UInt32)
-        /// No slot: the access exits to the monitor.
+        /// An address without a slot: the access exits to the monitor.
         case hole
         /// A slot whose host memory cannot be reached (`KVM_RUN` gives EFAULT).
         case fault
@@ -118,7 +120,7 @@ extension BareMachine {
     // mov eax, [ebx]; out 0xe9, eax
     private static let code: [UInt8] = [0x8b, 0x03, 0xe7, 0xe9]
 
-    /// Lets the guest read the 32-bit word at an address below 4 GiB. The machine was made with a reader.
+    /// Lets the guest read the 32-bit word at an address below 4 GiB. The machine must have been made with a reader.
     public mutating func readWord(at address: GuestAddress) throws(MachineError) -> ReadResult {
         guard let reader else { preconditionFailure("the machine was made without a reader") }
         registers.rbx = address.rawValue
@@ -141,7 +143,7 @@ extension BareMachine {
         }
     }
 
-    /// Holds the vCPU, because an optional property of a noncopyable type could not be borrowed.
+    /// A box for the vCPU. An optional property of a noncopyable type could not be borrowed.
     private final class Reader: Sendable {
         let cpu: VirtualCPU
 

@@ -1,11 +1,13 @@
 public import Machine
 internal import Memslots
 
-/// Creates, moves, changes and deletes slots while vCPUs run a guest that reads all of them and must never see wrong bytes.
+/// An experiment that creates, moves, changes and deletes slots while vCPUs run a guest that reads all of them. The guest must
+/// never see wrong bytes.
 ///
-/// Half of the changes park the vCPUs and half do not, so that both costs are measured side by side.
+/// About half of the changes park the vCPUs, chosen at random, so that the costs of both ways are measured side by side.
 public enum ChurnRun {
-    /// Changes `slots` slots at random, until the time is over or so many operations are done.
+    /// Changes `slots` slots at random. Ends after `operations` changes, when the time `limit` is over, when the observer ends
+    /// the experiment, or when the guest ends.
     public static func run(
         _ observer: inout Observer, slots: Int, vcpus: Int, seed: UInt64, operations: Int? = nil,
         limit: Duration? = nil, mayExhaustHost: Bool = false
@@ -15,7 +17,7 @@ public enum ChurnRun {
         configuration.spareMemory = UInt64(slots) * Page.size
         configuration.mayExhaustHost = mayExhaustHost
         var world = try ChurnedMemory(slots: slots, GuestMachine(configuration, flat: image), vcpus: vcpus, seed: seed)
-        // By the kind of the change, and whether the vCPUs were parked.
+        // The latencies by the kind of the change, then by whether the vCPUs were parked.
         var latencies: [ChurnResult.Kind: [Bool: Latencies]] = [:]
         var done = 0
         observer.begin("churning \(slots) slots", total: operations, limit: limit)
@@ -57,9 +59,9 @@ public struct ChurnResult: ExperimentResult {
     /// A kind of change. Each change is one transaction.
     public enum Kind: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
         case create, delete, move
-        /// A delete, and a create in the same place with other memory.
+        /// A delete and a create in the same place, with other memory behind it.
         case replace
-        /// The start or the end of dirty logging.
+        /// The start or the end of dirty logging for a slot.
         case flags
         /// A change from writable to read-only or back: a delete and a create.
         case access
@@ -67,24 +69,33 @@ public struct ChurnResult: ExperimentResult {
 
     /// The latencies of changes with the vCPUs parked, and of those with the vCPUs in the guest.
     public struct Costs: Codable, Sendable {
+        /// The changes with the vCPUs parked. Nil if there were none.
         public let parked: LatencySummary?
+        /// The changes with the vCPUs in the guest. Nil if there were none.
         public let unparked: LatencySummary?
     }
 
     public private(set) var schema = 1
+    /// The number of changes.
     public let operations: Int
+    /// The number of the guest's checks of places that did not change meanwhile.
     public let guestChecks: UInt64
+    /// The number of errors that the guest found.
     public let guestErrors: UInt64
-    /// The first error of a processor, in words.
+    /// The first error that a vCPU found, in words. Nil if there was none.
     public let firstError: String?
+    /// The latencies of all changes with the vCPUs parked.
     public let parked: LatencySummary?
+    /// The latencies of all changes with the vCPUs in the guest.
     public let unparked: LatencySummary?
+    /// The latencies of each kind of change.
     public let kinds: [Kind: Costs]
+    /// The seed of the random changes.
     public let seed: UInt64
     public let interrupted: Bool
-    /// Whether the guest ran to its end and saw nothing wrong.
+    /// Whether the guest ran to its end, made checks, and saw nothing wrong.
     public let ok: Bool
-    /// How the guest ended, and the state of its vCPUs where it did not end by itself.
+    /// How the guest ended, with the state of its vCPUs if it did not end by itself.
     public let ending: String
 
     public var problem: String? {

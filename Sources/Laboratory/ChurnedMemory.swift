@@ -3,28 +3,29 @@ internal import Machine
 internal import Memslots
 internal import SeededRandom
 
-/// Adjacent places for pages, and the random changes that are made to them. One place in five is free at the start.
+/// Pages of memory that are mapped at adjacent places in the guest, and the random changes of these mappings. At the start, one
+/// place in five is free.
 struct ChurnedMemory {
     private struct Content {
-        /// The number of the page of memory that is mapped.
+        /// The number of the page that is mapped at the place.
         var page: Int
         var access = Access.readWrite
-        /// Whether the pages that the guest writes are logged.
+        /// Whether KVM logs the pages that the guest writes.
         var logs = false
     }
 
     let machine: GuestMachine
     private let backings: [Backing]
-    /// What each place holds; nil where nothing is mapped.
+    /// The content of each place. Nil if nothing is mapped there.
     private var contents: [Content?]
-    /// Pages that are mapped nowhere.
+    /// The numbers of the pages that are mapped nowhere.
     private var idle: [Int] = []
     private(set) var watched: WatchedPlaces
-    /// The number of each place among the watched places; nil where the guest does not watch it.
+    /// The number of each place among the watched places. Nil if the guest does not watch the place.
     private var numbers: [Int?] = []
     private var random: SplitMix64
 
-    /// The guest watches no more places than these, because it would take too long to come back to one.
+    /// The largest number of places that the guest watches. With more, the guest would take too long to come back to a place.
     private static let mostWatched = 256
 
     /// Maps `slots` pages, each in a slot of its own, with a free place after every fourth.
@@ -53,7 +54,7 @@ struct ChurnedMemory {
 
     // MARK: Changes
 
-    /// Makes a random change.
+    /// Makes one random change.
     ///
     /// - Returns: The kind of the change, whether the vCPUs were parked, and how long the change took.
     mutating func change() throws(MachineError) -> (ChurnResult.Kind, isParked: Bool, Duration) {
@@ -76,7 +77,9 @@ struct ChurnedMemory {
         return (kind, isParked, time)
     }
 
-    /// Chooses a random change: its kind, and what places hold after it.
+    /// Chooses a random change.
+    ///
+    /// - Returns: The kind of the change, and the content that each changed place has after it.
     private mutating func randomChange() -> (ChurnResult.Kind, [(place: Int, content: Content?)]) {
         let place = Int.random(in: contents.indices, using: &random)
         guard var content = contents[place] else {
@@ -86,7 +89,7 @@ struct ChurnedMemory {
             let from = randomPlace(isMapped: true)
             return (.move, [(from, nil), (place, contents[from])])
         }
-        // One in three is a delete, so that a page or two are idle when one is to be created.
+        // One choice in three is a delete, so that a page or two are idle when a page is to be created.
         switch Int.random(in: 0..<6, using: &random) {
         case 0..<2:
             idle.append(content.page)
@@ -105,7 +108,7 @@ struct ChurnedMemory {
         }
     }
 
-    /// Chooses a place where something is mapped, or a free one. There always are free places.
+    /// Chooses a random place: one where something is mapped, or a free one. There are always free places.
     private mutating func randomPlace(isMapped: Bool) -> Int {
         while true {
             let place = Int.random(in: contents.indices, using: &random)
@@ -115,7 +118,7 @@ struct ChurnedMemory {
 
     // MARK: Places and pages
 
-    /// The place of a page at the start.
+    /// Returns the place at which a page is mapped at the start.
     private static func place(ofPage page: Int) -> Int { page + page / 4 }
 
     private static func range(_ place: Int) -> GuestRange {

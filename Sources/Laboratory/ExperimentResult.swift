@@ -1,4 +1,4 @@
-/// What an experiment on this host's KVM found. Its JSON is what the command of the experiment prints.
+/// The result of an experiment on this host's KVM. The command of the experiment prints it as JSON.
 public protocol ExperimentResult: Codable, Sendable {
     /// The version of the JSON, 1.
     var schema: Int { get }
@@ -6,6 +6,6 @@ public protocol ExperimentResult: Codable, Sendable {
     var interrupted: Bool { get }
     /// Whether everything was as it should be.
     var ok: Bool { get }
-    /// In words, what was not as it should be.
+    /// The first thing that was not as it should be, in words. Nil if there is none.
     var problem: String? { get }
 }

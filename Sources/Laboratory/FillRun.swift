@@ -1,11 +1,12 @@
 public import Machine
 public import Memslots
 
-/// Fills a virtual machine with slots of one page up to KVM's limit, expects that the next one is refused, and deletes all.
+/// An experiment that fills a virtual machine with one-page slots up to KVM's limit, expects KVM to refuse the next slot, and
+/// deletes all slots.
 ///
-/// Each slot is a transaction of its own. No vCPU runs.
+/// Each create and each delete is a transaction of its own. No vCPU runs.
 public enum FillRun {
-    /// Creates `slots` slots, or as many as KVM has.
+    /// Creates `slots` slots, or as many as KVM offers, and deletes them.
     public static func run(
         _ observer: inout Observer, slots: Int? = nil, mayExhaustHost: Bool = false
     ) throws(MachineError) -> FillResult {
@@ -34,7 +35,7 @@ public enum FillRun {
         let refused = adds.count == limit ? Self.refusal(behind: space.table, of: machine) : nil
 
         observer.begin("deleting slots", total: adds.count)
-        // The end of the process deletes the slots that an interruption leaves.
+        // If the observer interrupts this loop, the rest of the slots is deleted with the process.
         while deletes.count < adds.count, observer.goesOn(deletes.count) {
             let range = Self.range(adds.count - 1 - deletes.count)
             deletes.append(try Self.change(&space, of: &machine, removing: [range]))
@@ -60,6 +61,8 @@ public enum FillRun {
     }
 
     /// Asks KVM for one more slot, with the next id and in a free place.
+    ///
+    /// - Returns: KVM's answer. Nil if the rules predict that KVM accepts the slot.
     private static func refusal(
         behind table: MemslotTable, of machine: borrowing BareMachine
     ) -> FillResult.Refusal? {
@@ -72,33 +75,41 @@ public enum FillRun {
         return FillResult.Refusal(errno: errno.map { "\($0)" }, rule: rule)
     }
 
-    /// The range of a slot: every other page, so that no two slots touch.
+    /// Returns the range of a slot. The slots lie on every other page, so that no two touch.
     private static func range(_ number: Int) -> GuestRange { .page(at: UInt64(number) << 13) }
 }
 
 /// The result of a `FillRun`.
 public struct FillResult: ExperimentResult {
-    /// How KVM refused the slot behind the last one.
+    /// KVM's answer to the request for one slot too many.
     public struct Refusal: Codable, Sendable {
-        /// Nil where KVM accepted it.
+        /// The name of the errno. Nil if KVM accepted the slot.
         public let errno: String?
-        /// The rule that predicted the refusal.
+        /// The rule that predicts the refusal.
         public let rule: SlotRule
 
+        /// Whether KVM refused the slot with the errno that the rule predicts.
         public var isAsPredicted: Bool { errno == "\(rule.errno)" }
     }
 
     public private(set) var schema = 1
+    /// The number of slots that were created.
     public let created: Int
+    /// The number of user slots that KVM offers.
     public let limit: Int
-    /// Nil where the machine was not filled up to the limit.
+    /// The refusal of one slot more than the limit. Nil if the machine was not filled up to the limit.
     public let refused: Refusal?
+    /// The sum of the times of all creates.
     public let addSeconds: Double
+    /// The sum of the times of all deletes.
     public let deleteSeconds: Double
+    /// The latencies of creates.
     public let addMicroseconds: LatencySummary?
+    /// The latencies of deletes.
     public let deleteMicroseconds: LatencySummary?
+    /// The kernel memory that the slots take.
     public let kernelBytes: KernelBytes
-    /// The size of the slot table in this process while all slots are there.
+    /// The size of the slot table in this process while all slots exist.
     public let tableBytes: Int
     public let interrupted: Bool
     public let ok: Bool

@@ -1,18 +1,18 @@
 internal import KVM
 internal import Machine
 
-/// What newer kernels have. Machines of the fuzzer use what their KVM offers.
+/// A feature of KVM that only newer kernels have. The fuzzer's machines use it if KVM offers it.
 public enum FuzzFeature: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
-    /// Half of the requests are made by `KVM_SET_USER_MEMORY_REGION2`.
+    /// Half of the requests use `KVM_SET_USER_MEMORY_REGION2`.
     case region2
-    /// Slots have memory behind them that only the guest reaches (guest_memfd).
+    /// Some slots have memory behind them that only the guest reaches (guest_memfd).
     case guestMemory
-    /// Written pages are noted in a ring of each vCPU and not in a bitmap of each slot.
+    /// KVM notes written pages in a ring for each vCPU instead of in a bitmap for each slot.
     case dirtyRing
-    /// When a slot goes, KVM forgets the translations of that slot and not all of them.
+    /// When a slot is deleted, KVM forgets the translations of that slot alone, not of all slots.
     case slotZap
 
-    /// What the machine of this number uses, where KVM has it.
+    /// Returns the features that the fuzzer's machine with this number should use if KVM has them.
     static func wanted(by number: UInt64) -> Set<FuzzFeature> {
         var features: Set<FuzzFeature> = [.region2, .guestMemory]
         if number & 1 != 0 { features.insert(.dirtyRing) }
@@ -20,7 +20,9 @@ public enum FuzzFeature: String, CaseIterable, Codable, CodingKeyRepresentable, 
         return features
     }
 
-    /// Switches the feature on in a machine without vCPUs. Returns whether its KVM has it.
+    /// Switches the feature on in a machine that has no vCPUs yet.
+    ///
+    /// - Returns: Whether KVM has the feature.
     func isEnabled(in vm: borrowing VirtualMachine) throws(KVMError) -> Bool {
         switch self {
         case .region2: return try vm.capability(.userMemory2) > 0
@@ -47,12 +49,12 @@ public enum FuzzFeature: String, CaseIterable, Codable, CodingKeyRepresentable, 
     }
 }
 
-/// The files of guest memory that requests of the fuzzer name.
+/// The guest_memfd files that the fuzzer's requests can name.
 struct GuestMemoryFiles: Sendable {
     private let own: GuestMemoryFile
     private let foreign: GuestMemoryFile
 
-    /// Makes the memory of a machine, and that of another machine.
+    /// Makes a guest_memfd of `vm`, and one of another virtual machine.
     init(for vm: borrowing VirtualMachine, system: borrowing KVMSystem) throws(KVMError) {
         own = try GuestMemoryFile(for: vm, size: FuzzMemory.guestSize)
         foreign = try GuestMemoryFile(for: try system.makeVirtualMachine(), size: FuzzMemory.guestSize)

@@ -1,32 +1,40 @@
 public import Memslots
 
-/// One step of the fuzzer.
+/// One operation of the fuzzer.
 public enum FuzzOperation: Hashable, Sendable {
-    /// Asks KVM for a change.
+    /// A request that asks KVM for a change of slots.
     case request(FuzzRequest)
-    /// Lets the guest read the first word of a page.
+    /// A read of the word at an address by the guest.
     case read(GuestAddress)
 }
 
-/// A request to KVM whose host address is the same in every process.
+/// A request to KVM for a change of a slot. It is the same in every process: host addresses in the machine's memory are given
+/// as offsets.
 public struct FuzzRequest: Hashable, Sendable {
+    /// The host address of a slot.
     public enum Host: Hashable, Sendable {
         /// An offset in the machine's memory, in bytes.
         case memory(UInt64)
+        /// A fixed host address, outside the machine's memory.
         case absolute(UInt64)
     }
 
+    /// The slot's id, with the address space in the upper 16 bits.
     public var slot: UInt32
+    /// The slot's flags, as KVM takes them.
     public var flags: UInt32 = 0
+    /// The first guest-physical address of the slot.
     public var guestAddress: UInt64
+    /// The size in bytes. 0 deletes the slot.
     public var size: UInt64
+    /// The host memory behind the slot.
     public var host: Host
-    /// What KVM_SET_USER_MEMORY_REGION2 is told about guest memory; nil for a request by KVM_SET_USER_MEMORY_REGION.
+    /// The place in a guest_memfd that KVM_SET_USER_MEMORY_REGION2 names. Nil for a request by KVM_SET_USER_MEMORY_REGION.
     public var guestMemory: GuestMemoryPlace?
 }
 
 extension FuzzRequest {
-    /// Makes the request after which KVM holds `slot`, in a machine whose memory lies at `base`.
+    /// Makes the request that gives KVM the slot `slot` as it is, in a machine whose memory lies at `base`.
     init(holding slot: Memslot, base: UInt64) {
         let offset = slot.host &- base
         self.init(
@@ -34,7 +42,7 @@ extension FuzzRequest {
             size: slot.range.size, host: offset < FuzzMemory.size ? .memory(offset) : .absolute(slot.host))
     }
 
-    /// Gives the request for a machine whose memory lies at `base`.
+    /// Returns the request as KVM takes it, for a machine whose memory lies at `base`.
     func request(base: UInt64) -> SlotRequest {
         let address =
             switch host {

@@ -1,15 +1,16 @@
 public import Machine
 internal import Memslots
 
-/// A line of a record: what a fuzzer asked KVM, and KVM's answers, to be compared with another kernel's.
+/// A line of a record. A record holds what a fuzzer asked KVM, and KVM's answers, so that they can be compared with those of
+/// another kernel.
 public enum FuzzRecordLine: Sendable {
-    /// The first line: what follows, and where it comes from.
+    /// The first line: the seed of the recorded run, and the kernel that answered.
     case header(seed: UInt64, kernel: String)
-    /// A new machine, with the features that it uses.
+    /// The beginning of a new machine, with the features that it uses.
     case machine(Set<FuzzFeature>)
-    /// An operation on the machine, and `accepted`, an errno, or what the guest read.
+    /// An operation on the machine, and its answer: `accepted`, an errno, or what the guest read.
     case operation(FuzzOperation, answer: String)
-    /// The last line of a record that was not to grow further.
+    /// The last line of a record that had reached its largest size.
     case cut
 }
 
@@ -52,9 +53,12 @@ extension FuzzRecordLine: Codable {
     }
 }
 
-/// Does the operations of a record on this host's KVM, and compares the answers.
+/// A repetition of a record's operations on this host's KVM, which compares the answers.
 public enum FuzzComparison {
-    /// Compares. Where a request is answered otherwise, the rest of its machine is left out, because the slots are no longer the same.
+    /// Repeats the operations and compares the answers.
+    ///
+    /// If KVM answers a request otherwise than the record says, the rest of that machine's operations is left out, because its
+    /// slots are no longer those of the record.
     public static func run(_ observer: inout Observer, _ lines: [FuzzRecordLine]) throws(MachineError)
         -> FuzzComparisonResult
     {
@@ -99,17 +103,21 @@ public enum FuzzComparison {
 /// The result of a `FuzzComparison`.
 public struct FuzzComparisonResult: ExperimentResult {
     public private(set) var schema = 1
-    /// The seed of the recorded run, and the kernel on which it was made.
+    /// The seed of the recorded run.
     public let seed: UInt64
+    /// The kernel on which the record was made.
     public let kernel: String
+    /// The number of repeated operations.
     public internal(set) var operations = 0
-    /// The number of machines that use what this kernel does not have.
+    /// The number of machines that were left out, because this kernel lacks a feature that they use.
     public internal(set) var skippedMachines = 0
+    /// The number of answers that differ.
     public private(set) var differences = 0 {
         didSet { ok = differences == 0 }
     }
     /// The first differences, in words.
     public private(set) var differenceList: [String] = []
+    /// The duration of the comparison.
     public internal(set) var seconds = 0.0
     public internal(set) var interrupted = false
 

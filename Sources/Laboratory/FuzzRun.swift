@@ -2,15 +2,17 @@ public import Machine
 public import Memslots
 internal import SeededRandom
 
-/// Does random operations on KVM, predicts each verdict by the rules, and shrinks a divergence to the smallest trace.
+/// An experiment that does random operations on KVM and predicts each verdict by the rules. It shrinks a divergence to the
+/// smallest trace.
 public enum FuzzRun {
-    /// The number of operations on one machine. They are enough to fill it, and few enough to be repeated while a trace is
-    /// shrunk.
+    /// The number of operations on one machine. They are enough to fill the machine, and few enough to be repeated while a
+    /// trace is shrunk.
     static let operationsOfMachine = 5000
 
-    /// Does so many operations, or as many as the time allows, until KVM and the rules diverge.
+    /// Does at most `operations` operations, for at most the duration `limit`, until KVM and the rules diverge.
     ///
-    /// - Parameter record: Gets the operations with KVM's answers, which `FuzzComparison` compares with another kernel's.
+    /// - Parameter record: Gets each operation with KVM's answer. `FuzzComparison` compares such a record with the answers of
+    ///   another kernel.
     public static func run(
         _ observer: inout Observer, seed: UInt64, operations: Int?, limit: Duration? = nil,
         record: (FuzzRecordLine) throws(MachineError) -> Void = { _ in }
@@ -77,7 +79,7 @@ public enum FuzzRun {
         return result
     }
 
-    /// Finds the smallest trace that still diverges.
+    /// Finds the smallest trace that still diverges, and its divergence in words.
     private static func shrunk<Target: FuzzTarget & ~Copyable>(
         _ operations: [FuzzOperation], _ first: String,
         _ makeSession: () throws(MachineError) -> FuzzSession<Target>
@@ -99,27 +101,34 @@ public enum FuzzRun {
 /// The result of a `FuzzRun`.
 public struct FuzzResult: ExperimentResult {
     public private(set) var schema = 1
+    /// The seed of the first machine. The seeds of the following machines count up from it.
     public let seed: UInt64
+    /// The number of operations.
     public internal(set) var operations = 0
+    /// The number of requests that KVM accepted, as predicted.
     public internal(set) var accepted = 0
-    /// The number of refused requests for each rule that they broke.
+    /// The number of refused requests for each rule that they broke, without the rules of guest_memfd.
     public internal(set) var refusals: [SlotRule: Int] = [:]
+    /// The number of refused requests for each rule of guest_memfd that they broke.
     public internal(set) var guestMemoryRefusals: [GuestMemoryRule: Int] = [:]
-    /// The number of operations on machines that used each feature of newer kernels, which is 0 where this kernel does not have it.
+    /// For each feature of newer kernels, the number of operations on machines that used it. It is 0 if this kernel does not
+    /// have the feature.
     public internal(set) var features = Dictionary(uniqueKeysWithValues: FuzzFeature.allCases.map { ($0, 0) })
     /// The features that the last machine used.
     public internal(set) var featureList: [FuzzFeature] = []
-    /// The number of reads by the guest.
+    /// The number of reads by the guest that were compared.
     public internal(set) var reads = 0
+    /// The number of divergences: 0 or 1, because the first one ends the run.
     public private(set) var divergences = 0
-    /// The first divergence, in words: what was predicted and what was seen.
+    /// The first divergence, in words: the predicted answer and the real one.
     public internal(set) var divergence: String? {
         didSet { (divergences, ok) = (divergence == nil ? 0 : 1, divergence == nil) }
     }
     /// The operations that lead to the divergence, shrunk to as few as possible.
     public internal(set) var operationList: [FuzzOperation]?
-    /// The file that these operations are saved in.
+    /// The path of the file in which these operations are saved.
     public var trace: String?
+    /// The duration of the operations, without that of shrinking.
     public internal(set) var seconds = 0.0
     public internal(set) var interrupted = false
     public private(set) var ok = true
@@ -135,7 +144,7 @@ public struct FuzzResult: ExperimentResult {
         reads += session.reads
     }
 
-    /// The trace that can be saved and replayed; nil where there is no divergence.
+    /// The trace that can be saved and replayed. Nil if there is no divergence.
     public var smallestTrace: FuzzTrace? {
         divergence.map {
             FuzzTrace(seed: seed, divergence: $0, operations: operationList ?? [], features: Set(featureList))
@@ -144,14 +153,14 @@ public struct FuzzResult: ExperimentResult {
 }
 
 extension FuzzOperation {
-    /// Variants of the operation in which one number is easier to read.
+    /// Simpler variants of the operation: in each, one number is easier to read.
     fileprivate var simpler: [FuzzOperation] {
         guard case .request(let request) = self else { return [] }
         var variants: [FuzzRequest] = []
         func vary(_ change: (inout FuzzRequest) -> Void) {
             var variant = request
             change(&variant)
-            // A variant is always simpler, so that shrinking comes to an end.
+            // Each variant differs from the request, so that shrinking comes to an end.
             if variant != request { variants.append(variant) }
         }
         vary { $0.guestMemory = nil }

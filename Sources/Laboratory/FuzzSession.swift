@@ -9,7 +9,7 @@ enum SlotVerdict: Hashable, Sendable {
 
     typealias Predict = @Sendable (MemslotTable, SlotRequest) -> SlotVerdict
 
-    /// Predicts the answer by the rules of the table.
+    /// Predicts the answer to a request by the rules of the table.
     init(of table: MemslotTable, on request: SlotRequest) {
         do throws(SlotViolation) {
             self = .accepted(try table.change(for: request))
@@ -19,7 +19,8 @@ enum SlotVerdict: Hashable, Sendable {
     }
 }
 
-/// A target and the table that follows it. Each operation is predicted, carried out, and compared with the prediction.
+/// A target, and a table that follows its slots. The session predicts each operation, carries it out, and compares the answer
+/// with the prediction.
 struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     private(set) var target: Target
     private(set) var table: MemslotTable
@@ -31,7 +32,8 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     private(set) var guestMemoryRefusals: [GuestMemoryRule: Int] = [:]
     private(set) var reads = 0
     private var guestMemory: GuestMemoryRules
-    /// The answer to the last operation: `accepted`, an errno, or what the guest read; nil for a read that tells nothing.
+    /// The answer to the last operation: `accepted`, an errno, or what the guest read. Nil after a read whose result cannot be
+    /// predicted.
     private(set) var answer: String?
 
     init(_ target: consuming Target, predict: @escaping SlotVerdict.Predict) {
@@ -45,9 +47,9 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
         self.target = target
     }
 
-    /// Does an operation.
+    /// Carries out an operation.
     ///
-    /// - Returns: In words, what was predicted and what was seen; nil where they agree.
+    /// - Returns: The predicted and the real answer, in words. Nil if they agree.
     mutating func divergence(at operation: FuzzOperation) throws(MachineError) -> String? {
         switch operation {
         case .request(let request): divergence(at: request)
@@ -104,18 +106,19 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     }
 }
 
-/// What the fuzzer asks: a KVM, or a fake of it in tests. It begins with no slots but its own `codeSlot`.
+/// The system that the fuzzer tests: KVM, or a fake of KVM in tests. At first it has no slot but `codeSlot`.
 protocol FuzzTarget: ~Copyable {
     var limits: SlotLimits { get }
-    /// The number of the first address space that does not exist.
+    /// The number of the first address space that the target does not have.
     var missingAddressSpace: UInt32 { get }
-    /// The address of the host memory for slots: `FuzzMemory.pages` pages, each with its label.
+    /// The host address of the memory for slots: `FuzzMemory.pages` pages, each of which begins with its label.
     var memoryBase: UInt64 { get }
-    /// Whether the page of the local APIC is a device's whatever slot is there, because KVM interprets the guest's instructions.
+    /// Whether the page of the local APIC is a device even where a slot covers the page. KVM does so if it interprets the
+    /// guest's instructions.
     var apicPageIsDevice: Bool { get }
-    /// What the target has and uses of newer kernels.
+    /// The features of newer kernels that the target uses.
     var features: Set<FuzzFeature> { get }
-    /// The slot that the target keeps for itself, if any.
+    /// The slot that the target keeps for itself, if there is one.
     var codeSlot: SlotRequest? { get }
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno)
@@ -124,15 +127,15 @@ protocol FuzzTarget: ~Copyable {
     mutating func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult
 }
 
-/// The host memory that fuzzed slots show: each page begins with its label.
+/// The host memory behind the fuzzed slots. Each page begins with its label.
 enum FuzzMemory {
     static let pages: UInt64 = 256
     static let size = pages * Page.size
-    /// The size of the memory that only the guest reaches.
+    /// The size of each guest_memfd, in bytes.
     static let guestSize = 32 * Page.size
 }
 
-/// The page at which processors find their local APIC after a reset.
+/// The page at which processors have their local APIC after a reset.
 enum APICPage {
     static let address = GuestAddress(0xfee0_0000)
     static let range = GuestRange(first: address, size: Page.size) ?? .everything
@@ -143,8 +146,10 @@ extension BareMachine: FuzzTarget {
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno) { try installer.set(request) }
 
-    /// Makes a machine with a reader, whose pages have their labels. Finds out whether a slot at the page of the local APIC is read: KVM's
-    /// emulator takes that page for a device's (`vcpu_is_mmio_gpa`), and on hardware it is memory.
+    /// Makes a machine with a reader and with labelled pages.
+    ///
+    /// Tries whether the reader reads a slot at the page of the local APIC. On hardware such a slot is memory. KVM's emulator
+    /// takes that page for a device's (`vcpu_is_mmio_gpa`).
     static func forFuzzing(_ features: Set<FuzzFeature>) throws(MachineError) -> BareMachine {
         var machine = try BareMachine(memory: FuzzMemory.size, hasReader: true, features: features)
         for page in 0..<FuzzMemory.pages {

@@ -1,8 +1,9 @@
 internal import Memslots
 
-/// The operations that led to a divergence, shrunk to as few as possible. It is saved to a file that can be replayed or sent.
+/// The operations that led to a divergence, shrunk to as few as possible. A trace is saved to a file that can be replayed or
+/// sent to others.
 public struct FuzzTrace: Codable, Sendable {
-    /// The formats of traces that are known.
+    /// The formats of traces that this version can read.
     private enum Format: String, Codable {
         case first = "swiftlet fuzz trace 1"
     }
@@ -10,10 +11,11 @@ public struct FuzzTrace: Codable, Sendable {
     private var format = Format.first
     /// The seed of the run that found the divergence.
     public let seed: UInt64
-    /// What was predicted and what was seen, in words.
+    /// The predicted and the real answer, in words.
     public let divergence: String?
+    /// The operations, in order.
     public let operations: [FuzzOperation]
-    /// What the machine used of newer kernels; nil in traces from before that was told.
+    /// The features of newer kernels that the machine used. Nil in traces from versions that did not write it.
     public let features: Set<FuzzFeature>?
 
     init(seed: UInt64, divergence: String, operations: [FuzzOperation], features: Set<FuzzFeature>) {
@@ -22,9 +24,10 @@ public struct FuzzTrace: Codable, Sendable {
     }
 }
 
-/// `{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x2000", "memoryOffset": "0x0"}` or, for a host address that is
-/// not in the machine's memory, `hostAddress` in the place of `memoryOffset`; `"guestMemory": "own"` and `"guestMemoryOffset"` for
-/// KVM_SET_USER_MEMORY_REGION2; `{"read": "0x1000"}`.
+/// A request is written as `{"slot": 1, "flags": 0, "guestAddress": "0x1000", "size": "0x2000", "memoryOffset": "0x0"}`.
+/// `hostAddress` stands in the place of `memoryOffset` if the host address is not in the machine's memory.
+/// `"guestMemory": "own"` and `"guestMemoryOffset"` are added for KVM_SET_USER_MEMORY_REGION2.
+/// A read is written as `{"read": "0x1000"}`.
 extension FuzzOperation: Codable {
     private enum Key: String, CodingKey {
         case slot, flags, guestAddress, size, memoryOffset, hostAddress, guestMemory, guestMemoryOffset, read

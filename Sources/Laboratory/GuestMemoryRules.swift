@@ -1,24 +1,31 @@
 internal import Memslots
 
-/// Where the guest memory behind a slot lies, as KVM_SET_USER_MEMORY_REGION2 is told.
+/// The place in a guest_memfd that KVM_SET_USER_MEMORY_REGION2 is asked to put behind a slot.
 public struct GuestMemoryPlace: Hashable, Sendable {
-    /// A descriptor: that of the machine's guest memory, that of another machine's, or none that is open.
+    /// The descriptor: a guest_memfd of the machine, one of another machine, or a number that is not open.
     public enum File: String, Codable, Sendable { case own, foreign, closed }
 
+    /// The descriptor that the request names.
     public var file: File
-    /// In bytes.
+    /// The offset in the file, in bytes.
     public var offset: UInt64
 
-    /// The flag that says that the place counts (`KVM_MEM_GUEST_MEMFD`).
+    /// The flag with which KVM heeds the descriptor and the offset (`KVM_MEM_GUEST_MEMFD`).
     static let flag: UInt32 = 1 << 2
 }
 
-/// The rules that guest memory adds to those of all slots (`virt/kvm/kvm_main.c`, kvm_set_memory_region, and `guest_memfd.c`, kvm_gmem_bind).
+/// The rules that guest_memfd adds to the rules of all slots (`virt/kvm/kvm_main.c`, kvm_set_memory_region, and
+/// `guest_memfd.c`, kvm_gmem_bind).
 public enum GuestMemoryRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
+    /// A slot with guest_memfd memory is neither read-only nor logs dirty pages.
     case guestMemoryFlags
+    /// The offset is a multiple of 4096, and the range of the file ends below 2^64.
     case guestMemoryOffset
+    /// A slot with guest_memfd memory can only be deleted, and no other slot gets such memory later.
     case fixedGuestMemory
+    /// The descriptor is open.
     case guestMemoryDescriptor
+    /// The file is a guest_memfd of this machine, and the range lies in it and behind no other slot.
     case guestMemoryPlace
 
     var errno: SlotErrno { self == .guestMemoryDescriptor ? .badDescriptor : .invalidArgument }
@@ -35,16 +42,16 @@ public enum GuestMemoryRule: String, CaseIterable, Codable, CodingKeyRepresentab
     }
 }
 
-/// Predicts what guest memory changes about the verdicts on requests, and remembers what lies behind which slot.
+/// Predicts how guest_memfd changes the verdicts on requests, and remembers which part of the file lies behind which slot.
 struct GuestMemoryRules: Sendable {
-    /// Whether KVM has guest memory for the machine.
+    /// Whether KVM offers guest_memfd for the machine.
     let isOffered: Bool
-    /// The bytes of the machine's guest memory behind each slot that has some.
+    /// The bytes of the machine's guest_memfd behind each slot that has some.
     private var bound: [SlotID: Range<UInt64>] = [:]
 
     init(isOffered: Bool) { self.isOffered = isOffered }
 
-    /// Predicts the verdict on a request. `place` is nil for one by KVM_SET_USER_MEMORY_REGION.
+    /// Predicts the verdict on a request. `place` is nil if the request uses KVM_SET_USER_MEMORY_REGION.
     func verdict(
         on request: SlotRequest, _ place: GuestMemoryPlace?, _ table: MemslotTable, _ predict: SlotVerdict.Predict
     ) -> SlotVerdict {
@@ -57,7 +64,7 @@ struct GuestMemoryRules: Sendable {
             }
         }
         let verdict = predict(table, plain)
-        // All rules that come before this one are refused with its errno.
+        // All rules that KVM checks before this one are refused with its errno.
         if case .refused(let rule) = verdict, rule.errno == .invalidArgument, rule != .highestGuestAddress {
             return verdict
         }
@@ -74,7 +81,7 @@ struct GuestMemoryRules: Sendable {
         return isFree ? verdict : .refusedMemory(.guestMemoryPlace)
     }
 
-    /// Notes a change to which KVM has agreed.
+    /// Notes a change that KVM has accepted.
     mutating func apply(_ change: SlotChange, flags: UInt32, _ place: GuestMemoryPlace?) {
         switch change {
         case .create(let slot):

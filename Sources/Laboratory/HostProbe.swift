@@ -5,8 +5,9 @@ public import Machine
 public import Memslots
 internal import SystemPackage
 
-/// What a host's KVM offers. KVM tells one part of it, and the rest is measured.
+/// The properties of a host's KVM. KVM reports some of them. The others are measured.
 public struct ProbeResult: Codable, Sendable {
+    /// The way in which a guest's instructions are carried out.
     public enum Execution: String, Codable, Sendable {
         /// The processor runs guests.
         case hardware
@@ -15,28 +16,37 @@ public struct ProbeResult: Codable, Sendable {
     }
 
     public private(set) var schema = 1
+    /// The version of the KVM API.
     public let apiVersion: Int
-    /// `KVM_CAP_NR_MEMSLOTS`.
+    /// The number of memslots that KVM offers (`KVM_CAP_NR_MEMSLOTS`).
     public let slotLimit: Int
+    /// The number of the host's processors.
     public let cpus: Int
+    /// The width of a guest-physical address in the CPUID that KVM supports.
     public let physicalAddressBits: Int
-    /// The last guest-physical address that KVM lets a slot hold, in hexadecimal.
+    /// The last guest-physical address that a slot may hold, in hexadecimal.
     public let highestSlotAddress: String
-    /// The values of capabilities by their names in the KVM API; 0 where KVM does not have one.
+    /// The values of capabilities by their names in the KVM API. The value is 0 if KVM does not have the capability.
     public let capabilities: [String: Int]
+    /// The way in which a guest's instructions are carried out, found by measurement.
     public let execution: Execution
+    /// The time of a `loop` instruction in the guest.
     public let nanosecondsPerInstruction: Double
-    /// The time of a port access: out of the guest, to the monitor and back.
+    /// The time of a port access: from the guest to the monitor and back.
     public let microsecondsPerExit: Double
+    /// The measured prices of changes of slots.
     public let slotCosts: SlotCosts
+    /// The MMU that KVM uses.
     public let mmu: Footprint.MMU
 }
 
-/// Asks and measures a host's KVM.
+/// The queries and measurements of a host's KVM.
 public enum HostProbe {
-    /// An instruction that takes this long is emulated: the processor takes a few nanoseconds, the emulator some hundred.
+    /// The time of an instruction from which on it counts as emulated. The processor takes a few nanoseconds, the emulator some
+    /// hundred.
     private static let emulatedFromNanoseconds = 200.0
 
+    /// Asks KVM for its properties, and measures the others.
     public static func run() throws(MachineError) -> ProbeResult {
         let system = try reachable(try KVMSystem())
         var capabilities: [String: Int] = [:]
@@ -54,9 +64,11 @@ public enum HostProbe {
             mmu: .ofHost)
     }
 
-    /// Finds out who carries out a guest's instructions. That is known at once on hardware, and takes less than a second otherwise.
+    /// Finds out whether the processor or an emulator carries out a guest's instructions. This is almost immediate on hardware,
+    /// and takes less than a second with the emulator.
     public static func execution() throws(MachineError) -> ProbeResult.Execution {
-        // The emulator takes 130 ms for this loop. On hardware it ends at once, unless other processes take the processor away each time.
+        // The emulator takes 130 ms for this loop. On hardware the loop ends at once, unless other processes take the processor
+        // away in each attempt.
         let rounds: UInt32 = 100_000
         for _ in 0..<5 {
             let nanoseconds = try seconds(running: loop, count: rounds) * 1e9
@@ -65,15 +77,15 @@ public enum HostProbe {
         return .emulated
     }
 
-    /// A loop to itself, counting in ecx.
+    /// An instruction that jumps to itself and counts ecx down.
     private static let loop: [UInt8] = [0x67, 0xe2, 0xfd]
 
     private static func execution(_ nanoseconds: Double) -> ProbeResult.Execution {
         nanoseconds < emulatedFromNanoseconds ? .hardware : .emulated
     }
 
-    /// Measures an instruction with a loop that is long enough not to be disturbed: thousands of rounds in the emulator,
-    /// millions on hardware.
+    /// Measures the time of one instruction by a loop. The loop is long enough not to be disturbed: thousands of rounds in the
+    /// emulator, millions on hardware.
     private static func nanosecondsPerInstruction() throws(MachineError) -> Double {
         var rounds: UInt32 = 8000
         while true {
@@ -83,9 +95,9 @@ public enum HostProbe {
         }
     }
 
-    /// Measures the seconds that a real-mode guest takes for so many rounds of a loop.
+    /// Measures how many seconds a real-mode guest takes for `rounds` rounds of a loop.
     ///
-    /// The time of a short loop is subtracted, because starting and ending a run takes time as well. Other processes only ever
+    /// The time of a short loop is subtracted, because starting and ending a run takes time as well. Other processes can only
     /// make a run longer, so the shortest of several runs counts.
     private static func seconds(each body: [UInt8], rounds: UInt32) throws(MachineError) -> Double {
         let few: UInt32 = 100
@@ -104,10 +116,10 @@ public enum HostProbe {
         return try machine.run().duration.inSeconds
     }
 
-    /// Finds the last guest-physical address that a slot may hold, with a machine of its own.
+    /// Finds the last guest-physical address that a slot may hold, by means of a new virtual machine.
     ///
-    /// With nested paging the processor's physical addresses limit it (CPUID 0x80000008), with shadow paging the 52 bits that
-    /// x86-64 can have.
+    /// With nested paging, the limit is the width of the processor's physical addresses (CPUID 0x80000008). With shadow paging,
+    /// it is the 52 bits that x86-64 can have.
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
         let page = try host(try MappedFile(name: "probe", capacity: Page.size))

@@ -3,11 +3,13 @@ public import Layouts
 public import Machine
 internal import Memslots
 
-/// Lets functions of a layout come and go at random while vCPUs run the guest `hotplug`, which uses the others.
+/// An experiment that adds and removes functions of a layout at random, while vCPUs run the guest `hotplug` and use the
+/// functions that are there.
 ///
-/// Functions in slots of ports are put to use by the guest, and are asked for, or go without a word. All others are removed and added.
+/// The guest puts functions in slots of ports to use. Such a function goes because the monitor asks the guest to give it back,
+/// or without a request. All other functions are removed and added without a word to the guest.
 public enum HotPlugRun {
-    /// Lets functions come and go `cycles` times, and then puts everything back.
+    /// Adds functions `cycles` times, with the removals between, and then puts all functions back to their first state.
     public static func run(
         _ observer: inout Observer, layout: Layout, cycles: Int, vcpus: Int, seed: UInt64, mayExhaustHost: Bool = false
     ) throws(MachineError) -> HotPlugResult {
@@ -26,7 +28,7 @@ public enum HotPlugRun {
         let watched = world.watched
         let run = try watched.run { running throws(MachineError) in
             world.running = running
-            // Memory that the process keeps for later is not lost.
+            // Memory that the process keeps for later is not lost. This first part makes it take that memory before the counts.
             try world.cycle(min(cycles, 50)) { _ in true }
             try world.restore()
             before = try HotPlugResult.Counts.settled(machine)
@@ -50,12 +52,15 @@ public enum HotPlugRun {
 
 /// The result of a `HotPlugRun`.
 public struct HotPlugResult: ExperimentResult {
-    /// What there is of everything that functions take.
+    /// The numbers of everything that functions take.
     public struct Counts: Codable, Sendable {
+        /// The machine's own count of what it holds of KVM and of the host.
         public let held: HeldResources
+        /// The open file descriptors of this process.
         public let descriptors: Int
-        /// VmallocUsed, to which the rest of the host contributes, and the memory of this process (VmRSS), in bytes.
+        /// The kernel's memory for vmalloc on the whole host (VmallocUsed), in bytes.
         public let vmallocBytes: UInt64
+        /// The memory of this process (VmRSS), in bytes.
         public let residentBytes: UInt64
 
         init(_ machine: GuestMachine) throws(MachineError) {
@@ -65,8 +70,8 @@ public struct HotPlugResult: ExperimentResult {
             residentBytes = try host(try KernelFigures.ofProcess()).bytes("VmRSS") ?? 0
         }
 
-        /// Takes the counts when they stay as they are, or are like earlier ones. A vCPU that has let a function go gives back what the function had
-        /// some time after it is gone.
+        /// Takes the counts once they no longer change, or are like earlier ones. A vCPU that has let a function go gives back
+        /// the function's resources some time after the function is gone.
         static func settled(_ machine: GuestMachine, like earlier: Counts? = nil) throws(MachineError) -> Counts {
             var (counts, since) = (try Counts(machine), SuspendingClock.now)
             let deadline = since + .seconds(20)
@@ -80,39 +85,55 @@ public struct HotPlugResult: ExperimentResult {
             return counts
         }
 
-        /// Whether later counts are the same. Memory is not: what others of the host have is in it, and what the process keeps for later.
+        /// Whether later counts are the same. Memory is not compared, because it includes memory of other processes, and memory
+        /// that this process keeps for later.
         func isKept(in later: Counts) -> Bool { held == later.held && descriptors == later.descriptors }
     }
 
-    /// How many places functions come to and go from: slots of ports, and others.
+    /// The numbers of places at which functions come and go.
     public struct Places: Codable, Sendable {
+        /// Slots of ports.
         public let slots: Int
+        /// Places that are not in a slot.
         public let others: Int
     }
 
-    /// What the guest has done with functions in slots.
+    /// The guest's own counts of functions in slots.
     public struct GuestUses: Codable, Sendable {
+        /// Functions that the guest put to use.
         public internal(set) var added = 0
+        /// Functions that the guest gave back when it was asked for them.
         public internal(set) var returned = 0
+        /// Functions in use that were gone without a request.
         public internal(set) var lost = 0
-        /// Functions that went before they were in use.
+        /// Functions that were gone before they were in use.
         public internal(set) var abandoned = 0
     }
 
     public private(set) var schema = 1
+    /// The name of the layout.
     public let layout: String
-    /// How often a function was added.
+    /// The number of times that a function was added.
     public let cycles: Int
+    /// The places at which functions came and went.
     public let places: Places
-    /// The latencies of additions, of removals, and of removals that the guest was asked for, until the function was gone.
+    /// The latencies of additions.
     public let addMicroseconds: LatencySummary?
+    /// The latencies of removals without a request to the guest.
     public let removeMicroseconds: LatencySummary?
+    /// The latencies of removals by request, from the request until the function was gone.
     public let returnMicroseconds: LatencySummary?
+    /// What the guest did with functions in slots.
     public let guestUses: GuestUses
+    /// The number of the guest's checks of places that did not change meanwhile.
     public let guestChecks: UInt64
+    /// The number of errors that the guest found.
     public let guestErrors: UInt64
+    /// The counts before the cycles.
     public let before: Counts
+    /// The counts after the cycles, when all functions were put back.
     public let after: Counts
+    /// The seed of the random choices.
     public let seed: UInt64
     public let interrupted: Bool
     public let problem: String?

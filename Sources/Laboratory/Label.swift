@@ -11,18 +11,18 @@ struct Label {
     var bytes: [UInt8] { littleEndian(word) }
 }
 
-/// Gives the bytes of a number as they lie in memory.
+/// Returns the bytes of a number in the order in which they lie in memory.
 func littleEndian<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
     (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
 }
 
-/// Gives the number that lies in memory as these bytes; 0 without bytes.
+/// Returns the number that lies in memory as these bytes. It is 0 if there are no bytes.
 func number(_ bytes: [UInt8]?) -> UInt64 {
     bytes?.reversed().reduce(0) { $0 << 8 | UInt64($1) } ?? 0
 }
 
 extension GuestRange {
-    /// Gives the page at an address that the experiment itself has chosen.
+    /// Returns the page at an address that the experiment itself has chosen.
     static func page(at address: UInt64) -> GuestRange {
         guard let page = GuestRange(first: GuestAddress(address), size: Page.size) else {
             preconditionFailure("\(hexadecimal(address)) begins no page")

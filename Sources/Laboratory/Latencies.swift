@@ -1,25 +1,25 @@
 internal import Host
 
-/// The times that single operations took, in the order in which they came.
+/// The durations of single operations, in the order of the operations.
 public typealias Latencies = [Duration]
 
 extension Latencies {
-    /// The sum of all times.
+    /// The sum of all durations.
     var seconds: Double { reduce(.zero, +).inSeconds }
 
-    /// The times in microseconds.
+    /// The durations in microseconds.
     public var microseconds: [Double] { map { Double($0.nanoseconds) / 1000 } }
 
-    /// The percentiles 50 and 99 and the longest time; nil where there are no operations.
+    /// The percentiles 50 and 99 and the longest duration. Nil if there are no operations.
     public var summary: LatencySummary? {
         let sorted = microseconds.sorted()
         guard let last = sorted.last else { return nil }
-        // The nearest rank is a value that was measured.
+        // The nearest rank, so that a percentile is a value that was measured.
         func rank(_ percent: Int) -> Double { sorted[(sorted.count * percent + 99) / 100 - 1] }
         return LatencySummary(p50: rank(50), p99: rank(99), max: last, latencies: self)
     }
 
-    /// The summary with its count and its unit, for a key in JSON that says neither.
+    /// The summary with its count and its unit, for a JSON key that names neither.
     var countedSummary: LatencySummary? {
         var summary = self.summary
         summary?.count = count
@@ -28,14 +28,19 @@ extension Latencies {
     }
 }
 
-/// Percentiles in microseconds.
+/// Percentiles of latencies, in microseconds.
 public struct LatencySummary: Codable, Sendable {
+    /// The median.
     public let p50: Double
+    /// The percentile 99.
     public let p99: Double
+    /// The longest latency.
     public let max: Double
+    /// The number of latencies. Nil if the JSON key does not need it.
     public fileprivate(set) var count: Int?
+    /// The unit, `microseconds`. Nil if the name of the JSON key already says it.
     public fileprivate(set) var unit: String?
-    /// The latencies that it sums up. JSON leaves them out, because pictures need them and scripts do not.
+    /// The latencies that are summed up. JSON leaves them out, because pictures need them and scripts do not.
     public var latencies: Latencies?
 
     private enum CodingKeys: CodingKey { case p50, p99, max, count, unit }
@@ -46,7 +51,7 @@ extension Duration {
     package var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
-/// Measures the time that `body` takes.
+/// Returns the time that `body` takes.
 func measure<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) -> Duration {
     let start = SuspendingClock.now
     try body()

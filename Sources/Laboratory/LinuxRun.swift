@@ -6,12 +6,13 @@ public import Machine
 public import Memslots
 internal import PCI
 
-/// Boots Linux on a machine with a layout's functions, and compares what it shows with the layout.
+/// Boots Linux on a machine with the functions of a layout, and compares the functions that Linux shows with the layout.
 public enum LinuxRun {
-    /// The memory beside the RAM to which the disk that comes with Swiftlet prints.
+    /// Guest memory beside the RAM. Linux prints into it if it boots the disk that comes with Swiftlet.
     private static let output = GuestRange(first: GuestAddress(0xb000_0000), size: 16 << 20)
 
-    /// Makes the machine and runs it. The guest prints the files of sysfs as `SysfsReader.files` reads them, or what `lspci -vvv` prints.
+    /// Makes the machine and runs it. The guest must print the files of sysfs in the form that `SysfsReader.files` reads, or
+    /// the output of `lspci -vvv`.
     public static func run(
         _ layout: Layout, _ configuration: MachineConfiguration, image: Image, bytes: [UInt8], timeout: Duration?,
         beforeRun: () throws(MachineError) -> Void
@@ -65,31 +66,43 @@ public enum LinuxRun {
 /// The result of a `LinuxRun`.
 public struct LinuxResult: Codable, Sendable {
     public private(set) var schema = 1
+    /// The name of the layout.
     public let layout: String
-    /// What Linux showed: functions, their BARs and ROMs, and bytes of configuration space that were compared with the machine's.
+    /// The number of functions that Linux showed.
     public let functions: Int
+    /// The number of BARs and ROMs of these functions.
     public let bars: Int
+    /// The number of bytes of configuration space that were compared with the machine's.
     public let bytesChecked: Int
-    /// The functions with a BAR, ROM or window that has another address after the run than before, or another number of a bus.
+    /// The number of functions with a BAR, ROM or bridge window that has another address after the run than before, or with
+    /// another bus number.
     public let moves: Int
-    /// The edits of slots during the run: Linux sizes BARs with decode off.
+    /// The edits of slots during the run, with those of BARs that Linux sizes with decode off.
     public let edits: EditCounts
+    /// The number of changes that the machine refused.
     public let refusedChanges: Int
+    /// The exits of all vCPUs by kind.
     public let exits: ExitCounts
+    /// The duration of the run.
     public let seconds: Double
+    /// The number of differences between Linux and the layout.
     public let differences: Int
+    /// The differences, in words.
     public let differenceList: [String]
+    /// The name of the way in which the guest ended.
     public let outcome: String
+    /// The exit status of `swiftlet run` for this end.
     public let exitCode: Int32
-    /// Whether the guest ended by its own will and showed the layout as it is.
+    /// Whether the guest ended by its own will and showed exactly the layout.
     public let ok: Bool
+    /// The outcome in words, with the state of the vCPUs if the guest did not end by itself.
     public let ending: String
-    /// What the guest printed, if it had nothing of what is compared.
+    /// The guest's output if it has no files of sysfs to compare. Otherwise empty.
     public let console: String
 }
 
 extension Layout.Function {
-    /// Compares a function with what Linux shows of it.
+    /// Compares the function with what Linux shows of it, and returns the differences in words.
     fileprivate func differences(
         from shown: DumpedFunction, regions: [ConfigDump.Region.Place: ConfigDump.Region]
     ) -> [String] {
@@ -101,9 +114,9 @@ extension Layout.Function {
             + Set(regions.keys).union(shown.regions.keys).sorted().compactMap { place in
                 var (here, there) = (regions[place], shown.regions[place])
                 if place == .register(.rom) {
-                    // In place of a display's ROM, Linux shows the copy that firmware has of it, if the display may be the one that is in use.
+                    // For a display that may be the one in use, Linux shows the firmware's copy of the ROM instead of the ROM.
                     if there?.base == Self.displayROM, description.classCode >> 8 == 0x300 { return nil }
-                    // Linux calls ROMs prefetchable.
+                    // Linux calls all ROMs prefetchable.
                     here?.isPrefetchable = false
                     there?.isPrefetchable = false
                 }
@@ -127,10 +140,10 @@ extension GuestMachine {
         }
     }
 
-    /// Returns the BARs and the ROM of a function with the addresses that they have now.
+    /// Returns the BARs and the ROM of a function with their present addresses.
     fileprivate func regions(of function: Layout.Function) -> [ConfigDump.Region.Place: ConfigDump.Region] {
         let config = ConfigDump(configuration(of: function.address, bytes: 64))
-        // A bridge has its windows in the place of BARs 2 to 5 and of the ROM.
+        // A bridge has its windows where other functions have BARs 2 to 5 and the ROM.
         let isBridge = function.description.bridge != nil
         var regions = config.bars.filter { !isBridge || $0.place <= .register(.bar(1)) }
         if !isBridge, let base = config.romBase {
@@ -143,16 +156,17 @@ extension GuestMachine {
         return Dictionary(uniqueKeysWithValues: regions.map { ($0.place, $0) })
     }
 
-    /// Returns the registers with the bus numbers and windows of a bridge; empty for another function.
+    /// Returns the registers of a bridge that hold its bus numbers and windows. Empty for other functions.
     fileprivate func windows(of function: Layout.Function) -> [UInt8] {
         function.description.bridge == nil
             ? [] : Array(configuration(of: function.address, bytes: 0x30).dropFirst(0x18))
     }
 
-    /// Compares configuration space with what Linux read there. Tells of the first byte that differs.
+    /// Compares a function's configuration space with the bytes that Linux read from it, and describes the first byte that
+    /// differs.
     fileprivate func differences(of config: [UInt8], at address: FunctionAddress) -> [String] {
         let own = configuration(of: address, bytes: config.count)
-        // When it shuts down, and has printed everything, Linux takes bus master from ports.
+        // When it shuts down, after it has printed everything, Linux takes bus master from ports.
         let busMaster: UInt8 = 4
         let offset = config.indices.first { (config[$0] ^ own[$0]) & ($0 == 4 ? ~busMaster : .max) != 0 }
         guard let offset else { return [] }

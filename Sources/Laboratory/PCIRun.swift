@@ -5,18 +5,19 @@ public import Machine
 public import Memslots
 public import PCI
 
-/// Runs the built-in PCI guest on a machine with a layout's functions. The guest finds, sizes, places and exercises all of them.
+/// Runs the built-in PCI guest on a machine with the functions of a layout. The guest finds, sizes, places and exercises all of
+/// them.
 public enum PCIRun {
-    /// The phases of the guest, by the numbers with which it marks them.
+    /// The phases of the guest, by the numbers that it announces.
     private enum Phase {
         static let sizing: UInt8 = 2
         static let placement: UInt8 = 3
         static let exercise: UInt8 = 4
     }
 
-    /// Makes the machine, runs the guest, and compares what the guest and the monitor found.
+    /// Makes the machine, runs the guest, and compares the findings of the guest with those of the monitor.
     ///
-    /// - Returns: The result, and the memory of the guest at boot.
+    /// - Returns: The result, and the guest memory at boot.
     public static func run(
         _ layout: Layout, choices: AddressMap.Choices = AddressMap.Choices(), policy: SlotPolicy,
         decode: DecodePolicy, vcpus: Int, mayExhaustHost: Bool,
@@ -67,7 +68,7 @@ public enum PCIRun {
         return (result, memory)
     }
 
-    /// Reads the figures from what the guest printed: lines of a name and a number. A figure without a line is 0.
+    /// Reads the figures that the guest printed, each in a line with a name and a number. A figure without a line is 0.
     private static func figures(in text: String) -> [String: Int] {
         let words = text.split(separator: "\n").map { $0.split(separator: " ") }
         let names = ["functions", "bars", "bytesChecked", "mismatches", "interrupts"]
@@ -75,7 +76,7 @@ public enum PCIRun {
         return Dictionary(uniqueKeysWithValues: zip(names, numbers))
     }
 
-    /// Whether the guest has found the whole layout and nothing wrong.
+    /// Whether the guest has found the whole layout, and nothing wrong.
     private static func finds(_ layout: Layout, _ guest: [String: Int]) -> Bool {
         let interrupts = layout.functions.count { $0.description.msix != nil && $0.description.doorbell != nil }
         return guest["functions"] == layout.functions.count && guest["mismatches"] == 0
@@ -84,7 +85,7 @@ public enum PCIRun {
 
 }
 
-/// What a guest has printed.
+/// The bytes that a guest has printed.
 final class PrintedBytes: Sendable {
     private let state = Lock<[UInt8]>([])
 
@@ -96,8 +97,9 @@ final class PrintedBytes: Sendable {
 }
 
 extension GuestMachine {
-    /// Counts the pages of mapped BARs that do not hold the guest's pattern, which `guests/README.md` describes. The monitor
-    /// reads them through its own mapping, where the BARs are now.
+    /// Counts the pages of mapped BARs that do not hold the guest's pattern, which `guests/README.md` describes. Each BAR is
+    /// read at three pages (the first, one in the middle, and the last), at its present address, through the monitor's own
+    /// mapping.
     fileprivate func countWrongPages(buses: Int) -> Int {
         var wrong = 0
         for region in memory.decoded where region.kind == .mapped && region.access == .readWrite {
@@ -117,47 +119,68 @@ extension GuestMachine {
 
 /// The result of a `PCIRun`.
 public struct LayoutResult: Codable, Sendable {
+    /// The slots at the start of the run, by owner.
     public struct Slots: Codable, Sendable {
+        /// Slots of RAM.
         public let ram: Int
+        /// Slots of BARs, and of all other mappings that are neither RAM nor ROM.
         public let bars: Int
+        /// Slots of ROMs.
         public let roms: Int
+        /// All slots.
         public let total: Int
+        /// The number of slots that the machine can have.
         public let limit: Int
     }
 
-    /// Edits until the guest began, in its sizing phase, and in its placement phase.
+    /// The edits of slots in three parts of the experiment.
     public struct Edits: Codable, Sendable {
+        /// Until the guest began.
         public let build: EditCounts
+        /// In the guest's sizing phase.
         public let sizing: EditCounts
+        /// In the guest's placement phase.
         public let placement: EditCounts
     }
 
-    /// The time to make the machine, the part of it for the transaction with all slots, and the time of the guest.
+    /// The durations of three parts of the experiment.
     public struct Seconds: Codable, Sendable {
+        /// The making of the machine.
         public let build: Double
+        /// The transaction with all slots, which is part of the making.
         public let slots: Double
+        /// The run of the guest.
         public let guest: Double
     }
 
     public private(set) var schema = 1
+    /// The name of the layout.
     public let layout: String
+    /// The slot policy of the machine.
     public let policy: SlotPolicy
+    /// The number of functions that are not bridges.
     public let functions: Int
+    /// The numbers of mapped and trapped pieces at boot. Mappings count as mapped pieces if they are not RAM.
     public let pieces: [BARPiece.Kind: Int]
+    /// The slots at boot.
     public let slots: Slots
+    /// The edits of slots.
     public let edits: Edits
+    /// The durations.
     public let seconds: Seconds
+    /// The kernel memory that the slots take.
     public let kernelBytes: KernelBytes
-    /// The figures that the guest prints about its work, by name. A figure that it has not printed is 0.
+    /// The figures that the guest prints about its work, by name. A figure that it did not print is 0.
     public let guest: [String: Int]
     /// The number of pages in which the monitor did not find the guest's pattern.
     public let hostMismatches: Int
-    /// The name of the way in which the guest ended, and the exit status of `swiftlet run` for it.
+    /// The name of the way in which the guest ended.
     public let outcome: String
+    /// The exit status of `swiftlet run` for this end.
     public let exitCode: Int32
-    /// Whether the guest found every function, and the monitor found everything that the guest wrote.
+    /// Whether the guest found every function and nothing wrong, and the monitor found everything that the guest wrote.
     public let ok: Bool
-    /// The outcome in words, and the state of the vCPUs where the guest did not end by itself.
+    /// The outcome in words, with the state of the vCPUs if the guest did not end by itself.
     public let ending: String
 }
 
@@ -167,7 +190,7 @@ extension LayoutResult {
 }
 
 extension LayoutResult.Slots {
-    /// Counts slots by their owners. A slot that mappings share counts once, as that of its first mapping.
+    /// Counts slots by their owners. A slot that several mappings share counts once, with the owner of its first mapping.
     init(_ rows: [MemoryDescription.Row], limit: Int) {
         var seen = Set<Int>()
         let owners = rows.filter { seen.insert($0.slot).inserted }.map(\.mapping.owner)

@@ -6,17 +6,18 @@ internal import Memslots
 internal import PCI
 internal import SeededRandom
 
-/// The functions of a machine that come and go, and what the guest `hotplug` says about them (guests/README.md).
+/// The functions of a machine that come and go, and the counts that the guest `hotplug` keeps of them in memory
+/// (guests/README.md).
 struct PluggedFunctions {
     private struct Plugged {
         let address: FunctionAddress
         let model: any FunctionModel
-        /// The number of the slot's port among those that the guest knows, or nil for a function in no slot.
+        /// The number of the slot's port among the ports that the guest knows. Nil for a function that is in no slot.
         let port: Int?
         let portAddress: FunctionAddress?
         let wasThere: Bool
         var isThere: Bool
-        /// The watched place in its memory.
+        /// The number of the watched place in the function's memory.
         var watched: Int?
     }
 
@@ -25,22 +26,23 @@ struct PluggedFunctions {
     private var plugged: [Plugged] = []
     private let ports: Int
     private var random: SplitMix64
-    /// The run that the guest is in.
+    /// The run of the guest. Nil before and after the cycles.
     var running: RunningMachine?
     private(set) var cycles = 0
     private var usesBefore = HotPlugResult.GuestUses()
     private(set) var (adding, removing, returning) = (Latencies(), Latencies(), Latencies())
-    /// The first thing that was not as it should be.
+    /// The first thing that was not as it should be, in words.
     private(set) var problem: String?
 
     private static let portCount = GuestAddress(0x31_0000)
     private static let firstPort: UInt64 = 0x31_0080
     private static let portSize: UInt64 = 0x80
     private static let patience = Duration.seconds(20)
-    /// No more functions are watched, because it would take too long to come back to one.
+    /// The largest number of functions that are watched. With more, the guest would take too long to come back to one.
     private static let mostWatched = 32
 
-    /// Takes the functions of a machine whose guest has not begun. One that is in no slot stays, if there are such.
+    /// Takes the functions of a machine whose guest has not begun. If there are functions outside slots, the first of them
+    /// stays.
     init(_ layout: Layout, _ machine: GuestMachine, vcpus: Int, seed: UInt64) throws(MachineError) {
         self.machine = machine
         random = SplitMix64(seed: seed)
@@ -79,7 +81,7 @@ struct PluggedFunctions {
 
     // MARK: Cycles
 
-    /// Lets functions come and go until so many have come, or `goesOn` says that it is enough.
+    /// Removes and adds functions until `count` functions have been added, or `goesOn` returns false.
     mutating func cycle(_ count: Int, while goesOn: (Int) -> Bool) throws(MachineError) {
         wait("the guest does not begin") { $0.word(Self.portCount) == UInt32($0.ports) }
         (cycles, adding, removing, returning) = (0, [], [], [])
@@ -90,7 +92,7 @@ struct PluggedFunctions {
         }
     }
 
-    /// Puts everything back to what it was at first, one function after the other, so that each has the slots that it had.
+    /// Puts all functions back to their first state, one after the other, so that each gets the slots that it had.
     mutating func restore() throws(MachineError) {
         let done = (cycles, adding, removing, returning)
         for index in plugged.indices where plugged[index].isThere { try remove(index) }
@@ -107,7 +109,7 @@ struct PluggedFunctions {
     private mutating func add(_ index: Int) throws(MachineError) {
         let place = plugged[index]
         let machine = machine
-        // Where others were, this one may be now.
+        // This function may now lie where functions that are gone have been.
         for other in plugged where !other.isThere { if let number = other.watched { watched.hide(number) } }
         adding.append(try measure { () throws(MachineError) in try machine.add(place.model, at: place.address) })
         plugged[index].isThere = true
@@ -117,14 +119,15 @@ struct PluggedFunctions {
         }
     }
 
-    /// Adds a function. What comes into a slot is mostly awaited until it is used, and otherwise left alone or removed again.
+    /// Adds a function. If it is in a slot, it is mostly given time until the guest uses it. Sometimes it is left alone or
+    /// removed again.
     private mutating func addAndUse(_ index: Int) throws(MachineError) {
         let before = plugged[index].port.map { settled($0) }
         try add(index)
         guard let port = plugged[index].port else { return }
         let patience = random.next() % 8
         if patience == 0 {
-            // Some are gone before the guest has heard of them, and some while it looks.
+            // Some functions go before the guest has heard of them, and some while it looks at them.
             HostThread.sleep(for: .microseconds(Int(random.next() % 10_000)))
             try remove(index)
         } else if patience > 1 {
@@ -156,7 +159,7 @@ struct PluggedFunctions {
 
     private mutating func note(_ text: String) { problem = problem ?? text }
 
-    /// Waits until the guest has done something.
+    /// Waits until the guest has done something. If it does not do so in time, notes `problem`.
     private mutating func wait(_ problem: String, until isDone: (Self) -> Bool) {
         let deadline = SuspendingClock.now + Self.patience
         while !isDone(self) {
@@ -169,7 +172,10 @@ struct PluggedFunctions {
 
     // MARK: Watched places
 
-    /// Lets the guest watch the memory of a function that is there, if it is below 4 GiB, at a place of its own or at an old one.
+    /// Lets the guest watch the memory of a function that is present, if the memory lies below 4 GiB.
+    ///
+    /// - Parameter number: The watched place to move there. Nil for a new place.
+    /// - Returns: The number of the watched place.
     private mutating func watch(
         _ address: FunctionAddress, _ description: FunctionDescription, label: Int, at number: Int? = nil
     ) -> Int? {
@@ -179,7 +185,7 @@ struct PluggedFunctions {
         return watched.add(base, showing: .memory(label.word, .readWrite), at: number)
     }
 
-    /// The address of the first BAR that begins with memory.
+    /// Returns the address of the first BAR that begins with memory.
     private func memoryAddress(of address: FunctionAddress, _ description: FunctionDescription) -> GuestAddress? {
         for (number, bar) in description.bars.sorted(by: { $0.key < $1.key }) {
             let register = BaseAddressRegister.bar(number)
@@ -195,7 +201,8 @@ struct PluggedFunctions {
 
     // MARK: What the guest says
 
-    /// Whether the guest has seen all that has happened at a port: of two presses of the button that it has not seen, it sees one.
+    /// Whether the guest has seen all that has happened at a port. If the button were pressed twice before the guest looks, it
+    /// would see one press.
     private func hasNoticed(_ port: FunctionAddress) -> Bool {
         machine.readConfiguration(of: port, at: 0x5a, width: .word) & 0x9 == 0
     }
@@ -208,7 +215,7 @@ struct PluggedFunctions {
         word(GuestAddress(Self.firstPort + UInt64(port) * Self.portSize + offset))
     }
 
-    /// How many functions the guest has put to use or abandoned.
+    /// Returns the number of functions that the guest has put to use or abandoned at a port.
     private func settled(_ port: Int) -> UInt32 { word(8, ofPort: port) &+ word(0x14, ofPort: port) }
 
     /// What the guest has done with functions in slots since the cycles began.
@@ -222,7 +229,7 @@ struct PluggedFunctions {
     }
 }
 
-/// A function with memory, MSI-X with a doorbell, and a register whose writes KVM takes.
+/// A function with memory, MSI-X with a doorbell, and a register for which KVM takes the writes (ioeventfd).
 private struct PluggedDevice: FunctionModel {
     let description = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0400,
@@ -244,6 +251,6 @@ private struct PluggedDevice: FunctionModel {
 }
 
 extension GuestMachine {
-    /// Whether there is a function.
+    /// Whether the machine has a function at the address.
     fileprivate func has(_ address: FunctionAddress) -> Bool { functions.contains(address) }
 }

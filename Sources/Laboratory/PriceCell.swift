@@ -1,4 +1,4 @@
-/// An operation that has a price. docs/prices.md has the system calls of each.
+/// An operation that has a price. docs/prices.md lists the system calls of each.
 public enum PriceOperation: String, CaseIterable, Codable, Sendable {
     case noop = "no-op"
     case flagsOn = "flags-on"
@@ -19,7 +19,7 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
     case routes64 = "routes-64"
     case routes4096 = "routes-4096"
 
-    /// What the operation does, in a line.
+    /// A description of the operation in one line.
     public var words: String {
         switch self {
         case .noop: "a slot set again, all of it as it is"
@@ -40,7 +40,7 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
         }
     }
 
-    /// The operation that undoes this one, and is measured in turns with it.
+    /// The operation that undoes this one. The two are measured in turns.
     var undo: PriceOperation? {
         switch self {
         case .flagsOn: .flagsOff
@@ -51,48 +51,50 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
         }
     }
 
-    /// Whether undoing it is the same operation.
+    /// Whether the operation is undone by the same operation.
     var isBothWays: Bool { [.readOnly, .move, .replace, .routes1, .routes64, .routes4096].contains(self) }
 
-    /// The operations on the measured slot alone.
+    /// The operations that concern only the measured slot.
     fileprivate static let slotOperations: [PriceOperation] = [
         .noop, .flagsOn, .flagsOff, .dirtyLog, .readOnly, .create, .delete, .move, .replace,
     ]
     fileprivate static let eventOperations: [PriceOperation] = [.ioeventfdOn, .ioeventfdOff, .irqfdOn, .irqfdOff]
 }
 
-/// What vCPUs do while a price is measured.
+/// The activity of the vCPUs while a price is measured.
 public enum VCPUActivity: String, Codable, Sendable {
-    /// They read and write memory that is there.
+    /// The vCPUs read and write mapped memory.
     case spin
-    /// They have executed HLT, and wait in the kernel for an interrupt that does not come.
+    /// The vCPUs have executed HLT, and wait in the kernel for an interrupt that does not come.
     case halt
-    /// They write to pages that the host has to fault in.
+    /// The vCPUs write to pages that the host has to fault in.
     case fault
 }
 
-/// The machine in which prices are measured.
+/// The properties of a machine in which prices are measured.
 struct PriceSetup: Hashable {
     let slots: Int
     let vcpus: Int
     let activity: VCPUActivity?
 }
 
-/// A cell of the price list: an operation and the circumstances.
+/// A cell of the price list: an operation, and the circumstances in which it is measured.
 public struct PriceCell: Codable, Hashable, Sendable {
+    /// The measured operation.
     public let operation: PriceOperation
-    /// The size of the measured slot in bytes; that of a page where the operation has no slot of its own.
+    /// The size of the measured slot in bytes. If the operation concerns no slot, it is the size of a page.
     public let slotBytes: UInt64
-    /// The slots of a page that the machine has beside the RAM and the measured slot.
+    /// The number of one-page slots that the machine has beside the RAM and the measured slot.
     public let slots: Int
+    /// The number of vCPUs that run.
     public let vcpus: Int
-    /// Nil without vCPUs.
+    /// The activity of the vCPUs. Nil without vCPUs.
     public let activity: VCPUActivity?
 
-    /// The most cells that are measured at once.
+    /// The largest number of cells that one run measures.
     public static let most = 120
 
-    /// The cells of these numbers of vCPUs, those that share a machine next to each other.
+    /// Returns all cells with these numbers of vCPUs. Cells that share a machine are next to each other.
     public static func all(vcpus: [Int]) -> [PriceCell] {
         let (page, large, huge): (UInt64, UInt64, UInt64) = (4 << 10, 2 << 20, 1 << 30)
         return vcpus.flatMap { count -> [PriceCell] in
@@ -123,7 +125,7 @@ public struct PriceCell: Codable, Hashable, Sendable {
 }
 
 extension PriceCell: CustomStringConvertible {
-    /// `create/2M/32/4-spin`: the operation, the size of the slot, the slots around it, and the vCPUs.
+    /// `create/2M/32/4-spin`: the operation, the size of the measured slot, the number of other slots, and the vCPUs.
     public var description: String {
         let units: [(String, UInt64)] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)]
         let size = units.first { slotBytes >= $0.1 }.map { "\(slotBytes / $0.1)\($0.0)" } ?? "\(slotBytes)"

@@ -1,61 +1,74 @@
-/// How the prices of two runs differ.
+/// The differences between the prices of two runs.
 ///
-/// A price is set against the reference work of the same turns, so that a host that was slower on the whole makes no difference. What is left
-/// is compared round by round: the rounds of a run differ among themselves by as much as the host disturbs it.
+/// Each price is divided by the time of the reference work in the same turns, so that a host that was slower on the whole makes
+/// no difference. The quotients are compared round by round: the rounds of one run differ from each other by as much as the
+/// host disturbs them.
 public struct PriceComparison: Codable, Sendable {
+    /// The verdict on a cell.
     public enum Verdict: String, CaseIterable, Codable, Sendable {
-        /// Within the threshold.
+        /// The ratio is within the threshold.
         case equal
-        /// Every round of the second run is above every round of the first by more than the threshold, the slowest round of each left out.
+        /// Every round of the second run is above every round of the first by more than the threshold. The slowest round of
+        /// each run is left out.
         case slower
-        /// The opposite.
+        /// The opposite of `slower`.
         case faster
-        /// Beyond the threshold, but not so in every round, or there are too few rounds, or one run waited more for processors than the other.
+        /// The ratio is beyond the threshold, but not in every round, or there are too few rounds, or one run waited more for
+        /// processors than the other.
         case noisy
     }
 
     /// A cell that both runs have.
     public struct Row: Codable, Sendable {
+        /// The cell.
         public let cell: PriceCell
-        /// The medians of all samples, in microseconds.
+        /// The median of all samples of the first run, in microseconds.
         public let a: Double
+        /// The median of all samples of the second run, in microseconds.
         public let b: Double
-        /// The second run's price by the first one's, corrected by the reference work of both.
+        /// The second run's price divided by the first run's, each corrected by the run's reference work.
         public let ratio: Double
-        /// The least and the largest that the ratio is between single rounds, the slowest round of each run left out.
+        /// The smallest ratio between single rounds, without the slowest round of each run.
         public let lowest: Double
+        /// The largest ratio between single rounds, without the slowest round of each run.
         public let highest: Double
-        /// The ratio of the system calls alone, corrected likewise: it tells the kernel from Swiftlet. Nil where the price is nothing else.
+        /// The ratio of the system calls alone, corrected likewise. It tells a change of the kernel from a change of Swiftlet.
+        /// Nil if the operation is only system calls.
         public let systemCallRatio: Double?
+        /// The verdict on the cell.
         public let verdict: Verdict
     }
 
     public private(set) var schema = 1
+    /// The ratio above which prices count as different.
     public let threshold: Double
+    /// The cells that both runs have.
     public let rowList: [Row]
-    /// The names of the cells that only one of the runs has.
+    /// The names of the cells that only the first run has.
     public let onlyInA: [String]
+    /// The names of the cells that only the second run has.
     public let onlyInB: [String]
-    /// The ratio of the reference work: above 1 where the second run's host was slower.
+    /// The ratio of the reference work: above 1 if the second run's host was slower.
     public let referenceRatio: Double
-    /// The shares of their time in which the runs waited for processors; nil where a kernel does not tell.
+    /// The share of its time in which the first run waited for processors. Nil if its kernel does not tell.
     public let waitShareA: Double?
+    /// The share of its time in which the second run waited for processors. Nil if its kernel does not tell.
     public let waitShareB: Double?
     /// Whether no cell is slower.
     public let ok: Bool
 
-    /// Whether one run waited so much more for processors than the other that none of their differences counts.
+    /// Whether one run waited so much more for processors than the other that no difference between them counts.
     public var hasOtherNeighbours: Bool { Self.isFar(waitShareA, waitShareB) }
 
-    /// Whether shares of waiting tell of other neighbours.
+    /// Whether two shares of waiting differ so much that the runs cannot be compared.
     fileprivate static func isFar(_ a: Double?, _ b: Double?) -> Bool {
         a.flatMap { a in b.map { abs($0 - a) } } ?? 0 > 0.1
     }
 
-    /// Whether a list has only times that a run may write, so that it can be compared.
+    /// Whether every time in a price list is one that a run can have written, so that the list can be compared.
     public static func canCompare(_ list: PriceResult) -> Bool { list.rowList.allSatisfy(\.isPlausible) }
 
-    /// Compares run `b` with run `a`. A ratio above `threshold` counts as a difference, and so does one below its inverse.
+    /// Compares run `b` with run `a`. A ratio above `threshold` or below its inverse counts as a difference.
     public init(_ a: PriceResult, _ b: PriceResult, threshold: Double) {
         let after = Dictionary(b.rowList.map { ($0.cell, $0) }) { first, _ in first }
         let pairs = a.rowList.compactMap { row in after[row.cell].map { (a: row, b: $0) } }
@@ -75,12 +88,12 @@ public struct PriceComparison: Codable, Sendable {
         ok = !rowList.contains { $0.verdict == .slower }
     }
 
-    /// The number of cells with a verdict.
+    /// Returns the number of cells with a verdict.
     public func count(_ verdict: Verdict) -> Int { rowList.count { $0.verdict == verdict } }
 }
 
 extension PriceComparison.Row {
-    /// Nil where one of the rows has no round.
+    /// Compares two rows of the same cell. The result is nil if one of the rows has no round.
     fileprivate init?(_ a: PriceRow, _ b: PriceRow, threshold: Double, isNoisy: Bool) {
         let (before, after) = (a.corrected(a.medians), b.corrected(b.medians))
         guard let first = Spread(before), let second = Spread(after) else { return nil }
@@ -101,7 +114,8 @@ extension PriceComparison.Row {
             }
     }
 
-    /// The median of rounds, and both ends without the slowest round, which may be a busy moment of the host.
+    /// The median of rounds, the fastest round, and the second-slowest. The slowest round is left out, because it may be a busy
+    /// moment of the host.
     private struct Spread {
         let median, least, largest: Double
 
@@ -114,7 +128,7 @@ extension PriceComparison.Row {
 }
 
 extension PriceRow {
-    /// Medians by the reference work of the same rounds.
+    /// Divides each round's median by the reference work of the same round.
     fileprivate func corrected(_ medians: [Double]) -> [Double] {
         zip(medians, referenceMedians).map { $0 / $1 }
     }
@@ -129,7 +143,7 @@ extension PriceRow {
     }
 }
 
-/// The median of numbers; nil of none.
+/// Returns the lower median. Nil for no numbers.
 private func median(_ numbers: [Double]) -> Double? {
     numbers.isEmpty ? nil : numbers.sorted()[(numbers.count - 1) / 2]
 }

@@ -2,14 +2,18 @@ internal import Host
 
 /// The result of a `PriceRun`.
 public struct PriceResult: ExperimentResult {
-    /// A cell without a price, and why.
+    /// A cell without a price, and the reason.
     public struct Unmeasured: Codable, Sendable {
+        /// The cell.
         public let cell: PriceCell
+        /// The reason, in words.
         public let reason: String
     }
 
     public private(set) var schema = 1
+    /// The cells that were measured.
     public let rowList: [PriceRow]
+    /// The cells that could not be measured, in at least one round.
     public let unmeasured: [Unmeasured]
     public let interrupted: Bool
     public let ok: Bool
@@ -21,26 +25,29 @@ public struct PriceResult: ExperimentResult {
 
 /// The price of a cell.
 public struct PriceRow: Codable, Sendable {
-    /// The progress that vCPUs lost beside an operation and its undoing.
+    /// The progress that vCPUs lost while an operation and its undoing were done.
     public struct Witness: Codable, Sendable {
-        /// The share of the progress of the same time undisturbed. It is below 0 where they made more.
+        /// The lost share of the progress that the vCPUs make in the same time undisturbed. It is below 0 if they made more.
         public let lostShare: Double
-        /// The time of which they lost the progress, for each operation with its undoing, in microseconds.
+        /// The time in which the vCPUs would have made the lost progress, for one operation with its undoing, in microseconds.
         public let lostMicroseconds: Double
     }
 
+    /// The cell.
     public let cell: PriceCell
-    /// The times by Swiftlet.
+    /// The latencies of the operation by Swiftlet.
     public let microseconds: LatencySummary
-    /// The times of the system calls alone; nil where the operation is nothing else.
+    /// The latencies of the system calls alone. Nil if the operation is only system calls.
     public let systemCalls: LatencySummary?
-    /// The medians of each round, in microseconds: of Swiftlet's times, of the system calls alone, and of the reference work between them.
+    /// The medians of Swiftlet's times in each round, in microseconds.
     public let medians: [Double]
+    /// The medians of the system calls alone in each round, in microseconds.
     public let systemCallMedians: [Double]?
+    /// The medians of the reference work in each round, in microseconds.
     public let referenceMedians: [Double]
-    /// The share of the time in which the measuring thread waited for a processor; nil where the kernel does not tell.
+    /// The share of the time in which the measuring thread waited for a processor. Nil if the kernel does not tell.
     public let waitShare: Double?
-    /// Nil without vCPUs that make progress.
+    /// The vCPUs' lost progress. Nil without vCPUs that make progress.
     public let witness: Witness?
 
     init?(_ cell: PriceCell, _ turns: [PriceSamples]) {

@@ -1,23 +1,26 @@
 internal import Host
 public import Machine
 
-/// Measures the cells of a price list.
+/// An experiment that measures the cells of a price list.
 ///
-/// All cells are measured once in each of several rounds, so that a slow minute of the host falls on a round of every cell and not on all of
-/// one. Within a round, operations of Swiftlet, the same system calls alone, and reference work of the processor take turns.
+/// Each of several rounds measures all cells once, so that a slow minute of the host falls on one round of every cell and not
+/// on all rounds of one cell. Within a round, Swiftlet's operations, the same system calls alone, and reference work of the
+/// processor take turns.
 public enum PriceRun {
-    /// Half of one run's rounds can be unlucky without moving a median.
+    /// The number of rounds. Fewer than half of them can be unlucky without moving a median.
     static let rounds = 5
-    /// The time that a round spends at an operation and its undoing, unless all cells together would take too long.
+    /// The time that a round spends on an operation and its undoing, unless all cells together would take too long.
     private static let longestTurn = Duration.milliseconds(150)
-    /// What all turns take together, and what a run takes with its machines before it begins no further turn.
+    /// The time that all turns take together, and the time after which a run, with the making of its machines, begins no
+    /// further turn.
     private static let (allTurns, limit): (Duration, Duration) = (.seconds(45), .seconds(80))
-    /// A turn ends early with so many samples, and changes sides after so many or so long.
+    /// The number of samples after which a turn ends early, and the number of samples or the time after which it switches
+    /// between Swiftlet's operations and the system calls alone.
     private static let (mostSamples, mostInBlock, longestBlock) = (400, 16, Duration.milliseconds(5))
-    /// How long vCPUs are watched undisturbed in each turn.
+    /// The time for which vCPUs are watched undisturbed in each turn.
     private static let undisturbed = Duration.milliseconds(20)
 
-    /// Measures cells. Those that cannot be measured are in the result with the reason.
+    /// Measures cells. The result names each cell that cannot be measured, with the reason.
     public static func run(
         _ observer: inout Observer, cells: [PriceCell], mayExhaustHost: Bool = false
     ) throws(MachineError) -> PriceResult {
@@ -38,7 +41,7 @@ public enum PriceRun {
                     for pair in pairs where observer.goesOn(done) && book.skipped[pair] == nil {
                         do throws(MachineError) { try takeTurn(pair, on: machine, for: turn, &book) } catch {
                             book.skipped[pair] = "\(error)"
-                            // What the machine holds now is not known, so the others wait for the next round.
+                            // The state of the machine is unknown now, so its other cells wait for the next round.
                             break
                         }
                         done += 1
@@ -52,7 +55,7 @@ public enum PriceRun {
         return book.result(interrupted: observer.hasInterrupted)
     }
 
-    /// Takes a turn at an operation and its undoing.
+    /// Measures an operation and its undoing for one turn.
     private static func takeTurn(
         _ cell: PriceCell, on machine: PricedMachine, for time: Duration, _ book: inout PriceBook
     ) throws(MachineError) {
@@ -84,7 +87,9 @@ public enum PriceRun {
         book.samples[cell, default: []].append(samples)
     }
 
-    /// Does an operation and its undoing over and over for a little while. Returns how often.
+    /// Does an operation and its undoing over and over for a short time.
+    ///
+    /// - Returns: The number of repetitions.
     private static func block(
         _ there: PricedMachine.Step, _ back: PricedMachine.Step?, on machine: PricedMachine,
         into times: inout PriceSamples.Times
@@ -101,15 +106,15 @@ public enum PriceRun {
     }
 }
 
-/// What a turn measured.
+/// The samples of one turn.
 struct PriceSamples {
-    /// The times of an operation and of its undoing.
+    /// The latencies of an operation and of its undoing.
     struct Times {
         var there = Latencies()
         var back = Latencies()
     }
 
-    /// What vCPUs did in a time.
+    /// The checks that vCPUs made, and the time in which they made them.
     struct Progress {
         var checks: UInt64 = 0
         var time = Duration.zero
@@ -120,22 +125,24 @@ struct PriceSamples {
             time += SuspendingClock.now - start
         }
 
-        /// Checks in a second; nil where there was no time.
+        /// The checks per second. Nil if no time passed.
         var rate: Double? { time > .zero ? Double(checks) / time.inSeconds : nil }
     }
 
+    /// The latencies of Swiftlet's operations.
     var own = Times()
+    /// The latencies of the system calls alone.
     var plain = Times()
-    /// The times of the reference work.
+    /// The latencies of the reference work.
     var work = Latencies()
     var undisturbed = Progress()
     var disturbed = Progress()
-    /// How often the operation was done and undone by Swiftlet.
+    /// The number of times that Swiftlet did and undid the operation.
     var pairs = 0
-    /// The share of the time in which the thread waited for a processor.
+    /// The share of the time in which the measuring thread waited for a processor.
     var waitShare: Double?
 
-    /// Does the reference work twice, and takes the second time: the first one fills the caches.
+    /// Does the reference work twice, and measures the second time. The first time fills the caches.
     mutating func addReference() {
         ProcessClock.referenceWork()
         work.append(measure(ProcessClock.referenceWork))
@@ -145,9 +152,9 @@ struct PriceSamples {
 /// The samples of a run, by the first operation of each pair.
 struct PriceBook {
     private let cells: [PriceCell]
-    /// The cells that stand for an operation and its undoing, in the order in which they are measured.
+    /// The cells whose operation comes first in a pair of an operation and its undoing, in the order of measuring.
     let pairs: [PriceCell]
-    /// Their machines, each once.
+    /// The machines of these cells, each once.
     let setups: [PriceSetup]
     var samples: [PriceCell: [PriceSamples]] = [:]
     var skipped: [PriceCell: String] = [:]
@@ -167,7 +174,7 @@ struct PriceBook {
         for cell in cells {
             let row = samples[cell.first].flatMap { PriceRow(cell, $0) }
             if let row { rows.append(row) }
-            // A cell that failed in a later round is in both lists.
+            // A cell that failed only in a later round is in both lists.
             let untold = row == nil ? interrupted ? "interrupted before" : "there was no time left for it" : nil
             if let reason = skipped[cell.first] ?? untold {
                 unmeasured.append(PriceResult.Unmeasured(cell: cell, reason: reason))
@@ -178,7 +185,7 @@ struct PriceBook {
 }
 
 extension PriceCell {
-    /// The cell in whose turns this one is measured: its own, or that of the operation which it undoes.
+    /// The cell in whose turns this one is measured: this cell itself, or the cell of the operation that it undoes.
     fileprivate var first: PriceCell {
         let undone = PriceOperation.allCases.first { $0.undo == operation }
         return PriceCell(

@@ -3,9 +3,9 @@ internal import KVM
 internal import Machine
 internal import Memslots
 
-/// The operations, each with its system calls. docs/prices.md lists them.
+/// The preparation of each operation, with its system calls. docs/prices.md lists them.
 extension PricedMachine {
-    /// Prepares an operation. Nothing is left of what was measured before.
+    /// Prepares an operation. Nothing of the operation measured before is left.
     func pair(_ operation: PriceOperation, slotBytes: UInt64) throws(MachineError) -> Pair {
         let here = Self.mapping(backings[0], at: Self.home, size: slotBytes)
         var there = here
@@ -31,11 +31,13 @@ extension PricedMachine {
         return try exchange([here], [there])
     }
 
-    /// A transaction that takes mappings away and adds others, and its opposite.
+    /// Prepares a transaction that removes mappings and adds others, and the opposite transaction.
     ///
     /// - Parameters:
-    ///   - isMove: Whether KVM is asked to move the slots. Otherwise it deletes those that go and creates those that come.
-    ///   - parks: Whether the vCPUs are called out first, there and back. The calls alone begin when they are out.
+    ///   - isMove: Whether KVM is asked to move the slots. Otherwise it deletes the slots of `before` and creates those of
+    ///     `after`.
+    ///   - parks: Whether the vCPUs are called out first, on the way there and on the way back. The system calls alone begin
+    ///     once the vCPUs are out.
     private func exchange(
         _ before: [Mapping], _ after: [Mapping], isMove: Bool = false,
         parks: (there: Bool, back: Bool) = (false, false)
@@ -57,7 +59,7 @@ extension PricedMachine {
             finish: { () throws(MachineError) in _ = try unmap() })
     }
 
-    /// Slots of a page for a batch.
+    /// Returns mappings of one page each, for a batch of slots that do not touch.
     private func batch(_ count: UInt64) -> [Mapping] {
         (0..<count).map { number in
             let backing = Backing(id: backings[0].id, offset: backings[0].offset + number * Page.size)
@@ -65,13 +67,13 @@ extension PricedMachine {
         }
     }
 
-    /// The measured slot set again as it is.
+    /// Prepares the setting of the measured slot to the state that it has.
     private func noop(_ here: Mapping) throws(MachineError) -> Pair {
         let hold = try requests(for: [here]).hold
         return Pair(there: requests(hold), finish: try exchange([here], []).finish)
     }
 
-    /// Dirty logging of the measured slot, on and off, or its log.
+    /// Prepares dirty logging of the measured slot: its start and end, or the taking of its log.
     private func logging(_ here: Mapping, isTaken: Bool) throws(MachineError) -> Pair {
         let (machine, hold) = (machine, try requests(for: [here]).hold)
         let unmap = try exchange([here], []).finish
@@ -96,7 +98,7 @@ extension PricedMachine {
             return Pair(
                 there: take,
                 finish: { () throws(MachineError) in
-                    // What is mapped there next would log as well.
+                    // Otherwise the next mapping there would be logged as well.
                     _ = try off()
                     try unmap()
                 })
@@ -147,7 +149,7 @@ extension PricedMachine {
         }
     }
 
-    /// Changes the data of so many messages.
+    /// Prepares changes of the routes of `count` messages. Each change gives all of them other data.
     private func routes(_ count: Int) -> Pair {
         let owned = machine.virtualMachine
         func set(data: UInt32) -> Step {
@@ -162,6 +164,6 @@ extension PricedMachine {
         }
     }
 
-    /// Where messages are written that interrupt the first vCPU.
+    /// The address to which messages are written that interrupt the first vCPU.
     private static let localAPIC: UInt64 = 0xfee0_0000
 }

@@ -5,18 +5,19 @@ internal import Machine
 internal import Memslots
 internal import SystemPackage
 
-/// A machine in which prices are measured: slots of a page, and vCPUs that do work of their own.
+/// A machine in which prices are measured. It has one-page slots, and vCPUs that do work of their own.
 final class PricedMachine {
-    /// Does something once and tells how long it took.
+    /// A function that does something once and returns the time that it took.
     typealias Step = () throws(MachineError) -> Duration
 
-    /// An operation and the one that undoes it, both by Swiftlet and by the system calls alone.
+    /// An operation and its undoing, both by Swiftlet and by the system calls alone.
     struct Pair {
         var there: Step
         var back: Step?
-        /// The system calls that `there` and `back` make, without anything else of Swiftlet's; nil where these are nothing else.
+        /// The system calls that `there` and `back` make, without the rest of Swiftlet's work. Nil if `there` and `back` are
+        /// only system calls.
         var plain: (there: Step, back: Step?)?
-        /// Takes away what the operation needed.
+        /// Removes what the operation needed.
         var finish: () throws(MachineError) -> Void = {}
     }
 
@@ -28,14 +29,15 @@ final class PricedMachine {
     let backings: [Backing]
     private let walked: Backing
 
-    /// The largest measured slot, and the pages that vCPUs fault in, in bytes.
+    /// The size of the largest measured slot, and that of the pages that vCPUs fault in, in bytes.
     private static let (largest, walkedBytes): (UInt64, UInt64) = (1 << 30, 16 << 20)
-    /// Where the measured slot lies, where it is moved, a batch, and the other slots. On each no host's processor is too narrow.
+    /// The guest-physical addresses of the measured slot, of its place after a move, of a batch, and of the other slots. All of
+    /// them are narrow enough for every host's processor.
     static let (home, away, batch, others): (UInt64, UInt64, UInt64, UInt64) = (8 << 30, 10 << 30, 12 << 30, 16 << 30)
-    /// Where nothing is mapped, for an ioeventfd.
+    /// A guest-physical address where nothing is mapped, for an ioeventfd.
     static let doorbell: UInt64 = 0xd000_0000
 
-    /// Makes the machine, and lets its vCPUs begin their work.
+    /// Makes the machine, and waits until its vCPUs have begun their work.
     init(_ setup: PriceSetup, mayExhaustHost: Bool) throws(MachineError) {
         if !mayExhaustHost {
             try Footprint.checkHostMemory { mmu in
@@ -85,20 +87,20 @@ final class PricedMachine {
         _ = try running?.report(within: .seconds(10))
     }
 
-    /// Throws if the guest has ended by itself, so that nothing was measured beside it.
+    /// Throws if the guest has ended by itself, because then nothing ran beside the measurement.
     func checkGuest() throws(MachineError) {
         if let running, running.hasEnded { throw .experiment("the guest ended by itself") }
     }
 
-    /// What the vCPUs together have done so far; nil where they do nothing.
+    /// The work that the vCPUs together have done so far. Nil if they do none.
     var progress: UInt64? {
         running == nil || setup.activity == .halt ? nil : watched.findings.checks
     }
 
-    /// Waits until all vCPUs are in the guest: those that are still out would make no change wait.
+    /// Waits until all vCPUs are in the guest. A vCPU that is still outside would not make a change wait.
     func awaitEntry() { machine.awaitEntry() }
 
-    /// Gives the pages back that the vCPUs have faulted in, so that they fault them in again.
+    /// Gives the host the pages back that the vCPUs have faulted in, so that they fault them in again.
     func forgetWalkedPages() {
         if setup.activity == .fault { machine.discard(walked, size: Self.walkedBytes) }
     }
@@ -114,7 +116,7 @@ final class PricedMachine {
         return Mapping(range: range, backing: backing, access: access, owner: .other(0))
     }
 
-    /// A transaction, which leaves the vCPUs in the guest unless told otherwise.
+    /// Returns a step that makes a transaction. The vCPUs stay in the guest unless `parked` is true.
     func change(_ removed: [Mapping], _ added: [Mapping], parked: Bool = false) -> Step {
         let (machine, ranges) = (machine, removed.map(\.range))
         return { () throws(MachineError) in
@@ -124,13 +126,13 @@ final class PricedMachine {
         }
     }
 
-    /// Calls of the virtual machine by themselves.
+    /// Returns a step that makes only calls of the virtual machine.
     func calls(_ body: @escaping (OwnedVM) throws(MachineError) -> Void) -> Step {
         let owned = machine.virtualMachine
         return { () throws(MachineError) in try measure { () throws(MachineError) in try body(owned) } }
     }
 
-    /// The system calls alone that change slots.
+    /// Returns a step that makes only the system calls that change slots.
     func requests(_ requests: [SlotRequest]) -> Step {
         calls { owned throws(MachineError) in
             for request in requests {
@@ -147,7 +149,8 @@ final class PricedMachine {
         throw .kvm(KVMError(request: request, subject: subject, errno: Errno(rawValue: errno)))
     }
 
-    /// The requests that hold mappings as KVM holds them once they are mapped, and those that delete them again.
+    /// Returns the requests that create the slots of these mappings as Swiftlet creates them, and the requests that delete
+    /// these slots.
     func requests(for mappings: [Mapping]) throws(MachineError) -> (hold: [SlotRequest], delete: [SlotRequest]) {
         _ = try change([], mappings)()
         let table = machine.slots

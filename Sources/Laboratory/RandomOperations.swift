@@ -1,7 +1,7 @@
 internal import Memslots
 internal import SeededRandom
 
-/// Makes random operations, valid and invalid. They use few ids and few pages, so that they get into each other's way.
+/// A source of random operations, valid and invalid. They use few ids and few pages, so that they get into each other's way.
 struct RandomOperations {
     var random: SplitMix64
     let base: UInt64
@@ -10,12 +10,12 @@ struct RandomOperations {
     let features: Set<FuzzFeature>
 
     private static let ids: UInt32 = 24
-    /// Where slots lie: at the bottom, in the hole for devices, around the page of the local APIC, on both sides of 4 GiB, and (0) at the end
-    /// of the address space.
+    /// The regions in which slots lie: at the bottom, in the hole for devices, around the page of the local APIC, on both sides
+    /// of 4 GiB, and at the end of the address space (the last 0, in place of which the end is computed).
     private static let regions: [UInt64] = [0, 0xd000_0000, 0xff00_0000, 0xfedf_4000, 0x1_0000_0000, 0]
     private static let pagesOfRegion: UInt64 = 24
 
-    /// Makes the next operation on the slots of `table`. Half of the requests are made by KVM_SET_USER_MEMORY_REGION2, where that is.
+    /// Makes the next operation on the slots of `table`. If KVM has KVM_SET_USER_MEMORY_REGION2, half of the requests use it.
     mutating func next(on table: MemslotTable) -> FuzzOperation {
         let operation = operation(on: table)
         guard features.contains(.region2), case .request(var request) = operation, number(2) == 0 else {
@@ -29,7 +29,7 @@ struct RandomOperations {
         case 1: request.guestMemory?.offset = .max << (12 + number(52))
         default: break
         }
-        // Most of what has guest memory has no other flag, with which it would be refused.
+        // Most requests for guest_memfd have no other flag, because KVM would refuse them.
         if number(2) == 0 { request.flags = (number(8) == 0 ? request.flags : 0) | GuestMemoryPlace.flag }
         return .request(request)
     }
@@ -42,7 +42,7 @@ struct RandomOperations {
         case 40..<50: return .request(broken(anything()))
         default: break
         }
-        // Half of the operations are about a slot that exists.
+        // The other half of the operations concern a slot that exists.
         let id = SlotID(number(UInt64(Self.ids)))
         guard let slot = table[id] else { return .request(anything(id: UInt32(id))) }
         var request = FuzzRequest(holding: slot, base: base)
@@ -52,7 +52,7 @@ struct RandomOperations {
             // KVM ignores the addresses of a delete, but they have to be aligned.
             if number(2) == 0 { request.guestAddress = page(below: UInt64(Self.regions.count)) }
         case 18..<30:
-            // This is a move to another place, or over its own.
+            // A move to another place, or to one that overlaps the slot's own.
             request.guestAddress =
                 number(3) == 0
                 ? request.guestAddress &+ (number(5) << Page.shift) &- 2 << Page.shift
@@ -74,7 +74,7 @@ struct RandomOperations {
             guestAddress: page(below: UInt64(Self.regions.count)), size: number(5) << Page.shift, host: memory())
     }
 
-    /// Changes what a slot keeps until it is deleted: size, host address, read-only.
+    /// Changes a property that a slot keeps until it is deleted: size, host address, or read-only.
     private mutating func alter(_ request: inout FuzzRequest) {
         switch number(3) {
         case 0: request.size &+= (number(2) == 0 ? 1 : .max) << Page.shift
@@ -83,7 +83,7 @@ struct RandomOperations {
         }
     }
 
-    /// Makes a slot that touches another one, or overlaps it by a page.
+    /// Makes a request for a slot that touches another slot, or overlaps it by a page.
     private mutating func neighbour(of slot: Memslot) -> FuzzRequest {
         var request = anything()
         request.size = (1 + number(3)) << Page.shift
@@ -113,7 +113,7 @@ struct RandomOperations {
             request.guestAddress = 0 &- ((1 + number(4)) << Page.shift)
             request.size = number(6) << Page.shift
         case 11:
-            // The slot has more pages than it may have, and all else is right.
+            // A slot with more pages than KVM allows. Everything else about it is right.
             request = FuzzRequest(
                 slot: request.slot, guestAddress: 1 << 44, size: (SlotLimits.maximumPages + 1) << Page.shift,
                 host: .absolute(0))
@@ -140,7 +140,7 @@ struct RandomOperations {
         return id
     }
 
-    /// Chooses a page in one of the first regions.
+    /// Chooses a page in one of the first `regions` regions.
     private mutating func page(below regions: UInt64) -> UInt64 {
         let region = Int(number(regions))
         let pages = Self.pagesOfRegion << Page.shift

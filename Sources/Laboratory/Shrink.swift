@@ -1,5 +1,7 @@
-/// Makes a list that fails smaller, as long as it fails: first by leaving out ever shorter stretches (Zeller and Hildebrandt's
-/// delta debugging), then by taking a simpler element for each. `simpler` gives an element's variants, the simplest first.
+/// Makes a list that fails smaller, as long as it fails. First it leaves out ever shorter stretches (Zeller and Hildebrandt's
+/// delta debugging). Then it replaces each element by a simpler one.
+///
+/// - Parameter simpler: Returns the variants of an element, the simplest first.
 func shrink<Element, Failure: Error>(
     _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws(Failure) -> Bool
 ) throws(Failure) -> [Element] {

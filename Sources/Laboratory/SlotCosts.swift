@@ -4,14 +4,17 @@ internal import Images
 internal import Machine
 internal import Memslots
 
-/// The prices of changes of one-page slots on a host. Each change is a transaction of its own, and no vCPU runs.
+/// The prices of changes of one-page slots on this host. Each change is a transaction of its own, and no vCPU runs.
 public struct SlotCosts: Codable, Sendable {
-    /// The medians of some changes of each kind.
+    /// The median of some creates.
     public let createMicroseconds: Double
+    /// The median of some moves.
     public let moveMicroseconds: Double
+    /// The median of some changes of flags.
     public let flagsMicroseconds: Double
+    /// The median of some deletes.
     public let deleteMicroseconds: Double
-    /// The growth of VmallocUsed and Slab for each slot; nil where the rest of the host was too busy to tell.
+    /// The growth of VmallocUsed and Slab for each slot. Nil if the rest of the host was too busy to tell.
     public let kernelBytes: Int?
 
     private static let count = 64
@@ -42,7 +45,8 @@ public struct SlotCosts: Codable, Sendable {
             kernelBytes: after > before ? Int(after - before) / count : nil)
     }
 
-    /// The range of a slot: every other page, so that no two slots touch. Rows lie 16 MiB apart.
+    /// Returns the range of a slot in one of two rows. In a row the slots lie on every other page, so that no two touch. Rows
+    /// lie 16 MiB apart.
     private static func range(_ page: Int, row: UInt64) -> GuestRange {
         .page(at: AddressMap.standard.apertures.low.first.rawValue + row << 24 + UInt64(page) << 13)
     }
@@ -68,7 +72,7 @@ public struct KernelBytes: Codable, Sendable {
         measured = now - min(before, now)
     }
 
-    /// The memory of the kernel on the whole host, by the names that `/proc/meminfo` has: what it has taken for vmalloc, or more.
+    /// Returns the sum of figures of the whole host's kernel memory, by their names in `/proc/meminfo`.
     static func used(_ names: [String] = ["VmallocUsed"]) throws(MachineError) -> UInt64 {
         let figures = try host(try KernelFigures.ofHost())
         return names.reduce(0) { $0 + (figures.bytes($1) ?? 0) }

@@ -3,19 +3,20 @@ public import Machine
 public import Memslots
 public import PCI
 
-/// Switches the memory decode of every function of a machine off and on again, over and over, while a guest watches their
-/// BARs and trapped registers.
+/// An experiment that switches the memory decode of every function of a machine off and on again, over and over, while a guest
+/// watches the functions' BARs and trapped registers.
 ///
 /// KVM remembers which addresses have no slot, together with a generation number of 19 bits. Each swap of its slot set counts
-/// the number up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN). When it wraps, KVM drops all that it remembers.
+/// this number up (`arch/x86/kvm/mmu/spte.h`, MMIO_SPTE_GEN). When the number wraps, KVM drops all that it remembers.
 public enum ToggleRun {
     /// The number of swaps after which the generation has been through all its values.
     public static let swapsUntilWrap: UInt64 = 1 << 19
 
-    /// Toggles the functions in all four ways.
+    /// Toggles the functions on four machines, one for each pair of a slot policy and a decode policy.
     ///
-    /// It makes `operations` toggles each way. Without a number it toggles each function twice, and goes on with separate slots
-    /// and strict decode until the generation has wrapped. Each way gets an equal share of the time that is left of `limit`.
+    /// Makes `operations` toggles on each machine. Without a number, it toggles each function twice, and with separate slots
+    /// and strict decode goes on until the generation has wrapped. Each machine gets an equal share of the time that is left of
+    /// `limit`.
     public static func run(
         _ observer: inout Observer, layout: Layout, operations: Int? = nil, limit: Duration? = nil,
         mayExhaustHost: Bool = false
@@ -80,37 +81,54 @@ public enum ToggleRun {
 public struct ToggleResult: ExperimentResult {
     /// The part of the result for one slot policy and one decode policy.
     public struct Part: Codable, Sendable {
+        /// The slot policy.
         public let policy: SlotPolicy
+        /// The decode policy.
         public let decode: DecodePolicy
-        /// How often a function's decode was switched off and on again.
+        /// The number of times that a function's decode was switched off and on again.
         public let toggles: Int
+        /// The number of edits of slots.
         public let edits: UInt64
+        /// The edits of slots by kind.
         public let editCounts: EditCounts
+        /// The number of swaps of KVM's slot set for these edits.
         public let slotSetSwaps: UInt64
+        /// The sum of the times of all toggles.
         public let seconds: Double
+        /// The mean time of a toggle. Nil without toggles.
         public let secondsPerToggle: Double?
         /// The latencies of toggles. A toggle is two writes to a command register, with the changes of slots that follow.
         public let toggleMicroseconds: LatencySummary?
+        /// The number of the guest's checks of places that did not change meanwhile.
         public let guestChecks: UInt64
+        /// The number of errors that the guest found.
         public let guestErrors: UInt64
+        /// The first error of the guest, in words.
         public let firstError: String?
         /// Whether the guest ran to its end, looked at everything after the last toggle, and saw nothing wrong.
         public let ok: Bool
-        /// How the guest ended, and the state of its vCPU where it did not end by itself.
+        /// How the guest ended, with the state of its vCPU if it did not end by itself.
         public let ending: String
     }
 
     public private(set) var schema = 1
+    /// The name of the layout.
     public let layout: String
-    /// The number of functions. Where there are several, one of those with trapped registers keeps its decode on.
+    /// The number of functions. If there are several, one of those with trapped registers keeps its decode on.
     public let functions: Int
+    /// The toggles of all parts together.
     public let toggles: Int
+    /// The edits of slots of all parts together.
     public let edits: UInt64
+    /// The mean time of a toggle. Nil without toggles.
     public let secondsPerToggle: Double?
-    /// How often the generation has been through all its values, on the machine with most edits.
+    /// The number of times that the generation has been through all its values, on the machine with the most swaps.
     public let generationWraps: UInt64
+    /// The guest's checks in all parts together.
     public let guestChecks: UInt64
+    /// The errors that the guest found in all parts together.
     public let guestErrors: UInt64
+    /// The parts.
     public let partList: [Part]
     public let interrupted: Bool
     public let ok: Bool
@@ -123,7 +141,7 @@ public struct ToggleResult: ExperimentResult {
 }
 
 extension EditCounts {
-    /// The number of times that KVM has swapped its slot set: one for a create or a change of flags, two for a delete or a
+    /// The number of times that KVM has swapped its slot set: once for a create or a change of flags, twice for a delete or a
     /// move (`virt/kvm/kvm_main.c`, kvm_set_memslot).
     public var slotSetSwaps: UInt64 {
         created + flagged + 2 * (deleted + moved)

@@ -4,24 +4,25 @@ internal import Machine
 internal import Memslots
 internal import PCI
 
-/// A machine's functions, and the places in their BARs that the guest watches while their decode is toggled.
+/// A machine's functions, and the places in their BARs that the guest watches while the decode of the functions is toggled.
 struct ToggledFunctions {
     private let machine: GuestMachine
     private(set) var watched: WatchedPlaces
-    /// The functions that are toggled. Where there are several, one with trapped registers is left out, and has to go on
-    /// trapping.
+    /// The functions that are toggled. If there are several functions, one with trapped registers is left out. That one has to
+    /// go on trapping.
     let toggled: [FunctionAddress]
-    /// The numbers of a function's watched places, and what they show while its decode is on.
+    /// The watched places of each function: their numbers, and what they show while the function's decode is on.
     private var places: [FunctionAddress: [(number: Int, on: WatchedPlaces.State)]] = [:]
     private let decode: DecodePolicy
 
-    /// The guest watches places of no more functions than these, because it would take too long to come back to one.
+    /// The largest number of functions whose places are watched. With more, the guest would take too long to come back to a
+    /// place.
     private static let mostWatched = 16
 
     private static let commandRegister: UInt64 = 0x04
     private static let memorySpace: UInt64 = 1 << 1
 
-    /// Watches the functions of a machine whose guest has not begun. Their decode is on.
+    /// Prepares the functions of a machine whose guest has not begun, and lets the guest watch them. Their decode is on.
     init(
         _ functions: [FunctionAddress: FunctionDescription], decode: DecodePolicy, of machine: GuestMachine
     ) {
@@ -66,7 +67,7 @@ struct ToggledFunctions {
         places[function, default: []].append((watched.add(address, showing: on), on))
     }
 
-    /// What a place shows while decode is off.
+    /// Returns what a place shows while decode is off, from what it shows while decode is on.
     private func off(_ on: WatchedPlaces.State) -> WatchedPlaces.State {
         if case .register = on { return .register(.max) }
         return decode == .lazy ? on : .absent
@@ -74,7 +75,7 @@ struct ToggledFunctions {
 
     /// Switches the decode of a function off and on again.
     ///
-    /// - Returns: How long the two writes took.
+    /// - Returns: The time of the two writes.
     mutating func toggle(_ function: FunctionAddress) throws(MachineError) -> Duration {
         let command = machine.readConfiguration(of: function, at: Self.commandRegister, width: .word)
         let places = places[function] ?? []
@@ -92,7 +93,7 @@ struct ToggledFunctions {
         }
     }
 
-    /// Finds the vector control of a function's first MSI-X table entry among the regions.
+    /// Finds the vector control word of the first MSI-X table entry of a function in the function's regions.
     private static func vectorControl(
         table: BARLocation, in regions: [DecodedRegion]
     ) -> GuestAddress? {

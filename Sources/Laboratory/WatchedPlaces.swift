@@ -3,17 +3,19 @@ internal import KVM
 internal import Machine
 internal import Memslots
 
-/// The table by which the monitor tells the built-in guest `watch` what places show. `guests/watch.S` describes it.
+/// The table in guest memory by which the monitor tells the built-in guest `watch` what each watched place shows.
+/// `guests/watch.S` describes the table.
 ///
-/// The monitor announces a place before it changes, and says afterwards what the place shows. The guest counts its checks and
-/// the errors that it finds.
+/// The monitor announces a place before the place changes, and says afterwards what the place shows. The guest counts its
+/// checks and the errors that it finds.
 struct WatchedPlaces {
-    /// What a place shows to the guest.
+    /// What the guest finds at a place.
     enum State: Hashable {
+        /// No memory and no device.
         case absent
         /// Memory that begins with this word.
         case memory(UInt32, Access)
-        /// A register of a device that has this value. The guest does not write it.
+        /// A register of a device, with this value. The guest does not write to it.
         case register(UInt32)
     }
 
@@ -29,10 +31,10 @@ struct WatchedPlaces {
     private static let entrySize: UInt64 = 32
     private static let results: UInt64 = 0x30_0000
     private static let resultSize: UInt64 = 64
-    /// The pages of its own RAM that the guest watches as well.
+    /// Pages of the guest's own RAM, which the guest watches as well.
     private static let ownPages = stride(from: UInt64(0x38_0000), to: 0x38_8000, by: 0x1000)
 
-    /// Gives the image of the guest and the configuration that it needs. The experiment adds what it needs itself.
+    /// Returns the image of the guest, and the configuration that the guest needs. The experiment adds its own needs.
     static func configuration(vcpus: Int) -> (image: [UInt8], configuration: MachineConfiguration) {
         guard let guest = BuiltInGuest.named("watch") else { preconditionFailure("the guest `watch` is built in") }
         var configuration = guest.configuration
@@ -52,7 +54,7 @@ struct WatchedPlaces {
         }
     }
 
-    /// Adds a place below 4 GiB, or moves an old one there.
+    /// Adds a place below 4 GiB, or moves an old place there.
     ///
     /// - Returns: The number of the place.
     @discardableResult
@@ -68,21 +70,23 @@ struct WatchedPlaces {
         return number
     }
 
-    /// Lets the processors, which have not begun, halt instead of watching.
+    /// Lets the processors halt instead of watching. The guest must not have begun.
     func halt() {
         _ = machine.write(littleEndian(UInt32(1)), at: Self.work)
     }
 
-    /// Lets the processors, which have not begun, write to the pages of a range over and over instead of watching. Each write counts as a check.
+    /// Lets the processors write to the pages of a range over and over instead of watching. Each write counts as a check. The
+    /// guest must not have begun.
     func walk(_ range: GuestRange) {
         let ends = littleEndian(range.first.rawValue) + littleEndian(range.first.rawValue + range.size)
         _ = machine.write(ends, at: Self.walked)
         _ = machine.write(littleEndian(UInt32(2)), at: Self.work)
     }
 
-    /// Announces places, lets `change` change them, and says what they show from then on.
+    /// Announces places, calls `change`, and says what the places show from then on.
     ///
-    /// - Returns: How long the change took.
+    /// - Parameter changed: The places that `change` changes, and their new states.
+    /// - Returns: The time of `change`.
     mutating func change(
         _ changed: [(number: Int, state: State)], _ change: () throws(MachineError) -> Void
     ) throws(MachineError) -> Duration {
@@ -92,7 +96,7 @@ struct WatchedPlaces {
         return time
     }
 
-    /// Announces a place: what it shows is nobody's error any more.
+    /// Announces a place. Whatever the guest finds there is no error, until `show` says what the place shows.
     mutating func hide(_ number: Int) {
         places[number].sequence |= 1
         write(places[number].sequence, number, at: 8)
@@ -109,7 +113,7 @@ struct WatchedPlaces {
             }
         write(kind, number, at: 12)
         write(label, number, at: 16)
-        // The number is even again, and another one than before.
+        // The sequence number is even again, and another one than before.
         places[number].sequence = (places[number].sequence &+ 1) & ~1
         write(places[number].sequence, number, at: 8)
     }
@@ -119,7 +123,8 @@ struct WatchedPlaces {
         _ = machine.write(littleEndian(UInt32(1)), at: Self.stop)
     }
 
-    /// Runs the guest while `change` changes the machine, lets it look at everything once more, and ends it.
+    /// Starts the guest and calls `change`, which changes the machine. Then lets the guest look at everything once more, and
+    /// ends it.
     func run(_ change: (RunningMachine) throws(MachineError) -> Void) throws(MachineError) -> WatchedRun {
         let running = try machine.start()
         do throws(MachineError) { try change(running) } catch {
@@ -134,11 +139,11 @@ struct WatchedPlaces {
         return WatchedRun(findings: findings, isLookedAt: isLookedAt, report: report)
     }
 
-    /// Gives the guest time to look at everything as it is now.
+    /// Waits until the guest has looked at everything in its present state.
     ///
-    /// - Returns: Whether the guest has done so.
+    /// - Returns: Whether the guest has done so within 30 seconds.
     private func awaitAnotherRound(of running: RunningMachine) -> Bool {
-        // The current round may have passed the place that changed last.
+        // The current round may already have passed the place that changed last.
         let seen = findings.rounds
         let deadline = SuspendingClock.now + .seconds(30)
         while findings.rounds < seen + 2 {
@@ -148,7 +153,7 @@ struct WatchedPlaces {
         return true
     }
 
-    /// The counts of the guest's processors so far.
+    /// The counts that the guest's processors have written so far.
     var findings: GuestFindings {
         (0..<vcpus).reduce(into: GuestFindings()) { findings, vcpu in
             let start = Self.results + UInt64(vcpu) * Self.resultSize
@@ -156,7 +161,7 @@ struct WatchedPlaces {
         }
     }
 
-    /// The checks so far of the processor that has made the fewest.
+    /// The number of checks so far of the processor that has made the fewest.
     var slowestChecks: UInt64 {
         (0..<vcpus).map { vcpu in
             number(machine.read(count: 8, at: GuestAddress(Self.results + UInt64(vcpu) * Self.resultSize)))
@@ -190,7 +195,7 @@ struct GuestFindings {
     /// The first error of a processor, in words.
     private(set) var firstError: String?
 
-    /// Adds the numbers that a processor has written.
+    /// Adds the numbers that a processor has written to memory.
     mutating func add(vcpu: Int, _ results: [UInt64]) {
         checks += results[0]
         errors += results[1]

@@ -1,25 +1,30 @@
 import Memslots
 public import PCI
 
-/// A BAR that shares pages with its MSI-X structures, and what it would be without them.
+/// The advice to move the MSI-X structures out of a BAR with which they share pages: the BAR now, and without them.
 public struct Advice: Hashable, Sendable {
+    /// A BAR that shares pages with MSI-X structures.
     public struct BAR: Hashable, Sendable {
+        /// The BAR's number, 0 to 5.
         public let number: Int
-        /// Bytes of the trapped pages that belong to neither table nor pending bits: accesses to them exit too.
+        /// The bytes of the BAR's trapped pages that belong to neither the table nor the pending bits. Accesses to these bytes
+        /// exit too.
         public let sharedBytes: UInt64
-        /// Mapped pieces now, and with the structures in another BAR.
+        /// The number of mapped pieces that the BAR has now.
         public let pieces: Int
+        /// The number of mapped pieces that the BAR would have with the structures in another BAR.
         public let piecesWithout: Int
 
-        /// Slots of their own that each function would save.
+        /// The number of separate slots that each function would save.
         public var savedSlots: Int { pieces - piecesWithout }
     }
 
+    /// The BAR.
     public let bar: BAR
-    /// All functions to which it applies, in order, as the dump or the layout names them.
+    /// The addresses of all functions with such a BAR, in order, as the dump or the layout names them.
     public let functions: [DomainAddress]
 
-    /// The advice for a layout, each piece of it once.
+    /// Returns the advice for a layout. Functions with equal BARs share one entry.
     static func of(_ layout: Layout) -> [Advice] {
         var functions: [BAR: [DomainAddress]] = [:]
         var last: (description: FunctionDescription, bars: [BAR])?
@@ -47,7 +52,7 @@ public struct Advice: Hashable, Sendable {
             guard let size = description.size(of: .bar(number)), size >= Page.size, bytes > own else { return nil }
             let mapped = pieces.count - trapped.count
             let mappedWithout = without.pieces(of: .bar(number)).count { $0.kind == .mapped }
-            // A BAR that is trapped whole may be there for the structures alone.
+            // A BAR that is trapped whole may exist for the structures alone.
             guard mapped > 0 else { return nil }
             return BAR(number: number, sharedBytes: bytes - own, pieces: mapped, piecesWithout: mappedWithout)
         }
@@ -55,7 +60,7 @@ public struct Advice: Hashable, Sendable {
 }
 
 extension MSIXDescription {
-    /// Bytes of the table and the pending bits that lie in a BAR.
+    /// Returns the bytes of the table and of the pending bits that lie in a BAR.
     fileprivate func bytes(in bar: Int) -> UInt64 {
         (table.bar == bar ? 16 * UInt64(vectors) : 0)
             + (pendingBits.bar == bar ? UInt64((vectors + 63) / 64 * 8) : 0)

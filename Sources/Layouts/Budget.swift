@@ -1,26 +1,33 @@
 internal import Memslots
 
-/// Something of which there is only so much.
+/// A limit of the plan, and what the layout needs of it.
 public struct Budget: Hashable, Sendable {
+    /// The unit of the need and the limit.
     public enum Unit: String, Codable, Sendable {
         case count
         case bytes
-        /// `need` is the highest address, `limit` the highest there is.
+        /// An address: `need` is the highest address of the layout, and `limit` the highest that is possible.
         case address
     }
 
+    /// The name of the budget in tables and in JSON.
     public let name: String
+    /// The amount that the layout needs.
     public let need: UInt64
+    /// The amount that exists.
     public let limit: UInt64
+    /// The unit of `need` and `limit`.
     public internal(set) var unit = Unit.count
-    /// Where `need` is a span of addresses, with the gaps that alignment leaves: the sum without them, in bytes.
+    /// The sum of all sizes in bytes, if `need` is a span of addresses with the gaps that alignment leaves. Nil for other budgets.
     public internal(set) var sum: UInt64?
-    /// Whether it counts in a set-up only that the plan cannot know of; which one.
+    /// The set-up in which the budget counts, in words, if the plan cannot know whether the user has it. Nil for a budget that
+    /// always counts.
     public internal(set) var condition: String?
 
+    /// Whether the layout stays within the limit.
     public var fits: Bool { need <= limit }
 
-    /// How much of it is used, from 0 on; above 1 it does not fit.
+    /// The used part of the limit, from 0 on. Above 1, the layout does not fit.
     public var share: Double {
         limit == 0 ? (need == 0 ? 0 : .infinity) : Double(need) / Double(limit)
     }
@@ -31,7 +38,7 @@ extension Budget: Encodable {
         case name, need, limit, unit, sum, share, fits, condition
     }
 
-    /// Encodes addresses as strings in hexadecimal, and no share where there is nothing to share.
+    /// Encodes addresses as strings in hexadecimal. Leaves the share out if the limit is 0 and something is needed.
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: Key.self)
         try object.encode(name, forKey: .name)

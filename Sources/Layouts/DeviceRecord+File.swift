@@ -1,11 +1,11 @@
 internal import Memslots
 public import PCI
 
-/// A function of a layout file that a real device was captured into: `{"at": …, "record": …}`. docs/layouts.md describes the keys.
+/// The record of a captured real device in a layout file: `{"at": …, "record": …}`. docs/layouts.md describes the keys.
 extension DeviceRecord {
     static let keys: Set = ["regions", "interrupts", "resets", "configuration", "configurationSize"]
 
-    /// Reads the record of a layout file.
+    /// Reads the record from its JSON object.
     init(_ object: LayoutObject) throws {
         self.init(canReset: try object.optional("resets") ?? false)
         let size = try object.number("configurationSize")
@@ -81,7 +81,7 @@ extension DeviceRecord.InterruptTraits {
     ]
 }
 
-/// A layout file of captured functions.
+/// The contents of a layout file of captured functions.
 public struct RecordedLayout: Encodable, Sendable {
     private let name: String
     private let functions: [Function]
@@ -91,7 +91,7 @@ public struct RecordedLayout: Encodable, Sendable {
         let record: Record
     }
 
-    /// The record of a function, as a layout file has it. Rows of configuration space that are zero are left out.
+    /// The record of a function as a layout file has it. Rows of configuration space that are zero are left out.
     private struct Record: Encodable {
         struct Region: Encodable {
             let region: String
@@ -140,7 +140,7 @@ public struct RecordedLayout: Encodable, Sendable {
         }
     }
 
-    /// Makes a layout of one captured function, which has the IDs of its vendor and device in its name.
+    /// Makes a layout of one captured function. The layout's name contains the IDs of vendor and device.
     public init(at address: FunctionAddress, _ record: DeviceRecord) {
         let bytes = record.configuration.prefix(4).map { hexadecimal($0, digits: 2) }
         name =
@@ -149,7 +149,7 @@ public struct RecordedLayout: Encodable, Sendable {
     }
 }
 
-/// Returns the value of a byte in two hexadecimal digits.
+/// Returns the value of a byte that is written in two hexadecimal digits.
 private func hexadecimalByte(_ text: some StringProtocol) -> UInt8? {
     text.count == 2 && text.allSatisfy(\.isHexDigit) ? UInt8(text, radix: 16) : nil
 }

@@ -1,45 +1,50 @@
 internal import Memslots
 public import PCI
 
-/// What a user wants of a dump, and what they know beyond it.
+/// A user's choice of functions in a dump, and what the user knows beyond the dump.
 public struct DumpSelection: Hashable, Sendable {
-    /// A region whose size the dump may not tell.
+    /// A region of a function in the dump. The dump may not tell its size.
     public struct Place: Hashable, Sendable {
+        /// The function.
         public let function: DomainAddress
+        /// The region's place in the function.
         public let region: ConfigDump.Region.Place
     }
 
-    /// These functions only; all where it is empty.
+    /// The functions to take. All are taken if the list is empty.
     public var only: [DomainAddress] = []
+    /// The functions to leave out.
     public var excluded: [DomainAddress] = []
-    /// Bytes.
+    /// The sizes of regions, in bytes.
     public var sizes: [Place: UInt64] = [:]
-    /// Regions that are not there, whatever the dump says.
+    /// Regions that do not exist, whatever the dump says.
     public var absent: Set<Place> = []
-    /// How many virtual functions of each function that can have them. If it is nil there are none, and room is kept for all.
+    /// The number of virtual functions for each function that can have them. If it is nil, there are no virtual functions, and
+    /// room is kept for all of them.
     public var virtualFunctions: Int?
-    /// Whether bridges are left out, and functions of other domains share the buses of the first.
+    /// Whether bridges are left out, so that functions of other domains share the buses of the first domain.
     public var isFlat = false
-    /// Capabilities that guests find although they promise what is not there.
+    /// Capabilities that guests find although they promise something that is missing.
     public var shown: Set<CapabilityKind> = []
-    /// Other sizes of BARs that can be resized.
+    /// Other sizes of resizable BARs, in bytes.
     public var resized: [Place: UInt64] = [:]
-    /// The addresses that BARs and ROMs are to have.
+    /// The addresses that BARs and ROMs must have.
     public var fixed: [Place: UInt64] = [:]
 
     /// Whether it is an error if a function has to be skipped.
     public var isComplete = false
 
+    /// Makes a selection of everything.
     public init() {}
 
-    /// Whether nothing is asked for.
+    /// Whether the selection is that of everything, without further wishes.
     public var isEverything: Bool { self == DumpSelection() }
 
     func takes(_ address: DomainAddress) -> Bool {
         (only.isEmpty || only.contains(address)) && !excluded.contains(address)
     }
 
-    /// The bridges among all that lead to chosen functions or are asked for.
+    /// Returns the bridges among `all` that lead to chosen functions, or that the user asks for.
     func bridges(_ all: [Layout.Function], to chosen: [Layout.Function]) -> [Layout.Function] {
         all.filter { bridge in
             let (source, description) = (bridge.source, bridge.description.bridge)
@@ -51,18 +56,19 @@ public struct DumpSelection: Hashable, Sendable {
         }
     }
 
-    /// Throws if functions are asked for that are not among `known`.
+    /// Throws if the user names functions that are not among `known`.
     func checkFunctions(among known: Set<DomainAddress>) throws(LayoutError) {
         let places = Array(sizes.keys) + absent
         let unknown = Set(only + excluded + places.map(\.function)).filter { !known.contains($0) }
         guard unknown.isEmpty else {
-            // The same place on another domain may be meant.
+            // The user may mean the same address in another domain.
             let similar = known.filter { function in unknown.contains { $0.function == function.function } }
             throw .unknownFunctions(unknown.sorted(), similar: similar.sorted())
         }
     }
 
-    /// Throws if sizes are given of regions that there are not, whose sizes the dump tells, or that regions cannot have where they are.
+    /// Throws if the user names a region that does not exist, or gives a size that contradicts the dump or that the region
+    /// cannot have at its address.
     func checkRegions(in dump: Dump) throws(LayoutError) {
         let functions = Dictionary(uniqueKeysWithValues: dump.functions.map { ($0.address, $0) })
         let places = (Array(sizes.keys) + absent).sorted { "\($0)" < "\($1)" }
@@ -73,7 +79,7 @@ public struct DumpSelection: Hashable, Sendable {
             if let told = region.size, told.nonzeroBitCount == 1, possible.contains(told), told != size {
                 throw .badSize(place, size: size, reason: "the dump tells its size, \(hexadecimal(told))")
             }
-            // Its address is a multiple of its size.
+            // The address of a region is a multiple of its size.
             let most = region.base == 0 ? .max : max(possible.lowerBound, region.base & (0 &- region.base))
             try place.check(size, in: possible.lowerBound...min(most, possible.upperBound))
         }
@@ -81,7 +87,7 @@ public struct DumpSelection: Hashable, Sendable {
 }
 
 extension DumpSelection.Place {
-    /// Throws if a size is no power of two among those that are possible.
+    /// Throws if a size is not a power of two in the range of possible sizes.
     func check(_ size: UInt64, in possible: ClosedRange<UInt64>) throws(LayoutError) {
         guard size.nonzeroBitCount == 1, possible.contains(size) else {
             let (least, most) = (hexadecimal(possible.lowerBound), hexadecimal(possible.upperBound))
@@ -91,7 +97,7 @@ extension DumpSelection.Place {
 }
 
 extension DumpSelection.Place: CustomStringConvertible {
-    /// `01:00.0/2`, `01:00.0/rom` and, of its virtual functions, `01:00.0/vf2`.
+    /// `01:00.0/2`, `01:00.0/rom`, and `01:00.0/vf2` for a BAR of its virtual functions.
     public var description: String {
         switch region {
         case .register(.bar(let number)): "\(function)/\(number)"
@@ -100,7 +106,7 @@ extension DumpSelection.Place: CustomStringConvertible {
         }
     }
 
-    /// Reads what `description` writes.
+    /// Reads the form that `description` writes.
     public init?(text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let function = DomainAddress(text: String(parts[0])) else { return nil }

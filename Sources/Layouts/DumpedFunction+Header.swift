@@ -1,8 +1,8 @@
 import PCI
 
 extension DumpedFunction {
-    /// A function from the line with which lspci begins it, behind the address: `Ethernet controller [0200]: Intel ... [8086:1572]
-    /// (rev 02) (prog-if 00)`, or with -n `0200: 8086:1572 (rev 02)`.
+    /// Makes a function from the rest of the line with which lspci begins it. The address has been read. The rest is
+    /// `Ethernet controller [0200]: Intel ... [8086:1572] (rev 02) (prog-if 00)`, or with -n `0200: 8086:1572 (rev 02)`.
     init(address: DomainAddress, line: Int, header: LineScanner) {
         self.init(address: address, line: line)
         let parts = header.text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -23,7 +23,8 @@ extension DumpedFunction {
         name = Self.numbers(rest[...], [4, 4]) == nil ? String(rest) : ""
     }
 
-    /// Takes the last brackets with hexadecimal numbers of so many digits out of a text.
+    /// Removes the last brackets that contain hexadecimal numbers with these counts of digits from a text, and returns the
+    /// numbers.
     private static func takeNumbers(_ text: inout Substring, _ digits: [Int]) -> [UInt16]? {
         var end = text.endIndex
         while let close = text[..<end].lastIndex(of: "]"), let open = text[..<close].lastIndex(of: "[") {
@@ -45,14 +46,14 @@ extension DumpedFunction {
     }
 }
 
-/// The names that lspci has for classes of functions (PCI code and ID assignment specification).
+/// The names by which lspci knows classes of functions (PCI code and ID assignment specification).
 enum ClassNames {
-    /// The class of a name without the programming interface, as 24 bits.
+    /// Returns the 24-bit class code of a name, with 0 for the programming interface.
     static func code(of name: String) -> UInt32? {
         all.first { $0.value == name }.map { UInt32($0.key) << 8 }
     }
 
-    /// The name of a class of 24 bits.
+    /// Returns the name of a 24-bit class code.
     static func name(of code: UInt32) -> String? {
         all.first { $0.key == UInt16(truncatingIfNeeded: code >> 8) }?.value
     }

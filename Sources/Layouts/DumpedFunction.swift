@@ -1,32 +1,40 @@
 public import PCI
 
-/// A function as a dump of a real machine shows it, before anybody knows whether it can be had.
+/// A function as a dump of a real machine shows it. The dump may not tell enough to count it.
 public struct DumpedFunction: Hashable, Sendable {
+    /// The function's address in the dump.
     public let address: DomainAddress
-    /// What the dump calls it, behind its class; empty where it has no names.
+    /// The dump's name for the function, which follows the class. Empty if the dump has no names.
     public var name = ""
-    /// The words of the dump for its class: `Ethernet controller`.
+    /// The dump's words for the class, such as `Ethernet controller`.
     public var className = ""
-    /// The line on which it begins, counted from 1; nil where it does not come from lines.
+    /// The number of the line with which the function begins, counted from 1. Nil if the dump has no lines.
     public let line: Int?
+    /// Whether the function is a bridge.
     public var isBridge = false
-    /// The buses behind a bridge; nil where the dump does not tell.
+    /// The buses behind a bridge. Nil if the dump does not tell, or the function is no bridge.
     public var bridge: BridgeDescription?
-    /// The sizes that BARs can have which can be resized.
+    /// The sizes that resizable BARs can have, by the number of the BAR.
     public var resizable: [Int: [UInt64]] = [:]
+    /// The vendor ID. Nil if the dump does not tell.
     public var vendorID: UInt16?
+    /// The device ID. Nil if the dump does not tell.
     public var deviceID: UInt16?
+    /// The class code, 24 bits. Nil if the dump does not tell.
     public var classCode: UInt32?
     /// The regions by their places.
     public var regions: [ConfigDump.Region.Place: ConfigDump.Region] = [:]
+    /// The MSI-X capability. Nil if there is none, or the dump does not tell.
     public var msix: MSIXDescription?
+    /// The number of vectors of the MSI capability. Nil if there is none, or the dump does not tell.
     public var msiVectors: Int?
+    /// The SR-IOV capability. Nil if there is none, or the dump does not tell.
     public var virtualFunctions: ConfigDump.VirtualFunctions?
-    /// Its configuration space, if the dump has 256 or 4096 bytes of it.
+    /// The configuration space, if the dump has 256 or 4096 bytes of it.
     var config: ConfigDump?
-    /// Whether the dump would show the regions if there were any.
+    /// Whether the dump would show regions if there were any.
     var hasRegisters = false
-    /// Why the dump does not tell the capabilities; nil where it does.
+    /// The reason why the dump does not tell the capabilities, in words. Nil if it does tell them.
     public internal(set) var capabilityGap: String?
     /// The first reason why the function cannot be counted.
     public private(set) var problem: DumpWarning.Reason?
@@ -36,12 +44,14 @@ public struct DumpedFunction: Hashable, Sendable {
         self.line = line
     }
 
-    /// Notes why the function cannot be counted, and the line that shows it if it is not the function's first one.
+    /// Notes a reason why the function cannot be counted.
+    ///
+    /// - Parameter line: The line that shows the reason. Nil if it is the function's first line.
     mutating func problem(_ text: String, line: Int? = nil) {
         if problem == nil { problem = DumpWarning.Reason(line: line ?? self.line, text: text) }
     }
 
-    /// Takes all that configuration space tells. The sizes of BARs are not in there.
+    /// Takes over all that configuration space tells. It does not tell the sizes of BARs.
     mutating func take(_ config: ConfigDump) {
         take(identityOf: config)
         guard !isBridge else { return }
@@ -81,15 +91,16 @@ public struct DumpedFunction: Hashable, Sendable {
 
     // MARK: Several descriptions of one function
 
-    /// How much of it is known: of two descriptions the one with more of it counts.
+    /// A measure of how much is known of the function. Of two descriptions, the one with the larger measure counts.
     fileprivate var fullness: Int {
-        // What is told of two equal ones decides: one of them may be cut short.
+        // Details decide between descriptions that are otherwise equal, because one of them may be cut short.
         let details =
             regions.count + (msix == nil ? 0 : 1) + (msiVectors == nil ? 0 : 1) + (virtualFunctions == nil ? 0 : 1)
         return (hasRegisters ? 400 : 0) + (problem == nil ? 200 : 0) + (capabilityGap == nil ? 100 : 0) + details
     }
 
-    /// Takes what `other`, which describes the same function, has beyond it: its identity, and sizes of regions.
+    /// Takes over what `other` knows beyond this description: identity, and sizes of regions. `other` describes the same
+    /// function.
     fileprivate mutating func complete(from other: DumpedFunction) {
         guard vendorID == nil || other.vendorID == nil || (vendorID, deviceID) == (other.vendorID, other.deviceID)
         else { return }
@@ -126,7 +137,7 @@ extension ConfigDump.Region.Place {
     static let all: [Self] =
         (0..<6).map { .register(.bar($0)) } + [.register(.rom)] + (0..<6).map { .virtual($0) }
 
-    /// The number of the BAR; nil for the ROM.
+    /// The number of the BAR. Nil for the ROM.
     var number: Int? {
         switch self {
         case .register(.bar(let number)), .virtual(let number): number
@@ -136,7 +147,7 @@ extension ConfigDump.Region.Place {
 
     var isVirtual: Bool { if case .virtual = self { true } else { false } }
 
-    /// What people call it.
+    /// The name of the place in texts for people.
     var name: String {
         switch self {
         case .register(let register): "\(register)"
@@ -145,10 +156,13 @@ extension ConfigDump.Region.Place {
     }
 }
 
-/// Something in a dump that is not as it should be, and what became of it.
+/// A problem that a reader of a dump has found, and whether the function was skipped for it.
 public struct DumpWarning: Hashable, Sendable {
+    /// The problem itself.
     public struct Reason: Hashable, Sendable {
+        /// The line that shows the problem, counted from 1. Nil if no line does.
         public let line: Int?
+        /// The problem in words.
         public let text: String
         /// The regions whose sizes the dump does not tell.
         public var unsized: [DumpSelection.Place] = []
@@ -156,10 +170,11 @@ public struct DumpWarning: Hashable, Sendable {
         public var isUnsure = false
     }
 
+    /// The problem.
     public let reason: Reason
-    /// Whose it is; nil where no function can be told.
+    /// The function with the problem. Nil if the problem belongs to no function.
     public let function: DomainAddress?
-    /// Whether the function is left out for it.
+    /// Whether the function is left out because of the problem.
     public private(set) var isSkipped = false
 }
 
@@ -171,16 +186,17 @@ extension DumpWarning: CustomStringConvertible {
     }
 }
 
-/// What a reader found.
+/// The functions and warnings that a reader has taken from a dump.
 public struct Dump: Sendable {
-    /// In the order of the dump; no two at one address.
+    /// The functions in the order of the dump. No two have the same address.
     public private(set) var functions: [DumpedFunction] = []
+    /// The problems in the dump.
     public private(set) var warnings: [DumpWarning] = []
-    /// What this is, where it is known to be nothing that shows BARs: `this is what lspci -t prints`.
+    /// The form of the text, if it is a known one that shows no BARs, in words: `this is what lspci -t prints`.
     public private(set) var form: String?
     private var indices: [DomainAddress: Int] = [:]
 
-    /// Adds a function. Of two descriptions of one address the fuller counts, and is completed from the other one.
+    /// Adds a function. If the dump already has a description of that address, the fuller one counts, completed from the other.
     mutating func append(_ function: DumpedFunction) {
         guard let index = indices[function.address] else {
             indices[function.address] = functions.count

@@ -1,11 +1,11 @@
 import PCI
 
-/// What the kernel logs of PCI functions when it finds them and gives them addresses (`drivers/pci/probe.c`, `setup-res.c`, `iov.c`):
-/// their BARs with sizes, also those of virtual functions.
+/// The lines that the kernel logs when it finds PCI functions and gives them addresses (`drivers/pci/probe.c`, `setup-res.c`,
+/// `iov.c`). They tell the BARs with their sizes, also those of virtual functions.
 struct KernelLog {
-    /// In the order of the log.
+    /// The functions in the order of the log.
     var functions: [DumpedFunction] {
-        // A log from which somebody has taken the lines about BARs does not tell who has none.
+        // If somebody has removed the lines about BARs from a log, it does not tell which functions have none.
         let tellsBARs = found.values.contains(where: \.hasFoundBARs)
         return order.compactMap { found[$0]?.described(tellsBARs: tellsBARs) }
     }
@@ -15,8 +15,9 @@ struct KernelLog {
 
     fileprivate struct Entry {
         var function: DumpedFunction
-        /// Whether there is the line with which the kernel tells that it has found the function, and such lines of its BARs.
+        /// Whether the log has the line by which the kernel says that it has found the function.
         var isFound = false
+        /// Whether the log has such lines for the function's BARs.
         var hasFoundBARs = false
 
         func described(tellsBARs: Bool) -> DumpedFunction {
@@ -31,7 +32,9 @@ struct KernelLog {
         }
     }
 
-    /// Takes a line if it is one of the kernel's about a PCI function.
+    /// Takes a line if the kernel logged it about a PCI function.
+    ///
+    /// - Returns: Whether the line was taken.
     mutating func take(_ line: LineScanner, line number: Int) -> Bool {
         let words = ["[mem ", "[io ", " class 0x", "PCI bridge to [bus"]
         guard words.contains(where: line.contains), let (address, text) = line.subject else { return false }
@@ -48,7 +51,7 @@ struct KernelLog {
 }
 
 extension KernelLog {
-    /// Notes that lines are left out. The function that the log has named last may have more BARs.
+    /// Notes that the dump leaves out lines here. The last function of the log may have more BARs.
     mutating func noteElision(line number: Int) {
         guard let last = order.last else { return }
         found[last]?.function.problem(
@@ -77,13 +80,13 @@ extension KernelLog.Entry {
         return true
     }
 
-    /// `reg 0x10: [mem …]`, `BAR 0 [mem …]`, `BAR 0: assigned [mem …]`, `ROM [mem …]`, `VF BAR 0 [mem …]: contains BAR 0 for 8 VFs`,
-    /// and before 2023 `VF(n) BAR0 space: [mem …] (contains BAR0 for 8 VFs)`.
+    /// Takes a line such as `reg 0x10: [mem …]`, `BAR 0 [mem …]`, `BAR 0: assigned [mem …]`, `ROM [mem …]`,
+    /// `VF BAR 0 [mem …]: contains BAR 0 for 8 VFs`, and before 2023 `VF(n) BAR0 space: [mem …] (contains BAR0 for 8 VFs)`.
     private mutating func takeRegion(_ line: LineScanner) -> Bool {
         var rest = line
         _ = rest.skip("legacy IDE quirk: ")
         let place = rest.place()
-        // Behind other words the kernel does something to a BAR that it has found before.
+        // If other words stand before the bracket, the line tells of a BAR that the kernel has found before.
         _ = rest.skip(":")
         rest.skipSpaces()
         let isAlone = rest.first == UInt8(ascii: "[")
@@ -94,7 +97,7 @@ extension KernelLog.Entry {
             guard var count = Optional(rest), count.skip(past: " for "), let total = count.number(), count.skip(" VFs"),
                 (1...0xffff).contains(total)
             else {
-                // The first line, with the BAR of a single one.
+                // This is the first of two lines, which gives the BAR of a single virtual function.
                 function.regions[place] = function.regions[place] ?? region
                 return true
             }
@@ -111,7 +114,7 @@ extension KernelLog.Entry {
 }
 
 extension LineScanner {
-    /// The first function that the line names, behind time and driver, and what the line says of it.
+    /// The first function that the line names, after time and driver, and the text that follows it.
     fileprivate var subject: (DomainAddress, LineScanner)? {
         var scanner = self
         repeat {
@@ -124,18 +127,18 @@ extension LineScanner {
         return nil
     }
 
-    /// Whether a bracket that begins so is closed.
+    /// Whether the bracket that begins with `range` is closed.
     fileprivate func hasEnd(of range: String) -> Bool {
         var scanner = self
         return scanner.skip(past: range) && scanner.contains("]")
     }
 
-    /// The place of the region that the kernel speaks of, by the number that it has there.
+    /// Reads the place of the region in the line, by the number that the kernel gives it.
     fileprivate mutating func place() -> ConfigDump.Region.Place? {
         if skip("ROM") { return .register(.rom) }
         if skip("VF BAR ") || skip("VF(n) BAR") { return number().flatMap { $0 < 6 ? .virtual(Int($0)) : nil } }
         if skip("BAR ") {
-            // 6 is the ROM; what is above are windows of bridges and totals of virtual functions.
+            // 6 is the ROM. Above it are windows of bridges, and ranges for all virtual functions together.
             return number().flatMap { $0 < 6 ? .register(.bar(Int($0))) : $0 == 6 ? .register(.rom) : nil }
         }
         guard skip("reg ") else { return nil }
@@ -148,7 +151,7 @@ extension LineScanner {
         }
     }
 
-    /// `mem 0xf0000000-0xf0ffffff 64bit pref]`, `io  size 0x0080]`
+    /// Reads a range such as `mem 0xf0000000-0xf0ffffff 64bit pref]` or `io  size 0x0080]`.
     fileprivate mutating func logged(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
         let isPort = skip("io ")
         guard isPort || skip("mem ") else { return nil }

@@ -1,16 +1,19 @@
 import Memslots
 
-/// A version of Linux, as far as it matters: `5.12`, `6.1.0-13-amd64`.
+/// A version of Linux in its first two numbers, read from `5.12` or `6.1.0-13-amd64`.
 public struct KernelVersion: Hashable, Comparable, Sendable {
+    /// The first number.
     public let major: Int
+    /// The second number.
     public let minor: Int
 
+    /// Makes the version `major.minor`.
     public init(_ major: Int, _ minor: Int) {
         self.major = major
         self.minor = minor
     }
 
-    /// Reads the first two numbers of a version.
+    /// Reads the first two numbers of a version. Fails for versions before 2.0.
     public init?(text: String) {
         let numbers = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false)
         guard numbers.count >= 2, let major = Int(numbers[0]), major >= 2,
@@ -28,31 +31,34 @@ extension KernelVersion: CustomStringConvertible {
     public var description: String { "\(major).\(minor)" }
 }
 
-/// A time in which KVM had so many slots on x86.
+/// A time in which KVM had a certain number of slots on x86.
 public struct SlotEra: Hashable, Sendable {
-    /// The first version; nil for all before the others.
+    /// The first version of the era. Nil for the era before all others.
     public let since: KernelVersion?
-    /// The year of the change.
+    /// The year of the change. Nil for the era before all others.
     public let year: Int?
+    /// The number of slots.
     public let slots: Int
 
+    /// All eras, the oldest first.
     public static let all = [
         SlotEra(since: nil, year: nil, slots: 32), SlotEra(since: KernelVersion(3, 9), year: 2012, slots: 125),
         SlotEra(since: KernelVersion(4, 0), year: 2014, slots: 509),
         SlotEra(since: KernelVersion(5, 12), year: 2021, slots: 32764),
     ]
 
-    /// The era of a kernel.
+    /// Returns the era of a kernel.
     public static func of(_ version: KernelVersion) -> SlotEra {
         all.last { $0.since.map { $0 <= version } ?? true } ?? all[0]
     }
 
+    /// The first version of the era in words.
     public var name: String {
         since.map { "\($0)" } ?? "before 3.9"
     }
 
-    /// Bytes of the table that holds `count` slots, in the accounting of 2012, when it was compacted. Up to 5.7 a table has room
-    /// for all slots from the start, instead of growing with their use.
+    /// Returns the bytes of a table that holds `count` slots, by the accounting of 2012. From that year's change on, entries
+    /// are compacted. Up to Linux 5.7, a table has room for all slots from the start instead of growing with their use.
     public func tableBytes(for count: Int) -> Int {
         let isCompact = since != nil
         return Footprint.fixedTableBytes(
@@ -61,16 +67,21 @@ public struct SlotEra: Hashable, Sendable {
     }
 }
 
-/// A slot table as it was discussed in 2012.
+/// A slot table as it was discussed in 2012, and its size.
 public struct FixedTable: Hashable, Codable, Sendable {
+    /// The number of slots for users.
     public let slots: Int
+    /// The number of KVM's own slots.
     public let privateSlots: Int
+    /// The bytes of a slot.
     public let slotBytes: Int
+    /// The bytes of an entry in the index.
     public let indexBytes: Int
+    /// The bytes of the whole table.
     public let bytes: Int
 
-    /// What there was, what was asked for, the same compacted, and with KVM's own slots out of 128: slots,
-    /// bytes of a slot, and bytes of an index entry.
+    /// Four tables: the one that existed, the one that was asked for, the latter compacted, and the compacted one with KVM's
+    /// own slots taken out of 128. In each tuple are the slots, the bytes of a slot, and the bytes of an index entry.
     public static let of2012 = [(32, 64, 4), (128, 64, 4), (128, 56, 2), (124, 56, 2)].map {
         slots, slotBytes, indexBytes in
         FixedTable(

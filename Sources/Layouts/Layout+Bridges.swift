@@ -2,9 +2,9 @@ import Memslots
 import PCI
 
 extension Layout {
-    /// Root ports and ports of switches by their addresses, with what people call them.
+    /// Makes the functions of root ports and of ports of switches, with names for people.
     ///
-    /// A port on a root bus is a root port. Behind a root port or a downstream port of a switch begins a switch, with its upstream port.
+    /// A port on a root bus is a root port. Behind a root port or a downstream port, a switch begins with its upstream port.
     static func ports(_ bridges: [FunctionAddress: BridgeDescription]) throws(LayoutError) -> [Function] {
         var ports: [FunctionAddress: FunctionDescription] = bridges.mapValues {
             var description = FunctionDescription(vendorID: 0x1af4, deviceID: 0x0010, classCode: 0x060400)
@@ -21,14 +21,14 @@ extension Layout {
             guard var port = ports[address], let bridge = port.bridge else { continue }
             guard !bridge.hasSlot || kind != .upstream else { throw .bridges(.slotCapability) }
             port.capabilities = [.port(type: kind.rawValue, slot: bridge.hasSlot ? bridge.secondary : nil)]
-            // Behind the capability is MSI, for what happens at the slot.
+            // After the capability comes MSI, for the events of the slot.
             if bridge.hasSlot { (port.msiVectors, port.msiOffset, port.interruptPin) = (1, 0x80, 1) }
             ports[address] = port
         }
         return ports.map { Function(address: $0, description: $1, name: kinds[$0]?.name ?? "") }
     }
 
-    /// The kind of a PCI Express port, with its number in the capability (PCIe, 7.5.3.2).
+    /// The kind of a PCI Express port. The raw value is its number in the capability (PCIe, 7.5.3.2).
     private enum PortKind: UInt8 {
         case root = 4, upstream, downstream
 
@@ -41,7 +41,8 @@ extension Layout {
         }
     }
 
-    /// This layout with the wishes that need no dump: without its bridges, with other sizes of BARs, with fixed addresses.
+    /// Returns this layout with those wishes of a selection that need no dump: without bridges, with capabilities shown, with
+    /// other sizes of BARs, and with fixed addresses.
     func adjusted(_ selection: DumpSelection) throws(LayoutError) -> Layout {
         var layout = self
         if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
@@ -68,7 +69,7 @@ extension Layout {
             }
             try place.check(size, in: kind.sizes)
             layout.functions[index].description.bars[number]?.size = size
-            // The MSI-X table and what else lies in the BAR stays where it is.
+            // The MSI-X table and everything else in the BAR must still lie within it.
             do { try layout.functions[index].description.validate() } catch {
                 throw .badSize(place, size: size, reason: "\(error)")
             }
@@ -83,13 +84,13 @@ extension Layout {
         return layout
     }
 
-    /// What a user should know who has not made the layout: capabilities that guests do not find, and functions on buses to which no bridge
-    /// leads although there are bridges.
+    /// Warnings for a user who has not made the layout. They tell of capabilities that guests do not find, and of buses to
+    /// which no bridge leads although the layout has bridges.
     public var warnings: [DumpWarning] {
         var hidden: [String: [String]] = [:]
         var (roots, inside): (Set<String>, Set<String>) = ([], [])
         let bridges = (try? BridgeTree(functions.lazy.map { ($0.address, $0.description) })) ?? BridgeTree()
-        // The buses that are known: those with bridges on them, and those behind a bridge.
+        // The known buses are those with bridges on them. The led buses are those directly behind a bridge.
         var (known, led): (Set<UInt16>, Set<UInt16>) = ([], [])
         for case (let address, let bridge?) in functions.lazy.map({ ($0.address, $0.description.bridge) }) {
             known.formUnion([address.busNumber, UInt16(address.segment) << 8])
@@ -117,7 +118,7 @@ extension Layout {
         return texts.filter { !$1.isEmpty }.map { DumpWarning(reason: .init(line: nil, text: $0 + $1), function: nil) }
     }
 
-    /// The first four, and whether there are more.
+    /// Joins the first four words, and says whether there are more.
     private static func list(_ words: [String]) -> String {
         words.prefix(4).joined(separator: ", ") + (words.count > 4 ? " and others" : "")
     }

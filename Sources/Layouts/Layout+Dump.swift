@@ -3,8 +3,8 @@ import Memslots
 import PCI
 
 extension Layout {
-    /// The functions of a dump that can be assigned, with the bridges that lead to them, and what is to be said of the others: with a
-    /// warning, what is not described well enough to be counted is left out.
+    /// Makes a layout of the functions of a dump that can be assigned, and of the bridges that lead to them. A function that
+    /// the dump does not describe well enough is left out with a warning.
     public static func read(
         _ dump: Dump, name: String, selection: DumpSelection = DumpSelection()
     ) throws(LayoutError) -> (layout: Layout, warnings: [DumpWarning]) {
@@ -30,7 +30,7 @@ extension Layout {
         return (layout, builder.warnings + layout.warnings)
     }
 
-    /// These functions alone, each where it is as far as a guest would find it there.
+    /// Returns a layout of the selected functions alone. Each keeps its address if a guest would find it there.
     public func selecting(_ selection: DumpSelection) throws(LayoutError) -> Layout {
         guard selection.sizes.isEmpty, selection.absent.isEmpty, selection.virtualFunctions == nil else {
             throw .notADump(name)
@@ -46,12 +46,15 @@ extension Layout {
         return try layout.adjusted(selection)
     }
 
-    /// The most domains that become segments of a machine, whose configuration space lies below 4 GiB.
+    /// The largest number of domains that become segments of a machine. The configuration space of all segments lies below 4
+    /// GiB.
     private static let mostSegments = 3
 
-    /// Gives functions addresses on one machine. The lowest domains become segments, or the lowest one alone. Functions of these keep
-    /// their addresses, but for a device without a function 0, where software looks no further (PCI 3.0, 6.2.1): its first function
-    /// becomes 0. The others share the first devices that are free.
+    /// Gives functions addresses on one machine.
+    ///
+    /// The lowest domains become segments. If the layout is flat, only the lowest one does. Functions of these domains keep
+    /// their addresses, except in a device without a function 0, where software looks no further (PCI 3.0, 6.2.1): there, the
+    /// first function becomes function 0. Functions of all other domains share the first free devices.
     private static func place(_ functions: [Function], name: String, isFlat: Bool) throws(LayoutError) -> Layout {
         let sorted = functions.sorted { $0.source < $1.source }
         let domains = Set(sorted.map(\.source.domain)).sorted().prefix(isFlat ? 1 : mostSegments)
@@ -65,7 +68,7 @@ extension Layout {
         }
         let kept = Set(lowest.filter { $0.segment == 0 }.map { $0.requesterID >> 3 })
         let taken = Set(lowest.filter { $0.segment == 0 }.map(\.requesterID))
-        // Devices of their own, and at last functions of devices that are there.
+        // Addresses in free devices, and after these, free addresses in devices that exist.
         let apart = (0...UInt16.max).lazy.filter { !kept.contains($0 >> 3) }
         let beside = (0...UInt16.max).lazy.filter { kept.contains($0 >> 3) && !taken.contains($0) }
         var (free, more) = (apart.makeIterator(), beside.makeIterator())
@@ -86,12 +89,12 @@ extension Layout {
     }
 }
 
-/// Makes descriptions of what dumps show.
+/// The maker of descriptions from the functions of a dump.
 private struct DumpBuilder {
     let selection: DumpSelection
-    /// The addresses in the dump, where no virtual function has to be thought up.
+    /// The addresses of all functions in the dump. No virtual function needs to be invented there.
     let taken: Set<DomainAddress>
-    /// The addresses of virtual functions.
+    /// The addresses of the invented virtual functions.
     var placed = Set<DomainAddress>()
     var warnings: [DumpWarning]
     var found: [Layout.Function] = []
@@ -117,7 +120,7 @@ private struct DumpBuilder {
         let virtual = function.virtualFunctions.flatMap { $0.total > 0 ? $0 : nil }
         let bars = selection.virtualFunctions == 0 ? nil : virtual.flatMap { virtualBARs($0, of: function) }
         if let virtual, let bars, selection.virtualFunctions == nil {
-            // Firmware keeps room for those that are off.
+            // Firmware keeps room also for virtual functions that are off.
             (description.virtualCount, description.virtualBARs) = (virtual.total, bars)
         }
         append(description, at: function.address, name: function.name, of: function)
@@ -126,7 +129,7 @@ private struct DumpBuilder {
         }
     }
 
-    /// The BARs of each virtual function, or nil with a warning where they are not known.
+    /// Returns the BARs of each virtual function. If they are not known, adds a warning and returns nil.
     private mutating func virtualBARs(
         _ virtual: ConfigDump.VirtualFunctions, of function: DumpedFunction
     ) -> [Int: BARDescription]? {
@@ -141,7 +144,8 @@ private struct DumpBuilder {
         return nil
     }
 
-    /// The bridges that are not excluded. Of a domain whose bridges contradict each other there are none.
+    /// Returns the bridges that are not excluded. If the bridges of a domain contradict each other, adds a warning and leaves
+    /// all of them out.
     mutating func bridges(of dump: Dump) -> [Layout.Function] {
         var domains: [UInt32: [FunctionAddress: DumpedFunction]] = [:]
         for function in dump.functions where !selection.isFlat && !selection.excluded.contains(function.address) {
@@ -206,7 +210,7 @@ private struct DumpBuilder {
             vendorID: function.vendorID ?? 0x1af4, deviceID: virtual.deviceID == 0 ? 1 : virtual.deviceID,
             classCode: function.classCode ?? 0xff0000, bars: bars)
         warn("its virtual functions are counted without MSI-X: only they themselves can tell", of: function)
-        // A function that has none enabled may not tell their places yet; they then follow it.
+        // A function without enabled virtual functions may not tell their places yet. In that case they follow the function.
         let isTold = virtual.firstOffset > 0 && (virtual.stride > 0 || virtual.total == 1)
         var id = Int(function.address.function.requesterID) + (isTold ? virtual.firstOffset : 1)
         for index in 0..<count {
@@ -217,7 +221,7 @@ private struct DumpBuilder {
                 return warn("its virtual function \(index) would pass ff:1f.7", of: function, isSkipped: true)
             }
             id += isTold ? virtual.stride : 1
-            // The dump may have virtual functions that are there already.
+            // The dump may already contain virtual functions.
             if source == function.address || taken.contains(source) { continue }
             guard placed.insert(source).inserted else {
                 warn("there is a virtual function of another one already", of: function, at: source, isSkipped: true)
@@ -237,7 +241,8 @@ private struct DumpBuilder {
 }
 
 extension FunctionDescription {
-    /// Takes over the configuration space of a dumped function, so that guests find its bytes, if the dump has it and it can be had.
+    /// Takes over the configuration space of a dumped function, so that guests find its bytes. Does nothing if the dump does
+    /// not have it. If no function can have it, calls `warn`.
     fileprivate mutating func record(
         _ function: DumpedFunction, _ shown: Set<CapabilityKind>, orElse warn: (DescriptionError) -> Void
     ) {
@@ -248,15 +253,15 @@ extension FunctionDescription {
             var recorded = try FunctionDescription(
                 recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown),
                 bridge: bridge)
-            // A BAR may have no address, or be described by Enhanced Allocation alone.
+            // A BAR may have no address, or only Enhanced Allocation may describe it.
             recorded.bars = bars
             try recorded.validate()
             self = recorded
         } catch { warn(error) }
     }
 
-    /// Gives the emulated function what a real one has not: a register that raises its vectors, right behind the pending bits
-    /// if that traps no more of the BAR.
+    /// Adds what the emulated function needs and a real one lacks: a register that raises its vectors. The register lies right
+    /// after the pending bits. It is left out if it would make more of the BAR trapped.
     fileprivate mutating func addDoorbell() {
         guard let msix, (1...2048).contains(msix.vectors) else { return }
         let (offset, overflow) = msix.pendingBits.offset.addingReportingOverflow(UInt64((msix.vectors + 63) / 64 * 8))

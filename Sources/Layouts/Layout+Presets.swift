@@ -3,13 +3,15 @@ internal import PCI
 extension Layout {
     /// A layout that comes with Swiftlet.
     public struct Preset: Sendable {
+        /// The name by which users ask for the preset.
         public let name: String
-        /// What it shows, in a line.
+        /// What the preset demonstrates, in one line.
         public let shows: String
+        /// Makes the layout.
         public let make: @Sendable () -> Layout
     }
 
-    /// All presets, in the order of the list.
+    /// All presets, in the order in which they are listed.
     public static let presets: [Preset] = [
         Preset(name: "one", shows: "one function with one BAR of a page") {
             Layout(name: "one", count: 1, of: onePage, first: 4 << 3)
@@ -43,7 +45,7 @@ extension Layout {
         },
     ]
 
-    /// The preset of this name.
+    /// Makes the preset of this name. Nil if there is none.
     public static func preset(_ name: String) -> Layout? {
         presets.first { $0.name == name }?.make()
     }
@@ -53,7 +55,7 @@ extension Layout {
     private static let onePage = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0001, bars: [0: BARDescription(kind: .memory32, size: page)])
 
-    /// Registers, a BAR that its MSI-X page splits in two, and a ROM: a network card as it is often met.
+    /// A network card of a common kind: a BAR of memory, a BAR that its MSI-X page splits in two, and a ROM.
     private static let typical = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0002, classCode: 0x020000,
         bars: [
@@ -66,7 +68,7 @@ extension Layout {
         ),
         doorbell: BARLocation(bar: 2, offset: page + 0x808))
 
-    /// As much as a function can have: table, pending bits and doorbell share the second page of the last BAR.
+    /// The most that a function can have. Table, pending bits and doorbell share the second page of the last BAR.
     private static let full = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0008,
         bars: Dictionary(
@@ -90,7 +92,7 @@ extension Layout {
             doorbell: BARLocation(bar: 0, offset: 0xba_0008))
     }
 
-    /// A drive with 16 KiB that are no prefetchable memory, as NVMe has them.
+    /// A drive with 16 KiB of memory that is not prefetchable, as NVMe drives have.
     private static let drive = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0200, classCode: 0x010802,
         bars: [0: BARDescription(kind: .memory64, size: 4 * page)],
@@ -113,7 +115,8 @@ extension Layout {
         return card
     }()
 
-    /// Four root ports lead to a switch each, with two GPUs, a network card and two drives behind it, and a fifth to a drive.
+    /// A server with five root ports. Behind four of them is a switch each, with two GPUs, a network card and two drives.
+    /// Behind the fifth is a drive.
     private static let server: Layout = {
         let accelerator = gpu(memory: 128 << 30)
         var bridges: [FunctionAddress: BridgeDescription] = [:]

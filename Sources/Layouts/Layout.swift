@@ -2,23 +2,26 @@ public import Board
 internal import Memslots
 public import PCI
 
-/// A described set of PCI functions: the machine that somebody wants to see before they own it.
+/// A described set of PCI functions: a machine that somebody wants to study before they own it.
 public struct Layout: Hashable, Sendable {
+    /// A function of the layout.
     public struct Function: Hashable, Sendable {
-        /// Where a guest finds it.
+        /// The address at which a guest finds the function.
         public internal(set) var address: FunctionAddress
+        /// The function's identity, BARs and capabilities.
         public internal(set) var description: FunctionDescription
-        /// Where it was found: on the machine of a dump.
+        /// The address at which the function was found on the machine of a dump.
         public internal(set) var source: DomainAddress
-        /// What the dump calls it, behind its class; empty without one.
+        /// The dump's name for the function, with its class. Empty without one.
         public internal(set) var name: String
-        /// Whether the ids of vendor and device in `description` are the function's own.
+        /// Whether the vendor and device IDs in `description` are the function's own.
         public let hasIdentity: Bool
-        /// The sizes that its BARs can have which can be resized, by number, as far as they are known.
+        /// The sizes that resizable BARs can have, by the number of the BAR, as far as they are known.
         public internal(set) var resizable: [Int: [UInt64]] = [:]
-        /// Which one it is of the virtual functions of another function, counted from 0; nil if it is none.
+        /// The index of a virtual function among those of its physical function, counted from 0. Nil if the function is not
+        /// virtual.
         public internal(set) var virtualIndex: Int?
-        /// What the device gives that the function was captured from, or nil for any other function.
+        /// The record of the device from which the function was captured. Nil for any other function.
         public let record: DeviceRecord?
 
         init(
@@ -37,19 +40,20 @@ public struct Layout: Hashable, Sendable {
         }
     }
 
+    /// The name of the layout.
     public let name: String
-    /// By address; no two share one.
+    /// The functions in order of their addresses. No two share an address.
     public internal(set) var functions: [Function]
-    /// Bridges of the dump that it comes from and that it does not have.
+    /// The number of bridges in the dump that the layout leaves out.
     public internal(set) var bridges = 0
-    /// What gives further functions, by their addresses.
+    /// The sources of functions that are not described, by address.
     public private(set) var assigned: [FunctionAddress: AssignedSource] = [:]
-    /// Where the layout wants the apertures, and how many buses.
+    /// The layout's wishes for the apertures, and for the number of buses.
     public internal(set) var choices = AddressMap.Choices()
-    /// The addresses that BARs and ROMs are to have.
+    /// The addresses that BARs and ROMs must have.
     public internal(set) var fixed: [BAROwner: UInt64] = [:]
 
-    /// The functions by their addresses.
+    /// The descriptions of the functions by their addresses.
     public var byAddress: [FunctionAddress: FunctionDescription] {
         Dictionary(uniqueKeysWithValues: functions.map { ($0.address, $0.description) })
     }
@@ -60,16 +64,18 @@ public struct Layout: Hashable, Sendable {
     }
 }
 
-/// What gives a function of a layout that is not described.
+/// The source of a function that the layout does not describe.
 public enum AssignedSource: Hashable, Sendable {
-    /// A device process, by the path of its socket.
+    /// A device process, by the path of its socket (vfio-user).
     case process(String)
-    /// A function of the host, as its kernel names it.
+    /// A function of the host, by the name that the host's kernel gives it (VFIO).
     case host(String)
 }
 
 extension Layout {
-    /// Functions at the addresses from `first` on, eight a device and 32 devices a bus.
+    /// Makes a layout of equal functions at the addresses from `first` on. A device has eight addresses, a bus 32 devices.
+    ///
+    /// - Parameter step: The distance between two functions, in addresses.
     init(name: String, count: Int, of description: FunctionDescription, first: UInt16 = 0, step: Int = 1) {
         let functions = (0..<count).map { number in
             Function(
@@ -79,31 +85,31 @@ extension Layout {
     }
 }
 
-/// Why a layout is none.
+/// The reason why a layout cannot be read or made.
 public enum LayoutError: Error, Hashable, Sendable {
-    /// Two functions are at the same address.
+    /// Two functions have the same address.
     case sharedAddress(FunctionAddress)
-    /// A key of a layout file has a value that cannot be; the text says what can.
+    /// A key of a layout file has an impossible value. `expected` describes the possible ones.
     case badValue(key: String, value: String, expected: String)
-    /// A key without which the object has no meaning, by its path.
+    /// A key is missing without which the object has no meaning. The first value is the path of the key.
     case missingKey(String, expected: String)
-    /// A key that nobody knows, and those that the object can have.
+    /// A key is not known. `known` has the keys that the object can have.
     case unknownKey(String, known: [String])
     /// A repeated function would pass the last address, ff:1f.7.
     case tooManyFunctions(first: FunctionAddress, count: Int)
-    /// Nothing in a dump can be assigned; what is wrong with it may say why.
+    /// No function of a dump can be assigned. The warnings may say why.
     case noFunctions(bridges: Int, warnings: [DumpWarning])
-    /// Functions that were asked for by their addresses and are not there, and some that may have been meant.
+    /// The user names functions that do not exist. `similar` has functions that the user may have meant.
     case unknownFunctions([DomainAddress], similar: [DomainAddress])
-    /// The size of a region that the function does not have, as far as the dump shows.
+    /// The user gives the size of a region that the function does not have, as far as the dump shows.
     case unknownRegion(DumpSelection.Place)
-    /// A size that a region cannot have, or that the dump contradicts, and why.
+    /// The user gives a size that a region cannot have, or that contradicts the dump.
     case badSize(DumpSelection.Place, size: UInt64, reason: String)
-    /// Sizes and virtual functions are for dumps: this layout has said all.
+    /// The user gives sizes of regions or a number of virtual functions for a layout that is not a dump.
     case notADump(String)
-    /// What no function has that is asked for, as far as is known.
+    /// The user asks for something that no function has, as far as is known. The value says what.
     case nobodyHas(String)
-    /// Bridges whose buses are not their own.
+    /// Bridges cannot be as described, for example with buses that are not their own.
     case bridges(DescriptionError)
 }
 
@@ -138,7 +144,7 @@ extension LayoutError: CustomStringConvertible {
         addresses.map { "\($0)" }.joined(separator: ", ")
     }
 
-    /// The first thing that is wrong, and whether it is all.
+    /// Returns the first warning, and the number of other functions that were skipped.
     private static func text(_ warnings: [DumpWarning]) -> String {
         let skipped = warnings.filter(\.isSkipped)
         guard let first = skipped.first ?? warnings.first else { return "" }

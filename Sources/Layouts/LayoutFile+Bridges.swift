@@ -1,7 +1,7 @@
 package import PCI
 
 extension LayoutFile {
-    /// Root ports and ports of switches.
+    /// Reads the root ports and ports of switches of a layout file.
     static func bridges(_ object: LayoutObject) throws -> [Layout.Function] {
         guard object.has("bridges") else { return [] }
         var bridges: [FunctionAddress: BridgeDescription] = [:]
@@ -24,7 +24,7 @@ extension LayoutFile {
         return try Layout.ports(bridges)
     }
 
-    /// The address of an object, `00:04.0` or `0001:00:04.0`.
+    /// Reads the address of an object, `00:04.0` or `0001:00:04.0`.
     package static func address(_ object: LayoutObject) throws -> FunctionAddress {
         let at: String = try object.value("at")
         if let address = FunctionAddress(text: at) { return address }

@@ -1,13 +1,14 @@
 internal import Board
 public import PCI
 
-/// A layout as a JSON file has it; `docs/layouts.md` describes the keys.
+/// A layout in the form of a JSON file. `docs/layouts.md` describes the keys.
 public struct LayoutFile: Decodable, Sendable {
+    /// The layout.
     public let layout: Layout
 
-    /// Reads a file whose every key is known.
+    /// Reads a file. Every key in it must be known.
     ///
-    /// - Throws: `LayoutError`, with the path to what is wrong.
+    /// - Throws: `LayoutError`, with the path to the wrong value.
     public init(from decoder: any Decoder) throws {
         let object = try LayoutObject(
             decoder.container(keyedBy: LayoutObject.Key.self),
@@ -39,13 +40,13 @@ public struct LayoutFile: Decodable, Sendable {
             name: try object.value("name"), functions: functions, assigned: assigned, choices: choices)
     }
 
-    /// One function, or several alike at addresses one after the other.
+    /// Reads one function, or several equal functions at consecutive addresses.
     private static func functions(_ object: LayoutObject, after others: Int) throws -> [Layout.Function] {
         let first = try address(object)
         let count: Int = try object.optional("repeat") ?? 1
         guard count > 0 else { throw object.badValue("repeat", "\(count)", expected: "a count of at least 1") }
         let (description, record) = try LayoutEntry.description(object)
-        // Checked here, so that a short file does not fill the memory.
+        // This is checked before the functions are made, so that a short file cannot fill the memory.
         guard count <= 1 << 16, Int(first.requesterID) + count <= 1 << 16, others + count <= 1 << 18 else {
             throw LayoutError.tooManyFunctions(first: first, count: count)
         }
@@ -58,16 +59,19 @@ public struct LayoutFile: Decodable, Sendable {
 
 }
 
-/// One entry of a layout file's functions, by itself or as the only one of a file. It may leave out its address.
+/// One entry of a layout file's functions. It stands by itself, or is the only entry of a file. It may leave out its address.
 public struct LayoutEntry: Decodable, Sendable {
-    /// What the function is.
+    /// The content of an entry.
     public enum Content: Sendable {
+        /// A function that the entry describes.
         case described(FunctionDescription)
+        /// A function that a device process or the host gives.
         case assigned(AssignedSource)
     }
 
-    /// Where the function is to be, or nil for any place.
+    /// The address for the function. Nil for any address.
     public let address: FunctionAddress?
+    /// The function.
     public let content: Content
 
     static let keys: Set = [
@@ -75,9 +79,9 @@ public struct LayoutEntry: Decodable, Sendable {
         "record",
     ]
 
-    /// Reads an entry whose every key is known.
+    /// Reads an entry. Every key in it must be known.
     ///
-    /// - Throws: `LayoutError`, with the path to what is wrong.
+    /// - Throws: `LayoutError`, with the path to the wrong value.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: LayoutObject.Key.self)
         let isFile = values.allKeys.contains { $0.stringValue == "functions" }
@@ -93,7 +97,7 @@ public struct LayoutEntry: Decodable, Sendable {
         content = try Self.source(object).map { .assigned($0) } ?? .described(try Self.description(object).0)
     }
 
-    /// What gives a function that is not described, or nil for one that is.
+    /// Returns the source of a function that is not described. Nil for a described function.
     static func source(_ object: LayoutObject) throws -> AssignedSource? {
         guard let key = ["vfio", "vfioUser"].first(where: object.has) else { return nil }
         let name: String = try object.value(key)
@@ -103,7 +107,7 @@ public struct LayoutEntry: Decodable, Sendable {
         return key == "vfio" ? .host(name) : .process(name)
     }
 
-    /// What a record says stands in it alone.
+    /// Reads the description of a function. What a record tells may not be told by other keys.
     static func description(_ object: LayoutObject) throws -> (FunctionDescription, DeviceRecord?) {
         guard object.has("record") else { return (try FunctionDescription(object), nil) }
         let record = try DeviceRecord(object.object("record", keys: DeviceRecord.keys))

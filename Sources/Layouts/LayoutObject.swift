@@ -1,8 +1,8 @@
 internal import Memslots
 internal import PCI
 
-/// An object of a layout file or of a request. A key that nobody knows is an error: one that is misspelt would otherwise be left out without a
-/// word.
+/// An object of a layout file or of a request. An unknown key is an error, because otherwise a misspelt key would be ignored
+/// silently.
 package struct LayoutObject {
     private let values: KeyedDecodingContainer<Key>
 
@@ -29,7 +29,7 @@ package struct LayoutObject {
     /// The keys that the object has.
     var keys: Set<String> { Set(values.allKeys.map(\.stringValue)) }
 
-    /// Whether there is a value, and it is not `null`.
+    /// Whether the object has the key, with a value that is not `null`.
     package func has(_ key: String) -> Bool {
         (try? values.decodeNil(forKey: Key(stringValue: key))) == false
     }
@@ -51,7 +51,7 @@ package struct LayoutObject {
         return try LayoutObject(inner, keys: keys)
     }
 
-    /// A list of objects.
+    /// Reads a list of objects.
     func list(_ key: String, keys: Set<String>) throws -> [LayoutObject] {
         var list = try read(key, "a list of objects") { try values.nestedUnkeyedContainer(forKey: $0) }
         var objects: [LayoutObject] = []
@@ -64,7 +64,7 @@ package struct LayoutObject {
         return objects
     }
 
-    /// Reads a value. What is wrong is said in words of this module.
+    /// Reads a value. Reports failures as a `LayoutError`.
     private func read<Value>(_ key: String, _ expected: String, _ decode: (Key) throws -> Value) throws -> Value {
         do { return try decode(Key(stringValue: key)) } catch DecodingError.keyNotFound {
             throw LayoutError.missingKey(path(key), expected: expected)
@@ -74,7 +74,7 @@ package struct LayoutObject {
         }
     }
 
-    /// A number, or a string that means one: `4096`, `"4K"`, `"0x1000"`.
+    /// Reads a number, or a string that means one: `4096`, `"4K"`, `"0x1000"`.
     func number(_ key: String) throws -> UInt64 {
         let words = "a number such as 4096, \"4K\", \"16M\" or \"0x1000\""
         if let number = try? values.decode(UInt64.self, forKey: Key(stringValue: key)) { return number }
@@ -83,7 +83,7 @@ package struct LayoutObject {
         return number
     }
 
-    /// A number that may be missing, but not too large.
+    /// Reads a number that must be below `end`. Nil if the key is missing.
     func number(_ key: String, below end: UInt64, _ expected: String) throws -> UInt64? {
         guard has(key) else { return nil }
         let number = try number(key)
@@ -96,7 +96,7 @@ package struct LayoutObject {
         return BARLocation(bar: try place.value("bar"), offset: try place.number("offset"))
     }
 
-    /// A range of guest-physical addresses, `{"base": …, "size": …}`; nil where it is missing.
+    /// Reads a range of guest-physical addresses, `{"base": …, "size": …}`. Nil if the key is missing.
     func range(_ key: String) throws -> GuestRange? {
         guard has(key) else { return nil }
         let range = try object(key, keys: ["base", "size"])
@@ -109,7 +109,7 @@ package struct LayoutObject {
         return found
     }
 
-    /// The error for a value that cannot be. It names the key with the path to it, such as `functions[2].at`.
+    /// Makes the error for an impossible value. It names the key with its path, such as `functions[2].at`.
     package func badValue(_ key: String, _ value: String, expected: String) -> LayoutError {
         .badValue(key: path(key), value: value, expected: expected)
     }

@@ -1,6 +1,6 @@
 public import PCI
 
-/// Takes a line of text apart, byte by byte: it may hold anything.
+/// A scanner that takes a line of text apart, byte by byte. The line may hold anything.
 struct LineScanner {
     private(set) var rest: ArraySlice<UInt8>
 
@@ -16,14 +16,16 @@ struct LineScanner {
 
     var first: UInt8? { rest.first }
 
-    /// What is left, for people.
+    /// The rest of the line, as text for people.
     var text: String { String(decoding: rest, as: UTF8.self) }
 
     mutating func skipSpaces() {
         rest = rest.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
     }
 
-    /// Skips `word`, if the rest begins with it.
+    /// Skips `word` if the rest begins with it.
+    ///
+    /// - Returns: Whether `word` was skipped.
     mutating func skip(_ word: String) -> Bool {
         guard rest.starts(with: word.utf8) else { return false }
         rest = rest.dropFirst(word.utf8.count)
@@ -38,7 +40,7 @@ struct LineScanner {
         rest = rest.drop(while: isSkipped)
     }
 
-    /// Skips all up to and including the first `word`; false, and nothing skipped, where there is none.
+    /// Skips everything up to the end of the first `word`. If there is no `word`, skips nothing and returns false.
     mutating func skip(past word: String) -> Bool {
         let (word, head) = (word.utf8, word.utf8.first)
         guard let start = rest.indices.first(where: { rest[$0] == head && rest[$0...].starts(with: word) }) else {
@@ -48,7 +50,7 @@ struct LineScanner {
         return true
     }
 
-    /// Leaves out what is in `other`, which has come further on the same line.
+    /// Drops the part of the rest that `other` still has. `other` scans the same line, and is further on.
     mutating func keep(before other: LineScanner) {
         rest = rest[..<other.rest.startIndex]
     }
@@ -58,7 +60,7 @@ struct LineScanner {
         return copy.skip(past: word)
     }
 
-    /// Digits of a number; nil, and nothing skipped, where there are none or more than 64 bits hold.
+    /// Reads a number. If there are no digits, or 64 bits cannot hold the number, skips nothing and returns nil.
     mutating func number(radix: Int = 10) -> UInt64? {
         let digits = rest.prefix { Self.isDigit($0, radix) }
         guard let value = UInt64(String(decoding: digits, as: UTF8.self), radix: radix) else { return nil }
@@ -66,12 +68,12 @@ struct LineScanner {
         return value
     }
 
-    /// The number behind the first `word`.
+    /// Reads the number that follows the first `word`.
     mutating func number(past word: String, radix: Int = 10) -> UInt64? {
         skip(past: word) ? number(radix: radix) : nil
     }
 
-    /// A hexadecimal number with so many digits.
+    /// Reads a hexadecimal number whose count of digits is in `digits`.
     mutating func hex(_ digits: ClosedRange<Int>) -> UInt64? {
         var copy = self
         guard let value = copy.number(radix: 16), digits.contains(rest.count - copy.rest.count) else { return nil }
@@ -79,7 +81,7 @@ struct LineScanner {
         return value
     }
 
-    /// A hexadecimal number of the next `count` digits, whatever follows them.
+    /// Reads a hexadecimal number of the next `count` digits, whatever follows them.
     mutating func hex(_ count: Int) -> UInt64? {
         var digits = LineScanner(rest.prefix(count))
         guard let value = digits.hex(count...count) else { return nil }
@@ -95,7 +97,7 @@ struct LineScanner {
         }
     }
 
-    /// A number of bytes, such as `16M`; each unit is 1024 times the one before.
+    /// Reads a number of bytes, such as `16M`. Each unit is 1024 times the unit before it.
     mutating func size(units: [String] = ["K", "M", "G", "T"]) -> UInt64? {
         guard let number = number() else { return nil }
         let unit = units.firstIndex { skip($0) } ?? -1
@@ -103,7 +105,7 @@ struct LineScanner {
         return overflow ? nil : bytes
     }
 
-    /// `01:00.0`, or behind a domain of 4 to 8 digits `0000:01:00.0`.
+    /// Reads `01:00.0`, or with a domain of 4 to 8 digits `0000:01:00.0`.
     mutating func address() -> DomainAddress? {
         var copy = self
         let domain = copy.hex(4...8).flatMap { copy.skip(":") ? $0 : nil }
@@ -113,8 +115,10 @@ struct LineScanner {
         return DomainAddress(domain: UInt32(truncatingIfNeeded: domain ?? 0), function: function)
     }
 
-    /// An address, also behind the bridges that lead to it as `lspci -PP` writes it, `0000:00:01.0/01:00.0`, or `lspci -P`, which leaves
-    /// out buses: `00:01.0/00.0`. `secondaryBus` gives the bus behind a bridge by its address.
+    /// Reads an address, alone or after the bridges that lead to it. `lspci -PP` writes `0000:00:01.0/01:00.0`. `lspci -P`
+    /// leaves buses out: `00:01.0/00.0`.
+    ///
+    /// - Parameter secondaryBus: Returns the bus behind the bridge at an address.
     mutating func slot(behind secondaryBus: (DomainAddress) -> UInt8? = { _ in nil }) -> DomainAddress? {
         var copy = self
         guard var address = copy.address() else { return nil }
@@ -136,7 +140,7 @@ struct LineScanner {
         return address
     }
 
-    /// `01:00.0`, where bus and device have `long` digits each and the function has `short`.
+    /// Reads `01:00.0`. Bus and device must have `long` digits each, and the function must have `short` digits.
     mutating func function(_ long: ClosedRange<Int>, _ short: ClosedRange<Int>) -> FunctionAddress? {
         guard let bus = hex(long), skip(":"), let device = hex(long), skip("."), let function = hex(short) else {
             return nil
@@ -148,7 +152,8 @@ struct LineScanner {
 }
 
 extension UInt64 {
-    /// The number that a text means: `4096`, `0x1000`, or `4K`, `16M`, `2G`, `1T` in powers of 1024, in either case.
+    /// Reads the number that a text means: `4096`, `0x1000`, or `4K`, `16M`, `2G`, `1T` in powers of 1024. Letters may be small
+    /// or capital.
     public init?(quantity text: String) {
         var scanner = LineScanner(text.lowercased())
         let number = scanner.skip("0x") ? scanner.number(radix: 16) : scanner.size(units: ["k", "m", "g", "t"])

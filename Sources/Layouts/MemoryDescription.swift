@@ -2,34 +2,37 @@ public import Board
 public import Memslots
 public import PCI
 
-/// What lies where in a guest's memory at one moment.
+/// The layout of a guest's memory at one moment.
 public struct MemoryDescription: Sendable {
-    /// A mapping and the slot that it is in.
+    /// A mapping, and the slot that it is in.
     public struct Row: Sendable {
+        /// The mapping.
         public let mapping: Mapping
-        /// The slot's id; in a plan its number by address.
+        /// The slot's id. In a plan it is the slot's number in the order of addresses.
         public let slot: Int
 
+        /// Makes a row.
         public init(mapping: Mapping, slot: Int) {
             self.mapping = mapping
             self.slot = slot
         }
     }
 
-    /// By address.
+    /// The mappings in order of their addresses.
     public let rows: [Row]
-    /// What functions decode, by address.
+    /// The regions that functions decode, in order of their addresses.
     public let decoded: [DecodedRegion]
-    /// By address.
+    /// The areas of the board, in order of their addresses.
     public let areas: [AddressMap.Area]
-    /// The windows of bridges.
+    /// The memory windows of bridges.
     public let windows: [AddressAssignment]
 
-    /// Pieces of BARs and ROMs whose accesses exit to the monitor, by address.
+    /// The decoded regions whose accesses exit to the monitor, in order of their addresses.
     public var trapped: [DecodedRegion] {
         decoded.filter { $0.kind == .trapped }
     }
 
+    /// Makes a description. Of `windows`, only the memory windows of bridges are kept.
     public init(
         rows: [Row], decoded: [DecodedRegion], areas: [AddressMap.Area], windows: [AddressAssignment] = []
     ) {

@@ -4,17 +4,18 @@ import PCI
 
 /// A layout with everything at the addresses that a machine would give it.
 struct PlacedLayout {
-    /// Why the machine would not; then everything is where it would be if no address space ended.
+    /// The reason why a machine could not place everything. If there is one, everything is placed as if no address space ended.
     let obstacle: AssignmentError?
+    /// The apertures in which the layout is placed. If there is an obstacle, they do not end.
     let apertures: Apertures
-    /// The apertures that there really are.
+    /// The apertures of the board.
     var real: Apertures { board.apertures }
     var ram: [GuestRange] { board.ram.ranges }
-    /// Memory, by address.
+    /// The places of BARs and ROMs in memory, in order of their addresses.
     let assignments: [AddressAssignment]
-    /// The windows of bridges in memory, and what is kept free for virtual functions.
+    /// The memory windows of bridges, and the ranges that are kept free for virtual functions.
     let windows: [AddressAssignment]
-    /// Where each BAR and ROM begins, in memory or among the ports; empty if not everything has a place.
+    /// The place of each BAR and ROM, in memory or among the ports. Empty if not everything has a place.
     let bases: [BAROwner: AddressAssignment]
     private let board: AddressMap
     private let bridges: BridgeTree
@@ -35,7 +36,7 @@ struct PlacedLayout {
         do { found = try assigner.assign(functions) } catch { obstacle = error }
         if obstacle != nil {
             assigner = AddressAssigner.beyondAllLimits(real)
-            // Ports take no slots, and no more numbers than there are.
+            // Ports take no slots. Unlike memory, they cannot be placed beyond their end, because port numbers are limited.
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
@@ -67,7 +68,7 @@ struct PlacedLayout {
         }
     }
 
-    /// Bytes of BARs and ROMs that are mapped for the guest.
+    /// The bytes of BARs and ROMs that are mapped for the guest.
     var mappedBytes: UInt64 { mapped.reduce(0) { $0 &+ $1.size } }
 
     func slots(_ policy: SlotPolicy, on host: PlanningHost) -> Plan.Slots {
@@ -76,7 +77,7 @@ struct PlacedLayout {
         let toggle = ToggleEdits(mapped, in: planned.slots, behind: bridges)
         var kernelBytes: [Footprint.MMU: UInt64] = [:]
         var microseconds: [Footprint.MMU: Double] = [:]
-        // What is known of it is known of x86-64, whose pages have 4 KiB.
+        // These costs are known only for x86-64, whose pages have 4 KiB.
         for mmu in Footprint.MMU.allCases where host.pageSize == Page.size {
             kernelBytes[mmu] = planned.kernelBytes(mmu)
             microseconds[mmu] = toggle.microseconds(host.costs, mmu)

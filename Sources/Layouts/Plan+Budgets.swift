@@ -3,20 +3,21 @@ import Memslots
 import PCI
 
 extension Plan {
-    /// The name of the budget of what a host with an IOMMU of AMD does not map.
+    /// The name of the budget for BARs and RAM at addresses that a host with AMD's IOMMU does not map.
     public static let addressesOfAMD = "BARs or RAM at AMD's addresses"
 
     /// Limits that no option of the plan changes.
     private enum Limit {
-        /// KVM_MAX_IRQ_ROUTES.
+        /// The number of interrupt routes of a VM (KVM_MAX_IRQ_ROUTES).
         static let routes: UInt64 = 4096
-        /// Those of the PICs and the IOAPIC that KVM makes itself.
+        /// The routes of the PICs and the IOAPIC, which KVM makes itself.
         static let ownRoutes: UInt64 = 40
-        /// NR_IOBUS_DEVS.
+        /// The number of ioeventfds on a bus (NR_IOBUS_DEVS).
         static let ioeventfds: UInt64 = 1000
-        /// `dma_entry_limit` of the vfio_iommu_type1 module.
+        /// The number of DMA mappings of a container (`dma_entry_limit` of the vfio_iommu_type1 module).
         static let dmaMappings: UInt64 = 65535
-        /// Memory regions that vhost-user backends take: 8 by the protocol and 32 in usual ones, or as many as slots were.
+        /// The numbers of memory regions that vhost-user backends take. The protocol says 8, usual ones take 32, and some take
+        /// 509, as many as KVM once had slots.
         static let vhostUser: [UInt64] = [32, 509]
     }
 
@@ -32,16 +33,16 @@ extension Plan {
         ]
         budgets += addressBudgets(placed, windows, host)
         budgets += [
-            // A route a vector.
+            // Each vector has a route.
             Budget(name: "IRQ routes", need: vectors + Limit.ownRoutes, limit: Limit.routes),
-            // One for each function whose guest rings a doorbell.
+            // Each function whose guest rings a doorbell has an ioeventfd.
             Budget(
                 name: "ioeventfds on a bus", need: UInt64(layout.functions.count { $0.description.doorbell != nil }),
                 limit: Limit.ioeventfds),
             // Each piece that is mapped for the guest is mapped for the devices as well, and so is the RAM.
             Budget(name: "VFIO DMA mappings", need: pieces + 1, limit: Limit.dmaMappings),
             Budget(name: "mapped areas", need: areas(slots, policy), limit: UInt64(host.mappedAreas)),
-            // Of VFIO: a group and a device for each function, an eventfd for each vector.
+            // VFIO has a group and a device for each function, and an eventfd for each vector.
             Budget(
                 name: "open files", need: 2 * UInt64(layout.functions.count { $0.description.bridge == nil }) + vectors,
                 limit: UInt64(host.openFiles)),
@@ -56,13 +57,13 @@ extension Plan {
         return budgets
     }
 
-    /// Memory of the host, and the addresses that AMD's processors keep for themselves.
+    /// Makes the budgets of the host's memory, and of the addresses that AMD's processors keep for themselves.
     private static func memoryBudgets(
         _ layout: Layout, _ placed: PlacedLayout, _ slots: Slots, _ host: PlanningHost, _ memory: UInt64
     ) -> [Budget] {
         var budgets: [Budget] = []
         if let limit = host.lockedMemory {
-            // What devices may reach is pinned, and charged unless it is a real device's own memory.
+            // Memory that devices can reach is pinned. It is charged unless it is a real device's own memory.
             let real = layout.realFunctions
             let charged = placed.mapped.reduce(UInt64(0)) { real.contains($1.owner.function) ? $0 : $0 &+ $1.size }
             let need = memory.addingReportingOverflow(charged)
@@ -88,7 +89,8 @@ extension Plan {
         return budgets
     }
 
-    /// What DMA asks of real functions: a mapping for each piece of a BAR that the others reach, and addresses that an IOMMU has.
+    /// Makes the budgets of DMA to and from real functions. Each piece of a BAR that other functions reach takes a mapping, and
+    /// an IOMMU must have the addresses.
     private static func realFunctionBudgets(_ layout: Layout, _ placed: PlacedLayout) -> [Budget] {
         let real = layout.realFunctions
         guard !real.isEmpty else { return [] }
@@ -104,8 +106,8 @@ extension Plan {
         ]
     }
 
-    /// Areas of host address space (`vm.max_map_count`): one for each piece, and where pieces are coalesced another one in
-    /// the window, with what is left free behind each run.
+    /// Returns the number of areas of host address space (`vm.max_map_count`). Each mapped piece takes one. With coalesced
+    /// slots, each piece in a window takes another one, and so does the free space after each run of mappings.
     private static func areas(_ slots: Slots, _ policy: SlotPolicy) -> UInt64 {
         let pieces = slots.planned.slots.reduce(0) { $0 + $1.mappings }
         guard policy == .coalesced else { return UInt64(pieces) }
@@ -131,7 +133,7 @@ extension Plan {
             return assignment.base - aperture.first.rawValue + assignment.size
         }
         let (lowUsed, highUsed) = (used(low, apertures.low), used(high, apertures.high))
-        // Where it lies, or would if there were room.
+        // The beginning of the aperture in which the highest range lies, or would lie if there were room.
         let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
         let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
         return [
@@ -150,14 +152,14 @@ extension Plan {
 }
 
 extension Layout {
-    /// The functions of which it is recorded what the real ones give.
+    /// The functions that were captured from real devices.
     fileprivate var realFunctions: Set<FunctionAddress> {
         Set(functions.filter { $0.record != nil }.map(\.address))
     }
 }
 
 extension FunctionDescription {
-    /// Interrupts of its own: those of MSI-X, or of MSI.
+    /// The number of the function's own interrupts: its MSI-X vectors, or its MSI vectors.
     fileprivate var vectors: UInt64 {
         UInt64(msix?.vectors ?? msiVectors ?? 0)
     }

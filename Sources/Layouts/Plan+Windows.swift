@@ -5,21 +5,26 @@ import PCI
 extension Plan {
     /// The ranges of addresses that firmware has to find for the BARs of a layout.
     public struct Windows: Codable, Equatable, Sendable {
-        /// What firmware usually gives to 64-bit BARs: a part of the address space, at a multiple of its size.
+        /// A range that firmware usually gives to 64-bit BARs: one of several equal parts of the address space. The range
+        /// begins at a multiple of its size.
         public struct Share: Codable, Equatable, Sendable {
+            /// The width of addresses, in bits.
             public let addressBits: Int
-            /// One of so many equal parts.
+            /// The number of equal parts of the address space, of which the range is one.
             public let parts: Int
+            /// The size of the range.
             public let bytes: UInt64
+            /// Whether the range holds all 64-bit BARs if each device of a root bus has a root port of its own.
             public let holds: Bool
         }
 
-        /// Bytes below 4 GiB and of 64-bit addresses, as the layout is, with its bridges.
+        /// The bytes below 4 GiB, the bytes of 64-bit addresses, and the ports of the layout with its bridges.
         public let need: [UInt64]
-        /// Without bridges.
+        /// The same three numbers without bridges.
         public let flat: [UInt64]
-        /// If each device of a root bus had a root port of its own.
+        /// The same three numbers if each device of a root bus had a root port of its own.
         public let behindPorts: [UInt64]
+        /// The ranges that firmware usually gives to 64-bit BARs, for several widths of addresses.
         public let shares: [Share]
 
         init(_ layout: Layout, _ host: PlanningHost) {
@@ -39,13 +44,14 @@ extension Plan {
     }
 }
 
-/// Looks for what would help where not everything has a place.
+/// A search for changes with which everything has a place.
 struct Remedy {
     let memory: UInt64
     let host: PlanningHost
     let choices: AddressMap.Choices
 
-    /// The first that is enough of larger apertures, more address bits, smaller BARs and fewer virtual functions, in words.
+    /// Returns the first change that is enough, in words. It tries larger apertures, more address bits, smaller BARs, and fewer
+    /// virtual functions, in this order.
     func first(for layout: Layout) -> String? {
         apertures(for: layout) ?? smallerBARs(of: layout) ?? fewerVirtualFunctions(of: layout)
     }
@@ -54,7 +60,7 @@ struct Remedy {
         try? AddressMap(memory: memory, addressBits: bits, choices: choices)
     }
 
-    /// Whether everything has a place on a board, or on the one that was planned for.
+    /// Whether everything has a place on the board `other`. If that is nil, on the board that was planned for.
     private func holds(_ layout: Layout, _ other: AddressMap? = nil) -> Bool {
         guard let board = other ?? board(host.physicalAddressBits, choices) else { return false }
         var assigner = AddressAssigner(board.apertures, avoiding: host.iommu.reserved)
@@ -73,8 +79,10 @@ struct Remedy {
         return change(many, for: layout)
     }
 
-    /// The fewest changes of what can be chosen with which everything has a place: a larger 64-bit aperture, the usual 32-bit aperture, no
-    /// more buses than needed.
+    /// Returns the fewest changes of the board with which everything has a place, in words. The possible changes are a larger
+    /// 64-bit aperture, the usual 32-bit aperture, and no more buses than needed.
+    ///
+    /// - Parameter bits: The width of addresses.
     private func change(_ bits: Int, for layout: Layout) -> String? {
         for (isHigh, isLow, isBuses) in [
             (false, false, false), (true, false, false), (false, true, false), (false, false, true),
@@ -109,7 +117,7 @@ struct Remedy {
                 var description = smaller.functions[index].description
                 for size in sizes.sorted(by: >) where size < description.bars[bar]?.size ?? 0 {
                     description.bars[bar]?.size = size
-                    // What lies in the BAR has to stay in it.
+                    // Structures in the BAR have to stay in it.
                     if (try? description.validate()) != nil { smaller.functions[index].description = description }
                 }
             }

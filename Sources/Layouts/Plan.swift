@@ -2,70 +2,93 @@ public import Board
 public import Memslots
 public import PCI
 
-/// What a layout would need: which slots, at what cost, and what runs out first. Nothing is made, and no KVM is asked.
+/// A plan of what a layout would need: its slots, their costs, and the limit that is reached first. No machine is made, and no
+/// KVM is asked.
 public struct Plan: Sendable {
-    /// What becomes of one function.
+    /// The part of a plan that is about one function.
     public struct Function: Codable, Equatable, Sendable {
         /// The address of the function in the dump or the layout.
         public let address: String
         /// The address at which the guest finds the function.
         public let guestAddress: String
+        /// The function's name. Nil if it has none.
         public let name: String?
-        /// `10de:2330`, as lspci writes the ids of vendor and device; nil where the dump does not tell.
+        /// The vendor and device IDs as lspci writes them, such as `10de:2330`. Nil if the dump does not tell them.
         public let device: String?
+        /// The number of mapped pieces.
         public let mapped: Int
+        /// The number of trapped pieces.
         public let trapped: Int
-        /// The BARs by number, and the ROM.
+        /// The BARs in order of their numbers, and the ROM. After them come the windows of a bridge and the ranges for virtual
+        /// functions.
         public let registers: [Register]
-        /// Memory BARs below a page: they are trapped whole, for no slot can be so small.
+        /// The numbers of memory BARs that are smaller than a page. They are trapped whole, because no slot can be so small.
         public let subPageBARs: [Int]
-        /// BARs that are more than one piece.
+        /// The numbers of BARs that have more than one piece.
         public let splitBARs: [Int]
     }
 
-    /// What becomes of a BAR or a ROM.
+    /// The part of a plan that is about a BAR, a ROM or a window.
     public struct Register: Codable, Equatable, Sendable {
-        /// `BAR 0`, `ROM`.
+        /// The name, such as `BAR 0` or `ROM`.
         public let register: String
-        /// Where the guest finds it, in memory or among the ports, in hexadecimal; nil if not everything has a place.
+        /// The address at which the guest finds it, in memory or among the ports, in hexadecimal. Nil if not everything has a
+        /// place.
         public let address: String?
-        /// In bytes.
+        /// The size in bytes.
         public let size: UInt64
+        /// Whether it lies in 32-bit memory, in 64-bit memory, or among the ports.
         public let kind: BARDescription.Kind
+        /// Whether it is prefetchable.
         public let prefetchable: Bool
+        /// The number of mapped pieces.
         public let mapped: Int
+        /// The number of trapped pieces.
         public let trapped: Int
     }
 
-    /// Slots, and what they cost, under one policy.
+    /// The slots under one policy, and their costs.
     public struct Slots: Sendable {
+        /// The slots.
         public let planned: PlannedSlots
-        /// Of a guest that switches decode of one function after the other off and on.
+        /// The number of edits if a guest switches the decode of each function off and on, one function after the other.
         public let toggleEdits: Int
+        /// The time of these edits for each kind of MMU.
         public let toggleMicroseconds: [Footprint.MMU: Double]
+        /// The kernel memory of the slots for each kind of MMU.
         public let kernelBytes: [Footprint.MMU: UInt64]
 
+        /// The number of slots.
         public var count: Int { planned.count }
     }
 
+    /// The planned layout.
     public let layout: Layout
+    /// The slot policy that was asked for.
     public let policy: SlotPolicy
+    /// The host for which the plan is made.
     public let host: PlanningHost
-    /// RAM in bytes. It takes no slots here, but addresses, and is pinned.
+    /// The RAM in bytes. It takes no slots in the plan, but it takes addresses, and it is pinned.
     public let ram: UInt64
+    /// The parts of the plan that are about single functions.
     public let functions: [Function]
+    /// The slots if each mapping has its own.
     public let separate: Slots
+    /// The slots if neighbours share them.
     public let coalesced: Slots
+    /// The advice about MSI-X structures that share pages with other parts of a BAR.
     public let advice: [Advice]
+    /// The limits, and the layout's need of each.
     public let budgets: [Budget]
-    /// Why the machine cannot place everything; the slots are then counted as if it could.
+    /// The reason why the machine cannot place everything. If there is one, the slots are counted as if it could.
     public let obstacle: AssignmentError?
-    /// What would help against the obstacle; nil without one, and where nothing does.
+    /// The change that would remove the obstacle, in words. Nil without an obstacle, and if no change helps.
     public let remedy: String?
+    /// The ranges of addresses that firmware has to find.
     public let windows: Windows
     private let placed: PlacedLayout
 
-    /// The obstacle in words, with the function as the dump names it.
+    /// The obstacle in words, with the function's address in the dump.
     public var obstacleText: String? {
         obstacle.map { error in
             guard case .noSpace(let owner, _, _, _, _) = error,
@@ -76,6 +99,11 @@ public struct Plan: Sendable {
         }
     }
 
+    /// Plans a layout.
+    ///
+    /// - Parameters:
+    ///   - memory: The RAM in bytes.
+    ///   - choices: The user's wishes for the board, which precede those of the layout.
     public init(
         _ layout: Layout, memory: UInt64 = 0, policy: SlotPolicy = .separate, host: PlanningHost = PlanningHost(),
         choices: AddressMap.Choices = AddressMap.Choices()
@@ -112,21 +140,24 @@ public struct Plan: Sendable {
     /// The slots under the policy that was asked for.
     public var slots: Slots { policy == .separate ? separate : coalesced }
 
-    /// Where a machine would have everything, as `layout` would draw it without its RAM.
+    /// The memory of a machine with everything in its place, without its RAM.
     public var memory: MemoryDescription { placed.description(of: slots.planned) }
 
-    /// Bytes of BARs and ROMs that are mapped for the guest.
+    /// The bytes of BARs and ROMs that are mapped for the guest.
     public var mappedBytes: UInt64 { placed.mappedBytes }
 
+    /// The number of mapped pieces of all functions.
     public var mapped: Int { functions.reduce(0) { $0 + $1.mapped } }
+    /// The number of trapped pieces of all functions.
     public var trapped: Int { functions.reduce(0) { $0 + $1.trapped } }
 
-    /// Whether everything has a place and fits that counts without conditions.
+    /// Whether everything has a place, and every budget without a condition is kept.
     public var fits: Bool {
         obstacle == nil && budgets.allSatisfy { $0.fits || $0.condition != nil }
     }
 
-    /// Of the budgets that count without conditions the one that is used most: more of the same ends there first.
+    /// The budget that is used most, of those without conditions. With more functions of the same kind, this limit is reached
+    /// first.
     public var firstToEnd: Budget? {
         budgets.filter { $0.condition == nil }.max { $0.share < $1.share }
     }
@@ -137,9 +168,11 @@ public struct Plan: Sendable {
     }
 }
 
-/// Why a layout cannot be planned.
+/// The reason why a layout cannot be planned.
 public enum PlanError: Error, Hashable, Sendable {
+    /// The board is impossible.
     case board(AddressMapError)
+    /// BARs or ROMs cannot be placed, not even in address spaces without an end.
     case assignment(AssignmentError)
 }
 
@@ -155,10 +188,11 @@ extension PlanError: CustomStringConvertible {
 /// A function's registers with their pieces.
 struct FunctionPieces {
     let function: Layout.Function
-    /// In the order of the registers.
+    /// The registers, in their order.
     let registers: [(register: BaseAddressRegister, pieces: [BARPiece])]
 
-    /// Of all functions; neighbours that are alike, as there are thousands in large layouts, are looked at once.
+    /// Returns the pieces of all functions. Large layouts have thousands of equal functions next to each other, so the pieces
+    /// of equal neighbours are made once.
     static func of(_ layout: Layout, pageSize: UInt64) -> [FunctionPieces] {
         var all: [FunctionPieces] = []
         all.reserveCapacity(layout.functions.count)
@@ -171,7 +205,7 @@ struct FunctionPieces {
         return all
     }
 
-    /// What becomes of the function, whose BARs begin at `bases`.
+    /// Returns the part of a plan that is about the function. `bases` has the addresses of its BARs.
     func summary(_ bases: [BAROwner: AddressAssignment]) -> Plan.Function {
         let description = function.description
         let rows = registers.map { register, pieces in
@@ -184,7 +218,7 @@ struct FunctionPieces {
                 size: description.size(of: register) ?? 0, kind: bar?.kind ?? .memory32,
                 prefetchable: bar?.isPrefetchable ?? false, mapped: mapped, trapped: pieces.count - mapped)
         }
-        // Only memory BARs are small or split.
+        // Only memory BARs can be small or split.
         func numbers(where isOne: (Int, [BARPiece]) -> Bool) -> [Int] {
             registers.compactMap { register, pieces in
                 guard case .bar(let number) = register, isOne(number, pieces) else { return nil }
@@ -216,7 +250,7 @@ struct FunctionPieces {
 }
 
 extension FunctionDescription {
-    /// `10de:2330`
+    /// The vendor and device IDs, such as `10de:2330`.
     fileprivate var ids: String {
         [vendorID, deviceID].map { hexadecimal($0, digits: 4) }.joined(separator: ":")
     }

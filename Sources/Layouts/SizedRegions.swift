@@ -1,19 +1,20 @@
 import Memslots
 import PCI
 
-/// The BARs and the ROM that the regions of a dumped function make, together with the sizes that a user has given.
+/// The BARs and the ROM that result from the regions of a dumped function and the sizes that a user has given.
 struct SizedRegions {
     private(set) var bars: [Int: BARDescription] = [:]
     private(set) var romSize: UInt64?
-    /// The BARs whose sizes are not known, in words; nil if there are none.
+    /// The BARs whose sizes are not known, in words. Nil if there are none.
     var lack: String? {
         missing.isEmpty ? nil : "the dump does not tell the size of " + missing.joined(separator: ", ")
     }
     /// The regions that `lack` and `romLack` are about.
     private(set) var unsized: [DumpSelection.Place] = []
-    /// That the size of the ROM is not known, in words, where those of the BARs are.
+    /// The statement, in words, that only the size of the ROM is not known. Nil if it is known, or if sizes of BARs are missing
+    /// too.
     private(set) var romLack: String?
-    /// Details that are left out.
+    /// Details that are left out, in words.
     private(set) var warnings: [String] = []
     private var missing: [String] = []
 
@@ -37,7 +38,7 @@ struct SizedRegions {
                 warnings.append("\(place.name) has \(size) ports, which no BAR can have: not counted")
                 continue
             }
-            // What lies above 4 GiB is a 64-bit BAR, also where Enhanced Allocation put it there without one.
+            // A BAR above 4 GiB is a 64-bit BAR, even if Enhanced Allocation put it there and the register says otherwise.
             let isWide =
                 region.kind == .memory32 && region.base > UInt32.max && number < 5
                 && !regions.keys.contains { $0.number == number + 1 }
@@ -46,7 +47,7 @@ struct SizedRegions {
         }
     }
 
-    /// Takes the ROM. One that cannot be counted is a detail: the BARs count without it.
+    /// Takes the ROM. A ROM that cannot be counted is a detail: the BARs count without it.
     private mutating func takeROM(_ region: ConfigDump.Region, _ size: UInt64?, _ place: DumpSelection.Place) {
         if let size, (2048...16 << 20).contains(size), size.nonzeroBitCount == 1 {
             romSize = size
@@ -61,21 +62,21 @@ struct SizedRegions {
 }
 
 extension ConfigDump.Region {
-    /// The place for people, with what is known of the size.
+    /// Returns the place in words for people, with what is known of its size.
     fileprivate func named(_ named: DumpSelection.Place) -> String {
-        // BARs are naturally aligned, so that an address bounds the size.
+        // BARs are naturally aligned, so the address bounds the size.
         let most = base == 0 ? "" : "at most \(hexadecimal(base & (0 &- base))) bytes, "
         return "\(place.name) (\(most)\(named))"
     }
 
-    /// How many ports of a function there can be at an address; ports take no slots, so that nobody has to look up how many
-    /// there are.
+    /// The largest number of ports that a function can have at the address. It stands in for an unknown number: ports take no
+    /// slots, so nobody has to look the number up.
     fileprivate var mostPorts: UInt64? {
         kind == .io && !place.isVirtual ? min(256, base == 0 ? 256 : base & (0 &- base)) : nil
     }
 
-    /// Whether these are the fixed ports of an old controller, such as IDE's at 0x1f0 and 0x3f6, which no BAR moves. Tools show them as
-    /// BARs, also of memory.
+    /// Whether these are the fixed ports of an old controller, such as 0x1f0 and 0x3f6 of IDE, which no BAR moves. Tools show
+    /// them as BARs, some even as BARs of memory.
     fileprivate func isFixedPorts(_ size: UInt64?) -> Bool {
         guard !place.isVirtual, (1...0xffff).contains(base) else { return false }
         if let size { return size < kind.sizes.lowerBound }

@@ -1,17 +1,18 @@
 import PCI
 
-/// Reads the files that Linux has for each PCI function in `/sys/bus/pci/devices`, or copies of them.
+/// A reader of the files that Linux has for each PCI function in `/sys/bus/pci/devices`, or of copies of them.
 public struct SysfsReader {
-    /// What was found so far.
+    /// The functions and warnings so far.
     public private(set) var result = Dump()
 
+    /// Makes a reader that has read nothing.
     public init() {}
 
-    /// The names of the files that are read. All may be missing, but what they tell is then not known.
+    /// The names of the files that are read. Any of them may be missing. In that case, the facts that it tells are not known.
     public static let files = ["config", "resource", "class", "vendor", "device"]
 
-    /// Returns the files that a guest has printed, by directory and name. Before the bytes of each in hexadecimal is a line
-    /// `== 0000:01:00.0 config`. Everything else that it has printed is left out.
+    /// Returns the files that a guest has printed, by directory and by name. A line `== 0000:01:00.0 config` stands before the
+    /// line with the bytes of each file in hexadecimal. All other output is left out.
     public static func files(printed text: [UInt8]) -> [String: [String: [UInt8]]] {
         var files: [String: [String: [UInt8]]] = [:]
         var place: (directory: String, file: String)?
@@ -32,8 +33,8 @@ public struct SysfsReader {
     /// Adds a function.
     ///
     /// - Parameters:
-    ///   - directory: The name of its directory, `0000:01:00.0`.
-    ///   - files: Its files by their names. NULs behind the text of one, with which archives pad it, do not count.
+    ///   - directory: The name of the function's directory, `0000:01:00.0`.
+    ///   - files: The contents of its files, by name. Archives pad text with NULs, which do not count.
     public mutating func add(directory: String, files: [String: [UInt8]]) {
         guard let address = DomainAddress(text: directory) else {
             return result.warn("`\(directory)` is not the address of a function: left out")
@@ -69,7 +70,7 @@ public struct SysfsReader {
         function.capabilityGap = "\(state), so that it is counted without MSI-X"
     }
 
-    /// The number that a file holds: `0x10de`.
+    /// Returns the number that a file holds, such as `0x10de`.
     private static func number(_ text: [UInt8]) -> UInt64? {
         var scanner = LineScanner(text[...])
         return scanner.skip("0x") ? scanner.number(radix: 16) : nil
@@ -83,8 +84,8 @@ public struct SysfsReader {
         static let memory64: UInt64 = 0x10_0000
     }
 
-    /// Takes lines of first address, last address and flags, one for each place of a region. The line for a BAR of virtual
-    /// functions is about all of these functions together.
+    /// Takes lines of first address, last address and flags. There is one line for each place of a region. The line for a BAR
+    /// of virtual functions is about the BARs of all of these functions together.
     private func takeResources(_ text: [UInt8], of function: inout DumpedFunction) {
         let text = text.prefix { $0 != 0 }
         guard !text.isEmpty else { return function.problem("its file `resource` is empty") }

@@ -1,13 +1,13 @@
 import PCI
 
 extension TextDumpReader {
-    /// What the lines of a function are about, as far as a plan has to know.
+    /// The subject of a line of a function, as far as a plan has to know it.
     enum Label {
         case control, status, region, rom, unnumbered, capability, table, pendingBits, initialVFs, offsetOfVFs, bus,
             window
         case driver, headerType, resizable, other
 
-        /// Whether a function must have been before such a line.
+        /// Whether such a line is about registers, so that a function must have begun before it.
         var isOfRegisters: Bool {
             switch self {
             case .region, .rom, .capability, .table, .pendingBits: true
@@ -16,7 +16,7 @@ extension TextDumpReader {
         }
     }
 
-    /// How lines begin, without their indentation.
+    /// The beginnings of lines, without their indentation.
     static let labels: KeyValuePairs<String, Label> = [
         "Region ": .region, "Capabilities:": .capability, "Control: ": .control, "Status: ": .status,
         "Expansion ROM at": .rom, "[virtual] Expansion ROM at": .rom,
@@ -31,7 +31,7 @@ extension TextDumpReader {
         "Interrupt: ": .other, "NUMA node: ": .other, "IOMMU group: ": .other,
     ]
 
-    /// Takes a line within a function; `rest` is what follows its label.
+    /// Takes a line of a function. `rest` is the part after its label.
     mutating func take(_ label: Label, _ rest: LineScanner, _ line: TextLine) {
         let isHeader = state.capability == nil
         switch label {
@@ -65,7 +65,7 @@ extension TextDumpReader {
         }
     }
 
-    /// `0: current size: 16MB, supported: 16MB 32MB`
+    /// Takes `0: current size: 16MB, supported: 16MB 32MB`.
     private mutating func takeResizable(_ line: LineScanner) {
         var scanner = line
         guard let bar = scanner.number(), bar < 6, scanner.skip(past: "supported:") else { return }
@@ -81,7 +81,7 @@ extension TextDumpReader {
     private mutating func beginCapability(_ line: LineScanner, _ whole: TextLine) {
         var scanner = line
         scanner.skipSpaces()
-        // Browsers take `<access denied>` for one of their own words.
+        // Browsers take `<access denied>` for a tag, and drop it.
         if scanner.skip("<access denied>") || scanner.isAtEnd {
             state.capabilityGap = "its capabilities are hidden, so it is counted without MSI-X: look at it as root"
             return
@@ -89,7 +89,7 @@ extension TextDumpReader {
         state.capabilityIndent = whole.indent
         if scanner.contains("MSI-X: ") {
             state.capability = .msix
-            // TabSize: before 2010.
+            // lspci before 2010 says TabSize.
             if let count = scanner.number(past: "Count=") ?? scanner.number(past: "TabSize="), count <= 2048 {
                 state.vectors = Int(count)
             } else {
@@ -107,7 +107,7 @@ extension TextDumpReader {
         }
     }
 
-    /// Looks at a line that is not lspci's, such as one with a mark before it, for what lspci may have said there.
+    /// Checks a line that lspci did not print, such as one with a mark before it, for words that lspci may have printed there.
     mutating func checkForeign(_ line: LineScanner) {
         if ["Region ", "Memory at ", "I/O ports at "].contains(where: line.contains) {
             problem("\(line.excerpt) is not what lspci prints of a region")
@@ -116,7 +116,7 @@ extension TextDumpReader {
         }
     }
 
-    /// Looks at a line that no label explains for what would change the sum.
+    /// Checks a line without a known label for words that would change the sum.
     mutating func checkStray(_ line: LineScanner) {
         guard state.capability == nil else { return }
         if line.contains("Memory at ") || line.contains("I/O ports at ") {
@@ -126,10 +126,10 @@ extension TextDumpReader {
         }
     }
 
-    /// Lines are left out here. Which of them are lost shows in the order in which lspci prints: regions by number, the ROM,
-    /// capabilities.
+    /// Notes that the dump leaves out lines here. The order in which lspci prints shows which lines may be lost: regions by
+    /// number, then the ROM, then capabilities.
     mutating func noteElision(_ line: TextLine) {
-        // A hex dump tells itself which rows it lacks.
+        // The offsets in a hex dump show which rows are missing.
         guard state.config.isEmpty else { return }
         let regions = function?.regions ?? [:]
         let last = regions.keys.filter { !$0.isVirtual }.max()
@@ -147,7 +147,7 @@ extension TextDumpReader {
         }
     }
 
-    /// What to say of a form of lspci that has no BARs, if this is one.
+    /// Returns a description of the line's form if it is a form of lspci without BARs.
     static func form(of line: TextLine) -> String? {
         var scanner = LineScanner(line.text)
         if scanner.skip("Slot:") || scanner.skip("Device:") {
@@ -163,7 +163,7 @@ extension TextDumpReader {
     private mutating func takeRegion(_ rest: LineScanner, _ line: TextLine) {
         var scanner = rest
         guard state.capability == nil || state.capability == .virtualFunctions else {
-            // What is not deeper than `Capabilities:` is no part of one.
+            // A line that is not indented more than `Capabilities:` belongs to no capability.
             guard line.indent <= state.capabilityIndent else { return }
             return problem("a region behind capabilities: is the beginning of a function missing?")
         }
@@ -178,12 +178,12 @@ extension TextDumpReader {
     private mutating func takeRegion(at place: ConfigDump.Region.Place, _ line: LineScanner) {
         var scanner = line
         guard let region = scanner.region(at: place) else {
-            // A detail of what a plan may never ask for.
+            // A region of virtual functions is a detail that a plan may never need.
             guard !place.isVirtual else { return }
             let name = place.number.map { "region \($0)" } ?? "the expansion ROM"
             return problem("\(name) cannot be read: \(line.excerpt)")
         }
-        // What is left out before the first region is none.
+        // No region can have been left out before BAR 0.
         if place == .register(.bar(0)), function?.regions.isEmpty == true { state.regionGap = nil }
         if let other = function?.regions.updateValue(region, forKey: place), other != region, !place.isVirtual {
             problem("\(place.name) is there twice")
@@ -192,7 +192,7 @@ extension TextDumpReader {
 
     // MARK: Capabilities
 
-    /// `BAR=4 offset=00002000`
+    /// Reads `BAR=4 offset=00002000`.
     private mutating func location(_ line: LineScanner) -> BARLocation? {
         var scanner = line
         guard state.capability == .msix, scanner.skip("BAR="), let bar = scanner.number(), bar < 8,
@@ -226,15 +226,15 @@ extension TextDumpReader {
 }
 
 extension LineScanner {
-    /// The beginning of what is left, for a message.
+    /// The beginning of the rest, for a message.
     var excerpt: String { "`\(text.prefix(60))`" }
 
     private mutating func skipLeadingTags() {
         while skip("[virtual] ") || skip("[enhanced] ") {}
     }
 
-    /// Reads `Memory at f0000000 (64-bit, prefetchable) [disabled] [size=16M]` or `I/O ports at 2000 [size=128]`, and for the
-    /// ROM what is behind `at`.
+    /// Reads `Memory at f0000000 (64-bit, prefetchable) [disabled] [size=16M]` or `I/O ports at 2000 [size=128]`. For the ROM,
+    /// reads what follows `at`.
     fileprivate mutating func region(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
         let isROM = place.number == nil
         if !isROM { skipLeadingTags() }
@@ -257,7 +257,7 @@ extension LineScanner {
                 }
                 region.size = size
             } else {
-                // `[virtual]`, `[disabled by cmd]`, and what there will be next year.
+                // Other marks are `[virtual]`, `[disabled by cmd]`, and those of future versions.
                 guard skip("["), skip(past: "]") else { return nil }
             }
             skipSpaces()
@@ -265,7 +265,7 @@ extension LineScanner {
         return region
     }
 
-    /// An address. `<unassigned>`, `<ignored>` and the like count as zero, and so does what a browser has left of them.
+    /// Reads an address. `<unassigned>`, `<ignored>` and the like count as zero, and so does what a browser leaves of them.
     private mutating func base() -> UInt64? {
         skipSpaces()
         if skip("<") { return skip(past: ">") ? 0 : nil }

@@ -1,17 +1,17 @@
 import Memslots
 import PCI
 
-/// Reads dumps that are text, in the state in which people post them: what `lspci -vvv` and `lspci -xxx` or `-xxxx` print, also both
-/// at once, and what the kernel logs of PCI functions.
+/// A reader of dumps that are text, in the state in which people post them: the output of `lspci -vvv` and of `lspci -xxx` or
+/// `-xxxx`, also both at once, and the kernel's log of PCI functions.
 ///
-/// A line is known by what it says, not by its indentation. A line that says nothing known ends nothing. Of several descriptions of
-/// one function the fullest counts.
+/// The reader knows a line by its words, not by its indentation. A line without known words ends nothing. If one function has
+/// several descriptions, the fullest counts.
 public struct TextDumpReader {
     var dump = Dump()
     private var log = KernelLog()
-    /// The number of the line that is read, counted from 1.
+    /// The number of the present line, counted from 1.
     private(set) var number = 0
-    /// The function whose lines are read.
+    /// The function whose lines are being read.
     var function: DumpedFunction?
     var state = State()
     /// The bus behind each bridge, for paths that leave buses out.
@@ -19,41 +19,43 @@ public struct TextDumpReader {
     /// Whether a warning has told of lines without a function since the last function.
     private var hasWarnedOfOrphans = false
 
-    /// How far the text of a function has come.
+    /// The state of reading the text of one function.
     struct State {
         enum Capability {
             case msix, virtualFunctions, resizable, other
         }
 
-        /// Columns before the header, and before the last capability.
+        /// The columns before the function's first line.
         var indent = 0
+        /// The columns before the first line of the last capability.
         var capabilityIndent = 0
-        /// Whether all lines have lost their indentation; nil before the first one.
+        /// Whether all lines have lost their indentation. Nil before the first line.
         var isFlat: Bool?
         var capability: Capability?
-        /// Whether the last line was the first one of a capability that has more lines.
+        /// Whether the last line was the first line of a capability that has more lines.
         var isAtCapability = false
         var config: [UInt8] = []
-        /// Why the rows of the hex dump are of no use.
+        /// The reason why the rows of the hex dump are of no use.
         var configProblem: DumpWarning.Reason?
         var hasControl = false
         var hasDriver = false
         var saysCapabilities = false
         var isAsleep = false
-        /// Why regions, or capabilities, may be missing.
+        /// The reason why regions may be missing.
         var regionGap: DumpWarning.Reason?
+        /// The reason why capabilities may be missing.
         var capabilityGap: String?
-        /// The first line that is of nothing known, until it is told of.
+        /// The first line without known words, until a warning has told of it.
         var foreign: DumpWarning.Reason?
         var hasWarnedOfForeign = false
-        /// The last such line.
+        /// The number of the last such line.
         var lastForeignLine = -1
         var vectors: Int?
         var table: BARLocation?
         var pendingBits: BARLocation?
     }
 
-    /// Everything in `text`, which may be anything at all.
+    /// Reads everything in `text`, which may be anything at all.
     public static func read(_ text: [UInt8]) -> Dump {
         var reader = TextDumpReader()
         var last: TextLine?
@@ -80,7 +82,7 @@ public struct TextDumpReader {
         let scanner = LineScanner(line.text)
         guard !scanner.isAtEnd else { return }
         var header = scanner
-        // Marks of lists and of bold type.
+        // Skips marks of lists and of bold type.
         header.skipBytes { "*-".utf8.contains($0) }
         header.skipSpaces()
         if let address = header.slot(behind: { secondaryBuses[$0] }), header.skip(" ") {
@@ -112,7 +114,7 @@ public struct TextDumpReader {
         } else if line.isElision {
             noteElision(line)
         } else if isOutside, state.isFlat == false, !line.isOfFlags {
-            // It says nothing of the capability before it.
+            // Such a line tells nothing about the capability before it.
             state.isAtCapability = wasCapability
             checkForeign(rest)
             state.foreign = state.foreign ?? DumpWarning.Reason(line: number, text: rest.excerpt)
@@ -127,7 +129,7 @@ public struct TextDumpReader {
         hasWarnedOfOrphans = true
     }
 
-    /// Tells of a line that is not lspci's, once more lines of the function have followed it.
+    /// Warns of a line that lspci did not print. This happens only once more lines of the function have followed it.
     private mutating func warnOfForeign() {
         guard let foreign = state.foreign, !state.hasWarnedOfForeign, let function else { return }
         state.hasWarnedOfForeign = true
@@ -136,18 +138,19 @@ public struct TextDumpReader {
             line: foreign.line, function: function.address)
     }
 
-    /// Notes why the function cannot be counted, with the line that is read.
+    /// Notes a reason why the function cannot be counted, with the number of the present line.
     mutating func problem(_ text: String) {
         function?.problem(text, line: number)
     }
 
     // MARK: Functions
 
-    /// Takes the end of a function for the beginning of another one, whose address is not there. If a line that says nothing known
-    /// stands in its place, the function before is whole.
+    /// Ends the function, because a line shows that another function has begun without the line with its address. If a line
+    /// without known words may stand in the place of that line, the function before is complete. Otherwise it cannot be
+    /// counted.
     mutating func beginWithoutAddress() {
         let text = "a function begins here without its address"
-        // Names and the like may come before.
+        // The name and similar lines may stand between the two.
         guard number - state.lastForeignLine <= 5, state.lastForeignLine >= 0 else { return problem(text) }
         finish()
         warnOfOrphan(text)
@@ -161,10 +164,11 @@ public struct TextDumpReader {
         hasWarnedOfOrphans = false
     }
 
-    /// A function whose text ends where the file does, within a line. In the middle of capabilities only these are lost.
+    /// Checks a function that ends in the middle of the last line of the file. If it ends among capabilities other than MSI-X,
+    /// only these are lost.
     private mutating func checkEnd(_ last: TextLine) {
-        // A hex dump that is cut off says so itself, and what names the driver comes last. Of a line of marks nothing is left, and
-        // eight digits are all that a place of MSI-X has.
+        // A hex dump shows by itself that it is cut off, and the line that names the driver comes last. A line that had only
+        // marks has no text left. An MSI-X offset has eight digits at most, so that with all of them the line is complete.
         guard state.config.isEmpty, !state.hasDriver, !last.text.isEmpty || last.indent > state.indent else { return }
         let digits = last.text.reversed().prefix { $0 != UInt8(ascii: "=") }.count
         if state.capability == .msix, state.pendingBits != nil, digits == 8 { return }
@@ -183,12 +187,12 @@ public struct TextDumpReader {
             let text = "its configuration space is cut short"
             state.configProblem = DumpWarning.Reason(line: function.line, text: text)
         }
-        // A revision may be ff; of a function that sleeps the command register is not printed.
+        // `(rev ff)` may be a real revision, but lspci does not print the command register of a function that is asleep.
         state.isAsleep = (state.isAsleep || config.isAllOnes) && !state.hasControl
         let hasText = !function.regions.isEmpty || state.hasControl || state.capability != nil
         function.hasRegisters = state.hasControl || !function.regions.isEmpty
         if let problem = state.configProblem {
-            // What the text tells is enough.
+            // The text alone tells enough.
             if !hasText { function.problem(problem.text, line: problem.line) }
         } else if !config.bytes.isEmpty, !config.isAllOnes {
             if hasText { function.take(identityOf: config) } else { function.take(config) }
@@ -200,7 +204,9 @@ public struct TextDumpReader {
         dump.append(function)
     }
 
-    /// What only the end of a function tells. `config` is to be asked for capabilities.
+    /// Adds the facts that are known only at the end of a function.
+    ///
+    /// - Parameter config: The configuration space that may tell capabilities. Nil if it is not to be asked.
     private func complete(_ function: inout DumpedFunction, _ config: ConfigDump?) {
         if state.isAsleep {
             function.capabilityGap =
@@ -252,11 +258,11 @@ public struct TextDumpReader {
     }
 }
 
-/// A line of a hex dump: `10: 04 00 c0 fe ...`.
+/// A line of a hex dump, such as `10: 04 00 c0 fe ...`.
 private struct HexRow {
     let offset: UInt64
     var bytes: [UInt8] = []
-    /// Whether nothing but bytes is in it.
+    /// Whether the line has nothing but bytes.
     let isWhole: Bool
 
     init?(_ line: LineScanner) {

@@ -1,13 +1,13 @@
-/// A line of a dump, without what terminals, browsers, mail programs and editors put around it.
+/// A line of a dump, without the additions of terminals, browsers, mail programs and editors.
 struct TextLine {
-    /// Columns before the text, where a tab goes to the next multiple of 8.
+    /// The columns before the text. A tab goes to the next multiple of 8.
     private(set) var indent = 0
-    /// What is left of the text, without spaces before it.
+    /// The text without the additions, and without spaces before it.
     private(set) var text: ArraySlice<UInt8>
 
     init(_ line: ArraySlice<UInt8>) {
         text = Self.isPlain(line) ? line : Self.cleaned(line)[...]
-        // Quoted lines of mails, and the marks of code in Markdown.
+        // Removes the marks of quoted lines in mails, and of code in Markdown.
         while let start = text.firstIndex(where: { !Self.isSpace($0) }), ">`".utf8.contains(text[start]) {
             let isQuote = text[start] == UInt8(ascii: ">")
             text = text[(start + 1)...]
@@ -20,29 +20,30 @@ struct TextLine {
         while let byte = text.last, Self.isSpace(byte) || byte == UInt8(ascii: "`") { text.removeLast() }
     }
 
-    /// Appends a line that a mail program has cut off.
+    /// Appends the rest of the line, which a mail program has cut off.
     mutating func append(_ other: TextLine) {
         text = (text + [UInt8(ascii: " ")] + other.text)[...]
     }
 
-    /// Whether somebody left out lines here: `...`, `[snip]`.
+    /// Whether somebody left out lines here, and marked it with `...` or `[snip]`.
     var isElision: Bool {
         let words = ["snip", "omitted", "truncated", "removed"]
         let marks = text.drop { "[<({-*~ ".utf8.contains($0) }
-        // What grep puts between the parts that it has found, and the kernel where its buffer was too small.
+        // grep puts `--` between the parts that it has found. The kernel tells when its buffer was too small.
         return text.elementsEqual("--".utf8) || LineScanner(text).contains("printk messages dropped")
             || text.count < 40 && (marks.starts(with: "..".utf8) || marks.starts(with: "…".utf8))
             || text.count < 32 && words.contains { LineScanner(text).contains($0) }
     }
 
-    /// Whether this begins with a flag as lspci prints them, `SERR-` or `<PERR-`: the rest of a line that a mail program has cut off.
+    /// Whether the line begins with a flag as lspci prints them, `SERR-` or `<PERR-`. Such a line is the rest of a line that a
+    /// mail program has cut off.
     var isOfFlags: Bool {
         let word = text.prefix { $0 != UInt8(ascii: " ") }
         return word.count > 2 && "+-".utf8.contains(word[word.endIndex - 1])
             && word.dropLast().allSatisfy { $0 > UInt8(ascii: "/") && $0 <= UInt8(ascii: "z") }
     }
 
-    /// Whether this goes on with the line before it, which a mail program has cut off behind an address or a name.
+    /// Whether this line continues the line before it, which a mail program has cut off after an address or a name.
     func continues(_ line: TextLine) -> Bool {
         let (here, before) = (LineScanner(text), LineScanner(line.text))
         func begins(_ words: String...) -> Bool { words.contains { text.starts(with: $0.utf8) } }
@@ -51,7 +52,7 @@ struct TextLine {
             return begins(
                 "[size=", "[virtual", "[disabled", "[enhanced", "prefetchable)", "non-prefetchable)", "(64-b", "(32-b")
         }
-        // A range in the kernel's log.
+        // A range in the kernel's log may be cut off.
         for range in ["[mem 0x", "[io  0x"] {
             var rest = before
             guard rest.skip(past: range) else { continue }
@@ -66,7 +67,8 @@ struct TextLine {
 
     // MARK: Bytes
 
-    /// A text in UTF-8, which it may not have been, and without what mails make of equals signs and long lines (RFC 2045, 6.7).
+    /// Returns a text as UTF-8, whatever its encoding was. Undoes the encoding of equals signs and long lines in mails (RFC
+    /// 2045, 6.7).
     static func decoded(_ text: [UInt8]) -> [UInt8] {
         if let mark = [[0xff, 0xfe], [0xfe, 0xff]].firstIndex(where: text.starts(with:)) {
             let (low, high) = (mark, 1 - mark)
@@ -97,7 +99,7 @@ struct TextLine {
             && !marks.contains { LineScanner(line).contains($0.mark) }
     }
 
-    /// What stands for something else or for nothing, the longer before what it begins with.
+    /// Marks that stand for another text or for nothing. A longer mark comes before the marks with which it begins.
     private static let marks: [(mark: String, meaning: String)] = [
         ("<pre>", ""), ("</pre>", ""), ("<code>", ""), ("</code>", ""), ("<br>", ""), ("<br/>", ""), ("<br />", ""),
         ("[code]", ""), ("[/code]", ""), ("[CODE]", ""), ("[/CODE]", ""), ("{code}", ""), ("{noformat}", ""),
@@ -132,7 +134,7 @@ struct TextLine {
 }
 
 extension LineScanner {
-    /// Skips what a terminal takes for a command: colours and the like (ECMA-48, 5.4), titles, and character sets.
+    /// Skips a command to a terminal: colours and the like (ECMA-48, 5.4), titles, and character sets.
     fileprivate mutating func skipControlSequence() {
         skipByte()
         if skip("[") {

@@ -1,14 +1,18 @@
 import Memslots
 import PCI
 
-/// The edits by which slots follow a guest that switches decode of each function off and on, one after the other, as guests
-/// do that size BARs.
+/// The edits of slots if a guest switches the decode of each function off and on, one function after the other, as guests do
+/// that size BARs.
 struct ToggleEdits {
     private(set) var count = 0
-    /// Slots that are created, and those that are deleted, by the bytes that KVM keeps for them.
+    /// The sizes of the created slots, each of which is also deleted, in pages. KVM's memory for a slot depends on its size.
     private var pages: [UInt64] = []
 
-    /// `regions` are mapped and come by address, as the slots that they share do. A bridge takes all that lies behind it along.
+    /// Counts the edits.
+    ///
+    /// - Parameters:
+    ///   - regions: Mapped regions, in order of their addresses. The slots that they share have the same order.
+    ///   - bridges: The bridges. When the decode of a bridge is switched off, all functions behind it vanish too.
     init(_ regions: [DecodedRegion], in slots: [PlannedSlots.Slot], behind bridges: BridgeTree) {
         var next = 0
         for slot in slots {
@@ -18,7 +22,8 @@ struct ToggleEdits {
                 for _ in bridges.path(to: only.owner.function) { edit(slot.range.pages, rests: []) }
                 continue
             }
-            // Each function takes its regions out of the run: what was before, between and behind them remains.
+            // Each function takes its regions out of the run of mappings. The parts of the run before, between and after these
+            // regions remain.
             var groups: [FunctionAddress: [Int]] = [:]
             for place in shared.indices {
                 for function in bridges.path(to: shared[place].owner.function) {
@@ -41,14 +46,14 @@ struct ToggleEdits {
         }
     }
 
-    /// Off: the slot goes, its rests come. On: the other way round.
+    /// Counts one toggle. Off: the slot is deleted, and slots for the remaining parts are created. On: the other way round.
     private mutating func edit(_ whole: UInt64, rests: [UInt64]) {
         count += 2 * (1 + rests.count)
         pages.append(whole)
         pages += rests
     }
 
-    /// Each slot is created once and deleted once.
+    /// Returns the time of all edits. Each slot is created once and deleted once.
     func microseconds(_ costs: PlanningHost.EditCosts, _ mmu: Footprint.MMU) -> Double {
         let least = Double(Footprint.kernelBytes(pages: 1, mmu: mmu))
         return pages.reduce(0) { sum, pages in

@@ -8,9 +8,9 @@ import SystemPackage
 import VFIO
 import VFIOUser
 
-/// Advice on errors of the libraries, which know of no options.
+/// Advice on errors of the libraries. The libraries do not know the options of the command line.
 extension MachineError {
-    /// What the user of the command line can do about the error, or nil if there is nothing to say.
+    /// The advice for the user of the command line. Nil if there is none.
     var advice: String? {
         switch self {
         case .configuration(.vcpusWithoutInterruptController): "add --irqchip kernel"
@@ -37,13 +37,13 @@ extension MachineError {
         case .noKVM(let error): Self.advice(forOpening: error.errno)
         case .memory(.tooManySlots): "map less, or let neighbours share slots (--slots coalesced)"
         case .hostMemory(let needed, let available):
-            // What the host does not have, nobody can insist on.
+            // The user cannot insist on memory that the host does not have.
             "give the guest less memory" + (needed < available ? ", or insist (--force)" : "")
         default: nil
         }
     }
 
-    /// Whether the host has no KVM for this process, rather than no room for it.
+    /// Whether the host has no KVM for this process. False if it has one, and only resources are missing.
     var lacksKVM: Bool {
         guard case .noKVM(let error) = self else { return false }
         switch error.errno {
@@ -68,7 +68,7 @@ extension MachineError {
 }
 
 extension DeviceProcessError {
-    /// What can be done about the error, or nil if there is nothing to say.
+    /// The advice on the error. Nil if there is none.
     var advice: String? {
         switch self {
         case .host: "start the device process first"
@@ -91,12 +91,12 @@ extension ImageError {
 }
 
 extension DumpWarning {
-    /// The warning, and how to give the sizes that it lacks.
+    /// The warning, with advice on how to give the sizes that the dump lacks.
     var withAdvice: String { "\(self)" + (reason.advice.map { "; \($0)" } ?? "") }
 }
 
 extension DumpWarning.Reason {
-    /// How to give the sizes that are missing; nil if there are none.
+    /// The options that give the missing sizes. Nil if no sizes are missing.
     var advice: String? {
         let options = unsized.map { "--size \($0)=SIZE" }.joined(separator: " ")
         return options.isEmpty ? nil : "give what is known as \(options), a size such as 16M or `none`"

@@ -8,8 +8,8 @@ public import Machine
 public import Memslots
 public import PCI
 
-/// A number of bytes or a guest-physical address: decimal, hexadecimal behind `0x`, or `4K`, `16M`, `2G`, `1T` in powers of
-/// 1024.
+/// A number of bytes or a guest-physical address. It is decimal, hexadecimal after `0x`, or `4K`, `16M`, `2G`, `1T` in powers
+/// of 1024.
 struct Quantity: Equatable, ExpressibleByArgument {
     let value: UInt64
 
@@ -19,7 +19,7 @@ struct Quantity: Equatable, ExpressibleByArgument {
     }
 }
 
-/// A span of time: `500ms`, `1s`, `2m`, or seconds, also with a fraction.
+/// A span of time: `500ms`, `1s`, `2m`, or seconds. All may have a fraction.
 extension Duration: @retroactive ExpressibleByArgument {
     public init?(argument: String) {
         let units = [("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600)]
@@ -31,8 +31,8 @@ extension Duration: @retroactive ExpressibleByArgument {
     }
 }
 
-/// An aperture with its chosen place: the first address and the size, `low=0xd0000000+512M`, or the first and the last address,
-/// `low=0xd0000000-0xefffffff`.
+/// An aperture with its chosen place. Either the first address and the size are given, `low=0xd0000000+512M`, or the first and
+/// the last address, `low=0xd0000000-0xefffffff`.
 struct ApertureArgument: Equatable, ExpressibleByArgument {
     let isHigh: Bool
     let range: GuestRange
@@ -52,13 +52,13 @@ struct ApertureArgument: Equatable, ExpressibleByArgument {
     }
 }
 
-/// A multiboot module: a file, and behind the first `=` its arguments.
+/// A multiboot module: the path of a file, and after the first `=` its arguments.
 struct ModuleArgument: Equatable, ExpressibleByArgument {
     let path: String
-    /// The string that the kernel finds with the module: the file's name and the arguments, as on a command line.
+    /// The string that the kernel finds with the module. It has the name of the file and the arguments, as on a command line.
     let string: String
 
-    /// A file without arguments.
+    /// Makes a module without arguments.
     init(path: String) {
         (self.path, string) = (path, path)
     }
@@ -71,7 +71,7 @@ struct ModuleArgument: Equatable, ExpressibleByArgument {
     }
 }
 
-/// The socket of a device process, and the place of its function: `PATH` or `PATH,at=00:05.0`.
+/// The socket of a device process, and the address for its function: `PATH` or `PATH,at=00:05.0`.
 struct DeviceProcessArgument: Equatable, ExpressibleByArgument {
     let path: String
     let address: FunctionAddress?
@@ -86,7 +86,7 @@ struct DeviceProcessArgument: Equatable, ExpressibleByArgument {
     }
 }
 
-/// Features of the processors by name: `+pcid` is added, `-x2apic` is taken away.
+/// Features of the processors by name. `+pcid` adds a feature, and `-x2apic` removes one.
 struct CPUArgument: Equatable, ExpressibleByArgument {
     let features: [CPUFeature: Bool]
 
@@ -118,7 +118,7 @@ struct RegistersArgument: Equatable, ExpressibleByArgument {
     }
 }
 
-/// Whose exit status a guest's code means.
+/// The program whose rule turns a guest's exit code into the exit status.
 enum StatusArgument: String, CaseIterable, ExpressibleByArgument {
     case swiftlet
     case kvmUnitTests = "kvm-unit-tests"
@@ -131,7 +131,7 @@ enum StatusArgument: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
-/// A PCI device that a machine can have beside those of a layout.
+/// A PCI device that a machine can have beside the functions of a layout.
 enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     case testDevice = "pci-testdev"
 
@@ -142,9 +142,9 @@ enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
-/// A function of the host that is assigned, and where guests find it: `0000:01:00.0,at=00:05.0`.
+/// A function of the host that is assigned, and the address at which guests find it: `0000:01:00.0,at=00:05.0`.
 struct AssignedArgument: Equatable, ExpressibleByArgument {
-    /// The function as the kernel names it.
+    /// The name that the host's kernel gives the function.
     let name: String
     let address: FunctionAddress?
 
@@ -173,8 +173,9 @@ extension RefusalPolicy: ExpressibleByArgument {}
 extension PlanningHost.IOMMU: ExpressibleByArgument {}
 extension PriceOperation: ExpressibleByArgument {}
 
-/// The library asks for the values of an option whenever it parses the option. By itself it finds them by a key path, which is made
-/// at run time, and compares each value with its description. Here a closure lists the values, and there are no descriptions.
+/// The values of an option that is an enum. The library asks for them whenever it parses the option. Its own implementation
+/// finds them by a key path, which is made at run time, and compares each value with its description. Here a closure lists the
+/// values, and there are no descriptions.
 extension ExpressibleByArgument where Self: CaseIterable & RawRepresentable<String> {
     public static var allValueStrings: [String] {
         allCases.map { $0.rawValue }

@@ -28,7 +28,7 @@ struct CompareCommand: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    /// A list has some 100 KB.
+    /// The largest file that is read. A list has some 100 KB.
     private static let largestFile = 16 << 20
 
     func validate() throws {
@@ -51,7 +51,7 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    /// Reads a price list. A file of another kind is refused by its name for itself.
+    /// Reads a price list. A file of another kind is refused, with the name that the file gives itself.
     private static func list(_ path: String) throws -> Measured<PriceResult> {
         struct Kind: Decodable {
             struct Environment: Decodable { let schema: String }

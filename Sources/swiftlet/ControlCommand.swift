@@ -59,7 +59,7 @@ struct ControlCommand: ParsableCommand {
         }
     }
 
-    /// A map of as many slots as KVM allows has a few megabytes.
+    /// The longest answer that is read. A map of as many slots as KVM allows has a few megabytes.
     private static let longestReply = 64 << 20
 
     func run() throws {
@@ -71,7 +71,7 @@ struct ControlCommand: ParsableCommand {
         }
         var lines = LineConnection(connection, longest: Self.longestReply)
         let answer: [UInt8]
-        // If the machine turns this client away, its answer says why.
+        // If the machine turns this client away, sending may fail, but the answer gives the reason.
         _ = lines.send(line, with: shared, within: time)
         do throws(LineError) { answer = try lines.next(within: time, whole: time).bytes } catch {
             throw failure("\(path): \(error)", error == .late ? .timeout : .hostError)
@@ -79,7 +79,8 @@ struct ControlCommand: ParsableCommand {
         try show(answer)
     }
 
-    /// The request, and the connection to a device process. It is made here, for a machine that runs opens nothing.
+    /// Returns the request, and the connection to a device process if there is one. The connection is made here, because a
+    /// running machine opens nothing.
     private func request() throws -> (line: [UInt8], shared: [SharedDescriptor]) {
         func quoted(_ text: String) throws -> String {
             String(decoding: try encodeJSON(text).dropLast(), as: UTF8.self)
@@ -94,7 +95,7 @@ struct ControlCommand: ParsableCommand {
             }
         } else if command == .add, let operand {
             let file = try InputFile(operand, kind: "function", limit: LineServer.longestLine)
-            // So that it is one value, and what is wrong is told with the file's name.
+            // This makes sure that the file has exactly one value. An error names the file.
             _ = try file.decoded(as: LayoutEntry.self)
             let line = file.bytes.map { $0 == UInt8(ascii: "\n") ? UInt8(ascii: " ") : $0 }
             members.append("\"function\":\(String(decoding: line, as: UTF8.self))")

@@ -4,49 +4,49 @@ import Memslots
 import PCI
 import Pictures
 
-/// The answer to a request: the result, or why there is none.
+/// The answer to a request: the result, or the reason why there is none.
 struct ControlReply: Codable {
     var result: ControlResult?
     var error: ControlRefusal?
 }
 
-/// Why a request was not carried out.
+/// The reason why a request was not carried out.
 struct ControlRefusal: Codable {
     enum Kind: String, Codable {
-        /// The line is no request.
+        /// The line is not a request.
         case request
-        /// There can be no such function, or it has no room.
+        /// The function is impossible, or it has no room.
         case function
-        /// The machine, or its host, refused.
+        /// The machine or its host refused.
         case refused
         /// The server has too many clients.
         case busy
     }
 
     let kind: Kind
-    /// What was asked, as far as it was understood.
+    /// The request as far as it was understood.
     let asked: String
-    /// The name of the rule or limit that was met, if it has one.
+    /// The name of the rule or limit that was broken, if it has a name.
     let rule: String?
     let reason: String
-    /// What can be done about it, if that is known.
+    /// Advice on the error, if there is any.
     let advice: String?
 }
 
-/// What a command has to say: each only some of it. docs/control.md explains the keys.
+/// The result of a command. Each command sets some of the members. docs/control.md explains the keys.
 struct ControlResult: Codable {
-    /// The function that came or went.
+    /// The function that was added or removed.
     var function: String?
-    /// Whether all vCPUs are held already: a device that keeps one lets it go later.
+    /// Whether all vCPUs are held already. A device may still keep a vCPU, which is held later.
     var held: Bool?
     var functionList: [FunctionState]?
     var lostFunctionList: [[String: String]]?
-    /// Their count, their capacity and their limit.
+    /// The count of slots, the capacity of the machine's slot table so far, and its limit.
     var slots: [String: Int]?
     var slotList: [Piece]?
     var pieceList: [Piece]?
 
-    /// A piece of guest memory. A slot has no owner, and what is trapped has no slot.
+    /// A piece of guest memory. A slot has no owner, and a trapped piece has no slot.
     struct Piece: Codable {
         let first: String
         let size: UInt64
@@ -58,7 +58,7 @@ struct ControlResult: Codable {
             (first, size, self.access, self.owner, self.slot) = ("\(range.first)", range.size, access, owner, slot)
         }
 
-        /// The range for people.
+        /// The range in words for people.
         fileprivate var range: String {
             "\(first)-\(hexadecimal((UInt64(first.dropFirst(2), radix: 16) ?? 0) &+ size &- 1))"
         }
@@ -93,7 +93,7 @@ extension ControlResult {
         return ControlResult(pieceList: (mapped + trapped).sorted { $0.0.first < $1.0.first }.map(\.1))
     }
 
-    /// The result for people, with the end of its last line unless there is nothing to say.
+    /// The result for people. Each line ends with a newline. Empty if there is nothing to say.
     var text: String {
         var lines = [function].compactMap { $0 }
         if held == false { lines.append("A device keeps a vCPU, which is held when it comes back.") }

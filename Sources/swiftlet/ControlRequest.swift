@@ -1,24 +1,25 @@
 import Layouts
 import PCI
 
-/// A request of a client of the control socket: `{"command": "remove", "at": "00:05.0"}`. docs/control.md describes the commands.
+/// A request of a client of the control socket: `{"command": "remove", "at": "00:05.0"}`. docs/control.md describes the
+/// commands.
 struct ControlRequest: Decodable {
     enum Command: String, CaseIterable {
         case add, remove, eject, list, pause, resume, stop, slots, map
 
-        /// Whether it is about a function that is there.
+        /// Whether the command is about an existing function.
         var namesFunction: Bool { [.remove, .eject].contains(self) }
     }
 
     let command: Command
-    /// Where to add or to remove a function.
+    /// The address at which to add or remove a function.
     private(set) var address: FunctionAddress?
-    /// What to add.
+    /// The function to add.
     private(set) var function: LayoutEntry?
 
-    /// Reads a request whose every key is known.
+    /// Reads a request. Every key in it must be known.
     ///
-    /// - Throws: `LayoutError`, with the path to what is wrong.
+    /// - Throws: `LayoutError`, with the path to the wrong value.
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: LayoutObject.Key.self)
         let name: String = try LayoutObject(values, keys: Set(values.allKeys.map(\.stringValue))).value("command")
@@ -39,7 +40,7 @@ struct ControlRequest: Decodable {
     }
 }
 
-/// Why a request is not carried out, beside what the machine or a layout's rules have against it.
+/// A reason why a request is not carried out that comes neither from the machine nor from the rules of layouts.
 struct ControlError: Error, CustomStringConvertible {
     let description: String
 

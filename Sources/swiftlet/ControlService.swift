@@ -6,7 +6,7 @@ import PCI
 import SystemPackage
 import VFIOUser
 
-/// Carries out what clients of the control socket ask of a machine. Several threads ask at once.
+/// A service that carries out requests of clients of the control socket. Several threads call it at once.
 struct ControlService: Sendable {
     let machine: GuestMachine
 
@@ -21,7 +21,7 @@ struct ControlService: Sendable {
         }
     }
 
-    /// Returns the answer to a line, with the end of its own line.
+    /// Returns the answer to a line, as a line with its end.
     @Sendable func answer(_ line: Result<LineConnection.Line, LineError>) -> [UInt8] {
         var (asked, reply) = ("", ControlReply())
         do {
@@ -55,7 +55,9 @@ struct ControlService: Sendable {
         return result
     }
 
-    /// Adds a function, at the first free place unless an address is given. Returns its address.
+    /// Adds a function at the given address, or at the first free one.
+    ///
+    /// - Returns: The address of the function.
     private func add(
         _ entry: LayoutEntry, at wanted: FunctionAddress?, _ descriptor: SharedDescriptor?
     ) throws -> FunctionAddress {
@@ -76,7 +78,7 @@ struct ControlService: Sendable {
                 }
                 return address
             } catch {
-                // Another client may have taken the place meanwhile.
+                // Another client may have taken the address meanwhile.
                 guard wanted == nil, case .hotPlug(_, .taken) = error else { throw error }
             }
         }
@@ -84,7 +86,7 @@ struct ControlService: Sendable {
 }
 
 extension FunctionAddress {
-    /// The lowest device number of bus 0 that is free, if there is one; 0 is a host bridge's, by custom.
+    /// Returns the lowest free device number of bus 0, if there is one. By custom, device 0 is a host bridge.
     static func firstFree(beside taken: [FunctionAddress]) -> FunctionAddress? {
         let devices = Set(taken.filter { $0.busNumber == 0 }.map(\.device))
         return (1..<32).first { !devices.contains($0) }.flatMap { Self(bus: 0, device: $0, function: 0) }

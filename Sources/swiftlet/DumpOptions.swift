@@ -2,7 +2,7 @@ import ArgumentParser
 import Layouts
 import PCI
 
-/// What to take of a dump, for all commands that read one.
+/// The options that say what to take from a dump, for all commands that read one.
 struct DumpOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Only these functions, by their addresses: 01:00.0,02:00.0", valueName: "addresses"))
     var only: AddressList?
@@ -65,7 +65,7 @@ struct DumpOptions: ParsableArguments {
         selection.only = only?.addresses ?? []
         selection.excluded = exclude?.addresses ?? []
         for entry in size {
-            // The last one counts.
+            // If a region is named more than once, the last size counts.
             selection.sizes[entry.place] = entry.bytes
             if entry.bytes == nil { selection.absent.insert(entry.place) } else { selection.absent.remove(entry.place) }
         }
@@ -78,7 +78,7 @@ struct DumpOptions: ParsableArguments {
     }
 }
 
-/// `SR-IOV`, in either case.
+/// The name of a capability, such as `SR-IOV`, in small or capital letters.
 struct ShownCapability: ExpressibleByArgument {
     let kind: CapabilityKind
 
@@ -91,7 +91,7 @@ struct ShownCapability: ExpressibleByArgument {
     static var allValueStrings: [String] { CapabilityKind.names.values.sorted() }
 }
 
-/// `01:00.0,0001:02:00.1`
+/// A list of addresses, such as `01:00.0,0001:02:00.1`.
 struct AddressList: ExpressibleByArgument {
     let addresses: [DomainAddress]
 
@@ -102,10 +102,10 @@ struct AddressList: ExpressibleByArgument {
     }
 }
 
-/// `01:00.0/2=16M`, `01:00.0/rom=none`
+/// A region and its size, such as `01:00.0/2=16M` or `01:00.0/rom=none`.
 struct RegionSize: ExpressibleByArgument {
     let place: DumpSelection.Place
-    /// Nil where there is no such region.
+    /// The size in bytes. Nil for `none`, which says that the region does not exist.
     let bytes: UInt64?
 
     init?(argument: String) {

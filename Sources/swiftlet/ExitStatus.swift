@@ -2,7 +2,7 @@ import ArgumentParser
 import Host
 import Machine
 
-/// The exit statuses that scripts rely on (`sysexits.h`, where it has one).
+/// The exit statuses on which scripts rely. They are those of `sysexits.h` where it has one.
 enum ExitStatus: Int32 {
     case checkFailed = 1
     case usage = 64
@@ -13,18 +13,21 @@ enum ExitStatus: Int32 {
     case interrupted = 130
 }
 
-/// Says something on standard error.
+/// Writes a message to standard error.
 func complain(_ message: String) {
     FileBytes.write(Array("swiftlet: \(message.printable(keepingLines: true))\n".utf8), to: FileBytes.standardError)
 }
 
-/// Says on standard error in one line what went wrong, and gives the status to end with.
+/// Writes a message about a failure to standard error.
+///
+/// - Returns: The status with which to end.
 func failure(_ message: String, _ status: ExitStatus) -> ExitCode {
     complain(message)
     return ExitCode(status.rawValue)
 }
 
-/// Does the same for an error of a machine or of the host, which commands throw as they are. Gives nil for all others.
+/// Does the same for an error of a machine or of the host. Commands throw these errors as they are. Returns nil for all other
+/// errors, and writes nothing.
 func failure(_ error: any Error) -> ExitCode? {
     let status: ExitStatus? =
         switch error {
@@ -40,15 +43,15 @@ func failure(_ error: any Error) -> ExitCode? {
     return status.map { failure("\(error)\(advice)", $0) }
 }
 
-/// Writes bytes to standard output. A failure is an error, because a script would take a part of the
-/// output for all of it.
+/// Writes bytes to standard output. If not all of them can be written, throws, because a script would take a part of the output
+/// for the whole.
 func emit(_ bytes: [UInt8]) throws {
     if let error = FileBytes.write(bytes, to: FileBytes.standardOutput).error {
         throw failure("the output could not be written: \(error)", .hostError)
     }
 }
 
-/// Writes a text and the end of its last line to standard output.
+/// Writes a text with the end of its last line to standard output.
 func emit(_ text: String) throws {
     try emit(Array("\(text.printable(keepingLines: true))\n".utf8))
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Host
 import Machine
 
-/// Where a debugger finds the machine: `unix:PATH`, `:PORT`, or `ADDRESS:PORT` with a numerical address.
+/// The address at which a debugger reaches the machine: `unix:PATH`, `:PORT`, or `ADDRESS:PORT` with a numerical address.
 struct DebugAddress: Equatable, ExpressibleByArgument {
     let address: SocketAddress
 
@@ -20,13 +20,13 @@ struct DebugAddress: Equatable, ExpressibleByArgument {
         var host = argument[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard port > 0, host.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" }) else { return nil }
-        // Whoever reaches the port owns the guest, so it is this host's unless an address is given.
+        // Everybody who reaches the port owns the guest. Without an address, only this host reaches it.
         address = .internet(host: host.isEmpty ? "127.0.0.1" : String(host), port: port)
     }
 }
 
 extension GuestRun {
-    /// Serves debuggers, and says how to reach the machine.
+    /// Serves debuggers. If the run waits for a debugger, says how to reach the machine.
     func serve(_ machine: GuestMachine, at place: DebugAddress) throws -> DebugServer {
         if gdbWait { machine.pause() }
         let monitor = DebugMonitor(commands: "slots, map, pci") { Self.answer($0, of: machine) }
@@ -37,7 +37,7 @@ extension GuestRun {
         return server
     }
 
-    /// The answers to gdb's command `monitor`.
+    /// Returns the answer to a command of gdb's `monitor`. Nil for an unknown command.
     private static func answer(_ command: String, of machine: GuestMachine) -> String? {
         switch command {
         case "slots": ControlResult.slots(of: machine).text

@@ -8,20 +8,21 @@ import Memslots
 import PCI
 import VFIOUser
 
-/// What to run, and on which machine.
+/// The choice of the guest to run, and of its machine.
 extension GuestRun {
     struct Wish {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
 
-        /// Whether the image lies where the text screen is, so that what is there need not have been printed.
+        /// Whether the image lies where the text screen is. In that case, the bytes there may be the image's, and need not have
+        /// been printed.
         var coversTextScreen: Bool {
             image.segments.contains { $0.range.contains(GuestAddress(BootMemory.textScreen)) }
         }
     }
 
-    /// A name with a slash is a file's.
+    /// Whether the guest is a file. A name with a slash names a file.
     var isFile: Bool { guest.contains("/") }
 
     func guestAndMachine() throws -> Wish {
@@ -79,7 +80,7 @@ extension GuestRun {
             )
         }
         wish.machine.mayExhaustHost = force
-        // Device processes that are added later get the RAM.
+        // Device processes that are added later must be able to map the RAM.
         if control != nil { wish.machine.sharesMemory = true }
         if let irqchip {
             wish.machine.interruptController = irqchip
@@ -169,7 +170,7 @@ extension GuestRun {
         }
     }
 
-    /// Returns the lowest device number of bus 0 that is free; 0 is a host bridge's, by custom.
+    /// Returns the lowest free device number of bus 0. By custom, device 0 is a host bridge.
     private func freeAddress(for name: String, in machine: MachineConfiguration) throws -> FunctionAddress {
         guard let address = FunctionAddress.firstFree(beside: Array(machine.functions.keys) + machine.vfio.keys) else {
             throw failure("no room for \(name): bus 0 has 31 places for devices, and all are taken", .usage)

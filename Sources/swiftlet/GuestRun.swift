@@ -10,7 +10,8 @@ import PCI
 import Pictures
 import SystemPackage
 
-/// A run as the command line asks for it; nil is the guest's own way, or the machine's. `RunCommand` explains each option.
+/// A run as the command line asks for it. If a member is nil, the guest's own choice counts, or the machine's. `RunCommand`
+/// explains each option.
 struct GuestRun: Equatable {
     var guest = defaultGuest
     var format: Image.Reading?
@@ -30,7 +31,7 @@ struct GuestRun: Equatable {
     var vfio: [AssignedArgument] = []
     var deviceProcesses: [DeviceProcessArgument] = []
     var layout: String?
-    /// What to take of the layout.
+    /// The selection from the layout.
     var selection = DumpSelection()
     var decode: DecodePolicy?
     var unassigned = false
@@ -51,7 +52,7 @@ struct GuestRun: Equatable {
     var noJail = false
 
     static let defaultGuest = "hello"
-    /// The time that a run may take beyond its own limit, to make the machine and to end it.
+    /// The time that a run may take beyond its own limit, for making the machine and for ending it.
     static let patience = Duration.seconds(5)
 
     func run() throws {
@@ -80,7 +81,7 @@ struct GuestRun: Equatable {
         let result: RunReport
         let start = SuspendingClock.now
         do {
-            // Anew: to make the machine may have taken its part of the time.
+            // The deadline is set anew, because making the machine may have taken its part of the time.
             if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
             if !noJail { try Jail.enter(for: control == nil ? .run : .addsFunctions) }
             result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
@@ -94,7 +95,7 @@ struct GuestRun: Equatable {
             let left = max(.seconds(1), start + timeout - .now)
             ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
         }
-        // First: what follows may wait for a reader.
+        // This is done first, because the later steps may wait for a reader.
         let symbols = result.vcpus.isEmpty ? nil : SymbolTable(wish.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }
@@ -105,7 +106,7 @@ struct GuestRun: Equatable {
             complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
             console.write(Array("\(screen)\n".utf8)) { false }
         }
-        // A refusal that ended the run has been told.
+        // A refusal that ended the run has already been reported.
         if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
             complain("\(guest): \(Figures.count(result.refusals.count, "refused change")); the first: \(first)")
         }
@@ -127,15 +128,15 @@ struct GuestRun: Equatable {
         throw result.outcome.isOrderly && !lost.isEmpty ? lost[0] : ExitCode(result.outcome.exitCode)
     }
 
-    /// The files that are read, with what each is.
+    /// The files that the run reads, each with a word for what it is.
     private var inputs: [(path: String, kind: String)] {
         (isFile ? [(guest, "the guest")] : []) + modules.map { ($0.path, "a module") }
             + (initrd.map { [($0, "the initial RAM disk")] } ?? [])
             + (layout.map { [($0, "the layout")] } ?? [])
     }
 
-    /// Says how the run ended, unless the guest ended it by its own will and with an exit port. Says what may be wrong if the guest is
-    /// a file that did nothing worth its while.
+    /// Says how the run ended, unless the guest ended it by its own will and through an exit port. If the guest is a file that
+    /// did nothing useful, says what may be wrong with it.
     private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable?, isSilent: Bool) {
         let exits = result.exits
         let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
@@ -153,26 +154,26 @@ struct GuestRun: Equatable {
         complain(text)
     }
 
-    /// The accesses to devices with which a guest can hardly have done what it was made for.
+    /// The largest number of device accesses with which a guest can hardly have done what it was made for.
     private static let fewExits = 8
 }
 
 extension GuestRun {
-    /// A run without options, of which there is nothing to parse, or nil.
+    /// Makes a run from arguments without options, which need no parser. Nil if there are options.
     init?(withoutOptions arguments: ArraySlice<String>) {
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else { return nil }
         self.init(guest: arguments.first ?? Self.defaultGuest)
     }
 }
 
-/// The guest's console on standard output, and whether all of it got there.
+/// The guest's console on standard output. It remembers whether all output was written.
 private final class Console: Sendable {
     private struct State: Sendable {
         /// Whether the guest has printed anything.
         var hasPrinted = false
-        /// What could not be written before the run ended.
+        /// The output that could not be written before the run ended.
         var rest: [UInt8] = []
-        /// The reason why something could not be written at all.
+        /// The first error with which output could not be written at all.
         var error: Errno?
     }
 
@@ -182,10 +183,10 @@ private final class Console: Sendable {
     /// Whether the guest has printed anything.
     var hasPrinted: Bool { state.withLock { $0.hasPrinted } }
 
-    /// Called by one thread at a time.
+    /// Writes output of the guest. One thread at a time calls it.
     @Sendable func write(_ bytes: [UInt8], isCancelled: () -> Bool) {
         if !bytes.isEmpty { state.withLock { $0.hasPrinted = true } }
-        // The main thread writes after the report, in `finish`.
+        // The main thread writes only after the report, in `finish`.
         if HostThread.current == main {
             state.withLock { $0.rest += bytes }
         } else {
@@ -202,7 +203,9 @@ private final class Console: Sendable {
         }
     }
 
-    /// Writes what is left, however long its reader takes. Returns the reason why not all that was printed has been written, if so.
+    /// Writes the rest of the output, however long its reader takes.
+    ///
+    /// - Returns: The reason why not all output has been written. Nil if all of it has been.
     func finish() -> Errno? {
         writeAll([]) { false }
         return state.withLock { $0.error }

@@ -33,7 +33,7 @@ struct GuestsCommand: ParsableCommand {
     }
 }
 
-/// What `guests` prints as JSON.
+/// The list of guests that `guests` prints as JSON.
 private struct GuestList: Encodable {
     let guestList: [Row]
 
@@ -59,13 +59,13 @@ enum GuestTemplate {
         ("start.S", PackageResources.start_S),
     ]
 
-    /// Writes the files into a directory, which is made unless it is there. No file that is there is written over.
+    /// Writes the files into a directory, and makes the directory if it does not exist. Existing files are not overwritten.
     static func write(to path: String) throws {
         guard !path.isEmpty else { throw failure("--new needs the name of a directory", .usage) }
         if let name = files.map(\.name).first(where: { FileKind(of: "\(path)/\($0)") != .none }) {
             throw failure("--new \(path): there is a file \(name) already, and none is written over", .usage)
         }
-        // If it fails, the first file tells why.
+        // If this fails, opening the first file reports the reason.
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         var outputs = OutputFiles()
         for (name, bytes) in files { try outputs.open("\(path)/\(name)", for: "--new")?.write(bytes) }

@@ -1,16 +1,16 @@
 import FoundationEssentials
 import Host
 
-/// A file that the user names, read whole.
+/// A file that the user names, with its whole contents.
 struct InputFile {
     let path: String
     let bytes: [UInt8]
 
-    /// Reads a file of at most `limit` bytes; `-` is standard input.
+    /// Reads a file of at most `limit` bytes. `-` is standard input.
     ///
     /// - Parameters:
     ///   - kind: What the file is, for the error that it cannot be read.
-    ///   - remedy: The limit in words and what to do about it, for the error that the file is larger.
+    ///   - remedy: The limit in words, and what to do about it, for the error that the file is larger.
     init(_ path: String, kind: String, limit: Int, remedy: String? = nil) throws {
         self.path = path
         do { bytes = try readFile(path == "-" ? "/dev/stdin" : path, limit: limit) } catch {
@@ -25,7 +25,7 @@ struct InputFile {
         }
     }
 
-    /// Says what is wrong with a JSON file, and where.
+    /// Describes an error in a JSON file, and its place in the file.
     static func describe(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
@@ -37,7 +37,7 @@ struct InputFile {
         }
     }
 
-    /// Gives the key as people would write it: `functions[2].bars[0].size`.
+    /// Returns the key as people would write it: `functions[2].bars[0].size`.
     private static func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
         let keys = context.codingPath + (last.map { [$0] } ?? [])
         let text = keys.reduce("") { path, key in
@@ -47,14 +47,14 @@ struct InputFile {
     }
 }
 
-/// One JSON object on a line.
+/// Encodes a value as one JSON object on one line.
 func encodeJSON(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return escapingControls(try encoder.encode(value)) + [UInt8(ascii: "\n")]
 }
 
-/// Escapes the control characters that JSON may have as they are, U+007F to U+009F, which can only be in strings.
+/// Escapes the control characters U+007F to U+009F. JSON allows them unescaped in strings, and they can be nowhere else.
 private func escapingControls(_ json: Data) -> [UInt8] {
     var (bytes, rest) = ([UInt8](), json[...])
     while let byte = rest.popFirst() {

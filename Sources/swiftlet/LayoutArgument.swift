@@ -4,24 +4,25 @@ import Layouts
 import PCI
 import Pictures
 
-/// What names a layout: a preset, a layout file, the output of lspci, or a directory as in sysfs.
+/// The name of a layout: a preset, a layout file, the output of lspci, or a directory as in sysfs.
 struct LayoutArgument {
     let name: String
 
-    /// A dump of a large machine has a few megabytes; more than this is none.
+    /// The largest file that is read. A dump of a large machine has a few megabytes.
     private static let largestFile = 256 << 20
 
     /// Loads the layout: a preset, a layout file, or the functions of a dump that `selection` takes.
     ///
     /// - Parameters:
     ///   - connects: Whether the caller connects to device processes.
-    /// - Returns: The layout, and warnings about parts of a dump that cannot be used. They are on standard error already.
+    /// - Returns: The layout, and warnings about parts of a dump that cannot be used. The warnings have already been written to
+    ///   standard error.
     func load(
         _ selection: DumpSelection = DumpSelection(), connects: Bool = false
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
             let (layout, warnings) = isFile ? try loadFile(selection) : try select(selection, of: try preset())
-            // Thousands of lines help nobody. What is skipped weighs most.
+            // Thousands of lines help nobody. Skipped functions matter most, so their warnings come first.
             let shown = 20
             let ordered = warnings.filter(\.isSkipped) + warnings.filter { !$0.isSkipped }
             ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
@@ -70,7 +71,7 @@ struct LayoutArgument {
         return try read(dump, selection)
     }
 
-    /// Reads a directory as sysfs has it, of all functions or of one.
+    /// Reads a directory of the form that sysfs has, with all functions or one.
     private func readDirectory(_ entries: [String]) -> Dump {
         let own = name.split(separator: "/").last.map(String.init) ?? name
         let isFunction = DomainAddress(text: own) != nil && entries.contains("config")
@@ -78,7 +79,7 @@ struct LayoutArgument {
         for function in isFunction ? [own] : entries {
             let path = isFunction ? name : "\(name)/\(function)"
             var files: [String: [UInt8]] = [:]
-            // A file has at most a few kilobytes.
+            // Such a file has at most a few kilobytes.
             for file in SysfsReader.files {
                 files[file] = try? readFile("\(path)/\(file)", limit: 1 << 16, waits: false)
             }
@@ -128,7 +129,7 @@ extension LayoutError {
 }
 
 extension String {
-    /// Whether this is what somebody may have meant who wrote the other.
+    /// Whether somebody who wrote `other` may have meant this name.
     fileprivate func isSimilar(to other: String) -> Bool {
         Array(self).difference(from: Array(other)).count <= max(2, other.count / 2)
     }

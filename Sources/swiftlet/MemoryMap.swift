@@ -4,7 +4,7 @@ import Memslots
 import PCI
 import Pictures
 
-/// What lies where in guest memory, to be drawn.
+/// The layout of guest memory, as it is to be drawn.
 struct MemoryMap {
     let title: String
     var areas: [MapArea] = []
@@ -12,7 +12,7 @@ struct MemoryMap {
     var windows: [MapPiece] = []
     private let memory: MemoryDescription
 
-    /// Takes over a machine's memory, or that of a plan, in which no memory is behind it.
+    /// Takes over a machine's memory, or the memory of a plan. In a plan, no host memory is behind it.
     init(_ memory: MemoryDescription, title: String, isPlanned: Bool = false) {
         (self.title, self.memory) = (title, memory)
         pieces = memory.rows.map { row in
@@ -36,9 +36,9 @@ struct MemoryMap {
         }
     }
 
-    /// The slots that KVM would have under a policy.
+    /// Returns the slots that KVM would have under a policy.
     fileprivate func slots(_ policy: SlotPolicy) -> PlannedSlots {
-        // Where the host has the memory makes no difference to the number of slots.
+        // The place of the memory on the host makes no difference to the number of slots.
         let mappings = memory.rows.map { row in
             var mapping = row.mapping
             mapping.backing.id = 0
@@ -47,7 +47,7 @@ struct MemoryMap {
         return PlannedSlots(mappings, policy: policy, apertures: memory.areas.filter(\.isAperture).map(\.range))
     }
 
-    /// The drawing, or the page in which one can zoom if the file's name ends in `.html`.
+    /// Returns the drawing. If the name of the file ends in `.html`, returns a page in which one can zoom.
     func document(for path: String?) throws -> String {
         path?.hasSuffix(".html") == true
             ? try MemoryMapPage(self).text
@@ -55,7 +55,7 @@ struct MemoryMap {
     }
 }
 
-/// The map as a page for browsers, in which one can zoom from all of guest memory to a page. It needs no network.
+/// The map as a page for browsers, in which one can zoom from all of guest memory to a single page. It needs no network.
 private struct MemoryMapPage: Encodable {
     private let title, facts: String
     private let areaList, windowList, pieceList: [Item]
@@ -66,7 +66,7 @@ private struct MemoryMapPage: Encodable {
         let slotList: [Item]
     }
 
-    /// What has a range of addresses. A missing key says that an item has no such thing.
+    /// Anything that has a range of addresses. If a key is missing, the item has no such thing.
     private struct Item: Encodable {
         let first, last: String
         var kind: MapPiece.Kind?
@@ -107,7 +107,7 @@ private struct MemoryMapPage: Encodable {
 
     var text: String {
         get throws {
-            // `<` would end the script that holds the data.
+            // `<` could end the script that holds the data.
             let data = String(decoding: try encodeJSON(self), as: UTF8.self).split(
                 separator: "<", omittingEmptySubsequences: false
             )

@@ -8,7 +8,7 @@ extension MemoryMapSVG {
         x: Int, anchor: SVGCanvas.Anchor, width: Int, style: String, words: (MapPiece) -> String
     )
 
-    /// The columns of words behind the bar.
+    /// The columns of words to the right of the bar.
     private static var columns: [Column] {
         [
             (320, .start, 230, "", \.owner), (560, .start, 340, "m", { Figures.range($0.range) }),
@@ -21,8 +21,8 @@ extension MemoryMapSVG {
     }
     private static let (bar, barWidth, slotColumn, rowHeight) = (left + 10, 240, 1060, 22)
 
-    /// Draws a bar for each piece, and the words behind it. The longest bar is that of the largest piece of the drawing; each
-    /// halving shortens it by as much.
+    /// Draws a row for each piece, with a bar and the words to its right. The largest piece of the drawing has the longest bar.
+    /// Each halving of the size shortens the bar by the same length.
     mutating func drawRows(_ pieces: [MapPiece]) {
         let (top, width) = (y, Self.right - Self.left)
         let bits = { (size: UInt64) in UInt64.bitWidth - size.leadingZeroBitCount }
@@ -33,7 +33,7 @@ extension MemoryMapSVG {
             for (x, anchor, width, style, words) in Self.columns {
                 canvas.text(words(piece), x: x, y: y + 15, size: 12, style: style, anchor: anchor, within: width)
             }
-            // A veil makes the words of what is unmapped fainter.
+            // A veil makes the words of unmapped pieces fainter.
             let (style, tooltip) = piece.kind == .unmapped ? ("veil", nil) : ("row", piece.tooltip)
             canvas.rect(Self.left, y + 1, width, Self.rowHeight - 2, style: style, tooltip: tooltip)
             y += Self.rowHeight
@@ -47,7 +47,7 @@ extension MemoryMapSVG {
         }
     }
 
-    /// The slots of neighbours, with the places of those that share each.
+    /// Returns the slots of the pieces. Adjacent pieces with the same slot share an entry, with the range of their indices.
     private func slots(of pieces: [MapPiece]) -> [(slot: Int, pieces: Range<Int>)] {
         var slots: [(slot: Int, pieces: Range<Int>)] = []
         for (index, piece) in pieces.enumerated() {
@@ -65,15 +65,15 @@ extension MemoryMapSVG {
 extension MemoryMapSVG {
     private static let (cellsPerRow, pitch, firstCell) = (64, 14, left + 120)
 
-    /// Draws bands of cells in the order of addresses, below what the pieces of each have in common. A band begins where the
-    /// functions begin anew.
+    /// Draws cells in the order of addresses, in bands. Above each band are the words that its pieces have in common. A new
+    /// band begins where the functions start over.
     mutating func drawGrid(_ cells: [MapPiece]) {
         var (starts, function) = ([0], "" as Substring)
         for (index, piece) in cells.enumerated() where piece.kind != .unmapped {
             if piece.function ?? "" < function { starts.append(index) }
             function = piece.function ?? ""
         }
-        // Where addresses do not follow the functions at all, bands say nothing.
+        // If addresses do not follow the functions at all, bands would say nothing.
         if starts.count * 8 > cells.count { starts = [0] }
         let slots = slots(of: cells).map(\.pieces)
         for (start, end) in zip(starts, starts.dropFirst() + [cells.count]) where start < end {
@@ -92,7 +92,8 @@ extension MemoryMapSVG {
         }
     }
 
-    /// Draws a row of cells, slots as lines below them, the first address before them, and their functions behind them.
+    /// Draws a row of cells. Slots are lines below them, the first address is on the left, and their functions are on the
+    /// right.
     private mutating func drawCells(_ row: Range<Int>, of cells: [MapPiece], _ slots: [Range<Int>]) {
         func x(_ index: Int) -> Int { Self.firstCell + (index - row.lowerBound) * Self.pitch }
         for (index, piece) in zip(row, cells[row]) {
@@ -100,11 +101,11 @@ extension MemoryMapSVG {
                 drawSwatch("unmapped", x: x(index) - 2, y: y + 1, width: 0)
                 continue
             }
-            // Pieces of one function stand closer together than functions.
+            // Pieces of one function stand closer together than those of different functions.
             let start = x(index) + (index > 0 && cells[index - 1].function == piece.function ? 0 : 2)
             canvas.rect(start, y, x(index + 1) - 1 - start, 15, style: style(of: piece), tooltip: piece.tooltip)
         }
-        // A slot that goes on in another row stands out at the end of this one.
+        // A slot that continues in another row sticks out at the end of this row.
         let lines = slots.map { slot in
             let start = slot.lowerBound < row.lowerBound ? x(row.lowerBound) - 6 : x(slot.lowerBound) + 2
             let end = slot.upperBound > row.upperBound ? x(row.upperBound) + 6 : x(slot.upperBound) - 2

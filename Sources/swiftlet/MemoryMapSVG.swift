@@ -1,16 +1,18 @@
 import Memslots
 import Pictures
 
-/// A drawing of guest-physical memory: all areas by address, each with a strip to scale and the pieces in it.
+/// A drawing of guest-physical memory. It has all areas in order of their addresses, each with a strip to scale and the pieces
+/// in it.
 ///
-/// Areas do not overlap, nor do pieces; a piece belongs to the area of its first address. Equal maps give equal text.
+/// Areas do not overlap, and pieces do not overlap. A piece belongs to the area of its first address. Equal maps give equal
+/// text.
 struct MemoryMapSVG {
     /// The whole document.
     private(set) var text = ""
     var canvas = SVGCanvas()
-    /// Where the next thing is drawn.
+    /// The vertical place of the next item.
     var y = 46
-    /// Functions in order; their places in it choose their hues.
+    /// The functions in order, each with its index, which chooses its hue.
     private let functions: [Substring: Int]
     let largest: UInt64
 
@@ -59,12 +61,12 @@ struct MemoryMapSVG {
         y += 44
     }
 
-    /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into a line.
+    /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into one line.
     private mutating func drawLegend(_ pieces: [MapPiece]) {
         let kinds = Set(pieces.map(\.kind)).union([.unmapped])
         var items = MapPiece.Kind.allCases.filter(kinds.contains).map { kind in
             let hues = 0..<(kind == .bar ? min(3, functions.count) : 1)
-            // With more functions than hues, neighbours differ, and labels tell.
+            // With more functions than hues, only neighbours differ in hue, and labels tell the others apart.
             let words = kind == .bar && functions.count > Self.hues.count ? "BAR, six hues in turn" : kind.rawValue
             return (styles: hues.map { kind.isHued ? "\(kind)\($0)" : "\(kind)" }, words: words)
         }
@@ -82,7 +84,7 @@ struct MemoryMapSVG {
         y += 38
     }
 
-    /// Draws a sample of a style: a line for a slot, and two strokes for addresses that are left out.
+    /// Draws a sample of a style. A slot is a line, and addresses that are left out are two strokes.
     mutating func drawSwatch(_ style: String, x: Int, y: Int, width: Int) {
         switch style {
         case "slot": canvas.path("M\(x) \(y + 8)h\(width)", style: style)
@@ -91,7 +93,7 @@ struct MemoryMapSVG {
         }
     }
 
-    /// Facts, and then the figures of pieces.
+    /// Joins facts and the figures of pieces in one line.
     static func figures(of pieces: [MapPiece], behind facts: [String]) -> String {
         let trapped = pieces.count { $0.kind == .trapped }
         let count = Figures.count(pieces.count, "piece")
@@ -107,8 +109,8 @@ struct MemoryMapSVG {
 
     // MARK: - Areas
 
-    /// Draws the name, range and use of an area, and a strip from its first to its last address to scale, where the smallest
-    /// piece is still a pixel.
+    /// Draws the name, range and use of an area, and a strip to scale from its first to its last address. Even the smallest
+    /// piece has a pixel in the strip.
     private mutating func drawHeading(_ area: MapArea) {
         let (pieces, used, size) = (area.pieces, area.pieces.totalSize, area.range.size)
         let use = "\(Figures.size(used)) of \(Figures.size(size)), \(Figures.percent(used, of: size))"
@@ -132,7 +134,7 @@ struct MemoryMapSVG {
         y += 36
     }
 
-    /// Draws the pieces of an area, and what is unmapped before, between and behind them.
+    /// Draws the pieces of an area, and the unmapped addresses before, between and after them.
     private mutating func drawPieces(of area: MapArea) {
         var (pieces, end) = ([MapPiece](), area.range.first.rawValue)
         for piece in area.pieces {
@@ -140,7 +142,8 @@ struct MemoryMapSVG {
             end = piece.range.last.rawValue &+ 1
         }
         pieces += MapPiece.unmapped(from: end, upTo: area.range.last.rawValue &+ 1)
-        // Many pieces are cells of a grid instead of rows, but not what is unmapped before and behind them.
+        // If there are many pieces, they are cells of a grid instead of rows. The unmapped addresses before and after them
+        // remain rows.
         let mapped = pieces.indices.filter { pieces[$0].kind != .unmapped }
         let cells = mapped.count > 40 ? mapped[0]..<mapped[mapped.count - 1] + 1 : 0..<0
         drawRows(Array(pieces[..<cells.lowerBound]))
@@ -152,7 +155,8 @@ struct MemoryMapSVG {
 // MARK: - Styles
 
 extension MemoryMapSVG {
-    /// Hues for functions, which people who see fewer colours tell apart too (after Paul Tol); neighbours differ in lightness.
+    /// Hues for functions. People who see fewer colours can tell them apart too (after Paul Tol). Neighbours differ in
+    /// lightness.
     static let hues = ["#4477aa", "#ccbb44", "#aa3377", "#66ccee", "#228833", "#ee6677"]
 
     private static let styles = """
@@ -161,13 +165,13 @@ extension MemoryMapSVG {
         .ram{fill:#8794a3} .extra{fill:#3e4c59} .window{fill:#fff;stroke:#3e4c59} rect.bare{stroke:none}
         """
 
-    /// What differs in a viewer that asks for dark drawings.
+    /// The differences for a viewer that asks for dark drawings.
     private static let darkStyles = """
         .strip{stroke:#3e4c59} .line{stroke:#2b3642} .veil{fill:#14191f} .slot{stroke:#e4e7eb} .window{fill:#14191f;stroke:#9aa5b1}
         .extra{fill:#7b8794}
         """
 
-    /// ROMs have horizontal stripes, trapped pieces thin diagonal ones.
+    /// The patterns of pieces: ROMs have horizontal stripes, trapped pieces thin diagonal ones.
     private static let definitions = hues.enumerated().map { hue, color in
         """
         <style>

@@ -1,12 +1,12 @@
 import Host
 import Machine
 
-/// The files that the options of a command name. A regular file is replaced when the new one is whole, and stays as it is where the
-/// command fails before.
+/// The files that the options of a command name. A regular file is replaced when the new one is complete. It stays unchanged if
+/// the command fails before.
 struct OutputFiles {
     private var uses: [FileIdentity: String] = [:]
 
-    /// Notes the files that the command reads, with what each is.
+    /// Notes the files that the command reads, each with a word for what it is.
     init(inputs: [(path: String, kind: String)] = []) {
         for (number, stream) in ["standard input", "standard output", "standard error"].enumerated() {
             if let identity = FileIdentity(descriptor: Int32(number)) { uses[identity] = stream }
@@ -16,8 +16,8 @@ struct OutputFiles {
         }
     }
 
-    /// Opens the file that an option names, if it names one. A name that cannot be written is told at once. For text `-` is standard
-    /// error; a picture has to have a name.
+    /// Opens the file that an option names, if the option is there. Reports at once if the file cannot be written. For text,
+    /// `-` is standard error. A picture must have a name.
     mutating func open(_ path: String?, for option: String, isPicture: Bool = false) throws -> OutputFile? {
         guard let path else { return nil }
         guard !path.isEmpty, path != "-" || !isPicture else {
@@ -45,7 +45,7 @@ struct OutputFiles {
         }
     }
 
-    /// The descriptor that a name stands for as it is, as shells have it.
+    /// Returns the descriptor that a path stands for, as in shells.
     private static func descriptor(named path: String) -> Int32? {
         switch path {
         case "/dev/stdout": return FileBytes.standardOutput
@@ -79,12 +79,12 @@ struct OutputFile {
         }
     }
 
-    /// Writes the whole text.
+    /// Writes the whole text, and finishes the file.
     func write(_ text: String) throws {
         try write(Array(text.utf8))
     }
 
-    /// Writes the whole file.
+    /// Writes the whole file, and finishes it.
     func write(_ bytes: [UInt8]) throws {
         if let error = FileBytes.write(bytes, to: descriptor).error {
             throw failure("\(option) could not be written: \(error)", .hostError)
@@ -92,7 +92,7 @@ struct OutputFile {
         try finish()
     }
 
-    /// Puts the file in its place, now that all of it is written.
+    /// Puts the file in its place, after all of it has been written.
     func finish() throws {
         guard case .file(let file) = target else { return }
         do { try file.commit() } catch {

@@ -101,7 +101,7 @@ struct PlanCommand: ParsableCommand {
     }
 }
 
-/// `--kernel`: a version, or this host.
+/// The value of `--kernel`: a version, or this host.
 enum KernelChoice: ExpressibleByArgument {
     case version(KernelVersion)
     case host
@@ -116,7 +116,7 @@ enum KernelChoice: ExpressibleByArgument {
         }
     }
 
-    /// The limits to plan with; those of this host are asked of its KVM and its kernel.
+    /// Returns the limits to plan with. For this host, its KVM and its kernel are asked.
     func host() throws -> PlanningHost {
         var host = PlanningHost()
         switch self {

@@ -2,7 +2,7 @@ import Layouts
 import Memslots
 import PCI
 
-/// What `plan --json` prints.
+/// The plan as `plan --json` prints it.
 struct PlanReport: Encodable {
     struct Toggle: Encodable {
         let edits: Int
@@ -39,7 +39,7 @@ struct PlanReport: Encodable {
     let kernels: [Kernel]
     let tablesOf2012: [FixedTable]
     let advice: [Advice]
-    /// Why not everything has a place.
+    /// The reason why not everything has a place.
     let obstacle: String?
     let windows: Plan.Windows
     let remedy: String?

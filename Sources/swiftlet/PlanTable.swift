@@ -2,11 +2,11 @@ import Layouts
 import PCI
 import Pictures
 
-/// The plan's table: a line for each function, and below it one for each of its BARs and its ROM.
+/// The table of a plan. It has a line for each function, and below that a line for each of its BARs and its ROM.
 struct PlanTable {
     let text: String
 
-    /// One function, or many side by side that are alike, of which the first is shown.
+    /// One function, or many equal neighbours, of which only the first is shown.
     private struct Group {
         let first: Plan.Function
         let last: Plan.Function
@@ -46,7 +46,7 @@ struct PlanTable {
 
     private static func groups(of plan: Plan) -> [Group] {
         let most = 4
-        // By the addresses that people know.
+        // People know the addresses in the dump.
         let order = plan.layout.functions.indices.sorted {
             plan.layout.functions[$0].source < plan.layout.functions[$1].source
         }
@@ -64,7 +64,7 @@ struct PlanTable {
         return groups
     }
 
-    /// The table with commas, a line for each BAR, in which nothing is left out or rounded.
+    /// Returns the table as comma-separated values, with a line for each BAR. Nothing is left out or rounded.
     static func csv(of plan: Plan) -> String {
         let titles = [
             "function", "guestAddress", "register", "address", "size", "kind", "prefetchable", "mapped", "trapped",
@@ -92,7 +92,7 @@ struct PlanTable {
 extension Plan.Register {
     fileprivate var isPort: Bool { kind == .io }
 
-    /// `64-bit, prefetchable`
+    /// The kind in words, such as `64-bit, prefetchable`.
     fileprivate var words: String {
         if isPort { return "I/O" }
         if register == "ROM" { return "ROM" }
@@ -103,7 +103,7 @@ extension Plan.Register {
 extension Plan.Function {
     fileprivate var addressText: String { address == guestAddress ? address : "\(address) as \(guestAddress)" }
 
-    /// Whether another function differs in nothing but its address.
+    /// Whether another function differs only in its address.
     fileprivate func isLike(_ other: Plan.Function) -> Bool {
         name == other.name && device == other.device
             && registers.elementsEqual(other.registers) {

@@ -3,13 +3,13 @@ import Memslots
 import PCI
 import Pictures
 
-/// What `plan` prints: the answer in a sentence, a table of the functions and their BARs, the totals and the budgets.
+/// The text that `plan` prints: the answer in a sentence, a table of the functions and their BARs, the totals and the budgets.
 struct PlanText {
     let plan: Plan
     let warnings: [DumpWarning]
-    /// Whether history, budgets that count for few, and advice to makers of devices are wanted.
+    /// Whether the text includes history, budgets that count for few users, and advice to makers of devices.
     let isVerbose: Bool
-    /// The columns of the terminal; nil where lines may have any length.
+    /// The columns of the terminal. Nil if lines may have any length.
     let width: Int?
 
     var text: String {
@@ -20,7 +20,7 @@ struct PlanText {
 
     // MARK: The answer
 
-    /// `typical-16 fits; open files come next, at 12 %`
+    /// The answer, such as `typical-16 fits; open files come next, at 12 %`.
     private var answer: String {
         let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.reason.isUnsure))
         let lacks = [
@@ -80,10 +80,10 @@ struct PlanText {
         return TextTable("total", facts: facts + windows + skipped)
     }
 
-    /// What bridges make of the windows that firmware has to find, and whether it does.
+    /// The windows that firmware has to find, with and without bridges, and whether it usually finds them.
     private var windows: [(String, String?)] {
         let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
-        // Smaller windows find room anyway.
+        // Firmware finds room for smaller windows anyway.
         let remedy: [(String, String?)] = [("what helps", plan.remedy)]
         guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return remedy }
         func text(_ need: [UInt64]) -> String {
@@ -102,7 +102,7 @@ struct PlanText {
         ] + remedy
     }
 
-    /// A line for each function that is not counted, or not whole, up to some.
+    /// A line for each function that is not counted, or not completely, up to a limit.
     private var skipped: [(String, String?)] {
         let all = warnings.filter { $0.isSkipped || $0.reason.isUnsure }
         let shown = isVerbose ? all.count : 12
@@ -120,7 +120,7 @@ struct PlanText {
     }
 
     private var budgets: TextTable {
-        // What counts for few is shown where it does not fit.
+        // A budget that counts for few users is shown only if it is exceeded.
         let rows = plan.budgets.filter { isVerbose || $0.condition == nil || !$0.fits && !$0.isOfFew }
         return TextTable(
             rows,
@@ -176,7 +176,7 @@ struct PlanText {
         return addresses.count > 4 ? "\(shown) and \(addresses.count - 4) more" : shown
     }
 
-    /// What is needed and what there is. Where rounding would make them equal, it is left out.
+    /// Returns the need and the limit in words. If rounding would make different numbers look equal, they are not rounded.
     private static func amounts(_ budget: Budget) -> (need: String, limit: String) {
         func both(_ text: (UInt64) -> String) -> (need: String, limit: String) {
             (text(budget.need), text(budget.limit))
@@ -198,7 +198,7 @@ struct PlanText {
 }
 
 extension Budget {
-    /// Whether few have to do with it.
+    /// Whether the budget concerns few users.
     fileprivate var isOfFew: Bool { name.hasPrefix("vhost-user") }
     fileprivate var isOfAMD: Bool { name == Plan.addressesOfAMD }
 }

@@ -2,7 +2,7 @@ import Laboratory
 import Pictures
 
 extension Plot {
-    /// A plot of how long adds and deletes take by the number of slots that there are.
+    /// A plot of the latencies of adds and deletes by the number of slots that exist.
     static func fill(_ result: FillResult) -> Plot {
         let times = [result.addSeconds, result.deleteSeconds].map { Figures.time($0 * 1e6) }
         let interrupted = result.interrupted ? "Interrupted. " : ""
@@ -14,9 +14,9 @@ extension Plot {
             deletes: result.deleteMicroseconds?.latencies ?? Latencies())
     }
 
-    /// The n-th add finds n slots, the n-th delete n less than were added.
+    /// Makes the plot. The n-th add finds n slots, and the n-th delete finds n fewer than were added, both counted from 0.
     static func fill(title: String, detail: String, adds: Latencies, deletes: Latencies) -> Plot {
-        // A change among n and n + 1 slots stands at n + 1, so that a logarithmic axis has a place for each.
+        // A change between n and n + 1 slots stands at n + 1, so that a logarithmic axis has a place for each.
         let added = slotBuckets(of: adds.count).map { ($0, Latencies(adds[($0.lowerBound - 1)..<$0.upperBound])) }
         let deleted = slotBuckets(of: adds.count).map { bucket in
             let (next, end) = (adds.count - bucket.upperBound, adds.count - bucket.lowerBound + 1)
@@ -39,7 +39,7 @@ extension Plot {
             let (first, last) = (bucket.lowerBound, bucket.upperBound)
             let middle = (Double(first) * Double(last)).squareRoot()
             p50.append(Point(middle, summary.p50))
-            // The p99 of fewer changes would be the longest.
+            // With fewer changes, p99 would be the longest.
             if latencies.count >= 100 { p99.append(Point(middle, summary.p99)) }
             let slots = (first < last ? "\(Figures.grouped(first)) to " : "") + Figures.count(last, "slot")
             let times = summary.words.joined(separator: ", ")
@@ -50,14 +50,14 @@ extension Plot {
         return (Figures.count(all.count, name), zip(all.summary?.words ?? [], traces).map { ($1.0, $0, $1.1) })
     }
 
-    /// All numbers of slots from 1 to `count`, each in one bucket that is drawn as a point. A bucket is about a third wider than
-    /// the one before.
+    /// Divides the numbers of slots from 1 to `count` into buckets. Each bucket is drawn as a point, and is about a third wider
+    /// than the one before it.
     static func slotBuckets(of count: Int) -> [ClosedRange<Int>] {
         var buckets: [ClosedRange<Int>] = []
         var first = 1
         while first <= count {
             let next = first + max(1, first / 3)
-            // The rest is no bucket of its own if it is less than half of one.
+            // If the rest is less than half of a bucket, it joins the last bucket.
             let last = count - next < (next - first) / 2 ? count : next - 1
             buckets.append(first...last)
             first = last + 1
@@ -67,7 +67,7 @@ extension Plot {
 }
 
 extension LatencySummary {
-    /// `p50 7.25 us`, and the same of p99 and of the longest.
+    /// Three texts: `p50 7.25 us`, and the like for p99 and for the longest latency.
     var words: [String] {
         [("p50", p50), ("p99", p99), ("max", max)].map { "\($0) \(Figures.time($1))" }
     }
@@ -76,7 +76,7 @@ extension LatencySummary {
 // MARK: - Churn
 
 extension Plot {
-    /// A plot of the share of changes that take at most so long, parked and unparked.
+    /// A plot of the share of changes that take at most a given time, with the vCPUs parked and unparked.
     static func churn(_ result: ChurnResult) -> Plot {
         let interrupted = result.interrupted ? "Interrupted. " : ""
         return churn(
@@ -86,14 +86,14 @@ extension Plot {
             parked: result.parked?.latencies ?? Latencies(), unparked: result.unparked?.latencies ?? Latencies())
     }
 
-    /// The number n on the vertical axis means that one of n changes takes longer, so that the longest of many can be seen: 2 is
-    /// 50 %, 100 is 99 %. The longest change of all stands at the end of the axis.
+    /// Makes the plot. The number n on the vertical axis means that one of n changes takes longer: 2 is 50 %, 100 is 99 %. In
+    /// this way the longest of many changes can be seen. The longest change of all stands at the end of the axis.
     static func churn(title: String, detail: String, parked: Latencies, unparked: Latencies) -> Plot {
         var end = 200.0
         while end < 2 * Double(max(parked.count, unparked.count)) { end *= 10 }
         return Plot(
             title: title, detail: detail, nothing: "no changes were made",
-            // A label is to have room on either side.
+            // The margin gives labels room on both sides.
             x: Axis("latency of a change", words: \.time, margin: 0.1),
             y: Axis(
                 "share of the changes that take at most so long",
@@ -113,7 +113,7 @@ extension Plot {
         }
     }
 
-    /// The latencies of one kind of change as steps from the shortest to the longest, with marks at p50 and p99.
+    /// The latencies of one kind of change, as steps from the shortest to the longest, with marks at p50 and p99.
     private static func series(_ name: String, _ latencies: Latencies, end: Double) -> Series {
         let (sorted, count) = (latencies.microseconds.sorted(), Double(latencies.count))
         let steps = sorted.enumerated().flatMap { rank, latency in

@@ -2,7 +2,8 @@ import Laboratory
 import Pictures
 
 extension Plot {
-    /// A plot of each price against that of its system calls alone. Where the price is nothing else, both are the same.
+    /// A plot of each price against the price of its system calls alone. If an operation is only system calls, both are the
+    /// same.
     static func prices(_ result: PriceResult) -> Plot {
         func points(_ hasVCPUs: Bool) -> [Point] {
             result.rowList.filter { ($0.cell.vcpus > 0) == hasVCPUs }.map { row in
@@ -20,7 +21,7 @@ extension Plot {
             [("no vCPU runs", points(false)), ("beside vCPUs", points(true))])
     }
 
-    /// A plot of the second run's prices against those of the first, with differences as a series of their own.
+    /// A plot of the second run's prices against those of the first. Prices that differ are a series of their own.
     static func comparison(_ result: PriceComparison, note: String) -> Plot {
         func points(_ verdicts: Set<PriceComparison.Verdict>) -> [Point] {
             result.rowList.filter { verdicts.contains($0.verdict) }.map { row in

@@ -77,7 +77,7 @@ struct PricesCommand: ParsableCommand {
     }
 }
 
-/// Values between commas, each once: `0,1,4`.
+/// Values with commas between them, each at most once: `0,1,4`.
 struct ListArgument<Element: ExpressibleByArgument & Hashable>: ExpressibleByArgument {
     let values: [Element]
 

@@ -3,9 +3,9 @@ import Host
 import Laboratory
 import Machine
 
-/// Writes the lines of a fuzzer's record, each a JSON object.
+/// The writer of a fuzzer's record. It writes each line as a JSON object.
 final class RecordWriter {
-    /// The size at which a record ends, in bytes. It then says so in a line.
+    /// The size at which a record ends, in bytes. A last line says that the record was cut off.
     static let largestFile = 64 << 20
 
     private let file: OutputFile
@@ -31,7 +31,7 @@ final class RecordWriter {
         if buffer.count > 1 << 16 { try flush() }
     }
 
-    /// Puts the file in its place.
+    /// Writes the rest, and puts the file in its place.
     func finish() throws {
         try flush()
         try file.finish()
@@ -47,7 +47,7 @@ final class RecordWriter {
 }
 
 extension InputFile {
-    /// The lines of a record; nil for a file that is none.
+    /// Reads the lines of a record. Returns nil if the file is not a record.
     func recordLines() throws -> [FuzzRecordLine]? {
         let lines = bytes.split(separator: UInt8(ascii: "\n"))
         let decoder = JSONDecoder()

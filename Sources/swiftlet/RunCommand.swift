@@ -4,12 +4,12 @@ import Machine
 import Memslots
 import PCI
 
-/// The options of `run`. None has a default value here. The library would describe a default value, and looks for conformances at
-/// run time in order to do so, whether anybody asks for help or not.
+/// The options of `run`. None of them has a default value here. For a default value the library makes a description, and looks
+/// for conformances at run time to do so, even if nobody asks for help.
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        // The command is parsed by itself, see SwiftletCommand.guestRun.
+        // This command is also parsed alone, not as a subcommand. See `SwiftletCommand.guestRun`.
         _superCommandName: "swiftlet",
         abstract: "Boot a guest.",
         discussion: """

@@ -15,29 +15,31 @@ struct RunReportJSON: Codable, Equatable {
     let exitCode: Int32
     let exits: ExitCounts
     let unclaimedAccesses: UInt64
-    /// Changes of what functions decode that could not be, and the first of them: each with its function, the register that keeps
-    /// its value, if it is one, what was written, the rule and the reason.
+    /// The number of impossible changes of what functions decode.
     let refusedChanges: Int
+    /// The first of these changes. Each has its function, the register that keeps its value if the change was one of a
+    /// register, the written value, the rule and the reason.
     let refusedChangeList: [[String: String]]
-    /// The functions whose devices were lost, each with its function and the reason.
+    /// The functions whose devices were lost, each with the reason.
     let lostFunctionList: [[String: String]]
-    /// vCPUs whose device did not let them go at the end.
+    /// The vCPUs whose device did not let them go at the end.
     let leftBehind: [UInt32]
     /// The exits of each vCPU.
     let vcpuExits: [ExitCounts]
-    /// The states of the vCPUs if the guest did not end the run.
+    /// The states of the vCPUs, if the guest did not end the run.
     let vcpus: [StateJSON]
-    /// Their count, their capacity and their limit.
+    /// The count of slots, the capacity of the machine's slot table so far, and its limit.
     let slots: [String: Int]
     let microsecondsToFirstRun: Int64
     let wallSeconds: Double
-    /// The most memory that the monitor itself had resident: VmHWM less the guest memory that is resident.
+    /// The most memory that the monitor itself had resident: VmHWM minus the resident guest memory.
     let peakRSSBytes: UInt64
 
-    /// The RAM: `kind` is `file` or `anonymous`, and the rest is what the host has given for it.
+    /// The host memory behind the RAM.
     let ram: RAM
 
     struct RAM: Codable, Equatable {
+        /// `file` or `anonymous`.
         let kind: String
         let residentBytes: UInt64
         let hugePageBytes: UInt64
@@ -76,13 +78,13 @@ struct RunReportJSON: Codable, Equatable {
     /// The state of a vCPU. Numbers are hexadecimal strings.
     struct StateJSON: Codable, Equatable {
         let id: UInt32
-        /// Whether nobody started it. The rest means nothing then.
+        /// Whether nobody started the vCPU. In that case, the other members mean nothing.
         let neverStarted: Bool
-        /// Whether it waits in HLT.
+        /// Whether the vCPU waits in HLT.
         let halted: Bool
         let mode: String
         let rip: String
-        /// The symbol with the offset behind it, if the guest's file has one.
+        /// The symbol at `rip` with the offset from it, if the guest's file has one.
         let symbol: String?
         let exception: String?
         let instruction: String

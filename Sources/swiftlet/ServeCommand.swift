@@ -40,7 +40,7 @@ struct ServeCommand: ParsableCommand {
         let layout = try LayoutArgument(name: layout).load(dump.selection).layout
         var isDirectory = false
         isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
-        // Clients bring bridges of their own.
+        // Clients bring their own bridges, so bridges are left out.
         let functions = layout.functions.filter { $0.description.bridge == nil }
         guard functions.count == 1 || isDirectory else {
             throw failure(
@@ -55,7 +55,7 @@ struct ServeCommand: ParsableCommand {
             let path = isDirectory ? (socket.hasSuffix("/") ? socket : socket + "/") + "\(function.address)" : socket
             do {
                 let record = try function.record ?? DeviceRecord(function.description)
-                // A client finds what the device has, and hides itself what its guests are not to find.
+                // A client finds all capabilities of the device, and hides some of them from its guests itself.
                 let description =
                     try function.record?.functionDescription(hiding: [], asksModel: false) ?? function.description
                 let served = try PCIFunction(description, at: function.address)

@@ -4,17 +4,17 @@ import Host
 import Laboratory
 import Memslots
 
-/// The options that several commands share: those of the output.
+/// The options for output, which several commands share.
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    /// Prints a result as JSON, or the text that is made from it.
+    /// Prints a result as JSON, or as the text that is made from it.
     func show(_ result: some Encodable, _ text: @autoclosure () -> String) throws {
         try json ? emit(try encodeJSON(result)) : emit(text())
     }
 
-    /// Prints a measured result, whose JSON tells of its environment.
+    /// Prints a measured result. Its JSON includes the environment.
     func show(_ result: some Codable, in environment: HostEnvironment, _ text: @autoclosure () -> String) throws {
         try show(Measured(result, in: environment), text())
     }
@@ -26,7 +26,7 @@ struct ForceOption: ParsableArguments {
     var force = false
 }
 
-/// The jail that a command enters before guests run.
+/// The option for the jail, which a command enters before guests run.
 struct JailOption: ParsableArguments {
     @Flag(help: "Leave this process all its system calls while guests run (docs/security.md).")
     var noJail = false
@@ -36,7 +36,7 @@ struct JailOption: ParsableArguments {
     }
 }
 
-/// The limits that end an experiment.
+/// The options that limit an experiment.
 struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("End after so many operations.", valueName: "n"))
     var operations: Int?
@@ -49,16 +49,16 @@ struct LimitOptions: ParsableArguments {
     }
 }
 
-/// The option that repeats an experiment.
+/// The option that makes an experiment repeatable.
 struct SeedOption: ParsableArguments {
     @Option(help: ArgumentHelp("Where randomness begins. (default: another one each time)", valueName: "s"))
     var seed: UInt64?
 
-    /// The seed, or a random one that people can type again.
+    /// The given seed, or a random one that is short enough to be typed again.
     var value: UInt64 { seed ?? UInt64.random(in: 1..<1 << 32) }
 }
 
-/// Where a machine has its BARs and PCI buses.
+/// The options for the places of a machine's BARs and for its PCI buses.
 struct BoardOptions: ParsableArguments {
     @Option(
         name: .customLong("aperture"),
@@ -70,7 +70,7 @@ struct BoardOptions: ParsableArguments {
     @Option(help: ArgumentHelp("PCI buses, 1 to 256. (default: 256)", valueName: "n"))
     var buses: Int?
 
-    /// The last aperture of a name counts.
+    /// The choices for the board. If an aperture is named more than once, the last one counts.
     var choices: AddressMap.Choices {
         AddressMap.Choices(
             lowAperture: apertures.last { !$0.isHigh }?.range, highAperture: apertures.last { $0.isHigh }?.range,
@@ -92,7 +92,7 @@ struct PolicyOptions: ParsableArguments {
             valueName: "file.svg"))
     var map: String?
 
-    /// Opens the file of the picture, which must not be that of the layout.
+    /// Opens the file of the picture, which must not be the file of the layout.
     func mapFile(beside layout: String) throws -> OutputFile? {
         var files = OutputFiles(inputs: [(layout, "the layout")])
         return try files.open(map, for: "--map", isPicture: true)

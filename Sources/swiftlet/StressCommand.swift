@@ -22,7 +22,7 @@ struct StressCommand: ParsableCommand {
         ])
 }
 
-/// Carries out an experiment in the jail, watched by the terminal and its user.
+/// Carries out an experiment in the jail. The terminal shows its progress, and the user can end it.
 func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -> Result) throws -> Result {
     let watch = try TerminalWatch()
     try jail.enter(for: .makesMachines)
@@ -32,8 +32,8 @@ func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -
 }
 
 extension ExperimentResult {
-    /// Ends the command with the status of the result. Where something was not as it should be, says so on standard error,
-    /// with a `hint` behind it.
+    /// Ends the command with the status of the result. If something was not as it should be, says so on standard error,
+    /// followed by `hint`.
     func end(hint: String = "") throws {
         if interrupted {
             throw failure("interrupted; the figures are what was reached until then", .interrupted)
@@ -53,7 +53,7 @@ extension Figures {
 }
 
 extension TextTable {
-    /// The columns of a summary.
+    /// Returns the columns of a summary of latencies.
     static func latencies<Row>(_ summary: @escaping (Row) -> LatencySummary?) -> [Column<Row>] {
         let columns: [(String, KeyPath<LatencySummary, Double>)] = [("p50", \.p50), ("p99", \.p99), ("max", \.max)]
         return columns.map { title, value in

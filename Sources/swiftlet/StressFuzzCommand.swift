@@ -39,7 +39,8 @@ struct StressFuzzCommand: ParsableCommand {
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
-    /// A trace has a few hundred bytes, and some hundred thousand where nobody has shrunk it.
+    /// The largest file that is read. A trace has a few hundred bytes, or some hundred thousand if it was not shrunk. The limit
+    /// is a record's.
     private static let largestFile = RecordWriter.largestFile + 4096
 
     func validate() throws {
@@ -61,7 +62,7 @@ struct StressFuzzCommand: ParsableCommand {
             let seed = random.value
             environment = HostEnvironment(of: "stress fuzz", seed: seed)
             let path = save ?? "swiftlet-fuzz-\(seed).json"
-            // Before the jail, in which no file is created.
+            // The files are opened before the jail is entered, because no file can be created in it.
             var files = OutputFiles()
             let file = save == nil ? try? files.open(path, for: "--save") : try files.open(path, for: "--save")
             let operations = limits.operations ?? (limits.seconds == nil ? 1_000_000 : nil)
@@ -80,7 +81,7 @@ struct StressFuzzCommand: ParsableCommand {
         try result.end(hint: result.trace.map { "; `swiftlet stress fuzz --replay \($0)` does it again" } ?? "")
     }
 
-    /// Does what a record says, and tells where the answers differ.
+    /// Repeats the operations of a record, and tells which answers differ.
     private func compare(_ lines: [FuzzRecordLine]) throws {
         let result = try watched(jail) { try FuzzComparison.run(&$0, lines) }
         let facts: [(String, String?)] =
@@ -96,9 +97,9 @@ struct StressFuzzCommand: ParsableCommand {
         try result.end()
     }
 
-    /// Saves the trace of a divergence. Where it cannot be written, the result still has all operations.
+    /// Saves the trace of a divergence. If it cannot be written, the result still has all operations.
     ///
-    /// - Returns: The name of the file; nil where there is none.
+    /// - Returns: The path of the file. Nil if nothing was saved.
     private static func save(_ trace: FuzzTrace?, _ file: OutputFile?, _ path: String) -> String? {
         guard let trace else { return nil }
         do {

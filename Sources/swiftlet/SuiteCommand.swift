@@ -50,7 +50,7 @@ struct SuiteCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Guests of the group `nodefault` run only if they are asked for.
+        // Guests of the group `nodefault` run only if the user asks for them.
         let all = try suites.flatMap(SuiteTest.tests(at:))
         let tests = all.filter { only.isEmpty ? !$0.groups.contains("nodefault") : $0.matches(only) }
         guard !tests.isEmpty else {
@@ -64,7 +64,7 @@ struct SuiteCommand: ParsableCommand {
         var observer = Observer(watch.goesOn)
         let result = try SuiteRun.run(&observer, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
         watch.clear()
-        // Whichever cannot be written, the other is.
+        // If one of the two outputs cannot be written, the other one still is.
         do { try output.show(result, tap ? result.tap : result.summary) } catch {
             try junit?.write(result.junit)
             throw error

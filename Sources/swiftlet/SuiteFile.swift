@@ -50,12 +50,12 @@ struct SuiteFile: StrictDecodable {
     }
 }
 
-/// An object whose keys are all known. One that is misspelt would otherwise be left out without a word.
+/// An object that may have only known keys. Otherwise, a misspelt key would be ignored silently.
 protocol StrictDecodable: Decodable {
     associatedtype CodingKeys: CodingKey, CaseIterable
 }
 
-/// Reads a strict object.
+/// A reader of a strict object.
 struct Strict<Value: StrictDecodable>: Decodable {
     let value: Value
 
@@ -84,7 +84,7 @@ extension SuiteTest {
     private static let largestFile = 16 << 20
     private static let guestEndings = [".bin", ".elf", ".flat"]
 
-    /// Reads the tests that a path stands for: a suite file, a `.cfg` file of kvm-unit-tests, or a directory.
+    /// Reads the tests that a path names: those of a suite file, of a `.cfg` file of kvm-unit-tests, or of a directory.
     static func tests(at path: String) throws -> [SuiteTest] {
         guard let names = HostDirectory.names(in: path) else {
             let file = try InputFile(
@@ -119,7 +119,7 @@ extension SuiteTest {
         return try guests.map { try test(of: $0, in: path, beside: Set(names)) }
     }
 
-    /// Makes the test of a guest in a directory, of which `NAME.json` and `NAME.expect` may say more.
+    /// Makes the test of a guest in a directory. `NAME.json` and `NAME.expect` may say more about it.
     private static func test(of guest: String, in directory: String, beside names: Set<String>) throws -> SuiteTest {
         let stem = guest.split(separator: ".").dropLast().joined(separator: ".")
         func read(_ ending: String) throws -> InputFile? {

@@ -2,7 +2,7 @@ import Pictures
 
 /// The texts that are made from the result of a suite.
 extension SuiteResult {
-    /// The Test Anything Protocol, version 14.
+    /// The result in the Test Anything Protocol, version 14.
     var tap: String {
         let lines = zip(1..., guestList).flatMap { number, guest -> [String] in
             let line = "ok \(number) - \(guest.name.printable().replacing("#", with: "\\#"))"
@@ -15,7 +15,7 @@ extension SuiteResult {
         return (["TAP version 14", "1..\(guestList.count)"] + lines).joined(separator: "\n")
     }
 
-    /// The XML that servers for continuous integration read, as JUnit writes it.
+    /// The result in the XML of JUnit, which servers for continuous integration read.
     var junit: String {
         let escaped = SVGCanvas.escaped(_:) as (String) -> String
         let cases = guestList.map { guest in
@@ -37,7 +37,8 @@ extension SuiteResult {
             """
     }
 
-    /// What fits on a screen: the first failures with the last lines of their consoles, the names of the others, and the counts.
+    /// A summary that fits on a screen: the first failures with the last lines of their consoles, the names of the others, and
+    /// the counts.
     var summary: String {
         let (mostShown, mostReasons) = (3, 4)
         let failures = guestList.filter { $0.verdict == .failed }
@@ -56,7 +57,7 @@ extension SuiteResult {
         return (lines + ["\(Figures.count(guestList.count, "guest")): \(all) in \(times)"]).joined(separator: "\n")
     }
 
-    /// A line of names, of which only the first are there if they are many.
+    /// Makes a line of names. If there are many, only the first are in it.
     private static func named(_ title: String, _ names: [String]) -> [String] {
         let most = 8
         let rest = names.count > most ? " and \(names.count - most) more" : ""
@@ -67,7 +68,7 @@ extension SuiteResult {
 extension SuiteResult.Guest {
     fileprivate var shownReason: String { (reason ?? "").printable() }
 
-    /// The last lines of the console, and the first lines of what `swiftlet run` said.
+    /// The last lines of the console, and the first lines of the errors that `swiftlet run` printed.
     fileprivate func excerpt(lines: Int = .max) -> [String] {
         (console ?? []).suffix(lines).map { "| \($0)" } + (errors ?? []).prefix(lines).map { "! \($0)" }
     }

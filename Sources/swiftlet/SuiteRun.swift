@@ -1,9 +1,9 @@
 import Host
 import Laboratory
 
-/// Runs the guests of a suite, several at once, each by `swiftlet run` in a process of its own.
+/// The runner of a suite's guests. Several run at once, each by `swiftlet run` in a process of its own.
 enum SuiteRun {
-    /// Runs the tests. `timeout` is the limit of those that have none of their own.
+    /// Runs the tests. `timeout` is the limit of tests that have none of their own.
     static func run(
         _ observer: inout Observer, _ tests: [SuiteTest], jobs: Int, timeout: Duration
     ) throws(HostError) -> SuiteResult {
@@ -22,7 +22,7 @@ enum SuiteRun {
             interrupted: observer.hasInterrupted)
     }
 
-    /// What the threads share: the tests that are left, and the results.
+    /// The state that the threads share: the tests that are left, and the results.
     private final class Work: Sendable {
         private struct State: Sendable {
             var next = 0
@@ -34,12 +34,12 @@ enum SuiteRun {
         private let state = Monitor(State())
         private let tests: [SuiteTest]
         private let timeout: Duration
-        /// The time that a process may take beyond the limit of its guest, before it is killed.
+        /// The time that a process may take beyond the limit of its guest before it is killed.
         private static let patience = GuestRun.patience + .seconds(5)
 
         init(_ tests: [SuiteTest], timeout: Duration) { (self.tests, self.timeout) = (tests, timeout) }
 
-        /// The results in the order of the tests.
+        /// The results in the order of the tests. A test without a result counts as skipped.
         var results: [SuiteResult.Guest] {
             let results = state.withLock { $0.results }
             return tests.indices.map {
@@ -49,12 +49,14 @@ enum SuiteRun {
 
         func cancel() { state.withLock { $0.isCancelled = true } }
 
-        /// Waits until more than `known` tests are done, a tenth of a second at most. Returns how many are.
+        /// Waits until more than `known` tests are done, but at most a tenth of a second.
+        ///
+        /// - Returns: The number of tests that are done.
         func done(beyond known: Int) -> Int {
             state.wait(for: .milliseconds(100)) { $0.done > known ? $0.done : nil } ?? known
         }
 
-        /// Runs one test after the other until none is left. Each thread does so.
+        /// Runs one test after the other until none is left. Each thread calls this.
         @Sendable func takeAndRun() {
             while let number = state.withLock({ state -> Int? in
                 guard state.next < tests.count, !state.isCancelled else { return nil }
@@ -97,19 +99,21 @@ enum SuiteRun {
 
 /// The result of a suite.
 struct SuiteResult: ExperimentResult {
-    /// The result of a guest.
+    /// The result of one guest.
     struct Guest: Codable, Sendable {
         let name: String
         let verdict: SuiteTest.Verdict
-        /// Why the guest did not pass.
+        /// The reason why the guest did not pass.
         let reason: String?
-        /// How the run ended, as the report of `run` has it, and the exit status of its process.
+        /// The name of the way in which the run ended, from the report of `run`.
         var outcome: String?
+        /// The exit status of the process.
         var status: Int32?
-        /// From the start of the process to its end.
+        /// The time from the start of the process to its end.
         var seconds = 0.0
-        /// The end of what a guest that failed has printed, and the beginning of what `swiftlet run` has said.
+        /// For a failed guest, the end of its output.
         var console: [String]?
+        /// For a failed guest, the beginning of the messages of `swiftlet run`.
         var errors: [String]?
 
         init(_ test: SuiteTest, _ verdict: SuiteTest.Verdict, _ reason: String?) {
@@ -122,8 +126,9 @@ struct SuiteResult: ExperimentResult {
     let failed: Int
     let skipped: Int
     let jobs: Int
-    /// The time that all of it took, and the sum of the guests' own times.
+    /// The time that the whole suite took.
     let seconds: Double
+    /// The sum of the guests' own times.
     let guestSeconds: Double
     let guestList: [Guest]
     let interrupted: Bool
@@ -139,7 +144,7 @@ struct SuiteResult: ExperimentResult {
 
     var problem: String? { ok ? nil : "\(failed) of \(guestList.count) guests failed" }
 
-    /// Makes lines fit to be shown.
+    /// Makes lines safe and short enough to be shown.
     static func shown(_ lines: some Sequence<ArraySlice<UInt8>>) -> [String] {
         lines.map { line in
             let text = line.last == UInt8(ascii: "\r") ? line.dropLast() : line

@@ -2,32 +2,32 @@ import FoundationEssentials
 import Host
 import Machine
 
-/// A guest that a suite runs, and how its run is to end.
+/// A guest that a suite runs, and the expected end of its run.
 struct SuiteTest {
     let name: String
-    /// The directory in which `swiftlet run` starts, in which relative names of files are looked up.
+    /// The directory in which `swiftlet run` starts. Relative names of files are looked up there.
     let directory: String
     let guest: String
-    /// More options of `swiftlet run`.
+    /// Further options of `swiftlet run`.
     var options: [String] = []
-    /// The time that the guest may take; nil for that of the suite.
+    /// The time that the guest may take. Nil for the limit of the suite.
     var timeout: Duration?
     var groups: [String] = []
-    /// Why the guest is not run, if so.
+    /// The reason why the guest is not run. Nil if it is run.
     var skipped: String?
     var expectation = Expectation.end(status: nil, outcome: nil, output: nil)
 
     enum Expectation {
-        /// The exit status of the run (0 if nothing is said), how it ended (by the guest's own will if nothing is said), and what it
-        /// printed (anything if nothing is said).
+        /// A certain exit status (nil: 0, or any if an outcome is given), a certain way in which the run ends (nil: by the
+        /// guest's own will), and a certain output (nil: any).
         case end(status: Int32?, outcome: String?, output: [UInt8]?)
-        /// The status of a test of kvm-unit-tests, which is 0 for success and 77 for a test that skipped itself.
+        /// The status of a test of kvm-unit-tests: 0 for success, and 77 for a test that skipped itself.
         case unitTest
     }
 
     enum Verdict: String, Codable { case passed, failed, skipped }
 
-    /// The keys of the run's report that are looked at.
+    /// The keys of the run's report that `judge` reads.
     private struct Report: Decodable {
         let outcome: String
         let reason: String
@@ -39,7 +39,7 @@ struct SuiteTest {
 
     /// Judges a run.
     ///
-    /// - Returns: The verdict, the reason for it unless the guest passed, and the outcome of the run if there is one.
+    /// - Returns: The verdict, the reason for it (nil if the guest passed), and the outcome of the run (nil without a report).
     func judge(_ end: ChildProcess.End) -> (verdict: Verdict, reason: String?, outcome: String?) {
         guard let report = try? JSONDecoder().decode(Report.self, from: Data(end.report.bytes)) else {
             let way = end.wasKilled ? "had to be killed" : "ended with status \(end.status) and without a report"
@@ -64,7 +64,7 @@ struct SuiteTest {
         }
     }
 
-    /// Finds the first line in which an output is not as expected.
+    /// Describes the first line in which an output is not as expected. Nil if the two are equal.
     private static func difference(of output: [UInt8], from expected: [UInt8]) -> String? {
         guard output != expected else { return nil }
         let lines = [output, expected].map { bytes in
@@ -79,13 +79,13 @@ struct SuiteTest {
 }
 
 extension SuiteTest {
-    /// Whether the name or a group is what one of the patterns says. In a pattern `*` stands for any characters.
+    /// Whether the name or a group matches one of the patterns. In a pattern, `*` stands for any characters.
     func matches(_ patterns: [String]) -> Bool {
         patterns.contains { pattern in ([name] + groups).contains { Self.matches(Array($0), Array(pattern)) } }
     }
 
     private static func matches(_ text: [Character], _ pattern: [Character]) -> Bool {
-        // Where the text is to be looked at again, with one character more for the last asterisk.
+        // The place in the text and in the pattern to go back to, where the last asterisk takes one character more.
         var (place, position, again) = (0, 0, nil as (place: Int, position: Int)?)
         while place < text.count {
             if position < pattern.count, pattern[position] == "*" {

@@ -21,7 +21,7 @@ struct SwiftletCommand: ParsableCommand {
         ]
     )
 
-    /// When the process began: the first thing that is asked for.
+    /// The time at which the process began. It is the first thing that `main` asks for.
     static let processStart = ProcessClock.start()
 
     static func main() {
@@ -36,12 +36,13 @@ struct SwiftletCommand: ParsableCommand {
                 try command.run()
             }
         } catch {
-            // The library would make the help text first, which takes longer than many a guest.
+            // The library would first make the help text, which takes longer than many a guest runs.
             Glibc.exit((error as? ExitCode ?? failure(error) ?? answer(error)).rawValue)
         }
     }
 
-    /// Prints what the library has to say: help, a version or a completion script on standard output, wrong usage on standard error.
+    /// Prints the library's message: help, a version or a completion script to standard output, and wrong usage to standard
+    /// error.
     private static func answer(_ error: any Error) -> ExitCode {
         let (status, text) = (exitCode(for: error), fullMessage(for: error))
         if text.isEmpty { return status }
@@ -53,10 +54,11 @@ struct SwiftletCommand: ParsableCommand {
         return status
     }
 
-    /// The run that arguments behind `run` ask for. What cannot be run, and calls for help, are left to the usual way.
+    /// Returns the run that the arguments after `run` ask for. Returns nil for requests for help and for arguments that cannot
+    /// be parsed, which the library then handles.
     private static func guestRun(_ arguments: ArraySlice<String>) -> GuestRun? {
-        // By way of its parent, `run` would have its options found by reflection twice, and those of two commands that write
-        // completion scripts before.
+        // If `run` were parsed by way of its parent, the library would find its options by reflection twice. Before that, it
+        // would find those of two commands that write completion scripts.
         GuestRun(withoutOptions: arguments) ?? (try? RunCommand.parseAsRoot(Array(arguments)) as? RunCommand)?.guestRun
     }
 }

@@ -1,10 +1,10 @@
 import Host
 import Laboratory
 
-/// Watches a long test for its user: progress on standard error, and Ctrl-C. On a terminal the progress is a line that changes, and
-/// elsewhere a line every ten seconds.
+/// The watcher of a long test for its user. It shows progress on standard error, and ends the test at Ctrl-C. On a terminal,
+/// progress is one line that changes. Elsewhere, it is a new line every ten seconds.
 ///
-/// SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process while the value lives.
+/// While the value lives, SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the test instead of the process.
 final class TerminalWatch {
     private let events: HostEvents
     private let isTerminal = FileBytes.isTerminal(FileBytes.standardError)
@@ -16,20 +16,22 @@ final class TerminalWatch {
         events = try HostEvents(catchesSignals: true)
     }
 
-    /// Shows how far a test is; whether it is to go on.
+    /// Shows the progress of a test.
+    ///
+    /// - Returns: Whether the test goes on.
     func goesOn(_ progress: Observer.Progress) -> Bool {
         if isTerminal {
             show(Self.line(progress))
         } else if SuspendingClock.now >= nextLine {
             nextLine = .now + Self.interval
-            // The last of these lines is what is left of a run that ends with its host.
+            // If the host dies during the run, the last of these lines shows how to continue.
             complain(Self.line(progress) + (progress.seed.map { "; goes on from here with --seed \($0)" } ?? ""))
         }
         if case .signal? = try? events.wait(input: nil, until: .now) { return false }
         return true
     }
 
-    /// Removes the line.
+    /// Removes the line from the terminal.
     func clear() {
         if width > 0 {
             show("")
@@ -43,7 +45,7 @@ final class TerminalWatch {
         width = line.count
     }
 
-    /// `adding slots: 12000 of 32764, 37 %, 5200/s, 4 s left`
+    /// Returns a line such as `adding slots: 12000 of 32764, 37 %, 5200/s, 4 s left`.
     static func line(_ progress: Observer.Progress) -> String {
         let seconds = progress.elapsed.inSeconds
         var parts = [progress.total.map { "\(progress.done) of \($0)" } ?? "\(progress.done)"]

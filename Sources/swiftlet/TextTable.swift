@@ -1,6 +1,6 @@
-/// A table for a terminal: columns as wide as their widest cell.
+/// A table for a terminal. Each column is as wide as its widest cell.
 struct TextTable {
-    /// A column: its title, and the cell that it makes of a row.
+    /// A column: its title, and the function that makes its cell from a row.
     struct Column<Row> {
         fileprivate let title: String
         fileprivate let isRight: Bool
@@ -15,12 +15,12 @@ struct TextTable {
         }
     }
 
-    /// The titles, and the rows.
+    /// The line of titles, followed by the rows.
     let lines: [String]
 
     var text: String { lines.joined(separator: "\n") }
 
-    /// A table with a line for each row. A line that passes `width` ends with an ellipsis.
+    /// Makes a table with a line for each row. A line that is longer than `width` is cut and ends with an ellipsis.
     init<Row>(_ rows: some Sequence<Row>, _ columns: [Column<Row>], width: Int? = nil) {
         let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.cell(row).printable() } }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -36,7 +36,7 @@ struct TextTable {
         }
     }
 
-    /// A table of names and what there is to say of each; those with nil are left out.
+    /// Makes a table of facts, each with its name. Facts that are nil are left out.
     init(_ title: String, _ note: String = "", facts: KeyValuePairs<String, String?>) {
         self.init(title, note, facts: facts.map { ($0.key, $0.value) })
     }
@@ -47,9 +47,10 @@ struct TextTable {
 }
 
 extension String {
-    /// The text with its control characters written out, such as `\\u{1b}`: what a file or a guest says must not command a terminal.
+    /// Returns the text with its control characters written out, such as `\\u{1b}`. Text from a file or a guest must not
+    /// command a terminal.
     ///
-    /// - Parameter keepsLines: Whether the ends of lines and tabs stay as they are.
+    /// - Parameter keepsLines: Whether newlines and tabs remain.
     func printable(keepingLines keepsLines: Bool = false) -> String {
         let isControl = { (scalar: Unicode.Scalar) in
             scalar.properties.generalCategory == .control && !(keepsLines && (scalar == "\n" || scalar == "\t"))

@@ -1,19 +1,19 @@
 import Host
 import KVM
 
-/// The list of tests that kvm-unit-tests keeps beside them, `unittests.cfg`: sections of `key = value`.
+/// The list of tests that comes with kvm-unit-tests, `unittests.cfg`: sections of `key = value`.
 struct UnitTestsFile {
     private var sections: [(name: String, values: [String: String])] = []
 
-    /// A line that is no header of a section, no `key = value` in one, and no comment.
+    /// The error for a line that is neither the header of a section, nor `key = value` in a section, nor a comment.
     struct BadLine: Error {
-        /// From 1.
+        /// The number of the line, counted from 1.
         let number: Int
         let text: String
     }
 
     init(_ text: String) throws(BadLine) {
-        // The key of a value that goes on until the next `"""`.
+        // The key whose value continues until the next `"""`. Nil outside such a value.
         var open: String?
         let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { $0.trimmed }
         for (number, line) in lines.enumerated() where !line.isEmpty && (open != nil || !line.hasPrefix("#")) {
@@ -35,7 +35,7 @@ struct UnitTestsFile {
         }
     }
 
-    /// The tests, whose kernels lie in `directory`.
+    /// Returns the tests. Their kernels lie in `directory`.
     func tests(in directory: String) -> [SuiteTest] {
         sections.map { name, values in
             var test = SuiteTest(
@@ -53,7 +53,7 @@ struct UnitTestsFile {
         }
     }
 
-    /// Why a test is not run.
+    /// The reason why a test is not run.
     private struct Skip: Error { let reason: String }
 
     private static func checkHost(_ values: [String: String], _ directory: String) throws(Skip) {
@@ -72,7 +72,8 @@ struct UnitTestsFile {
         }
     }
 
-    /// The options of `swiftlet run` that mean the same as the section: QEMU's PC has a timer and the test device.
+    /// Returns the options of `swiftlet run` that mean the same as the section. QEMU's PC has a timer and the test device, so
+    /// they are added.
     private static func options(_ values: [String: String]) throws(Skip) -> [String] {
         let known = [
             "file", "smp", "arch", "timeout", "groups", "check", "accel", "test_args", "qemu_params", "extra_params",
@@ -97,13 +98,13 @@ struct UnitTestsFile {
         var append = words.isEmpty ? [] : [words.joined(separator: " ")]
         var (hasTimer, rest) = (true, parameters[...])
         while let option = rest.popFirst() {
-            // They say what is so here anyway.
+            // These two options ask for what is always so here.
             if ["-enable-kvm", "-no-reboot"].contains(option) { continue }
             let value = rest.popFirst() ?? ""
             switch (option, value) {
             case ("-append", _): append.append(value)
             case ("-m", _):
-                // QEMU counts in MiB unless told otherwise.
+                // QEMU counts in MiB unless the value has a unit.
                 options += ["--memory", value.allSatisfy(\.isNumber) ? "\(value)M" : value.uppercased()]
             case ("-cpu", _): options += try features(value)
             case ("-machine", "pit=off"), ("-M", "pit=off"): hasTimer = false
@@ -115,7 +116,8 @@ struct UnitTestsFile {
             + (append.isEmpty ? [] : ["--append=\(append.joined(separator: " "))"])
     }
 
-    /// Takes features away. Those that are added are there wherever KVM has them, and nobody has others.
+    /// Returns the options that remove the features that a CPU model of QEMU removes. Added features are ignored, because each
+    /// is there if KVM has it, and no option could give another one.
     private static func features(_ model: String) throws(Skip) -> [String] {
         var removed: [String] = []
         for (index, part) in model.split(separator: ",").map(String.init).enumerated() {
@@ -129,7 +131,7 @@ struct UnitTestsFile {
         return removed.isEmpty ? [] : ["--cpu=\(removed.joined(separator: ","))"]
     }
 
-    /// Splits a text into words as a shell does, which keeps together what is quoted. Returns nil if a quotation has no end.
+    /// Splits a text into words as a shell does, which keeps quoted text together. Returns nil if a quotation has no end.
     private static func words(_ text: String) -> [String]? {
         var (words, word, quote) = ([String](), nil as String?, nil as Character?)
         for character in text {

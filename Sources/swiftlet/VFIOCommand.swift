@@ -61,7 +61,7 @@ struct VFIOCommand: ParsableCommand {
     }
 }
 
-/// What `vfio` prints as JSON.
+/// The result as `vfio` prints it in JSON.
 private struct FunctionReport: Encodable {
     let functionList: [FunctionRow]
     let lockedMemoryLimit: UInt64?
@@ -88,7 +88,7 @@ private struct FunctionRow: Encodable {
 }
 
 extension AssignmentObstacle {
-    /// What is missing, in a few words.
+    /// A few words for what is missing.
     var what: String {
         switch self {
         case .bridge: "a bridge cannot be assigned"
@@ -100,7 +100,7 @@ extension AssignmentObstacle {
         }
     }
 
-    /// The commands of a shell that mend it, or a comment where none does.
+    /// The shell commands that remove the obstacle. A comment if no command does.
     func commands(for function: String) -> [String] {
         switch self {
         case .bridge: ["# name the functions behind it"]

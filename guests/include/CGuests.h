@@ -1,7 +1,7 @@
 /// The built-in guests: bare-metal images, each with the machine that it needs.
 ///
-/// This module is in C because its guests are in assembly, and data between labels is what both C and Swift can name.
-/// README.md beside this directory describes what a guest finds when it starts.
+/// This module is in C because its guests are in assembly, and both C and Swift can name data between labels. README.md in the
+/// directory above describes the machine that a guest finds when it starts.
 
 #ifndef CGUESTS_H
 #define CGUESTS_H
@@ -19,8 +19,8 @@ enum __attribute__((enum_extensibility(closed))) cguests_mode {
 
 /// A memory slot beside the RAM. Each of its pages begins with its own guest address as a 64-bit number.
 struct cguests_slot {
-    uint64_t address;  ///< guest-physical, a multiple of 4 KiB
-    uint64_t size;     ///< bytes, a multiple of 4 KiB
+    uint64_t address;  ///< the guest-physical address, a multiple of 4 KiB
+    uint64_t size;     ///< in bytes, a multiple of 4 KiB
     bool read_only;    ///< whether a write exits to the monitor, which drops it
 };
 
@@ -28,27 +28,27 @@ enum { cguests_slot_limit = 2 };
 
 /// A built-in guest.
 struct cguests_guest {
-    const char *name;      ///< as the user types it; ends in a zero byte, as `shows` does
-    const char *shows;     ///< one line for a list, at most 60 characters
+    const char *name;      ///< the name that the user types; ends in a zero byte, as `shows` does
+    const char *shows;     ///< what the guest demonstrates, in a line for a list, at most 60 characters
     const uint8_t *start;  ///< the first byte of the flat image
     const uint8_t *end;    ///< the first byte past it
     enum cguests_mode mode;
-    uint64_t memory;  ///< bytes of RAM, a multiple of 4 KiB
-    uint32_t vcpus;   ///< how many virtual processors, at least 1
+    uint64_t memory;  ///< the RAM in bytes, a multiple of 4 KiB
+    uint32_t vcpus;   ///< the number of virtual processors, at least 1
     bool irqchip;     ///< whether it needs the in-kernel interrupt controllers
     bool pci_testdev;  ///< whether it needs the PCI test device
     size_t slot_count;
-    struct cguests_slot slots[cguests_slot_limit];  ///< the first `slot_count` of these
+    struct cguests_slot slots[cguests_slot_limit];  ///< the extra slots, of which the first `slot_count` count
 };
 
-/// An initial RAM disk that makes Linux print what it has in sysfs about PCI functions.
+/// An initial RAM disk with which Linux prints the contents of sysfs about PCI functions.
 extern const uint8_t *const cguests_linux_disk, *const cguests_linux_disk_end;
 
-/// All built-in guests, in the order in which a list shows them. (A pointer, since Swift imports no array of unknown
+/// All built-in guests, in the order of the list that users see. (A pointer, because Swift does not import an array of unknown
 /// length.)
 extern const struct cguests_guest *const cguests_table;
 
-/// How many guests `cguests_table` points to.
+/// The number of guests in `cguests_table`.
 extern const size_t cguests_count;
 
 #endif

@@ -1,4 +1,4 @@
-// What a guest in C needs of the machine: ports, a console, and the end of the run.
+// The parts of the machine that a guest in C needs: ports, a console, and the end of the run.
 #pragma once
 
 #include <stdint.h>

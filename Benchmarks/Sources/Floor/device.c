@@ -1,4 +1,4 @@
-// A client of vfio-user in plain C: accesses of the guest where there is no memory become messages to a device process.
+// A client of vfio-user in plain C. Accesses of the guest to addresses without memory become messages to a device process.
 #define _GNU_SOURCE
 #include "floor_vm.h"
 
@@ -82,7 +82,7 @@ int floor_device_interrupt(struct floor_vm *vm, int device, uint32_t data) {
     if (event < 0 || ioctl(vm->vm, KVM_SET_GSI_ROUTING, routes) < 0 || ioctl(vm->vm, KVM_IRQFD, &interrupt) < 0)
         floor_fail("KVM_IRQFD");
     free(routes);
-    // Of eventfds, for MSI, at the interrupt: vector 1 alone.
+    // The flags of the request: data are eventfds, the kind is MSI, the action is the interrupt. It is for vector 1 alone.
     struct message message = {
         .id = 2, .command = SET_INTERRUPTS, .size = HEADER + 20, .interrupts = {20, 1 << 2 | 1 << 5, 1, 1, 1}};
     struct iovec part = {&message, message.size};

@@ -15,7 +15,7 @@ int64_t floor_user_instructions(void) {
             .inherit = 1,
             .exclude_kernel = 1,
             .exclude_hv = 1,
-            // KVM's guests are not this process's instructions.
+            // Instructions of KVM's guests do not count.
             .exclude_guest = 1,
         };
         counter = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);

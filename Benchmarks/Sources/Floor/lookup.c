@@ -9,7 +9,7 @@ struct record {
 
 struct floor_table {
     size_t count;
-    /// The first addresses in order: all that the search touches.
+    /// The first addresses in order. The search touches nothing else.
     uint64_t *starts;
     struct record *records;
 };
@@ -31,14 +31,14 @@ void floor_table_destroy(struct floor_table *table) {
     free(table);
 }
 
-/// How many slots begin at `address` or below.
+/// Returns the number of slots that begin at or below `address`.
 static inline size_t count_at_most(const struct floor_table *table, uint64_t address) {
     const uint64_t *base = table->starts;
     size_t length = table->count;
     while (length > 1) {
         size_t half = length / 2;
         size_t mask = -(size_t)(base[half - 1] <= address);
-        // What the compiler does not see it cannot turn back into a branch, which it does with a choice or a product.
+        // This hides the mask from the compiler, which would turn a choice or a product back into a branch.
         __asm__("" : "+r"(mask));
         base += half & mask;
         length -= half;

@@ -29,7 +29,7 @@ void floor_spawn(char *const arguments[], struct floor_child *child) {
         floor_fail(arguments[0]);
     close(output[1]);
     close(report[1]);
-    // The first byte by itself, for its time; then what there is room for, then the rest.
+    // The first byte is read alone, for its time. Then the output is read as far as there is room, and then the rest.
     ssize_t size = read(output[0], child->output, 1);
     if (size < 0)
         floor_fail("read");

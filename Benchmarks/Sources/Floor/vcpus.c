@@ -1,4 +1,4 @@
-// A machine of several vCPUs that make port exits: a thread each, KVM_RUN, and a device behind each port.
+// A machine with several vCPUs that make port exits. Each vCPU has a thread that calls KVM_RUN, and each port has a device.
 #define _GNU_SOURCE
 #include "Floor.h"
 
@@ -18,7 +18,7 @@
 
 enum { MAX_VCPUS = 64, MAX_CPUID = 256, RAM = 2 << 20 };
 
-/// A device with one register. The lock is taken where vCPUs share the device.
+/// A device with one register. The lock is taken if vCPUs share the device.
 struct device {
     pthread_mutex_t lock;
     uint8_t value;
@@ -128,7 +128,7 @@ static void make_machine(struct machine *machine, const uint8_t *code, size_t co
     free(cpuid);
 }
 
-/// A vCPU that is halted does not come out by itself.
+/// Waits for the end of a vCPU's thread. A halted vCPU does not leave KVM_RUN by itself, so signals call it out.
 static void join(struct vcpu *vcpu) {
     while (!atomic_load_explicit(&vcpu->has_ended, memory_order_acquire)) {
         vcpu->run->immediate_exit = 1;

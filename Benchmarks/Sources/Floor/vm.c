@@ -52,7 +52,8 @@ static void set_registers(struct floor_vm *vm, enum floor_mode mode) {
             segments[i]->base = FLOOR_LOAD_ADDRESS;
             segments[i]->selector = FLOOR_LOAD_ADDRESS / 16;
         } else {
-            // Code that can be read, data that can be written, both accessed; 4 GiB of 32 bits from address 0.
+            // Code that can be read, and data that can be written, both accessed. Segments have 4 GiB from address 0, and are
+            // of 32 bits.
             *segments[i] = (struct kvm_segment){.limit = 0xffffffff, .selector = i ? 16 : 8, .type = i ? 3 : 11,
                                                 .present = 1, .db = 1, .s = 1, .g = 1};
         }

@@ -1,7 +1,8 @@
 public import Memslots
 
-/// Takes slots and does nothing: what is left is what Swiftlet itself does for a change.
+/// An installer that takes slots and does nothing. What remains of a change is Swiftlet's own work.
 public struct IdleInstaller: SlotInstaller {
+    /// Makes an installer.
     public init() {}
 
     public func park() {}

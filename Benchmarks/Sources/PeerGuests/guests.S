@@ -1,8 +1,9 @@
-// What Swiftlet and its peers boot when they are compared: ROM images of 64 KiB, which a PC begins at their reset vector,
-// and a monitor that is told so at their first byte.
+// The guests that Swiftlet and its peers boot when they are compared. They are ROM images of 64 KiB. A PC begins them at their
+// reset vector, and a monitor begins them at their first byte if it is told so.
 //
-// `peer_hello` says a byte. `peer_bars` does what firmware does to PCI: it finds all functions behind port 0xcf8, sizes and
-// places their ROMs and their BARs of a page or more, and turns decode on, also behind each bridge on bus 0; then it says a byte.
+// `peer_hello` prints a byte. `peer_bars` does the work of firmware for PCI: it finds all functions through port 0xcf8, also
+// behind each bridge on bus 0. It sizes and places their ROMs and their BARs of a page or more, and turns decode on. Then it
+// prints a byte.
 
 .intel_syntax noprefix
 
@@ -12,7 +13,8 @@
 #define EXIT 0xf4
 #define STACK 0x7000
 
-// Where BARs are placed: bus 0 first, then the buses behind the bridges, each as long. A power of two, in bits.
+// The addresses of BARs: bus 0 first, then the buses behind the bridges. Each bus has a window of the same size, a power of
+// two.
 #define FIRST_WINDOW 0xd0000000
 #define WINDOW_BITS 24
 
@@ -37,7 +39,7 @@
     .org \name + 0x10000, 0xf4
 .endm
 
-// Selects the configuration register NUMBER of the function at edi; dx is left for its data.
+// Selects the configuration register NUMBER of the function at edi. Afterwards dx is the port for its data.
 .macro select number
     mov eax, edi
     mov al, \number
@@ -49,8 +51,8 @@
 image peer_hello
 end_image peer_hello, 'H'
 
-// edi: the function's configuration address; esi: its header type; ebp: the next free address of its bus;
-// bh: the bus; bl: the bridges found so far; cl: the BAR's register; ch: its kind.
+// edi is the function's configuration address, esi its header type, and ebp the next free address of its bus. bh is the bus,
+// and bl the number of bridges found so far. cl is the BAR's register, and ch its kind.
 image peer_bars
     xor ebx, ebx
     mov ss, bx
@@ -86,11 +88,11 @@ bar:
     test eax, eax
     jz next_bar
     test al, 1
-    jnz next_bar  // ports
+    jnz next_bar  // a BAR of ports
     mov ch, al
     and al, 0xf0
     test ah, 8
-    jnz small  // less than a page: it stays where it is, at the end of the address space
+    jnz small  // less than a page: the BAR stays at the end of the address space
     call place
     out dx, eax
     test ch, 4
@@ -98,7 +100,7 @@ bar:
     add cl, 4
     select cl
     xor eax, eax
-    out dx, eax  // the upper half of 64 bits
+    out dx, eax  // the upper half of a 64-bit BAR
     jmp next_bar
 small:
     test ch, 4
@@ -129,7 +131,7 @@ next_function:
     jz end_of_device
     test si, 0x80
     jnz function
-    and edi, 0xfffff800  // function 0 has no others
+    and edi, 0xfffff800  // function 0 says that there are no others
     add edi, 0x800
 end_of_device:
     test edi, 0xffff
@@ -142,15 +144,15 @@ end_of_device:
 absent:
     test edi, 0x700
     jnz next_function
-    xor esi, esi  // without a function 0 there are no others
+    xor esi, esi  // without a function 0 the device has no others
     jmp next_function
 
-// A bridge: the next bus is behind it, and a window of addresses that cannot be prefetched.
+// Sets up a bridge: the next bus is behind it, with a window of addresses that are not prefetchable.
 bridge:
     inc bl
     select 0x18
     movzx eax, bl
-    imul eax, eax, 0x10100  // primary 0, secondary and subordinate the new one
+    imul eax, eax, 0x10100  // primary 0, secondary and subordinate the new bus
     out dx, eax
     select 0x20
     movzx eax, bl
@@ -168,7 +170,7 @@ bridge:
     out dx, eax
     jmp next_function
 
-// eax: from all the bits of a size that are writable to a place of that size; ebp moves on.
+// Turns the writable bits of a size in eax into a place of that size. ebp moves to the address after it.
 place:
     sub ebp, eax
     dec ebp

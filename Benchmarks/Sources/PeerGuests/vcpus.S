@@ -1,5 +1,6 @@
-// A guest of several vCPUs, loaded at 0x10000 and begun there in protected mode on the first vCPU, which starts the others. Each
-// takes a number, reads the port FIRST_PORT + number * stride so many times, and halts; the last one ends the run.
+// A guest of several vCPUs. It is loaded at 0x10000 and begins there in protected mode on the first vCPU, which starts the
+// others. Each vCPU takes a number, reads the port FIRST_PORT + number * STRIDE as often as COUNT says, and halts. The last one
+// ends the run.
 
 .intel_syntax noprefix
 
@@ -9,7 +10,7 @@
 #define EXIT 0xf4
 #define APIC 0xfee00000
 
-// Offsets of what the benchmark fills in, and of how many vCPUs have begun and ended.
+// The offsets of the three numbers that the benchmark fills in, and of the counts of vCPUs that have begun and ended.
 #define COUNT 8
 #define VCPUS 12
 #define STRIDE 16
@@ -26,7 +27,7 @@ peer_vcpus:
 
     .org peer_vcpus + ENDED + 4, 0
 
-// What a vCPU does. The image lies at BASE of its data segment.
+// The work of a vCPU. The image lies at BASE of its data segment.
 .macro reads base
     mov eax, 1
     lock xadd dword ptr [\base + BEGUN], eax

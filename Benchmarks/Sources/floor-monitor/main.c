@@ -1,6 +1,6 @@
-// The least monitor that greets: one virtual machine, one vCPU, one slot of 2 MiB.
+// The smallest monitor that greets: one virtual machine, one vCPU, one slot of 2 MiB.
 //
-// Reports to standard error, as `swiftlet run --report -` does.
+// It reports to standard error, as `swiftlet run --report -` does.
 #include "Floor.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static long kilobytes(const char *status, const char *name) {
 }
 
 int main(void) {
-    // Until here the process has waited for nothing: its processor time is the time since its start.
+    // Until here the process has not waited for anything, so its processor time is the time since its start.
     int64_t start = floor_now() - (int64_t)clock() * (1000000000 / CLOCKS_PER_SEC);
     int64_t first_run;
     struct floor_vm *vm = floor_vm_create(code, sizeof code - 1, 0, FLOOR_REAL);

@@ -1,6 +1,6 @@
-// Runs a command and prints what it said and, in KiB, the most memory that it had in use: floor-peak COMMAND [ARGUMENT...]
+// Runs a command, and prints its output and the most memory that it had in use, in KiB: floor-peak COMMAND [ARGUMENT...]
 //
-// Linux counts the pages of the process that starts another as that one's too, until exec; so this one has few.
+// Until exec, Linux also counts the pages of the starting process as those of the started process. So this program is small.
 #include "Floor.h"
 
 #include <stdio.h>

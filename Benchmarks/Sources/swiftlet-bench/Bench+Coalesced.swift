@@ -3,7 +3,7 @@ import KVM
 import Memslots
 
 extension Bench {
-    /// 2048 one-page BARs side by side below 4 GiB: a slot each, or one slot for all.
+    /// Compares 2048 one-page BARs side by side below 4 GiB: with a slot each, and with one slot for all.
     mutating func coalesced() throws {
         results.begin(name, "2048 one-page BARs side by side, as a slot each and as one slot")
         let count = 2048
@@ -60,10 +60,10 @@ extension Bench {
     }
 }
 
-/// Where a PC's devices lie below 4 GiB.
+/// The addresses of a PC's devices below 4 GiB.
 private let lowAperture = ScatteredPages.range(3 << 30, size: 0x3ec0_0000)
 
-/// Drives a virtual machine as `Machine` does, and takes the time in KVM_SET_USER_MEMORY_REGION.
+/// A virtual machine whose slots change as those of `Machine` do. It takes the time in KVM_SET_USER_MEMORY_REGION.
 private final class TimedInstaller {
     let policy: SlotPolicy
     private(set) var calls = 0
@@ -90,7 +90,7 @@ private final class TimedInstaller {
         }
     }
 
-    /// Seconds in slot ioctls and in all, to create and to delete.
+    /// Returns the time in slot ioctls and the whole time to create the slots, and then the same two for deleting them.
     func createAndDelete(isTimed: Bool = true) -> [Elapsed] {
         driver.isTimed = isTimed
         let ranges = mappings.map(\.range)

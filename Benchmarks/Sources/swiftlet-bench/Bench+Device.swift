@@ -9,7 +9,8 @@ import PCI
 import VFIOUser
 
 extension Bench {
-    /// A guest that reads a device in another process, by messages and by a mapping, against a client in plain C of the same server.
+    /// Compares a guest that reads a device in another process, by messages and by a mapping, with a client of the same server
+    /// in plain C.
     mutating func device() throws {
         results.begin(name, "reads of a served function; C: a client of the same server, KVM_RUN and a switch")
         try read("trapped", size: 256, reads: 2000, target: 1.15)
@@ -17,12 +18,12 @@ extension Bench {
         try interrupts(1000)
     }
 
-    /// A server with one function, whose BAR 0 has this size, and its clients.
+    /// A server with one function, whose BAR 0 has a given size, and its clients.
     private struct Served {
         static let address = FunctionAddress(requesterID: 5 << 3)
         let path = FileManager.default.temporaryDirectory.appending(path: "swiftlet-bench-\(UUID().uuidString)").path
         let server: DeviceServer
-        /// Where the BAR lies in the guest, which does not change.
+        /// The address of the BAR in the guest, which does not change.
         private(set) var bar = 0
 
         init(size: UInt64, doorbell: BARLocation? = nil) throws {
@@ -31,7 +32,7 @@ extension Bench {
                 msiVectors: doorbell == nil ? nil : 2, doorbell: doorbell)
             let function = try PCIFunction(description, at: Self.address)
             server = try DeviceServer(ServedFunction(function, DeviceRecord(description)), at: path)
-            // The server takes one client at a time, so this one goes.
+            // The server takes one client at a time. This one goes at the end of `init`.
             let machine = try GuestMachine(configuration().0, flat: [0xf4])
             bar = Int(machine.readConfiguration(of: Self.address, at: 0x10, width: .doubleword) & ~15)
         }
@@ -46,7 +47,8 @@ extension Bench {
         }
     }
 
-    /// Interrupts from the server to the guest, by MSI through an eventfd, for each of which the guest writes to the device.
+    /// Measures interrupts from the server to the guest, by MSI through an eventfd. The guest writes to the device for each of
+    /// them.
     private mutating func interrupts(_ count: Int) throws {
         let served = try Served(size: 256, doorbell: BARLocation(bar: 0, offset: 0))
         defer { served.server.stop() }
@@ -77,7 +79,7 @@ extension Bench {
             })
     }
 
-    /// Reads of a BAR, which is too small to be mapped, or a page.
+    /// Measures reads of a BAR that is too small to be mapped, or of one that has a page.
     private mutating func read(_ what: String, size: UInt64, reads: Int, target: Double?) throws {
         let served = try Served(size: size)
         defer { served.server.stop() }
@@ -111,7 +113,8 @@ extension Bench {
 }
 
 extension GuestMachine {
-    /// Has two vectors of a function interrupt the first vCPU with `data` and the number behind it, as a driver does.
+    /// Enables two MSI vectors of a function, as a driver does. They interrupt the first vCPU with `data` and with the next
+    /// number.
     fileprivate func enableMSI(of address: FunctionAddress, data: UInt64) throws {
         var offset = readConfiguration(of: address, at: 0x34, width: .byte)
         while readConfiguration(of: address, at: offset, width: .byte) != 5 {

@@ -3,9 +3,9 @@ import Memslots
 import SeededRandom
 
 extension Bench {
-    /// What Swiftlet itself adds to a change: transactions whose slots go to an installer that does nothing.
+    /// Measures the work that Swiftlet itself adds to a change: transactions whose slots go to an installer that does nothing.
     ///
-    /// The baseline is the same among 32 slots: how the cost grows with the table.
+    /// The baseline is the same task among 32 slots, so the ratio shows how the cost grows with the table.
     mutating func edits() throws {
         results.begin(name, "transactions without a kernel; the baseline is the same task among 32 slots")
         let small = try EditedSpace(count: 32)
@@ -23,7 +23,7 @@ extension Bench {
     }
 }
 
-/// A guest's memory that nobody runs.
+/// The memory of a guest that nobody runs.
 private final class EditedSpace {
     private var space: AddressSpace
     private let pages: ScatteredPages
@@ -37,7 +37,9 @@ private final class EditedSpace {
         try space.change(adding: pages.mappings, through: &installer)
     }
 
-    /// Deletes a few random slots and creates them again.
+    /// Deletes `count` random slots and creates them again, in `transactions` turns.
+    ///
+    /// - Returns: The time of all deletes, and that of all creates.
     func change(_ count: Int, transactions: Int) throws -> [Elapsed] {
         var delete = Elapsed(processor: 0)
         var create = delete

@@ -4,8 +4,8 @@ import Machine
 import Memslots
 
 extension Bench {
-    /// A guest that reads a port, or memory that is a device's: Swiftlet's run loop with its bus and devices, against
-    /// KVM_RUN and a switch.
+    /// Compares a guest that reads a port or a device's memory: Swiftlet's run loop with its bus and devices, and KVM_RUN with
+    /// a switch.
     mutating func exits() throws {
         results.begin(name, "reads of a guest in protected mode; C: KVM_RUN and a switch")
         try exits("port", TinyGuest.portReads)

@@ -4,7 +4,7 @@ import Machine
 import Memslots
 
 extension Bench {
-    /// What slots cost in the kernel: what `Footprint` predicts, and by how much /proc/meminfo grows.
+    /// Measures the kernel's memory for slots: the prediction of `Footprint`, and the growth in /proc/meminfo.
     mutating func footprint() throws {
         results.begin(name, "kernel memory for slots: predicted, and measured as the growth of VmallocUsed and Slab")
         for (count, rounds) in [(1, rounds(15)), (32, rounds(15)), (2048, rounds(7)), (32763, 3)] {
@@ -44,7 +44,7 @@ extension Bench {
                 ]))
     }
 
-    /// The table in user space: bytes a slot at several fills, spare capacity included.
+    /// Measures the table in user space: the bytes for each slot at several fills, with spare capacity.
     mutating func memory() throws {
         results.begin(name, "MemslotTable.byteSize a slot, at most 64 wanted above 64 slots")
         for count in [65, 129, 1000, 2048, 2049, 32764] {
@@ -53,7 +53,7 @@ extension Bench {
                 let slots = ScatteredPages(count: count, order: order, firstID: 0).slots
                 values.append(Double(try MemslotTable(holding: slots).byteSize) / Double(count))
             }
-            // Filled to the limit, and emptied again from the highest id down.
+            // The table is filled to the limit, and emptied again from the highest id down.
             let slots = ScatteredPages(count: 32764, order: .random, firstID: 0).slots
             var table = try MemslotTable(holding: slots)
             for slot in slots[count...].reversed() {
@@ -71,7 +71,7 @@ extension Bench {
     }
 }
 
-/// Figures of /proc/meminfo in bytes.
+/// Figures of /proc/meminfo, in bytes.
 struct HostMemory {
     let vmallocUsed: Double
     let slab: Double

@@ -6,8 +6,8 @@ import Machine
 import Memslots
 
 extension Bench {
-    /// A machine with a full bus, a new one each time: its slots against the same ones in plain C. Then what the slot
-    /// ioctls alone cost for either policy, both in plain C and on a machine that has had slots before.
+    /// Compares a new machine with a full bus: its slots, and the same slots in plain C. Then compares the slot ioctls alone for
+    /// both policies, in plain C, on machines that have had slots before.
     mutating func fullBus() throws {
         results.begin(name, "a machine with 256 functions, made anew; C: an empty one and the same slots in a loop")
         guard let layout = Layout.preset("full-bus") else { return }
@@ -58,7 +58,7 @@ extension Bench {
             })
     }
 
-    /// The slots of a machine but for its RAM.
+    /// Returns the slots of a machine without those of its RAM.
     private static func slots(of configuration: MachineConfiguration) throws -> [floor_slot] {
         try machine(configuration).slots.all.dropFirst().enumerated().map { number, slot in
             floor_slot(

@@ -3,7 +3,7 @@ import Memslots
 import SeededRandom
 
 extension Bench {
-    /// Random addresses, half in slots and half in holes, looked up in a table.
+    /// Compares look-ups of random addresses in a table. Half of them are in slots, half in holes.
     mutating func lookup() throws {
         results.begin(name, "random addresses, half of them in holes; C: a search without branches in a sorted array")
         for count in [9, 2048, 32764] {
@@ -45,7 +45,7 @@ extension Bench {
 
     private static let holeID: UInt64 = 1 << 32
 
-    /// Half of them in a random slot, half in the hole behind one.
+    /// Returns random addresses: half of them in a random slot, half in the hole behind one.
     private static func addresses(in slots: [floor_slot], count: Int) -> [UInt64] {
         var random = SplitMix64(seed: 3)
         return (0..<count).map { number in
@@ -57,7 +57,7 @@ extension Bench {
 }
 
 extension MemslotTable {
-    /// A table with these slots, made in the order in which they come.
+    /// Makes a table with these slots, by adding them in their order.
     init(holding slots: [floor_slot]) throws {
         self.init(limits: SlotLimits(userSlots: 32764))
         for slot in slots {
@@ -65,7 +65,7 @@ extension MemslotTable {
         }
     }
 
-    /// Adds a slot, which must get the id that it says.
+    /// Adds a slot. It must get the id that it has in `slot`.
     mutating func add(_ slot: floor_slot) throws {
         let range = ScatteredPages.range(slot.guest, size: slot.size)
         let request = try request(for: .create(range, host: slot.offset, flags: []))

@@ -3,8 +3,8 @@ import Machine
 import Memslots
 
 extension Bench {
-    /// A transaction of 2048 edits while a vCPU spins in the guest, against the same while none runs; and what a loop that
-    /// parks nobody pays.
+    /// Compares a transaction of 2048 edits while a vCPU spins in the guest with the same transaction while none runs. Then
+    /// compares it with a loop that does not park the vCPU.
     mutating func parked() throws {
         results.begin(name, "2048 edits in a transaction beside a vCPU that spins in the guest")
         let count = 2048
@@ -66,7 +66,7 @@ extension Bench {
         return result
     }
 
-    /// Time for a guest to start.
+    /// Gives a guest time to start.
     private static func settle() {
         _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(20))
     }

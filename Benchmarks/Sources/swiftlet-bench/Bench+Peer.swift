@@ -1,7 +1,8 @@
 import FoundationEssentials
 
 extension Bench {
-    /// QEMU where it can do the same: the same guest, from before the start of the process to the guest's byte.
+    /// Compares Swiftlet with QEMU in tasks that both can do. They run the same guest, from before the start of the process to
+    /// the guest's byte.
     mutating func peer() throws {
         guard let qemu = options.qemu else {
             return results.begin(name, "left out: there is no qemu-system-x86_64 here (Debian: qemu-system-x86)")
@@ -17,15 +18,17 @@ extension Bench {
             try peer(machine, qemu, rounds: rounds(10))
             try countSlots(machine, qemu, in: directory)
         }
-        // QEMU's time grows with the square, to minutes for 2000: it is run once for its time and once for its memory.
+        // QEMU's time grows with the square of the number, to minutes for 2000 BARs. It is run once for its time and once for
+        // its memory.
         for bars in options.effort > 1 ? [1000, 2000] : [] {
             let machine = try PeerMachine(.bars, bars: bars, in: directory)
             try peer(machine, qemu, rounds: 1, isSlow: true, target: bars == 2000 ? 0.02 : nil)
         }
     }
 
-    /// Where there are BARs, the time of QEMU, where a guest has to place them, is compared with that of the same guest here, and with
-    /// that of a guest that finds them mapped. The target is the former's.
+    /// Compares Swiftlet with QEMU for one machine. If there are BARs, the guest has to place them in QEMU. QEMU's time is
+    /// compared with that of the same guest in Swiftlet, and with that of a guest in Swiftlet that finds the BARs mapped. The
+    /// target is for the same guest.
     private mutating func peer(
         _ machine: PeerMachine, _ qemu: String, rounds: Int, isSlow: Bool = false, target: Double? = nil
     ) throws {
@@ -53,7 +56,8 @@ extension Bench {
                 return guests.map { _ in elapsed }
             },
             swiftlet: {
-                // What QEMU does once in a minute takes a second here, which a busy host can make three.
+                // A task that QEMU does once in a minute takes a second here, which a busy host can make three. So it is done
+                // several times.
                 try guests.map { guest in
                     let times = try (0..<(isSlow ? 5 : 1)).map { _ in
                         try run(machine.swiftlet(swiftlet, guest: guest), saying: guest.byte).wall
@@ -71,7 +75,7 @@ extension Bench {
                 ]))
     }
 
-    /// In MiB, the median of so many runs.
+    /// Returns the peak memory of a command in MiB, as the median of several runs.
     func peak(_ arguments: [String], saying byte: String, runs: Int) throws -> Double {
         let peaks = try (0..<runs).map { _ in
             let child = ChildProcess([options.floorPeak] + arguments)
@@ -84,7 +88,7 @@ extension Bench {
         return Quartiles(peaks).median
     }
 
-    /// The slots that each holds in the end.
+    /// Counts the slots that each monitor holds in the end.
     private mutating func countSlots(_ machine: PeerMachine, _ qemu: String, in directory: URL) throws {
         let log = directory.appending(path: "qemu.log")
         let traced = ChildProcess(machine.qemu(qemu) + ["-trace", "kvm_set_user_memory", "-D", log.path])

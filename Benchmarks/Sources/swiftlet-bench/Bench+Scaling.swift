@@ -5,10 +5,11 @@ import Memslots
 import Pictures
 
 extension Bench {
-    /// Time and memory against the number of slots, up to KVM's limit, as a table (CSV) and two plots (SVG).
+    /// Measures time and memory against the number of slots, up to KVM's limit. Writes a table (CSV) and two plots (SVG).
     ///
-    /// Each round has all numbers of slots, small ones several times, so that a slow minute of the host slows all of them; every
-    /// other round goes down, and each begins after a pause, so that what many slots leave to the kernel does not fall on few.
+    /// Each round has all numbers of slots, the small ones several times, so that a slow minute of the host slows all of them.
+    /// Every other round goes downwards. Each number begins after a pause, so that the kernel's work after many slots does not
+    /// fall on few.
     mutating func scaling() throws {
         results.begin(name, "one-page slots at random addresses, all in a transaction; C: a loop")
         let counts = [32, 128, 512, 2048, 8192, 32763]
@@ -62,12 +63,12 @@ extension Bench {
         try write(rows)
     }
 
-    /// Slots to be made and deleted, and how many times a round.
+    /// Slots that are created and deleted, and how often this is done in a round.
     private struct Load {
         let pages: ScatteredPages
         let repeats: Int
 
-        /// What each of two phases takes in all.
+        /// Returns the sums of the times of two phases.
         func sums(_ phases: (ScatteredPages) throws -> [Elapsed]) rethrows -> [Elapsed] {
             usleep(500_000)
             var sums = [Elapsed.none, .none]
@@ -78,7 +79,7 @@ extension Bench {
         }
     }
 
-    /// Bytes that a slot takes in the kernel and in Swiftlet's table.
+    /// Returns the bytes that a slot takes in the kernel and in Swiftlet's table.
     private func memory(of pages: ScatteredPages, in machine: GuestMachine) throws -> (kernel: Double, table: Double) {
         let emptyTable = machine.slots.byteSize
         let before = try HostMemory()
@@ -114,7 +115,7 @@ extension Bench {
         results.add(Figure(name, "written into \(options.output)", ["rows": Double(rows.count)]))
     }
 
-    /// The power of x to which y grows: the slope of the line through the logarithms that leaves the least squares.
+    /// Returns the power of x with which y grows. It is the slope of the line through the logarithms by least squares.
     private static func exponent(_ points: [(x: Double, y: Double)]) -> Double {
         let logarithms = points.filter { $0.y > 0 }.map { (x: log($0.x), y: log($0.y)) }
         let count = Double(logarithms.count)
@@ -125,7 +126,7 @@ extension Bench {
     }
 }
 
-/// What a slot costs among so many, in seconds and bytes.
+/// The cost of one slot among a number of slots, in seconds and bytes.
 struct ScalingRow {
     let slots: Int
     let floorCreate: Double

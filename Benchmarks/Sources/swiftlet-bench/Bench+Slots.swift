@@ -2,8 +2,8 @@ import Machine
 import Memslots
 
 extension Bench {
-    /// Many slots made, flagged, moved and deleted in one transaction each, against a loop of
-    /// KVM_SET_USER_MEMORY_REGION; then one slot a transaction.
+    /// Compares many slots that are created, flagged, moved and deleted in one transaction each with a loop of
+    /// KVM_SET_USER_MEMORY_REGION. Then does so with one slot in each transaction.
     mutating func slots() throws {
         results.begin(name, "one-page slots at scattered addresses; C: a loop of KVM_SET_USER_MEMORY_REGION")
         for (count, rounds) in [(32, rounds(300)), (2048, rounds(30)), (32763, rounds(6))] {
@@ -43,8 +43,8 @@ extension Bench {
                 ]
             })
 
-        // To and fro. A move makes the kernel's memory for a slot anew, so it is not followed by a delete that is timed:
-        // its time depends on the order of the moves. The planner's is from the last address down.
+        // Slots are moved there and back. A move makes the kernel's memory for a slot anew, and the time of a later delete
+        // depends on the order of the moves. So no timed delete follows. The planner moves slots from the last address down.
         let movedMappings = pages.mappings.moved
         let movedRanges = movedMappings.map(\.range)
         let floorSlots = order == .byAddress ? Array(pages.slots.reversed()) : pages.slots

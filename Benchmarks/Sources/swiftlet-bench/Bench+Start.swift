@@ -1,7 +1,7 @@
 import FoundationEssentials
 
 extension Bench {
-    /// `swiftlet run` against the least monitor in C, as processes.
+    /// Compares `swiftlet run` with the smallest monitor in C, as processes.
     mutating func start() throws {
         results.begin(name, "processes from before their start, until the guest has said its greeting and exited")
         for guest in ["hello-real", "hello"] {
@@ -9,7 +9,7 @@ extension Bench {
         }
     }
 
-    /// Without options, and with one: parsing those takes longer than all else.
+    /// Compares runs without options, and with one option. Parsing an option takes longer than everything else.
     private mutating func start(_ guest: String) throws {
         let (swiftlet, floor) = (options.swiftlet, options.floorMonitor)
         var runs: [Monitor: [Run]] = [:]
@@ -52,7 +52,7 @@ extension Bench {
                     "first byte, without options": behind(.plain, \.firstByte) * 1000,
                     "first byte, with --report": behind(.reporting, \.firstByte) * 1000,
                     "first KVM_RUN, with --report": behind(.reporting) { $0.report?.microsecondsToFirstRun } / 1000,
-                    // It comes after the first KVM_RUN, of which a run without options gives no account.
+                    // The first byte comes after the first KVM_RUN, whose time a run without options does not report.
                     "first byte, without options, behind C's first KVM_RUN": median(.plain, \.firstByte) * 1000
                         - floorFirstRun,
                 ]))
@@ -81,19 +81,19 @@ extension Bench {
     }
 
     private struct Run {
-        /// Seconds, seen from outside.
+        /// In seconds, measured from outside the process.
         let firstByte: Double
         let report: StartReport?
     }
 }
 
-/// What both monitors report.
+/// The report of both monitors.
 private struct StartReport: Decodable {
     let microsecondsToFirstRun: Double
     let peakRSSBytes: Double
 }
 
-/// Why a benchmark could not be run.
+/// The reason why a benchmark could not be run.
 struct BenchError: Error, CustomStringConvertible {
     let description: String
 

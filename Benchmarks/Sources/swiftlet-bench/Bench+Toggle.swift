@@ -3,7 +3,7 @@ import Memslots
 import SeededRandom
 
 extension Bench {
-    /// A function's decode goes off and on: eight slots are deleted, and then created again.
+    /// Compares the switching of a function's decode: eight slots are deleted, and then created again.
     mutating func toggle() throws {
         results.begin(name, "eight random slots deleted, then created; C: sixteen KVM_SET_USER_MEMORY_REGION")
         for count in [32, 32000] {
@@ -21,7 +21,7 @@ extension Bench {
 
         var random = SplitMix64(seed: 2)
         let toggles = 50
-        /// The slots of each function, chosen anew for each round but the same for both sides.
+        /// Chooses the slots of each function. They are chosen anew for each round, but are the same for both sides.
         func functions() -> [[Int]] {
             (0..<toggles).map { _ in Array((0..<count).shuffled(first: 8, using: &random)) }
         }
@@ -71,7 +71,7 @@ extension Bench {
 }
 
 extension Range<Int> {
-    /// So many different numbers of the range at random.
+    /// Returns `count` different random numbers of the range.
     fileprivate func shuffled(first count: Int, using random: inout SplitMix64) -> Set<Int> {
         var chosen = Set<Int>()
         while chosen.count < count {

@@ -6,8 +6,8 @@ import Machine
 import Pictures
 
 extension Bench {
-    /// Port exits by the number of vCPUs: each reads a device of its own, or all read one. C has a thread for each vCPU too, and
-    /// locks a device that is shared. A table (CSV) and a plot (SVG) are written.
+    /// Compares port exits by the number of vCPUs. Each vCPU reads a device of its own, or all read one. C also has a thread
+    /// for each vCPU, and locks a shared device. Writes a table (CSV) and a plot (SVG).
     mutating func vcpus() throws {
         results.begin(
             name, "reads of ports by guests of several vCPUs, their threads in all; C: KVM_RUN and a switch in each")
@@ -39,7 +39,7 @@ extension Bench {
         results.add(Figure(name, "written into \(options.output)", ["rows": Double(rows.count)]))
     }
 
-    /// Runs a guest whose vCPUs read devices of their own so many times in all.
+    /// Runs a guest whose vCPUs read devices of their own, `reads` times in all.
     static func runAlone(vcpus: Int, reads: Int) throws {
         let each = max(1, reads / vcpus)
         let code = TinyGuest.reads(each, vcpus: vcpus, stride: Int(FLOOR_DEVICE_STRIDE))
@@ -47,7 +47,7 @@ extension Bench {
         printOut("\(vcpus * each) reads by \(vcpus) vCPUs: \(time(taken.wall))\n")
     }
 
-    /// A run of the guest, without the making of its machine.
+    /// Returns the time of a run of the guest, without the making of its machine.
     private static func run(_ code: [UInt8], vcpus: Int, isShared: Bool, exits: Int) throws -> Elapsed {
         var configuration = MachineConfiguration(mode: .protected, vcpus: vcpus, interruptController: .kernel)
         configuration.portDevices = (0..<(isShared ? 1 : vcpus)).map { number in
@@ -63,7 +63,7 @@ extension Bench {
     }
 }
 
-/// One register that counts its reads.
+/// A device with one register that counts its reads.
 private struct CountingDevice: Device {
     private var value: UInt8 = 0
 
@@ -75,7 +75,7 @@ private struct CountingDevice: Device {
     mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects { .none }
 }
 
-/// Exits in a second with so many vCPUs.
+/// Exits per second with a number of vCPUs.
 struct VCPURow {
     let vcpus: Int
     let isShared: Bool
@@ -91,7 +91,7 @@ struct VCPURow {
 }
 
 extension Plot {
-    /// Exits by the number of vCPUs.
+    /// A plot of exits by the number of vCPUs.
     static func exits(_ rows: [VCPURow]) -> Plot {
         func trace(_ shape: Shape, _ words: String, isShared: Bool, _ value: (VCPURow) -> Double) -> [Trace] {
             let points = rows.filter { $0.isShared == isShared }.map { Point(Double($0.vcpus), value($0)) }

@@ -1,32 +1,32 @@
-/// What a benchmark needs: how long it may take, and where its results go.
+/// The run of one benchmark: its options, and its results.
 struct Bench {
     let name: String
     let options: Options
     var results: Results
 
     struct Options {
-        /// Rounds are multiplied by this.
+        /// The factor for numbers of rounds.
         var effort: Double
-        /// Exits on each side, in all.
+        /// The number of exits on each side, in all.
         var exits: Int
-        /// The `swiftlet`, `floor-monitor` and `floor-peak` executables.
+        /// The paths of the executables `swiftlet`, `floor-monitor` and `floor-peak`.
         var swiftlet: String
         var floorMonitor: String
         var floorPeak: String
-        /// The `qemu-system-x86_64` executable, where there is one.
+        /// The path of the executable `qemu-system-x86_64`. Nil if there is none.
         var qemu: String?
-        /// The directory for what `scaling` writes.
+        /// The directory for the files that `scaling` and `vcpus` write.
         var output: String
     }
 
-    /// The number of rounds, at least three.
+    /// Returns the number of rounds, at least three.
     func rounds(_ usual: Int) -> Int {
         max(3, Int(Double(usual) * options.effort))
     }
 
-    /// Does a task in two ways in turns, and who comes first in turns too; a round to warm up is not counted.
+    /// Does a task in two ways in turns, of which each comes first in every other round. A round to warm up is not counted.
     ///
-    /// Each closure does all phases of the task once and returns what each took.
+    /// Each closure does all phases of the task once, and returns the time of each.
     mutating func compare(
         _ phases: [Phase], with baselineName: String = "C", rounds: Int, warmsUp: Bool = true,
         baseline: () throws -> [Elapsed], swiftlet: () throws -> [Elapsed]
@@ -51,10 +51,10 @@ struct Bench {
         }
     }
 
-    /// A part of a task that is timed by itself.
+    /// A part of a task whose time is measured by itself.
     struct Phase {
         var name: String
-        /// How many times the operation is done in it.
+        /// The number of times that the phase does the operation.
         var operations: Int
         var target: Double?
     }

@@ -3,19 +3,19 @@ internal import Glibc
 
 /// A process that has run to its end.
 struct ChildProcess {
-    /// Seconds from before its start to its first byte on standard output.
+    /// The seconds from before its start to its first byte on standard output.
     let firstByte: Double
-    /// Seconds from before its start to its end.
+    /// The seconds from before its start to its end.
     let end: Double
-    /// Seconds of processor time that it took.
+    /// The seconds of processor time that it took.
     let processor: Double
-    /// What it wrote to standard error.
+    /// The text that it wrote to standard error.
     let report: String
-    /// What it wrote to standard output, the first 4096 bytes.
+    /// The first 4096 bytes that it wrote to standard output.
     let output: String
     let hasSucceeded: Bool
 
-    /// Runs an executable, by its path, with what follows as its arguments.
+    /// Runs an executable. The first argument is its path.
     init(_ arguments: [String]) {
         var child = floor_child()
         // SAFETY: the C strings and the array, which ends in NULL, live through the call; then the strings are freed.
@@ -38,7 +38,7 @@ struct ChildProcess {
     }
 }
 
-/// Writes to standard output at once.
+/// Writes to standard output without a buffer.
 func printOut(_ text: String) {
     var text = text
     // SAFETY: the bytes live through the call.

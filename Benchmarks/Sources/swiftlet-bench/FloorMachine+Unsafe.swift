@@ -3,7 +3,7 @@ internal import Floor
 /// A virtual machine in plain C.
 @safe
 final class FloorMachine {
-    // SAFETY: there from init to deinit.
+    // SAFETY: The machine exists from init to deinit.
     private let vm: OpaquePointer
 
     init(code: [UInt8], spareMemory: UInt64 = 0, mode: floor_mode = FLOOR_REAL) {
@@ -26,21 +26,21 @@ final class FloorMachine {
         unsafe floor_delete_slots(vm, slots, slots.count)
     }
 
-    /// Runs the guest to its end; the number of exits.
+    /// Runs the guest to its end, and returns the number of exits.
     func run() -> UInt64 {
-        // SAFETY: the time of the first run is not asked for.
+        // SAFETY: The machine exists. No time of the first run is asked for.
         unsafe floor_vm_run(vm, nil)
     }
 
     /// Runs the guest to its end, with a device process behind the addresses without memory. Returns the number of exits.
     func run(with device: Int32) -> UInt64 {
-        // SAFETY: the machine is there.
+        // SAFETY: The machine exists.
         unsafe floor_vm_run_device(vm, device)
     }
 
-    /// Has vector 1 of a device process interrupt the guest with this message. Returns the eventfd.
+    /// Lets vector 1 of a device process interrupt the guest with this message. Returns the eventfd.
     func interrupt(by device: Int32, data: UInt32) -> Int32 {
-        // SAFETY: the machine is there.
+        // SAFETY: The machine exists.
         unsafe floor_device_interrupt(vm, device, data)
     }
 
@@ -50,9 +50,9 @@ final class FloorMachine {
         unsafe floor_device_connect(path)
     }
 
-    /// Runs the guest in a thread; `join` comes before the end.
+    /// Runs the guest in a thread. `join` must be called before the machine is released.
     func start() {
-        // SAFETY: joined before deinit.
+        // SAFETY: The thread is joined before deinit.
         unsafe floor_vm_start(vm)
     }
 
@@ -62,13 +62,14 @@ final class FloorMachine {
     }
 
     func poke(_ value: UInt8, at address: UInt64) {
-        // SAFETY: callers stay in the RAM.
+        // SAFETY: Callers use addresses in the RAM.
         unsafe floor_vm_poke(vm, address, value)
     }
 }
 
 extension FloorMachine {
-    /// Runs a guest of several vCPUs in a machine of its own, in plain C, from the start of its threads to their end.
+    /// Runs a guest of several vCPUs in its own machine, in plain C. Returns the time from the start of its threads to their
+    /// end.
     static func run(_ code: [UInt8], vcpus: Int, isShared: Bool) -> Elapsed {
         // SAFETY: the code lives through the call; a failure ends the process.
         let nanoseconds = unsafe floor_run_vcpus(code, code.count, Int32(vcpus), isShared ? 1 : 0)
@@ -81,7 +82,7 @@ extension FloorMachine {
 final class FloorTable {
     private let table: OpaquePointer
 
-    /// `slots` come by address.
+    /// Makes a table. `slots` must be in the order of their addresses.
     init(_ slots: [floor_slot]) {
         // SAFETY: the array is as long as it says, and is copied.
         unsafe table = floor_table_create(slots, slots.count)
@@ -119,22 +120,22 @@ final class FloorWindow {
     }
 
     var address: UInt64 {
-        // SAFETY: the window is there.
+        // SAFETY: The window exists.
         unsafe floor_window_address(window)
     }
 
     var fileAddress: UInt64 {
-        // SAFETY: the window is there.
+        // SAFETY: The window exists.
         unsafe floor_window_file_address(window)
     }
 
     func map(host: UInt64, fileOffset: UInt64, size: UInt64) {
-        // SAFETY: pieces lie in the window, as the planner makes them.
+        // SAFETY: The planner makes only pieces that lie in the window.
         unsafe floor_window_map(window, host, fileOffset, size)
     }
 
     func unmap(host: UInt64, size: UInt64) {
-        // SAFETY: as above.
+        // SAFETY: The planner makes only pieces that lie in the window.
         unsafe floor_window_unmap(window, host, size)
     }
 }

@@ -12,7 +12,7 @@ extension PeerMachine.Guest {
 }
 
 extension TinyGuest {
-    /// Reads of so many vCPUs, each of the port `stride` behind that of the one before.
+    /// Returns a guest with several vCPUs that read ports. The port of each vCPU is `stride` above that of the vCPU before it.
     static func reads(_ count: Int, vcpus: Int, stride: Int) -> [UInt8] {
         // SAFETY: the image has this size and is never written to.
         var image = unsafe Array(UnsafeBufferPointer(start: peer_vcpus_image(), count: Int(PEER_VCPUS_SIZE)))

@@ -1,22 +1,22 @@
 import FoundationEssentials
 
-/// A guest and functions for it, as command lines for QEMU and for Swiftlet.
+/// A guest and its functions, as command lines for QEMU and for Swiftlet.
 ///
 /// Each function has 256 bytes of registers as BAR 0 and a page of memory as BAR 2, as QEMU's `ivshmem-plain` does.
 struct PeerMachine {
     enum Guest: String {
         case hello, bars
 
-        /// What it says when it is done.
+        /// The byte that the guest prints when it is done.
         var byte: String { self == .hello ? "H" : "R" }
     }
 
     let guest: Guest
-    /// Memory BARs.
+    /// The number of memory BARs.
     let bars: Int
     private let directory: URL
 
-    /// Writes the guest and the layout where both monitors find them.
+    /// Writes the guest and the layout to files, where both monitors find them.
     init(_ guest: Guest, bars: Int = 0, in directory: URL) throws {
         self.guest = guest
         self.bars = bars
@@ -29,7 +29,7 @@ struct PeerMachine {
         }
     }
 
-    /// Functions of a bus beside the chipset's.
+    /// The number of functions that bus 0 has room for, beside those of the chipset.
     private static let mostOnBus = 224
     private static let firstDevice = 4
 
@@ -44,8 +44,9 @@ struct PeerMachine {
         """
     }
 
-    /// More BARs than fit on bus 0 are those of the preset `full-bus`: 2048 slots in 256 functions. `bars` finds them as after
-    /// reset, as in QEMU, and places them; for `hello` they are placed and mapped at boot.
+    /// Returns the command line for Swiftlet. If the BARs do not fit on bus 0, the layout is the preset `full-bus`: 2048 slots
+    /// in 256 functions. The guest `bars` finds BARs as after reset, as in QEMU, and places them. For `hello` they are placed
+    /// and mapped at boot.
     func swiftlet(_ executable: String, guest: Guest) -> [String] {
         let layout = bars == 0 ? [] : ["--layout", bars <= Self.mostOnBus ? layout.path : "full-bus"]
         return [
@@ -54,7 +55,8 @@ struct PeerMachine {
         ] + layout + (bars > 0 && guest == .bars ? ["--unassigned"] : [])
     }
 
-    /// As lean as QEMU's PC gets; more functions than fit on bus 0 lie behind bridges.
+    /// Returns the command line for QEMU, with as lean a PC as possible. If the functions do not fit on bus 0, they lie behind
+    /// bridges.
     func qemu(_ executable: String) -> [String] {
         [
             executable, "-machine", "pc", "-accel", "kvm", "-m", "16M", "-nodefaults",
@@ -63,7 +65,7 @@ struct PeerMachine {
         ] + qemuFunctions
     }
 
-    /// QEMU takes the numbers of devices for hexadecimal.
+    /// QEMU reads the numbers of devices as hexadecimal.
     private static func hex(_ number: Int) -> String {
         String(number, radix: 16)
     }

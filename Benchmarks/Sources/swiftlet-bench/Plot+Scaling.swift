@@ -1,6 +1,6 @@
 import Pictures
 
-/// Plots of rows of `scaling`.
+/// Plots of the rows of `scaling`.
 extension Plot {
     static func scalingTime(_ rows: [ScalingRow]) -> Plot {
         Plot(

@@ -1,25 +1,25 @@
-/// A task done in two ways, in turns.
+/// The result of a task that was done in two ways, in turns.
 struct Comparison: Encodable {
     let benchmark: String
     let task: String
-    /// What Swiftlet is held against.
+    /// The name of the other way, with which Swiftlet is compared.
     let baseline: String
-    /// Each round does the task this many times on each side.
+    /// The number of times that each round does the task on each side.
     let operations: Int
     let rounds: Int
-    /// Seconds for one operation.
+    /// The seconds for one operation.
     let baselineSeconds: Quartiles
     let swiftletSeconds: Quartiles
     /// Swiftlet's time divided by the baseline's in the same round.
     let ratio: Quartiles
-    /// The same of processor times.
+    /// The same ratio of processor times.
     let processorRatio: Quartiles?
-    /// User instructions of one operation; the median.
+    /// The user instructions of one operation, as the median.
     let baselineInstructions: Double?
     let swiftletInstructions: Double?
-    /// The fastest round of Swiftlet divided by the fastest round of the baseline: what is left where noise only adds.
+    /// The fastest round of Swiftlet divided by the fastest round of the baseline. It leaves out noise that only adds time.
     let ratioOfMinima: Double
-    /// The ratio to stay at or below, where there is one.
+    /// The largest ratio that is wanted. Nil if there is no target.
     let target: Double?
 
     init(
@@ -51,7 +51,7 @@ struct Comparison: Encodable {
     }
 }
 
-/// A figure that is not a time, or not a comparison.
+/// A result that is not a time, or not a comparison.
 struct Figure: Encodable {
     let benchmark: String
     let what: String
@@ -69,7 +69,7 @@ struct Figure: Encodable {
     }
 }
 
-/// Collects results and shows them as they come.
+/// The results so far, each of which is shown as it comes.
 struct Results: Encodable {
     var host: String
     var date: String
@@ -142,7 +142,7 @@ struct Results: Encodable {
     }
 }
 
-/// Three significant digits, as far as they lie behind the point.
+/// Returns the number with three significant digits, but without rounding its whole part.
 func decimal(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     var digits = 3
@@ -160,7 +160,7 @@ func decimal(_ value: Double) -> String {
     return (scaled < 0 ? "-" : "") + padded.dropLast(digits) + "." + padded.suffix(digits)
 }
 
-/// A time in the unit in which it reads best.
+/// Returns a time in the most readable unit.
 func time(_ seconds: Double) -> String {
     if seconds < 1e-6 { return decimal(seconds * 1e9) + " ns" }
     if seconds < 1e-3 { return decimal(seconds * 1e6) + " us" }

@@ -4,25 +4,29 @@ import Machine
 import Memslots
 import SeededRandom
 
-/// One-page slots at random guest addresses above 4 GiB, for the C floor and for Swiftlet.
+/// One-page slots at random guest addresses above 4 GiB, for the floor in C and for Swiftlet.
 struct ScatteredPages {
     enum Order: String, CaseIterable {
         case byAddress = "by address"
         case random = "random order"
     }
 
-    /// In the order in which they are given to either side.
+    /// The slots, in the order in which either side gets them.
     let slots: [floor_slot]
     let mappings: [Mapping]
 
     var count: Int { slots.count }
     var ranges: [GuestRange] { mappings.map(\.range) }
 
-    /// All lie in here, with at least a free page behind each: moving by a page makes none overlap.
+    /// The area of all slots. Each has at least one free page behind it, so that moving by a page makes none overlap.
     static let area = range(4 << 30, size: 1 << 40)
     private static let stride: UInt64 = 4
 
-    /// `backing` is where the memory begins that they map. Ids start behind the one of the RAM.
+    /// Chooses the slots.
+    ///
+    /// - Parameters:
+    ///   - backing: The beginning of the memory that they map.
+    ///   - firstID: The id of the first slot, which by default follows that of the RAM.
     init(
         count: Int, order: Order = .byAddress, backing: Backing = Backing(offset: 0), firstID: Int = 1, seed: UInt64 = 1
     ) {
@@ -58,7 +62,7 @@ struct ScatteredPages {
 }
 
 extension [floor_slot] {
-    /// The same slots a page further up.
+    /// The same slots, a page higher.
     var moved: [floor_slot] {
         map { slot in
             var slot = slot
@@ -77,7 +81,7 @@ extension [floor_slot] {
 }
 
 extension [Mapping] {
-    /// The same mappings a page further up.
+    /// The same mappings, a page higher.
     var moved: [Mapping] {
         map { mapping in
             var mapping = mapping
@@ -88,10 +92,10 @@ extension [Mapping] {
 }
 
 extension GuestMachine {
-    /// The begin of what a machine allocates first: its second memory file, behind that of the RAM.
+    /// The beginning of a machine's first allocation: its second memory file, which follows that of the RAM.
     static let spareBacking = Backing(id: 1, offset: 0)
 
-    /// A machine with 2 MiB of RAM, and spare memory that is already allocated from `backing` on.
+    /// Makes a machine with 2 MiB of RAM, and with spare memory that is already allocated from `backing` on.
     static func forBenchmark(
         code: [UInt8] = [0xf4], mode: CPUMode = .real, spareMemory: UInt64 = 0, policy: SlotPolicy = .separate
     ) throws -> (machine: GuestMachine, backing: Backing) {
@@ -105,28 +109,29 @@ extension GuestMachine {
     }
 }
 
-/// Guests of a few bytes, loaded and started at 0x10000.
+/// Guests of a few bytes, which are loaded and started at 0x10000.
 enum TinyGuest {
-    /// So many reads of a port, in protected mode: `mov ecx, count; 1: in al, 0xe9; loop 1b; mov al, 0; out 0xf4, al`.
+    /// Returns a guest that reads a port `count` times, in protected mode:
+    /// `mov ecx, count; 1: in al, 0xe9; loop 1b; mov al, 0; out 0xf4, al`.
     static func portReads(_ count: Int) -> [UInt8] {
         [0xb9] + bytes(count) + [0xe4, 0xe9, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
-    /// So many reads of a device's memory, in protected mode:
+    /// Returns a guest that reads a device's memory `count` times, in protected mode:
     /// `mov ebx, address; mov ecx, count; 1: mov eax, [ebx]; loop 1b; mov al, 0; out 0xf4, al`.
     static func memoryReads(_ count: Int, at address: Int = 0xff00_0000) -> [UInt8] {
         [0xbb] + bytes(address) + [0xb9] + bytes(count) + [0x8b, 0x03, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4]
     }
 
-    /// So many writes of 1 to a device's memory, in protected mode, each of which has the device interrupt the guest at a vector. The guest
-    /// waits for each interrupt.
+    /// Returns a guest that writes 1 to a device's memory `count` times, in protected mode. The device interrupts the guest at
+    /// a vector for each write, and the guest waits for the interrupt.
     static func interrupts(_ count: Int, at address: Int, vector: UInt8) -> [UInt8] {
         let (start, gates, stack, apic) = (0x10000, 0x12000, 0x20000, 0xfee0_0000)
         func store(_ value: Int, _ address: Int) -> [UInt8] { [0xc7, 0x05] + bytes(address) + bytes(value) }
         // sti; mov dword [address], 1; 1: pause; jmp 1b
         let once = [0xfb] + store(1, address) + [0xf3, 0x90, 0xeb, 0xfc]
-        // The handler does not return, because KVM's emulator has no iret in protected mode: the APIC's EOI; mov esp, stack; loop to `once`;
-        // mov al, 0; out 0xf4, al
+        // The handler does not return, because KVM's emulator has no iret in protected mode. It is the APIC's EOI; mov esp,
+        // stack; loop to `once`; mov al, 0; out 0xf4, al.
         let handler =
             store(0, apic + 0xb0) + [0xbc] + bytes(stack) + [0xe2, UInt8(truncatingIfNeeded: -once.count - 17)]
             + [0xb0, 0x00, 0xe6, 0xf4]
@@ -140,7 +145,7 @@ enum TinyGuest {
         }
         let handlerAt = start + code(handlerAt: 0, tableAt: 0).count
         let tableAt = handlerAt + handler.count
-        // Flat code and data of 32 bits, then the sizes and addresses of both tables.
+        // The GDT with flat code and data of 32 bits, then the limits and addresses of GDT and IDT.
         let table: [UInt8] =
             [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, 23, 0]
             + bytes(tableAt) + [0xff, 0x07] + bytes(gates)
@@ -151,7 +156,7 @@ enum TinyGuest {
         (0..<4).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
     }
 
-    /// In real mode, spins until the byte at `stopFlag` is set:
+    /// A guest in real mode that spins until the byte at `stopFlag` is set:
     /// `1: cmp byte ptr [0x100], 0; je 1b; mov al, 0; out 0xf4, al`.
     static let spinner: [UInt8] = [0x80, 0x3e, 0x00, 0x01, 0x00, 0x74, 0xf9, 0xb0, 0x00, 0xe6, 0xf4]
     static let stopFlag: UInt64 = 0x10100

@@ -1,6 +1,6 @@
 import Floor
 
-/// The middle of repeated measurements and how far they spread.
+/// The middle of repeated measurements, and how far they spread.
 struct Quartiles: Encodable {
     let minimum: Double
     let lower: Double
@@ -9,7 +9,7 @@ struct Quartiles: Encodable {
 
     init(_ values: [Double]) {
         let sorted = values.sorted()
-        /// Between the two nearest values, as the most common definition has it.
+        /// Interpolates between the two nearest values, as the most common definition does.
         func quantile(_ part: Double) -> Double {
             guard let last = sorted.last else { return .nan }
             let place = part * Double(sorted.count - 1)
@@ -24,17 +24,17 @@ struct Quartiles: Encodable {
     }
 }
 
-/// What something takes, in seconds.
+/// The time of something, in seconds, and its instructions.
 struct Elapsed {
     var wall = 0.0
-    /// Processor time of this process. It leaves out what other processes take, and so spreads less where there are some;
-    /// nil where others share the work.
+    /// The processor time of this process. It leaves out the time of other processes, and so spreads less if there are some.
+    /// Nil if other processes share the work.
     var processor: Double?
-    /// User instructions of this process: the same in each round, whatever else the machine does. Nil where nothing counts
-    /// them, or others share the work.
+    /// The user instructions of this process. They are the same in each round, whatever else the host does. Nil if nothing
+    /// counts them, or if other processes share the work.
     var instructions: Double?
 
-    /// Nothing so far.
+    /// The time of nothing.
     static var none: Elapsed { Elapsed(processor: 0, instructions: 0) }
 
     static func + (left: Elapsed, right: Elapsed) -> Elapsed {
@@ -45,7 +45,7 @@ struct Elapsed {
     }
 }
 
-/// What `body` takes.
+/// Measures `body`.
 func elapsed(_ body: () throws -> Void) rethrows -> Elapsed {
     let instructions = floor_user_instructions()
     let processor = floor_processor_time()
@@ -59,6 +59,6 @@ func elapsed(_ body: () throws -> Void) rethrows -> Elapsed {
 }
 
 extension Elapsed {
-    /// The same without the processor time, where other threads or processes take part.
+    /// The same without processor time and instructions, for work in which other threads or processes take part.
     var wallOnly: Elapsed { Elapsed(wall: wall) }
 }

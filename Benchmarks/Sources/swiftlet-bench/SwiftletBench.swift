@@ -73,7 +73,7 @@ struct SwiftletBench: ParsableCommand {
         }
     }
 
-    /// Which KVM this is, and on what.
+    /// Returns a line about KVM and the host.
     private static func host() throws -> String {
         let release = String(decoding: try Data(contentsOf: URL(filePath: "/proc/sys/kernel/osrelease")), as: UTF8.self)
         let probe = try HostProbe.run()

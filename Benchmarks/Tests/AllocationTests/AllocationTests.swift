@@ -12,8 +12,9 @@ import Testing
     private let isOptimized = true
 #endif
 
-/// What is done by the million allocates nothing, once it has been done a few times: exits. A change of few slots, as planner,
-/// table and transaction make it, allocates as much among many slots as among few; behind it there is no kernel.
+/// Tests that operations which are done by the million allocate nothing once they have been done a few times: exits. A change
+/// of few slots, by planner, table and transaction, allocates as much among many slots as among few. No kernel is behind these
+/// changes.
 @Suite("Allocations in steady state", .enabled(if: isOptimized, "debug builds allocate: swift test -c release"))
 struct AllocationTests {
     // MARK: Exits
@@ -21,7 +22,7 @@ struct AllocationTests {
     enum Access: CaseIterable {
         case portRead, portWrite, memoryRead, memoryWrite
 
-        /// One access in 32-bit code; ebx is the address of a device.
+        /// One access in 32-bit code. ebx is the address of a device.
         var code: [UInt8] {
             switch self {
             case .portRead: [0xe4, 0xe0]  // in al, 0xe0
@@ -38,12 +39,12 @@ struct AllocationTests {
         var code: [UInt8] = [0xbb, 0x00, 0x00, 0x00, 0xff]
         let print: [UInt8] = [0xb0, 0x2e, 0xe6, 0xe9]  // mov al, '.'; out 0xe9, al
         code += print
-        // Three times as many exits between the second and the third mark as between the first and the second.
+        // There are three times as many exits between the second and the third mark as between the first and the second.
         for count in [UInt8(10), 30] {
             code += [0xb9, count, 0x00, 0x00, 0x00] + access.code + [0xe2, UInt8(truncatingIfNeeded: -4)] + print
         }
         code += [0xb0, 0x00, 0xe6, 0xf4]  // mov al, 0; out 0xf4, al
-        // What the guest prints is taken in the thread of its vCPU, as exits are.
+        // The guest's output is taken in the thread of its vCPU, as its exits are.
         let marks = Mutex<[UInt64]>([])
         marks.withLock { $0.reserveCapacity(3) }
         let machine = try GuestMachine(MachineConfiguration(mode: .protected), flat: code) { _, _ in
@@ -66,7 +67,7 @@ struct AllocationTests {
             let expected = try allocations { try change.make(in: &few, at: number) }
             let found = try allocations { try change.make(in: &many, at: other) }
             #expect(found <= expected, "\(change)")
-            // An edit takes a few lists, and no more for each.
+            // An edit takes a few lists, at most 20 allocations.
             #expect(expected <= 20 * UInt64(change.edits), "\(change)")
         }
     }
@@ -119,7 +120,7 @@ struct AllocationTests {
             } == 0)
     }
 
-    /// Allocations of this thread in the third of three times.
+    /// Returns the allocations of this thread in the third of three calls.
     private func allocations(_ body: () throws -> Void) rethrows -> UInt64 {
         try body()
         try body()
@@ -145,7 +146,8 @@ private struct Space {
         try space.change(adding: mappings, through: &installer)
     }
 
-    /// Every third page is mapped, so that there are slots for both policies; in row 1 it is the next one.
+    /// Returns the mapping of a page. Every third page is mapped, so that each mapping has its own slot under both policies.
+    /// Row 1 has the next page.
     func mapping(_ number: Int, row: UInt64 = 0, access: Memslots.Access = .readWrite) throws -> Mapping {
         let range = GuestRange(
             first: GuestAddress(Self.aperture + (UInt64(number) * 3 + row) * Page.size), size: Page.size)

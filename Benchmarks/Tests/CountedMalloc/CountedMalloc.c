@@ -1,4 +1,4 @@
-// The allocator of glibc behind functions that count. They take the place of its own in the whole program.
+// Functions that count, and call glibc's allocator. They take the place of glibc's own functions in the whole program.
 #include "CountedMalloc.h"
 
 #include <stddef.h>

@@ -6,12 +6,13 @@ import Memslots
 import PCI
 
 /// A PCI function whose BAR 0 is memory that the program gives it. BAR 2 holds the table and the pending bits of MSI-X and,
-/// behind these, a doorbell: a register that counts the writes to it and raises the only vector.
+/// after these, a doorbell: a register that counts the writes to it and raises the only vector.
 struct Bell: FunctionModel {
     static let address = FunctionAddress(requesterID: 1 << 3)
     static let memorySize = 4 * Page.size
     static let doorbell: UInt64 = 0x808
-    /// A vendor-specific capability: its length in the first byte of the body, the count in the last four.
+    /// A vendor-specific capability, whose bytes the function itself answers for. Its length is in the first byte of the body,
+    /// and the count is in the last four.
     static let capability = CapabilityDescription(id: 9, offset: 0x60, body: Array(repeating: 0, count: 6), isOwn: true)
 
     let memory: Backing
@@ -47,7 +48,7 @@ struct Bell: FunctionModel {
 }
 
 @main struct Example {
-    /// Gives the function to the guest `pci`, which uses all that functions have, and checks what it did.
+    /// Gives the function to the guest `pci`, which uses everything that a function has, and checks the results.
     static func main() throws {
         guard let guest = BuiltInGuest.named("pci") else { exit(1) }
         var file = try MemoryFile(name: "bell")
@@ -63,7 +64,8 @@ struct Bell: FunctionModel {
         }
         let outcome = try machine.run(timeout: .seconds(60)).outcome
 
-        // Each page that the guest used begins with the page's address and, in the highest 16 bits, the function's.
+        // Each page that the guest used begins with the page's address and, in the highest 16 bits, with the function's
+        // address.
         let bar = machine.readConfiguration(of: Bell.address, at: 0x10, width: .doubleword) & ~0xf
         let isWritten = ([0, 1, 3] as [UInt64]).allSatisfy { page in
             let value = memory.read(count: 8, at: page * Page.size)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }

@@ -1,6 +1,6 @@
 import SwiftletKit
 
-// Boots the guest in a file: swift run --package-path Examples hello guests/template/hello.elf
+// Boots the guest in a file, or the built-in guest `hello`: swift run --package-path Examples hello guests/template/hello.elf
 let path = CommandLine.arguments.dropFirst().first
 let guest = try path.map { try GuestImage(contentsOf: $0) } ?? GuestImage(BuiltInGuest.named("hello")?.image ?? [])
 let console = GuestConsole()

@@ -2,7 +2,7 @@ import Glibc
 import Layouts
 import Memslots
 
-// Tells what the functions of a machine would need, without KVM: lspci -vvv | swift run --package-path Examples planner
+// Prints what the functions of a machine would need, without KVM: lspci -vvv | swift run --package-path Examples planner
 var text: [UInt8] = []
 while let line = readLine(strippingNewline: false) { text += line.utf8 }
 do {

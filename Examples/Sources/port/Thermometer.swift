@@ -1,7 +1,8 @@
 import Glibc
 import SwiftletKit
 
-/// A device at two I/O ports: a write to the first chooses a sensor, a read of the second gives its temperature.
+/// A device at two I/O ports: a write to the first port chooses a sensor, and a read of the second gives the sensor's
+/// temperature.
 struct Thermometer: Device {
     static let ports: UInt64 = 0x300
     let temperatures: [UInt8]
@@ -19,7 +20,7 @@ struct Thermometer: Device {
 }
 
 @main struct Example {
-    /// Runs a guest that asks sensor 1 and ends with its temperature as the exit status.
+    /// Runs a guest that reads sensor 1, and ends with its temperature as the exit status.
     static func main() throws {
         // mov dx, 0x300; mov al, 1; out dx, al; inc dx; in al, dx; out 0xf4, al
         let guest = try GuestImage([0xba, 0x00, 0x03, 0xb0, 1, 0xee, 0x42, 0xec, 0xe6, 0xf4])

@@ -1,7 +1,7 @@
 import SwiftletKit
 import Testing
 
-/// Tests of guests: each runs in a machine of its own, several at once.
+/// Tests of guests. Each guest runs in its own machine, and several run at once.
 @Suite struct GuestTests {
     private func run(_ code: [UInt8], timeout: Duration = .seconds(10)) async throws -> (RunReport, String) {
         let console = GuestConsole()

@@ -1,6 +1,6 @@
 #include "CFuzzing.h"
 
-// The main function is libFuzzer's own: every fuzzer has a function of this name, which names its test.
+// The main function is libFuzzer's own. Every fuzzer defines a function with this name, which sets the fuzzer's test.
 void fuzzer(void);
 
 static fuzzing_test *test;

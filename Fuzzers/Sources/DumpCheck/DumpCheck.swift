@@ -3,8 +3,9 @@ public import Layouts
 import Memslots
 import PCI
 
-/// What holds of every dump: each function is left out with a word of why, or can be made and counted.
+/// The checks that every dump must pass: each function is left out with a reason in words, or can be made and counted.
 public enum DumpCheck {
+    /// Ends the process if the dump does not pass.
     public static func check(_ dump: Dump) {
         var selection = DumpSelection()
         for virtualFunctions in [0, 3] {
@@ -34,7 +35,7 @@ public enum DumpCheck {
             }
         }
         guard let plan = try? Plan(layout) else { return }
-        // One slot a mapped piece, and neighbours can only save some.
+        // Each mapped piece has one slot. Sharing by neighbours can only save slots.
         expect(plan.separate.count == plan.mapped, "\(plan.separate.count) slots for \(plan.mapped) pieces")
         expect(plan.coalesced.count <= plan.separate.count, "sharing slots takes more of them")
         expect(plan.budgets.allSatisfy { !$0.name.isEmpty }, "a budget without a name")

@@ -2,11 +2,11 @@ import Memslots
 import PCI
 
 extension Bus {
-    /// A BAR of four pages, and MSI.
+    /// A function with a BAR of four pages, and MSI.
     static let plain = FunctionDescription(
         vendorID: 0x1234, deviceID: 0x5678, bars: [0: BARDescription(kind: .memory32, size: 0x4000)], msiVectors: 4)
 
-    /// A BAR of each kind, one smaller than a page, one with registers, a ROM, MSI and MSI-X.
+    /// A function with a BAR of each kind, one smaller than a page, one with registers, and a ROM, MSI and MSI-X.
     static let rich = FunctionDescription(
         vendorID: 0x1234, deviceID: 0x1111,
         bars: [
@@ -21,7 +21,7 @@ extension Bus {
             vectors: 70, table: BARLocation(bar: 5, offset: 0x1000), pendingBits: BARLocation(bar: 5, offset: 0x1800)),
         doorbell: BARLocation(bar: 5, offset: 0x1900))
 
-    /// Bridges to bus 1, and from there to bus 2. A program gives them other numbers and windows.
+    /// Bridges to bus 1, and from there to bus 2. A program can give them other bus numbers and windows.
     static let ports = [bridge(1, 2), bridge(2, 2)]
 
     private static func bridge(_ secondary: UInt8, _ subordinate: UInt8) -> FunctionDescription {
@@ -30,7 +30,7 @@ extension Bus {
         return description
     }
 
-    /// As many slots as a function can have, and capabilities at other places than the usual ones.
+    /// A function with as many slots as a function can have, and with capabilities at unusual places.
     static let full = {
         var description = most
         description.msixOffset = 0x60

@@ -4,10 +4,10 @@ import Memslots
 import PCI
 import PCISupport
 
-/// A few functions that are as different as they can be, and what they decode.
+/// A few functions that differ as much as possible, and the regions that they decode.
 struct Bus {
     private var root: RootComplex
-    /// What the changes add up to.
+    /// The regions that the changes so far add up to.
     private var regions: Set<DecodedRegion> = []
 
     private static let addresses = [0x08, 0x20, 0x21, 0xff07, 0x40, 0x100, 0x108, 0x200]
@@ -39,8 +39,9 @@ struct Bus {
 
     // MARK: Steps
 
-    /// What the program does next: the low bits of a byte say what, the high bits to which function of the first or the last four,
-    /// and those between whether guest memory follows a change of decode, or that it is of the last four.
+    /// Does the next step of the program. The low four bits of a byte choose the operation. The highest two bits choose one of
+    /// four functions, and bit 5 whether these are the first or the last four. If bits 4 and 5 are set, guest memory refuses
+    /// changes of decode.
     mutating func step(_ program: inout Program) {
         let operation = program.byte()
         root.agrees = operation & 0x30 != 0x30
@@ -58,7 +59,7 @@ struct Bus {
         }
     }
 
-    /// A doubleword of the header or a capability, by ECAM.
+    /// Writes a doubleword of the header or of a capability, by ECAM.
     private mutating func writeRegister(of address: FunctionAddress, _ program: inout Program) {
         let register = UInt64(program.byte() & 31) << 2
         let value = program.number(bytes: 4)
@@ -81,7 +82,7 @@ struct Bus {
 
     private enum Space { case port, memory }
 
-    /// A read and a write of what may be trapped.
+    /// Reads and writes an address that may be trapped.
     private mutating func access(_ space: Space, _ program: inout Program) {
         let (address, width) = (program.number(bytes: space == .port ? 2 : 8), program.width())
         let place =
@@ -119,7 +120,7 @@ struct Bus {
 
     // MARK: What comes of them
 
-    /// Makes a write of configuration space and takes over what decoded memory made of it. A change of decode that is refused leaves
+    /// Makes a write of configuration space, and takes over the change of decoded memory. A refused change of decode must leave
     /// the function and decoded memory as they were.
     private mutating func apply(_ access: (inout RootComplex) -> RootComplex.Write?) {
         let before = root.agrees ? nil : root
@@ -171,7 +172,8 @@ struct Bus {
         }
     }
 
-    /// With strict decode, what is decoded follows from the registers alone; lazy decode leaves mapped regions besides.
+    /// Checks the decoded regions against the registers. With strict decode, they follow from the registers alone. With lazy
+    /// decode, further mapped regions may remain.
     func checkAgainstRegisters() {
         check()
         guard let bridges = try? BridgeTree(zip(Self.addresses, Self.descriptions)) else { return }

@@ -3,11 +3,11 @@ import Fuzzing
 import Memslots
 import PCI
 
-/// Any bytes at all as what a guest does to the functions of a machine, with strict decode or lazy.
+/// A fuzzer that takes any bytes as accesses of a guest to the functions of a machine, with strict or lazy decode.
 ///
-/// Nothing traps; after each change what is decoded is what the changes add up to: disjoint regions, none of them in a
-/// reserved range or past the last address; and in the end it is what the registers say. A change of decode that is refused
-/// leaves no trace.
+/// Nothing may trap. After each change, the decoded regions must be those that the changes add up to: disjoint, and none of
+/// them in a reserved range or past the last address. In the end they must be those that the registers tell. A refused change
+/// of decode must leave no trace.
 enum ConfigSpaceFuzzer {
     private static let strict = Bus(policy: .strict)
     private static let lazy = Bus(policy: .lazy)
@@ -16,7 +16,7 @@ enum ConfigSpaceFuzzer {
         fuzz { bytes in
             var program = Program(bytes)
             var bus = program.byte() & 1 == 0 ? strict : lazy
-            // More steps show nothing that fewer do not, and take their time.
+            // More steps find nothing that fewer steps do not find, and take time.
             for _ in 0..<256 where !program.isOver {
                 bus.step(&program)
             }

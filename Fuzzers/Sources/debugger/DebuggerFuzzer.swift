@@ -1,7 +1,8 @@
 import Debugging
 import Fuzzing
 
-/// Any bytes at all from a debugger's client. Each line of the input is a packet; a line that begins with a zero byte is sent as it is.
+/// A fuzzer that takes any bytes as those of a debugger's client. Each line of the input becomes a packet. A line that begins
+/// with a zero byte is sent unchanged, without that byte.
 enum DebuggerFuzzer {
     static func start() {
         fuzz { bytes in
@@ -22,7 +23,7 @@ enum DebuggerFuzzer {
         return Array("$".utf8) + data + Array("#\(digits.count < 2 ? "0" : "")\(digits)".utf8)
     }
 
-    /// Three threads with a page of memory.
+    /// A target with three threads and a page of memory.
     private final class Target: DebugTarget {
         let threadCount = 3
         let canWatch = true

@@ -2,7 +2,7 @@ import Fuzzing
 import Images
 import Memslots
 
-/// Any bytes at all as an image: they are refused, in words, or give something that can be loaded.
+/// A fuzzer that takes any bytes as an image. The image must be refused with words, or be one that can be loaded.
 enum ImageFuzzer {
     static func start() {
         fuzz { bytes in

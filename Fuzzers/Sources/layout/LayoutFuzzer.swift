@@ -6,8 +6,8 @@ import Memslots
 import PCI
 import PCISupport
 
-/// Any bytes at all as a layout file, or behind a zero as choices by which one is written: it is refused, or gives functions
-/// that can be made and placed.
+/// A fuzzer that takes any bytes as a layout file. After a zero byte, they are choices by which a layout file is written. The
+/// file must be refused, or give functions that can be made and placed.
 enum LayoutFuzzer {
     private static let apertures = Apertures(
         low: range(0xd000_0000...0xfebf_ffff), high: range(4 << 30...(4 << 30) + (16 << 40) - 1))
@@ -19,7 +19,7 @@ enum LayoutFuzzer {
             for (left, right) in zip(layout.functions, layout.functions.dropFirst()) {
                 expect(left.address < right.address, "\(left.address) and \(right.address) share an address")
             }
-            // A few functions show as much as all 65536 that a line can ask for.
+            // A few functions show as much as all the 65536 that one line can ask for.
             let functions = layout.functions.prefix(32)
             var described: [FunctionAddress: FunctionDescription] = [:]
             for function in functions {
@@ -50,7 +50,7 @@ enum LayoutFuzzer {
         }
     }
 
-    /// The pieces of a memory BAR are all of it, in order.
+    /// Checks that the pieces of a register cover all of it, in order.
     private static func checkPieces(of function: Layout.Function) {
         for register in function.description.registers {
             let pieces = function.description.pieces(of: register)
@@ -63,7 +63,7 @@ enum LayoutFuzzer {
         }
     }
 
-    /// What is placed is aligned and disjoint, and all of it is decoded there.
+    /// Checks that placed BARs are disjoint, that their registers hold their addresses, and that all of them are decoded there.
     private static func checkPlaces(of functions: [FunctionAddress: FunctionDescription]) {
         guard let places = try? AddressAssigner(apertures).assign(functions) else { return }
         var root = RootComplex()

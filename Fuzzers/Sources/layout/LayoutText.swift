@@ -1,8 +1,8 @@
 import Fuzzing
 
-/// Layout files that a program of choices writes: the keys are right, the values are at the edges of what they may be.
+/// A writer of layout files by a program of choices. The keys are right, and the values are at the edges of what they may be.
 ///
-/// From changes of plain bytes valid JSON comes too seldom to get to the bottom of a function.
+/// Changes of plain bytes give valid JSON too seldom to reach the inner parts of a function.
 struct LayoutText {
     private var program: Program
 
@@ -49,7 +49,7 @@ struct LayoutText {
         "[\((0..<program.byte() % (most + 1)).map { _ in element(&self) }.joined(separator: ","))]"
     }
 
-    /// A power of two or what lies beside it, in one of the ways to write it, or any number.
+    /// Writes a power of two or the number below it, or any other number, in one of the possible forms.
     private mutating func number() -> String {
         let choice = program.byte()
         let power: UInt64 = 1 << UInt64(choice & 63)

@@ -2,7 +2,7 @@ import DumpCheck
 import Fuzzing
 import Layouts
 
-/// Any bytes at all as the text of a dump: what lspci prints, and what the kernel logs.
+/// Fuzzes the reader of text dumps with any bytes: the output of lspci, and the kernel's log.
 @_cdecl("fuzzer")
 public func fuzzer() {
     fuzz { bytes in DumpCheck.check(TextDumpReader.read(bytes)) }

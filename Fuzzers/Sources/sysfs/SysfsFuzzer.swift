@@ -2,8 +2,8 @@ import DumpCheck
 import Fuzzing
 import Layouts
 
-/// Any bytes at all as the files of a function in sysfs. The first byte says which there are, and the next two how long the file
-/// `config` is; the rest is `resource`, and its beginning the small files.
+/// Fuzzes the reader of sysfs with any bytes as the files of a function. The first byte says which files exist. The next two
+/// bytes are the length of the file `config`, which follows them. The rest is the contents of every other file.
 @_cdecl("fuzzer")
 public func fuzzer() {
     fuzz { bytes in

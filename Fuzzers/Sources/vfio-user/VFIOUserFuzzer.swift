@@ -2,8 +2,8 @@ import Fuzzing
 import PCI
 import VFIOUser
 
-/// Any bytes at all as what a peer of vfio-user sends: the first byte says what they are taken for. What can be decoded is encoded to the
-/// same meaning.
+/// Fuzzes the messages of vfio-user with any bytes as those of a peer. The first byte chooses the kind of message. A message
+/// that can be decoded must keep its meaning when it is encoded again.
 @_cdecl("fuzzer")
 public func fuzzer() {
     fuzz { bytes in
@@ -28,13 +28,13 @@ public func fuzzer() {
                 expect(left.upperBound <= right.lowerBound, "areas overlap")
             }
             expect(info.region.areas.allSatisfy { $0.upperBound <= info.region.size }, "an area lies outside")
-            // A region without a byte that can be mapped is the same with and without the flag.
+            // A region without mappable bytes is the same with and without the flag.
             check(info.bytes(of: number), { try RegionInfo($0, of: number) }, { $0.bytes(of: number) })
         }
     }
 }
 
-/// Decodes bytes, and expects that what comes out means the same when it is encoded and decoded once more.
+/// Decodes bytes, and checks that the value stays the same when it is encoded and decoded once more.
 private func check<Value: Equatable>(
     _ bytes: [UInt8], _ decode: ([UInt8]) throws -> Value, _ encode: ((Value) -> [UInt8])?
 ) {

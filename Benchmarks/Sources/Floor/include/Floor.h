@@ -1,6 +1,7 @@
-// The floor: what a task costs in plain C with the bare system calls, no library and no checks beyond errors.
+// The floor: the cost of a task in plain C with the bare system calls, without a library, and without checks other than those
+// for errors.
 //
-// A call that fails ends the process with a message: there is nothing to measure then.
+// A failing call ends the process with a message, because then there is nothing to measure.
 #ifndef FLOOR_H
 #define FLOOR_H
 
@@ -9,12 +10,12 @@
 
 // --- a virtual machine (vm.c) ---
 
-/// A virtual machine with one vCPU, 2 MiB of RAM as slot 0, and `spare` bytes more in the same memfd.
+/// A virtual machine with one vCPU, 2 MiB of RAM as slot 0, and `spare` further bytes in the same memfd.
 struct floor_vm;
 
 enum floor_mode { FLOOR_REAL, FLOOR_PROTECTED, FLOOR_INTERRUPTS };
 
-/// `code` is loaded, and would start, at FLOOR_LOAD_ADDRESS: in real mode, or in protected mode with flat
+/// Makes a machine. `code` is loaded at FLOOR_LOAD_ADDRESS, and starts there: in real mode, or in protected mode with flat
 /// segments, without or with interrupt controllers in the kernel.
 struct floor_vm *floor_vm_create(const uint8_t *code, size_t code_size, uint64_t spare, enum floor_mode mode);
 void floor_vm_destroy(struct floor_vm *vm);
@@ -24,35 +25,35 @@ enum { FLOOR_LOAD_ADDRESS = 0x10000 };
 /// Writes a byte of the guest's RAM.
 void floor_vm_poke(struct floor_vm *vm, uint64_t address, uint8_t value);
 
-/// KVM_RUN and a switch, until the guest writes to port 0xf4; returns how many exits there were. What the guest writes to
-/// the serial port goes to standard output; what it writes where there is no memory is kept in one word, which it reads
-/// there. `first_run`, if not NULL, gets the time of the first KVM_RUN.
+/// Runs the guest by KVM_RUN and a switch until it writes to port 0xf4. Returns the number of exits. The guest's output to the
+/// serial port goes to standard output. A write to an address without memory is kept in one word, which the guest reads there.
+/// If `first_run` is not NULL, it gets the time of the first KVM_RUN.
 uint64_t floor_vm_run(struct floor_vm *vm, int64_t *first_run);
 
-/// The same in a thread of its own.
+/// Does the same in a thread of its own.
 void floor_vm_start(struct floor_vm *vm);
 void floor_vm_join(struct floor_vm *vm);
 
 // --- a device in another process (device.c) ---
 
-/// A connection to a device process, which speaks vfio-user, and its end.
+/// Connects to a device process, which speaks vfio-user, and returns the descriptor.
 int floor_device_connect(const char *path);
 void floor_device_close(int device);
-/// Gives the device an eventfd for its vector 1 of MSI, which interrupts the guest by a message to its first vCPU with this data. Returns
-/// the eventfd.
+/// Gives the device an eventfd for its MSI vector 1, which interrupts the guest by a message with this data to its first vCPU.
+/// Returns the eventfd.
 int floor_device_interrupt(struct floor_vm *vm, int device, uint32_t data);
-/// The same as `floor_vm_run`, but what the guest reads and writes where there is no memory is asked of the device: region 0, at the low
-/// eight bits of the address.
+/// Does the same as `floor_vm_run`, but asks the device for accesses to addresses without memory. They go to region 0, at the
+/// low eight bits of the address.
 uint64_t floor_vm_run_device(struct floor_vm *vm, int device);
 
 // --- several vCPUs (vcpus.c) ---
 
-/// Where the devices of `floor_run_vcpus` are: one port each.
+/// The ports of the devices of `floor_run_vcpus`. Each device has one port.
 enum { FLOOR_DEVICE_PORT = 0x700, FLOOR_DEVICE_STRIDE = 16 };
 
-/// Runs a guest of so many vCPUs, at most 64, with interrupt controllers in the kernel. It begins in protected mode at
-/// FLOOR_LOAD_ADDRESS on the first of them, reads the devices' ports, and ends with a write to port 0xf4. Devices that are shared
-/// are locked at each access. Returns nanoseconds from the start of the threads to their end.
+/// Runs a guest with `vcpus` vCPUs, at most 64, with interrupt controllers in the kernel. The guest begins in protected mode at
+/// FLOOR_LOAD_ADDRESS on the first vCPU, reads the devices' ports, and ends with a write to port 0xf4. If the devices are
+/// shared, each access takes a lock. Returns the nanoseconds from the start of the threads to their end.
 int64_t floor_run_vcpus(const uint8_t *code, size_t code_size, int vcpus, int is_shared);
 
 // --- slots (slots.c) ---
@@ -62,39 +63,39 @@ struct floor_slot {
     uint32_t flags;
     uint64_t guest;
     uint64_t size;
-    /// In the spare memory.
+    /// The offset in the spare memory.
     uint64_t offset;
 };
 
-/// One KVM_SET_USER_MEMORY_REGION for each: creates, moves and flags.
+/// Makes one call of KVM_SET_USER_MEMORY_REGION for each slot. It may create or move the slot, or change its flags.
 void floor_set_slots(const struct floor_vm *vm, const struct floor_slot *slots, size_t count);
 void floor_delete_slots(const struct floor_vm *vm, const struct floor_slot *slots, size_t count);
 
 // --- looking up addresses (lookup.c) ---
 
-/// A sorted array of slots, searched without branches.
+/// A sorted array of slots, which is searched without branches.
 struct floor_table;
 
-/// `slots` come by address.
+/// Makes a table. `slots` must be in the order of their addresses.
 struct floor_table *floor_table_create(const struct floor_slot *slots, size_t count);
 void floor_table_destroy(struct floor_table *table);
 
-/// Asks for each address which slot holds it; the sum of the ids, and of `hole` where there is none.
+/// Looks up the slot at each address. Returns the sum of the ids, with `hole` for each address without a slot.
 uint64_t floor_sum_ids(const struct floor_table *table, const uint64_t *addresses, size_t count, uint64_t hole);
 
-/// Asks for each address for the slot with all that is known of it, or the hole; the sum of the first and last addresses,
+/// Looks up the slot at each address with all its properties, or the hole. Returns the sum of the first and last addresses,
 /// host addresses, ids and flags.
 uint64_t floor_sum_finds(const struct floor_table *table, const uint64_t *addresses, size_t count);
 
 // --- host memory (memory.c) ---
 
-/// Reserved address space, and parts of a memfd mapped into it.
+/// Reserved address space, and a memfd of which parts are mapped into it.
 struct floor_window;
 
 struct floor_window *floor_window_create(uint64_t size, uint64_t file_size);
 void floor_window_destroy(struct floor_window *window);
 uint64_t floor_window_address(const struct floor_window *window);
-/// The host address at which the whole file is mapped.
+/// Returns the host address at which the whole file is mapped.
 uint64_t floor_window_file_address(const struct floor_window *window);
 void floor_window_map(const struct floor_window *window, uint64_t host, uint64_t file_offset, uint64_t size);
 void floor_window_unmap(const struct floor_window *window, uint64_t host, uint64_t size);
@@ -102,28 +103,28 @@ void floor_window_unmap(const struct floor_window *window, uint64_t host, uint64
 // --- processes (spawn.c) ---
 
 struct floor_child {
-    /// Nanoseconds from before the start of the process to its first byte on standard output, and to its end.
+    /// The nanoseconds from before the start of the process to its first byte on standard output, and to its end.
     int64_t first_byte, end;
-    /// Nanoseconds of processor time that it took.
+    /// The processor time that it took, in nanoseconds.
     int64_t processor;
     /// The most memory that it had in use, in KiB.
     int64_t peak;
     int status;
-    /// What it wrote to standard error, and the first that it wrote to standard output; both end in a zero byte.
+    /// The text that it wrote to standard error, and the first text that it wrote to standard output. Both end in a zero byte.
     char report[4096], output[4096];
 };
 
-/// Runs a program with NULL behind its last argument, and takes its output.
+/// Runs a program, and takes its output. NULL must follow the last argument.
 void floor_spawn(char *const arguments[], struct floor_child *child);
 
-/// Nanoseconds of CLOCK_MONOTONIC.
+/// Returns the time of CLOCK_MONOTONIC in nanoseconds.
 int64_t floor_now(void);
 
-/// Nanoseconds that this process has had a processor, in user space and in the kernel.
+/// Returns the processor time of this process in nanoseconds, in user space and in the kernel.
 int64_t floor_processor_time(void);
 
-/// User instructions of this thread and of all threads that began after the first call, so far; -1 where the processor or
-/// the kernel does not count them (perf_event_open).
+/// Returns the number of user instructions so far, of this thread and of all threads that began after the first call. It is -1
+/// if the processor or the kernel does not count them (perf_event_open).
 int64_t floor_user_instructions(void);
 
 /// Ends the process with a message that names errno.

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/// Calls of malloc, calloc and realloc by this thread so far.
+/// Returns the number of calls of malloc, calloc and realloc by this thread so far.
 uint64_t counted_mallocs(void);
 
 #endif

@@ -1,4 +1,4 @@
-// What libFuzzer calls, and what it finds behind it.
+// The functions that libFuzzer calls, and the test that they call.
 #ifndef CFUZZING_H
 #define CFUZZING_H
 
@@ -7,7 +7,7 @@
 
 typedef void fuzzing_test(const uint8_t *bytes, size_t count);
 
-/// What gets each input, until another is named.
+/// Sets the test that gets each input.
 void fuzzing_set_test(fuzzing_test *test);
 
 #endif
