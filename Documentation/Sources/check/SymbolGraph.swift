@@ -6,6 +6,7 @@ struct SymbolGraph: Decodable {
         }
 
         struct Kind: Decodable {
+            let identifier: String
             let displayName: String
         }
 
@@ -62,8 +63,9 @@ struct SymbolGraph: Decodable {
             return described.map(String.init).filter { !known.contains($0) }
         }
 
+        /// Whether the compiler has made the symbol, or it is only the extension around others.
         var isSynthesized: Bool {
-            location == nil || identifier.precise.contains("::SYNTHESIZED::")
+            location == nil || kind.identifier == "swift.extension" || identifier.precise.contains("::SYNTHESIZED::")
         }
     }
 
