@@ -137,7 +137,7 @@ public struct AddressMap: Hashable, Sendable {
     ///
     /// - Parameter numbers: The buses, each with the number of its segment in the upper half.
     /// - Throws: The first bus or segment that the machine does not have.
-    public func checkBuses(_ numbers: some Sequence<UInt16>) throws(AddressMapError) {
+    public func checkBuses(_ numbers: [UInt16]) throws(AddressMapError) {
         for number in numbers {
             guard number & 0xff < buses else { throw .noSuchBus(bus: UInt8(number & 0xff), buses: buses) }
             guard number >> 8 < segments else { throw .noSuchSegment(Int(number >> 8), segments: segments) }

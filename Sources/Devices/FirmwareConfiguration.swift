@@ -7,27 +7,33 @@ public struct FirmwareConfiguration: Device {
     /// The number of ports: the selector and the data port.
     public static let size: UInt64 = 2
 
-    /// The bytes of the items, by the items' numbers.
-    private let items: [UInt16: [UInt8]]
-    private var selected: [UInt8]
+    private static let signature = Array("QEMU".utf8)
+
+    private let ramSize: UInt64
+    private let processors: UInt16
+    /// The bytes of the item that is selected.
+    private var selected = signature
     private var position = 0
 
     /// Creates the device. `ramSize` is in bytes.
     public init(ramSize: UInt64, processors: Int) {
-        let signature = Array("QEMU".utf8)
-        let processors = Self.littleEndian(UInt16(clamping: processors))
-        items = [
-            0x00: signature,
-            // The features. Bit 0 stands for access by ports. Bit 1 would stand for access by DMA.
-            0x01: Self.littleEndian(UInt32(1)),
-            0x03: Self.littleEndian(ramSize),
-            // The number of processors that exist, and the most that can exist.
-            0x05: processors,
-            0x0f: processors,
-            // The directory of files. It begins with the number of files, most significant byte first.
-            0x19: [0, 0, 0, 0],
-        ]
-        selected = signature
+        self.ramSize = ramSize
+        self.processors = UInt16(clamping: processors)
+    }
+
+    /// Returns the bytes of an item, or none if there is no such item.
+    private func item(_ number: UInt16) -> [UInt8] {
+        switch number {
+        case 0x00: Self.signature
+        // The features. Bit 0 stands for access by ports. Bit 1 would stand for access by DMA.
+        case 0x01: Self.littleEndian(UInt32(1))
+        case 0x03: Self.littleEndian(ramSize)
+        // The number of processors that exist, and the most that can exist.
+        case 0x05, 0x0f: Self.littleEndian(processors)
+        // The directory of files. It begins with the number of files, most significant byte first.
+        case 0x19: [0, 0, 0, 0]
+        default: []
+        }
     }
 
     public mutating func read(at offset: UInt64, width: AccessWidth) -> DeviceReply {
@@ -39,7 +45,7 @@ public struct FirmwareConfiguration: Device {
 
     public mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) -> DeviceEffects {
         if offset == 0, width == .word {
-            selected = items[UInt16(truncatingIfNeeded: value)] ?? []
+            selected = item(UInt16(truncatingIfNeeded: value))
             position = 0
         }
         return .none

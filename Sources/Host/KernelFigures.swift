@@ -23,7 +23,7 @@ public struct KernelFigures: Sendable {
         func keep(_ path: String) {
             // A file that cannot be opened is no error here. A later attempt to read its figures throws.
             guard let number = try? FileBytes.open(path) else { return }
-            kept.withLock { $0[path] = number }
+            kept.withLock { $0.append((path, number)) }
         }
         for path in ["/proc/self/status", "/proc/self/smaps"] { keep(path) }
         guard ofHost else { return }
@@ -39,7 +39,7 @@ public struct KernelFigures: Sendable {
         "/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt",
     ]
 
-    fileprivate static let kept = Lock<[String: Int32]>([:])
+    fileprivate static let kept = Lock<[(path: String, descriptor: Int32)]>([])
 
     private init(path: String) throws(HostError) {
         lines = try readTextFile(path).split(separator: "\n")
@@ -69,7 +69,8 @@ func readTextFile(_ path: String) throws(HostError) -> String {
 public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) throws(HostError) -> [UInt8] {
     var call = "open"
     do {
-        let kept = KernelFigures.kept.withLock { $0[path] }.map { FileDescriptor(rawValue: $0) }
+        let kept = KernelFigures.kept.withLock { $0.first { $0.path == path } }
+            .map { FileDescriptor(rawValue: $0.descriptor) }
         let file =
             try kept
             ?? FileDescriptor.open(

@@ -12,7 +12,7 @@ extension Layout {
             return description
         }
         let tree: BridgeTree
-        do { tree = try BridgeTree(ports.lazy.map { ($0.key, $0.value) }) } catch { throw .bridges(error) }
+        do { tree = try BridgeTree(ports) } catch { throw .bridges(error) }
         var kinds: [FunctionAddress: PortKind] = [:]
         for address in tree.bottomUp.reversed() {
             let parent = tree.bridge(above: address).flatMap { kinds[$0] }
@@ -89,23 +89,25 @@ extension Layout {
     public var warnings: [DumpWarning] {
         var hidden: [String: [String]] = [:]
         var (roots, inside): (Set<String>, Set<String>) = ([], [])
-        let bridges = (try? BridgeTree(functions.lazy.map { ($0.address, $0.description) })) ?? BridgeTree()
-        // The known buses are those with bridges on them. The led buses are those directly behind a bridge.
-        var (known, led): (Set<UInt16>, Set<UInt16>) = ([], [])
+        let descriptions = functions.map { ($0.address, $0.description) }
+        let bridges = (try? BridgeTree(Dictionary(descriptions) { first, _ in first })) ?? BridgeTree()
+        // The buses with bridges on them, and the buses directly behind a bridge.
+        var (busesOfBridges, busesBehindBridges): (Set<UInt16>, Set<UInt16>) = ([], [])
         for case (let address, let bridge?) in functions.lazy.map({ ($0.address, $0.description.bridge) }) {
-            known.formUnion([address.busNumber, UInt16(address.segment) << 8])
-            led.insert(UInt16(address.segment) << 8 | UInt16(bridge.secondary))
+            busesOfBridges.formUnion([address.busNumber, UInt16(address.segment) << 8])
+            busesBehindBridges.insert(UInt16(address.segment) << 8 | UInt16(bridge.secondary))
         }
         for function in functions {
             for capability in function.description.recording?.hidden ?? [] {
                 hidden[capability.name, default: []].append("\(function.source)")
             }
             let bus = function.address.busNumber
-            guard known.contains(bus & 0xff00), !led.contains(bus), function.virtualIndex == nil else { continue }
+            guard busesOfBridges.contains(bus & 0xff00), !busesBehindBridges.contains(bus), function.virtualIndex == nil
+            else { continue }
             let text = String("\(function.source)".dropLast(5))
             if let bridge = bridges.bridge(above: function.address) {
                 inside.insert("\(text) behind \(bridge)")
-            } else if !known.contains(bus) {
+            } else if !busesOfBridges.contains(bus) {
                 roots.insert(text)
             }
         }

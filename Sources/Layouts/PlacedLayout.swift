@@ -40,7 +40,7 @@ struct PlacedLayout {
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }
         self.obstacle = obstacle
-        bridges = (try? BridgeTree(functions.lazy.map { ($0.key, $0.value) })) ?? BridgeTree()
+        bridges = (try? BridgeTree(functions)) ?? BridgeTree()
         bases = Dictionary(uniqueKeysWithValues: obstacle == nil ? found.map { ($0.owner, $0) } : [])
         apertures = assigner.apertures
         windows = found.filter { $0.owner.register > .rom && $0.owner.register != .window(.ports) }

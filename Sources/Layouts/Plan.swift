@@ -112,7 +112,7 @@ public struct Plan: Sendable {
         do {
             board = try AddressMap(
                 memory: memory, addressBits: host.physicalAddressBits, choices: choices.filled(from: layout.choices))
-            try board.checkBuses(layout.functions.lazy.map(\.address.busNumber))
+            try board.checkBuses(layout.functions.map(\.address.busNumber))
         } catch { throw .board(error) }
         self.layout = layout
         self.policy = policy

@@ -1,3 +1,4 @@
+internal import Board
 internal import Host
 internal import KVM
 internal import PCI
@@ -61,16 +62,17 @@ final class RouteTable: Sendable {
 final class InterruptLines: Sendable {
     private let owned: OwnedVM
     /// The number of functions that assert each line.
-    private let counts = Lock<[UInt32: Int]>([:])
+    private let counts = Lock([Int](repeating: 0, count: BoardInterrupts.lineCount))
 
     init(_ owned: OwnedVM) { self.owned = owned }
 
     /// Adds a function to those that assert a line, or removes it from them.
     func change(_ line: UInt32, isRaised: Bool) throws(MachineError) {
         try counts.withLock { (counts) throws(MachineError) in
-            let count = counts[line, default: 0] + (isRaised ? 1 : -1)
-            counts[line] = count
-            if count == (isRaised ? 1 : 0) { try kvm(try owned.vm.setInterruptLine(line, isRaised: isRaised)) }
+            counts[Int(line)] += isRaised ? 1 : -1
+            if counts[Int(line)] == (isRaised ? 1 : 0) {
+                try kvm(try owned.vm.setInterruptLine(line, isRaised: isRaised))
+            }
         }
     }
 }

@@ -104,8 +104,7 @@ extension MachineLayout {
 
     /// Returns the tree of the functions that are bridges.
     private func makeBridges() throws(MachineError) -> BridgeTree {
-        let descriptions = configuration.functions.lazy.map { ($0.key, $0.value.description) }
-        do throws(DescriptionError) { return try BridgeTree(descriptions) } catch {
+        do throws(DescriptionError) { return try BridgeTree(configuration.functions.mapValues(\.description)) } catch {
             throw .assignment(.bridges(error))
         }
     }

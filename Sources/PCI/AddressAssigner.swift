@@ -189,7 +189,7 @@ struct Requests {
         _ functions: [FunctionAddress: FunctionDescription], _ fixed: [BAROwner: UInt64], eachBehindPort: Bool = false
     ) throws(AssignmentError) -> Requests {
         let bridges: BridgeTree
-        do { bridges = try BridgeTree(functions.lazy.map { ($0.key, $0.value) }) } catch { throw .bridges(error) }
+        do { bridges = try BridgeTree(functions) } catch { throw .bridges(error) }
         var behind: [FunctionAddress?: Requests] = [:]
         var ports = Array(bridges.bottomUp)
         for (address, description) in functions {

@@ -24,9 +24,9 @@ public struct BridgeTree: Sendable {
     ///
     /// - Throws: `DescriptionError.busNumbers` for the first bridge that shares a bus with another one, or leads to a bus that is
     ///   not behind the bridge above it. `DescriptionError.slot` for a function that a slot does not take.
-    public init(_ functions: some Collection<(FunctionAddress, FunctionDescription)>) throws(DescriptionError) {
-        for case (let address, let description?) in functions.lazy.map({ ($0, $1.bridge) }) {
-            bridges[address] = Bridge(description: description)
+    public init(_ functions: [FunctionAddress: FunctionDescription]) throws(DescriptionError) {
+        for (address, description) in functions {
+            bridges[address] = description.bridge.map { Bridge(description: $0) }
         }
         // A bridge leads to buses with higher numbers than that of its own bus, so the order puts it after the bridges above it.
         order = bridges.keys.sorted { [bridges] left, right in

@@ -30,7 +30,7 @@ struct BridgeTests {
         _ functions: [FunctionAddress: FunctionDescription], _ policy: DecodePolicy = .strict, numbered: Bool = true
     ) throws -> RootComplex {
         var root = RootComplex(
-            policy: policy, bridges: try BridgeTree(functions.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
+            policy: policy, bridges: try BridgeTree(functions))
         for (address, description) in functions.sorted(by: { $0.key < $1.key }) {
             try root.insert(description, at: address)
             guard numbered, let bridge = description.bridge else { continue }
@@ -241,7 +241,7 @@ struct BridgeTests {
             Self.address(0, 1): .bridge(1, 3), Self.address(0, 2): .bridge(4), Self.address(0, 3): .bridge(5, 9),
         ]
         functions[Self.address(1, 0)] = .bridge(secondary, subordinate)
-        let error = #expect(throws: DescriptionError.self) { try BridgeTree(functions.map { ($0.key, $0.value) }) }
+        let error = #expect(throws: DescriptionError.self) { try BridgeTree(functions) }
         #expect(error.map { "\($0)".contains("01:00.0") || "\($0)".contains("00:02.0") } == true)
     }
 }

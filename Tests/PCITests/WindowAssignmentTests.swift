@@ -166,7 +166,7 @@ struct WindowAssignmentTests {
             }
             grow(0, 0)
             let assigned = try AddressAssigner(Self.apertures()).assign(functions)
-            var root = RootComplex(bridges: try BridgeTree(functions.map { ($0.key, $0.value) }))
+            var root = RootComplex(bridges: try BridgeTree(functions))
             for (address, description) in functions { try root.insert(description, at: address) }
             root.place(assigned)
             let all = functions.values.reduce(0) { sum, description in
