@@ -28,16 +28,15 @@ extension AddressMapError: CustomStringConvertible {
         case .overlap(let area, let other): "\(text(area)) overlaps \(text(other))"
         case .lowApertureAbove4GiB(let area): "\(text(area)) passes 4 GiB, where 32-bit BARs end"
         case .beyondAddressBits(let area, let bits):
-            "\(text(area)) passes the last guest-physical address of \(bits) bits, \(hexadecimal(1 << UInt64(bits) - 1))"
+            "\(text(area)) passes the last guest-physical address of \(bits) bits, \(hexadecimal((1 << UInt64(bits)) - 1))"
         case .buses(let count): "\(count) PCI buses: a machine has 1 to 256"
         case .segments(let count, let buses):
-            "\(count) PCI segments of \(buses) buses: there are 1 to 256, and the configuration space of all, 1 MiB a bus, and the low "
-                + "aperture share 1004 MiB: choose fewer segments or buses"
+            "\(count) PCI segments with \(buses) buses each do not fit: a machine has 1 to 256 segments, and their configuration space "
+                + "(1 MiB for each bus) shares 1004 MiB with the low aperture: choose fewer segments or buses"
         case .noSuchSegment(let segment, let segments):
-            "there is a function in segment \(segment), and the machine has \(segments), counted from 0"
+            "a function is in segment \(segment), but the machine has only segment\(segments == 1 ? " 0" : "s 0 to \(segments - 1)")"
         case .noSuchBus(let bus, let buses):
-            "there is a function on bus \(bus), and the machine has bus\(buses == 1 ? "" : "es 0 to \(buses - 1)")"
-                + (buses == 1 ? " 0 only" : " only")
+            "a function is on bus \(bus), but the machine has only bus\(buses == 1 ? " 0" : "es 0 to \(buses - 1)")"
         }
     }
 

@@ -230,7 +230,7 @@ int chost_jail_process(enum chost_jail purpose) {
     int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
     if (filter >= 0) {
         if (write(filter, "0x31", 4) < 0)
-            fprintf(stderr, "swiftlet: a core of this process would have the guest's memory in it\n");
+            fprintf(stderr, "swiftlet: a core dump of this process would contain the guest's memory\n");
         close(filter);
     }
     struct sigaction action = {.sa_sigaction = name_call, .sa_flags = SA_SIGINFO};

@@ -112,7 +112,7 @@ static sigset_t ending_signals(void) {
 static volatile sig_atomic_t late_status;
 
 static void end_process(int signal) {
-    static const char words[] = "swiftlet: the time is over, and an output or a device process keeps the process waiting\n";
+    static const char words[] = "swiftlet: the time limit has passed while the process waits for an output or a device process\n";
     struct pollfd errors = {.fd = STDERR_FILENO, .events = POLLOUT};
     chost_remove_temporaries();
     if (signal == SIGALRM && poll(&errors, 1, 0) == 1 && write(STDERR_FILENO, words, sizeof words - 1) < 0)

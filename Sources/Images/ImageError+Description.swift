@@ -17,7 +17,8 @@ extension ImageError: CustomStringConvertible {
         case .notExecutable(let type): "e_type is \(type), not ET_EXEC (2): link the guest as an executable"
         case .unsupportedMachine(let machine):
             "e_machine is \(machine), neither EM_386 (3) nor EM_X86_64 (62): build the guest for x86"
-        case .longModeInELF32: "EM_X86_64 in a 32-bit ELF file names no one mode: link as elf64-x86-64 or as elf32-i386"
+        case .longModeInELF32:
+            "EM_X86_64 in a 32-bit ELF file does not say in which mode the guest starts: link as elf64-x86-64 or as elf32-i386"
         case .protectedModeInELF64: "EM_386 in a 64-bit ELF file: link the guest as elf32-i386"
         case .programHeaderSize(let size, let expected):
             "e_phentsize is \(size), not the \(expected) of its class: the file is corrupt"

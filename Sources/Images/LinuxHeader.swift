@@ -52,7 +52,9 @@ public struct LinuxHeader: Hashable, Sendable {
         let (preferred, initSize): (UInt64, UInt32) = (part[0x258], part[0x260])
         let memory = GuestRange(first: GuestAddress(preferred), size: max(UInt64(initSize), UInt64(size)))
         guard let memory else {
-            throw .linux(field: "pref_address", value: preferred, rule: "it passes the last address with init_size")
+            throw .linux(
+                field: "pref_address", value: preferred,
+                rule: "pref_address plus init_size passes the last guest address")
         }
         // A jump at 0x200 skips the header, so its second byte says where the header ends. Other boot parameters begin at 0x290.
         let jump: UInt8 = part[0x201]

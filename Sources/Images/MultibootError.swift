@@ -56,15 +56,16 @@ extension MultibootError: CustomStringConvertible {
         case .headerTooFar(let magic, let offset):
             "the one at offset \(offset) does not end within the first \(magic.searched) bytes: link its section first"
         case .wrongChecksum(let offset, let checksum, let expected):
-            "the one at offset \(offset) has checksum \(hex(checksum)), and its other fields need \(hex(expected)), unless it is no "
-                + "header"
+            "the one at offset \(offset) has checksum \(hex(checksum)), but its other fields need \(hex(expected)) (or these bytes "
+                + "are no header)"
         case .unknownRequirements(let flags, let bits):
             "flags \(hex(flags)) require bits \(hex(bits)), of which multiboot 1 knows nothing: clear bits 3 to 15"
         case .noAddresses: "flags bit 16 is 0 and the file is not ELF: set it and fill in the address fields"
         case .loadAboveHeader(let load, let header):
             "load_addr \(hex(load)) is above header_addr \(hex(header)): the header must be loaded, too"
         case .loadBeforeFile(let load, let header, let offset):
-            "load_addr \(hex(load)) lies \(header - load) bytes below header_addr \(hex(header)), the file has \(offset) there"
+            "load_addr \(hex(load)) is \(header - load) bytes below header_addr \(hex(header)), but the header is only \(offset) "
+                + "bytes from the start of the file"
         case .loadEndNotAboveLoad(let end, let load):
             "load_end_addr \(hex(end)) is not above load_addr \(hex(load)): nothing would be loaded"
         case .loadEndPastFile(let end, let needed, let fileSize):
@@ -76,7 +77,7 @@ extension MultibootError: CustomStringConvertible {
         case .entryOutside(let entry, let range): "entry_addr \(hex(entry)) is not in \(range), which is loaded"
         case .entryAbove4GiB(let entry):
             "the entry \(hexadecimal(entry)) is above 4G, where 32-bit code cannot start: link it lower"
-        case .architecture(let number): "architecture \(number), where only 0, i386, is started here"
+        case .architecture(let number): "architecture is \(number): only 0 (i386) can be started here"
         case .badTag(let type, let size):
             "the tag of type \(type) has a size of \(size), which is too little or passes header_length"
         case .unknownTag(let type):

@@ -187,7 +187,7 @@ public struct LayoutResult: Codable, Sendable {
 
 extension LayoutResult {
     /// Whether the guest ended by its own will.
-    public var isOrderly: Bool { ["exited", "halted"].contains(outcome) }
+    public var isOrderly: Bool { ["exited", "halted", "reset", "poweredOff"].contains(outcome) }
 }
 
 extension LayoutResult.Slots {

@@ -73,7 +73,7 @@ extension GuestMachine {
             }
             if let address, !hasMemory(atLinear: address, on: context.vcpu) {
                 context.unemulated = nil
-                outcome = .internalError("the guest jumped to \(GuestAddress(address)), where no memory is")
+                outcome = .internalError("the guest jumped to \(GuestAddress(address)), where the guest has no memory")
             }
         }
         if outcome.isFault, debugger.withLock({ $0 != nil }) {

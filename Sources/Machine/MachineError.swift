@@ -179,7 +179,7 @@ extension MachineError: CustomStringConvertible {
             "\(mapping.owner) at \(mapping.range) needs \(mapping.range.size) bytes from \(hexadecimal(mapping.backing.offset)) on "
                 + "in backing \(mapping.backing.id), which has \(size)"
         case .outOfSpareMemory(let asked, let left):
-            "\(asked) bytes of memory: \(left) are left of what the machine was made with"
+            "cannot allocate \(asked) bytes: \(left) bytes of spare memory are left"
         case .hostMemory(let needed, let available):
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
@@ -187,7 +187,7 @@ extension MachineError: CustomStringConvertible {
         case .vfio(let error): "\(error)"
         case .deviceLost(let address, let reason): "\(address): \(reason)"
         case .tooFewVectors(let asked, let granted):
-            "\(asked) vectors of a device are open, of which the host grants \(granted)"
+            "the guest has opened \(asked) vectors of a device, but the host grants only \(granted)"
         case .hotPlug(let address, let error): "\(address): \(error)"
         case .tooManyRoutes: "KVM has 4096 routes of interrupts, and all are taken"
         case .vcpu(let error): "\(error)"
@@ -219,8 +219,8 @@ extension ConfigurationError: CustomStringConvertible {
         case .pageTables(let end, let most):
             "guest memory that ends at \(hexadecimal(end)): page tables in low memory map at most \(most)G"
         case .bootArguments:
-            "a command line or modules for a guest without a boot protocol: nobody would tell it of them"
-        case .presetRegisters: "values of registers for a kernel whose boot protocol says what they hold"
+            "a command line or modules for a guest without a boot protocol, which could pass them on"
+        case .presetRegisters: "values of registers were given, but the boot protocol of this kernel sets the registers"
         case .tooLittleMemory(let what, let address): "the memory is too small to hold \(what) at \(address)"
         }
     }

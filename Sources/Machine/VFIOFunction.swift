@@ -24,7 +24,7 @@ final class VFIOFunction: AssignedDevice {
     ) throws(MachineError) {
         let device = try vfio(try VFIODevice(name, of: group))
         let kinds: [(DeviceRecord.InterruptKind, String)] = [
-            (.error, "it has met an error that it cannot mend"), (.request, "the host wants it back"),
+            (.error, "the device reported an error from which it cannot recover"), (.request, "the host wants it back"),
         ]
         var reasons: [(event: SharedDescriptor, text: String)] = []
         for (kind, text) in kinds where device.record.interrupts[kind] != nil {

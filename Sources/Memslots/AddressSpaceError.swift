@@ -19,7 +19,7 @@ extension AddressSpaceError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .notMapped(let range):
-            "nothing is mapped at just \(range)"
+            "no mapping has exactly the range \(range)"
         case .overlap(let mapping, let other):
             "\(mapping.owner) at \(mapping.range) overlaps \(other.owner) at \(other.range)"
         case .rule(let violation, let owner):

@@ -47,7 +47,7 @@ public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sen
         case .alignedGuestAddress: "the guest address is a multiple of 4096"
         case .alignedHostAddress: "the host address is a multiple of 4096"
         case .accessibleHostRange: "the host range ends within the user half of the address space"
-        case .addressSpace: "guest memory is in address space 0 (another, where KVM has one, is for system management)"
+        case .addressSpace: "slots are in address space 0 (KVM may have another one, for system management mode)"
         case .slotID: "the slot id is below the limit"
         case .noWrap: "the guest range ends below 2^64"
         case .pageCount: "a slot has at most 2^31 - 1 pages"

@@ -151,7 +151,7 @@ struct Transaction: Sendable {
         case .slot(.setFlags(let from, let to)):
             "slot \(to.id) has the flags \(to.flags.rawValue), not \(from.flags.rawValue)"
         case .slot(.none): "nothing changed"
-        case .step(let step): "this is not undone: \(step)"
+        case .step(let step): "this step could not be undone: \(step)"
         }
     }
 }

@@ -35,7 +35,7 @@ extension TransactionError: CustomStringConvertible {
         var end =
             stuck.isEmpty
             ? "the steps before it were undone"
-            : "KVM now holds something else than before: "
+            : "this could not be restored: "
                 + stuck.map { "\($0.what) (\($0.errno))" }.joined(separator: "; ")
         if !lost.isEmpty { end += "; observers that could not take back what they had applied: \(lost.count)" }
         return "step \(number + 1) of \(count), \(step): \(causeDescription); \(end)"
@@ -49,8 +49,8 @@ extension TransactionError: CustomStringConvertible {
         case (.kernel(let errno), .observer): "the observer refused with \(errno)"
         case (.kernel(let errno), .event): "KVM_IOEVENTFD failed with \(errno)"
         case (.kernel(let errno), _):
-            "the kernel refused with \(errno), though no rule known here is broken; on some processors KVM keeps slots of "
-                + "its own, and its memory may have run out"
+            "KVM refused with \(errno), although the request breaks no known rule; KVM may have slots of its own there, or be "
+                + "out of memory"
         }
     }
 }

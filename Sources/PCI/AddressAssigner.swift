@@ -99,14 +99,17 @@ public struct AddressAssigner: Sendable {
     }
 
     /// Places BARs in the low aperture, and then ROMs. The ROMs lie behind all the BARs, unless the caller has chosen addresses.
+    /// A ROM whose address is chosen gets it before any BAR may lie anywhere.
     private func place(_ bars: [Request], roms: [Request]) throws(AssignmentError) -> [AddressAssignment] {
         let low = apertures.low
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
+        let chosen = roms.filter { $0.base != nil }
+        let roms = roms.filter { $0.base == nil }
         let placedBARs = try Self.place(
-            bars, in: &space, named: "low", of: low.size, beside: Self.total(roms))
+            bars + chosen, in: &space, named: "low", of: low.size, beside: Self.total(roms))
         if fixed.isEmpty, let last = placedBARs.map({ $0.base + ($0.size - 1) }).max() { space.drop(0...last) }
         let placedROMs = try Self.place(
-            roms, in: &space, named: "low", of: low.size, beside: Self.total(bars))
+            roms, in: &space, named: "low", of: low.size, beside: Self.total(bars + chosen))
         return placedBARs + placedROMs
     }
 

@@ -23,15 +23,15 @@ extension AssignmentError: CustomStringConvertible {
                     ? "it begins at a multiple of \(hexadecimal(size))"
                     : !aperture.contains(base) || aperture.upperBound - base < size - 1
                         ? "its aperture is \(hexadecimal(aperture.lowerBound)) to \(hexadecimal(aperture.upperBound))"
-                        : "another BAR or window with a chosen address is there, or what an IOMMU keeps for itself")
+                        : "the range overlaps another BAR or window, or a range that an IOMMU reserves")
         case .noSpace(let owner, let size, let aperture, let asked, let available):
             "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
                 + "\(hexadecimal(available)) bytes for \(hexadecimal(asked))"
                 + (asked > available
                     ? ""
-                    : ", but not so many behind a multiple of \(hexadecimal(size)), where a BAR of this size begins")
+                    : ", but no free block of that size at a multiple of \(hexadecimal(size)), where such a BAR must begin")
                 + (aperture == "high"
-                    ? ": unless it is chosen, it ends at the highest guest-physical address, or 16T above its start"
+                    ? ": choose a larger high aperture (by default it ends at the highest guest-physical address, at most 16T above its start)"
                     : ": use fewer or smaller BARs")
         }
     }

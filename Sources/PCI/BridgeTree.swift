@@ -43,7 +43,7 @@ public struct BridgeTree: Sendable {
             }
             for bus in buses { above[UInt16(address.segment) << 8 | UInt16(bus)] = address }
         }
-        for (address, description) in functions {
+        for (address, description) in functions.sorted(by: { $0.key < $1.key }) {
             guard let port = bridge(above: address), let bridge = bridges[port]?.description, bridge.hasSlot else {
                 continue
             }

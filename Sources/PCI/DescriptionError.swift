@@ -95,7 +95,7 @@ extension DescriptionError: CustomStringConvertible {
         case .notMemory(let part, let bar): "\(part.rawValue): BAR \(bar) is not memory"
         case .misaligned(let part, let place): "\(part.rawValue): \(text(place)) is not a multiple of 8"
         case .outside(let part, let place, let length, let size):
-            "\(part.rawValue): \(bytes(length)) at \(text(place)) pass its size of \(bytes(size))"
+            "\(part.rawValue): \(bytes(length)) at \(text(place)) end beyond the BAR, which has \(bytes(size))"
         case .above4GiB(let part, let place): "\(part.rawValue): \(text(place)), the register for it has 32 bits"
         case .overlap(let part, let other, let bar): "BAR \(bar): \(part.rawValue) and \(other.rawValue) overlap"
         case .capabilityHeader(let id, nil):
@@ -116,14 +116,14 @@ extension DescriptionError: CustomStringConvertible {
         case .addressTaken(let address): "\(address): there is a function already"
         case .bridgeRegisters: "a bridge has BARs 0 and 1 and no others, no ROM and no virtual functions"
         case .slotCapability:
-            "a slot for hot plug is that of a root port or of a downstream port of a switch, and not of a recorded one"
+            "only a root port or the downstream port of a switch can have a slot for hot plug, and no recorded bridge can"
         case .slot(let address, let port):
             "\(address): the slot of \(port) takes one device: function 0 of device 0 on its bus, which is no bridge"
         case .virtualCount(let count): "\(count) virtual functions: a function has fewer than 65536"
         case .busNumbers(let address, let bridge):
             "\(address): a bridge to buses \(hexadecimal(UInt64(bridge.secondary))) to "
-                + "\(hexadecimal(UInt64(bridge.subordinate))): they lie behind its own bus, are not those of another bridge, and "
-                + "lie among those of the bridge above it"
+                + "\(hexadecimal(UInt64(bridge.subordinate))): they must be higher than its own bus, belong to no other bridge, "
+                + "and be among the buses of the bridge above it"
         }
     }
 

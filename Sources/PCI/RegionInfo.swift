@@ -135,7 +135,7 @@ extension DeviceInfoError: CustomStringConvertible {
             "region \(number): \(size) bytes at offset \(offset) pass the end of any file"
         case .capability(let number, let offset): "region \(number): the capability at offset \(offset) is not whole"
         case .area(let number, let offset, let length, let size):
-            "region \(number): the area of \(length) bytes at \(offset) is not a part of its own of \(size) bytes"
+            "region \(number): the area of \(length) bytes at \(offset) leaves the region of \(size) bytes or overlaps another area"
         }
     }
 }

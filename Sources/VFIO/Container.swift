@@ -13,7 +13,9 @@ public struct Container: ~Copyable, Sendable {
     public init() throws(VFIOError) {
         let descriptor = try vfio(try Descriptor(vfio: "/dev/vfio/vfio"))
         let version = try vfio(try check(cvfio_api_version(descriptor.number), "VFIO_GET_API_VERSION", ""))
-        guard version == 0 else { throw VFIOError(.api("version \(version) of its interface, of which 0 is known")) }
+        guard version == 0 else {
+            throw VFIOError(.api("it has version \(version) of its interface, and only version 0 is known"))
+        }
         guard try vfio(try check(cvfio_has_type1v2(descriptor.number), "VFIO_CHECK_EXTENSION", "type 1")) > 0 else {
             throw VFIOError(.api("the kernel has no driver for IOMMUs of type 1 (v2): vfio_iommu_type1"))
         }

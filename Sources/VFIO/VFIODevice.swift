@@ -109,7 +109,7 @@ public struct VFIODevice: ~Copyable, Sendable {
         try write([state], .configuration, at: register)
         // The kernel's write succeeds even if the function does not follow.
         guard state == 0, try read(.configuration, at: register, count: 1)[0] & 3 != 0 else { return }
-        throw HostError(call: "pwrite", subject: "the power state of \(name), which stays asleep", errno: .ioError)
+        throw HostError(call: "pwrite", subject: "the power state of \(name), which does not wake", errno: .ioError)
     }
 
     /// Resets the function. The kernel wakes it first, and restores its configuration space and interrupts afterwards.

@@ -54,6 +54,8 @@ extension VFIOError.Cause: CustomStringConvertible {
         case .noFunction: "the host has no such function (the kernel names them like 0000:01:00.0)"
         case .bridge: "it is a bridge, which cannot be assigned: assign the functions behind it"
         case .noGroup: "it is in no IOMMU group: the host has no IOMMU, or the IOMMU is off"
+        case .notViable(let drivers) where drivers.isEmpty:
+            "the kernel says that the group is not viable: another of its functions has a driver of the host"
         case .notViable(let drivers):
             "other functions of the group have drivers of the host: "
                 + drivers.sorted { $0.key < $1.key }.map { "\($0.key) has \($0.value)" }.joined(separator: ", ")

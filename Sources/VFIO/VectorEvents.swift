@@ -40,7 +40,9 @@ public struct VectorEvents: Sendable {
             return
         }
         guard possible > 0 else {
-            throw HostError(call: "VFIO_DEVICE_SET_IRQS", subject: "\(size) vectors, none at most", errno: .noSpace)
+            throw HostError(
+                call: "VFIO_DEVICE_SET_IRQS", subject: "\(size) vectors, of which the host grants none", errno: .noSpace
+            )
         }
         granted = possible
         try change(to: wanted, count: count, set: set)

@@ -26,13 +26,13 @@ extension DeviceProcessError: CustomStringConvertible {
         switch self {
         case .host(let error): "\(error)"
         case .connection(let error): "\(error)"
-        case .message(let error): "the device process sent what makes no sense: \(error)"
+        case .message(let error): "the device process sent an invalid message: \(error)"
         case .unexpectedReply(let id): "the device process sent a reply that nobody waits for (id \(id))"
         case .silent(let command): "the device process did not answer in time (\(command))"
         case .refused(let command, let errno):
-            "the device process refused what it has to do (\(command), errno \(errno))"
+            "the device process refused a command that it must carry out (\(command), errno \(errno))"
         case .cutFile: "a file of the device process is shorter than its region"
-        case .released: "it was let go"
+        case .released: "the connection was given up"
         }
     }
 }

@@ -111,7 +111,7 @@ extension MessageError: CustomStringConvertible {
         case .short(let what, let bytes, let needed): "\(what) has \(bytes) bytes, and needs \(needed)"
         case .size(let size):
             "a message of \(size) bytes: it has from \(Header.byteCount) to \(Header.largestMessage)"
-        case .flags(let flags): "a message that is neither a command nor a reply (flags \(flags))"
+        case .flags(let flags): "a message or a change of interrupts with unknown flags (\(flags))"
         case .version(let major, let minor): "version \(major).\(minor) of the protocol: it is 0.1 here"
         case .capabilities: "the capabilities in the version message are not JSON that ends with a zero"
         case .mismatch(let what, let asked, let answered):

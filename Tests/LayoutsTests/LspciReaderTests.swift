@@ -87,7 +87,7 @@ struct LspciReaderTests {
             ),
             (
                 "\tCapabilities: [b0] MSI-X: Enable+ Count=5 Masked-\n\t\tVector table: BAR=0 offset=fff0\n\t\tPBA: BAR=0 offset=0",
-                "pass its size", nil
+                "end beyond the BAR", nil
             ),
             ("\tCapabilities: [b0] MSI-X: Enable+ Count=2049 Masked-", "no count", 3),
             ("\tCapabilities: [b0] MSI-X: Enable+ Count=5 Masked-\n\t\tPBA: BAR 0", "no place in a BAR", 4),

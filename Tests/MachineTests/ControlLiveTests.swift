@@ -130,7 +130,7 @@ struct ControlLiveTests {
             Issue.record("no fault")
             return
         }
-        #expect("\(outcome)".contains("where no memory is"))
+        #expect("\(outcome)".contains("where the guest has no memory"))
         if isMended {
             var registers = try machine.registers(of: 0)
             registers.general.rip = Self.start + 5

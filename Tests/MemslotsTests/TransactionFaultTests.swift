@@ -70,7 +70,7 @@ import Testing
                 faults += 1
                 try ensure(world.slots == world.kvm.kvm.byAddress, "table and KVM differ: \(error)")
                 try ensure(world.kvm.parks == 1 && world.kvm.resumes == 1)
-                try ensure(!error.stuck.isEmpty && "\(error)".contains("KVM now holds"), "\(error)")
+                try ensure(!error.stuck.isEmpty && "\(error)".contains("could not be restored"), "\(error)")
                 try ensure(world.space.mappings(in: .everything) == before.mapped)
                 try Self.check(error, in: world, against: before)
             }

@@ -34,6 +34,21 @@ import Testing
         return runs
     }
 
+    /// Whichever registers have chosen addresses, those without lie around them: also a BAR around a ROM.
+    @Test func chosenAddressesComeBeforeAllOthers() throws {
+        var description = FunctionDescription(
+            vendorID: 1, deviceID: 2, bars: [0: BARDescription(kind: .memory32, size: 0x1000)])
+        description.romSize = 0x1000
+        let registers: [BaseAddressRegister] = [.bar(0), .rom]
+        for (number, register) in registers.enumerated() {
+            var assigner = AddressAssigner(try Self.apertures())
+            assigner.fixed = [BAROwner(function: try .at(1), register: register): 0xc000_0000]
+            let assigned = try assigner.assign([try .at(1): description])
+            #expect(assigned.map(\.base)[number] == 0xc000_0000)
+            #expect(Set(assigned.map(\.base)).count == 2)
+        }
+    }
+
     @Test func largestComesFirst() throws {
         let assigned = try AddressAssigner(Self.apertures()).assign([.at(1): .full, .at(2): .plain])
         let bases = Dictionary(uniqueKeysWithValues: assigned.map { ("\($0.owner)", $0.base) })
@@ -97,7 +112,7 @@ import Testing
         let big = FunctionDescription.plain.with { $0.bars[0]?.size = 0x4000_0000 }
         let low = Apertures(low: try range(0xa000_0000, 0x5000_0000))
         let error = #expect(throws: AssignmentError.self) { try AddressAssigner(low).assign([.at(1): big]) }
-        #expect(error.map { "\($0)".contains("not so many behind a multiple of 0x40000000") } == true)
+        #expect(error.map { "\($0)".contains("no free block of that size at a multiple of 0x40000000") } == true)
     }
 
     @Test func portsHaveAnApertureOfTheirOwn() throws {

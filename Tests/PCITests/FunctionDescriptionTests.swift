@@ -124,7 +124,7 @@ import Testing
                 == "BAR 3: 0x100000000 bytes, the most is 0x80000000 bytes")
         #expect(
             "\(DescriptionError.outside(.table, BARLocation(bar: 5, offset: 16), length: 32, size: 16))"
-                == "MSI-X table: 0x20 bytes at BAR 5, offset 0x10 pass its size of 0x10 bytes")
+                == "MSI-X table: 0x20 bytes at BAR 5, offset 0x10 end beyond the BAR, which has 0x10 bytes")
     }
 
     private static func error(of description: FunctionDescription) -> DescriptionError? {

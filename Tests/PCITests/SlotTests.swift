@@ -149,11 +149,11 @@ struct SlotTests {
         for address in [0x101, 0x108] as [UInt16] {
             let address = FunctionAddress(requesterID: address)
             #expect(throws: DescriptionError.slot(address, port: port)) {
-                try BridgeTree([(port, described), (address, function)])
+                try BridgeTree([port: described, address: function])
             }
         }
         #expect(throws: Never.self) {
-            try BridgeTree([(port, described), (FunctionAddress(requesterID: 0x100), function)])
+            try BridgeTree([port: described, FunctionAddress(requesterID: 0x100): function])
         }
         var bare = described
         bare.capabilities = []

@@ -84,4 +84,7 @@ import Testing
             .notViable(drivers: functions.foreignDrivers(in: 7)), of: "0000:01:00.0", group: 7)
         #expect("\(error)".contains("0000:01:00.0, group 7") && "\(error)".contains("0000:01:00.1 has igb"))
     }
+    @Test("where only the kernel knows what is in the way, the error says so") func namesTheKernel() {
+        #expect("\(VFIOError(.notViable(drivers: [:]), of: "0000:01:00.0", group: 7))".contains("not viable"))
+    }
 }

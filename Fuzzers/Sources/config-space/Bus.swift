@@ -16,7 +16,8 @@ struct Bus {
     private static let reserved = [range(0...0xf_ffff), range(0xe001_0000...0xe001_0fff)]
 
     init(policy: DecodePolicy) {
-        guard let bridges = try? BridgeTree(zip(Self.addresses, Self.descriptions)) else {
+        guard let bridges = try? BridgeTree(Dictionary(uniqueKeysWithValues: zip(Self.addresses, Self.descriptions)))
+        else {
             fatalError("the bridges are a tree")
         }
         root = RootComplex(reserved: Self.reserved, policy: policy, bridges: bridges)
@@ -176,7 +177,8 @@ struct Bus {
     /// decode, further mapped regions may remain.
     func checkAgainstRegisters() {
         check()
-        guard let bridges = try? BridgeTree(zip(Self.addresses, Self.descriptions)) else { return }
+        guard let bridges = try? BridgeTree(Dictionary(uniqueKeysWithValues: zip(Self.addresses, Self.descriptions)))
+        else { return }
         var fresh = DecodedMemory(reserved: Self.reserved, bridges: bridges)
         for function in root.addresses.compactMap({ root[$0] }) {
             _ = fresh.update(function)
