@@ -35,6 +35,8 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "planner", dependencies: [swiftlet("Layouts"), swiftlet("Memslots")], swiftSettings: settings),
+        .executableTarget(name: "slots", dependencies: [swiftlet("Memslots")], swiftSettings: settings),
+        .executableTarget(name: "kvm", dependencies: [swiftlet("KVM")], swiftSettings: settings),
         .testTarget(name: "GuestTests", dependencies: [swiftlet("SwiftletKit")], swiftSettings: settings),
     ]
 )

@@ -44,7 +44,10 @@ public enum ThreadAction: Equatable, Sendable {
 public struct DebugStop: Hashable, Sendable {
     /// The kind of a breakpoint or watchpoint, by its number in the protocol's `Z` packet.
     public enum Kind: UInt8, Sendable {
-        case softwareBreakpoint, hardwareBreakpoint, writeWatch, readWatch, accessWatch
+        /// A breakpoint, by an instruction in memory or by a debug register.
+        case softwareBreakpoint, hardwareBreakpoint
+        /// A watchpoint for writes, for reads, or for both.
+        case writeWatch, readWatch, accessWatch
     }
 
     /// The kind.

@@ -87,10 +87,13 @@ public struct FileIdentity: Hashable, Sendable {
 public enum FileKind: Sendable {
     /// There is no file of that name.
     case none
+    /// An ordinary file. Output replaces it.
     case regular
+    /// A symbolic link, wherever it leads.
     case symbolicLink
     /// A device, a pipe or a socket. Output goes to it directly and does not replace it.
     case stream
+    /// A directory, to which nothing can be written.
     case directory
 
     /// Looks up the kind of a file. Does not follow a symbolic link.

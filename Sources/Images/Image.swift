@@ -26,7 +26,10 @@ public struct Image: Equatable, Sendable {
 
     /// A format that the user may demand, whatever the file looks like.
     public enum Reading: String, CaseIterable, Sendable {
-        case multiboot, multiboot2, linux, pvh, elf, flat
+        /// A kernel for a boot loader: by multiboot 1 or 2, by Linux's boot protocol, or by the entry for PVH.
+        case multiboot, multiboot2, linux, pvh
+        /// A file that is loaded where its segments say, or a flat one.
+        case elf, flat
     }
 
     /// The segments in the order of their addresses. There is at least one, and they do not overlap.

@@ -6,10 +6,8 @@ public struct CPUIDEntry: Sendable {
     public var index: UInt32 = 0
     /// `KVM_CPUID_FLAG_*`: bit 0 says that `index` is significant.
     public var flags: UInt32 = 0
-    public var eax: UInt32 = 0
-    public var ebx: UInt32 = 0
-    public var ecx: UInt32 = 0
-    public var edx: UInt32 = 0
+    /// The registers after the CPUID instruction.
+    public var eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0
     private var padding: [3 of UInt32] = .init(repeating: 0)
 }
 

@@ -7,8 +7,11 @@ public struct GuestDebug: Equatable, Sendable {
         /// The kind of access for which a debug register watches. The numbers are those of the R/W fields of DR7 (SDM volume 3B,
         /// 18.2.4).
         public enum Access: UInt64, Sendable {
+            /// The execution of an instruction that begins at the address.
             case execution = 0
+            /// A write to one of the bytes.
             case write = 1
+            /// A read or a write of one of the bytes.
             case readOrWrite = 3
         }
 

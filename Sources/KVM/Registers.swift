@@ -2,22 +2,15 @@
 
 /// The general registers (`struct kvm_regs`).
 public struct GeneralRegisters: Equatable, Sendable {
-    public var rax: UInt64 = 0
-    public var rbx: UInt64 = 0
-    public var rcx: UInt64 = 0
-    public var rdx: UInt64 = 0
-    public var rsi: UInt64 = 0
-    public var rdi: UInt64 = 0
-    public var rsp: UInt64 = 0
-    public var rbp: UInt64 = 0
-    public var r8: UInt64 = 0
-    public var r9: UInt64 = 0
-    public var r10: UInt64 = 0
-    public var r11: UInt64 = 0
-    public var r12: UInt64 = 0
-    public var r13: UInt64 = 0
-    public var r14: UInt64 = 0
-    public var r15: UInt64 = 0
+    /// The registers that instructions name.
+    public var rax: UInt64 = 0, rbx: UInt64 = 0, rcx: UInt64 = 0, rdx: UInt64 = 0
+    /// The index registers, the stack pointer and the frame pointer.
+    public var rsi: UInt64 = 0, rdi: UInt64 = 0, rsp: UInt64 = 0, rbp: UInt64 = 0
+    /// The registers that only 64-bit code has.
+    public var r8: UInt64 = 0, r9: UInt64 = 0, r10: UInt64 = 0, r11: UInt64 = 0
+    /// The registers that only 64-bit code has.
+    public var r12: UInt64 = 0, r13: UInt64 = 0, r14: UInt64 = 0, r15: UInt64 = 0
+    /// The instruction pointer, an offset in the code segment.
     public var rip: UInt64 = 0
     /// The flags. Bit 1 is always set (SDM volume 1, 3.4.3).
     public var rflags: UInt64 = 2
@@ -29,7 +22,10 @@ public struct GeneralRegisters: Equatable, Sendable {
 extension GeneralRegisters {
     /// The name of a general register, without the letter that stands for its width.
     public enum Name: String, CaseIterable, Sendable {
-        case ax, bx, cx, dx, si, di, sp, bp, r8, r9, r10, r11, r12, r13, r14, r15
+        /// A register that code of every width has.
+        case ax, bx, cx, dx, si, di, sp, bp
+        /// A register that only 64-bit code has.
+        case r8, r9, r10, r11, r12, r13, r14, r15
 
         /// Finds a register by its name for 16, 32 or 64 bits: `ax`, `eax` and `rax` are one register.
         public init?(anyWidth name: String) {
@@ -127,21 +123,17 @@ public struct DescriptorTable: Sendable {
 
 /// The segment registers, table registers and control registers (`struct kvm_sregs`).
 public struct SystemRegisters: Sendable {
-    public var cs = SegmentRegister()
-    public var ds = SegmentRegister()
-    public var es = SegmentRegister()
-    public var fs = SegmentRegister()
-    public var gs = SegmentRegister()
-    public var ss = SegmentRegister()
-    public var tr = SegmentRegister()
-    public var ldt = SegmentRegister()
-    public var gdt = DescriptorTable()
-    public var idt = DescriptorTable()
-    public var cr0: UInt64 = 0
-    public var cr2: UInt64 = 0
-    public var cr3: UInt64 = 0
-    public var cr4: UInt64 = 0
-    public var cr8: UInt64 = 0
+    /// The segment registers.
+    public var cs = SegmentRegister(), ds = SegmentRegister(), es = SegmentRegister()
+    /// The segment registers.
+    public var fs = SegmentRegister(), gs = SegmentRegister(), ss = SegmentRegister()
+    /// The task register and the register of the local descriptor table.
+    public var tr = SegmentRegister(), ldt = SegmentRegister()
+    /// The registers of the global descriptor table and of the interrupt descriptor table.
+    public var gdt = DescriptorTable(), idt = DescriptorTable()
+    /// The control registers.
+    public var cr0: UInt64 = 0, cr2: UInt64 = 0, cr3: UInt64 = 0, cr4: UInt64 = 0, cr8: UInt64 = 0
+    /// The register IA32_EFER.
     public var efer: UInt64 = 0
     /// The register IA32_APIC_BASE.
     public var apicBase: UInt64 = 0
@@ -179,6 +171,7 @@ public struct FloatingPointRegisters: Sendable {
     public var lastInstruction: UInt64 = 0
     /// FDP: the address of the operand of the last x87 instruction.
     public var lastData: UInt64 = 0
+    /// MXCSR: the control and status register of SSE.
     public var mxcsr: UInt32 = 0
     private var mxcsrMask: UInt32 = 0
     /// The registers ST0 to ST7, each as ten bytes in two words.

@@ -58,6 +58,7 @@ public enum ChurnRun {
 public struct ChurnResult: ExperimentResult {
     /// A kind of change. Each change is one transaction.
     public enum Kind: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
+        /// A slot is created, deleted, or moved to another guest address.
         case create, delete, move
         /// A delete and a create in the same place, with other memory behind it.
         case replace

@@ -2,8 +2,11 @@ internal import Memslots
 
 /// The place in a guest_memfd that KVM_SET_USER_MEMORY_REGION2 is asked to put behind a slot.
 public struct GuestMemfdPlace: Hashable, Sendable {
-    /// The descriptor: a guest_memfd of the machine, one of another machine, or a number that is not open.
-    public enum File: String, Codable, Sendable { case own, foreign, closed }
+    /// The kind of a descriptor that a request names.
+    public enum File: String, Codable, Sendable {
+        /// A guest_memfd of the machine, one of another machine, or a number that is not open.
+        case own, foreign, closed
+    }
 
     /// The descriptor that the request names.
     public var file: File

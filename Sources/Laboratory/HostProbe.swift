@@ -15,6 +15,7 @@ public struct ProbeResult: Codable, Sendable {
         case emulated
     }
 
+    /// The version of the JSON, 1.
     public private(set) var schema = 1
     /// The version of the KVM API.
     public let apiVersion: Int

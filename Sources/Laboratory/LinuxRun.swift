@@ -65,6 +65,7 @@ public enum LinuxRun {
 
 /// The result of a `LinuxRun`.
 public struct LinuxResult: Codable, Sendable {
+    /// The version of the JSON, 1.
     public private(set) var schema = 1
     /// The name of the layout.
     public let layout: String

@@ -153,6 +153,7 @@ public struct LayoutResult: Codable, Sendable {
         public let guest: Double
     }
 
+    /// The version of the JSON, 1.
     public private(set) var schema = 1
     /// The name of the layout.
     public let layout: String

@@ -1,23 +1,27 @@
 /// An operation that has a price. docs/prices.md lists the system calls of each.
 public enum PriceOperation: String, CaseIterable, Codable, Sendable {
+    /// A request that leaves the slot as it is.
     case noop = "no-op"
-    case flagsOn = "flags-on"
-    case flagsOff = "flags-off"
+    /// Dirty logging begins or ends.
+    case flagsOn = "flags-on", flagsOff = "flags-off"
+    /// The dirty log is taken.
     case dirtyLog = "dirty-log"
+    /// The slot becomes read-only, or writable again.
     case readOnly = "read-only"
+    /// A change of the slot itself.
     case create, delete, move, replace
-    case batch8 = "batch-8"
-    case batch8Unparked = "batch-8-unparked"
-    case batch64 = "batch-64"
-    case batch64Unparked = "batch-64-unparked"
+    /// One transaction creates 8 slots, with the vCPUs parked or left in the guest.
+    case batch8 = "batch-8", batch8Unparked = "batch-8-unparked"
+    /// One transaction creates 64 slots, with the vCPUs parked or left in the guest.
+    case batch64 = "batch-64", batch64Unparked = "batch-64-unparked"
+    /// All vCPUs are called out of the guest.
     case callOut = "call-out"
-    case ioeventfdOn = "ioeventfd-on"
-    case ioeventfdOff = "ioeventfd-off"
-    case irqfdOn = "irqfd-on"
-    case irqfdOff = "irqfd-off"
-    case routes1 = "routes-1"
-    case routes64 = "routes-64"
-    case routes4096 = "routes-4096"
+    /// KVM begins or ceases to take writes to an address.
+    case ioeventfdOn = "ioeventfd-on", ioeventfdOff = "ioeventfd-off"
+    /// KVM begins or ceases to take interrupts from an eventfd.
+    case irqfdOn = "irqfd-on", irqfdOff = "irqfd-off"
+    /// So many routes of interrupts change.
+    case routes1 = "routes-1", routes64 = "routes-64", routes4096 = "routes-4096"
 
     /// A description of the operation in one line.
     public var words: String {

@@ -39,6 +39,7 @@ public struct PriceComparison: Codable, Sendable {
         public let verdict: Verdict
     }
 
+    /// The version of the JSON, 1.
     public private(set) var schema = 1
     /// The ratio above which prices count as different.
     public let threshold: Double

@@ -4,7 +4,9 @@ internal import Memslots
 public struct Budget: Hashable, Sendable {
     /// The unit of the need and the limit.
     public enum Unit: String, Codable, Sendable {
+        /// A number of things.
         case count
+        /// A size in bytes.
         case bytes
         /// An address: `need` is the highest address of the layout, and `limit` the highest that is possible.
         case address

@@ -26,7 +26,10 @@ public struct PlanningHost: Hashable, Sendable {
 
     /// The kind of IOMMU. Some keep guest-physical addresses for themselves, which VFIO does not map.
     public enum IOMMU: String, CaseIterable, Sendable {
-        case none, intel, amd
+        /// No IOMMU, or one of Intel's: neither keeps addresses above 4 GiB.
+        case none, intel
+        /// An IOMMU of AMD's.
+        case amd
 
         /// The addresses above 4 GiB that the IOMMU keeps. With AMD's processors, the last 12 GiB below 1 TiB belong to
         /// HyperTransport (`drivers/iommu/amd/iommu.c`). Both vendors' IOMMUs also keep 0xfee00000 to 0xfeefffff for

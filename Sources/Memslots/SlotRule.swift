@@ -1,20 +1,35 @@
 /// The rules of KVM_SET_USER_MEMORY_REGION, which `words` describes. Apart from the last one, the cases stand in the order in which
 /// the kernel checks them (`virt/kvm/kvm_main.c`, `__kvm_set_memory_region`).
 public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
+    /// The only flags are dirty logging (1) and read-only (2).
     case knownFlags
+    /// The slot id is below the limit.
     case slotID
+    /// The size is a multiple of a page.
     case alignedSize
+    /// The guest address is a multiple of a page.
     case alignedGuestAddress
+    /// The host address is a multiple of a page.
     case alignedHostAddress
+    /// The host range ends within the user half of the address space.
     case accessibleHostRange
+    /// The slot is one of address space 0.
     case addressSpace
+    /// The guest range ends below 2^64.
     case noWrap
+    /// A slot has at most 2^31 - 1 pages.
     case pageCount
+    /// Only a slot that is there can be deleted.
     case deleteUsed
+    /// A slot keeps its host address.
     case fixedHostAddress
+    /// A slot keeps its size.
     case noResize
+    /// A slot stays read-only or writable.
     case fixedReadOnly
+    /// Slots do not overlap.
     case noOverlap
+    /// A slot ends at the highest guest-physical address or below.
     case highestGuestAddress
     /// A rule of this program, not of KVM: a new slot needs a free id, and all ids are in use.
     case freeSlot

@@ -5,7 +5,10 @@ public struct Plot {
     /// Points that are drawn in one way, with their words in the legend, or nil if the trace has no entry there.
     public typealias Trace = (shape: Shape, legend: String?, points: [Point])
     /// The way in which points are drawn. A trace of the shape `words` is an entry of the legend without a sample.
-    public enum Shape: Sendable { case line, dashes, marks, words }
+    public enum Shape: Sendable {
+        /// Points that are joined by a line or by dashes, points with a mark each, or words alone.
+        case line, dashes, marks, words
+    }
 
     let title, detail, note, nothing: String
     let x, y: Axis

@@ -5,7 +5,10 @@ public struct SVGCanvas {
     public static let width = 1280
 
     /// The part of a text that lies at the text's x.
-    public enum Anchor: Sendable { case start, middle, end }
+    public enum Anchor: Sendable {
+        /// The text's beginning, its middle or its end.
+        case start, middle, end
+    }
 
     private var elements: [String] = []
 

@@ -1,0 +1,1 @@
+// Nothing: this target depends on the libraries that are documented.
