@@ -62,6 +62,7 @@
 
 begin hotplug, 64
     mov r12d, edx  // the number of processors
+    print welcome
     mov al, 0xff
     out PIC_MASK_1, al
     out PIC_MASK_2, al
@@ -257,6 +258,8 @@ device_handler:
     mov dword ptr [rax + APIC_END_OF_INTERRUPT], 0
     pop rax
     iretq
+
+string welcome, "Waiting for functions to come and go in the slots of ports. Type q to end.\n"
 
 slot_events:
     .long 0

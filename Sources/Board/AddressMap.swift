@@ -52,7 +52,7 @@ public struct AddressMap: Hashable, Sendable {
     /// The ranges in which BARs may lie.
     public let apertures: Apertures
     /// The guest-physical addresses that are too high for the machine's processors. It is nil with 64 address bits.
-    public let beyond: GuestRange?
+    public let unaddressable: GuestRange?
 
     /// The range from the I/O APIC up to 4 GiB. It holds the local APICs, the scratch memory and the pages for real mode. No
     /// mapping lies there.
@@ -111,7 +111,7 @@ public struct AddressMap: Hashable, Sendable {
             low: choices.lowAperture
                 ?? constantRange(behindECAM, size: Self.interruptControllers.first.rawValue - behindECAM),
             high: choices.highAperture ?? Self.highAperture(above: ram, addressBits: addressBits))
-        beyond =
+        unaddressable =
             addressBits < 64
             ? GuestRange(first: GuestAddress(1 << UInt64(addressBits)), last: GuestAddress(.max)) : nil
     }
@@ -147,7 +147,7 @@ public struct AddressMap: Hashable, Sendable {
     /// The ranges that no BAR can have: RAM, configuration space, interrupt controllers, and addresses that are too high for the
     /// processors.
     public var reserved: [GuestRange] {
-        ram.ranges + [ecam, Self.interruptControllers] + (beyond.map { [$0] } ?? [])
+        ram.ranges + [ecam, Self.interruptControllers] + (unaddressable.map { [$0] } ?? [])
     }
 
     /// Returns the areas of guest-physical memory, by address.

@@ -34,7 +34,7 @@ public enum BoardPorts {
     public static let interruptLines: UInt64 = 0x2000
 
     /// The first port at which an I/O BAR is decoded. Below it only the board's devices answer, whatever a guest writes to a BAR.
-    public static let firstOfBARs: UInt64 = 0x1000
+    public static let firstBARPort: UInt64 = 0x1000
     /// The ports in which the monitor places I/O BARs.
     public static let aperture: ClosedRange<UInt16> = 0xc000...0xffff
 }

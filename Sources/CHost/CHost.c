@@ -210,7 +210,7 @@ int chost_accept(int listener) {
     return fd;
 }
 
-int chost_wait(int first, int second, int third, int64_t nanoseconds) {
+int chost_wait_for_input(int first, int second, int third, int64_t nanoseconds) {
     struct pollfd polled[] = {{.fd = first, .events = POLLIN},
                               {.fd = second, .events = POLLIN},
                               {.fd = third, .events = POLLIN}};

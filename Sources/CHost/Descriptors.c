@@ -83,7 +83,7 @@ int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, 
     return received;
 }
 
-int chost_wait_for(int fd, bool writable, int64_t nanoseconds) {
+int chost_wait_until_ready(int fd, bool writable, int64_t nanoseconds) {
     struct pollfd polled = {.fd = fd, .events = writable ? POLLOUT : POLLIN};
     struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     int count = ppoll(&polled, 1, nanoseconds < 0 ? NULL : &time, NULL);

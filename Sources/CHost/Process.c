@@ -244,7 +244,7 @@ int chost_start(const char *arguments, size_t count, const char *directory, int 
     return status;
 }
 
-void chost_kill_process(int process) { kill(process, SIGKILL); }
+void chost_signal_process(int process, int signal) { kill(process, signal); }
 
 int chost_await(int process) {
     int status;

@@ -9,7 +9,7 @@ public struct ChildProcess: ~Copyable {
         public let status: Int32
         /// The time from the start of the process to its end.
         public let time: Duration
-        /// Whether the process was killed, because its time was over or because the caller cancelled it.
+        /// Whether the process was told to end, because its time was over or because the caller cancelled it.
         public let wasKilled: Bool
         /// What the process wrote to standard output.
         public let output: BoundedBytes
@@ -24,6 +24,9 @@ public struct ChildProcess: ~Copyable {
     private let errors: Descriptor
     private let report: Descriptor
     private let start = SuspendingClock.now
+
+    /// The time that a process has between SIGTERM and SIGKILL.
+    private static let patience = Duration.seconds(1)
 
     /// Starts the process in a directory. Its standard input is empty. The process is killed if the thread that called this
     /// initialiser ends first.
@@ -45,26 +48,32 @@ public struct ChildProcess: ~Copyable {
     /// Waits for the end of the process, and collects what the process writes.
     ///
     /// - Parameters:
-    ///   - limit: The time after which the process is killed.
-    ///   - isCancelled: Says whether the process is to be killed. It is called ten times a second.
+    ///   - limit: The time after which the process gets SIGTERM, and a second later SIGKILL.
+    ///   - isCancelled: Says whether the process is to be ended in this way before. It is called ten times a second.
     public consuming func finish(within limit: Duration, isCancelled: () -> Bool) -> End {
         let descriptors = [output.number, errors.number, report.number]
         var streams = [BoundedBytes](repeating: BoundedBytes(), count: 3)
-        var (open, wasKilled) = (Set(0..<3), false)
+        var (open, ending, isKilled) = (Set(0..<3), nil as SuspendingClock.Instant?, false)
         while !open.isEmpty {
-            if !wasKilled, isCancelled() || SuspendingClock.now - start >= limit {
-                chost_kill_process(number)
-                wasKilled = true
+            if let since = ending {
+                if !isKilled, SuspendingClock.now - since >= Self.patience {
+                    chost_signal_process(number, SIGKILL)
+                    isKilled = true
+                }
+            } else if isCancelled() || SuspendingClock.now - start >= limit {
+                // It removes its sockets first.
+                chost_signal_process(number, SIGTERM)
+                ending = .now
             }
             let asked = descriptors.indices.map { open.contains($0) ? descriptors[$0] : -1 }
-            let ready = chost_wait(asked[0], asked[1], asked[2], 100_000_000)
+            let ready = chost_wait_for_input(asked[0], asked[1], asked[2], 100_000_000)
             for index in open where ready > 0 && ready & 1 << Int32(index) != 0 {
                 guard let bytes = FileBytes.read(upTo: 1 << 16, from: descriptors[index]) else { continue }
                 if bytes.isEmpty { open.remove(index) } else { streams[index].append(bytes) }
             }
         }
         return End(
-            status: chost_await(number), time: .now - start, wasKilled: wasKilled, output: streams[0],
+            status: chost_await(number), time: .now - start, wasKilled: ending != nil, output: streams[0],
             errors: streams[1],
             report: streams[2])
     }
@@ -73,6 +82,8 @@ public struct ChildProcess: ~Copyable {
 /// The bytes of a stream. Of a long stream only the beginning and the end are kept.
 public struct BoundedBytes: Sendable {
     private static let (mostAtStart, mostAtEnd) = (1 << 20, 1 << 16)
+    /// The number of bytes of which all are kept.
+    public static let most = mostAtStart + mostAtEnd
 
     private var head: [UInt8] = []
     private var tail: [UInt8] = []
@@ -87,6 +98,9 @@ public struct BoundedBytes: Sendable {
             tail.removeFirst(tail.count - Self.mostAtEnd)
         }
     }
+
+    /// Whether all bytes were kept.
+    public var isWhole: Bool { dropped == 0 }
 
     /// All bytes that were kept. If bytes were left out, a line in their place says how many.
     public var bytes: [UInt8] {

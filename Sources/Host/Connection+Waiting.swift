@@ -24,7 +24,7 @@ extension Connection {
         or first: SharedDescriptor? = nil, _ second: SharedDescriptor? = nil, forInput: Bool = true,
         within time: Duration? = nil
     ) throws(ConnectionError) -> Ready {
-        let ready = chost_wait(
+        let ready = chost_wait_for_input(
             forInput ? number : -1, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
             time.map { max(.zero, $0).nanoseconds } ?? -1)
         guard ready >= 0 else { throw .failed(-ready) }

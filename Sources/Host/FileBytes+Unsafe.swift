@@ -45,7 +45,7 @@ public enum FileBytes {
                 continue
             } catch Errno.resourceTemporarilyUnavailable {
                 // A pipe that does not block is full, because its reader is slow.
-                _ = chost_wait_for(descriptor, true, -1)
+                _ = chost_wait_until_ready(descriptor, true, -1)
             } catch {
                 if let error = error as? Errno, error == .brokenPipe { chost_pass_on_broken_pipe() }
                 return (written, (error as? Errno) ?? .ioError)

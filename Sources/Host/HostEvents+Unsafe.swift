@@ -55,7 +55,7 @@ public struct HostEvents: ~Copyable, Sendable {
     public func wait(input: Int32?, until deadline: SuspendingClock.Instant?) throws(HostError) -> Event {
         while true {
             let left = deadline.map { max(.zero, $0 - SuspendingClock.now) }
-            let result = chost_wait(signals.number, posts.number, input ?? -1, left?.nanoseconds ?? -1)
+            let result = chost_wait_for_input(signals.number, posts.number, input ?? -1, left?.nanoseconds ?? -1)
             let ready = try check(result, "ppoll", "the main thread")
             if ready & 1 != 0 {
                 let signal = chost_take_signal(signals.number)

@@ -72,9 +72,7 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
         let kept = KernelFigures.kept.withLock { $0.first { $0.path == path } }
             .map { FileDescriptor(rawValue: $0.descriptor) }
         let file =
-            try kept
-            ?? FileDescriptor.open(
-                FilePath(path), .readOnly, options: waits ? .closeOnExec : [.closeOnExec, .nonBlocking])
+            try kept ?? openForReading(path, options: waits ? .closeOnExec : [.closeOnExec, .nonBlocking])
         call = "read"
         try kept?.seek(offset: 0, from: .start)
         defer { if kept == nil { try? file.close() } }
@@ -89,5 +87,13 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
         }
     } catch {
         throw HostError(call: call, subject: path, errno: (error as? Errno) ?? .ioError)
+    }
+}
+
+private func openForReading(_ path: String, options: FileDescriptor.OpenOptions) throws -> FileDescriptor {
+    do { return try FileDescriptor.open(FilePath(path), .readOnly, options: options) } catch {
+        // A socket cannot be opened a second time. ssh gives one to the commands that it runs.
+        guard path == "/dev/stdin" else { throw error }
+        return try FileDescriptor.standardInput.duplicate()
     }
 }

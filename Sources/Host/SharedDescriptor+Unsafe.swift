@@ -45,7 +45,7 @@ public final class SharedDescriptor: Sendable {
         precondition((1...3).contains(events.count))
         let numbers = events.map { $0.descriptor.number } + [-1, -1]
         while true {
-            let ready = chost_wait(numbers[0], numbers[1], numbers[2], -1)
+            let ready = chost_wait_for_input(numbers[0], numbers[1], numbers[2], -1)
             if ready > 0 { return ready.trailingZeroBitCount }
         }
     }
@@ -191,7 +191,7 @@ extension Connection {
         case EAGAIN:
             let left = deadline.map { $0 - SuspendingClock.now }
             guard (left ?? .seconds(1)) > .zero else { throw .timedOut }
-            let ready = chost_wait_for(number, writable, left?.nanoseconds ?? -1)
+            let ready = chost_wait_until_ready(number, writable, left?.nanoseconds ?? -1)
             if ready < 0 { throw .failed(-ready) }
         case EPIPE, ECONNRESET: throw .closed
         case let errno: throw .failed(errno)

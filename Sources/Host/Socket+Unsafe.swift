@@ -133,7 +133,7 @@ public struct ServerEvents: ~Copyable, Sendable {
     }
 
     private borrowing func wait(_ listener: Int32, _ connection: Int32) throws(HostError) -> Ready {
-        let ready = try check(chost_wait(posts.number, listener, connection, -1), "ppoll", "a server")
+        let ready = try check(chost_wait_for_input(posts.number, listener, connection, -1), "ppoll", "a server")
         if ready & 1 != 0 { _ = chost_take_count(posts.number) }
         return Ready(isPosted: ready & 1 != 0, hasClient: ready & 2 != 0, hasInput: ready & 4 != 0)
     }

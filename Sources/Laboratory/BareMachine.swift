@@ -43,7 +43,7 @@ public struct BareMachine: ~Copyable {
         let highest = try HostProbe.highestGuestAddress(of: system)
         let owned = OwnedVM(try kvm(try system.makeVirtualMachine()))
         var features: Set<FuzzFeature> = []
-        for feature in wanted where try kvm(try feature.isEnabled(in: owned.vm)) { features.insert(feature) }
+        for feature in wanted where try kvm(try feature.enable(in: owned.vm)) { features.insert(feature) }
         let guestMemory =
             features.contains(.guestMemory) ? try kvm(try GuestMemoryFiles(for: owned.vm, system: system)) : nil
         let store = try host(try BackingStore(ram: memory + (hasReader ? Page.size : 0), isShared: true))
@@ -88,7 +88,7 @@ public struct BareMachine: ~Copyable {
     }
 
     /// Asks KVM for a slot by KVM_SET_USER_MEMORY_REGION2, with a place in a guest_memfd behind it.
-    func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno) {
+    func set(_ request: SlotRequest, _ place: GuestMemfdPlace) throws(SlotErrno) {
         let errno = owned.vm.setMemoryRegion2(
             slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
             hostAddress: request.hostAddress, memory: guestMemory?[place.file], offset: place.offset)

@@ -23,7 +23,7 @@ public enum FuzzFeature: String, CaseIterable, Codable, CodingKeyRepresentable, 
     /// Switches the feature on in a machine that has no vCPUs yet.
     ///
     /// - Returns: Whether KVM has the feature.
-    func isEnabled(in vm: borrowing VirtualMachine) throws(KVMError) -> Bool {
+    func enable(in vm: borrowing VirtualMachine) throws(KVMError) -> Bool {
         switch self {
         case .region2: return try vm.capability(.userMemory2) > 0
         case .guestMemory: return try vm.capability(.guestMemory) > 0
@@ -60,7 +60,7 @@ struct GuestMemoryFiles: Sendable {
         foreign = try GuestMemoryFile(for: try system.makeVirtualMachine(), size: FuzzMemory.guestSize)
     }
 
-    subscript(file: GuestMemoryPlace.File) -> GuestMemoryFile? {
+    subscript(file: GuestMemfdPlace.File) -> GuestMemoryFile? {
         switch file {
         case .own: own
         case .foreign: foreign

@@ -30,7 +30,7 @@ public struct FuzzRequest: Hashable, Sendable {
     /// The host memory behind the slot.
     public var host: Host
     /// The place in a guest_memfd that KVM_SET_USER_MEMORY_REGION2 names. Nil for a request by KVM_SET_USER_MEMORY_REGION.
-    public var guestMemory: GuestMemoryPlace?
+    public var guestMemory: GuestMemfdPlace?
 }
 
 extension FuzzRequest {

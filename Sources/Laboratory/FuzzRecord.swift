@@ -12,10 +12,12 @@ public enum FuzzRecordLine: Sendable {
     case operation(FuzzOperation, answer: String)
     /// The last line of a record that had reached its largest size.
     case cut
+    /// The last line of any other record, without which somebody has cut it.
+    case end
 }
 
 extension FuzzRecordLine: Codable {
-    private enum Key: String, CodingKey { case format, seed, kernel, machine, answer, cut }
+    private enum Key: String, CodingKey { case format, seed, kernel, machine, answer, cut, end }
     private static let format = "swiftlet fuzz record 1"
 
     public func encode(to encoder: any Encoder) throws {
@@ -30,6 +32,7 @@ extension FuzzRecordLine: Codable {
             try operation.encode(to: encoder)
             try object.encode(answer, forKey: .answer)
         case .cut: try object.encode(true, forKey: .cut)
+        case .end: try object.encode(true, forKey: .end)
         }
     }
 
@@ -47,6 +50,8 @@ extension FuzzRecordLine: Codable {
             self = .machine(Set(try object.decode([FuzzFeature].self, forKey: .machine)))
         } else if object.contains(.cut) {
             self = .cut
+        } else if object.contains(.end) {
+            self = .end
         } else {
             self = .operation(try FuzzOperation(from: decoder), answer: try object.decode(String.self, forKey: .answer))
         }
@@ -123,7 +128,7 @@ public struct FuzzComparisonResult: ExperimentResult {
 
     public private(set) var ok = true
     public var problem: String? {
-        ok ? nil : "\(differences) answers differ from those of \(kernel): \(differenceList.first ?? "")"
+        ok ? nil : "\(differences) answer\(differences == 1 ? " differs" : "s differ") from those of \(kernel)"
     }
 
     init(seed: UInt64, kernel: String) { (self.seed, self.kernel) = (seed, kernel) }

@@ -31,7 +31,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     private(set) var refusals: [SlotRule: Int] = [:]
     private(set) var guestMemoryRefusals: [GuestMemoryRule: Int] = [:]
     private(set) var reads = 0
-    private var guestMemory: GuestMemoryRules
+    private var guestMemory: GuestMemfdRules
     /// The answer to the last operation: `accepted`, an errno, or what the guest read. Nil after a read whose result cannot be
     /// predicted.
     private(set) var answer: String?
@@ -43,7 +43,7 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
             table.apply(change)
         }
         self.predict = predict
-        guestMemory = GuestMemoryRules(isOffered: target.features.contains(.guestMemory))
+        guestMemory = GuestMemfdRules(isOffered: target.features.contains(.guestMemory))
         self.target = target
     }
 
@@ -123,7 +123,7 @@ protocol FuzzTarget: ~Copyable {
 
     mutating func set(_ request: SlotRequest) throws(SlotErrno)
     /// Makes the request by KVM_SET_USER_MEMORY_REGION2.
-    mutating func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno)
+    mutating func set(_ request: SlotRequest, _ place: GuestMemfdPlace) throws(SlotErrno)
     mutating func readWord(at address: GuestAddress) throws(MachineError) -> BareMachine.ReadResult
 }
 

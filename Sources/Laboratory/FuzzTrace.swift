@@ -81,8 +81,8 @@ extension FuzzOperation: Codable {
                 guestAddress: try number(.guestAddress), size: try number(.size),
                 host: object.contains(.hostAddress)
                     ? .absolute(try number(.hostAddress)) : .memory(try number(.memoryOffset)),
-                guestMemory: try object.decodeIfPresent(GuestMemoryPlace.File.self, forKey: .guestMemory).map {
-                    GuestMemoryPlace(file: $0, offset: try number(.guestMemoryOffset))
+                guestMemory: try object.decodeIfPresent(GuestMemfdPlace.File.self, forKey: .guestMemory).map {
+                    GuestMemfdPlace(file: $0, offset: try number(.guestMemoryOffset))
                 }))
     }
 }

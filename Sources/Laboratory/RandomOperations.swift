@@ -21,7 +21,7 @@ struct RandomOperations {
         guard features.contains(.region2), case .request(var request) = operation, number(2) == 0 else {
             return operation
         }
-        request.guestMemory = GuestMemoryPlace(
+        request.guestMemory = GuestMemfdPlace(
             file: [0: .closed, 1: .foreign][number(16)] ?? .own,
             offset: number(FuzzMemory.guestSize >> Page.shift) << Page.shift)
         switch number(20) {
@@ -30,7 +30,7 @@ struct RandomOperations {
         default: break
         }
         // Most requests for guest_memfd have no other flag, because KVM would refuse them.
-        if number(2) == 0 { request.flags = (number(8) == 0 ? request.flags : 0) | GuestMemoryPlace.flag }
+        if number(2) == 0 { request.flags = (number(8) == 0 ? request.flags : 0) | GuestMemfdPlace.flag }
         return .request(request)
     }
 

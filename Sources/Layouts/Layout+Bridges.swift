@@ -47,7 +47,7 @@ extension Layout {
         var layout = self
         if selection.isFlat { layout.functions.removeAll { $0.description.bridge != nil } }
         layout.bridges += functions.count - layout.functions.count
-        let hidden = CapabilityKind.promisingTooMuch.subtracting(selection.shown)
+        let hidden = CapabilityKind.unsupported.subtracting(selection.shown)
         for (index, function) in layout.functions.enumerated() where !selection.shown.isEmpty {
             let shown = try? function.record?.functionDescription(hiding: hidden, asksModel: false)
             layout.functions[index].description = shown ?? function.description

@@ -251,7 +251,7 @@ extension FunctionDescription {
         let sizes = Dictionary(uniqueKeysWithValues: registers.map { ($0, size(of: $0) ?? 0) })
         do throws(DescriptionError) {
             var recorded = try FunctionDescription(
-                recorded: config, sizes: sizes, hiding: CapabilityKind.promisingTooMuch.subtracting(shown),
+                recorded: config, sizes: sizes, hiding: CapabilityKind.unsupported.subtracting(shown),
                 bridge: bridge)
             // A BAR may have no address, or only Enhanced Allocation may describe it.
             recorded.bars = bars

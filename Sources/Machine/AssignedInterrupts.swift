@@ -124,7 +124,7 @@ final class AssignedInterrupts: Sendable {
                 takeDown(&state)
                 if let old = state.kind { device.setInterrupts(old, [], resample: nil) }
                 state = State(kind: kind)
-                if kind == .intx { try raiseLine(&state) }
+                if kind == .intx { try setUpLine(&state) }
                 // Some devices look whether they have MSI-X before software opens the first vector, when a driver starts them
                 // for example. So MSI-X begins with one vector without an eventfd.
                 if kind == .msix { device.setInterrupts(.msix, [nil], resample: nil) }
@@ -136,7 +136,7 @@ final class AssignedInterrupts: Sendable {
     }
 
     /// Gives KVM and the device the eventfds of the interrupt line.
-    private func raiseLine(_ state: inout State) throws(MachineError) {
+    private func setUpLine(_ state: inout State) throws(MachineError) {
         let (event, resample) = (try newEvent("an interrupt line"), try newEvent("the end of an interrupt"))
         try kvm(try owned.setInterruptEvent(event, number: lineNumber, resample: resample, isTaken: true))
         state.line = (event, resample)

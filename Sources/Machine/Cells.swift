@@ -50,7 +50,7 @@ final class FunctionCell: Sendable {
     /// The events of the function that KVM takes, with their counters. Only the holder of the machine lock changes them.
     private let events = Lock<[FunctionEvent: CountedEvent]>([:])
     /// The counts of events that KVM takes no longer, until the function is told of them.
-    private let rest = Lock<[FunctionEvent: UInt64]>([:])
+    private let untoldCounts = Lock<[FunctionEvent: UInt64]>([:])
 
     init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]], resources: FunctionResources) {
         address = function.address
@@ -85,7 +85,7 @@ final class FunctionCell: Sendable {
             if count > 0 { function.add(count: count, of: event) }
         }
         var counts: [FunctionEvent: UInt64] = [:]
-        rest.withLock { swap(&counts, &$0) }
+        untoldCounts.withLock { swap(&counts, &$0) }
         for (event, count) in counts { function.add(count: count, of: event) }
     }
 
@@ -94,7 +94,7 @@ final class FunctionCell: Sendable {
         events.withLock { events in
             for (event, counted) in events where new[event] !== counted {
                 let count = counted.counter.take()
-                if count > 0 { rest.withLock { $0[event, default: 0] &+= count } }
+                if count > 0 { untoldCounts.withLock { $0[event, default: 0] &+= count } }
             }
             events = new
         }

@@ -51,6 +51,11 @@ extension GuestMachine {
         for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
+    /// Returns whether one of `holders` holds all vCPUs. A vCPU that a device keeps counts as held, because it stops when the device lets it go.
+    public func isPaused(by holders: VCPUHolders) -> Bool {
+        vcpus.allSatisfy { $0.control.withLock { !$0.holders.isDisjoint(with: holders) } }
+    }
+
     /// Lets a vCPU go on, unless other holders hold it.
     public func resume(vcpu id: Int) throws(MachineError) {
         try vcpu(id).letGo(by: .debugger)
@@ -66,7 +71,7 @@ extension GuestMachine {
             }
             var step = control
             step.isStepWanted = true
-            try kvm(try vcpu.cpu.setGuestDebug(step.present))
+            try kvm(try vcpu.cpu.setGuestDebug(step.debugSettings))
             vcpu.letGo(by: .debugger, &control)
             control.isStepWanted = true
         }
@@ -115,7 +120,7 @@ extension GuestMachine {
                 control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
                 control.breakpointInstructions = breakpointInstructions
                 control.stepsUntil = stepsUntil
-                try kvm(try vcpu.cpu.setGuestDebug(control.present))
+                try kvm(try vcpu.cpu.setGuestDebug(control.debugSettings))
             }
         }
     }
@@ -194,13 +199,13 @@ extension GuestMachine {
 
 extension VCPUControl {
     /// Whether the vCPU is outside KVM_RUN, or will be at once. In the second case KVM's calls that read registers wait.
-    var isReadable: Bool { phase != .running || isWanted }
+    var isReadable: Bool { phase != .running || isHoldWanted }
 
     /// Throws unless the vCPU is held, or its thread has not started.
     func requireHeld(_ id: Int) throws(MachineError) {
         switch phase {
         case .held, .notStarted: break
-        case .running: throw .vcpu(isWanted ? .kept(id) : .notHeld(id))
+        case .running: throw .vcpu(isHoldWanted ? .kept(id) : .notHeld(id))
         case .ended: throw .vcpu(.ended(id))
         }
     }

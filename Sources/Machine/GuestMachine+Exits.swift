@@ -108,7 +108,7 @@ extension GuestMachine {
     private func accessOneDevice(
         _ port: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
-        if port < BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) {
+        if port < BoardPorts.firstBARPort, let hit = context.view.ports.bus.find(at: port, width: width) {
             return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)
         }
         if context.view.ecam != nil {
@@ -121,7 +121,7 @@ extension GuestMachine {
                 return access(place, width, written, context)
             }
         }
-        guard port >= BoardPorts.firstOfBARs, let hit = context.view.ports.bus.find(at: port, width: width) else {
+        guard port >= BoardPorts.firstBARPort, let hit = context.view.ports.bus.find(at: port, width: width) else {
             return nil
         }
         return access(context.view.ports.cells[hit.device], at: hit.offset, width, written, &context)

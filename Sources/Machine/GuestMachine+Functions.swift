@@ -29,7 +29,7 @@ extension GuestMachine {
     func accessConfiguration(
         _ target: ConfigTarget, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64 {
-        if !context.view.isPresent(routing.load(ordering: .acquiring)) {
+        if !context.view.knowsFunctions(of: routing.load(ordering: .acquiring)) {
             state.withLock { context.view.update(from: $0) }
         }
         guard let cell = context.view.function(at: target.function) else { return width.allOnes }
@@ -92,7 +92,7 @@ extension GuestMachine {
                 try carryOut(outcome, &function, cell)
                 return outcome.changesSlot
             case .proposed(let proposal):
-                try make(proposal, of: &function, cell)
+                try apply(proposal, of: &function, cell)
                 return false
             }
         }
@@ -103,7 +103,7 @@ extension GuestMachine {
     /// interrupts and everything that it decodes.
     ///
     /// - Throws: The reason why memory cannot be changed. Function and memory are then as before.
-    func make(
+    func apply(
         _ proposal: DecodeProposal, of function: inout PCIFunction, _ cell: FunctionCell
     ) throws(MachineError) {
         let interrupts = proposal.isReset ? cell.interrupts : nil
@@ -193,7 +193,7 @@ extension GuestMachine {
     public func reset(_ function: FunctionAddress) throws(MachineError) {
         guard let cell = state.withLock({ $0.functions[function] }) else { return }
         _ = try cell.withFunction { function throws(MachineError) in
-            try make(function.proposeReset(), of: &function, cell)
+            try apply(function.proposeReset(), of: &function, cell)
         }
     }
 

@@ -68,7 +68,7 @@ extension GuestMachine {
     /// Switches the power of a function. A function without power is as after reset, and nobody reaches it.
     private func setPower(_ hasPower: Bool, of cell: FunctionCell) throws(MachineError) {
         _ = try cell.withFunction { function throws(MachineError) in
-            if function.hasPower, !hasPower { try make(function.proposeReset(), of: &function, cell) }
+            if function.hasPower, !hasPower { try apply(function.proposeReset(), of: &function, cell) }
             function.hasPower = hasPower
         }
         if !hasPower { lint?.forget(cell.address) }

@@ -97,15 +97,15 @@ extension GuestMachine {
             if exit.isStep, !control.isStepWanted, exit.debugRegister == nil {
                 // The vCPU is on its way to a breakpoint, or it has made a step that nobody waits for any more.
                 if address.map(control.stepsUntil.contains) == true { return stop(for: .breakpoint, &context) }
-                return control.stepsUntil.isEmpty ? try vcpu.cpu.setGuestDebug(control.present) : ()
+                return control.stepsUntil.isEmpty ? try vcpu.cpu.setGuestDebug(control.debugSettings) : ()
             }
             if exit.isBreakpointInstruction, address.map(control.breakpointInstructions.contains) != true {
-                return try vcpu.cpu.raiseBreakpointException(control.present)
+                return try vcpu.cpu.raiseBreakpointException(control.debugSettings)
             }
             if control.isStepWanted {
                 let present = vcpu.control.withLock { control in
                     control.isStepWanted = false
-                    return control.present
+                    return control.debugSettings
                 }
                 try vcpu.cpu.setGuestDebug(present)
             }

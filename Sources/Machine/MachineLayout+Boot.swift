@@ -94,7 +94,7 @@ extension MachineLayout {
         let memory = claims.filter { !$0.isPort }
         let low = Self.shares(of: board.apertures.low.bounds, buses, memory)
         let high = board.apertures.high.map { Self.shares(of: $0.bounds, buses, memory) } ?? [:]
-        let ports = Self.shares(of: BoardPorts.firstOfBARs...0xffff, buses, claims.filter(\.isPort))
+        let ports = Self.shares(of: BoardPorts.firstBARPort...0xffff, buses, claims.filter(\.isPort))
         let bridges = buses.map { bus in
             let own = UInt8(truncatingIfNeeded: bus)
             let ends = onRoots.filter { $0.address.busNumber == bus }.compactMap(\.description.bridge?.subordinate)

@@ -56,12 +56,16 @@ struct FunctionsAtBoot {
 
 extension MachineLayout {
     /// Makes the functions, with addresses in the apertures and decode on, or as after reset.
+    ///
+    /// Without functions this makes no dictionary. The first one with a key type of its own makes Swift search all conformances
+    /// of the executable, a fifth of the instructions up to the first KVM_RUN.
     func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
-        let ordered = configuration.functions.sorted { $0.key < $1.key }
         var boot = FunctionsAtBoot(
             decoded: DecodedMemory(
                 reserved: board.reserved + configuration.extraSlots.map(\.range), policy: configuration.decode,
-                bridges: try makeBridges()))
+                bridges: hasFunctions ? try makeBridges() : BridgeTree()))
+        guard hasFunctions else { return boot }
+        let ordered = configuration.functions.sorted { $0.key < $1.key }
         var kinds: [FunctionShape] = []
         for (address, model) in ordered {
             let shape = try Self.shape(of: model, at: address, among: &kinds)
@@ -76,7 +80,7 @@ extension MachineLayout {
             if configuration.functions[slot] != nil { boot.functions[index].occupySlot() }
         }
         for index in boot.functions.indices { connectLine(of: &boot.functions[index], behind: boot.decoded.bridges) }
-        guard configuration.assignsAddresses, !ordered.isEmpty else { return boot }
+        guard configuration.assignsAddresses else { return boot }
         do throws(AssignmentError) {
             let descriptions = Dictionary(
                 uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
@@ -100,6 +104,15 @@ extension MachineLayout {
         guard configuration.interruptController == .kernel, function.interruptPin > 0 else { return }
         let devices = bridges.path(to: function.address).reduce(0) { $0 + Int($1.device) }
         function.connect(toLine: BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1))
+    }
+
+    /// Whether a guest can find functions on a bus. Without bridges each bus is a root bus. With bridges a root bus is one with functions from the
+    /// start, or bus 0 of a segment.
+    func hasBus(of address: FunctionAddress) -> Bool {
+        let functions = configuration.functions
+        guard address.bus > 0, functions.values.contains(where: { $0.description.bridge != nil }) else { return true }
+        return (try? makeBridges().bridge(above: address)) != nil
+            || functions.keys.contains { $0.busNumber == address.busNumber }
     }
 
     /// Returns the tree of the functions that are bridges.

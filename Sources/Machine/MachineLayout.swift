@@ -20,7 +20,7 @@ struct MachineLayout {
         do throws(AddressMapError) {
             board = try AddressMap(
                 memory: configuration.memory, addressBits: physicalAddressBits, choices: configuration.board)
-            try board.checkBuses(configuration.functions.keys.map(\.busNumber))
+            if hasFunctions { try board.checkBuses(configuration.functions.keys.map(\.busNumber)) }
         } catch {
             throw .board(error)
         }

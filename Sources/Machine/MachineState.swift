@@ -163,7 +163,7 @@ extension MachineState {
         }
         if functions[address]?.shape.description.bars[number]?.kind == .io {
             guard let base = ports.regions.first(where: { $0.owner == owner })?.ports.lowerBound,
-                base &+ event.offset >= BoardPorts.firstOfBARs,
+                base &+ event.offset >= BoardPorts.firstBARPort,
                 ports.trapped(at: base &+ event.offset, width: width) == place
             else { return nil }
             return IOEvent(

@@ -61,7 +61,7 @@ struct RoutingView: Sendable {
     private(set) var functions: [FunctionAddress: FunctionCell] = [:]
     /// The bridges, as they are in the routing.
     private var bridges = BridgeTree()
-    /// The buses that software reaches at present (`BridgeTree.present`).
+    /// The buses that software reaches at present (`BridgeTree.busesBySoftwareNumber`).
     private var presentBuses: [UInt16: UInt16] = [:]
     /// The trapped pieces of BARs that are shown, by address.
     private var trapped: [Region] = []
@@ -77,13 +77,13 @@ struct RoutingView: Sendable {
 
     /// Copies the present routing. The caller holds the machine lock.
     mutating func update(from state: borrowing MachineState) {
-        let isNew = !isPresent(state.routing)
+        let isNew = !knowsFunctions(of: state.routing)
         number = state.routing
         guard ecam != nil else { return }
         if isNew {
             functions = Dictionary(uniqueKeysWithValues: state.functions.map { ($0.key, $0.value) })
             bridges = state.decoded.bridges
-            presentBuses = bridges.present
+            presentBuses = bridges.busesBySoftwareNumber
         }
         trapped = state.decoded.regions.filter { $0.kind == .trapped }.compactMap { region in
             functions[region.owner.function].map {
@@ -103,17 +103,18 @@ struct RoutingView: Sendable {
 
     /// Whether the view still knows which function is where in configuration space. The upper half of the routing's number
     /// counts the changes of that: functions come and go, and buses get other numbers.
-    func isPresent(_ routing: UInt64) -> Bool { number != 0 && (number ^ routing) >> 32 == 0 }
+    func knowsFunctions(of routing: UInt64) -> Bool { number != 0 && (number ^ routing) >> 32 == 0 }
 
     /// Returns the function that software reaches by an address in configuration space, or nil.
     func function(at address: FunctionAddress) -> FunctionCell? {
-        bridges.isEmpty ? functions[address] : bridges.home(of: address, presentBuses).flatMap { functions[$0] }
+        bridges.isEmpty
+            ? functions[address] : bridges.firmwareAddress(of: address, presentBuses).flatMap { functions[$0] }
     }
 
     /// Returns the place of an access in the I/O BAR that holds all its ports, or nil if there is none. No BAR hides the
     /// board's own ports.
     func barPort(at port: UInt64, width: AccessWidth) -> Place? {
-        guard port >= BoardPorts.firstOfBARs, !barPorts.isEmpty else { return nil }
+        guard port >= BoardPorts.firstBARPort, !barPorts.isEmpty else { return nil }
         let last = port &+ UInt64(width.rawValue) &- 1
         return barPorts.first { $0.first <= port && last <= $0.last }?.place(at: port)
     }

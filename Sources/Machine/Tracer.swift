@@ -46,9 +46,9 @@ final class Tracer: Sendable {
     }
 
     /// The number of lines of a vCPU from which on its thread writes.
-    private static let enough = 512
+    private static let writeThreshold = 512
     /// The number of lines of a vCPU from which on its thread waits for a slow reader.
-    private static let most = 1 << 14
+    private static let waitThreshold = 1 << 14
 
     /// Creates a trace that is written to a descriptor.
     ///
@@ -68,8 +68,8 @@ final class Tracer: Sendable {
             buffer.lines.append(Line(time: time, text: text))
             return buffer.lines.count
         }
-        while count >= Self.enough, !isCancelled() {
-            if write(since: start, isCancelled: isCancelled) || count < Self.most { return }
+        while count >= Self.writeThreshold, !isCancelled() {
+            if write(since: start, isCancelled: isCancelled) || count < Self.waitThreshold { return }
             HostThread.sleep(for: .milliseconds(1))
             count = buffers[Int(vcpu)].buffer.withLock { $0.lines.count }
         }

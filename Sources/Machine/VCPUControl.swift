@@ -58,7 +58,7 @@ struct VCPUControl: Sendable {
     var phase = Phase.notStarted
     /// The holders that want the vCPU to be held.
     var holders: VCPUHolders = []
-    var isWanted: Bool { !holders.isEmpty }
+    var isHoldWanted: Bool { !holders.isEmpty }
     /// The reason why the vCPU stopped by itself, as long as it is held for that.
     var stop: VCPUStop?
     /// The debug registers, and whether breakpoint instructions stop the vCPU.
@@ -80,7 +80,7 @@ struct VCPUControl: Sendable {
 extension VCPUControl {
     /// The debug settings with which the vCPU enters the guest. Interrupts are held back during a step that was asked for, so
     /// that it does not end in an interrupt's handler.
-    var present: GuestDebug {
+    var debugSettings: GuestDebug {
         var present = debug
         present.steps = isStepWanted || !stepsUntil.isEmpty
         present.holdsInterrupts = isStepWanted
@@ -106,7 +106,7 @@ extension VCPU {
     ///   is let go meanwhile.
     func waitUntilHeld(for time: Duration) -> Bool {
         control.wait(for: time) { control in
-            control.phase != .running ? true : control.isWanted ? nil : false
+            control.phase != .running ? true : control.isHoldWanted ? nil : false
         } ?? false
     }
 
@@ -121,7 +121,7 @@ extension VCPU {
             control.isStepWanted = false
             control.stop = nil
         }
-        hasRequest.store(control.isWanted, ordering: .sequentiallyConsistent)
+        hasRequest.store(control.isHoldWanted, ordering: .sequentiallyConsistent)
     }
 
     /// Records that the vCPU stops by itself. The caller calls `hold` next.
@@ -139,10 +139,10 @@ extension VCPU {
     /// have been written meanwhile.
     func hold(parking: Parking) -> Bool {
         control.update { control in
-            if control.isWanted { control.phase = .held }
+            if control.isHoldWanted { control.phase = .held }
         }
         return control.wait { control in
-            guard !control.isWanted || parking.hasStopped else { return nil }
+            guard !control.isHoldWanted || parking.hasStopped else { return nil }
             control.phase = .running
             return control.hasNewRegisters
         } ?? false

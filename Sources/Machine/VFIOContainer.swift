@@ -12,7 +12,7 @@ final class VFIOContainer: Sendable {
     /// The group of each function in use. A group is there once for each of its functions.
     private let groups: Lock<[OwnedGroup]>
     /// The groups that KVM has been told of.
-    private let known: AssignedGroups
+    private let groupsOfKVM: AssignedGroups
     /// The addresses of the functions in the machine.
     private let addresses: Set<FunctionAddress>
     let state = Lock(State())
@@ -38,7 +38,7 @@ final class VFIOContainer: Sendable {
     private init(
         _ functions: [FunctionAddress: HostFunction], among host: HostFunctions, for vm: borrowing VirtualMachine
     ) throws(MachineError) {
-        let known = try kvm(try AssignedGroups(of: vm))
+        let groupsOfKVM = try kvm(try AssignedGroups(of: vm))
         let container = try vfio(try Container())
         var groups: [OwnedGroup] = []
         for function in functions.values.sorted(by: { $0.name < $1.name }) {
@@ -47,12 +47,12 @@ final class VFIOContainer: Sendable {
                 continue
             }
             let group = try vfio(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
-            try kvm(try known.set(group.file, isKnown: true))
+            try kvm(try groupsOfKVM.set(group.file, isKnown: true))
             groups.append(OwnedGroup(group))
         }
         addresses = Set(functions.keys)
         self.groups = Lock(groups)
-        self.known = known
+        self.groupsOfKVM = groupsOfKVM
         self.container = container
     }
 
@@ -81,7 +81,7 @@ final class VFIOContainer: Sendable {
             guard let index = groups.firstIndex(where: { $0.group.number == number }) else { return }
             let owned = groups.remove(at: index)
             guard !groups.contains(where: { $0 === owned }) else { return }
-            try? known.set(owned.group.file, isKnown: false)
+            try? groupsOfKVM.set(owned.group.file, isKnown: false)
         }
     }
 

@@ -44,7 +44,7 @@ extension AddressAssigner {
             return left
         }
         let (low, high) = (apertures.low, apertures.high.map { $0.first.rawValue...$0.last.rawValue })
-        let rest = try place(requests.wide, .prefetchable, high, memory)
+        let rest = try place(requests.memory64, .prefetchable, high, memory)
         let left = try place(
             requests.memory + requests.roms + rest, .memory, low.first.rawValue...low.last.rawValue, memory)
         if let first = left.first {

@@ -52,7 +52,7 @@ public struct AddressAssigner: Sendable {
         guard let requests = try? Requests.atRoot(functions, [:], eachBehindPort: eachBehindPort) else {
             return [.max, .max, .max]
         }
-        return [requests.memory + requests.roms, requests.wide, requests.ports].map { requests in
+        return [requests.memory + requests.roms, requests.memory64, requests.ports].map { requests in
             var space = FreeRanges(0...1 << 62)
             return Request.inOrder(requests).reduce(0) { end, request in
                 space.take(request.size, alignment: request.alignment).map { max(end, $0 + request.size) } ?? .max
@@ -71,7 +71,7 @@ public struct AddressAssigner: Sendable {
         if let high = apertures.high {
             var space = FreeRanges(high.first.rawValue...high.last.rawValue)
             for range in avoided { space.drop(range.first.rawValue...range.last.rawValue) }
-            for request in Request.inOrder(requests.wide) {
+            for request in Request.inOrder(requests.memory64) {
                 if let base = try request.take(from: &space) {
                     request.place(at: base, into: &placed)
                 } else if request.size <= apertures.low.size {
@@ -79,11 +79,11 @@ public struct AddressAssigner: Sendable {
                 } else {
                     throw .noSpace(
                         owner: request.owner, size: request.size, aperture: "high",
-                        asked: Self.total(requests.wide), available: high.size)
+                        asked: Self.total(requests.memory64), available: high.size)
                 }
             }
         } else {
-            low += requests.wide
+            low += requests.memory64
         }
         placed += try place(low, roms: requests.roms)
 
@@ -183,7 +183,7 @@ struct Request {
 struct Requests {
     var memory: [Request] = []
     /// The requests for 64-bit addresses.
-    var wide: [Request] = []
+    var memory64: [Request] = []
     var ports: [Request] = []
     var roms: [Request] = []
 
@@ -214,7 +214,7 @@ struct Requests {
             var outer = behind.removeValue(forKey: bridges.bridge(above: bridge)) ?? Requests()
             outer.ports += try window(.ports, inner.ports)
             outer.memory += try window(.memory, inner.memory + inner.roms)
-            outer.wide += try window(.prefetchable, inner.wide)
+            outer.memory64 += try window(.prefetchable, inner.memory64)
             behind[bridges.bridge(above: bridge)] = outer
         }
         return behind[nil] ?? Requests()
@@ -233,7 +233,7 @@ struct Requests {
             case nil: roms.append(request)
             case .io: ports.append(request)
             case .memory64 where bar?.isPrefetchable == true || !isBehind:
-                wide.append(request)
+                memory64.append(request)
             case .memory32, .memory64: memory.append(request)
             }
         }

@@ -123,7 +123,7 @@ public struct BridgeTree: Sendable {
     ///
     /// A bridge passes on accesses to the buses from its secondary to its subordinate number. The bridge above must pass them on as
     /// well. If two bridges have the same number, the first one has it.
-    public var present: [UInt16: UInt16] {
+    public var busesBySoftwareNumber: [UInt16: UInt16] {
         var buses: [UInt16: UInt16] = [:]
         var ends: [FunctionAddress: ClosedRange<UInt8>] = [:]
         for address in order {
@@ -148,8 +148,8 @@ public struct BridgeTree: Sendable {
     }
 
     /// Returns the address of the function that software reaches by `address`, or nil if no bus has that number. The second
-    /// argument is the value of `present`.
-    public func home(of address: FunctionAddress, _ present: [UInt16: UInt16]) -> FunctionAddress? {
+    /// argument is the value of `busesBySoftwareNumber`.
+    public func firmwareAddress(of address: FunctionAddress, _ present: [UInt16: UInt16]) -> FunctionAddress? {
         let bus = present[address.busNumber] ?? (above[address.busNumber] == nil ? address.busNumber : nil)
         return bus.map {
             FunctionAddress(requesterID: $0 << 8 | address.requesterID & 0xff, segment: address.segment)

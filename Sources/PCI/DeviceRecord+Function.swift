@@ -10,7 +10,7 @@ extension DeviceRecord {
     ///   - asksModel: Whether the function's model answers for vital product data and for capabilities of the vendor. Otherwise
     ///     these are read as recorded.
     public func functionDescription(
-        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = true
+        hiding: Set<CapabilityKind> = CapabilityKind.unsupported, asksModel: Bool = true
     ) throws(DescriptionError) -> FunctionDescription {
         var hiding = hiding
         var bytes = configuration

@@ -142,7 +142,7 @@ public struct DriverLint: Sendable {
         let register = place.register.offset
         guard !place.isPort else {
             let isInside = (place.range?.last.rawValue ?? .max) <= UInt64(UInt16.max)
-            return isInside && place.base >= BoardPorts.firstOfBARs
+            return isInside && place.base >= BoardPorts.firstBARPort
                 ? overlapping(place, of: function) : (register, .outsideAperture)
         }
         guard let range = place.range else { return (register, .outsideAperture) }

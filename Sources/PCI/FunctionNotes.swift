@@ -44,7 +44,7 @@ struct FunctionNotes: Sendable {
     /// Whether software has written to the table of MSI-X.
     var hasWrittenTable = false
     /// The halves that hold all ones, which software writes for sizing.
-    private var ones: Set<BARHalf> = []
+    private var halvesOfAllOnes: Set<BARHalf> = []
     /// The halves that were sized since decode was last switched on.
     private var sized: Set<BARHalf> = []
     /// The first offsets of accesses to each BAR, as long as all accesses have the BAR's flag bits as their low bits. It is nil for
@@ -72,11 +72,11 @@ struct FunctionNotes: Sendable {
         let isDecoded = before.isDecoded(half.bar) && before.description.size(of: half.bar) != nil
         let lowBits = half.isUpper ? 0 : before.flagMask(of: half.bar)
         guard value | lowBits == .max else {
-            ones.remove(half)
+            halvesOfAllOnes.remove(half)
             if isDecoded { moved = half.bar }
             return []
         }
-        ones.insert(half)
+        halvesOfAllOnes.insert(half)
         sized.insert(half)
         if moved == half.bar { moved = nil }
         return isDecoded ? [(half.bar.offset, .sizingWithDecodeOn)] : []
@@ -84,14 +84,14 @@ struct FunctionNotes: Sendable {
 
     /// Notes a write to a part of a register, which may restore what the BAR held before sizing.
     mutating func notePart(of half: BARHalf) {
-        ones.remove(half)
+        halvesOfAllOnes.remove(half)
     }
 
     /// Returns the rule that the sizing of a BAR breaks, given that the BAR is decoded from now on. Forgets that the BAR was sized.
     mutating func takeSizing(of bar: BaseAddressRegister, _ description: FunctionDescription) -> LintRule? {
         let (lower, upper) = (BARHalf(bar, isUpper: false), BARHalf(bar, isUpper: true))
         defer { sized.subtract([lower, upper]) }
-        if ones.contains(lower) || ones.contains(upper) { return .barNotRestored }
+        if halvesOfAllOnes.contains(lower) || halvesOfAllOnes.contains(upper) { return .barNotRestored }
         guard case .bar(let number) = bar, description.bars[number]?.kind == .memory64 else { return nil }
         return sized.contains(lower) && !sized.contains(upper) ? .upperHalfNotSized : nil
     }

@@ -149,7 +149,7 @@ public struct CapabilityKind: Hashable, Sendable {
 
     /// The capabilities that promise what a machine does not have: an IOMMU with which functions translate or share addresses,
     /// other functions, sizes of BARs that change, and places of BARs that are fixed.
-    public static let promisingTooMuch = Set(names.keys)
+    public static let unsupported = Set(names.keys)
 
     /// The names of these capabilities.
     public static let names: [CapabilityKind: String] = [
@@ -201,7 +201,7 @@ extension FunctionDescription {
     ///     functions.
     public init(
         recorded config: ConfigDump, sizes: [BaseAddressRegister: UInt64],
-        hiding: Set<CapabilityKind> = CapabilityKind.promisingTooMuch, asksModel: Bool = false,
+        hiding: Set<CapabilityKind> = CapabilityKind.unsupported, asksModel: Bool = false,
         bridge: BridgeDescription? = nil
     ) throws(DescriptionError) {
         let recording = try RecordedConfiguration(

@@ -74,9 +74,11 @@ public struct Plot {
 
     /// Returns the plot as an SVG document.
     ///
-    /// - Parameter origin: The line at the foot, which says where and when the numbers were measured. If it is empty, there is no
-    ///   such line.
-    public func text(origin: String) -> String {
+    /// - Parameters:
+    ///   - origin: The line at the foot, which says where and when the numbers were measured. If it is empty, there is no such line.
+    ///   - title: A title in place of the plot's own.
+    public func text(origin: String, title: String? = nil) -> String {
+        let title = title ?? self.title
         var canvas = SVGCanvas()
         let points = series.flatMap(\.traces).flatMap(\.points)
         let horizontal = LogAxis(points.map(\.x) + x.including, margin: x.margin, at: Self.left, Self.right)
@@ -100,7 +102,8 @@ public struct Plot {
         let words = points.isEmpty ? nothing : ""
         canvas.text(words, x: center, y: middle, size: 16, style: "q", anchor: .middle, within: width)
         drawLabels(of: points, place, on: &canvas)
-        return canvas.document(title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles)
+        return canvas.document(
+            title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles, dark: Self.darkStyles)
     }
 
     /// Draws the words beside points. Among labels of points at the same height, only the last one is on the right.
@@ -181,5 +184,11 @@ public struct Plot {
         .dashes0{stroke-width:1.6;stroke-dasharray:9 4} .dashes1{stroke-width:1.6;stroke-dasharray:3 3}
         .marks0{fill:#004488} .marks1{stroke-width:1.4;fill:#ffffff;fill-opacity:0}
         text.w{paint-order:stroke;stroke:#ffffff;stroke-width:4px}
+        """
+
+    /// What differs in a viewer that asks for dark drawings.
+    private static let darkStyles = """
+        .g{stroke:#3e4c59} .i{stroke:#262f39} text.w{stroke:#14191f}
+        .line0,.dashes0,.marks0{stroke:#6cb2ff} .line1,.dashes1,.marks1{stroke:#ff9447} .marks0{fill:#6cb2ff}
         """
 }

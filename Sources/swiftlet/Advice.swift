@@ -1,9 +1,11 @@
+import Board
 import Firmware
 import Images
 import KVM
 import Layouts
 import Machine
 import Memslots
+import PCI
 import SystemPackage
 import VFIO
 import VFIOUser
@@ -22,6 +24,9 @@ extension MachineError {
         case .imagePlacement(.outsideRAM(_, let name)) where name?.contains(".note") == true:
             "tell the linker to leave the note out (--build-id=none, or discard .note*), or to place it with the rest"
         case .imagePlacement(.outsideRAM): "give it more memory (--memory), or load or link it lower"
+        case .board(.segments):
+            "--flat puts all functions into one segment, and --buses gives each segment fewer buses"
+        case .assignment(.fixed): "--fix chose the address: choose another one, or leave it out"
         case .firmware(.noRoom): "give it more memory (--memory)"
         case .firmware(.manyModules): "give it as --initrd, and no --module"
         case .image(let error): error.advice
@@ -91,6 +96,9 @@ extension ImageError {
 }
 
 extension DumpWarning {
+    /// Whether the plan lacks something because of what the warning says.
+    var isLack: Bool { isSkipped || reason.isUnsure }
+
     /// The warning, with advice on how to give the sizes that the dump lacks.
     var withAdvice: String { "\(self)" + (reason.advice.map { "; \($0)" } ?? "") }
 }

@@ -9,7 +9,7 @@ struct CompareCommand: ParsableCommand {
         discussion: """
             Both files come from `swiftlet prices --json`. Prices are corrected by the reference work that both runs did in turns \
             with them. The exit status is 1 if a price of B is above that of A by more than the threshold and outside the noise. \
-            docs/prices.md says how that is decided.
+            docs/prices.md says how that is decided. --plot draws the prices of B against those of A.
 
             Example: swiftlet compare before.json after.json --threshold 1.2
             """)
@@ -23,9 +23,7 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Ratios up to this one are no difference.", valueName: "ratio"))
     var threshold = 1.1
 
-    @Option(help: ArgumentHelp("Draw the prices of B against those of A.", valueName: "file.svg"))
-    var plot: String?
-
+    @OptionGroup var drawing: PlotOptions
     @OptionGroup var output: OutputOptions
 
     /// The largest file that is read. A list has some 100 KB.
@@ -37,14 +35,13 @@ struct CompareCommand: ParsableCommand {
 
     func run() throws {
         let (first, second) = (try Self.list(a), try Self.list(b))
-        var files = OutputFiles(inputs: [(a, "the first list"), (b, "the second list")])
-        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let plot = try drawing.file(beside: [(a, "the first list"), (b, "the second list")])
         let result = PriceComparison(first.result, second.result, threshold: threshold)
         guard !result.rowList.isEmpty else {
             throw failure("\(a) and \(b) have no cell in common", .badInput)
         }
-        let drawing = Plot.comparison(result, note: "A: \(first.environment.line)")
-        try plot?.write(drawing.text(origin: "B: \(second.environment.line)"))
+        let picture = Plot.comparison(result, note: "A: \(first.environment.line)")
+        try plot?.write(picture.text(origin: "B: \(second.environment.line)", title: drawing.title))
         try output.show(result, Self.text(result, first.environment, second.environment))
         guard result.ok else {
             throw failure("\(Figures.count(result.count(.slower), "price")) above the threshold", .checkFailed)
@@ -78,7 +75,7 @@ struct CompareCommand: ParsableCommand {
         func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
         let columns: [TextTable.Column<PriceComparison.Row>] = [
             .left("operation/slot/slots/vCPUs", \.cell), .right("A") { Figures.time($0.a) },
-            .right("B") { Figures.time($0.b) }, .right("B by A") { ratio($0.ratio) },
+            .right("B") { Figures.time($0.b) }, .right("B by A, corrected") { ratio($0.ratio) },
             .right("rounds") { "\(ratio($0.lowest)) to \(ratio($0.highest))" },
             .right("calls alone") { $0.systemCallRatio.map(ratio) ?? "" }, .left("", \.verdict.rawValue),
         ]
@@ -89,7 +86,8 @@ struct CompareCommand: ParsableCommand {
             TextTable(
                 "compared",
                 facts: [
-                    "A": a.line, "B": b.line, "reference work": "B by A \(ratio(result.referenceRatio))",
+                    "A": a.line, "B": b.line,
+                    "corrected by": "\(ratio(result.referenceRatio)), the reference work of B by that of A",
                     "waited": result.waitShareA.flatMap { a in
                         result.waitShareB.map { "for processors: A \(percent(a)), B \(percent($0))" }
                     },

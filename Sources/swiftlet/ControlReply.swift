@@ -39,6 +39,8 @@ struct ControlResult: Codable {
     var function: String?
     /// Whether all vCPUs are held already. A device may still keep a vCPU, which is held later.
     var held: Bool?
+    /// Whether a `pause` is still to be ended by `resume`.
+    var paused: Bool?
     var functionList: [FunctionState]?
     var lostFunctionList: [[String: String]]?
     /// The count of slots, the capacity of the machine's slot table so far, and its limit.
@@ -68,7 +70,7 @@ struct ControlResult: Codable {
 extension ControlResult {
     static func functions(of machine: GuestMachine) -> ControlResult {
         ControlResult(
-            functionList: machine.functionStates,
+            paused: machine.isPaused(by: .user), functionList: machine.functionStates,
             lostFunctionList: machine.lostFunctions.map { ["function": "\($0.function)", "reason": $0.reason] })
     }
 
@@ -97,6 +99,7 @@ extension ControlResult {
     var text: String {
         var lines = [function].compactMap { $0 }
         if held == false { lines.append("A device keeps a vCPU, which is held when it comes back.") }
+        if held == true || paused == true { lines.append("The guest is paused until `resume`.") }
         if let functionList, functionList.isEmpty { lines.append("There are no PCI functions.") }
         if let functionList, !functionList.isEmpty {
             let columns: [TextTable.Column<FunctionState>] = [

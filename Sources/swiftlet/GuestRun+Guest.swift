@@ -14,6 +14,8 @@ extension GuestRun {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
+        /// What a dump calls functions of the layout, by their addresses.
+        var names: [String: String] = [:]
 
         /// Whether the image lies where the text screen is. In that case, the bytes there may be the image's, and need not have
         /// been printed.
@@ -44,6 +46,7 @@ extension GuestRun {
             wish.machine.functions = [:]
             let layout = try LayoutArgument(name: layout).load(selection, connects: true).layout
             wish.machine.add(layout)
+            wish.names = layout.functionNames
             for (address, source) in layout.assigned.sorted(by: { $0.key < $1.key }) {
                 switch source {
                 case .process(let path): try wish.machine.add(connect(to: path), at: address)
@@ -180,6 +183,11 @@ extension GuestRun {
 
     private func addBootArguments(to wish: inout Wish) throws {
         let format = wish.image.format
+        guard !needsLinux || format.isKernel && !format.isMultiboot else {
+            throw failure(
+                "--linux \(guest): it is \(format.kind), and no Linux kernel (bzImage, or vmlinux with a PVH entry)",
+                .badInput)
+        }
         guard format.isKernel else {
             guard append == nil, modules.isEmpty, initrd == nil else {
                 throw failure(
@@ -197,7 +205,9 @@ extension GuestRun {
             commandLine: format.isMultiboot
                 ? guest + (append.map { " " + $0 } ?? "") : append ?? GuestRun.linuxConsole,
             modules: try (initrd.map { [ModuleArgument(path: $0)] } ?? [] + modules).map { module in
-                let file = try InputFile(module.path, kind: "module", limit: Int(clamping: limit), remedy: remedy)
+                let file = try InputFile(
+                    module.path, kind: initrd == nil ? "module" : "initial RAM disk", limit: Int(clamping: limit),
+                    remedy: remedy)
                 return BootArguments.Module(string: module.string, bytes: file.bytes)
             })
     }

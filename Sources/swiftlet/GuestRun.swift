@@ -48,30 +48,40 @@ struct GuestRun: Equatable {
     var traceLimit: Quantity?
     var lint: String?
     var map: String?
+    var title: String?
     var report: String?
     var noJail = false
+    /// Whether the guest has to be a Linux kernel (`layout --linux`).
+    var needsLinux = false
 
     static let defaultGuest = "hello"
+    /// The file that the guest `-` stands for.
+    static let standardInput = "/dev/stdin"
     /// The time that a run may take beyond its own limit, for making the machine and for ending it.
     static let patience = Duration.seconds(5)
 
     func run() throws {
         if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
+        guard inputs.count(where: { ["-", Self.standardInput].contains($0.path) }) < 2 else {
+            throw failure("two files are to be read from standard input: name a file for one of them", .usage)
+        }
         let wish = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
         if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
         let trace = try files.open(self.trace, for: "--trace")
         let lint = try files.open(self.lint, for: "--lint")
-        let map = try files.open(self.map, for: "--map", isPicture: true)
+        let map = try files.open(self.map, for: "--map", endings: MapOptions.endings)
         let report = try files.open(self.report, for: "--report")
         let console = Console()
+        // What the guest is read from has nothing left for its console. It finds the end of its input.
+        let input = guest == Self.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
         let machine = try GuestMachine(
             wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
             catchesSignals: true,
             consoleOutput: console.write)
         if control == "" { throw failure("--control needs the name of a socket", .usage) }
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
-        try map?.write(MemoryMap(machine.memory, title: guest).document(for: self.map))
+        try map?.write(MemoryMap(machine.memory, title: title ?? guest, names: wish.names).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }
         let control = try control.map { try ControlService.serve(machine, at: $0) }
         defer { control?.stop() }
@@ -84,7 +94,7 @@ struct GuestRun: Equatable {
             // The deadline is set anew, because making the machine may have taken its part of the time.
             if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
             if !noJail { try Jail.enter(for: control == nil ? .run : .addsFunctions) }
-            result = try machine.run(timeout: timeout, input: FileBytes.standardInput)
+            result = try machine.run(timeout: timeout, input: input)
         } catch {
             debugger?.finish(status: ExitStatus.hostError.rawValue)
             throw error

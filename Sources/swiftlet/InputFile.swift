@@ -21,17 +21,20 @@ struct InputFile {
 
     func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
         do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
-            throw failure("\(path): \(Self.describe(error))", .badInput)
+            throw failure("\(path): \(Self.describe(error, in: bytes))", .badInput)
         }
     }
 
     /// Describes an error in a JSON file, and its place in the file.
-    static func describe(_ error: any Error) -> String {
+    ///
+    /// - Parameter bytes: The file, in which the line of a syntax error is found.
+    static func describe(_ error: any Error, in bytes: [UInt8] = []) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             "\(place(context)) is a value of another type"
-        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
+            "not valid JSON" + (JSONMistake.line(in: bytes).map { ": see line \($0)" } ?? "")
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"
         }

@@ -15,18 +15,21 @@ struct LayoutArgument {
     ///
     /// - Parameters:
     ///   - connects: Whether the caller connects to device processes.
-    /// - Returns: The layout, and warnings about parts of a dump that cannot be used. The warnings have already been written to
-    ///   standard error.
+    ///   - isShown: Returns whether the caller shows a warning itself.
+    /// - Returns: The layout, and warnings about parts of a dump that cannot be used. Those that the caller does not show have already
+    ///   been written to standard error.
     func load(
-        _ selection: DumpSelection = DumpSelection(), connects: Bool = false
+        _ selection: DumpSelection = DumpSelection(), connects: Bool = false,
+        isShown: (DumpWarning) -> Bool = { _ in false }
     ) throws -> (layout: Layout, warnings: [DumpWarning]) {
         do {
             let (layout, warnings) = isFile ? try loadFile(selection) : try select(selection, of: try preset())
             // Thousands of lines help nobody. Skipped functions matter most, so their warnings come first.
             let shown = 20
-            let ordered = warnings.filter(\.isSkipped) + warnings.filter { !$0.isSkipped }
+            let told = selection.isComplete ? warnings : warnings.filter { !isShown($0) }
+            let ordered = told.filter(\.isSkipped) + told.filter { !$0.isSkipped }
             ordered.prefix(shown).forEach { complain("\(name): \($0.withAdvice)") }
-            if warnings.count > shown { complain("\(name): and \(warnings.count - shown) more such warnings") }
+            if told.count > shown { complain("\(name): and \(told.count - shown) more such warnings") }
             guard connects || layout.assigned.isEmpty else {
                 throw failure(
                     "\(name): it names devices of processes or of the host, and only `run` can have these", .badInput)

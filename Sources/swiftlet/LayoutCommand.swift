@@ -67,6 +67,9 @@ struct LayoutCommand: ParsableCommand {
         guard linux != nil || (initrd == nil && append == nil) else {
             throw ValidationError("--initrd and --append are for Linux: add --linux.")
         }
+        guard linux == nil || options.drawing.map == nil else {
+            throw ValidationError("--map draws what the built-in guest made of the layout: leave out --linux.")
+        }
     }
 
     func run() throws {
@@ -74,7 +77,7 @@ struct LayoutCommand: ParsableCommand {
             let columns: [TextTable.Column<Layout.Preset>] = [
                 .left("layout", \.name), .right("functions") { $0.make().functions.count }, .left("shows", \.shows),
             ]
-            return try emit(TextTable(Layout.presets, columns).text)
+            return try output.show(PresetList(), TextTable(Layout.presets, columns).text)
         }
         if let timeout { ProcessStart.end(after: timeout + GuestRun.patience, status: Outcome.timeout.exitCode) }
         let environment = HostEnvironment(of: "layout")
@@ -85,7 +88,10 @@ struct LayoutCommand: ParsableCommand {
             layout, choices: options.board.choices, policy: options.slots, decode: decode, vcpus: vcpus,
             mayExhaustHost: start.force, timeout: timeout, beforeRun: enterJail)
         try map?.write(
-            MemoryMap(memory, title: "\(result.layout), \(result.policy.rawValue)").document(for: options.map))
+            MemoryMap(
+                memory, title: options.drawing.title ?? "\(result.layout), \(result.policy.rawValue)",
+                names: layout.functionNames
+            ).document(for: options.drawing.map))
         try output.show(result, in: environment, Self.text(result, memory))
         if !result.isOrderly {
             complain(result.ending)
@@ -103,7 +109,8 @@ struct LayoutCommand: ParsableCommand {
     private func run(_ layout: Layout, kernel: String, _ environment: HostEnvironment) throws {
         let guest = GuestRun(
             guest: kernel.contains("/") ? kernel : "./" + kernel, append: append ?? GuestRun.linuxConsole + " quiet",
-            initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force)
+            initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force,
+            needsLinux: true)
         var wish = try guest.guestAndMachine()
         wish.machine.add(layout)
         wish.machine.decode = decode
@@ -168,5 +175,16 @@ struct LayoutCommand: ParsableCommand {
                     "ok": result.ok ? "yes" : "no",
                 ]),
         ].map(\.text).joined(separator: "\n\n")
+    }
+}
+
+/// What `layout --list` prints as JSON.
+private struct PresetList: Encodable {
+    let layoutList = Layout.presets.map { Row(layout: $0.name, functions: $0.make().functions.count, shows: $0.shows) }
+
+    struct Row: Encodable {
+        let layout: String
+        let functions: Int
+        let shows: String
     }
 }

@@ -8,7 +8,7 @@ struct MapPiece: Hashable, Sendable {
     enum Kind: String, CaseIterable, Encodable, Sendable {
         case ram = "RAM"
         /// A part of a BAR that the guest reaches without the monitor.
-        case bar = "BAR, a hue a function"
+        case bar = "BAR"
         case rom = "ROM"
         /// A part of a BAR or ROM where every access exits to the monitor.
         case trapped = "trapped: every access exits"
@@ -32,6 +32,8 @@ struct MapPiece: Hashable, Sendable {
     var slot: Int?
     /// The host memory behind the piece. Nil if there is none.
     var backing: Backing?
+    /// What a dump calls the function; empty where none does.
+    var name = ""
 
     /// The function that the piece belongs to, which also chooses its hue. Nil if the piece is not of a BAR or ROM.
     var function: Substring? { kind.isHued ? owner.prefix { $0 != " " } : nil }
@@ -39,11 +41,12 @@ struct MapPiece: Hashable, Sendable {
     /// The owner without its function.
     var register: Substring { owner.drop { $0 != " " }.dropFirst() }
 
-    /// The owner, the range, and the size with the slot, each in a line of its own.
+    /// The owner, its name, the range, and the size with the slot, each in a line of its own.
     var tooltip: String {
         let slot = slot.map { "slot \($0)" } ?? "no slot"
         return
-            "\(owner)\(kind == .trapped ? ", trapped" : "")\n\(Figures.range(range))\n\(Figures.size(range.size)), \(slot)"
+            "\(owner)\(kind == .trapped ? ", trapped" : "")\n\(name.isEmpty ? "" : "\(name)\n")"
+            + "\(Figures.range(range))\n\(Figures.size(range.size)), \(slot)"
     }
 
     /// Returns the addresses from `from` up to but not including `end` as an unmapped piece. Returns no piece if the two are

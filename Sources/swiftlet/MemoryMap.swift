@@ -11,10 +11,14 @@ struct MemoryMap {
     var pieces: [MapPiece] = []
     var windows: [MapPiece] = []
     private let memory: MemoryDescription
+    /// What a dump calls functions, by their addresses.
+    fileprivate let names: [String: String]
 
     /// Takes over a machine's memory, or the memory of a plan. In a plan, no host memory is behind it.
-    init(_ memory: MemoryDescription, title: String, isPlanned: Bool = false) {
-        (self.title, self.memory) = (title, memory)
+    ///
+    /// - Parameter names: The names that a dump gives to functions, by their addresses.
+    init(_ memory: MemoryDescription, title: String, names: [String: String], isPlanned: Bool = false) {
+        (self.title, self.memory, self.names) = (title, memory, names)
         pieces = memory.rows.map { row in
             let kind: MapPiece.Kind =
                 switch row.mapping.owner {
@@ -34,6 +38,12 @@ struct MemoryMap {
                 MapPiece(kind: .window, range: $0, owner: "\(window.owner)")
             }
         }
+        func named(_ piece: MapPiece) -> MapPiece {
+            var piece = piece
+            piece.name = names[String(piece.owner.prefix { $0 != " " })] ?? ""
+            return piece
+        }
+        (pieces, windows) = (pieces.map(named), windows.map(named))
     }
 
     /// Returns the slots that KVM would have under a policy.
@@ -58,6 +68,7 @@ struct MemoryMap {
 /// The map as a page for browsers, in which one can zoom from all of guest memory to a single page. It needs no network.
 private struct MemoryMapPage: Encodable {
     private let title, facts: String
+    private let names: [String: String]
     private let areaList, windowList, pieceList: [Item]
     private let policyList: [Policy]
 
@@ -91,7 +102,7 @@ private struct MemoryMapPage: Encodable {
     }
 
     init(_ map: MemoryMap) {
-        title = map.title
+        (title, names) = (map.title, map.names)
         let pieces = map.pieces.byAddress
         let functions = Set(pieces.compactMap(\.function)).count
         facts = MemoryMapSVG.figures(of: pieces, behind: [Figures.count(functions, "function")])
@@ -115,5 +126,13 @@ private struct MemoryMapPage: Encodable {
             let page = String(decoding: PackageResources.Map_html, as: UTF8.self)
             return page.split(separator: "MAP_DATA", maxSplits: 1).joined(separator: data)
         }
+    }
+}
+
+extension Layout {
+    /// What a dump calls the functions, by the addresses that guests find them at.
+    var functionNames: [String: String] {
+        let named = functions.filter { !$0.name.isEmpty }
+        return Dictionary(uniqueKeysWithValues: named.map { ("\($0.address)", $0.name) })
     }
 }

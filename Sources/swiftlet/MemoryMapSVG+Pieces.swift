@@ -30,6 +30,7 @@ extension MemoryMapSVG {
             let length = max(16, Self.barWidth * bits(piece.range.size) / max(8, bits(largest)))
             canvas.path("M\(Self.columns[0].x) \(y)H\(Self.slotColumn - 20)", style: "line")
             drawSwatch(style(of: piece), x: Self.bar, y: y + 4, width: length)
+            cover([(number(of: piece), Self.bar, length)], y: y + 4, height: 14)
             for (x, anchor, width, style, words) in Self.columns {
                 canvas.text(words(piece), x: x, y: y + 15, size: 12, style: style, anchor: anchor, within: width)
             }
@@ -96,6 +97,7 @@ extension MemoryMapSVG {
     /// right.
     private mutating func drawCells(_ row: Range<Int>, of cells: [MapPiece], _ slots: [Range<Int>]) {
         func x(_ index: Int) -> Int { Self.firstCell + (index - row.lowerBound) * Self.pitch }
+        var places: [(function: Int?, x: Int, width: Int)] = []
         for (index, piece) in zip(row, cells[row]) {
             guard piece.kind != .unmapped else {
                 drawSwatch("unmapped", x: x(index) - 2, y: y + 1, width: 0)
@@ -103,8 +105,11 @@ extension MemoryMapSVG {
             }
             // Pieces of one function stand closer together than those of different functions.
             let start = x(index) + (index > 0 && cells[index - 1].function == piece.function ? 0 : 2)
-            canvas.rect(start, y, x(index + 1) - 1 - start, 15, style: style(of: piece), tooltip: piece.tooltip)
+            let width = x(index + 1) - 1 - start
+            canvas.rect(start, y, width, 15, style: style(of: piece), tooltip: piece.tooltip)
+            places.append((number(of: piece), start, width))
         }
+        cover(places, y: y, height: 15)
         // A slot that continues in another row sticks out at the end of this row.
         let lines = slots.map { slot in
             let start = slot.lowerBound < row.lowerBound ? x(row.lowerBound) - 6 : x(slot.lowerBound) + 2

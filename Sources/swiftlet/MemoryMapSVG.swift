@@ -64,10 +64,13 @@ struct MemoryMapSVG {
     /// Explains the kinds of pieces that occur in this drawing, slots and bars. All of it fits into one line.
     private mutating func drawLegend(_ pieces: [MapPiece]) {
         let kinds = Set(pieces.map(\.kind)).union([.unmapped])
+        let (hues, looks) = (Self.hues.count, Self.hues.count * Self.turns)
+        let differences =
+            functions.count <= hues
+            ? "a hue a function" : functions.count <= looks ? "a hue or pattern a function" : "\(looks) looks in turn"
         var items = MapPiece.Kind.allCases.filter(kinds.contains).map { kind in
             let hues = 0..<(kind == .bar ? min(3, functions.count) : 1)
-            // With more functions than hues, only neighbours differ in hue, and labels tell the others apart.
-            let words = kind == .bar && functions.count > Self.hues.count ? "BAR, six hues in turn" : kind.rawValue
+            let words = kind == .bar ? "\(kind.rawValue), \(differences)" : kind.rawValue
             return (styles: hues.map { kind.isHued ? "\(kind)\($0)" : "\(kind)" }, words: words)
         }
         items += [(["slot"], "one memory slot"), ([], "bars grow with each doubling")]
@@ -82,7 +85,45 @@ struct MemoryMapSVG {
             x += width + 29
         }
         y += 38
+        let names = Dictionary(pieces.compactMap { piece in piece.function.map { ($0, piece.name) } }) { first, _ in
+            first
+        }
+        if functions.count > hues || names.values.contains(where: { !$0.isEmpty }) { drawFunctions(names) }
     }
+
+    /// Draws the look and the name of each function. If there are many, draws the first of them and says how many follow.
+    private mutating func drawFunctions(_ names: [Substring: String]) {
+        let (most, height) = (48, 18)
+        let columns = names.values.contains { !$0.isEmpty } ? 2 : 12
+        let pitch = (Self.right - Self.left) / columns
+        let shown = functions.sorted { $0.value < $1.value }.prefix(most)
+        for (function, number) in shown {
+            let (x, line) = (Self.left + number % columns * pitch, y + number / columns * height)
+            drawSwatch("bar\(number % Self.hues.count)", x: x, y: line, width: 16)
+            cover([(number, x, 16)], y: line, height: 14)
+            let words = [String(function), names[function] ?? ""].filter { !$0.isEmpty }.joined(separator: " ")
+            canvas.text(words, x: x + 22, y: line + 11, size: 11, within: pitch - 30)
+        }
+        y += (shown.count + columns - 1) / columns * height
+        if functions.count > most {
+            let words = "and \(Figures.grouped(functions.count - most)) more, with the same looks in turn"
+            canvas.text(words, x: Self.left, y: y + 11, size: 11, style: "q", within: Self.right - Self.left)
+            y += height
+        }
+        y += 16
+    }
+
+    /// Covers places with the patterns that tell functions of one hue apart. The first six functions have no pattern.
+    mutating func cover(_ places: [(function: Int?, x: Int, width: Int)], y: Int, height: Int) {
+        for turn in 1..<Self.turns {
+            let covered = places.filter { $0.function.map { $0 / Self.hues.count % Self.turns } == turn }
+            let paths = covered.map { "M\($0.x) \(y)h\($0.width)v\(height)h-\($0.width)z" }
+            canvas.path(paths.joined(), style: "turn\(turn)")
+        }
+    }
+
+    /// The place of the function of a piece among all.
+    func number(of piece: MapPiece) -> Int? { piece.function.flatMap { functions[$0] } }
 
     /// Draws a sample of a style. A slot is a line, and addresses that are left out are two strokes.
     mutating func drawSwatch(_ style: String, x: Int, y: Int, width: Int) {
@@ -103,7 +144,7 @@ struct MemoryMapSVG {
     }
 
     func style(of piece: MapPiece) -> String {
-        let hue = piece.function.flatMap { functions[$0] }.map { "\($0 % Self.hues.count)" }
+        let hue = number(of: piece).map { "\($0 % Self.hues.count)" }
         return "\(piece.kind)\(hue ?? "")"
     }
 
@@ -121,7 +162,7 @@ struct MemoryMapSVG {
 
         let width = Self.right - Self.left
         canvas.rect(Self.left, y + 21, width, 10, style: "strip")
-        var next = 0
+        var (next, places) = (0, [(function: Int?, x: Int, width: Int)]())
         for piece in pieces {
             let pixels = [piece.range.first, piece.range.last].map { address in
                 Int(Double(address.rawValue &- area.range.first.rawValue) / Double(size) * Double(width))
@@ -129,8 +170,10 @@ struct MemoryMapSVG {
             let (start, end) = (max(next, pixels[0]), min(pixels[1] + 1, width))
             guard start < end else { continue }
             canvas.rect(Self.left + start, y + 21, end - start, 10, style: style(of: piece) + " bare")
+            places.append((number(of: piece), Self.left + start, end - start))
             next = end
         }
+        cover(places, y: y + 21, height: 10)
         y += 36
     }
 
@@ -163,26 +206,42 @@ extension MemoryMapSVG {
         .strip{fill:none;stroke:#cbd2d9;rx:4px} .line{stroke:#e4e7eb} .row{fill-opacity:0} .veil{fill:#fff;fill-opacity:.4}
         .slot{stroke:#1f2933;stroke-width:3} .unmapped{stroke:#7b8794;stroke-width:1.2}
         .ram{fill:#8794a3} .extra{fill:#3e4c59} .window{fill:#fff;stroke:#3e4c59} rect.bare{stroke:none}
+        .cut{fill:#fff;stroke:#fff} .turn1{fill:url(#turn1)} .turn2{fill:url(#turn2)} .turn3{fill:url(#turn3)}
+        .turn1,.turn2,.turn3{pointer-events:none}
         """
 
     /// The differences for a viewer that asks for dark drawings.
     private static let darkStyles = """
         .strip{stroke:#3e4c59} .line{stroke:#2b3642} .veil{fill:#14191f} .slot{stroke:#e4e7eb} .window{fill:#14191f;stroke:#9aa5b1}
-        .extra{fill:#7b8794}
+        .extra{fill:#7b8794} .cut{fill:#14191f;stroke:#14191f}
+        """
+
+    /// How often the hues can come without two functions that look alike: without a pattern, and with each of those that follow.
+    private static let turns = 4
+
+    /// What is cut out of the shapes of functions: discs, upright lines, and lines across those of trapped pieces.
+    private static let turnPatterns = """
+        <pattern id="turn1" width="5" height="5" patternUnits="userSpaceOnUse"><circle cx="2.5" cy="2.5" r="1.3" class="cut"/></pattern>
+        <pattern id="turn2" width="4" height="4" patternUnits="userSpaceOnUse"><path d="M2 0v4" stroke-width="1.6" class="cut"/></pattern>
+        <pattern id="turn3" width="6" height="6" patternUnits="userSpaceOnUse">\
+        <path d="M-1 5l2 2M0 0l6 6M5 -1l2 2" stroke-width="1.6" class="cut"/></pattern>
+
         """
 
     /// The patterns of pieces: ROMs have horizontal stripes, trapped pieces thin diagonal ones.
-    private static let definitions = hues.enumerated().map { hue, color in
-        """
-        <style>
-        .bar\(hue){fill:\(color)} .rom\(hue){fill:url(#rom\(hue));stroke:\(color)}
-        .trapped\(hue){fill:url(#trapped\(hue));stroke:\(color);stroke-dasharray:2 2}
-        </style>
-        <pattern id="rom\(hue)" width="4" height="4" patternUnits="userSpaceOnUse">\
-        <path d="M0 1h4" stroke="\(color)" stroke-width="2.5"/></pattern>
-        <pattern id="trapped\(hue)" width="5" height="5" patternUnits="userSpaceOnUse">\
-        <path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
+    private static let definitions =
+        turnPatterns
+        + hues.enumerated().map { hue, color in
+            """
+            <style>
+            .bar\(hue){fill:\(color)} .rom\(hue){fill:url(#rom\(hue));stroke:\(color)}
+            .trapped\(hue){fill:url(#trapped\(hue));stroke:\(color);stroke-dasharray:2 2}
+            </style>
+            <pattern id="rom\(hue)" width="4" height="4" patternUnits="userSpaceOnUse">\
+            <path d="M0 1h4" stroke="\(color)" stroke-width="2.5"/></pattern>
+            <pattern id="trapped\(hue)" width="5" height="5" patternUnits="userSpaceOnUse">\
+            <path d="M-1 1l2 -2M0 5l5 -5M4 6l2 -2" stroke="\(color)"/></pattern>
 
-        """
-    }.joined()
+            """
+        }.joined()
 }

@@ -18,11 +18,18 @@ struct OutputFiles {
 
     /// Opens the file that an option names, if the option is there. Reports at once if the file cannot be written. For text,
     /// `-` is standard error. A picture must have a name.
-    mutating func open(_ path: String?, for option: String, isPicture: Bool = false) throws -> OutputFile? {
+    ///
+    /// - Parameter endings: The endings of the names of pictures, one for each format. It is empty for text.
+    mutating func open(_ path: String?, for option: String, endings: [String] = []) throws -> OutputFile? {
         guard let path else { return nil }
-        guard !path.isEmpty, path != "-" || !isPicture else {
-            let way = isPicture ? ", such as picture.svg" : ", or - for standard error"
+        guard !path.isEmpty, path != "-" || endings.isEmpty else {
+            let way = endings.isEmpty ? ", or - for standard error" : ", such as picture.svg"
             throw failure("\(option) needs the name of a file\(way)", .usage)
+        }
+        let name = path.split(separator: "/").last ?? ""
+        if !endings.isEmpty, name.contains("."), !endings.contains(where: { name.hasSuffix(".\($0)") }) {
+            let known = endings.map { ".\($0)" }.joined(separator: " or ")
+            throw failure("\(option): \(path) is to be a picture, and its name has to end in \(known)", .usage)
         }
         if path == "-" { return OutputFile(.stream(FileBytes.standardError), option) }
         if let number = Self.descriptor(named: path) { return OutputFile(.stream(number), option) }

@@ -72,7 +72,8 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let map = try options.mapFile(beside: layout)
-        let (layout, warnings) = try LayoutArgument(name: layout).load(options.dump.selection)
+        let (layout, warnings) = try LayoutArgument(name: layout).load(
+            options.dump.selection, isShown: { !csv && !output.json && $0.isLack })
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         if let iommu { host.iommu = iommu }
@@ -83,15 +84,18 @@ struct PlanCommand: ParsableCommand {
                 layout, memory: memory?.value ?? 0, policy: options.slots, host: host, choices: options.board.choices)
         } catch {
             switch error {
-            case .board: throw failure("\(layout.name): \(error)", .usage)
+            case .board(let board):
+                let advice = MachineError.board(board).advice.map { ": \($0)" } ?? ""
+                throw failure("\(layout.name): \(error)\(advice)", .usage)
             case .assignment:
                 throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
             }
         }
         try map?.write(
-            MemoryMap(plan.memory, title: "\(layout.name), \(plan.policy.rawValue), planned", isPlanned: true).document(
-                for: options.map)
-        )
+            MemoryMap(
+                plan.memory, title: options.drawing.title ?? "\(layout.name), \(plan.policy.rawValue), planned",
+                names: layout.functionNames, isPlanned: true
+            ).document(for: options.drawing.map))
         let width = FileBytes.columns(of: FileBytes.standardOutput)
         let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
         try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)

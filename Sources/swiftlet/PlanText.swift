@@ -1,4 +1,5 @@
 import Layouts
+import Machine
 import Memslots
 import PCI
 import Pictures
@@ -28,7 +29,10 @@ struct PlanText {
             unsure > 0 ? "what is not known of \(Figures.count(unsure, "function"))" : nil,
         ].compactMap(\.self)
         let rest = lacks.isEmpty ? "" : " without \(lacks.joined(separator: " and ")) (see below)"
-        if let obstacle = plan.obstacleText { return "\(plan.layout.name) does not fit: \(obstacle)" }
+        if let obstacle = plan.obstacleText {
+            let advice = plan.obstacle.flatMap { MachineError.assignment($0).advice }
+            return "\(plan.layout.name) does not fit: \(obstacle)" + (advice.map { ". \($0)" } ?? "")
+        }
         guard plan.fits else {
             let over = plan.budgets.filter { !$0.fits && $0.condition == nil }.map { budget in
                 let (need, limit) = Self.amounts(budget)
@@ -104,10 +108,11 @@ struct PlanText {
 
     /// A line for each function that is not counted, or not completely, up to a limit.
     private var skipped: [(String, String?)] {
-        let all = warnings.filter { $0.isSkipped || $0.reason.isUnsure }
+        let all = warnings.filter(\.isLack)
         let shown = isVerbose ? all.count : 12
         let lines = all.prefix(shown).map { warning in
             "\(warning.function.map { "\($0): " } ?? "")\(warning.reason.text)"
+                + (warning.reason.advice.map { "; \($0)" } ?? "")
         }
         let more = all.count > shown ? ["and \(all.count - shown) more (--verbose)"] : []
         return (lines + more).enumerated().map { ($0.offset == 0 ? "skipped" : "", $0.element) }
@@ -115,8 +120,8 @@ struct PlanText {
 
     private static func kernels(_ plan: Plan) -> String {
         guard let first = SlotEra.all.first(where: plan.fits) else { return "none has so many slots" }
-        return first.since.map { "Linux \($0) and later have slots enough" }
-            ?? "all versions of Linux have slots enough"
+        return first.since.map { "Linux \($0) and later have enough slots" }
+            ?? "all versions of Linux have enough slots"
     }
 
     private var budgets: TextTable {

@@ -10,7 +10,7 @@ struct PricesCommand: ParsableCommand {
             One slot of 4 KiB, 2 MiB or 1 GiB is changed among 32, 2048 or 32000 slots of a page, while vCPUs spin, halt or \
             fault pages in. Beside each price stand that of the system calls alone and what the vCPUs lost meanwhile. It takes \
             less than two minutes; Ctrl-C ends it early, and what was measured is printed. `swiftlet compare` compares two such \
-            lists. docs/prices.md says what each operation is.
+            lists. --plot draws each price against its system calls alone. docs/prices.md says what each operation is.
 
             Examples:
               swiftlet prices --json > before.json
@@ -26,10 +26,8 @@ struct PricesCommand: ParsableCommand {
     @Flag(help: "List the operations, and measure nothing.")
     var list = false
 
-    @Option(help: ArgumentHelp("Draw each price against its system calls alone.", valueName: "file.svg"))
-    var plot: String?
-
     @OptionGroup var start: ForceOption
+    @OptionGroup var drawing: PlotOptions
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
@@ -52,13 +50,12 @@ struct PricesCommand: ParsableCommand {
                     : "\(cells.count) cells, and at most \(PriceCell.most) are measured: give --vcpus fewer numbers, or --only some operations",
                 .usage)
         }
-        var files = OutputFiles()
-        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let plot = try drawing.file()
         let environment = HostEnvironment(of: "prices")
         let result = try watched(jail) {
             try PriceRun.run(&$0, cells: cells, mayExhaustHost: start.force)
         }
-        try plot?.write(Plot.prices(result).text(origin: environment.line))
+        try plot?.write(Plot.prices(result).text(origin: environment.line, title: drawing.title))
         try output.show(result, in: environment, Self.text(result))
         try result.end()
     }

@@ -33,6 +33,7 @@ final class RecordWriter {
 
     /// Writes the rest, and puts the file in its place.
     func finish() throws {
+        try write(.end)
         try flush()
         try file.finish()
         if isCut { complain("the record ends at \(Self.largestFile >> 20) MiB; the run went on") }
@@ -53,10 +54,16 @@ extension InputFile {
         let decoder = JSONDecoder()
         guard let first = lines.first, case .header? = try? decoder.decode(FuzzRecordLine.self, from: Data(first))
         else { return nil }
-        return try zip(1..., lines).map { number, line in
+        let read = try zip(1..., lines).map { number, line in
             do { return try decoder.decode(FuzzRecordLine.self, from: Data(line)) } catch {
                 throw failure("\(path): line \(number): \(Self.describe(error))", .badInput)
             }
+        }
+        switch read.last {
+        case .end?, .cut?: return read
+        default:
+            throw failure(
+                "\(path): the end of the record is missing behind line \(read.count): record it again", .badInput)
         }
     }
 }

@@ -15,13 +15,15 @@ struct RunCommand: ParsableCommand {
         discussion: """
             GUEST is the name of a built-in guest (`swiftlet guests` lists them) or, with a slash in it, a file: a multiboot \
             kernel, a Linux kernel (bzImage), a kernel with a PVH entry, ELF for i386 or x86-64, or a flat binary. What the guest prints goes to standard output, what you type to \
-            its serial port.
+            its serial port. - is a file that is read from standard input; the serial port's input then ends at once.
 
             A multiboot kernel, such as kvm-unit-tests builds, gets 128M, the in-kernel interrupt controllers, the command line \
             "GUEST ARGUMENTS" and its modules, each with the string "FILE ARGUMENTS".
 
             A Linux kernel gets 512M, ACPI tables, the initial RAM disk, and --append as it stands as its command line, or \
             "console=ttyS0" without it.
+
+            --map draws guest memory as it is at boot.
 
             The exit status is the guest's own: it writes v to port 0xf4 and the run ends with v. A reset ends it with 0, and so \
             do power-off and, where there are no interrupt controllers, HLT. A triple fault, a panic of Linux or a halt that \
@@ -33,12 +35,14 @@ struct RunCommand: ParsableCommand {
               swiftlet run
               swiftlet run echo
               swiftlet run --mode real --timeout 1s ./boot.bin
+              make -s image | swiftlet run -
               swiftlet run ./vmlinuz --initrd ./initrd --layout server.lspci
               swiftlet run ./vmexit.flat --append "cpuid inl_from_qemu" --vcpus 2 --device pci-testdev
             """
     )
 
-    @Argument(help: ArgumentHelp("A built-in guest or a file. (default: hello)", valueName: "guest"))
+    @Argument(
+        help: ArgumentHelp("A built-in guest, a file, or - for standard input. (default: hello)", valueName: "guest"))
     var guest: String?
 
     @Option(help: ArgumentHelp("What to take the file for, whatever it looks like.", valueName: "format"))
@@ -187,11 +191,7 @@ struct RunCommand: ParsableCommand {
             valueName: "file"))
     var lint: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "Draw the guest's memory, as it is at boot, into this file. With the ending .html it is a page in which one can zoom.",
-            valueName: "file.svg"))
-    var map: String?
+    @OptionGroup var drawing: MapOptions
 
     @Option(help: ArgumentHelp("Write a report as JSON to this file; - is standard error.", valueName: "file"))
     var report: String?
@@ -205,14 +205,16 @@ struct RunCommand: ParsableCommand {
     /// The run that the options ask for.
     var guestRun: GuestRun {
         GuestRun(
-            guest: guest ?? GuestRun.defaultGuest, format: format, append: append, modules: modules, initrd: initrd,
+            guest: guest == "-" ? GuestRun.standardInput : guest ?? GuestRun.defaultGuest, format: format,
+            append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
             irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses,
             layout: layout, selection: dump.selection, decode: decode,
             unassigned: unassigned,
             board: board.choices, onRefusal: onRefusal, slots: slots, force: force, timeout: timeout, gdb: gdb,
             gdbWait: gdbWait, control: control,
-            statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: map, report: report,
+            statusOf: statusOf, trace: trace, traceLimit: traceLimit, lint: lint, map: drawing.map,
+            title: drawing.title, report: report,
             noJail: jail.noJail)
     }
 }

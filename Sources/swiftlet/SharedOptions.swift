@@ -78,13 +78,10 @@ struct BoardOptions: ParsableArguments {
     }
 }
 
-struct PolicyOptions: ParsableArguments {
-    @OptionGroup var dump: DumpOptions
-
-    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
-    var slots = SlotPolicy.separate
-
-    @OptionGroup var board: BoardOptions
+/// The drawing of guest memory.
+struct MapOptions: ParsableArguments {
+    /// The endings of the files that it can be written into.
+    static let endings = ["svg", "html"]
 
     @Option(
         help: ArgumentHelp(
@@ -92,9 +89,45 @@ struct PolicyOptions: ParsableArguments {
             valueName: "file.svg"))
     var map: String?
 
+    @Option(help: ArgumentHelp("The title of the drawing.", valueName: "text"))
+    var title: String?
+
+    func validate() throws {
+        if title != nil, map == nil { throw ValidationError("--title is the title of a drawing: add --map.") }
+    }
+}
+
+/// The plot of a result.
+struct PlotOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Draw the result into this file.", valueName: "file.svg"))
+    var plot: String?
+
+    @Option(help: ArgumentHelp("The title of the drawing.", valueName: "text"))
+    var title: String?
+
+    func validate() throws {
+        if title != nil, plot == nil { throw ValidationError("--title is the title of a drawing: add --plot.") }
+    }
+
+    /// Opens the file of the plot, which must be none of the inputs.
+    func file(beside inputs: [(path: String, kind: String)] = []) throws -> OutputFile? {
+        var files = OutputFiles(inputs: inputs)
+        return try files.open(plot, for: "--plot", endings: ["svg"])
+    }
+}
+
+struct PolicyOptions: ParsableArguments {
+    @OptionGroup var dump: DumpOptions
+
+    @Option(help: ArgumentHelp("How mappings become slots: one each, or shared by neighbours.", valueName: "policy"))
+    var slots = SlotPolicy.separate
+
+    @OptionGroup var board: BoardOptions
+    @OptionGroup var drawing: MapOptions
+
     /// Opens the file of the picture, which must not be the file of the layout.
     func mapFile(beside layout: String) throws -> OutputFile? {
         var files = OutputFiles(inputs: [(layout, "the layout")])
-        return try files.open(map, for: "--map", isPicture: true)
+        return try files.open(drawing.map, for: "--map", endings: MapOptions.endings)
     }
 }

@@ -10,7 +10,7 @@ struct StressChurnCommand: ParsableCommand {
             Slots are created, deleted, moved, replaced, made read-only, and start and stop logging dirty pages. The guest knows \
             what each place shows at the moment and must never see anything else. Of each two changes about one parks the vCPUs first, \
             half do not: then each system call waits for the vCPUs, which is what parking saves. Without --operations and \
-            --seconds it ends after 10 seconds.
+            --seconds it ends after 10 seconds. --plot draws the distributions of both kinds of cost.
 
             Example: swiftlet stress churn --seconds 30 --vcpus 2 --plot churn.svg
             """)
@@ -26,15 +26,12 @@ struct StressChurnCommand: ParsableCommand {
 
     @OptionGroup var start: ForceOption
 
-    @Option(help: ArgumentHelp("Draw the distributions of both kinds of cost into this file.", valueName: "file.svg"))
-    var plot: String?
-
+    @OptionGroup var drawing: PlotOptions
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        var files = OutputFiles()
-        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let plot = try drawing.file()
         let seed = random.value
         let environment = HostEnvironment(of: "stress churn", seed: seed)
         let result = try watched(jail) { observer in
@@ -43,7 +40,7 @@ struct StressChurnCommand: ParsableCommand {
                 limit: limits.seconds ?? (limits.operations == nil ? .seconds(10) : nil),
                 mayExhaustHost: start.force)
         }
-        try plot?.write(Plot.churn(result).text(origin: environment.line))
+        try plot?.write(Plot.churn(result).text(origin: environment.line, title: drawing.title))
         try output.show(result, in: environment, Self.text(result))
         try result.end(hint: " (seed \(result.seed))")
     }

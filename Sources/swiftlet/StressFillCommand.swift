@@ -9,7 +9,8 @@ struct StressFillCommand: ParsableCommand {
         abstract: "Create slots up to KVM's limit, see the next one refused, delete all.",
         discussion: """
             Each slot is a page and a transaction of its own; no vCPU runs. The latencies are those of the whole way: planning, \
-            the table, and KVM_SET_USER_MEMORY_REGION.
+            the table, and KVM_SET_USER_MEMORY_REGION. --plot draws latency \
+            against the number of slots.
 
             Example: swiftlet stress fill --slots 2048 --json
             """)
@@ -21,18 +22,15 @@ struct StressFillCommand: ParsableCommand {
 
     @OptionGroup var start: ForceOption
 
-    @Option(help: ArgumentHelp("Draw latency against the number of slots into this file.", valueName: "file.svg"))
-    var plot: String?
-
+    @OptionGroup var drawing: PlotOptions
     @OptionGroup var jail: JailOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        var files = OutputFiles()
-        let plot = try files.open(self.plot, for: "--plot", isPicture: true)
+        let plot = try drawing.file()
         let environment = HostEnvironment(of: "stress fill")
         let result = try watched(jail) { try FillRun.run(&$0, slots: slots, mayExhaustHost: start.force) }
-        try plot?.write(Plot.fill(result).text(origin: environment.line))
+        try plot?.write(Plot.fill(result).text(origin: environment.line, title: drawing.title))
         try output.show(result, in: environment, Self.table(result).text)
         try result.end(hint: "; see above")
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Host
+import KVM
 import Laboratory
+import Machine
 import Pictures
 
 struct SuiteCommand: ParsableCommand {
@@ -8,7 +10,7 @@ struct SuiteCommand: ParsableCommand {
         commandName: "suite",
         abstract: "Run many guests, several at once, and tell which did not end as they should.",
         discussion: """
-            A SUITE is a JSON file that lists guests, the unittests.cfg of kvm-unit-tests, or a directory: of guests NAME.bin, \
+            A SUITE is a JSON file that lists guests, a .cfg file such as the unittests.cfg of kvm-unit-tests, or a directory: of guests NAME.bin, \
             NAME.elf or NAME.flat, beside which NAME.expect has what they print and NAME.json what else is expected. \
             docs/suite.md describes them. Each guest runs in a process of its own.
 
@@ -52,12 +54,15 @@ struct SuiteCommand: ParsableCommand {
     func run() throws {
         // Guests of the group `nodefault` run only if the user asks for them.
         let all = try suites.flatMap(SuiteTest.tests(at:))
+        guard !all.isEmpty else { throw failure("\(suites.joined(separator: ", ")): there are no guests", .badInput) }
         let tests = all.filter { only.isEmpty ? !$0.groups.contains("nodefault") : $0.matches(only) }
         guard !tests.isEmpty else {
             throw failure("none of \(Figures.count(all.count, "guest")) is asked for: see --list and --only", .usage)
         }
         let limit = timeout ?? .seconds(90)
         if list { return try emit(Self.table(tests, limit)) }
+        // Without KVM each guest would say the same.
+        if tests.contains(where: { $0.skipped == nil }) { _ = try reachable(try KVMSystem()) }
         var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
         let junit = try files.open(self.junit, for: "--junit")
         let watch = try TerminalWatch()
@@ -80,9 +85,17 @@ struct SuiteCommand: ParsableCommand {
                 .left("name", \.name), .left("guest", \.guest),
                 .right("limit") { Figures.seconds(($0.timeout ?? limit).inSeconds) },
                 .left("groups") { $0.groups.joined(separator: " ") },
-                .left("options") { test in test.skipped.map { "skipped: \($0)" } ?? test.options.joined(separator: " ")
+                .left("options") { test in
+                    test.skipped.map { "skipped: \($0)" } ?? test.options.map(quoted).joined(separator: " ")
                 },
             ]
         ).text
+    }
+
+    /// A word as one would type it in a shell.
+    private static func quoted(_ word: String) -> String {
+        let isPlain =
+            !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_=+,./:@%".contains($0)) }
+        return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
     }
 }

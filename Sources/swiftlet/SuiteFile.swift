@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Host
+import Machine
 
 /// A suite that people write by hand: `{"tests": [{"guest": "./seven.bin", "status": 7}]}`. docs/suite.md lists the keys.
 struct SuiteFile: StrictDecodable {
@@ -18,8 +19,8 @@ struct SuiteFile: StrictDecodable {
         var options: [String]?
         var vcpus: Int?
         var timeout: Time?
-        var status: Int32?
-        var outcome: String?
+        var status: Status?
+        var outcome: OutcomeName?
         var output: String?
         var groups: [String]?
         var skip: String?
@@ -29,7 +30,9 @@ struct SuiteFile: StrictDecodable {
                 name: name ?? guest, directory: directory, guest: guest,
                 options: (options ?? []) + (vcpus.map { ["--vcpus", "\($0)"] } ?? []), timeout: timeout?.value,
                 groups: groups ?? [], skipped: skip,
-                expectation: .end(status: status, outcome: outcome, output: output.map { Array($0.utf8) } ?? expected))
+                expectation: .end(
+                    status: status?.value, outcome: outcome?.value,
+                    output: output.map { Array($0.utf8) } ?? expected))
         }
     }
 
@@ -38,15 +41,44 @@ struct SuiteFile: StrictDecodable {
         let value: Duration
 
         init(from decoder: any Decoder) throws {
-            let text = try decoder.singleValueContainer().decode(String.self)
-            guard let value = Duration(argument: text) else {
-                throw DecodingError.dataCorrupted(
-                    DecodingError.Context(
-                        codingPath: decoder.codingPath,
-                        debugDescription: "\"\(text)\" is no time, such as \"500ms\" or \"5s\""))
-            }
-            self.value = value
+            value = try decoder.value(as: "a time, such as \"500ms\" or \"5s\"") { Duration(argument: $0) }
         }
+    }
+
+    /// An exit status of a process.
+    struct Status: Decodable {
+        let value: Int32
+
+        init(from decoder: any Decoder) throws {
+            value = try decoder.value(as: "an exit status, from 0 to 255") { (0...255).contains($0) ? $0 : nil }
+        }
+    }
+
+    /// The name of a way in which a run ends.
+    struct OutcomeName: Decodable {
+        let value: String
+
+        private static let names = [
+            Outcome.exited(0), .reset, .poweredOff, .panicked(""), .halted, .haltedForGood, .shutdown,
+            .internalError(""), .timeout, .stopped, .interrupted(0),
+        ].map(\.name)
+
+        init(from decoder: any Decoder) throws {
+            let expected = "an outcome, one of \(Self.names.joined(separator: ", "))"
+            value = try decoder.value(as: expected) { Self.names.contains($0) ? $0 : nil }
+        }
+    }
+}
+
+extension Decoder {
+    /// Reads a value and makes something of it, or tells its place and what was expected there.
+    fileprivate func value<Text: Decodable, Value>(as expected: String, _ make: (Text) -> Value?) throws -> Value {
+        let text = try singleValueContainer().decode(Text.self)
+        guard let value = make(text) else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: codingPath, debugDescription: "\(text) is not \(expected)"))
+        }
+        return value
     }
 }
 

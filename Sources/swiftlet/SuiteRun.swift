@@ -76,8 +76,8 @@ enum SuiteRun {
             if let reason = test.skipped { return SuiteResult.Guest(test, .skipped, reason) }
             let limit = test.timeout ?? timeout
             let arguments =
-                ["run", test.guest] + test.options
-                + ["--timeout", "\(limit.nanoseconds / 1000)us", "--report", "/dev/fd/3"]
+                ["run"] + test.options
+                + ["--timeout", "\(limit.nanoseconds / 1000)us", "--report", "/dev/fd/3", "--", test.guest]
             do {
                 let process = try ChildProcess(arguments: arguments, directory: test.directory)
                 let end = process.finish(within: limit + Self.patience) { state.withLock { $0.isCancelled } }

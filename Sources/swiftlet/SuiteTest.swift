@@ -41,9 +41,11 @@ struct SuiteTest {
     ///
     /// - Returns: The verdict, the reason for it (nil if the guest passed), and the outcome of the run (nil without a report).
     func judge(_ end: ChildProcess.End) -> (verdict: Verdict, reason: String?, outcome: String?) {
+        if end.wasKilled { return (.failed, "swiftlet run had to be killed", nil) }
         guard let report = try? JSONDecoder().decode(Report.self, from: Data(end.report.bytes)) else {
-            let way = end.wasKilled ? "had to be killed" : "ended with status \(end.status) and without a report"
-            return (.failed, "swiftlet run \(way)", nil)
+            let lines = String(decoding: end.errors.bytes, as: UTF8.self).split(separator: "\n")
+            let reason = lines.first.map { $0.replacing("swiftlet: ", with: "", maxReplacements: 1) }
+            return (.failed, "swiftlet run ended with status \(end.status): \(reason ?? "it wrote no report")", nil)
         }
         let (status, outcome) = (report.exitCode, report.outcome)
         let ending = outcome == "exited" ? "it ended with status \(status)" : report.reason
@@ -51,7 +53,10 @@ struct SuiteTest {
         case .unitTest:
             let verdict = outcome == "exited" ? [0: Verdict.passed, 77: .skipped][status] ?? .failed : .failed
             return (
-                verdict, verdict == .passed ? nil : verdict == .skipped ? "the guest skipped itself" : ending, outcome
+                verdict,
+                verdict == .passed
+                    ? nil : verdict == .skipped ? "the guest skipped itself" : "\(ending); expected: status 0",
+                outcome
             )
         case .end(let wantedStatus, let wantedOutcome, let output):
             guard wantedOutcome.map({ $0 == outcome }) ?? Self.orderly.contains(outcome) else {
@@ -59,7 +64,11 @@ struct SuiteTest {
             }
             let wanted = wantedStatus ?? (wantedOutcome == nil ? 0 : status)
             guard wanted == status else { return (.failed, "\(ending); expected: status \(wanted)", outcome) }
-            let problem = output.flatMap { Self.difference(of: end.output.bytes, from: $0) }
+            let problem = output.flatMap { expected in
+                end.output.isWhole
+                    ? Self.difference(of: end.output.bytes, from: expected)
+                    : "it printed more than the \(BoundedBytes.most >> 10) KiB that a suite can compare"
+            }
             return (problem == nil ? .passed : .failed, problem, outcome)
         }
     }

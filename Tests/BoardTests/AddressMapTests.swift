@@ -17,7 +17,7 @@ struct AddressMapTests {
         #expect(map.apertures.low == (try Self.range(0xd000_0000, 0xfebf_ffff)))
         #expect(map.apertures.high == (try Self.range(0x1_8000_0000, 0x1001_7fff_ffff)))
         #expect(map.apertures.ports == 0xc000...0xffff)
-        #expect(map.beyond?.first == GuestAddress(1 << 48))
+        #expect(map.unaddressable?.first == GuestAddress(1 << 48))
         #expect(try AddressMap(memory: 4096, addressBits: 40).apertures.high?.last == GuestAddress((1 << 40) - 1))
     }
 

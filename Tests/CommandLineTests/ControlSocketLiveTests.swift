@@ -265,7 +265,9 @@ struct ControlSocketLiveTests {
         let (texts, files) = (answers.withLock { $0 }, before.withLock { $0 })
         #expect(files.count == 2 && files[0] > 5 && files[1] <= files[0] + 2, "\(files): descriptors of one client")
         #expect(result.status == 130 && directory.names.isEmpty, "\(result.status) \(result.errors)")
-        #expect(texts.count == 8 && texts.dropLast().allSatisfy { $0.hasPrefix(#"{"result""#) }, "\(texts)")
+        #expect(
+            texts.count == 8 && texts[2].contains(#""paused":true"#)
+                && texts.dropLast().allSatisfy { $0.hasPrefix(#"{"result""#) }, "\(texts)")
     }
 
     @Test("says what is wrong with its options")

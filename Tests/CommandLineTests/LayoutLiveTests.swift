@@ -129,7 +129,21 @@ struct LayoutLiveTests {
         #expect(result.status == 0)
         #expect(result.output.contains("full-bus") && result.output.contains("hgx-8"))
         #expect(try Command("layout", "full-buss").run().status == 64)
+        let list = try #require(
+            JSONSerialization.jsonObject(with: Data(Command("layout", "--list", "--json").run().output.utf8))
+                as? [String: [[String: Any]]])
+        let bus = try #require(list["layoutList"]?.first { $0["layout"] as? String == "full-bus" })
+        #expect(bus["functions"] as? Int == 256 && (bus["shows"] as? String)?.isEmpty == false)
         #expect(try Command("layout").run().status == 64)
+    }
+
+    @Test("an address or a kernel that cannot be is told by its option")
+    func options() throws {
+        let fixed = try Command("layout", "one", "--fix", "00:04.0/0=0x1000").run()
+        #expect(fixed.status == 65 && fixed.errors.contains("--fix"))
+        let file = try TemporaryFile([0xf4])
+        let flat = try Command("layout", "one", "--linux", file.path).run()
+        #expect(flat.status == 65 && flat.errors.contains("--linux") && !flat.errors.contains("--append"))
     }
 
     @Test("the map has every piece, with its slot")

@@ -1,10 +1,12 @@
 import Foundation
+import LayoutFixtures
 import Testing
 
 @Suite("The page with the map")
 struct MemoryMapPageTests {
     struct Map: Decodable {
         let title: String
+        let names: [String: String]
         let areaList, windowList, pieceList: [Item]
         let policyList: [Policy]
     }
@@ -52,6 +54,22 @@ struct MemoryMapPageTests {
         }
         // It asks nothing of a network.
         #expect(!text.contains("http") && !text.contains("src=") && !text.contains("import "))
+    }
+
+    @Test("has the title that it is given") func title() throws {
+        #expect(try page("plan", "one", "--title", "A <title>").map.title == "A <title>")
+    }
+
+    @Test("has the names of functions, and so has the drawing")
+    func names() throws {
+        let dump = try TemporaryFile(Array(LspciText.gpu("01:00.0").utf8))
+        let name = "VGA compatible controller: Example Graphics Adapter"
+        #expect(try page("plan", dump.path).map.names == ["01:00.0": name])
+        let directory = try TemporaryDirectory()
+        #expect(try Command("plan", dump.path, "--map", directory.file("m.svg")).run().status == 0)
+        let texts = try SVGElement.all(in: String(contentsOfFile: directory.file("m.svg"), encoding: .utf8)).map(\.text)
+        #expect(texts.contains { $0.hasPrefix("01:00.0 \(name)") })
+        #expect(texts.contains { $0.hasPrefix("01:00.0 BAR 0\n\(name)\n0x") })
     }
 
     @Test("has the windows of bridges, outer ones first")

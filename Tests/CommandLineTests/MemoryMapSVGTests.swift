@@ -21,7 +21,8 @@ struct MemoryMapSVGTests {
             let range = "0x\(String(first, radix: 16)) – 0x\(String(last, radix: 16))"
             let trapped = piece.kind == .trapped ? ", trapped" : ""
             let size = Figures.size(last - first + 1)
-            return "\(piece.owner)\(trapped)\n\(range)\n\(size), \(piece.slot.map { "slot \($0)" } ?? "no slot")"
+            let name = piece.name.isEmpty ? "" : "\(piece.name)\n"
+            return "\(piece.owner)\(trapped)\n\(name)\(range)\n\(size), \(piece.slot.map { "slot \($0)" } ?? "no slot")"
         }
         #expect(titles.first == sample.name)
         #expect(titles.dropFirst().sorted() == expected.sorted())
@@ -86,10 +87,43 @@ struct MemoryMapSVGTests {
     @Test("shows what kind a piece is by its pattern, and neighbours by different hues")
     func kinds() throws {
         let classes = try SVGElement.all(in: MapSample.fullBus(isCoalesced: false).drawing)
-            .filter { $0.attributes["height"] == "15" }.compactMap { $0.attributes["class"] }
+            .filter { $0.name == "rect" && $0.attributes["height"] == "15" }.compactMap { $0.attributes["class"] }
         #expect(classes.count == 2304)
         #expect(classes.prefix(6) == ["bar0", "trapped0", "bar0", "bar1", "trapped1", "bar1"])
         #expect(classes.suffix(2) == ["rom2", "rom3"])
+    }
+
+    @Test("gives each function a look of its own, as many as there are looks", arguments: [1, 6, 7, 24, 25])
+    func looks(count: Int) throws {
+        var sample = MapSample(name: "\(count)")
+        for number in 0..<count {
+            let address = MapSample.low + UInt64(number) << 12
+            sample.add(.bar, "\(MapSample.function(number)) BAR 0", at: address, size: 4096)
+        }
+        let elements = try SVGElement.all(in: sample.drawing)
+        // A function's bar in its row or cell, or its swatch in the list, and what covers the same place.
+        var looks: Set<[String]> = []
+        for bar in elements where bar.attributes["class"]?.hasPrefix("bar") == true && bar.attributes["height"] == "14"
+        {
+            let place = "M\(bar.attributes["x"] ?? "") \(bar.attributes["y"] ?? "")h"
+            let cover = elements.first {
+                $0.attributes["class"]?.hasPrefix("turn") == true && $0.attributes["d"]?.contains(place) == true
+            }
+            looks.insert([bar.attributes["class"] ?? "", cover?.attributes["class"] ?? ""])
+        }
+        #expect(looks.count == min(count, 24))
+        let words = try #require(elements.map(\.text).first { $0.hasPrefix("BAR, ") })
+        #expect(
+            words == "BAR, "
+                + (count <= 6 ? "a hue a function" : count <= 24 ? "a hue or pattern a function" : "24 looks in turn"))
+    }
+
+    @Test("lists the names of functions, and tells how many more there are")
+    func names() throws {
+        let texts = try SVGElement.all(in: MapSample.named.drawing).filter { $0.name == "text" }.map(\.text)
+        #expect(texts.contains("00:00.0 Example <Adapter> 0") && texts.contains("00:05.7 Example <Adapter> 47"))
+        #expect(texts.contains("and 2 more, with the same looks in turn"))
+        #expect(!texts.contains { $0.contains("Adapter> 48") })
     }
 
     @Test("names windows of bridges in rows, inner ones below outer ones")
@@ -165,7 +199,7 @@ struct MapSample: CustomTestStringConvertible, Sendable {
     }
 
     static let all = [
-        few, typical, fullBus(isCoalesced: false), fullBus(isCoalesced: true), accelerators, odd,
+        few, typical, fullBus(isCoalesced: false), fullBus(isCoalesced: true), accelerators, odd, named,
         MapSample(name: "RAM only", pieces: Array(few.pieces.prefix(1))), MapSample(name: "nothing", areas: []),
     ]
 
@@ -237,7 +271,17 @@ struct MapSample: CustomTestStringConvertible, Sendable {
         return sample
     }()
 
-    private static func function(_ number: Int) -> String {
+    /// More functions than are listed, each with a name.
+    static let named: MapSample = {
+        var sample = MapSample(name: "named")
+        for number in 0..<50 as Range<UInt64> {
+            sample.add(.bar, "\(function(Int(number))) BAR 0", at: low + number << 12, size: 4096)
+            sample.pieces[Int(number)].name = "Example <Adapter> \(number)"
+        }
+        return sample
+    }()
+
+    static func function(_ number: Int) -> String {
         let device = String(number >> 3, radix: 16)
         return "00:\(device.count < 2 ? "0" : "")\(device).\(number & 7)"
     }

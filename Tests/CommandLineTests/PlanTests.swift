@@ -170,6 +170,21 @@ struct PlanTests {
         #expect(try Command("vfio", "--sysfs", directory.path).run().status == 65)
     }
 
+    @Test("an address or segments that cannot be name the options that help")
+    func optionsThatHelp() throws {
+        let fixed = try Command("plan", "one", "--fix", "00:04.0/0=0x1000").run()
+        #expect(fixed.status == 1 && fixed.output.contains("--fix"), "\(fixed.output)")
+        let functions = (0..<5).map {
+            #"{"at": "000\#($0):00:02.0", "bars": [{"bar": 0, "kind": "memory32", "size": "4K"}]}"#
+        }
+        let file = try TemporaryFile(
+            Array(#"{"name": "x", "functions": [\#(functions.joined(separator: ","))]}"#.utf8))
+        let segments = try Command("plan", file.path).run()
+        #expect(segments.status == 64 && segments.errors.contains("--flat"), "\(segments.errors)")
+        #expect(try Command("plan", file.path, "--flat").run().status == 0)
+        #expect(try Command("plan", file.path, "--buses", "16").run().status == 0)
+    }
+
     @Test("the map has every piece")
     func map() throws {
         let file = try TemporaryFile([])
@@ -198,8 +213,8 @@ struct PlanTests {
             command.arguments += options
             let result = try command.run()
             #expect(result.status == 0 && result.output.contains(words), "\(result.output)")
-            #expect(result.errors.contains("--size 21:00.0/vf0=SIZE"), "\(result.errors)")
-            #expect(result.output.contains("VF BAR 0"))
+            #expect(result.output.contains("VF BAR 0") && result.output.contains("--size 21:00.0/vf0=SIZE"))
+            #expect(result.errors.isEmpty, "what the table tells is not told twice: \(result.errors)")
         }
         #expect(try report([file.path])["sure"] as? Bool == false)
         #expect(try report([file.path, "--size", "21:00.0/vf0=1M"])["sure"] as? Bool == true)

@@ -16,7 +16,8 @@ struct PricesLiveTests {
         let directory = try TemporaryDirectory()
         let names = ["create", "delete", "flags-on", "call-out"]
         let result = try Command(
-            "prices", "--vcpus", "0,1", "--only", names.joined(separator: ","), "--json", "--plot",
+            "prices", "--vcpus", "0,1", "--only", names.joined(separator: ","), "--json", "--title", "My prices",
+            "--plot",
             directory.file("p.svg")
         ).run()
         #expect(result.status == 0, "\(result.errors)")
@@ -34,7 +35,7 @@ struct PricesLiveTests {
         let environment = try #require(object["environment"] as? [String: Any])
         #expect(environment["schema"] as? String == "swiftlet prices 1")
         let plot = try String(contentsOfFile: directory.file("p.svg"), encoding: .utf8)
-        #expect(plot.contains("KVM: ") && plot.contains("call-out/4K/32/1-spin"))
+        #expect(plot.contains(">My prices</text>") && plot.contains("KVM: ") && plot.contains("call-out/4K/32/1-spin"))
 
         let file = try TemporaryFile(Array(result.output.utf8))
         let same = try Command("compare", file.path, file.path, "--json").run()
@@ -88,7 +89,15 @@ struct PricesLiveTests {
         let other = try TemporaryFile(Array(probe.output.utf8))
         let cut = try TemporaryFile(Array(probe.output.utf8.dropLast(20)))
         let bare = try TemporaryFile(Array("{}".utf8))
-        for (file, words) in [(other, "swiftlet probe 1"), (cut, "JSON"), (bare, "environment is missing")] {
+        let lines = try TemporaryFile(Array("{\n\"environment\": {\n}\n,,}".utf8))
+        let list = try Command("prices", "--vcpus", "0", "--only", "no-op", "--json").run().output
+        let operation = try TemporaryFile(
+            Array(list.replacing(#""operation":"no-op""#, with: #""operation":"x""#).utf8))
+        let medians = try TemporaryFile(Array(list.replacing(#""medians":["#, with: #""medians":["x","#).utf8))
+        for (file, words) in [
+            (other, "swiftlet probe 1"), (cut, "JSON"), (bare, "environment is missing"), (lines, "line 4"),
+            (operation, "rowList[0].cell.operation"), (medians, "rowList[0].medians[0]"),
+        ] {
             let result = try Command("compare", file.path, other.path).run()
             #expect(result.status == 65 && result.errors.contains(words) && result.errors.contains(file.path))
         }

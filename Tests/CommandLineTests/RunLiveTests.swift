@@ -1,4 +1,5 @@
 import Foundation
+import ImageFixtures
 import LiveSupport
 import Testing
 
@@ -19,6 +20,27 @@ struct RunLiveTests {
     func status(value: UInt8, status: Int32) throws {
         let guest = try TemporaryFile([0xb0, value, 0xe6, 0xf4])  // mov al, value; out 0xf4, al
         #expect(try Command("run", guest.path).run().status == status)
+    }
+
+    @Test("an initial RAM disk that is not there is called one")
+    func missingDisk() throws {
+        let kernel = try TemporaryFile(LinuxFile().bytes)
+        let result = try Command("run", kernel.path, "--initrd", "/nonexistent/disk", "--force").run()
+        #expect(result.status == 65 && result.errors.contains("initial RAM disk") && !result.errors.contains("module"))
+    }
+
+    @Test("- is read from standard input, and the console's input ends at once")
+    func standardInput() throws {
+        let seven = try TemporaryFile([0xb0, 7, 0xe6, 0xf4])
+        for line in ["\"$0\" run - < \"$1\"", "cat \"$1\" | \"$0\" run - --vcpus 1"] {
+            #expect(try StartLiveTests.shell(line, seven.path).status == 7)
+        }
+        // mov dx, 0x3fd; in al, dx; test al, 1; jz back to in; mov dx, 0x3f8; in al, dx; out 0xf4, al
+        let reads: [UInt8] = [
+            0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba, 0xf8, 0x03, 0xec, 0xe6, 0xf4,
+        ]
+        let guest = try TemporaryFile(reads)
+        #expect(try StartLiveTests.shell("\"$0\" run - --timeout 20s < \"$1\"", guest.path).status == 4)
     }
 
     @Test("a triple fault ends with 70, and the registers go to standard error")

@@ -89,6 +89,24 @@ struct StressLiveTests {
         #expect(try Command("stress", "fuzz", "--replay", fine.path, "--seed", "1").run().status == 64)
     }
 
+    @Test("a record is replayed, and one that was cut is refused, at the end of a line too")
+    func record() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("r")
+        #expect(try Command("stress", "fuzz", "--operations", "50", "--seed", "7", "--record", path).run().status == 0)
+        #expect(try Command("stress", "fuzz", "--replay", path).run().status == 0)
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        for kept in [lines.dropLast(), lines.prefix(2), lines.dropLast() + [lines[lines.count - 1].dropLast(3)]] {
+            let cut = try TemporaryFile(Array(kept.joined(separator: "\n").utf8))
+            let result = try Command("stress", "fuzz", "--replay", cut.path).run()
+            #expect(result.status == 65 && result.errors.contains("line \(kept.count)"), "\(result.errors)")
+        }
+        let other = try TemporaryFile(
+            Array(lines.joined(separator: "\n").replacing(#""answer":"accepted""#, with: #""answer":"EIO""#).utf8))
+        let differs = try Command("stress", "fuzz", "--replay", other.path).run()
+        #expect(differs.status == 1 && differs.output.contains("EIO") && !differs.errors.contains("EIO"))
+    }
+
     @Test(
         "Ctrl-C ends it with 130 and says what was reached",
         arguments: [

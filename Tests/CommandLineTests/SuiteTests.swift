@@ -29,6 +29,21 @@ import Testing
     }
 
     @Test(
+        "a value that cannot be is told with its place and what can be",
+        arguments: [
+            (#""status": 256"#, "tests[1].status: 256 is not an exit status, from 0 to 255"),
+            (#""status": -1"#, "tests[1].status: -1 is not"),
+            (#""outcome": "ok""#, "tests[1].outcome: ok is not an outcome, one of exited, "),
+            (#""timeout": "soon""#, "tests[1].timeout: soon is not a time"),
+        ])
+    func badValue(member: String, words: String) throws {
+        let text = #"{"tests": [{"guest": "hello"}, {"guest": "hello", \#(member)}]}"#
+        #expect {
+            try JSONDecoder().decode(Strict<SuiteFile>.self, from: Data(text.utf8))
+        } throws: { InputFile.describe($0).contains(words) }
+    }
+
+    @Test(
         "a suite file that cannot be is refused",
         arguments: [
             "[]", "{}", #"{"tests": [{}]}"#, #"{"tests": [{"guest": "hello", "staus": 1}]}"#,

@@ -39,6 +39,10 @@ struct UsageTests {
             ["run", "--layout", "one", "--fix", "00:04.0/0=3G", "--unassigned"],
             ["run", "--layout", "one", "--show-capability", "ATS"],
             ["run", "--map", ""], ["run", "--report", ""], ["guests", "--new", ""], ["run", "--control", ""],
+            ["run", "--title", "x"], ["plan", "one", "--title", "x"], ["prices", "--title", "x"],
+            ["run", "--map", "x.png"], ["plan", "one", "--map", "x.SVG"], ["stress", "fill", "--plot", "x.html"],
+            ["layout", "one", "--linux", "./k", "--map", "x.svg"],
+            ["run", "-", "--layout", "-"], ["run", "-", "--initrd", "-"],
         ])
     func wrongUsage(arguments: [String]) throws {
         var command = Command()

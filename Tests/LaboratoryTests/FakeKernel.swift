@@ -61,7 +61,7 @@ struct FakeKernel: FuzzTarget {
         table.apply(change)
     }
 
-    mutating func set(_ request: SlotRequest, _ place: GuestMemoryPlace) throws(SlotErrno) {
+    mutating func set(_ request: SlotRequest, _ place: GuestMemfdPlace) throws(SlotErrno) {
         guard request.flags & 4 != 0 else { return try set(request) }
         var plain = request
         plain.flags &= ~4

@@ -266,7 +266,7 @@ struct PlanFindingTests {
             (["01:00.0/1": 0x1000], "begins at a multiple of 0x1000000000"),
             (["01:00.0/1": 1 << 50], "its aperture is 0x100000000 to 0x1000ffffffff"),
             (["01:00.0/0": 0xff00_0000], "its aperture is 0xd0000000 to 0xfebfffff"),
-            (["01:00.0/1": 1 << 40, "01:00.0/3": 1 << 40], "another BAR or window with a chosen address"),
+            (["01:00.0/1": 1 << 40, "01:00.0/3": 1 << 40], "the range overlaps another BAR or window"),
         ] as [([String: UInt64], String)] {
             var selection = DumpSelection()
             for (name, address) in addresses { selection.fixed[try place(name)] = address }

@@ -162,6 +162,7 @@ struct SlotLiveTests {
             #expect(add(at: FunctionAddress(requesterID: address)) == .notInSlot)
         }
         #expect(reason { () throws(MachineError) in try machine.requestRemoval(of: Self.beside) } == .noSlot)
+        #expect(add(at: FunctionAddress(requesterID: 0xffff)) == .noBus)
         #expect(add(at: Self.slot) == nil && add(at: Self.slot) == .taken)
     }
 

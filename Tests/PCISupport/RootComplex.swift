@@ -153,14 +153,15 @@ extension RootComplex {
     }
 
     private mutating func read(_ target: ConfigTarget, _ width: AccessWidth) -> UInt64 {
-        guard let address = memory.bridges.home(of: target.function, memory.bridges.present) else {
+        guard let address = memory.bridges.firmwareAddress(of: target.function, memory.bridges.busesBySoftwareNumber)
+        else {
             return width.allOnes
         }
         return functions[address]?.read(at: target.register, width: width) ?? width.allOnes
     }
 
     private mutating func write(_ value: UInt64, _ target: ConfigTarget, _ width: AccessWidth) -> Write? {
-        guard let address = memory.bridges.home(of: target.function, memory.bridges.present),
+        guard let address = memory.bridges.firmwareAddress(of: target.function, memory.bridges.busesBySoftwareNumber),
             let made = functions[address]?.write(value, at: target.register, width: width)
         else { return nil }
         var write = Write(function: address)

@@ -29,7 +29,7 @@ enum { cguests_slot_limit = 2 };
 /// A built-in guest.
 struct cguests_guest {
     const char *name;      ///< the name that the user types; ends in a zero byte, as `shows` does
-    const char *shows;     ///< what the guest demonstrates, in a line for a list, at most 60 characters
+    const char *shows;     ///< what the guest demonstrates, in a line for a list, at most 72 characters
     const uint8_t *start;  ///< the first byte of the flat image
     const uint8_t *end;    ///< the first byte past it
     enum cguests_mode mode;

@@ -41,7 +41,8 @@ void chost_remove_temporaries(void);
 /// `arguments` holds `count` strings one behind the other, each with its NUL. `pipes` gets the reading ends of three pipes: the new
 /// process's standard output, standard error and descriptor 3.
 int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
-void chost_kill_process(int process);
+/// Sends a signal to a process that `chost_start` started.
+void chost_signal_process(int process, int signal);
 /// Waits for the end of a process. Returns its exit status, or 128 plus the number of the signal that ended it.
 int chost_await(int process);
 
@@ -146,7 +147,7 @@ int64_t chost_send_descriptors(int fd, const void *bytes, size_t size, const int
 /// closed. Waits for bytes if `waits` is true and the socket blocks.
 int64_t chost_receive_descriptors(int fd, void *bytes, size_t size, bool waits, int *descriptors, size_t *count);
 /// Waits until a descriptor can be read, or can be written if `writable`. Returns 0 if the time is over or a signal came.
-int chost_wait_for(int fd, bool writable, int64_t nanoseconds);
+int chost_wait_until_ready(int fd, bool writable, int64_t nanoseconds);
 /// Returns the count of an eventfd, and sets the count to zero.
 uint64_t chost_take_count(int fd);
 /// Returns whether a descriptor is an eventfd. Without /proc the answer is false.
@@ -155,6 +156,6 @@ bool chost_is_event(int fd);
 /// Waits until one of three descriptors can be read, or until the time is over. A descriptor below 0 is left out, and a time below
 /// 0 means for ever. Returns one bit for each descriptor that is ready, bit 0 for the first, or 0 if the time is over or a signal
 /// came.
-int chost_wait(int first, int second, int third, int64_t nanoseconds);
+int chost_wait_for_input(int first, int second, int third, int64_t nanoseconds);
 
 #endif

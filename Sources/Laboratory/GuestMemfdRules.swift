@@ -1,7 +1,7 @@
 internal import Memslots
 
 /// The place in a guest_memfd that KVM_SET_USER_MEMORY_REGION2 is asked to put behind a slot.
-public struct GuestMemoryPlace: Hashable, Sendable {
+public struct GuestMemfdPlace: Hashable, Sendable {
     /// The kind of a descriptor that a request names.
     public enum File: String, Codable, Sendable {
         /// A guest_memfd of the machine, one of another machine, or a number that is not open.
@@ -46,7 +46,7 @@ public enum GuestMemoryRule: String, CaseIterable, Codable, CodingKeyRepresentab
 }
 
 /// Predicts how guest_memfd changes the verdicts on requests, and remembers which part of the file lies behind which slot.
-struct GuestMemoryRules: Sendable {
+struct GuestMemfdRules: Sendable {
     /// Whether KVM offers guest_memfd for the machine.
     let isOffered: Bool
     /// The bytes of the machine's guest_memfd behind each slot that has some.
@@ -56,11 +56,11 @@ struct GuestMemoryRules: Sendable {
 
     /// Predicts the verdict on a request. `place` is nil if the request uses KVM_SET_USER_MEMORY_REGION.
     func verdict(
-        on request: SlotRequest, _ place: GuestMemoryPlace?, _ table: MemslotTable, _ predict: SlotVerdict.Predict
+        on request: SlotRequest, _ place: GuestMemfdPlace?, _ table: MemslotTable, _ predict: SlotVerdict.Predict
     ) -> SlotVerdict {
-        var (plain, wanted) = (request, nil as GuestMemoryPlace?)
-        if let place, isOffered, request.flags & GuestMemoryPlace.flag != 0 {
-            (plain.flags, wanted) = (request.flags & ~GuestMemoryPlace.flag, place)
+        var (plain, wanted) = (request, nil as GuestMemfdPlace?)
+        if let place, isOffered, request.flags & GuestMemfdPlace.flag != 0 {
+            (plain.flags, wanted) = (request.flags & ~GuestMemfdPlace.flag, place)
             guard plain.flags == 0 else { return .refusedMemory(.guestMemoryFlags) }
             guard place.offset % Page.size == 0, !place.offset.addingReportingOverflow(request.size).overflow else {
                 return .refusedMemory(.guestMemoryOffset)
@@ -85,10 +85,10 @@ struct GuestMemoryRules: Sendable {
     }
 
     /// Notes a change that KVM has accepted.
-    mutating func apply(_ change: SlotChange, flags: UInt32, _ place: GuestMemoryPlace?) {
+    mutating func apply(_ change: SlotChange, flags: UInt32, _ place: GuestMemfdPlace?) {
         switch change {
         case .create(let slot):
-            guard let place, flags & GuestMemoryPlace.flag != 0 else { return }
+            guard let place, flags & GuestMemfdPlace.flag != 0 else { return }
             bound[slot.id] = place.offset..<place.offset + slot.range.size
         case .delete(let slot): bound[slot.id] = nil
         case .move, .setFlags, .none: return

@@ -1,0 +1,75 @@
+/// Finds the place where a text stops being JSON (RFC 8259). The decoder tells none.
+struct JSONMistake {
+    private enum Expected { case value, firstValue, key, firstKey, colon, separator, end }
+
+    private var rest: ArraySlice<UInt8>
+    private var open: [UInt8] = []
+    private var expected = Expected.value
+
+    /// Returns the line of the first mistake, counted from 1, or nil if none is found.
+    static func line(in bytes: [UInt8]) -> Int? {
+        var reader = JSONMistake(rest: bytes[...])
+        while reader.takeToken() {}
+        let isWhole = reader.rest.isEmpty && reader.expected == .end
+        return isWhole ? nil : 1 + bytes[..<reader.rest.startIndex].count { $0 == UInt8(ascii: "\n") }
+    }
+
+    /// Takes a token that may come here. Returns whether there was one.
+    private mutating func takeToken() -> Bool {
+        rest = rest.drop { " \t\r\n".utf8.contains($0) }
+        guard let byte = rest.first.map({ Character(Unicode.Scalar($0)) }) else { return false }
+        switch (expected, byte) {
+        case (.firstValue, "]"), (.firstKey, "}"): return close()
+        case (.separator, "]"), (.separator, "}"): return open.last == rest.first && close()
+        case (.separator, ","): expected = open.last == UInt8(ascii: "}") ? .key : .value
+        case (.colon, ":"): expected = .value
+        case (.key, "\""), (.firstKey, "\""):
+            expected = .colon
+            return takeString()
+        case (.value, "{"), (.firstValue, "{"):
+            open.append(UInt8(ascii: "}"))
+            expected = .firstKey
+        case (.value, "["), (.firstValue, "["):
+            open.append(UInt8(ascii: "]"))
+            expected = .firstValue
+        case (.value, "\""), (.firstValue, "\""): return takeString() && endValue()
+        case (.value, _), (.firstValue, _): return takeWord() && endValue()
+        default: return false
+        }
+        rest.removeFirst()
+        return true
+    }
+
+    private mutating func close() -> Bool {
+        open.removeLast()
+        rest.removeFirst()
+        return endValue()
+    }
+
+    private mutating func endValue() -> Bool {
+        expected = open.isEmpty ? .end : .separator
+        return true
+    }
+
+    private mutating func takeString() -> Bool {
+        var place = rest.startIndex + 1
+        while place < rest.endIndex, rest[place] >= 0x20 {
+            if rest[place] == UInt8(ascii: "\"") {
+                rest = rest[(place + 1)...]
+                return true
+            }
+            place += rest[place] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        return false
+    }
+
+    /// Takes a number, or one of the three words.
+    private mutating func takeWord() -> Bool {
+        let word = rest.prefix { $0 > 0x20 && !",]}:\"".utf8.contains($0) }
+        let text = String(decoding: word, as: UTF8.self)
+        let isNumber = text.allSatisfy { "0123456789+-.eE".contains($0) } && Double(text) != nil
+        guard isNumber || ["true", "false", "null"].contains(text) else { return false }
+        rest = rest[word.endIndex...]
+        return true
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import PropertySupport
+import SeededRandom
+import Testing
+
+@testable import swiftlet
+
+@Suite("The line in which a text stops being JSON")
+struct JSONMistakeTests {
+    @Test(
+        "is that of the first mistake",
+        arguments: [
+            ("", 1), ("{", 1), ("{\n", 2), ("{\n\"a\": 1,\n}", 3), ("[\n1,\n\n]", 4), ("[1\n2]", 2), ("{\"a\"\n1}", 2),
+            ("{\n\"a: 1,\n\"b\": 2}", 2), ("[tru]", 1), ("[1]\n\n]", 3), ("[\n{]", 2), ("{\n1: 2}", 2), ("[0x1]", 1),
+        ])
+    func line(text: String, line: Int) {
+        #expect(JSONMistake.line(in: Array(text.utf8)) == line)
+    }
+
+    @Test("is nil exactly where the decoder takes the text", arguments: propertySeeds)
+    func agrees(seed: UInt64) {
+        struct Anything: Decodable { init(from decoder: any Decoder) {} }
+        var random = SplitMix64(seed: seed)
+        let parts = [
+            "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\\"\"", "1", " -2.5e3 ", "true", "null", " ", "\n", "\"", "x",
+        ]
+        for _ in 0..<2000 {
+            let middle = (0..<Int.random(in: 0...5, using: &random)).map { _ in
+                parts.randomElement(using: &random) ?? ""
+            }
+            // The decoder takes more behind a number that stands alone.
+            let text = "[\(middle.joined())" + (parts.prefix(4).randomElement(using: &random) ?? "")
+            let isJSON = (try? JSONDecoder().decode(Anything.self, from: Data(text.utf8))) != nil
+            #expect((JSONMistake.line(in: Array(text.utf8)) == nil) == isJSON, "seed \(seed): \(text)")
+        }
+    }
+}
