@@ -120,7 +120,7 @@ struct FormatLiveTests {
             testDescription: "probe", heading: "Probe", namesIn: ["capabilities"], elsewhere: ["environment"]
         ) { _ in [try output("probe")] },
         Format(testDescription: "lists", heading: "Lists", title: nil) { _ in
-            [try output("guests"), try output("vfio")]
+            [try output("guests"), try output("layout", "--list"), try output("vfio")]
         },
     ]
 
