@@ -71,7 +71,9 @@ struct PluggedFunctions {
                     portAddress: nil, wasThere: true, isThere: true, watched: number))
         }
         guard !plugged.isEmpty else {
-            throw .experiment("\(layout.name): no function comes or goes: it takes two functions, or a slot (hotPlug)")
+            throw .experiment(
+                "\(layout.name): no function can be added or removed: the layout needs two functions, or a port with a slot (hotPlug)"
+            )
         }
     }
 

@@ -91,7 +91,7 @@ extension DumpSelection.Place {
     func check(_ size: UInt64, in possible: ClosedRange<UInt64>) throws(LayoutError) {
         guard size.nonzeroBitCount == 1, possible.contains(size) else {
             let (least, most) = (hexadecimal(possible.lowerBound), hexadecimal(possible.upperBound))
-            throw .badSize(self, size: size, reason: "it has a power of two from \(least) to \(most)")
+            throw .badSize(self, size: size, reason: "its size must be a power of two from \(least) to \(most)")
         }
     }
 }

@@ -16,7 +16,8 @@ struct ControlService: Sendable {
         do { return try LineServer(at: path, responder: service.answer) } catch {
             let advice =
                 error.errno == .addressInUse
-                ? ": what is there is not the socket of a dead process of yours: remove it, or name another path" : ""
+                ? ": the path exists, and is not a socket that a dead process of yours has left: remove it, or name another path"
+                : ""
             throw failure("--control: \(error)\(advice)", .hostError)
         }
     }

@@ -43,7 +43,7 @@ struct DumpOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Count up to so many virtual functions of each function with SR-IOV. Without it there are none, and room is kept for all.",
+            "Count at most so many virtual functions of each function with SR-IOV. Without this option none are counted, and room is kept for all.",
             valueName: "n"))
     var vfs: Int?
 

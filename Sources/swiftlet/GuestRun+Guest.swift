@@ -10,7 +10,7 @@ import VFIOUser
 
 /// The choice of the guest to run, and of its machine.
 extension GuestRun {
-    struct Wish {
+    struct RequestedMachine {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
@@ -27,30 +27,30 @@ extension GuestRun {
     /// Whether the guest is a file. A name with a slash names a file.
     var isFile: Bool { guest.contains("/") }
 
-    func guestAndMachine() throws -> Wish {
-        var wish = try isFile ? file() : builtIn()
-        if let memory { wish.machine.memory = memory.value }
-        if let vcpus { wish.machine.vcpus = vcpus }
-        if let slots { wish.machine.policy = slots }
-        if let decode { wish.machine.decode = decode }
-        if let onRefusal { wish.machine.onRefusal = onRefusal }
-        wish.machine.board = board
-        wish.machine.assignsAddresses = !unassigned
-        wish.machine.hasTimer = pit
-        wish.machine.acpi = acpi
-        wish.machine.traceLimit = traceLimit?.value
-        wish.machine.features = cpu?.features ?? [:]
-        wish.machine.registers = registers?.values ?? [:]
-        if let statusOf { wish.machine.exitStatus = statusOf.rule }
+    func guestAndMachine() throws -> RequestedMachine {
+        var requested = try isFile ? file() : builtIn()
+        if let memory { requested.machine.memory = memory.value }
+        if let vcpus { requested.machine.vcpus = vcpus }
+        if let slots { requested.machine.policy = slots }
+        if let decode { requested.machine.decode = decode }
+        if let onRefusal { requested.machine.onRefusal = onRefusal }
+        requested.machine.board = board
+        requested.machine.assignsAddresses = !unassigned
+        requested.machine.hasTimer = pit
+        requested.machine.acpi = acpi
+        requested.machine.traceLimit = traceLimit?.value
+        requested.machine.features = cpu?.features ?? [:]
+        requested.machine.registers = registers?.values ?? [:]
+        if let statusOf { requested.machine.exitStatus = statusOf.rule }
         if let layout {
-            wish.machine.functions = [:]
+            requested.machine.functions = [:]
             let layout = try LayoutArgument(name: layout).load(selection, connects: true).layout
-            wish.machine.add(layout)
-            wish.names = layout.functionNames
+            requested.machine.add(layout)
+            requested.names = layout.functionNames
             for (address, source) in layout.assigned.sorted(by: { $0.key < $1.key }) {
                 switch source {
-                case .process(let path): try wish.machine.add(connect(to: path), at: address)
-                case .host(let name): try assign(name, at: address, in: &wish.machine)
+                case .process(let path): try requested.machine.add(connect(to: path), at: address)
+                case .host(let name): try assign(name, at: address, in: &requested.machine)
                 }
             }
         }
@@ -62,39 +62,41 @@ extension GuestRun {
             throw failure("an option is about the functions of a layout, and there is none: add --layout", .usage)
         }
         for device in devices {
-            wish.machine.functions[try freeAddress(for: device.rawValue, in: wish.machine)] = device.model
+            requested.machine.functions[try freeAddress(for: device.rawValue, in: requested.machine)] = device.model
         }
         for function in vfio {
-            let address = try function.address ?? freeAddress(for: function.name, in: wish.machine)
-            try assign(function.name, at: address, in: &wish.machine)
+            let address = try function.address ?? freeAddress(for: function.name, in: requested.machine)
+            try assign(function.name, at: address, in: &requested.machine)
         }
         for process in deviceProcesses {
-            let address = try process.address ?? freeAddress(for: process.path, in: wish.machine)
-            guard wish.machine.functions[address] == nil, wish.machine.vfio[address] == nil else {
+            let address = try process.address ?? freeAddress(for: process.path, in: requested.machine)
+            guard requested.machine.functions[address] == nil, requested.machine.vfio[address] == nil else {
                 throw failure("--vfio-user \(process.path): there is a function at \(address) already", .usage)
             }
-            try wish.machine.add(connect(to: process.path), at: address)
+            try requested.machine.add(connect(to: process.path), at: address)
         }
         let needsFunctions = [("--decode", decode != nil), ("--unassigned", unassigned), ("--lint", lint != nil)]
-        if wish.machine.functions.isEmpty, wish.machine.vfio.isEmpty, let option = needsFunctions.first(where: \.1)?.0 {
+        if requested.machine.functions.isEmpty, requested.machine.vfio.isEmpty,
+            let option = needsFunctions.first(where: \.1)?.0
+        {
             throw failure(
                 "\(option) is about PCI functions, and \(guest) has none: add --layout, --device, --vfio or --vfio-user",
                 .usage
             )
         }
-        wish.machine.mayExhaustHost = force
+        requested.machine.mayExhaustHost = force
         // Device processes that are added later must be able to map the RAM.
-        if control != nil { wish.machine.sharesMemory = true }
+        if control != nil { requested.machine.sharesMemory = true }
         if let irqchip {
-            wish.machine.interruptController = irqchip
-        } else if wish.machine.vcpus > 1 || pit {
-            wish.machine.interruptController = .kernel
+            requested.machine.interruptController = irqchip
+        } else if requested.machine.vcpus > 1 || pit {
+            requested.machine.interruptController = .kernel
         }
-        try addBootArguments(to: &wish)
-        return wish
+        try addBootArguments(to: &requested)
+        return requested
     }
 
-    private func builtIn() throws -> Wish {
+    private func builtIn() throws -> RequestedMachine {
         guard let builtIn = BuiltInGuest.named(guest) else {
             throw failure(unknownGuest, .usage)
         }
@@ -103,7 +105,8 @@ extension GuestRun {
                 "`\(guest)` is built in for \(builtIn.configuration.mode.rawValue) mode at its address: --mode, "
                     + "--load-address, --registers and --format are for files", .usage)
         }
-        return Wish(machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
+        return RequestedMachine(
+            machine: builtIn.configuration, image: try image(of: builtIn.image), bytes: builtIn.image)
     }
 
     private var unknownGuest: String {
@@ -114,7 +117,7 @@ extension GuestRun {
             : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }
 
-    private func file() throws -> Wish {
+    private func file() throws -> RequestedMachine {
         let memory = self.memory?.value ?? MachineConfiguration.memoryForLinux
         guard memory > 0 else {
             throw failure("a memory of 0 bytes: a guest needs at least one page, 4K", .usage)
@@ -143,7 +146,7 @@ extension GuestRun {
         }
         var machine = MachineConfiguration(for: image)
         machine.mode = image.mode ?? mode ?? .long
-        return Wish(machine: machine, image: image, bytes: bytes)
+        return RequestedMachine(machine: machine, image: image, bytes: bytes)
     }
 
     private func image(of bytes: [UInt8]) throws -> Image {
@@ -181,8 +184,8 @@ extension GuestRun {
         return address
     }
 
-    private func addBootArguments(to wish: inout Wish) throws {
-        let format = wish.image.format
+    private func addBootArguments(to requested: inout RequestedMachine) throws {
+        let format = requested.image.format
         guard !needsLinux || format.isKernel && !format.isMultiboot else {
             throw failure(
                 "--linux \(guest): it is \(format.kind), and no Linux kernel (bzImage, or vmlinux with a PVH entry)",
@@ -199,9 +202,9 @@ extension GuestRun {
         guard initrd == nil || !format.isMultiboot else {
             throw failure("\(guest) is \(format.kind), which takes --module: leave out --initrd", .usage)
         }
-        let limit = wish.machine.memory
+        let limit = requested.machine.memory
         let remedy = "the guest's memory of \(limit) bytes: give it more (--memory)"
-        wish.machine.boot = BootArguments(
+        requested.machine.boot = BootArguments(
             commandLine: format.isMultiboot
                 ? guest + (append.map { " " + $0 } ?? "") : append ?? GuestRun.linuxConsole,
             modules: try (initrd.map { [ModuleArgument(path: $0)] } ?? [] + modules).map { module in

@@ -65,7 +65,7 @@ struct GuestRun: Equatable {
         guard inputs.count(where: { ["-", Self.standardInput].contains($0.path) }) < 2 else {
             throw failure("two files are to be read from standard input: name a file for one of them", .usage)
         }
-        let wish = try guestAndMachine()
+        let requested = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
         if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
         let trace = try files.open(self.trace, for: "--trace")
@@ -76,16 +76,17 @@ struct GuestRun: Equatable {
         // What the guest is read from has nothing left for its console. It finds the end of its input.
         let input = guest == Self.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
         let machine = try GuestMachine(
-            wish.machine, image: wish.image, bytes: wish.bytes, trace: trace?.descriptor, lint: lint?.descriptor,
+            requested.machine, image: requested.image, bytes: requested.bytes, trace: trace?.descriptor,
+            lint: lint?.descriptor,
             catchesSignals: true,
             consoleOutput: console.write)
         if control == "" { throw failure("--control needs the name of a socket", .usage) }
         if gdbWait, gdb == nil { throw failure("--gdb-wait waits for a debugger: add --gdb", .usage) }
-        try map?.write(MemoryMap(machine.memory, title: title ?? guest, names: wish.names).document(for: self.map))
+        try map?.write(MemoryMap(machine.memory, title: title ?? guest, names: requested.names).document(for: self.map))
         let debugger = try gdb.map { try serve(machine, at: $0) }
         let control = try control.map { try ControlService.serve(machine, at: $0) }
         defer { control?.stop() }
-        if wish.image.wantsVideoMode {
+        if requested.image.wantsVideoMode {
             complain("\(guest): it asks for a video mode or a console, and there is no screen")
         }
         let result: RunReport
@@ -106,18 +107,18 @@ struct GuestRun: Equatable {
             ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
         }
         // This is done first, because the later steps may wait for a reader.
-        let symbols = result.vcpus.isEmpty ? nil : SymbolTable(wish.bytes)
+        let symbols = result.vcpus.isEmpty ? nil : SymbolTable(requested.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }
         if result.lossOfLint == nil { try lint?.finish() }
-        let screen = console.hasPrinted || wish.coversTextScreen ? nil : machine.textScreen
-        explain(result, of: wish, symbols, isSilent: !console.hasPrinted && screen == nil)
+        let screen = console.hasPrinted || requested.coversTextScreen ? nil : machine.textScreen
+        explain(result, of: requested, symbols, isSilent: !console.hasPrinted && screen == nil)
         if let screen {
             complain("\(guest) wrote to the text screen at 0xb8000 and to no port; this is what lies there:")
             console.write(Array("\(screen)\n".utf8)) { false }
         }
         // A refusal that ended the run has already been reported.
-        if wish.machine.onRefusal == .continue, let first = result.refusals.list.first {
+        if requested.machine.onRefusal == .continue, let first = result.refusals.list.first {
             complain("\(guest): \(Figures.count(result.refusals.count, "refused change")); the first: \(first)")
         }
         for loss in result.losses { complain("\(guest): \(loss)") }
@@ -147,15 +148,15 @@ struct GuestRun: Equatable {
 
     /// Says how the run ended, unless the guest ended it by its own will and through an exit port. If the guest is a file that
     /// did nothing useful, says what may be wrong with it.
-    private func explain(_ result: RunReport, of wish: Wish, _ symbols: SymbolTable?, isSilent: Bool) {
+    private func explain(_ result: RunReport, of requested: RequestedMachine, _ symbols: SymbolTable?, isSilent: Bool) {
         let exits = result.exits
         let hasStopped = result.outcome == .halted && isSilent && exits.pio + exits.mmio <= Self.fewExits
         guard !result.outcome.isOrderly || [.reset, .poweredOff].contains(result.outcome) || hasStopped else { return }
         var text = "\(guest): \(result.ending(symbols: symbols))"
-        let isGuess = isFile && wish.image.format == .flat && format == nil && mode == nil && loadAddress == nil
+        let isGuess = isFile && requested.image.format == .flat && format == nil && mode == nil && loadAddress == nil
         if isGuess, result.outcome.isFault || hasStopped {
             text +=
-                "\n\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(wish.machine.mode.rawValue) mode "
+                "\n\(guest) is neither ELF nor a multiboot kernel, so its bytes were run in \(requested.machine.mode.rawValue) mode "
                 + "at \(MachineConfiguration.defaultLoadAddress), and it printed \(isSilent ? "nothing" : "something"). If it was "
                 + "linked for another mode or address, --mode and --load-address say so; --format says what else it may be"
         } else if hasStopped {

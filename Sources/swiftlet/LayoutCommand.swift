@@ -111,14 +111,15 @@ struct LayoutCommand: ParsableCommand {
             guest: kernel.contains("/") ? kernel : "./" + kernel, append: append ?? GuestRun.linuxConsole + " quiet",
             initrd: initrd, vcpus: vcpus, board: options.board.choices, slots: options.slots, force: start.force,
             needsLinux: true)
-        var wish = try guest.guestAndMachine()
-        wish.machine.add(layout)
-        wish.machine.decode = decode
+        var requested = try guest.guestAndMachine()
+        requested.machine.add(layout)
+        requested.machine.decode = decode
         if initrd == nil {
-            wish.machine.boot.modules = [BootArguments.Module(string: "", bytes: BuiltInGuest.linuxDisk)]
+            requested.machine.boot.modules = [BootArguments.Module(string: "", bytes: BuiltInGuest.linuxDisk)]
         }
         let result = try LinuxRun.run(
-            layout, wish.machine, image: wish.image, bytes: wish.bytes, timeout: timeout, beforeRun: enterJail)
+            layout, requested.machine, image: requested.image, bytes: requested.bytes, timeout: timeout,
+            beforeRun: enterJail)
         try output.show(result, in: environment, Self.text(result))
         guard !result.ok else { return }
         complain(result.console + (result.differenceList.prefix(20) + [result.ending]).joined(separator: "\n"))

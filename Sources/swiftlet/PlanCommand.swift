@@ -51,7 +51,8 @@ struct PlanCommand: ParsableCommand {
     @Flag(help: "Print the functions and their BARs with commas, a line each.")
     var csv = false
 
-    @Flag(help: "Print also the history of the limits, budgets that count for few, and advice to makers of devices.")
+    @Flag(
+        help: "Print also the history of the limits, budgets that concern few users, and advice to makers of devices.")
     var verbose = false
 
     @OptionGroup var output: OutputOptions
@@ -88,7 +89,9 @@ struct PlanCommand: ParsableCommand {
                 let advice = MachineError.board(board).advice.map { ": \($0)" } ?? ""
                 throw failure("\(layout.name): \(error)\(advice)", .usage)
             case .assignment:
-                throw failure("\(layout.name): not even as if addresses had no end: \(error)", .badInput)
+                throw failure(
+                    "\(layout.name): it cannot be placed, not even in an address space without an end: \(error)",
+                    .badInput)
             }
         }
         try map?.write(

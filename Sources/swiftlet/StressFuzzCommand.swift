@@ -90,7 +90,8 @@ struct StressFuzzCommand: ParsableCommand {
                 ("operations", "\(result.operations)"),
                 (
                     "machines left out",
-                    result.skippedMachines == 0 ? nil : "\(result.skippedMachines), for what KVM does not have here"
+                    result.skippedMachines == 0
+                        ? nil : "\(result.skippedMachines), because this KVM lacks a feature that they use"
                 ),
             ] + result.differenceList.map { ("differs", $0) } + [("differences", "\(result.differences)")]
         try output.show(result, TextTable("replay", facts: facts).text)

@@ -9,8 +9,8 @@ struct StressHotPlugCommand: ParsableCommand {
         commandName: "hotplug",
         abstract: "Let functions of a layout come and go at random while vCPUs use the others.",
         discussion: """
-            The guest `hotplug` drives the slots of ports (`hotPlug` of a bridge): it puts what comes to use, gives back what it \
-            is asked for, and finds out what goes without a word. Functions in no slot, all but the first, are removed and \
+            The guest `hotplug` drives the slots of ports (`hotPlug` of a bridge): it uses each function that is added, \
+            gives it back when it is asked to, and notices functions that vanish. Functions in no slot, all but the first, are removed and \
             added beside vCPUs that look at them. In the end everything that functions take must be as it was before.
 
             Example: swiftlet stress hotplug slots-4 --cycles 10000 --vcpus 2

@@ -9,7 +9,7 @@ struct StressToggleCommand: ParsableCommand {
         commandName: "toggle",
         abstract: "Switch decode of every function of a layout off and on, over and over.",
         discussion: """
-            In four ways: one slot a BAR piece or neighbours coalesced, decode strict or lazy. A guest watches BARs and trapped \
+            Does so in four ways: with separate or coalesced slots, and with strict or lazy decode. A guest watches BARs and trapped \
             registers all the while. With strict decode and separate slots it goes on until the generation by which KVM \
             remembers addresses that trap has wrapped (2^19 swaps of its slot set), unless --operations says how many toggles. \
             --operations is that of each of the four ways, --seconds that of all together.

@@ -104,7 +104,7 @@ struct Strict<Value: StrictDecodable>: Decodable {
         if let key = values.allKeys.first(where: { Value.CodingKeys(stringValue: $0.stringValue) == nil }) {
             let names = Value.CodingKeys.allCases.map(\.stringValue).joined(separator: ", ")
             throw DecodingError.dataCorruptedError(
-                forKey: key, in: values, debugDescription: "nobody knows this key; there are \(names)")
+                forKey: key, in: values, debugDescription: "unknown key; the known keys are \(names)")
         }
         value = try Value(from: decoder)
     }

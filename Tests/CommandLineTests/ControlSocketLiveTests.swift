@@ -26,8 +26,8 @@ struct ControlSocketLiveTests {
         init() throws {
             directory = try TemporaryDirectory()
             let run = GuestRun(guest: "echo", irqchip: .kernel, layout: "one", control: directory.file("machine"))
-            let wish = try run.guestAndMachine()
-            machine = try GuestMachine(wish.machine, image: wish.image, bytes: wish.bytes) { _, _ in }
+            let requested = try run.guestAndMachine()
+            machine = try GuestMachine(requested.machine, image: requested.image, bytes: requested.bytes) { _, _ in }
             server = try ControlService.serve(machine, at: directory.file("machine"))
             running = try machine.start()
         }

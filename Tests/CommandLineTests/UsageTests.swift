@@ -7,9 +7,9 @@ struct UsageTests {
         "help shows an example, for every command",
         arguments: [[], ["run"], ["guests"], ["layout"], ["plan"], ["probe"], ["prices"], ["compare"]])
     func help(command: [String]) throws {
-        var wish = Command("--help")
-        wish.arguments = command + ["--help"]
-        let result = try wish.run()
+        var requested = Command("--help")
+        requested.arguments = command + ["--help"]
+        let result = try requested.run()
         #expect(result.status == 0)
         #expect(result.output.contains("Example"))
     }
