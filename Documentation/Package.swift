@@ -4,7 +4,7 @@ import PackageDescription
 
 // A package of its own, so that nobody who uses Swiftlet fetches the plugin. `scripts/docs` runs it.
 let package = Package(
-    name: "swiftlet-documentation",
+    name: "Swiftlet",
     dependencies: [
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"),
         .package(name: "swiftlet", path: "..", traits: []),
