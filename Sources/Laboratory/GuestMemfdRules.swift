@@ -67,7 +67,7 @@ struct GuestMemfdRules: Sendable {
             }
         }
         let verdict = predict(table, plain)
-        // All rules that KVM checks before this one are refused with its errno.
+        // KVM checks the other rules that have this errno before the rules of guest_memfd, but for `highestGuestAddress`.
         if case .refused(let rule) = verdict, rule.errno == .invalidArgument, rule != .highestGuestAddress {
             return verdict
         }
