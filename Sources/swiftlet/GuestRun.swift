@@ -73,7 +73,7 @@ struct GuestRun: Equatable {
         let map = try files.open(self.map, for: "--map", endings: MapOptions.endings)
         let report = try files.open(self.report, for: "--report")
         let console = Console()
-        // What the guest is read from has nothing left for its console. It finds the end of its input.
+        // A guest that is read from standard input finds the end of its console's input at once, because nothing is left there.
         let input = guest == Self.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
         let machine = try GuestMachine(
             requested.machine, image: requested.image, bytes: requested.bytes, trace: trace?.descriptor,
@@ -106,7 +106,7 @@ struct GuestRun: Equatable {
             let left = max(.seconds(1), start + timeout - .now)
             ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
         }
-        // This is done first, because the later steps may wait for a reader.
+        // The report is written first, because the later steps may wait for a reader of the output.
         let symbols = result.vcpus.isEmpty ? nil : SymbolTable(requested.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }

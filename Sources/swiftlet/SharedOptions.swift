@@ -78,9 +78,9 @@ struct BoardOptions: ParsableArguments {
     }
 }
 
-/// The drawing of guest memory.
+/// The options for a drawing of guest memory.
 struct MapOptions: ParsableArguments {
-    /// The endings of the files that it can be written into.
+    /// The endings of the names of files that a drawing can be written to.
     static let endings = ["svg", "html"]
 
     @Option(
@@ -97,7 +97,7 @@ struct MapOptions: ParsableArguments {
     }
 }
 
-/// The plot of a result.
+/// The options for a plot of a result.
 struct PlotOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Draw the result into this file.", valueName: "file.svg"))
     var plot: String?
@@ -109,7 +109,7 @@ struct PlotOptions: ParsableArguments {
         if title != nil, plot == nil { throw ValidationError("--title is the title of a drawing: add --plot.") }
     }
 
-    /// Opens the file of the plot, which must be none of the inputs.
+    /// Opens the file for the plot. It must be none of the input files.
     func file(beside inputs: [(path: String, kind: String)] = []) throws -> OutputFile? {
         var files = OutputFiles(inputs: inputs)
         return try files.open(plot, for: "--plot", endings: ["svg"])
@@ -125,7 +125,7 @@ struct PolicyOptions: ParsableArguments {
     @OptionGroup var board: BoardOptions
     @OptionGroup var drawing: MapOptions
 
-    /// Opens the file of the picture, which must not be the file of the layout.
+    /// Opens the file for the drawing. It must not be the file of the layout.
     func mapFile(beside layout: String) throws -> OutputFile? {
         var files = OutputFiles(inputs: [(layout, "the layout")])
         return try files.open(drawing.map, for: "--map", endings: MapOptions.endings)
