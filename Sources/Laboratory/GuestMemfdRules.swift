@@ -67,7 +67,7 @@ struct GuestMemfdRules: Sendable {
             }
         }
         let verdict = predict(table, plain)
-        // KVM checks the other rules that have this errno before the rules of guest_memfd, but for `highestGuestAddress`.
+        // KVM checks all other rules with EINVAL, except `highestGuestAddress`, before the rules that follow here.
         if case .refused(let rule) = verdict, rule.errno == .invalidArgument, rule != .highestGuestAddress {
             return verdict
         }
