@@ -12,7 +12,7 @@ public enum FuzzRecordLine: Sendable {
     case operation(FuzzOperation, answer: String)
     /// The last line of a record that had reached its largest size.
     case cut
-    /// The last line of any other record. If it is missing, somebody has cut the record short.
+    /// The last line of any other record, without which somebody has cut it.
     case end
 }
 

@@ -106,8 +106,8 @@ extension MachineLayout {
         function.connect(toLine: BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1))
     }
 
-    /// Whether a guest can find functions on a bus. Without bridges each bus is a root bus. With bridges a root bus is one with
-    /// functions from the start, or bus 0 of a segment.
+    /// Whether a guest can find functions on a bus. Without bridges each bus is a root bus. With bridges a root bus is one with functions from the
+    /// start, or bus 0 of a segment.
     func hasBus(of address: FunctionAddress) -> Bool {
         let functions = configuration.functions
         guard address.bus > 0, functions.values.contains(where: { $0.description.bridge != nil }) else { return true }

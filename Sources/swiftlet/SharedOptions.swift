@@ -78,9 +78,9 @@ struct BoardOptions: ParsableArguments {
     }
 }
 
-/// The options for a drawing of guest memory.
+/// The drawing of guest memory.
 struct MapOptions: ParsableArguments {
-    /// The endings of the names of files that a drawing can be written to.
+    /// The endings of the files that it can be written into.
     static let endings = ["svg", "html"]
 
     @Option(
@@ -97,7 +97,7 @@ struct MapOptions: ParsableArguments {
     }
 }
 
-/// The options for a plot of a result.
+/// The plot of a result.
 struct PlotOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Draw the result into this file.", valueName: "file.svg"))
     var plot: String?

@@ -71,9 +71,7 @@ struct SuiteFile: StrictDecodable {
 }
 
 extension Decoder {
-    /// Reads a text, and makes a value of it.
-    ///
-    /// - Throws: An error with the place of the text and with what was expected there, if `make` returns nil.
+    /// Reads a value and makes something of it, or tells its place and what was expected there.
     fileprivate func value<Text: Decodable, Value>(as expected: String, _ make: (Text) -> Value?) throws -> Value {
         let text = try singleValueContainer().decode(Text.self)
         guard let value = make(text) else {
