@@ -1,5 +1,5 @@
-// Macros for guests that check a PCI function. A guest ends with the number of the check that failed. R15D holds that number,
-// and R8D the function: its address for CONFIG_ADDRESS, without a register.
+// Macros for guests that check a PCI function. A guest ends with the number of the check that failed. R15D holds the number of
+// the present check. R8D holds the function, as the value for CONFIG_ADDRESS without a register.
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc

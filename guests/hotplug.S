@@ -3,7 +3,8 @@
 // it, or until it finds the device gone.
 //
 // Meanwhile all processors watch the places of the table that `watch` describes. If a device that is present shows something
-// wrong, this counts as an error of processor 0 there. README.md describes the memory that the monitor reads.
+// wrong, this counts as an error of processor 0 in the results of that table. README.md describes the memory that the monitor
+// reads.
 
 #include "guest.h"
 #include "pci.h"
@@ -175,7 +176,7 @@ add_port:
 
 // Returns the address of the capability cl of the function rdi in eax, or 0 if there is none. Clobbers rdx.
 find_capability:
-    mov edx, 48  // more do not fit, so a longer list is that of a function that is gone
+    mov edx, 48  // the most capabilities that fit. A longer list is that of a function that is gone
     movzx eax, byte ptr [rdi + CAPABILITIES]
 1:  and eax, 0xfc
     jz 2f

@@ -98,8 +98,8 @@
     dec dword ptr [left_at]
     jmp 3b
 
-    // The other processors start in the first page, which the kernel may overwrite. The firmware's device tells how many there
-    // are.
+    // The other processors start in the first page, which the kernel may overwrite. The firmware's configuration device tells
+    // how many processors there are.
 6:  mov esi, offset trampoline_at
     xor edi, edi
     mov ecx, offset trampoline_length
@@ -158,7 +158,7 @@ say_number:
     ret
 .endm
 
-// The work of a processor that can count itself: it does so and halts.
+// The end of the way of another processor: it notes its APIC number, counts itself, and halts.
 .macro arrive
     mov edi, APIC  // a number of 32 bits in memory would be sign-extended in long mode
     mov eax, [edi + APIC_ID]

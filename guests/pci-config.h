@@ -75,7 +75,7 @@ make_record:
     test byte ptr [rdi + STATUS], HAS_CAPABILITIES
     jz 4f
     movzx ecx, byte ptr [rdi + CAPABILITIES]
-    mov edx, 48  // more do not fit, so a longer list is a circle
+    mov edx, 48  // the most capabilities that fit. A longer list is a circle
 2:  and ecx, 0xfc
     jz 4f
     movzx eax, word ptr [rdi + rcx]

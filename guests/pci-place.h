@@ -2,9 +2,9 @@
 // program.
 
 // Places the memory BARs and the ROM of function rbx, with decode off, and then switches decode on. A BAR that finds no space
-// stays where it is. 64-bit BARs go to the high region, or to the low one if the high one is full. Windows of bridges begin and
-// end at multiples of 1 MiB. If there are bridges, the addresses of each bus do the same. Behind a bridge, only prefetchable
-// BARs get 64-bit addresses.
+// stays where it is. 64-bit BARs go to the high region, or to the low one if the high one is full. Behind a bridge, only
+// prefetchable BARs get 64-bit addresses. If there are bridges, the addresses of each bus begin at a multiple of 1 MiB, because
+// the windows of bridges begin and end at such multiples.
 place_function:
     mov eax, [rbx + RECORD_ECAM]
     shr eax, 20
@@ -54,8 +54,8 @@ place_function:
     cmp ecx, BARS_END
     jb 1b
 
-    // ROMs go to the end of the low region, from the top down, so that all ROMs are side by side, and all BARs too. Behind a
-    // bridge, ROMs are placed among the BARs.
+    // ROMs go to the end of the low region, from the top down. So all ROMs are side by side, and all BARs are side by side.
+    // Behind a bridge, ROMs are placed among the BARs.
     mov rdx, [rbx + RECORD_ROM + BAR_SIZE]
     test rdx, rdx
     jz 5f

@@ -124,7 +124,7 @@ next_device:
     jb next_device
     jmp failed
 found:
-    config 2, ax  // the low bits of a register, as test kernels give them, and those of the port beside it
+    config 2, ax  // the low bits of a register are first in CONFIG_ADDRESS, as in some test kernels, and then in the data port
     expect ax, 5
     config 1, al
     expect al, 0x1b

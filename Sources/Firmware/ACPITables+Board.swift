@@ -44,7 +44,8 @@ extension ACPITables {
         // The machine has no VGA (bit 2) and no real-time clock (bit 5). Neither does it have a keyboard controller or other
         // old devices, whose bits are clear.
         put(1 << 2 | 1 << 5, 2, at: 109)
-        // WBINVD, the state C1, no buttons but those of the DSDT (it has none), and the reset register.
+        // WBINVD (bit 0), the state C1 (2), no power button (4) and no sleep button (5) in the fixed registers, and the reset
+        // register (10). The DSDT has no buttons either.
         var features: UInt32 = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10
         put(port: BoardPorts.resetControl, bytes: 1, at: 116)
         fadt[128] = 6  // the value that resets: bits 1 and 2

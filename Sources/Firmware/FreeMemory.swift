@@ -12,9 +12,9 @@ struct FreeMemory {
         self.taken = taken.sorted { $0.first < $1.first }
     }
 
-    /// Takes a place at a page boundary for `size` bytes. This is the lowest place from 1 MiB on that lies behind all taken
-    /// ranges, because kernels expect there what was loaded with them. If there is none, it is the lowest free place from the
-    /// second page on.
+    /// Takes a place at a page boundary for `size` bytes. The place is the lowest one from 1 MiB on that lies behind all taken
+    /// ranges, because there kernels expect the data that were loaded with them. If there is no such place, takes the lowest
+    /// free one from the second page on.
     ///
     /// - Returns: The address of the place, or nil if there is no room.
     mutating func take(_ size: UInt64) -> UInt64? {
@@ -41,7 +41,7 @@ struct FreeMemory {
         return next
     }
 
-    /// Returns an address rounded up to a page boundary. The address must be far from the last one, so that nothing overflows.
+    /// Returns an address rounded up to a page boundary. The address must be far below 2^64, so that nothing overflows.
     private static func pageEnd(_ address: UInt64) -> UInt64 {
         (address + Page.size - 1) / Page.size * Page.size
     }

@@ -10,8 +10,8 @@ extension Image {
         return image
     }
 
-    /// Returns the image of a multiboot 2 kernel, which is one of the same kinds of files. The header may also give the entry
-    /// of an ELF file.
+    /// Returns the image of a multiboot 2 kernel: an ELF file, or any file whose header has address tags, as with multiboot 1.
+    /// The header may also give the entry of an ELF file.
     static func multiboot2(_ bytes: [UInt8]) throws(ImageError) -> Image {
         let header = try Multiboot2Header(bytes)
         var image = try kernel(

@@ -19,7 +19,7 @@ public struct LinuxHeader: Hashable, Sendable {
     /// The memory that the kernel needs, from `pref_address` on.
     let memory: GuestRange
 
-    /// Returns whether a file is a Linux kernel of any age, by the two numbers that mark one.
+    /// Returns whether a file is a Linux kernel of any age. Two magic numbers say so.
     static func marks(_ file: [UInt8]) -> Bool {
         guard let part = try? FilePart(file, "", at: 0x1fe, count: 8) else { return false }
         return part[0] == bootFlag && part[4] == magic

@@ -113,8 +113,8 @@ protocol FuzzTarget: ~Copyable {
     var missingAddressSpace: UInt32 { get }
     /// The host address of the memory for slots: `FuzzMemory.pages` pages, each of which begins with its label.
     var memoryBase: UInt64 { get }
-    /// Whether the page of the local APIC is a device even where a slot covers the page. KVM does so if it interprets the
-    /// guest's instructions.
+    /// Whether the page of the local APIC is a device even where a slot covers the page. In KVM it is one if KVM's emulator
+    /// carries out the guest's instructions.
     var apicPageIsDevice: Bool { get }
     /// The features of newer kernels that the target uses.
     var features: Set<FuzzFeature> { get }

@@ -67,7 +67,7 @@ struct GuestMemfdRules: Sendable {
             }
         }
         let verdict = predict(table, plain)
-        // All rules that KVM checks before this one are refused with its errno.
+        // KVM checks all other rules with EINVAL, except `highestGuestAddress`, before the rules that follow here.
         if case .refused(let rule) = verdict, rule.errno == .invalidArgument, rule != .highestGuestAddress {
             return verdict
         }

@@ -6,10 +6,10 @@ internal import Memslots
 /// An experiment that adds and removes functions of a layout at random, while vCPUs run the guest `hotplug` and use the
 /// functions that are there.
 ///
-/// The guest puts functions in slots of ports to use. Such a function goes because the monitor asks the guest to give it back,
-/// or without a request. All other functions are removed and added without a word to the guest.
+/// The guest uses the functions that are in slots of ports. Such a function goes after the monitor has asked the guest to give
+/// it back, or without a request. All other functions are removed and added without a word to the guest.
 public enum HotPlugRun {
-    /// Adds functions `cycles` times, with the removals between, and then puts all functions back to their first state.
+    /// Adds functions `cycles` times, and removes functions in between. Then puts all functions back to their first state.
     public static func run(
         _ observer: inout Observer, layout: Layout, cycles: Int, vcpus: Int, seed: UInt64, mayExhaustHost: Bool = false
     ) throws(MachineError) -> HotPlugResult {
@@ -28,7 +28,8 @@ public enum HotPlugRun {
         let watched = world.watched
         let run = try watched.run { running throws(MachineError) in
             world.running = running
-            // Memory that the process keeps for later is not lost. This first part makes it take that memory before the counts.
+            // The process keeps some memory for later. The first cycles make it take this memory before the resources are
+            // counted, so that the memory does not look lost.
             try world.cycle(min(cycles, 50)) { _ in true }
             try world.restore()
             before = try HotPlugResult.Counts.settled(machine)
@@ -52,7 +53,7 @@ public enum HotPlugRun {
 
 /// The result of a `HotPlugRun`.
 public struct HotPlugResult: ExperimentResult {
-    /// The numbers of everything that functions take.
+    /// The counts of the resources that functions take.
     public struct Counts: Codable, Sendable {
         /// The machine's own count of what it holds of KVM and of the host.
         public let held: HeldResources

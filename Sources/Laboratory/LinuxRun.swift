@@ -167,7 +167,7 @@ extension GuestMachine {
     /// differs.
     fileprivate func differences(of config: [UInt8], at address: FunctionAddress) -> [String] {
         let own = configuration(of: address, bytes: config.count)
-        // When it shuts down, after it has printed everything, Linux takes bus master from ports.
+        // Linux switches bus master off in ports when it shuts down, which is after it has printed everything.
         let busMaster: UInt8 = 4
         let offset = config.indices.first { (config[$0] ^ own[$0]) & ($0 == 4 ? ~busMaster : .max) != 0 }
         guard let offset else { return [] }

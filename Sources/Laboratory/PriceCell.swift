@@ -20,7 +20,7 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
     case ioeventfdOn = "ioeventfd-on", ioeventfdOff = "ioeventfd-off"
     /// KVM begins or ceases to take interrupts from an eventfd.
     case irqfdOn = "irqfd-on", irqfdOff = "irqfd-off"
-    /// So many routes of interrupts change.
+    /// As many routes of interrupts change as the name says.
     case routes1 = "routes-1", routes64 = "routes-64", routes4096 = "routes-4096"
 
     /// A description of the operation in one line.

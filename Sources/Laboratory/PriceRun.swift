@@ -7,7 +7,7 @@ public import Machine
 /// on all rounds of one cell. Within a round, Swiftlet's operations, the same system calls alone, and reference work of the
 /// processor take turns.
 public enum PriceRun {
-    /// The number of rounds. Fewer than half of them can be unlucky without moving a median.
+    /// The number of rounds. A median stays as it is if fewer than half of the rounds fall on a slow moment of the host.
     static let rounds = 5
     /// The time that a round spends on an operation and its undoing, unless all cells together would take too long.
     private static let longestTurn = Duration.milliseconds(150)
@@ -174,7 +174,7 @@ struct PriceBook {
         for cell in cells {
             let row = samples[cell.first].flatMap { PriceRow(cell, $0) }
             if let row { rows.append(row) }
-            // A cell that failed only in a later round is in both lists.
+            // A cell that could not be measured in a later round has a price and a reason. It is in both lists.
             let untold = row == nil ? interrupted ? "interrupted before" : "there was no time left for it" : nil
             if let reason = skipped[cell.first] ?? untold {
                 unmeasured.append(PriceResult.Unmeasured(cell: cell, reason: reason))

@@ -98,7 +98,7 @@ extension PricedMachine {
             return Pair(
                 there: take,
                 finish: { () throws(MachineError) in
-                    // Otherwise the next mapping there would be logged as well.
+                    // If logging stayed on, the next mapping in this range would be logged as well.
                     _ = try off()
                     try unmap()
                 })

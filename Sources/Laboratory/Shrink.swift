@@ -1,7 +1,9 @@
-/// Makes a list that fails smaller, as long as it fails. First it leaves out ever shorter stretches (Zeller and Hildebrandt's
-/// delta debugging). Then it replaces each element by a simpler one.
+/// Shrinks a list for which a test fails. Each smaller list is kept if the test still fails. First, ever shorter stretches are
+/// left out (Zeller and Hildebrandt's delta debugging). Then, elements are replaced by simpler ones.
 ///
-/// - Parameter simpler: Returns the variants of an element, the simplest first.
+/// - Parameters:
+///   - simpler: Returns the variants of an element, the simplest first.
+///   - fails: Returns whether the test fails for a list.
 func shrink<Element, Failure: Error>(
     _ list: [Element], simpler: (Element) -> [Element], fails: ([Element]) throws(Failure) -> Bool
 ) throws(Failure) -> [Element] {

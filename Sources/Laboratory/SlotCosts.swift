@@ -6,13 +6,13 @@ internal import Memslots
 
 /// The prices of changes of one-page slots on this host. Each change is a transaction of its own, and no vCPU runs.
 public struct SlotCosts: Codable, Sendable {
-    /// The median of some creates.
+    /// The median time of a create.
     public let createMicroseconds: Double
-    /// The median of some moves.
+    /// The median time of a move.
     public let moveMicroseconds: Double
-    /// The median of some changes of flags.
+    /// The median time of a change of flags.
     public let flagsMicroseconds: Double
-    /// The median of some deletes.
+    /// The median time of a delete.
     public let deleteMicroseconds: Double
     /// The growth of VmallocUsed and Slab for each slot. Nil if the rest of the host was too busy to tell.
     public let kernelBytes: Int?

@@ -14,9 +14,10 @@ public enum ToggleRun {
 
     /// Toggles the functions on four machines, one for each pair of a slot policy and a decode policy.
     ///
-    /// Makes `operations` toggles on each machine. Without a number, it toggles each function twice, and with separate slots
-    /// and strict decode goes on until the generation has wrapped. Each machine gets an equal share of the time that is left of
-    /// `limit`.
+    /// - Parameters:
+    ///   - operations: The number of toggles on each machine. If it is nil, each function is toggled twice, and the machine with
+    ///     separate slots and strict decode goes on until the generation has wrapped.
+    ///   - limit: The time for all machines. Each machine gets an equal share of the time that the machines before it have left.
     public static func run(
         _ observer: inout Observer, layout: Layout, operations: Int? = nil, limit: Duration? = nil,
         mayExhaustHost: Bool = false

@@ -37,7 +37,7 @@ public struct DumpSelection: Hashable, Sendable {
     /// Makes a selection of everything.
     public init() {}
 
-    /// Whether the selection is that of everything, without further wishes.
+    /// Whether the selection takes everything, and asks for nothing else.
     public var isEverything: Bool { self == DumpSelection() }
 
     func takes(_ address: DomainAddress) -> Bool {

@@ -1,6 +1,6 @@
 public import PCI
 
-/// A function as a dump of a real machine shows it. The dump may not tell enough to count it.
+/// A function as a dump of a real machine shows it. A function is *counted* if the dump tells enough of it for a layout.
 public struct DumpedFunction: Hashable, Sendable {
     /// The function's address in the dump.
     public let address: DomainAddress

@@ -5,7 +5,7 @@ import PCI
 struct KernelLog {
     /// The functions in the order of the log.
     var functions: [DumpedFunction] {
-        // If somebody has removed the lines about BARs from a log, it does not tell which functions have none.
+        // A log without any lines about BARs does not tell which functions have no BARs: somebody may have removed the lines.
         let tellsBARs = found.values.contains(where: \.hasFoundBARs)
         return order.compactMap { found[$0]?.described(tellsBARs: tellsBARs) }
     }
@@ -17,7 +17,7 @@ struct KernelLog {
         var function: DumpedFunction
         /// Whether the log has the line by which the kernel says that it has found the function.
         var isFound = false
-        /// Whether the log has such lines for the function's BARs.
+        /// Whether the log has lines by which the kernel says that it has found BARs of the function.
         var hasFoundBARs = false
 
         func described(tellsBARs: Bool) -> DumpedFunction {

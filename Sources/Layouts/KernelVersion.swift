@@ -57,8 +57,8 @@ public struct SlotEra: Hashable, Sendable {
         since.map { "\($0)" } ?? "before 3.9"
     }
 
-    /// Returns the bytes of a table that holds `count` slots, by the accounting of 2012. From that year's change on, entries
-    /// are compacted. Up to Linux 5.7, a table has room for all slots from the start instead of growing with their use.
+    /// Returns the bytes of a table that holds `count` slots, counted as in the discussion of 2012. From the change of 2012 on,
+    /// entries are compacted. Up to Linux 5.7, a table has room for all slots from the start, and does not grow with their use.
     public func tableBytes(for count: Int) -> Int {
         let isCompact = since != nil
         return Footprint.fixedTableBytes(

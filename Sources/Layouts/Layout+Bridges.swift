@@ -21,7 +21,7 @@ extension Layout {
             guard var port = ports[address], let bridge = port.bridge else { continue }
             guard !bridge.hasSlot || kind != .upstream else { throw .bridges(.slotCapability) }
             port.capabilities = [.port(type: kind.rawValue, slot: bridge.hasSlot ? bridge.secondary : nil)]
-            // After the capability comes MSI, for the events of the slot.
+            // The MSI capability, for the events of the slot, lies behind the capability of the port.
             if bridge.hasSlot { (port.msiVectors, port.msiOffset, port.interruptPin) = (1, 0x80, 1) }
             ports[address] = port
         }

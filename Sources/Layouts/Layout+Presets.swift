@@ -68,7 +68,8 @@ extension Layout {
         ),
         doorbell: BARLocation(bar: 2, offset: page + 0x808))
 
-    /// The most that a function can have. Table, pending bits and doorbell share the second page of the last BAR.
+    /// A function with six BARs, which is the most, a ROM, and MSI-X. The MSI-X table, the pending bits and the doorbell share
+    /// the second page of the last BAR.
     private static let full = FunctionDescription(
         vendorID: 0x1af4, deviceID: 0x0008,
         bars: Dictionary(

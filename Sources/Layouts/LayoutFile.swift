@@ -59,7 +59,8 @@ public struct LayoutFile: Decodable, Sendable {
 
 }
 
-/// One entry of a layout file's functions. It stands by itself, or is the only entry of a file. It may leave out its address.
+/// An entry of a layout file's list of functions. It is read from JSON with nothing but the entry, or from a layout file whose
+/// list has this entry alone. An entry may leave out the address.
 public struct LayoutEntry: Decodable, Sendable {
     /// The content of an entry.
     public enum Content: Sendable {

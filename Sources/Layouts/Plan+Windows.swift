@@ -60,7 +60,7 @@ struct Remedy {
         try? AddressMap(memory: memory, addressBits: bits, choices: choices)
     }
 
-    /// Whether everything has a place on the board `other`. If that is nil, on the board that was planned for.
+    /// Returns whether everything has a place on the board `other`, or on the board of the plan if `other` is nil.
     private func holds(_ layout: Layout, _ other: AddressMap? = nil) -> Bool {
         guard let board = other ?? board(host.physicalAddressBits, choices) else { return false }
         var assigner = AddressAssigner(board.apertures, avoiding: host.iommu.reserved)

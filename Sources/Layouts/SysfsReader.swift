@@ -8,7 +8,7 @@ public struct SysfsReader {
     /// Makes a reader that has read nothing.
     public init() {}
 
-    /// The names of the files that are read. Any of them may be missing. In that case, the facts that it tells are not known.
+    /// The names of the files that are read. Any of them may be missing. The facts that a missing file would tell are not known.
     public static let files = ["config", "resource", "class", "vendor", "device"]
 
     /// Returns the files that a guest has printed, by directory and by name. A line `== 0000:01:00.0 config` stands before the

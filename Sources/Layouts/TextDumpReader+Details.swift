@@ -116,7 +116,7 @@ extension TextDumpReader {
         }
     }
 
-    /// Checks a line without a known label for words that would change the sum.
+    /// Checks a line without a known label for words that tell of a region, because regions change what the function takes.
     mutating func checkStray(_ line: LineScanner) {
         guard state.capability == nil else { return }
         if line.contains("Memory at ") || line.contains("I/O ports at ") {

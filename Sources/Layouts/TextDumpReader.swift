@@ -48,7 +48,7 @@ public struct TextDumpReader {
         /// The first line without known words, until a warning has told of it.
         var foreign: DumpWarning.Reason?
         var hasWarnedOfForeign = false
-        /// The number of the last such line.
+        /// The number of the last line without known words.
         var lastForeignLine = -1
         var vectors: Int?
         var table: BARLocation?
@@ -114,7 +114,7 @@ public struct TextDumpReader {
         } else if line.isElision {
             noteElision(line)
         } else if isOutside, state.isFlat == false, !line.isOfFlags {
-            // Such a line tells nothing about the capability before it.
+            // The line is not one of lspci's, so it is not the line that follows the first line of a capability.
             state.isAtCapability = wasCapability
             checkForeign(rest)
             state.foreign = state.foreign ?? DumpWarning.Reason(line: number, text: rest.excerpt)
@@ -145,12 +145,13 @@ public struct TextDumpReader {
 
     // MARK: Functions
 
-    /// Ends the function, because a line shows that another function has begun without the line with its address. If a line
-    /// without known words may stand in the place of that line, the function before is complete. Otherwise it cannot be
-    /// counted.
+    /// Handles a line which shows that another function has begun, although the line with its address is missing.
+    ///
+    /// If a line without known words may be what is left of the missing line, the function that is being read ends, and is
+    /// complete. Otherwise nobody knows where it ended, so it cannot be counted.
     mutating func beginWithoutAddress() {
         let text = "a function begins here without its address"
-        // The name and similar lines may stand between the two.
+        // The line with the name, and similar ones, may stand between the missing line and this one.
         guard number - state.lastForeignLine <= 5, state.lastForeignLine >= 0 else { return problem(text) }
         finish()
         warnOfOrphan(text)
@@ -192,7 +193,7 @@ public struct TextDumpReader {
         let hasText = !function.regions.isEmpty || state.hasControl || state.capability != nil
         function.hasRegisters = state.hasControl || !function.regions.isEmpty
         if let problem = state.configProblem {
-            // The text alone tells enough.
+            // If there are lines of text besides the hex dump, these alone tell enough.
             if !hasText { function.problem(problem.text, line: problem.line) }
         } else if !config.bytes.isEmpty, !config.isAllOnes {
             if hasText { function.take(identityOf: config) } else { function.take(config) }

@@ -61,7 +61,7 @@ public protocol AssignedDevice: AnyObject, Sendable {
     func checkMemory() -> String?
 }
 
-/// A place that takes the memory and the eventfds of assigned devices, and gives them numbers.
+/// The holder of the memory and the eventfds of assigned devices. It gives each of them a number.
 protocol DeviceResources {
     mutating func add(_ backing: ForeignBacking) throws(MachineError) -> Backing
     mutating func add(_ event: SharedDescriptor) throws(MachineError) -> Int

@@ -8,8 +8,9 @@ internal import SystemPackage
 final class InterruptFaults: Sendable {
     private let state = Lock((next: 0, refused: Int?.none))
 
-    /// Restarts the count at 0, and refuses the call that then has this number, or no call for nil. Returns the count of the
-    /// calls until now.
+    /// Restarts the count of calls at 0. Returns the count before.
+    ///
+    /// - Parameter call: The number, in the new count, of the call to refuse. Nil to refuse no call.
     @discardableResult
     func refuse(_ call: Int?) -> Int {
         state.withLock { state in
@@ -18,7 +19,7 @@ final class InterruptFaults: Sendable {
         }
     }
 
-    /// Counts a call, and throws ENOMEM if it is the one to refuse.
+    /// Counts a call, and throws ENOMEM if this is the call to refuse.
     func next(_ request: String) throws(KVMError) {
         let isRefused = state.withLock { state in
             defer { state.next += 1 }

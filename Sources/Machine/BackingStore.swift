@@ -66,7 +66,7 @@ package struct BackingStore: ~Copyable {
     mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
         let left = (machineFile?.file.capacity ?? 0) - allocated
         guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
-        // The memory that is left ends at a page boundary as well.
+        // The next allocation begins at a page boundary, or at the end of the file.
         defer { allocated = min((allocated + size + Page.size - 1) / Page.size * Page.size, allocated + left) }
         return Backing(id: Self.machine, offset: allocated)
     }

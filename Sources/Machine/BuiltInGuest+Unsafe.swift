@@ -25,7 +25,7 @@ public struct BuiltInGuest: Sendable {
         unsafe table.map { unsafe BuiltInGuest($0) }
     }
 
-    /// Returns the guest with a name, or nil if there is none. It makes no other guest.
+    /// Returns the guest with a name, or nil if there is none. Only this guest is made, and not all of `all`.
     public static func named(_ name: String) -> BuiltInGuest? {
         // SAFETY: the table is constant and holds `cguests_count` guests, and names end in a zero byte.
         unsafe table.first { unsafe String(cString: $0.name) == name }.map { unsafe BuiltInGuest($0) }

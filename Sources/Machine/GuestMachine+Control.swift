@@ -51,7 +51,8 @@ extension GuestMachine {
         for vcpu in vcpus { vcpu.letGo(by: holders) }
     }
 
-    /// Returns whether one of `holders` holds all vCPUs. A vCPU that a device keeps counts as held, because it stops when the device lets it go.
+    /// Returns whether one of `holders` holds all vCPUs. A vCPU that a device keeps counts as held, because it stops when the
+    /// device lets it go.
     public func isPaused(by holders: VCPUHolders) -> Bool {
         vcpus.allSatisfy { $0.control.withLock { !$0.holders.isDisjoint(with: holders) } }
     }

@@ -91,8 +91,8 @@ extension GuestMachine {
         endGoneFunctions()
     }
 
-    /// Releases what functions that are gone have left: their interrupt lines, their devices with their interrupts, and their
-    /// memory. The caller holds no lock.
+    /// Releases the interrupt lines, the devices with their interrupts, and the memory of functions that are gone. The caller
+    /// holds no lock.
     func endGoneFunctions() {
         let cells = state.withLock { $0.takeGone() }
         for cell in cells {
@@ -101,8 +101,8 @@ extension GuestMachine {
         state.withLock { state in for cell in cells { state.release(cell.resources) } }
     }
 
-    /// Takes over what a device has signalled for closed vectors. The function notes a vector as pending, or the machine sends
-    /// its message. The caller holds the function's lock.
+    /// Raises the closed vectors that a device has signalled. The function notes a vector as pending, or the machine sends the
+    /// vector's message. The caller holds the function's lock.
     func collectPending(into function: inout PCIFunction, of cell: FunctionCell) throws(MachineError) {
         for vector in cell.interrupts?.takePending() ?? [] {
             guard let message = function.raise(vector: UInt64(vector)) else { continue }

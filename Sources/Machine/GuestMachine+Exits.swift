@@ -77,7 +77,8 @@ extension GuestMachine {
     private func accessParts(
         _ first: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
-        // CONFIG_ADDRESS is one register, so an access to it has no parts. Without PCI its bytes mean nothing to devices at these ports.
+        // CONFIG_ADDRESS is one register, so an access to the whole of it has no parts. On a machine without PCI, the devices at
+        // these ports, such as the reset control register, do not get such an access either.
         guard width != .byte, first != BoardPorts.configuration.lowerBound || width != .doubleword else { return nil }
         var value = width.allOnes
         var unclaimed: UInt64 = 0
@@ -205,7 +206,7 @@ extension GuestMachine {
     /// Carries out the effects that must keep the order of the accesses. The caller holds the device's lock.
     private func applyInOrder(_ effects: DeviceEffects) {
         if let byte = effects.output, console.append(byte) { end(.panicked(console.panic ?? "")) }
-        // If this came late, it would ask for more input while the last input is still in the device.
+        // A wish for input that is noted too late would ask for more input while the last input is still in the device.
         if effects.wantsInput, !wantsInput.exchange(true, ordering: .acquiringAndReleasing) { events.post() }
         if let line = effects.line, layout.configuration.interruptController == .kernel {
             do {

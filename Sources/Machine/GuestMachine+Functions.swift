@@ -10,8 +10,10 @@ internal import Synchronization
 // MARK: - Accesses of vCPUs
 
 extension GuestMachine {
-    /// Handles an access `offset` bytes behind CONFIG_ADDRESS. Returns nil if this is an access neither to CONFIG_ADDRESS,
-    /// which is accessed whole, nor to CONFIG_DATA, whose accesses are naturally aligned.
+    /// Handles an access to the port `offset` bytes behind the first port of CONFIG_ADDRESS.
+    ///
+    /// - Returns: The value that was read, or nil unless the access is a doubleword at CONFIG_ADDRESS, or is naturally aligned and
+    ///   in CONFIG_DATA.
     func accessConfiguration(
         byPort offset: UInt64, _ width: AccessWidth, _ written: UInt64?, _ context: inout ExitContext
     ) -> UInt64? {
@@ -156,7 +158,7 @@ extension GuestMachine {
 }
 
 extension MachineError {
-    /// Whether KVM may hold something else than before the change that failed.
+    /// Whether KVM may be in another state than before the change that failed.
     fileprivate var hasLeftTraces: Bool {
         if case .memory(.transaction(let error)) = self { return !error.stuck.isEmpty }
         if case .kvm = self { return true }

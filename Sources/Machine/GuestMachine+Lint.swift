@@ -21,8 +21,8 @@ final class LintLog: Sendable {
     /// Forgets what is known of a function, because its power is off, or because another function has its address now.
     func forget(_ function: FunctionAddress) { lint.withLock { $0.forget(function) } }
 
-    /// Writes a line for each new finding, with the vCPU and its instruction pointer. This is the address of the instruction or
-    /// of the one behind it, because KVM has completed some instructions that write when it returns.
+    /// Writes a line for each new finding, with the vCPU and its instruction pointer. The pointer is at the instruction that made
+    /// the access, or behind it, because KVM completes some writing instructions before it returns.
     func note(_ vcpu: VCPU, isCancelled: () -> Bool, _ check: (inout DriverLint) -> [LintFinding]) {
         let findings = lint.withLock { check(&$0) }
         guard !findings.isEmpty else { return }

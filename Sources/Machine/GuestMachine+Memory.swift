@@ -115,7 +115,7 @@ extension GuestMachine {
     func changeState<Result: Sendable>(
         parked: Bool = true, _ body: (inout MachineState) throws(MachineError) -> Result
     ) throws(MachineError) -> Result {
-        // A vCPU that finds a window empty for a moment would stop with EFAULT.
+        // A slot shows memory in a window, from which pieces are missing for a moment. A vCPU that touched them would stop with EFAULT.
         precondition(
             parked || layout.configuration.policy == .separate, "where neighbours share slots, vCPUs are parked")
         return try state.withLock { (state: inout MachineState) throws(MachineError) -> Result in

@@ -38,9 +38,9 @@ extension GuestMachine {
         }
     }
 
-    /// Holds a vCPU that came back from KVM_RUN because another thread called it, if it is to be held.
+    /// Handles the call of another thread, which made a vCPU come back from KVM_RUN: holds the vCPU if it is to be held.
     private func attend(_ vcpu: VCPU) {
-        // This comes first, so that a later call is not lost.
+        // The flag is cleared before the request is read, so that a later call is not lost.
         vcpu.cpu.setImmediateExit(false)
         if vcpu.hasRequest.load(ordering: .sequentiallyConsistent) {
             _ = vcpu.hold(parking: parking)

@@ -52,7 +52,7 @@ public final class GuestMachine: Sendable {
     let container: VFIOContainer?
     /// The routes of the messages of assigned devices.
     let routes: RouteTable
-    /// The lock of the thread that adds a function, from its search for free addresses on.
+    /// The lock under which one thread at a time adds a function. The thread holds it from the search for free addresses on.
     let additions = Lock(())
     let layout: MachineLayout
     /// The time that it took to create the slots with which the guest starts.

@@ -118,7 +118,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
             owned.vm.setIOEvent(
                 address: event.address, isPort: event.isPort, size: event.size, match: event.match,
                 counter: counted.counter, isTaken: isTaken))
-        // A counter stays until the end of the transaction, because its event may come back before.
+        // A counter stays until the end of the transaction, because the transaction may set its event again.
         events[event] = counted
     }
 

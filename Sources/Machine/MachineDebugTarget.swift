@@ -93,8 +93,10 @@ final class MachineDebugTarget: DebugTarget {
         (0..<threadCount).lazy.compactMap { try? self.machine.physicalAddress(ofLinear: address, on: $0) }.first
     }
 
-    /// Lets a thread step off a breakpoint that the debugger does not see there, because the debugger does not add the base of
-    /// the code segment. Otherwise the debugger does that itself. Returns false if the thread has stopped for something else meanwhile.
+    /// Lets a thread step off a breakpoint in a code segment that begins at another address than 0. A debugger does not add that
+    /// address, so it does not see that the thread is at a breakpoint. From other breakpoints the debugger steps off by itself.
+    ///
+    /// - Returns: False if the thread has stopped for something else meanwhile.
     private func stepOff(_ thread: Int) -> Bool {
         guard case .breakpoint? = try? machine.stop(of: thread), let registers = try? machine.registers(of: thread),
             !registers.system.is64Bit, registers.system.cs.base != 0

@@ -57,8 +57,8 @@ struct FunctionsAtBoot {
 extension MachineLayout {
     /// Makes the functions, with addresses in the apertures and decode on, or as after reset.
     ///
-    /// Without functions this makes no dictionary. The first one with a key type of its own makes Swift search all conformances
-    /// of the executable, a fifth of the instructions up to the first KVM_RUN.
+    /// Without functions this makes no dictionary. The first dictionary with a key type of the program's own makes Swift search
+    /// all conformances of the executable. That takes a fifth of the instructions up to the first KVM_RUN.
     func makeFunctions() throws(MachineError) -> FunctionsAtBoot {
         var boot = FunctionsAtBoot(
             decoded: DecodedMemory(
@@ -180,7 +180,7 @@ extension MachineLayout {
         }
         try allocate(in: &memory.installer.store, for: &functions)
         for (index, function) in functions.functions.enumerated() {
-            // Assigned addresses do not overlap, so the regions that are shown after each function are its own.
+            // Assigned addresses do not overlap, so each function brings only regions of its own.
             for region in functions.decoded.update(function).added where region.owner.function == function.address {
                 let mapping = FunctionCell.mapping(
                     of: region, shape: functions.shapes[index], backings: functions.backings[index])
@@ -188,7 +188,7 @@ extension MachineLayout {
             }
         }
         if !configuration.mayExhaustHost {
-            // BARs to which the guest still assigns addresses count too.
+            // BARs to which the guest will assign addresses have no mappings yet. They count too.
             let later = configuration.assignsAddresses ? [] : functions.registers.filter(\.needsMemory).map(\.size)
             try Footprint.checkHostMemory { mmu in
                 (mappings.map(\.range.size) + later).reduce(0) {

@@ -31,8 +31,8 @@ struct MachineLayout {
         }
     }
 
-    /// Returns the layout for a machine that has been made. It has no functions and none of their memory. The machine has
-    /// these, as long as they stay.
+    /// Returns this layout without the functions and without their memory and eventfds. A machine that has been made holds these
+    /// itself, until the functions leave.
     func withoutParts() -> MachineLayout {
         var layout = self
         layout.configuration.removeParts()
@@ -45,7 +45,8 @@ struct MachineLayout {
         return try host(try HostWindows(configuration.policy == .coalesced ? apertures : []))
     }
 
-    /// Returns the part of the high aperture that has a window, which is all of it. Mappings outside of windows have slots of their own.
+    /// Returns the part of the high aperture that has a window: all of it, but for builds with ThreadSanitizer. Mappings outside
+    /// of windows have slots of their own.
     private static func mirrored(_ aperture: GuestRange) -> GuestRange {
         #if THREAD_SANITIZER
             // ThreadSanitizer leaves a process six TiB of address space.
@@ -73,7 +74,7 @@ struct MachineLayout {
                 (firmware, BoardPorts.firmwareConfiguration, FirmwareConfiguration.size),
                 (InterruptLinePorts(), BoardPorts.interruptLines, InterruptLinePorts.size),
             ]
-            // These devices give way to the user's own at their ports: a keyboard controller or a host bridge that does more.
+            // A device of the user's own may take the place of one of these: a keyboard controller or a host bridge that does more.
             let resets: [(any Device, UInt64, UInt64)] = [
                 (ResetPort.keyboardController, BoardPorts.keyboardController, ResetPort.size),
                 (ResetPort.resetControl, BoardPorts.resetControl, ResetPort.size),

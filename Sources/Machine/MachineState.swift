@@ -103,7 +103,7 @@ extension MachineState {
         var change = owed
         if let decodedChange {
             for region in decodedChange.removed where region.kind == .mapped {
-                // A region that was owed has never been mapped.
+                // A region whose mapping is still owed has never been mapped.
                 if let index = change.added.firstIndex(where: { $0.range == region.range }) {
                     change.added.remove(at: index)
                 } else {

@@ -13,7 +13,7 @@ public enum VCPUStop: Equatable, Sendable {
     /// The vCPU cannot go on. The run ends with this outcome when the vCPU is resumed, unless its registers have been written.
     case fault(Outcome)
 
-    /// Finds the reason of a debug exit with these settings.
+    /// Creates the reason for a stop from a debug exit, and from the settings with which the vCPU ran.
     init(_ exit: DebugExit, _ debug: GuestDebug) {
         let watch = exit.debugRegister.flatMap { debug.watches.indices.contains($0) ? debug.watches[$0] : nil }
         if let watch, watch.access != .execution {
@@ -46,7 +46,7 @@ public struct VCPUHolders: OptionSet, Sendable {
     public static let user = VCPUHolders(rawValue: 2)
 }
 
-/// The requests of other threads to a vCPU's thread, and the place of that thread.
+/// The requests of other threads to a vCPU's thread, and what that thread is doing.
 ///
 /// A vCPU is *held* when its thread waits outside KVM_RUN and its last access is complete. A thread that was asked to hold its
 /// vCPU goes through KVM_RUN once more. KVM_RUN completes the access, and returns because immediate_exit is set.

@@ -32,7 +32,7 @@ final class VFIOContainer: Sendable {
         init(_ group: consuming Group) { self.group = group }
     }
 
-    /// Opens the groups of functions, and tells KVM of each before a function of it is opened.
+    /// Opens the groups of functions. KVM hears of each group before a function of the group is opened.
     ///
     /// - Parameter functions: The functions by their addresses in the machine.
     private init(
@@ -75,7 +75,9 @@ final class VFIOContainer: Sendable {
         return container
     }
 
-    /// Closes the group with a number, of which a function has been closed, if no other function of the group is in use.
+    /// Ends the use of a group by one function, which has been closed. The group is closed if no other function uses it.
+    ///
+    /// - Parameter number: The number of the group.
     func releaseFunction(of number: Int) {
         groups.withLock { groups in
             guard let index = groups.firstIndex(where: { $0.group.number == number }) else { return }
@@ -85,7 +87,7 @@ final class VFIOContainer: Sendable {
         }
     }
 
-    /// Returns whether a function is one of the container's, and the container has others.
+    /// Returns whether the container has a function at this address, and other functions beside it.
     func hasPeers(of function: FunctionAddress) -> Bool { addresses.count > 1 && addresses.contains(function) }
 
     /// Sets the host address of a backing that is added later.

@@ -129,8 +129,8 @@ final class VFIOFunction: AssignedDevice {
         }
     }
 
-    /// Returns the reason if the device is lost. The kernel takes the pages of BARs away while decode is off, also if decode
-    /// should have come on and has not.
+    /// Returns the reason if the device is lost. No page of a BAR is checked, because the kernel takes pages away only while the
+    /// device's decode is off. If decode should have come on and has not, the device is lost.
     func checkMemory() -> String? { watch.reason }
 }
 

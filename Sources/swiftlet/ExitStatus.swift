@@ -26,8 +26,9 @@ func failure(_ message: String, _ status: ExitStatus) -> ExitCode {
     return ExitCode(status.rawValue)
 }
 
-/// Does the same for an error of a machine or of the host. Commands throw these errors as they are. Returns nil for all other
-/// errors, and writes nothing.
+/// Writes an error of a machine or of the host to standard error, with advice. Commands throw these errors as they are.
+///
+/// - Returns: The status with which to end. For all other errors it is nil, and nothing is written.
 func failure(_ error: any Error) -> ExitCode? {
     let status: ExitStatus? =
         switch error {

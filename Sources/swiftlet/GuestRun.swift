@@ -106,7 +106,7 @@ struct GuestRun: Equatable {
             let left = max(.seconds(1), start + timeout - .now)
             ProcessStart.end(after: left, status: (result.outcome.isOrderly ? .timeout : result.outcome).exitCode)
         }
-        // This is done first, because the later steps may wait for a reader.
+        // The report is written first, because the later steps may wait for a reader of the output.
         let symbols = result.vcpus.isEmpty ? nil : SymbolTable(requested.bytes)
         try report?.write(encodeJSON(RunReportJSON(guest: guest, result, symbols: symbols, ram: try machine.ramUse())))
         if result.lossOfTrace == nil { try trace?.finish() }

@@ -3,8 +3,8 @@ import Pictures
 
 /// A piece of guest-physical memory on the map: RAM, or a part of a BAR or ROM that is handled in one way.
 struct MapPiece: Hashable, Sendable {
-    /// The name of a kind is the class that paints it. The class of a BAR or ROM has the number of a hue at its end. The raw
-    /// value explains the kind in the legend.
+    /// The kind of a piece. Its name is also the CSS class that paints the piece. For a BAR or ROM, the number of a hue follows
+    /// in the class. The raw value explains the kind in the legend.
     enum Kind: String, CaseIterable, Encodable, Sendable {
         case ram = "RAM"
         /// A part of a BAR that the guest reaches without the monitor.

@@ -46,7 +46,7 @@ struct PlanReport: Encodable {
     let warnings: [String]
     let skipped: [Skipped]
     let fits: Bool
-    /// Whether everything that takes room is counted.
+    /// Whether everything in the dump that takes room is counted in the plan.
     let sure: Bool
 
     /// A function that is not counted.

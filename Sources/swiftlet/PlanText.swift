@@ -87,7 +87,7 @@ struct PlanText {
     /// The windows that firmware has to find, with and without bridges, and whether it usually finds them.
     private var windows: [(String, String?)] {
         let (windows, hasBridges) = (plan.windows, plan.layout.functions.contains { $0.description.bridge != nil })
-        // Firmware finds room for smaller windows anyway.
+        // Firmware finds room for windows of less than 1 GiB anyway, so these are not worth lines.
         let remedy: [(String, String?)] = [("what helps", plan.remedy)]
         guard windows.behindPorts[1] >= 1 << 30 || hasBridges else { return remedy }
         func text(_ need: [UInt64]) -> String {

@@ -109,7 +109,7 @@ struct PlotOptions: ParsableArguments {
         if title != nil, plot == nil { throw ValidationError("--title is the title of a drawing: add --plot.") }
     }
 
-    /// Opens the file of the plot, which must be none of the inputs.
+    /// Opens the file for the plot. It must be none of the input files.
     func file(beside inputs: [(path: String, kind: String)] = []) throws -> OutputFile? {
         var files = OutputFiles(inputs: inputs)
         return try files.open(plot, for: "--plot", endings: ["svg"])
@@ -125,7 +125,7 @@ struct PolicyOptions: ParsableArguments {
     @OptionGroup var board: BoardOptions
     @OptionGroup var drawing: MapOptions
 
-    /// Opens the file of the picture, which must not be the file of the layout.
+    /// Opens the file for the drawing. It must not be the file of the layout.
     func mapFile(beside layout: String) throws -> OutputFile? {
         var files = OutputFiles(inputs: [(layout, "the layout")])
         return try files.open(drawing.map, for: "--map", endings: MapOptions.endings)

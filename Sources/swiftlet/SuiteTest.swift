@@ -94,7 +94,8 @@ extension SuiteTest {
     }
 
     private static func matches(_ text: [Character], _ pattern: [Character]) -> Bool {
-        // The place in the text and in the pattern to go back to, where the last asterisk takes one character more.
+        // `again` is where to go back to if the rest does not match: the last asterisk of the pattern, and the place in the text
+        // up to which it stands for characters. It then stands for one character more.
         var (place, position, again) = (0, 0, nil as (place: Int, position: Int)?)
         while place < text.count {
             if position < pattern.count, pattern[position] == "*" {

@@ -98,7 +98,7 @@ struct UnitTestsFile {
         var append = words.isEmpty ? [] : [words.joined(separator: " ")]
         var (hasTimer, rest) = (true, parameters[...])
         while let option = rest.popFirst() {
-            // These two options ask for what is always so here.
+            // These two options ask for what Swiftlet always does.
             if ["-enable-kvm", "-no-reboot"].contains(option) { continue }
             let value = rest.popFirst() ?? ""
             switch (option, value) {
