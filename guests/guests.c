@@ -116,7 +116,7 @@ static const struct cguests_guest table[] = {
     },
     {
         .name = "watch",
-        .shows = "places in memory that never show anything wrong while slots come and go",
+        .shows = "checks that places in memory show nothing wrong while slots come and go",
         IMAGE(watch),
         .mode = cguests_mode_long,
         .memory = MIB(4),

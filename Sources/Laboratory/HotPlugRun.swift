@@ -14,7 +14,8 @@ public enum HotPlugRun {
         _ observer: inout Observer, layout: Layout, cycles: Int, vcpus: Int, seed: UInt64, mayExhaustHost: Bool = false
     ) throws(MachineError) -> HotPlugResult {
         guard cycles > 0, (1...255).contains(vcpus) else {
-            throw .experiment("\(cycles) cycles with \(vcpus) vCPUs: it takes at least one, and at most 255 vCPUs")
+            throw .experiment(
+                "\(cycles) cycles with \(vcpus) vCPUs: the test needs at least one cycle, and takes 1 to 255 vCPUs")
         }
         guard let guest = BuiltInGuest.named("hotplug") else { preconditionFailure("`hotplug` is built in") }
         var configuration = guest.configuration

@@ -35,12 +35,12 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
         case .delete: "a slot goes"
         case .move: "a slot gets another guest address"
         case .replace: "other host memory in the same place: a delete and a create"
-        case .batch8, .batch64: "so many slots come in one transaction, vCPUs parked"
+        case .batch8, .batch64: "8 or 64 slots are created in one transaction, vCPUs parked"
         case .batch8Unparked, .batch64Unparked: "the same with vCPUs left in the guest"
         case .callOut: "all vCPUs are called out of the guest and let go"
-        case .ioeventfdOn, .ioeventfdOff: "KVM takes writes to an address, or no longer"
+        case .ioeventfdOn, .ioeventfdOff: "KVM begins, or ends, to take writes to an address"
         case .irqfdOn, .irqfdOff: "KVM takes interrupts from an eventfd, or no longer"
-        case .routes1, .routes64, .routes4096: "so many routes change, those of interrupt lines in the last included"
+        case .routes1, .routes64, .routes4096: "1, 64 or 4096 routes change (the 4096 include those of interrupt lines)"
         }
     }
 

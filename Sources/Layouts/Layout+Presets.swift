@@ -16,7 +16,7 @@ extension Layout {
         Preset(name: "one", shows: "one function with one BAR of a page") {
             Layout(name: "one", count: 1, of: onePage, first: 4 << 3)
         },
-        Preset(name: "typical-16", shows: "16 devices of 4 slots: what 64 slots were to carry in 2012") {
+        Preset(name: "typical-16", shows: "16 devices of 4 slots: what 64 slots had to carry in 2012") {
             Layout(name: "typical-16", count: 16, of: typical, step: 8)
         },
         Preset(name: "typical-32", shows: "32 devices of 4 slots: what 128 slots were to carry in 2012") {

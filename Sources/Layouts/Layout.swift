@@ -121,7 +121,7 @@ extension LayoutError: CustomStringConvertible {
             value.isEmpty ? "\(key) is not \(expected)" : "\(key): `\(value)` is not \(expected)"
         case .missingKey(let key, let expected): "\(key) is missing: \(expected)"
         case .unknownKey(let key, let known):
-            "\(key): there is no such key, but \(known.joined(separator: ", "))"
+            "\(key): unknown key; the known keys are \(known.joined(separator: ", "))"
         case .tooManyFunctions(let first, let count):
             "\(count) functions from \(first) on pass the last address there is, ff:1f.7: repeat fewer"
         case .noFunctions(let bridges, let warnings):

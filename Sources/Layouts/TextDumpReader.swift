@@ -134,7 +134,7 @@ public struct TextDumpReader {
         guard let foreign = state.foreign, !state.hasWarnedOfForeign, let function else { return }
         state.hasWarnedOfForeign = true
         dump.warn(
-            "\(foreign.text) is not what lspci prints: passed over, and what follows is taken for this function's",
+            "\(foreign.text) is not what lspci prints: it is skipped, and the lines after it count as this function's",
             line: foreign.line, function: function.address)
     }
 

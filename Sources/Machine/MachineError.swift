@@ -86,7 +86,8 @@ extension HotPlugError: CustomStringConvertible {
         case .bridge: "a bridge stays as long as its machine"
         case .noBus: "no bridge leads to this bus, and no other function is on it"
         case .notInSlot: "the slot of the port above takes one device: function 0 of device 0 on the bus behind it"
-        case .noSlot: "the function is in no slot (hotPlug of a bridge), so there is no button that asks the guest"
+        case .noSlot:
+            "the function is not in a slot (`hotPlug` of a bridge), so there is no button by which to ask the guest"
         case .noConfigurationSpace: "the machine was made without PCI functions, so it has no configuration space"
         case .privateRAM:
             "the machine's RAM was not made to be shared with devices (sharesMemory, or a device from the start)"
@@ -186,7 +187,7 @@ extension MachineError: CustomStringConvertible {
         case .hostMemory(let needed, let available):
             "the kernel needs up to \(needed >> 20) MiB for these memory slots, more than half of the \(available >> 20) MiB that "
                 + "the host has available"
-        case .functionLost(let address): "\(address): there is no function, or what stood behind it is gone"
+        case .functionLost(let address): "\(address): there is no such function, or the device behind it is gone"
         case .vfio(let error): "\(error)"
         case .deviceLost(let address, let reason): "\(address): \(reason)"
         case .tooFewVectors(let asked, let granted):

@@ -24,7 +24,7 @@ extension VCPUState {
         if let unemulated, vectorOfInstruction != Self.invalidOpcode {
             lines.append(
                 "  KVM's emulator stopped at: \(bytes(unemulated.isEmpty ? instruction : unemulated)) in \(modeName); KVM on hardware "
-                    + "would run it, unless it was for device memory")
+                    + "would run it, unless it accessed device memory, or the processor itself refuses it")
         }
         if isReset {
             lines.append("  this is the state after a reset: KVM on AMD resets a vCPU that has met a triple fault")

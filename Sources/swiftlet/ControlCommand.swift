@@ -53,9 +53,17 @@ struct ControlCommand: ParsableCommand {
     func validate() throws {
         let needsOperand = command.namesFunction || (command == .add && vfioUser == nil)
         guard (operand != nil) == needsOperand, command == .add || (at == nil && vfioUser == nil) else {
-            throw ValidationError(
-                "add FILE [--at ADDRESS], add --vfio-user PATH [--at ADDRESS], remove ADDRESS and eject ADDRESS: other commands stand alone."
-            )
+            throw ValidationError(Self.usage(of: command))
+        }
+    }
+
+    /// What a command takes, for somebody who gave it too little or too much.
+    private static func usage(of command: ControlRequest.Command) -> String {
+        switch command {
+        case .add: "`add` takes a layout FILE or --vfio-user PATH, and may have --at ADDRESS."
+        case let command where command.namesFunction:
+            "`\(command.rawValue)` takes the ADDRESS of a function, such as 01:00.0."
+        default: "`\(command.rawValue)` takes no operand, --at or --vfio-user."
         }
     }
 

@@ -16,7 +16,7 @@ struct ControlService: Sendable {
         do { return try LineServer(at: path, responder: service.answer) } catch {
             let advice =
                 error.errno == .addressInUse
-                ? ": the path exists, and is not a socket that a dead process of yours has left: remove it, or name another path"
+                ? ": another machine listens there, or the path is not a socket that a dead process of yours has left: remove it, or name another path"
                 : ""
             throw failure("--control: \(error)\(advice)", .hostError)
         }

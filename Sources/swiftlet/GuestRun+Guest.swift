@@ -113,7 +113,7 @@ extension GuestRun {
         if guest.isEmpty { return "the guest's name is empty: `swiftlet guests` lists those that are built in" }
         var isDirectory = false
         return FileManager.default.fileExists(atPath: guest, isDirectory: &isDirectory) && !isDirectory
-            ? "`\(guest)` is no built-in guest; to run the file, name it with a slash: ./\(guest)"
+            ? "`\(guest)` is not a built-in guest; to run the file, name it with a slash: ./\(guest)"
             : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }
 

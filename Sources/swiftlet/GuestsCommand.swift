@@ -63,7 +63,7 @@ enum GuestTemplate {
     static func write(to path: String) throws {
         guard !path.isEmpty else { throw failure("--new needs the name of a directory", .usage) }
         if let name = files.map(\.name).first(where: { FileKind(of: "\(path)/\($0)") != .none }) {
-            throw failure("--new \(path): there is a file \(name) already, and none is written over", .usage)
+            throw failure("--new \(path): the file \(name) exists already, and no file is overwritten", .usage)
         }
         // If this fails, opening the first file reports the reason.
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -31,12 +31,24 @@ struct InputFile {
     static func describe(_ error: any Error, in bytes: [UInt8] = []) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            "\(place(context)) is a value of another type"
+        case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
+            "\(place(context)) is not \(kind(of: type))"
         case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
             "not valid JSON" + (JSONMistake.line(in: bytes).map { ": see line \($0)" } ?? "")
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"
+        }
+    }
+
+    /// The JSON that stands for a type, in words.
+    private static func kind(of type: any Any.Type) -> String {
+        switch type {
+        case is String.Type: "a text"
+        case is Bool.Type: "true or false"
+        case is any (BinaryInteger.Type), is any (BinaryFloatingPoint.Type): "a number of the right kind"
+        case is [String: Any].Type: "an object"
+        case is [Any].Type: "a list"
+        default: "a value of the right type"
         }
     }
 

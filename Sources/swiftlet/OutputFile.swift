@@ -48,7 +48,7 @@ struct OutputFiles {
                 isStream ? .stream(try FileBytes.openStream(path)) : .file(try ReplacementFile(replacing: path))
             return OutputFile(target, option)
         } catch {
-            throw failure("\(option) cannot be written: \(error)", .hostError)
+            throw failure("the file of \(option) cannot be written: \(error)", .hostError)
         }
     }
 

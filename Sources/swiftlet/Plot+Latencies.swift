@@ -82,7 +82,7 @@ extension Plot {
         return churn(
             title: "\(Figures.count(result.operations, "change")) of slots under running vCPUs",
             detail: "\(interrupted)The vCPUs made \(Figures.grouped(result.guestChecks)) checks and found "
-                + "\(Figures.grouped(result.guestErrors)) errors. Of each two changes about one parked the vCPUs first.",
+                + "\(Figures.grouped(result.guestErrors)) errors. About half of the changes parked the vCPUs first.",
             parked: result.parked?.latencies ?? Latencies(), unparked: result.unparked?.latencies ?? Latencies())
     }
 

@@ -8,7 +8,7 @@ struct StressChurnCommand: ParsableCommand {
         abstract: "Change slots at random while vCPUs run a guest that looks at all of them.",
         discussion: """
             Slots are created, deleted, moved, replaced, made read-only, and start and stop logging dirty pages. The guest knows \
-            what each place shows at the moment and must never see anything else. Of each two changes about one parks the vCPUs first, \
+            what each place shows at the moment and must never see anything else. About half of the changes park the vCPUs first, \
             half do not: then each system call waits for the vCPUs, which is what parking saves. Without --operations and \
             --seconds it ends after 10 seconds. --plot draws the distributions of both kinds of cost.
 

@@ -40,7 +40,7 @@ struct StressFillCommand: ParsableCommand {
             latencies.map { "\(Figures.seconds(seconds)); \($0.words.joined(separator: ", "))" } ?? "none"
         }
         let refusal = result.refused.map { refused in
-            "\(refused.errno.map { "refused with \($0)" } ?? "accepted"); predicted \(refused.rule.errno): \(refused.rule.words)"
+            "\(refused.errno.map { "refused with \($0)" } ?? "accepted"); predicted \(refused.rule.errno) by the rule: \(refused.rule.words)"
         }
         return TextTable(
             "fill",

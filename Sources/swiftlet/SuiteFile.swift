@@ -73,11 +73,15 @@ struct SuiteFile: StrictDecodable {
 extension Decoder {
     /// Reads a value and converts it. If it cannot be converted, the error has its place and what was expected there.
     fileprivate func value<Text: Decodable, Value>(as expected: String, _ make: (Text) -> Value?) throws -> Value {
-        let text = try singleValueContainer().decode(Text.self)
-        guard let value = make(text) else {
-            throw DecodingError.dataCorrupted(
+        func refuse(_ text: String) -> DecodingError {
+            .dataCorrupted(
                 DecodingError.Context(codingPath: codingPath, debugDescription: "\(text) is not \(expected)"))
         }
+        let text: Text
+        do { text = try singleValueContainer().decode(Text.self) } catch DecodingError.typeMismatch {
+            throw refuse("this")
+        }
+        guard let value = make(text) else { throw refuse("\(text)") }
         return value
     }
 }

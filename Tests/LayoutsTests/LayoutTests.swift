@@ -100,7 +100,7 @@ struct LayoutTests {
         ])
     func unknownKeys(json: String) {
         let error = #expect(throws: LayoutError.self) { _ = try read(json) }
-        #expect(error.map { "\($0)".contains("no such key") } == true)
+        #expect(error.map { "\($0)".contains("unknown key") } == true)
     }
 
     @Test(
