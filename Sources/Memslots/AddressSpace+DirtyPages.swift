@@ -80,7 +80,7 @@ extension AddressSpace {
 }
 
 extension DirtyPages {
-    /// Adds a slot's dirty log. The pages are filed under the backings of those of the slot's mappings that log, because a backing
+    /// Adds a slot's dirty log. The pages of each mapping that logs are filed under the mapping's backing, because a backing
     /// outlasts the slot.
     mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
         mappings.forEach(in: slot.range) { record in
