@@ -142,8 +142,8 @@ public struct DecodedMemory: Sendable {
         functions.filter { bridges.isBehind(bridge, $0.key) }.map { ($0.key, $0.value.named) }
     }
 
-    /// Returns those of a function's regions to which bridges lead and which no reserved range overlaps. The registers in the
-    /// result are those that count as decoded.
+    /// Returns the part of what a function's registers decode that guests can reach: the regions to which bridges lead and that
+    /// overlap no reserved range. The registers in the result are those that count as decoded.
     private func reached(_ address: FunctionAddress, _ named: Named) -> Named {
         var reached = named
         if bridges.bridge(above: address) != nil {

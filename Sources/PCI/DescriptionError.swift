@@ -61,7 +61,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case addressTaken(FunctionAddress)
     /// A bridge with other BARs than 0 and 1, a ROM, or virtual functions.
     case bridgeRegisters
-    /// A bridge with a slot that lacks the capability of a port for it, or that is recorded.
+    /// A bridge with a slot that is recorded, or that does not have the PCI Express capability of a port with a slot.
     case slotCapability
     /// A function that the slot of a port does not take.
     case slot(FunctionAddress, port: FunctionAddress)

@@ -114,7 +114,7 @@ public struct DriverLint: Sendable {
     /// Checks the place of a BAR that was moved while it was decoded. The check waits for an access to something other than this
     /// BAR's registers, because software may have written only one half of the BAR before.
     ///
-    /// - Parameter bar: The BAR whose register the access is to, if any.
+    /// - Parameter bar: The BAR whose register the access reads or writes, or nil if the access is to something else.
     private mutating func checkMoved(_ function: PCIFunction, unless bar: BaseAddressRegister?) -> [Broken] {
         guard let moved = functions[function.address]?.moved, moved != bar else { return [] }
         functions[function.address]?.moved = nil

@@ -111,7 +111,7 @@ extension PCIFunction {
     }
 
     /// Returns whether the function has the power state that a write of `value` to `register` sets. Every function has D0 and
-    /// D3hot. For other registers than that of the power state the result is true.
+    /// D3hot. For any register other than that of the power state the result is true.
     private func hasPowerState(_ value: UInt32, _ register: UInt64) -> Bool {
         guard register == shape.powerRegister, value & 3 == 1 || value & 3 == 2 else { return true }
         // The capability's first register has a bit for D1, and one for D2.

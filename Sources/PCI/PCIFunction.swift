@@ -217,7 +217,7 @@ public final class FunctionShape: Sendable {
     /// The offset of the capability that has the registers of a port's slot, or nil without a slot.
     let slot: UInt64?
 
-    /// Creates the shape of a description, or throws why there can be no such function.
+    /// Creates the shape of a description, or throws the reason why no function can be made from the description.
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         try description.validate()
         self.description = description
