@@ -44,7 +44,7 @@ public struct Group: ~Copyable, Sendable {
     public let number: Int
     let descriptor: Descriptor
 
-    /// Opens the group of a function and puts it into a container. No other process can have the group meanwhile.
+    /// Opens the group of a function and puts it into a container. No other process can have the group while it is open here.
     ///
     /// - Parameters:
     ///   - all: The functions of the host, the other functions of the group included.
