@@ -23,7 +23,7 @@ public struct AddressMap: Hashable, Sendable {
             self.buses = buses
         }
 
-        /// Returns these choices, completed by the parts of `other` where these choices leave a part open.
+        /// Returns these choices. A part that they leave open is taken from `other`.
         public func filled(from other: Choices) -> Choices {
             Choices(
                 lowAperture: lowAperture ?? other.lowAperture, highAperture: highAperture ?? other.highAperture,
@@ -51,7 +51,7 @@ public struct AddressMap: Hashable, Sendable {
     public let ecam: GuestRange
     /// The ranges in which BARs may lie.
     public let apertures: Apertures
-    /// The guest-physical addresses that are too high for the machine's processors. It is nil with 64 address bits.
+    /// The guest-physical addresses that are too high for the machine's processors. It is nil if addresses have 64 bits.
     public let unaddressable: GuestRange?
 
     /// The range from the I/O APIC up to 4 GiB. It holds the local APICs, the scratch memory and the pages for real mode. No
@@ -69,8 +69,8 @@ public struct AddressMap: Hashable, Sendable {
     /// The map of a machine without RAM, with 48 address bits and nothing chosen by a user.
     public static let standard = AddressMap(standardFor: RAMLayout(memory: 0), addressBits: 48)
 
-    /// Creates the map of a machine: RAM and interrupt controllers where they always are, and the rest where `choices` says or at
-    /// its usual place.
+    /// Creates the map of a machine. RAM and interrupt controllers always have the same places. Each other area lies where
+    /// `choices` says, or else at its usual place.
     ///
     /// - Parameters:
     ///   - memory: The size of the RAM in bytes.

@@ -9,7 +9,7 @@ public struct Apertures: Hashable, Sendable {
     /// The ports for I/O BARs.
     public var ports: ClosedRange<UInt16>
 
-    /// Creates apertures. Unless `ports` says otherwise, I/O BARs lie where the board has room for them.
+    /// Creates apertures. Without `ports`, I/O BARs lie in the range that the board keeps for them (`BoardPorts.aperture`).
     public init(low: GuestRange, high: GuestRange? = nil, ports: ClosedRange<UInt16> = BoardPorts.aperture) {
         self.low = low
         self.high = high

@@ -6,7 +6,7 @@ public enum BoardPorts {
     public static let flush: UInt64 = 0xe4
     /// The command port of the keyboard controller (8042), through which guests reset the machine.
     public static let keyboardController: UInt64 = 0x64
-    /// The reset control register of the PCI host bridge. It lies between the bytes of CONFIG_ADDRESS.
+    /// The reset control register of the PCI host bridge. Its port is the second of the four ports of CONFIG_ADDRESS.
     public static let resetControl: UInt64 = 0xcf9
     /// The debug console of Bochs and QEMU.
     public static let debugConsole: UInt64 = 0xe9

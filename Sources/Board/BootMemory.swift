@@ -5,7 +5,8 @@ public enum BootMemory {
     public static let gdt: UInt64 = 0x500
     /// The first page table of guests that start in long mode.
     public static let pageTables: UInt64 = 0x1000
-    /// The end of the memory for page tables. Tables for which there is no room below it lie near the end of the RAM below 3 GiB.
+    /// The end of the memory for page tables. If the page directories do not all fit below it, they lie near the end of the RAM
+    /// below 3 GiB.
     public static let pageTablesEnd: UInt64 = 0x9000
     /// The parameters that a flat image or plain ELF file finds on a machine with PCI functions.
     public static let parameters: UInt64 = 0x9000
@@ -21,8 +22,8 @@ public enum BootMemory {
 
     /// The end of conventional memory. A PC has its screen and its ROMs between this address and `extended`.
     public static let conventionalEnd: UInt64 = 640 << 10
-    /// The address at which a PC has the ROMs of its firmware. Tables and boot information for the guest lie from here on if there
-    /// is room.
+    /// The address at which a PC has the ROMs of its firmware. Tables and boot information for the guest are placed from this
+    /// address up, if there is room.
     public static let firmwareROMs: UInt64 = 0xe0000
     /// The address at which a PC's firmware starts. Software jumps to it in order to reset the machine.
     public static let firmwareEntry: UInt64 = 0xffff0

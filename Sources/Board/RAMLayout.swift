@@ -3,9 +3,9 @@ public import Memslots
 /// The ranges of RAM in guest-physical memory: from 0 up to 3 GiB, and the rest from 4 GiB on. The hole between the two ranges
 /// belongs to devices.
 public struct RAMLayout: Hashable, Sendable {
-    /// The addresses between the two parts of the RAM.
+    /// The addresses between the two ranges of the RAM.
     public static let hole = constantRange(3 << 30, size: 1 << 30)
-    /// The first address of the RAM's upper part.
+    /// The first address of the RAM's upper range.
     public static let highStart: UInt64 = 4 << 30
 
     /// The bytes of RAM below the hole.
@@ -24,7 +24,7 @@ public struct RAMLayout: Hashable, Sendable {
         self.high = high
     }
 
-    /// The address behind all RAM, or `UInt64.max` if the RAM would reach beyond the last 64-bit address.
+    /// The first address above all RAM, or `UInt64.max` if the RAM would reach beyond the last 64-bit address.
     public var end: UInt64 {
         guard high > 0 else { return low }
         let (end, overflow) = Self.highStart.addingReportingOverflow(high)

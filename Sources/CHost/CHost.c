@@ -99,7 +99,7 @@ int chost_thread_id(void) { return gettid(); }
 int chost_kick(int thread_id) {
     int status;
     // Real-time signals are queued, and the user's queue may be full (RLIMIT_SIGPENDING). A lost kick would leave a vCPU in its
-    // guest, so a full queue is waited for.
+    // guest, so the call is repeated while the queue is full.
     while ((status = result(tgkill(getpid(), thread_id, kick_signal))) == -EAGAIN)
         usleep(1000);
     return status;
@@ -199,8 +199,8 @@ int chost_accept(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return -errno;
-    // Packets are small, and the other side waits for each. With these times, the kernel finds out after half a minute that a peer
-    // has vanished. A local socket has no such options.
+    // Packets are small, and the other side waits for each. With these keepalive times, the kernel finds out after half a minute
+    // that a peer has vanished. A local socket has no such options.
     int one = 1, idle = 15, interval = 5, count = 3;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);

@@ -33,7 +33,7 @@ enum check {
     NAME,
     // The file must exist already.
     NOT_CREATED,
-    // The call fails with EACCES. The C library expects this of some files when it gives memory back.
+    // The call fails with EACCES. The C library looks for a file under /proc when it gives memory back, and copes with the refusal.
     REFUSED,
 };
 
@@ -57,11 +57,11 @@ static const struct rule vcpu_calls[] = {
     {SYS_shutdown, ANY},
     // The C library asks with this call for the size of a device's file.
     {SYS_newfstatat, ANY},
-    // A tracer has replaced the call by an invalid one. strace does this in order to let a call fail.
+    // The number that a call has after a tracer made it invalid. strace does this in order to let a call fail.
     {-1, ANY},
 };
 
-// The further calls that the other threads need: they start threads, rename finished files, and accept debuggers.
+// The further calls that threads other than those of vCPUs need: they start threads, rename finished files, and accept debuggers.
 static const struct rule process_calls[] = {
     {SYS_clone3, ANY},         {SYS_clone, ANY},        {SYS_set_robust_list, ANY}, {SYS_rseq, ANY},
     {SYS_sigaltstack, ANY},    {SYS_seccomp, ANY},      {SYS_rename, ANY},          {SYS_unlink, ANY},
@@ -170,8 +170,8 @@ static struct program program(bool is_vcpu, enum chost_jail purpose) {
     load(&program, offsetof(struct seccomp_data, arch));
     when(&program, AUDIT_ARCH_X86_64, 1);
     load(&program, offsetof(struct seccomp_data, nr));
-    // For another architecture the loaded value is still the architecture's number. It is not the number of any call, so the filter
-    // ends in the trap.
+    // A call of another architecture skips this load, so the loaded value is still the architecture's number. No allowed call has
+    // that number, so the filter ends in the trap.
     size_t requests = COUNT(vcpu_requests) + (is_vcpu ? 0 : COUNT(process_requests))
                       + (makes_machines ? COUNT(making_requests) : 0);
     when(&program, SYS_ioctl, (unsigned char)(2 * requests + 2));
@@ -226,7 +226,7 @@ static int enter(bool is_vcpu, enum chost_jail purpose) {
 }
 
 int chost_jail_process(enum chost_jail purpose) {
-    // With this filter a core dump contains no memory that a file is behind, as most of a guest's memory is (core(5)).
+    // With this filter a core dump leaves out memory that is mapped from files. Most of a guest's memory is (core(5)).
     int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
     if (filter >= 0) {
         if (write(filter, "0x31", 4) < 0)

@@ -148,8 +148,8 @@ int chost_prepare_process(void) {
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        // `open` returns the lowest free number, which is `fd`. It opens the stream for the direction that nobody uses, so that
-        // lost output is an error.
+        // `open` returns the lowest free number, which is `fd`. The stream is opened for the wrong direction, so that a use of it
+        // is still an error and no output is lost without notice.
         if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
             return -errno;
     }
@@ -189,8 +189,8 @@ void chost_unblock_signals(int fd) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-// Becomes this program again, in a new process. It makes only calls that are allowed between fork and exec in a process with
-// several threads.
+// Runs this program again, in a new process that was just forked. It makes only calls that are allowed between fork and exec in a
+// process with several threads.
 static void run_again(char *const *words, const char *directory, const int ends[3]) {
     sigset_t none;
     sigemptyset(&none);

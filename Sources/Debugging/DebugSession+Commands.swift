@@ -140,7 +140,7 @@ extension DebugSession {
         hasEnded = true
     }
 
-    /// Answers a command of `v` and a name.
+    /// Answers a command that consists of `v` and a name.
     private mutating func handleNamed(_ text: inout Scanner) {
         if text.skip("Cont?") { return send("vCont;c;C;s;S") }
         if text.skip("Cont;") { return resume(actions(&text)) }
@@ -177,20 +177,20 @@ extension DebugSession {
     }
 }
 
-/// Reads a command from its beginning on.
+/// A reader of the text of a command, from its beginning on.
 struct Scanner {
     private(set) var rest: ArraySlice<UInt8>
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-    /// Skips a text, if the rest begins with it. Returns whether it does.
+    /// Skips a text if the rest of the command begins with it. Returns whether the rest began with it.
     mutating func skip(_ text: String) -> Bool {
         guard rest.starts(with: text.utf8) else { return false }
         rest = rest.dropFirst(text.utf8.count)
         return true
     }
 
-    /// Reads a hexadecimal number. Returns nil if the rest does not begin with one.
+    /// Reads a hexadecimal number. Returns nil if the rest of the command does not begin with one.
     mutating func number() -> UInt64? {
         let digits = rest.prefix { $0 < 0x80 && Character(UnicodeScalar($0)).isHexDigit }
         guard let value = digits.hexadecimalValue else { return nil }

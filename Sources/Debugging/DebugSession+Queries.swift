@@ -1,5 +1,5 @@
 extension DebugSession {
-    /// Answers a general query: a command of `q` or `Q` and a name.
+    /// Answers a general query: a command that consists of `q` or `Q` and a name.
     mutating func query(_ data: [UInt8]) {
         var text = Scanner(data[...])
         if text.skip("qSupported") {
@@ -11,8 +11,8 @@ extension DebugSession {
         } else if text.skip("qXfer:features:read:target.xml:") {
             sendDescription(&text)
         } else if text.skip("qAttached") {
-            // The answer 1 means that the guest existed before the session. So the client detaches from it at its end, and does not
-            // kill it.
+            // The answer 1 means that the guest existed before the session. So the client detaches from the guest when the session
+            // ends, and does not kill it.
             send("1")
         } else if text.skip("qC"), text.rest.isEmpty {
             send("QC" + hex(UInt64(generalThread + 1)))
@@ -35,7 +35,7 @@ extension DebugSession {
         guard let offset = text.number(), text.skip(","), let count = text.number() else { return send(isDone: false) }
         let all = Array(RegisterLayout.description.utf8)
         let rest = all.dropFirst(Int(clamping: offset))
-        // At most half a packet, because each byte may have to be escaped.
+        // The part takes at most half a packet, because each byte may have to be escaped with a second one.
         let part = rest.prefix(Int(clamping: min(count, UInt64(Packet.maximumSize / 2))))
         send([UInt8(ascii: part.count < rest.count ? "m" : "l")] + part)
     }

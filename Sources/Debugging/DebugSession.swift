@@ -38,7 +38,7 @@ public struct DebugSession<Target: DebugTarget> {
             case .damagedPacket:
                 if acknowledges { output.append(UInt8(ascii: "-")) }
             case .repeatRequest:
-                // The packet is repeated once for all requests in these bytes.
+                // The last packet is repeated once, however many requests for it are in these bytes.
                 if acknowledges, !hasRepeated { output += last }
                 hasRepeated = true
             case .interrupt:
@@ -111,8 +111,8 @@ public struct DebugSession<Target: DebugTarget> {
     }
 
     /// Returns the name of the client's breakpoint at the instruction pointer, or an empty text if the client knows no breakpoint
-    /// there. The client compares `rip` without the base of the code segment. If it is told of a breakpoint that it does not know,
-    /// it lets the guest go on and says nothing.
+    /// there. The client compares `rip` with its breakpoints and ignores the base of the code segment. If the client is told of a
+    /// breakpoint that it does not know, it lets the guest go on and says nothing.
     private func nameOfBreakpoint(at thread: Int) -> String {
         guard let rip = RegisterLayout.registers.first(where: { $0.name == "rip" }),
             let bytes = target.registers(of: thread)

@@ -54,7 +54,7 @@ public struct DebugStop: Hashable, Sendable {
     public var kind: Kind
     /// The linear address of the instruction or of the memory.
     public var address: UInt64
-    /// The bytes that a watchpoint watches. It is 1 for a breakpoint.
+    /// The number of bytes that a watchpoint watches. It is 1 for a breakpoint.
     public var size: UInt64
 
     /// Creates a breakpoint or watchpoint.
@@ -65,9 +65,9 @@ public struct DebugStop: Hashable, Sendable {
     }
 }
 
-/// The means by which breakpoints and watchpoints are carried out. Debug registers come first. Breakpoints that are left over
-/// become breakpoint instructions in memory, so memory stays as it is as long as there are few breakpoints. If debug registers
-/// cannot stop at instructions, threads are stepped until they reach a breakpoint.
+/// The means by which breakpoints and watchpoints are carried out. Debug registers are used first. The breakpoints for which no
+/// register is left become breakpoint instructions in memory. So memory is not changed as long as there are few breakpoints. If
+/// debug registers cannot stop at instructions, threads are stepped until they reach a breakpoint.
 public struct StopPlan: Equatable, Sendable {
     /// The breakpoints and watchpoints in debug registers, at most four.
     public private(set) var registers: [DebugStop] = []

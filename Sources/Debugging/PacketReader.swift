@@ -1,4 +1,4 @@
-/// Splits the bytes that a client sends into packets (GDB Remote Serial Protocol, "Overview").
+/// A reader that splits the bytes that a client sends into packets (GDB Remote Serial Protocol, "Overview").
 struct PacketReader: Sendable {
     /// A packet, or a byte between packets that has a meaning.
     enum Input: Equatable, Sendable {
@@ -59,7 +59,7 @@ struct PacketReader: Sendable {
 
 /// The format of packets.
 enum Packet {
-    /// The most bytes between `$` and `#`. The client is told this number.
+    /// The largest number of bytes between `$` and `#`. The client is told this number.
     static let maximumSize = 0x4000
 
     /// Returns the packet that carries `data`, with escapes and a checksum.

@@ -1,7 +1,7 @@
 /// A device of the board, which answers the guest's accesses to ports or to memory.
 ///
-/// A device is a value. The machine keeps it behind a lock of its own, so that one thread at a time calls it, and no other device
-/// waits meanwhile. A device returns what it wants as `DeviceEffects`. It never calls its bus, the machine or KVM.
+/// A device is a value. The machine keeps it behind a lock of its own, so that one thread at a time calls the device, and such a
+/// call holds up no other device. A device returns what it wants as `DeviceEffects`. It never calls its bus, the machine or KVM.
 ///
 /// The guest chooses every argument, so a device must not trap on any argument.
 public protocol Device: Sendable {

@@ -12,10 +12,10 @@ public struct DeviceEffects: Equatable, Sendable {
     public var phase: UInt8?
     /// The new level of an interrupt line, or nil if the level stays as it is.
     public var line: InterruptLine?
-    /// Whether the guest would take input now, and the device has none left.
+    /// Whether the device wants input: the guest would take some now, and the device has none left.
     public var wantsInput = false
 
-    /// Creates effects. Those that are left out do not take place.
+    /// Creates effects. An effect that is left out does not take place.
     public init(
         output: UInt8? = nil, exitStatus: UInt32? = nil, phase: UInt8? = nil, line: InterruptLine? = nil
     ) {

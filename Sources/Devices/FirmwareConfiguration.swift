@@ -1,5 +1,5 @@
-/// QEMU's firmware configuration device (fw_cfg), with its two ports and those of its items that test kernels ask for: the RAM and
-/// the number of processors.
+/// QEMU's firmware configuration device (fw_cfg) with its two ports. It has only the items that test kernels ask for, such as the
+/// size of the RAM and the number of processors.
 ///
 /// A word written to the first port selects an item. Each byte read from the second port is the next byte of the item. Behind the
 /// end of an item, and if there is no such item, the byte is 0.

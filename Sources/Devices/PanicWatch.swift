@@ -1,4 +1,4 @@
-/// Finds in the console output of a Linux guest the message that the kernel has panicked.
+/// A watch over the console output of a Linux guest, which finds the message that the kernel has panicked.
 public struct PanicWatch: Sendable {
     /// The reason that the kernel gave for its panic, or nil if it has not panicked.
     public private(set) var reason: String?
@@ -6,7 +6,7 @@ public struct PanicWatch: Sendable {
 
     private static let beginning = "Kernel panic - not syncing: "
     private static let end = "---[ end Kernel panic"
-    /// The most bytes of a line that are kept. The lines that matter are shorter.
+    /// The largest number of bytes of a line that are kept. The lines that matter are shorter.
     private static let longest = 1024
 
     /// Creates a watch that has seen no output.

@@ -5,7 +5,7 @@ struct ReceiveFIFO {
 
     private var bytes: [UInt8] = []
     private(set) var isEnabled = false
-    /// The number of bytes from which on the FIFO reports received data.
+    /// The trigger level: the FIFO reports received data once it holds this many bytes.
     private var trigger = 1
 
     var isEmpty: Bool { bytes.isEmpty }
@@ -13,8 +13,8 @@ struct ReceiveFIFO {
     /// The number of bytes for which there is room.
     var free: Int { (isEnabled ? ReceiveFIFO.depth : 1) - bytes.count }
 
-    /// Whether the FIFO has as many bytes as its trigger level. Below that level, received bytes only time out. The level of a
-    /// single RBR is 1.
+    /// Whether the FIFO has as many bytes as its trigger level. Below that level, received bytes are only reported by the character
+    /// timeout. The level of a single RBR is 1.
     var hasReachedTrigger: Bool { bytes.count >= (isEnabled ? trigger : 1) }
 
     /// Takes a received byte. Returns false on an overrun.

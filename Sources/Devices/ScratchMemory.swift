@@ -1,4 +1,4 @@
-/// Memory, or ports, that keeps what the guest writes. Each access exits to the monitor, which guests use to test accesses.
+/// Memory or ports that keep what the guest writes. Each access exits to the monitor, so guests can test accesses with them.
 public struct ScratchMemory: Device {
     /// The number of bytes or ports.
     public let size: UInt64

@@ -27,8 +27,8 @@ public struct SerialConsole: Device {
         return effects
     }
 
-    /// Takes bytes that the user has typed, and puts them behind the input that still waits: a vCPU may have asked for input a
-    /// second time just before these bytes came. No bytes mean the end of the input.
+    /// Takes bytes that the user has typed, and puts them after the input that still waits. There may be such input, because a vCPU
+    /// may have asked for input a second time just before these bytes came. No bytes mean the end of the input.
     public mutating func receive(_ read: [UInt8]) -> DeviceEffects {
         guard !hasEnded else { return .none }
         hasEnded = read.isEmpty

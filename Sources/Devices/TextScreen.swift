@@ -11,7 +11,7 @@ public enum TextScreen {
     )
 
     /// Returns the text on a screen, without blanks at the ends of rows and without empty rows at the end. Returns nil if the
-    /// screen is empty, or if the bytes are not text, because a guest may use this memory for something else.
+    /// screen is empty, or if the bytes are not text. They may be something else, because a guest may use this memory as it likes.
     public static func text(of bytes: [UInt8]) -> String? {
         guard bytes.count == size else { return nil }
         var lines: [String] = []

@@ -19,7 +19,7 @@ public struct UnclaimedAccess: Hashable, Sendable {
 public struct UnclaimedAccesses: Sendable {
     private var known = Set<UnclaimedAccess>()
 
-    /// The most accesses that are kept. A guest that tries every address must not fill the monitor's memory.
+    /// The largest number of accesses that are kept. A guest that tries every address must not fill the monitor's memory.
     public static let limit = 4096
 
     /// Creates a set without accesses.

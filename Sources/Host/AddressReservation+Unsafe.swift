@@ -57,8 +57,8 @@ public struct AddressReservation: ~Copyable, Sendable {
         try check(result, "mmap", "\(size) bytes of \(name) at offset \(fileOffset)")
     }
 
-    /// Puts private memory into `size` bytes at `offset`. Both numbers are multiples of the page size. The memory is zero, and
-    /// takes memory of the host once it is touched.
+    /// Maps private memory over `size` bytes at `offset`. Both numbers are multiples of the page size. The private memory reads as
+    /// zero, and takes up memory of the host once it is touched.
     func mapMemory(size: UInt64, at offset: UInt64, inHugePages: Bool) throws(HostError) {
         let part = range(of: size, at: offset)
         // SAFETY: the mapped range lies in the reservation.

@@ -9,7 +9,7 @@ public struct ChildProcess: ~Copyable {
         public let status: Int32
         /// The time from the start of the process to its end.
         public let time: Duration
-        /// Whether the process was told to end, because its time was over or because the caller cancelled it.
+        /// Whether the process was told to end by a signal, because its time was over or because the caller cancelled it.
         public let wasKilled: Bool
         /// What the process wrote to standard output.
         public let output: BoundedBytes
@@ -25,7 +25,7 @@ public struct ChildProcess: ~Copyable {
     private let report: Descriptor
     private let start = SuspendingClock.now
 
-    /// The time that a process has between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL, in which a process can end by itself.
     private static let patience = Duration.seconds(1)
 
     /// Starts the process in a directory. Its standard input is empty. The process is killed if the thread that called this
@@ -49,7 +49,7 @@ public struct ChildProcess: ~Copyable {
     ///
     /// - Parameters:
     ///   - limit: The time after which the process gets SIGTERM, and a second later SIGKILL.
-    ///   - isCancelled: Says whether the process is to be ended in this way before. It is called ten times a second.
+    ///   - isCancelled: Returns whether to end the process in this way before the limit. The function is called ten times a second.
     public consuming func finish(within limit: Duration, isCancelled: () -> Bool) -> End {
         let descriptors = [output.number, errors.number, report.number]
         var streams = [BoundedBytes](repeating: BoundedBytes(), count: 3)

@@ -31,7 +31,7 @@ extension Connection {
         return Ready(hasInput: ready & 1 != 0, isFirstPosted: ready & 2 != 0, isSecondPosted: ready & 4 != 0)
     }
 
-    /// Ends the connection in both directions. All threads that wait for it return.
+    /// Ends the connection in both directions. The calls of all threads that wait for the connection return.
     public borrowing func shutDown() {
         _ = shutdown(number, Int32(SHUT_RDWR))
     }

@@ -2,7 +2,7 @@ internal import CHost
 internal import Glibc
 public import SystemPackage
 
-/// Reads and writes of plain descriptors. A call returns when a signal comes, and its caller decides whether to go on.
+/// Reading and writing by the numbers of descriptors. A signal interrupts a call, and the caller decides whether to go on.
 public enum FileBytes {
     /// The descriptor of the standard input.
     public static let standardInput: Int32 = 0
@@ -16,7 +16,8 @@ public enum FileBytes {
         isatty(descriptor) == 1
     }
 
-    /// Returns the number of columns of a terminal. Returns nil if the descriptor is no terminal, or if the terminal does not tell.
+    /// Returns the number of columns of a terminal. Returns nil if the descriptor is not a terminal, or if the terminal does not
+    /// tell.
     public static func columns(of descriptor: Int32) -> Int? {
         var size = winsize()
         // SAFETY: the call fills the structure, which outlives it.
@@ -25,7 +26,7 @@ public enum FileBytes {
     }
 
     /// Writes all of `bytes`, however long their reader takes. Asks `isCancelled` before each part, also after a signal, and stops
-    /// if it says yes.
+    /// if the answer is yes.
     ///
     /// - Returns: The number of bytes that were written, and the error if the rest cannot be written.
     @discardableResult

@@ -19,10 +19,10 @@ public struct HostEvents: ~Copyable, Sendable {
     private let signals: Descriptor
     private let posts: Descriptor
 
-    /// Prepares to wait. If `catchesSignals`, SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM become events, until `releaseSignals` or
-    /// the end of the value. A signal that the process ignores stays ignored.
+    /// Prepares to wait. If `catchesSignals` is true, SIGHUP, SIGINT, SIGQUIT, SIGPIPE and SIGTERM become events, until
+    /// `releaseSignals` is called or the value goes out of scope. A signal that the process ignores stays ignored.
     ///
-    /// Threads that this thread starts meanwhile are not interrupted by these signals.
+    /// Threads that this thread starts while signals are events are not interrupted by these signals.
     public init(catchesSignals: Bool) throws(HostError) {
         let posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "the main thread")
         signals = try Descriptor(

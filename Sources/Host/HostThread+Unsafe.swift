@@ -60,7 +60,7 @@ public final class HostThread: Sendable {
         chost_thread_id()
     }
 
-    /// A value by which the calling thread differs from all other threads of the process.
+    /// A value that identifies the calling thread among the threads of the process.
     public static var current: UInt {
         pthread_self()
     }

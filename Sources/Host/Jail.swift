@@ -4,8 +4,8 @@ internal import Synchronization
 /// The filter of system calls (seccomp(2)) under which this process runs guests. A guest that has taken over a thread can do little
 /// with the calls that are left.
 ///
-/// docs/security.md lists the calls that are left, with the reason for each. Any other call ends the process with an exit status of
-/// its own. A line on standard error then names the call's number and the thread. A process cannot leave the jail.
+/// docs/security.md lists the calls that are left, with the reason for each. Any other call ends the process with exit status 77. A
+/// line on standard error then names the call's number and the thread. A process cannot leave the jail.
 public enum Jail {
     private static let isEntered = Atomic(false)
 
@@ -19,8 +19,8 @@ public enum Jail {
         case makesMachines
     }
 
-    /// Puts all threads of the process, and all threads that they start later, into the jail. Opens beforehand the files with the
-    /// kernel's figures that are read in the jail.
+    /// Puts all threads of the process, and all threads that they start later, into the jail. Before that, opens the files under
+    /// /proc and /sys whose figures are read in the jail (`KernelFigures`).
     public static func enter(for purpose: Purpose) throws(HostError) {
         #if !SANITIZER
             KernelFigures.keepOpen(ofHost: purpose == .addsFunctions)
@@ -35,7 +35,8 @@ public enum Jail {
         #endif
     }
 
-    /// Takes from the calling thread the calls that a vCPU's thread does not need. Does nothing if the process is not in its jail.
+    /// Forbids the calling thread the system calls that a vCPU's thread does not need. Does nothing if the process is not in its
+    /// jail.
     public static func enterVCPU() throws(HostError) {
         guard isEntered.load(ordering: .acquiring) else { return }
         try check(chost_jail_vcpu(), "seccomp", "the jail of a vCPU")

@@ -17,11 +17,11 @@ public struct KernelFigures: Sendable {
     /// Opens the files with figures and keeps them open. Figures are then read through these descriptors, also in a jail that lets
     /// no file be opened.
     ///
-    /// - Parameter ofHost: Whether to keep open the files that tell a machine about the host's memory, and not only those about
-    ///   this process.
+    /// - Parameter ofHost: Whether to keep open also the files about the host, such as the one about its memory. Otherwise only the
+    ///   files about this process are kept open.
     static func keepOpen(ofHost: Bool) {
         func keep(_ path: String) {
-            // A file that cannot be opened is no error here. A later attempt to read its figures throws.
+            // It is not an error here if a file cannot be opened. A later attempt to read its figures throws.
             guard let number = try? FileBytes.open(path) else { return }
             kept.withLock { $0.append((path, number)) }
         }

@@ -21,7 +21,7 @@ public enum KernelLimits {
     }
 
     /// Returns the memory limit of a control group in bytes, and the bytes that are left of it. The group is this process's group
-    /// or one above it: the one that has the least left. Returns nil if none has a limit.
+    /// or one above it: of those with a limit, the one with the fewest bytes left. Returns nil if none of these groups has a limit.
     public static func controlGroup() -> (limit: UInt64, left: UInt64)? {
         controlGroup { try? readTextFile($0) }
     }

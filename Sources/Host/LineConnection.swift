@@ -15,7 +15,7 @@ public struct LineConnection: ~Copyable, Sendable {
     private var searched = 0
     private var descriptors: [SharedDescriptor] = []
 
-    /// The most descriptors that can come with one line.
+    /// The largest number of descriptors that can come with one line.
     private static let mostDescriptors = 1
 
     /// Takes ownership of a connection.
@@ -26,7 +26,7 @@ public struct LineConnection: ~Copyable, Sendable {
         self.longest = longest
     }
 
-    /// Sends a line. Returns false if the other side is gone, or has not taken all of the line within this time.
+    /// Sends a line. Returns false if the other side is gone, or has not taken all of the line within `time`.
     ///
     /// - Parameters:
     ///   - line: The bytes of the line, with the end of the line.

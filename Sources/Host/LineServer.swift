@@ -4,7 +4,8 @@
 /// Only the owner of the process and root are served. If there are too many clients, the client that has been silent for the
 /// longest has to give way.
 public final class LineServer: Sendable {
-    /// Returns the answer to a line, or to a client from which no line can be taken. Several threads call it at once.
+    /// A function that returns the answer to a line. If no line can be taken from a client, the function gets the reason and
+    /// returns the answer to that. Several threads call it at once.
     public typealias Responder = @Sendable (Result<LineConnection.Line, LineError>) -> [UInt8]
 
     /// The most bytes that a line may have.
@@ -18,7 +19,7 @@ public final class LineServer: Sendable {
         var silent: [SharedDescriptor] = []
         /// The number of clients that wait for an answer.
         var served = 0
-        /// The number of clients' threads, those included that have to give way.
+        /// The number of clients' threads. The threads of clients that have to give way are included.
         var threads = 0
     }
 

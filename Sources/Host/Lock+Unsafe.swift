@@ -7,8 +7,8 @@ public import Glibc
 /// different cache lines.
 @safe
 public struct Lock<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
-    // SAFETY: both are allocated and initialised from init to deinit. Any thread may call the functions of the mutex, and only the
-    // thread that holds it uses the value.
+    // SAFETY: the mutex and the value are allocated and initialised from init to deinit. Any thread may call the functions of the
+    // mutex, and only the thread that holds it uses the value.
     @usableFromInline nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
     @usableFromInline nonisolated(unsafe) let value: UnsafeMutablePointer<Value>
 

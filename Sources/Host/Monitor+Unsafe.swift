@@ -22,14 +22,14 @@ public struct Monitor<Value: ~Copyable & Sendable>: ~Copyable, Sendable {
         unsafe condition.deallocate()
     }
 
-    /// Calls `body` with the value under the lock. Wakes no thread.
+    /// Calls `body` with the value while this thread holds the lock. Does not wake threads that wait.
     public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try lock.withLock(body)
     }
 
-    /// Calls `body` with the value under the lock, and then wakes all threads that wait.
+    /// Calls `body` with the value while this thread holds the lock, and then wakes all threads that wait.
     public borrowing func update<Result: ~Copyable, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -12,8 +12,8 @@ public enum ProcessClock {
     }
 
     /// Does work that takes a processor some 20 us and makes no system call: multiplications that depend on each other, each with a
-    /// word of another cache line of 256 KiB. The time that this takes tells how fast the host is at the moment, whatever its
-    /// kernel does.
+    /// word of another cache line of 256 KiB. The time that this work takes tells how fast the host is at the moment. It does not
+    /// depend on the speed of the kernel.
     public static func referenceWork() { chost_reference_work() }
 
     /// Returns the time at which the process started. It must be called first thing in `main`.

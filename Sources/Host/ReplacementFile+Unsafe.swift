@@ -42,7 +42,7 @@ public final class ReplacementFile: Sendable {
 public struct FileIdentity: Hashable, Sendable {
     private let device: UInt64
     private let inode: UInt64
-    /// The last component of the name of a file that does not exist yet. The numbers are then those of its directory.
+    /// The last component of the path, if the file does not exist yet. The numbers of the identity are then those of the directory.
     private let name: String?
 
     private init?(_ status: stat, name: String? = nil) {

@@ -25,7 +25,7 @@ public final class SharedDescriptor: Sendable {
             try Descriptor(owning: chost_duplicate(file.descriptor.number), "fcntl F_DUPFD_CLOEXEC", file.name))
     }
 
-    /// Connects to a local socket. The connection is for another process to use.
+    /// Connects to a local socket. The connection is meant for another process, which gets this descriptor.
     public convenience init(connectedTo path: String) throws(HostError) {
         // SAFETY: the call reads the string, which outlives it.
         self.init(try Descriptor(owning: unsafe chost_connect_local(path), "connect", path))

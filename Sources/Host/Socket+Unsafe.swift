@@ -26,7 +26,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
     private let descriptor: Descriptor
     /// The identity of a local socket's file.
     private let file: FileIdentity?
-    /// The user of this process. It is stored, because a jail forbids to ask for it.
+    /// The user of this process. It is stored here, because the jail forbids the system call that asks for it.
     private let owner = geteuid()
 
     /// Creates a socket and listens. Only the user of this process can connect to a local socket. If the path has a local socket of
@@ -52,7 +52,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
         unsafe chost_forget(path)
     }
 
-    /// Accepts the next connection. Returns nil if it is gone, or cannot be accepted.
+    /// Accepts the next connection. Returns nil if the connection is gone already, or cannot be accepted.
     public borrowing func accept() -> Connection? {
         guard let descriptor = try? Descriptor(owning: chost_accept(descriptor.number), "accept", "a client") else {
             // The process may have no descriptor left while the client still waits.
@@ -78,7 +78,7 @@ public struct Connection: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Sends all bytes. Returns false if the other side is gone, or has not taken all bytes within this time.
+    /// Sends all bytes. Returns false if the other side is gone, or has not taken all bytes within `time`.
     public borrowing func send(_ bytes: [UInt8], within time: Duration) -> Bool {
         (try? send(bytes, with: [], within: time)) != nil
     }

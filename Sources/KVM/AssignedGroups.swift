@@ -13,7 +13,8 @@ public struct AssignedGroups: ~Copyable, Sendable {
         descriptor = try Descriptor(owning: ckvm_create_vfio(vm.descriptor.number), "KVM_CREATE_DEVICE", "VFIO")
     }
 
-    /// Adds a group, given by its open file, to those that KVM knows, or removes it. KVM keeps the group open until it is removed.
+    /// Adds a group, given by its open file, to those that KVM knows, or removes it. KVM keeps the file open until the group is
+    /// removed.
     public borrowing func set(_ group: FileDescriptor, isKnown: Bool) throws(KVMError) {
         let result = ckvm_set_group(descriptor.number, group.rawValue, isKnown)
         try check(result, "KVM_SET_DEVICE_ATTR", "a group of VFIO")

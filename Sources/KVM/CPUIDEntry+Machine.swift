@@ -50,8 +50,9 @@ extension [CPUIDEntry] {
         }
         let highest = leaf(0)?.eax ?? 0
         for function in [UInt32(0xb), 0x1f] where function <= highest {
-            // One thread for each core, then all cores, then the end of the list. The three values of a level: the bits of an APIC
-            // id below the level, the number of threads in it, and its number and type.
+            // The levels of the topology: one thread for each core, then all cores, then the end of the list. A level has three
+            // values: the number of APIC id bits that tell its threads apart, the number of its threads, and its own number and
+            // type.
             let levels: [(UInt32, UInt32, UInt32)] = [(0, 1, 0x100), (idBits, last + 1, 0x201), (0, 0, 2)]
             for (index, level) in levels.enumerated() {
                 var entry = CPUIDEntry()

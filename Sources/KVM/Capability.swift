@@ -8,15 +8,15 @@ public struct Capability: Sendable {
 
     /// Interrupt controllers in the kernel.
     public static let irqchip = Capability(name: "KVM_CAP_IRQCHIP", number: KVM_CAP_IRQCHIP)
-    /// Slots, with memory of user space behind them.
+    /// Slots that are backed by memory of user space.
     public static let userMemory = Capability(name: "KVM_CAP_USER_MEMORY", number: KVM_CAP_USER_MEMORY)
-    /// The number of vCPUs that KVM recommends at most.
+    /// The largest number of vCPUs that KVM recommends.
     public static let recommendedVCPUs = Capability(name: "KVM_CAP_NR_VCPUS", number: KVM_CAP_NR_VCPUS)
-    /// The number of slot ids, those that KVM keeps for itself not counted.
+    /// The number of slot ids that user space can use. The ids that KVM keeps for itself are not counted.
     public static let memslots = Capability(name: "KVM_CAP_NR_MEMSLOTS", number: KVM_CAP_NR_MEMSLOTS)
-    /// The number of vCPUs that KVM allows at most.
+    /// The largest number of vCPUs that KVM allows.
     public static let maximumVCPUs = Capability(name: "KVM_CAP_MAX_VCPUS", number: KVM_CAP_MAX_VCPUS)
-    /// Messages of interrupts that the monitor sends itself (`KVM_SIGNAL_MSI`).
+    /// Message-signalled interrupts that the monitor sends (`KVM_SIGNAL_MSI`).
     public static let signalMSI = Capability(name: "KVM_CAP_SIGNAL_MSI", number: KVM_CAP_SIGNAL_MSI)
     /// Read-only slots.
     public static let readOnlyMemory = Capability(name: "KVM_CAP_READONLY_MEM", number: KVM_CAP_READONLY_MEM)
@@ -30,9 +30,9 @@ public struct Capability: Sendable {
 
     /// The maximum size, in bytes, of a vCPU's ring of written pages.
     public static let dirtyRing = Capability(name: "KVM_CAP_DIRTY_LOG_RING", number: KVM_CAP_DIRTY_LOG_RING)
-    /// The quirks that can be switched off, as one bit for each.
+    /// The quirks that can be switched off: one bit for each.
     public static let quirks = Capability(name: "KVM_CAP_DISABLE_QUIRKS2", number: KVM_CAP_DISABLE_QUIRKS2)
-    /// Slots that can have a guest memory file behind them (`KVM_SET_USER_MEMORY_REGION2`).
+    /// Slots that can be backed by a guest memory file (`KVM_SET_USER_MEMORY_REGION2`).
     public static let userMemory2 = Capability(name: "KVM_CAP_USER_MEMORY2", number: Int32(CKVM_USER_MEMORY2))
     /// Guest memory files (`KVM_CREATE_GUEST_MEMFD`).
     public static let guestMemory = Capability(name: "KVM_CAP_GUEST_MEMFD", number: Int32(CKVM_GUEST_MEMFD))

@@ -1,6 +1,6 @@
 internal import CKVM
 
-/// An eventfd that counts the signals it gets from KVM. No thread waits for it.
+/// An eventfd that counts the signals it gets from KVM. No thread waits for these signals.
 public struct EventCounter: ~Copyable, Sendable {
     let descriptor: Descriptor
 

@@ -4,8 +4,8 @@ extension VirtualMachine {
     /// Lets KVM take guest writes to an address and count them in `counter`, or lets these writes exit again (`KVM_IOEVENTFD`). The
     /// counter keeps what it has counted.
     ///
-    /// KVM refuses an event that it holds already (EEXIST), and events beyond the thousandth, for ports and for memory each
-    /// (ENOSPC).
+    /// KVM refuses an event that it holds already (EEXIST). It counts events at ports and events in memory separately, and refuses
+    /// those beyond the thousandth (ENOSPC).
     ///
     /// - Parameters:
     ///   - address: A port or a guest-physical address.

@@ -1,12 +1,12 @@
 internal import CKVM
 
-/// The message-signalled interrupts that eventfds send. Each message has the number of an interrupt (GSI). The lowest numbers
-/// belong to the interrupt lines, whose routes always exist.
+/// The routes from interrupt numbers (GSIs) to messages: when an eventfd raises such a number, KVM sends the message. The lowest
+/// numbers belong to the interrupt lines, whose routes always exist.
 ///
 ///     routes.set(message, of: number)
 ///     try vm.setRoutes(routes)
 public struct InterruptRoutes: Sendable {
-    /// The numbers that messages can have. KVM allows 4096 routes, and the routes of the lines take some of them.
+    /// The interrupt numbers that messages can have. KVM allows 4096 routes, of which the interrupt lines take some.
     public static let numbers = UInt32(CKVM_LINES)..<UInt32(CKVM_LINES) + 4096 - UInt32(CKVM_LINE_ROUTES)
 
     private var messages: [UInt32: ckvm_message_route] = [:]
@@ -41,8 +41,8 @@ extension VirtualMachine {
         )
     }
 
-    /// Lets an eventfd raise an interrupt, or ends this (`KVM_IRQFD`). If the eventfd has been signalled before, it raises the
-    /// interrupt at once.
+    /// Lets an eventfd raise an interrupt, or no longer lets it do so (`KVM_IRQFD`). If the eventfd has been signalled before, it
+    /// raises the interrupt at once.
     ///
     /// - Parameters:
     ///   - event: The number of an open eventfd.
@@ -58,8 +58,8 @@ extension VirtualMachine {
             "interrupt \(number)")
     }
 
-    /// Lets KVM take guest writes and signal an eventfd that belongs to somebody else. Otherwise it is like `setIOEvent` with a
-    /// counter.
+    /// Lets KVM take guest writes and signal an eventfd that belongs to somebody else, or lets these writes exit again. In all else
+    /// the method is like `setIOEvent` with a counter.
     ///
     /// - Parameter event: The number of an open eventfd.
     /// - Returns: 0, or KVM's errno.

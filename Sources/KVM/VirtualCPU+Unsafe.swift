@@ -3,8 +3,8 @@ internal import SystemPackage
 
 /// A virtual CPU: its descriptor, and the run structure in which KVM describes each exit.
 ///
-/// One thread runs the vCPU. Other threads may call `setImmediateExit` at any time. Any other call of theirs waits until the vCPU
-/// is outside KVM_RUN.
+/// One thread runs the vCPU. Other threads may call `setImmediateExit` at any time. If they make any other call, it waits until the
+/// vCPU has left KVM_RUN.
 @safe
 public struct VirtualCPU: ~Copyable, Sendable {
     /// The APIC id.
@@ -175,8 +175,8 @@ extension VirtualCPU {
         try check(set(debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
     }
 
-    /// Raises #BP in the guest, because the breakpoint instruction that exited is the guest's own (`KVM_GUESTDBG_INJECT_BP`). The
-    /// conditions `debug` stay in force.
+    /// Raises #BP in the guest (`KVM_GUESTDBG_INJECT_BP`). This is for an exit that was caused by a breakpoint instruction of the
+    /// guest itself. The conditions `debug` stay in force.
     public borrowing func raiseBreakpointException(_ debug: GuestDebug) throws(KVMError) {
         let control = debug.control | UInt32(KVM_GUESTDBG_ENABLE) | UInt32(KVM_GUESTDBG_INJECT_BP)
         let addresses = [UInt64](repeating: 0, count: GuestDebug.registerCount)

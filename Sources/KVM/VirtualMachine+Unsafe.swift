@@ -6,8 +6,8 @@ extension VirtualMachine {
     /// - Parameters:
     ///   - slot: The id of a slot that logs.
     ///   - pages: The number of pages in the slot.
-    ///   - bitmap: Gets one bit for each page written since the last call, from the start of the slot on. It grows if it is too
-    ///     short.
+    ///   - bitmap: Gets one bit for each page of the slot, in order. The bit is set if the guest has written the page since the
+    ///     last call. The bitmap grows if it is too short.
     /// - Returns: 0, or KVM's errno.
     public func getDirtyLog(slot: UInt32, pages: Int, into bitmap: inout [UInt64]) -> Int32 {
         let words = (pages + 63) / 64

@@ -25,8 +25,8 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try check(ckvm_start_pics(descriptor.number), "KVM_SET_IRQCHIP")
     }
 
-    /// Creates the timer of a PC on interrupt line 0 of interrupt controllers that exist already (`KVM_CREATE_PIT2`). It ticks 18.2
-    /// times a second, as a PC's firmware leaves it (`KVM_SET_PIT2`).
+    /// Creates the timer of a PC on interrupt line 0 (`KVM_CREATE_PIT2`). The interrupt controllers must exist already. The timer
+    /// ticks 18.2 times a second, as a PC's firmware leaves it (`KVM_SET_PIT2`).
     public func makeTimer() throws(KVMError) {
         try check(ckvm_create_pit(descriptor.number), "KVM_CREATE_PIT2")
         try check(ckvm_start_pit(descriptor.number), "KVM_SET_PIT2")

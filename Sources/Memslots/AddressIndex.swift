@@ -57,7 +57,7 @@ struct AddressIndex: Sendable {
     func position(atOrBelow frame: UInt64) -> Position? {
         // The largest entry that this frame could have. A frame above the maximum lies above all entries.
         let key = min(frame, Entry.maximumFrame) << Entry.payloadBits | UInt64(Entry.maximumPayload)
-        // A single chunk holds all entries, so the search need not wait for what the directory says.
+        // If there is only one chunk, it holds all entries, and the search need not read the directory first.
         guard firsts.count > 1 else {
             let offset = entries.span.countAtMost(key, from: 0, count: count) &- 1
             return offset < 0 ? nil : Position(chunk: 0, offset: offset)
@@ -80,7 +80,7 @@ struct AddressIndex: Sendable {
         count == 0 ? nil : Position(chunk: 0, offset: 0)
     }
 
-    /// Returns the position of the next entry, or nil behind the last one.
+    /// Returns the position of the next entry, or nil after the last one.
     @inline(__always)
     func position(after position: Position) -> Position? {
         if position.offset + 1 < Int(counts[position.chunk]) {
@@ -95,7 +95,7 @@ struct AddressIndex: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        // The count grows last: the search takes it for the number of entries in a single chunk.
+        // The count grows last: while there is only one chunk, searches use the count as the number of its entries.
         defer { count += 1 }
         guard !firsts.isEmpty else {
             return appendChunk(at: 0, holding: entry)
@@ -188,7 +188,7 @@ extension AddressIndex {
         counts.insert(0, at: chunk)
     }
 
-    /// Moves the upper half of a full chunk into a new chunk behind it.
+    /// Moves the upper half of a full chunk into a new chunk after it.
     private mutating func split(_ chunk: Int) {
         makeChunk(at: chunk + 1)
         let half = Self.chunkCapacity / 2
@@ -208,7 +208,7 @@ extension AddressIndex {
         }
     }
 
-    /// Moves the entries of `source` from `offset` on to the end of `target`.
+    /// Moves the entries of the chunk `source`, from `offset` on, to the end of the chunk `target`.
     private mutating func moveTail(of source: Int, from offset: Int, to target: Int) {
         let count = Int(counts[source]) - offset
         entries.moveElements(

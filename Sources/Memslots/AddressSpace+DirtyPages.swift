@@ -1,8 +1,8 @@
 extension AddressSpace {
     /// Starts or ends dirty logging for the mappings that overlap `range`.
     ///
-    /// A slot logs while at least one of its mappings does. When the same host memory is mapped elsewhere, the new mapping
-    /// logs too. When logging ends for a mapping, the address space forgets the mapping's logged pages.
+    /// A slot logs while at least one of its mappings does. When the host memory of a logging mapping is mapped elsewhere, the new
+    /// mapping logs too. When logging ends for a mapping, the address space forgets the mapping's logged pages.
     ///
     /// KVM forgets a slot's log when the slot stops logging. If the change fails after that and is undone, it is no longer known
     /// which pages were written. Then all pages of the mappings concerned count as written.
@@ -20,7 +20,7 @@ extension AddressSpace {
                 if isAsked ? logs : record.logsDirtyPages { flags.insert(.logDirtyPages) }
             }
             if isChanged, slot.flags.contains(.logDirtyPages), flags.contains(.logDirtyPages) {
-                // The pages written so far belong to the mappings that have logged so far.
+                // The log up to now is taken, because its pages belong only to the mappings that have logged so far.
                 steps.append(.takeDirtyLog(slot))
             }
             guard flags != slot.flags else { continue }
@@ -80,7 +80,7 @@ extension AddressSpace {
 }
 
 extension DirtyPages {
-    /// Adds a slot's dirty log. The pages are filed under the backings of those of the slot's mappings that log, because a backing
+    /// Adds a slot's dirty log. The pages of each mapping that logs are filed under the mapping's backing, because a backing
     /// outlasts the slot.
     mutating func insert(_ log: [UInt64], of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
         mappings.forEach(in: slot.range) { record in

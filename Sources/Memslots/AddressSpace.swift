@@ -11,8 +11,8 @@ public struct AddressSpace: Sendable {
     public private(set) var table: MemslotTable
     var mappings = RangeIndex<PlacedMapping>()
     var dirty = DirtyPages()
-    /// The host memory whose pages are logged when the guest writes them, wherever it is mapped: the places at which its mappings
-    /// begin. So a BAR keeps its logging while it moves or while its decode is off.
+    /// The first bytes, in host memory, of the mappings that log dirty pages. A new mapping that begins at one of these places logs
+    /// too, so a BAR keeps its logging while it moves or while its decode is off.
     var loggedBackings = Set<Backing>()
     /// Whether a failed undo has left slots that differ from what the mappings ask for. If so, the next change plans all slots
     /// anew.
@@ -93,20 +93,21 @@ public struct AddressSpace: Sendable {
         return joined
     }
 
-    /// Returns the steps that tell an observer of those of the mappings that it mirrors. A lost observer has no steps.
+    /// Returns the steps that tell an observer of mappings. Mappings that the observer does not mirror have no steps, and neither
+    /// does a lost observer.
     private func observerSteps(_ id: ObserverID, _ mappings: [Mapping], isAdded: Bool) -> [TransactionStep] {
         guard let observer = observers[id] else { return [] }
         return mappings.filter(observer.mirrors).map { .observer(id, $0, isAdded: isAdded) }
     }
 
-    /// Sets the host address of a backing's stable mapping. No mapping may show the backing that had this id before.
+    /// Sets the host address of a backing's stable mapping. No mapping may still show a backing that had this id before.
     public mutating func setBacking(_ id: Int, at address: UInt64) {
         placement.backings += Array(repeating: 0, count: max(0, id + 1 - placement.backings.count))
         placement.backings[id] = address
         forgetDirtyPages(ofBacking: id)
     }
 
-    /// Runs a transaction. Meanwhile `mappings` still holds the mappings from before the change.
+    /// Runs a transaction. While it runs, `mappings` still holds the mappings from before the change.
     mutating func run<Installer: SlotInstaller & ~Copyable>(
         _ steps: [TransactionStep], through installer: inout Installer
     ) throws(AddressSpaceError) {
@@ -127,7 +128,7 @@ public struct AddressSpace: Sendable {
 // MARK: - Planning
 
 extension AddressSpace {
-    /// Checks a change against the rules and against the mappings that stay, before anything is asked of KVM.
+    /// Checks a change against the rules and against the mappings that stay. KVM is asked only afterwards.
     private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
@@ -204,7 +205,7 @@ extension AddressSpace {
         var rest = changed[...]
         while let first = rest.popFirst() {
             var region = extended(first)
-            // All changed ranges that overlap the region, or begin right behind it, become part of it.
+            // Changed ranges that overlap the range `region`, or begin right after it, are planned together with it.
             while let next = rest.first, next.first <= region.last || region.isFollowed(by: next) {
                 region = GuestRange(unchecked: region.first, max(region.last, extended(next).last))
                 rest.removeFirst()

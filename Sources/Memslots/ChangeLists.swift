@@ -1,4 +1,5 @@
-/// The parts of a change of an address space, on the way from mappings to steps.
+/// The intermediate results of a change of an address space: its mappings, the slots around it, and the edits that lead to its
+/// steps.
 struct ChangeLists: Sendable {
     /// A change that breaks no rule: the mappings to remove and those to add, and their window pieces, all by address.
     struct Change: Sendable {
@@ -41,7 +42,7 @@ struct ChangeLists: Sendable {
         _ mappings: [PlacedMapping], isAdded: Bool, _ observers: Transaction.Observers,
         to steps: inout [TransactionStep]
     ) {
-        // In the order in which the observers joined. The order of a dictionary differs from process to process.
+        // Observers are told in the order in which they joined. The order of a dictionary differs from process to process.
         for (id, observer) in observers.sorted(by: { $0.key.number < $1.key.number }) {
             for placed in mappings where observer.mirrors(placed.mapping) {
                 steps.append(.observer(id, placed.mapping, isAdded: isAdded))

@@ -17,7 +17,7 @@ public struct EditCounts: Codable, Hashable, Sendable {
         created + deleted + moved + flagged
     }
 
-    /// Returns the edits between an earlier count and a later one.
+    /// Returns the number of edits that were made between an earlier count and a later one.
     public static func - (later: EditCounts, earlier: EditCounts) -> EditCounts {
         var difference = later
         difference.created -= earlier.created

@@ -67,7 +67,7 @@ public struct GuestRange: Hashable, Sendable {
         GuestRange(first: max(first, other.first), last: min(last, other.last))
     }
 
-    /// Returns whether `other` begins right behind the end of this range.
+    /// Returns whether `other` begins right after the end of this range.
     @inlinable
     public func isFollowed(by other: GuestRange) -> Bool {
         last.advanced(by: 1) == other.first

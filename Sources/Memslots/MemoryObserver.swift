@@ -2,7 +2,8 @@
 ///
 /// Observers take part in each transaction, while no vCPU runs. A transaction tells observers of removed mappings before it changes
 /// KVM's slots, and of added mappings afterwards. If an observer refuses, the whole change is refused and undone. An observer that
-/// cannot take back what it has done is lost: it hears of no further change, and the function that owns the observer ends.
+/// cannot take back what it has done is lost: it hears of no further change, and the function that owns the observer is lost with
+/// it.
 ///
 /// The machine lock is held during each call. So an observer must bound the time that it takes, and must not call a method of the
 /// machine.

@@ -4,7 +4,7 @@ public typealias SlotID = UInt16
 /// A slot that KVM holds: a range of guest-physical addresses and the host memory behind it
 /// (`struct kvm_userspace_memory_region`).
 public struct Memslot: Hashable, Sendable {
-    // The range comes first for speed. A look-up answers with a slot or with a hole, and both then begin with the eight bytes of an
+    // The range comes first for speed. A look-up returns a slot or a hole. With this order both begin with the eight bytes of an
     // address. If the two bytes of the id came first, a read of eight bytes right after the write of two would stall the processor.
     /// The guest-physical addresses.
     public var range: GuestRange

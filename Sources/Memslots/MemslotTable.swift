@@ -1,7 +1,7 @@
 /// The slots that KVM holds at present. They are stored by id and found by address.
 ///
-/// The capacity doubles and halves with the ids in use, so that a guest with two slots pays for a handful of them. The table
-/// changes only after KVM has agreed to a change, so it always says what KVM holds.
+/// The capacity doubles and halves with the ids in use, so that the table of a guest with two slots has room for a handful of
+/// slots. The table changes only after KVM has agreed to a change, so it always says what KVM holds.
 public struct MemslotTable: Sendable {
     /// The limits that the rules depend on.
     public let limits: SlotLimits
@@ -136,7 +136,7 @@ extension MemslotTable {
         fileprivate var position: AddressIndex.Position?
         fileprivate let last: GuestAddress
 
-        /// Returns the next slot, or nil behind the last one.
+        /// Returns the next slot, or nil after the last one.
         public mutating func next() -> Memslot? {
             guard let current = position, let slot = table.slot(at: current), slot.range.first <= last else {
                 return nil
@@ -146,7 +146,7 @@ extension MemslotTable {
         }
     }
 
-    /// Returns the position of the first slot that ends in `range` or behind it.
+    /// Returns the position of the first slot that ends in `range` or above it.
     private func firstPosition(in range: GuestRange) -> AddressIndex.Position? {
         guard let below = index.position(atOrBelow: range.first.frame) else { return index.first }
         let holds = packed(SlotID(truncatingIfNeeded: index[below].payload)).contains(frame: range.first.frame)
@@ -241,7 +241,8 @@ extension MemslotTable {
     }
 
     /// Halves the capacity while the ids in use fill at most seven eighths of the half. The capacity becomes a power of two even if
-    /// the limit is none. The remaining eighth keeps a table whose size swings by a few slots from being copied back and forth.
+    /// the limit, and so the capacity so far, is not one. The remaining eighth keeps a table whose size swings by a few slots from
+    /// being copied back and forth.
     private mutating func shrink() {
         let used = ids.end
         var capacity = slots.count

@@ -30,7 +30,7 @@ public struct WindowPiece: Hashable, Sendable {
 }
 
 extension [WindowPiece] {
-    /// Adds a piece that lies behind all others. If it continues the last piece, the two become one.
+    /// Adds a piece that lies above all others. If it continues the last piece, the two become one.
     mutating func appendRun(_ piece: WindowPiece) {
         if let last, last.isFollowed(by: piece) {
             self[count - 1].size += piece.size
@@ -56,8 +56,8 @@ public struct Placement: Sendable {
     /// The windows into which small mappings can be placed.
     public var windows: [HostWindow]
 
-    /// The size in bytes from which on a mapping stays out of windows. In a run of huge mappings, each small change would make KVM
-    /// rebuild gigabytes of metadata.
+    /// The size limit of windows in bytes: mappings of this size or more stay out of windows. In a run of huge mappings, each small
+    /// change would make KVM rebuild gigabytes of metadata.
     public static let windowThreshold: UInt64 = 2 << 20
 
     /// Creates a placement.

@@ -53,7 +53,7 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
     @inlinable
     public mutating func insert(_ element: Element) {
         guard !chunks.isEmpty else { return chunks.append([element]) }
-        // An element behind all others goes to the end of the last chunk.
+        // An element above all others goes to the end of the last chunk.
         let place =
             firstPlace(endingAtOrAbove: element.range.first) ?? (chunks.count - 1, chunks[chunks.count - 1].count)
         chunks[place.chunk].insert(element, at: place.index)

@@ -1,4 +1,5 @@
-/// Turns placed mappings into the slots that KVM should hold, and finds the edits that lead from one set of slots to another.
+/// The functions that turn placed mappings into the slots that KVM should hold, and find the edits that lead from one set of slots
+/// to another.
 enum SlotPlanner {
     /// A run of mappings: a slot as it should be, which has no id yet.
     struct Run: Hashable, Sendable {
@@ -101,7 +102,7 @@ extension SlotPlanner.Difference {
     private mutating func findMoves() {
         guard !deletes.isEmpty, !creates.isEmpty else { return }
         if deletes.count == 1 {
-            // Most often a single slot moves, and no dictionary is needed.
+            // In most changes only one slot moves, and then no dictionary is needed.
             if let run = creates.firstIndex(where: { $0.canTakeOver(deletes[0]) }) {
                 moves.append(Move(slot: deletes[0], target: creates.remove(at: run).range))
                 deletes = []
@@ -130,9 +131,9 @@ extension SlotPlanner.Difference {
     /// Puts the moves into an order in which no slot moves onto another one. If moves wait for each other in a circle, turns one of
     /// them into a delete and a create.
     private mutating func orderMoves() {
-        // A move waits for another slot as long as that slot's old range overlaps the move's target. Only slots that move can be
-        // waited for: the others either are deleted before the moves, or do not overlap a target, because all targets are free
-        // after the change.
+        // A move waits for another slot as long as that slot's old range overlaps the move's target. A move waits only for slots
+        // that move themselves. The other slots are deleted before the moves, or they stay and overlap no target, because all
+        // targets are free after the change.
         let byAddress = moves.indices.sorted { moves[$0].slot.range.first < moves[$1].slot.range.first }
         var waiters = [[Int]](repeating: [], count: moves.count)
         var blockers = waiters

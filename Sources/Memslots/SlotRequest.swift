@@ -75,7 +75,7 @@ public enum SlotChange: Hashable, Sendable {
     }
 }
 
-/// One edit of a slot, as the planner makes it. A new slot gets its id when the edit is applied.
+/// One edit of a slot, as the planner asks for it. A new slot gets its id when the edit is applied.
 public enum SlotEdit: Hashable, Sendable {
     /// Creates a slot with the lowest free id.
     case create(GuestRange, host: UInt64, flags: SlotFlags)

@@ -62,7 +62,7 @@ public enum SlotRule: String, CaseIterable, Codable, CodingKeyRepresentable, Sen
     }
 }
 
-/// An errno, by its number in Linux on x86-64. Those that slot requests meet have names.
+/// An errno, by its number in Linux on x86-64. The errnos with which requests for slots are refused have names.
 public struct SlotErrno: RawRepresentable, Error, Hashable, Sendable {
     /// The number of the errno.
     public var rawValue: Int32

@@ -25,7 +25,7 @@ struct Transaction: Sendable {
     /// The dirty logs that steps have taken. They are kept even if a later step fails, because KVM forgets a log that it has handed
     /// out. The address space files the pages under their mappings after the vCPUs have resumed.
     private(set) var dirtyLogs: [(slot: Memslot, words: [UInt64])] = []
-    /// The steps that were applied, each with what undoes it.
+    /// The steps that were applied, in a form that tells how each is undone.
     private var applied: [Applied] = []
     private var observers: Observers
 

@@ -1,7 +1,7 @@
 /// The set of ids in use, as a bitmap.
 struct UsedIDs: Sendable {
     private var words: [UInt64] = []
-    /// The index of a word before which no word has a free id.
+    /// The index of a word. All words before it are full.
     private var firstFree = 0
 
     /// The lowest free id. Ids from the capacity on count as free.
@@ -31,7 +31,7 @@ struct UsedIDs: Sendable {
         firstFree = min(firstFree, id >> 6)
     }
 
-    /// Makes room for ids below `capacity`, or gives up the room for the ids from there on, none of which may be in use.
+    /// Makes room for ids below `capacity`, or gives up the room for ids from `capacity` on. None of these may be in use.
     mutating func resize(to capacity: Int) {
         words = (0..<(capacity + 63) / 64).map { $0 < words.count ? words[$0] : 0 }
         firstFree = min(firstFree, words.count)

@@ -69,7 +69,7 @@ extension AddressAssigner {
 
 extension PCIFunction {
     /// Returns the addresses, or with `ports` the port numbers, that the function's BARs and ROM hold, whether or not they are
-    /// decoded, and those that its open windows pass on.
+    /// decoded. If the function is a bridge, the ranges that its open windows pass on are included.
     fileprivate func claims(ports: Bool) -> [ClosedRange<UInt64>] {
         let windows = BridgeWindow.allCases.filter { ($0 == .ports) == ports }.compactMap { range(of: $0) }
         return windows

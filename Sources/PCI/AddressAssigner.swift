@@ -1,11 +1,11 @@
 public import Board
 public import Memslots
 
-/// The choice of addresses for BARs and ROMs, as firmware makes it. Each address is naturally aligned, and the largest BARs come
-/// first, so that they lie densely. The same functions always get the same addresses.
+/// The choice of addresses for BARs and ROMs, as firmware makes it. Each address is naturally aligned. The largest BARs get their
+/// addresses first, so that there are few gaps. The same functions always get the same addresses.
 ///
 /// 32-bit BARs go to the low aperture. 64-bit BARs go to the high aperture, or to the low one if the high one has no room. The ROMs
-/// lie together behind the BARs, because a ROM beside its BARs would cut every run of mappings.
+/// lie together above the BARs, because a ROM beside its BARs would cut every run of mappings.
 ///
 /// The BARs and ROMs behind a bridge go into the bridge's windows. The windows are sized from the farthest bus up. They are then
 /// placed like BARs, each at a multiple of the largest alignment in it. A prefetchable window has addresses of 64 bits and takes
@@ -29,8 +29,9 @@ public struct AddressAssigner: Sendable {
         self.avoided = avoided
     }
 
-    /// Creates an assigner that places everything as if no address space ended, which tells how much room everything would need.
-    /// Nothing can be decoded at these addresses, but everything has the neighbours that it would have.
+    /// Creates an assigner that places BARs, ROMs and windows as if the apertures in memory never ended. Its result tells how much
+    /// room they would need. Nothing can be decoded at its addresses, but each BAR has the neighbours that it would have in
+    /// apertures with enough room.
     public static func beyondAllLimits(_ apertures: Apertures) -> AddressAssigner {
         // The low aperture begins where the real one does. The high one begins 2^60 above the real one, which is a multiple of
         // every size that fits. So alignment leaves the same gaps in both.
@@ -41,11 +42,12 @@ public struct AddressAssigner: Sendable {
         return AddressAssigner(Apertures(low: low, high: high, ports: apertures.ports))
     }
 
-    /// Returns the room that everything takes in apertures that begin at multiples of all alignments and never end.
+    /// Returns the room that all BARs, ROMs and windows take, in apertures that begin at a multiple of every alignment and never
+    /// end.
     ///
     /// - Parameter eachBehindPort: Whether each device of a root bus is to have a root port of its own.
-    /// - Returns: The bytes below 4 GiB, the bytes at 64-bit addresses, and the number of ports. A number of all ones stands for
-    ///   more than there are.
+    /// - Returns: The bytes below 4 GiB, the bytes at 64-bit addresses, and the number of ports. A number of all ones means that
+    ///   more is needed than exists.
     public static func need(
         _ functions: [FunctionAddress: FunctionDescription], eachBehindPort: Bool = false
     ) -> [UInt64] {
@@ -60,7 +62,7 @@ public struct AddressAssigner: Sendable {
         }
     }
 
-    /// Returns the addresses of everything, in the order of their owners. The descriptions must be valid.
+    /// Returns the addresses of all BARs, ROMs and windows, in the order of their owners. The descriptions must be valid.
     public func assign(
         _ functions: [FunctionAddress: FunctionDescription]
     ) throws(AssignmentError) -> [AddressAssignment] {
@@ -98,8 +100,8 @@ public struct AddressAssigner: Sendable {
         return placed.sorted { $0.owner < $1.owner }
     }
 
-    /// Places BARs in the low aperture, and then ROMs. The ROMs lie behind all the BARs, unless the caller has chosen addresses.
-    /// A ROM whose address is chosen gets it before any BAR may lie anywhere.
+    /// Places BARs in the low aperture, and then ROMs. The ROMs lie above all the BARs, unless the caller has chosen addresses. A
+    /// ROM with a chosen address is placed before the BARs without one.
     private func place(_ bars: [Request], roms: [Request]) throws(AssignmentError) -> [AddressAssignment] {
         let low = apertures.low
         var space = FreeRanges(low.first.rawValue...low.last.rawValue)
@@ -113,8 +115,8 @@ public struct AddressAssigner: Sendable {
         return placedBARs + placedROMs
     }
 
-    /// Places all requests in a part of an aperture, or throws the first one that finds no room. The error tells the aperture's
-    /// `name`, its size (`available`), and the bytes of all requests and of `others` together.
+    /// Places all requests in a part of an aperture, or throws an error for the first request that finds no room. The error tells
+    /// the aperture's `name`, its size (`available`), and the bytes of all requests and of `others` together.
     private static func place(
         _ requests: [Request], in space: inout FreeRanges, named name: String, of available: UInt64,
         beside others: UInt64
@@ -154,8 +156,8 @@ struct Request {
         }
     }
 
-    /// Takes the first free place, or the one at `base`. Returns nil if there is no room, and throws if the block cannot lie at
-    /// `base`.
+    /// Takes the first free place for the block, or the place at `base`. Returns nil if there is no room, and throws if the block
+    /// cannot lie at `base`.
     func take(from space: inout FreeRanges) throws(AssignmentError) -> UInt64? {
         guard let base else { return space.take(size, alignment: alignment) }
         guard !content.isEmpty || base.isMultiple(of: alignment), space.take(at: base, size) else {
@@ -165,7 +167,8 @@ struct Request {
     }
 
     /// Sorts requests in the order in which they are placed. Requests with a `base` come first, then those with the largest
-    /// alignment. Of one alignment, those that leave the least room up to its next multiple come first, and ROMs come behind BARs.
+    /// alignment. Of requests with the same alignment, those come first that leave the smallest gap before the next multiple of the
+    /// alignment. If the gaps are equal too, ROMs come after BARs.
     static func inOrder(_ requests: [Request]) -> [Request] {
         func rank(_ request: Request) -> (UInt64, Int, BAROwner) {
             let rest = (0 &- request.size) & (request.alignment - 1)
@@ -179,7 +182,7 @@ struct Request {
     }
 }
 
-/// The blocks of addresses that are needed on a bus, by the kind of address.
+/// The blocks of addresses that are needed on a bus, by the kind of address that they take.
 struct Requests {
     var memory: [Request] = []
     /// The requests for 64-bit addresses.
@@ -187,7 +190,8 @@ struct Requests {
     var ports: [Request] = []
     var roms: [Request] = []
 
-    /// Collects the requests of all root buses, with the windows to everything behind bridges.
+    /// Collects the requests of all root buses. Everything behind a bridge of a root bus is contained in the requests for the
+    /// windows of that bridge.
     static func atRoot(
         _ functions: [FunctionAddress: FunctionDescription], _ fixed: [BAROwner: UInt64], eachBehindPort: Bool = false
     ) throws(AssignmentError) -> Requests {
@@ -198,7 +202,7 @@ struct Requests {
         for (address, description) in functions {
             var bridge = bridges.bridge(above: address)
             if eachBehindPort, bridge == nil, description.bridge == nil {
-                // The imagined port of a device takes the address of the device's function 0 here.
+                // The root port that the device would have does not exist. Here it has the address of the device's function 0.
                 let port = FunctionAddress(requesterID: address.requesterID & ~7, segment: address.segment)
                 if behind[port] == nil, bridges.isEmpty || functions[port]?.bridge == nil { ports.append(port) }
                 bridge = port
@@ -244,8 +248,8 @@ struct Requests {
         }
     }
 
-    /// Returns the request for a bridge's window with all these requests in it, or no request if the window is empty and nothing is
-    /// reserved.
+    /// Returns the request for a bridge's window that contains these requests. Returns no request if there are none to contain and
+    /// the bridge reserves no room.
     private static func window(
         _ window: BridgeWindow, of bridge: FunctionAddress, _ requests: [Request], _ reserve: UInt64
     ) throws(AssignmentError) -> [Request] {

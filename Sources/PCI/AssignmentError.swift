@@ -2,8 +2,8 @@ import Memslots
 
 /// The reason why not every BAR and ROM can have an address.
 public enum AssignmentError: Error, Hashable, Sendable {
-    /// The first BAR, ROM or window that found no room. `asked` is the sum of all sizes that have to lie in the aperture, or the
-    /// size of this one if a function is added to others. All sizes are in bytes.
+    /// The first BAR, ROM or window that found no room. `asked` is the sum of the sizes of everything that has to lie in the
+    /// aperture. If a function is added to others, it is the size of this BAR, ROM or window alone. All sizes are in bytes.
     case noSpace(owner: BAROwner, size: UInt64, aperture: String, asked: UInt64, available: UInt64)
     /// A register with a chosen address, or a window with such a register in it, that cannot lie there. The range is outside of the
     /// aperture, it does not begin at a multiple of its size, or it is not free.
@@ -13,7 +13,7 @@ public enum AssignmentError: Error, Hashable, Sendable {
 }
 
 extension AssignmentError: CustomStringConvertible {
-    /// The register, what it needs, and the reason why that is not possible.
+    /// The register, its size or address, and the reason why the register cannot have it.
     public var description: String {
         switch self {
         case .bridges(let error): "\(error)"

@@ -1,7 +1,7 @@
 /// A register that says where memory or ports of a function begin: a BAR (PCI 3.0, 6.2.5.1), the register of the expansion ROM
 /// (6.2.5.2), a window of a bridge, or a BAR of all virtual functions together (SR-IOV 1.1, 3.3.14).
 ///
-/// The order of registers is the order of precedence: the BARs by number, and the ROM behind them.
+/// The order of registers is the order of precedence: the BARs by number, and after them the ROM.
 public enum BaseAddressRegister: Hashable, Comparable, Sendable {
     /// A BAR by its number, 0 to 5. A 64-bit BAR has the number of its lower half.
     case bar(Int)
@@ -46,7 +46,7 @@ public enum BaseAddressRegister: Hashable, Comparable, Sendable {
     /// Returns whether the left register has precedence.
     public static func < (left: BaseAddressRegister, right: BaseAddressRegister) -> Bool { left.number < right.number }
 
-    /// A bit of its own for each BAR and for the ROM, so that a byte holds a set of them.
+    /// The bit of the register in a set. A byte holds such a set, with a bit for each BAR and one for the ROM.
     var bit: UInt8 { 1 << number }
 }
 

@@ -3,11 +3,12 @@ internal import Devices
 /// The part of a function's description that makes the function a bridge to another bus, such as a root port or a port of a switch
 /// (PCI-to-PCI Bridge Architecture Specification 1.2; PCIe, 7.5.1.3).
 public struct BridgeDescription: Hashable, Sendable {
-    /// The number of the bus directly behind the bridge, as the addresses of functions have it. Firmware gives the bus this number.
+    /// The number of the bus directly behind the bridge, as it is in the addresses of functions (`FunctionAddress`). Firmware gives
+    /// the bus this number.
     public var secondary: UInt8
     /// The highest number of a bus behind the bridge.
     public var subordinate: UInt8
-    /// The least size of each window in bytes or ports, which leaves room for devices that are plugged in later.
+    /// The smallest size of each window in bytes or ports. It leaves room for devices that are plugged in later.
     public var reserve: [BridgeWindow: UInt64]
     /// Whether the bus behind the bridge is the slot of a port, which takes one device with one function while the machine runs.
     /// The bridge must then be a port with the PCI Express capability for that (`CapabilityDescription.port`).
@@ -30,7 +31,7 @@ public struct BridgeDescription: Hashable, Sendable {
     public func leads(to bus: UInt8) -> Bool { secondary <= bus && bus <= subordinate }
 }
 
-/// A range of addresses or ports that a bridge passes on to the bus behind it, in the order of the registers.
+/// A range of addresses or ports that a bridge passes on to the bus behind it. The cases are in the order of the registers.
 public enum BridgeWindow: UInt8, CaseIterable, Sendable {
     /// The window for ports, the window for 32-bit addresses, and the window for prefetchable memory.
     case ports, memory, prefetchable
@@ -62,7 +63,7 @@ extension ConfigOffset {
 }
 
 extension ConfigShape {
-    /// The registers of a bridge's header of type 1 in which it differs from type 0. After reset no window is open.
+    /// The registers in which a header of type 1, that of a bridge, differs from type 0. After reset no window is open.
     static let bridgeRegisters: Registers = [
         ConfigOffset.headerType: (1 << 16, 0xff), ConfigOffset.busNumbers: (0, 0xff_ffff),
         BridgeWindow.ports.offset: (0x00f0, 0xf0f0), BridgeWindow.memory.offset: (0x0000_fff0, 0xfff0_fff0),
@@ -107,7 +108,7 @@ extension PCIFunction {
     }
 
     /// Sets the bridge's bus numbers to those that the addresses of functions have, as firmware does. Does nothing if the function
-    /// is no bridge.
+    /// is not a bridge.
     public mutating func numberBuses() {
         guard let bridge = description.bridge else { return }
         config.set(

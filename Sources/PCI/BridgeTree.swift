@@ -10,7 +10,7 @@ public struct BridgeTree: Sendable {
     }
 
     private var bridges: [FunctionAddress: Bridge] = [:]
-    /// The nearest bridge above each bus that is no root bus, by `FunctionAddress.busNumber`.
+    /// The nearest bridge above each bus other than root buses, by `FunctionAddress.busNumber`.
     private var above: [UInt16: FunctionAddress] = [:]
     /// All bridges. Each one comes after the bridges above it.
     private let order: [FunctionAddress]
@@ -28,7 +28,8 @@ public struct BridgeTree: Sendable {
         for (address, description) in functions {
             bridges[address] = description.bridge.map { Bridge(description: $0) }
         }
-        // A bridge leads to buses with higher numbers than that of its own bus, so the order puts it after the bridges above it.
+        // The buses behind a bridge have higher numbers than its own bus. So this order puts each bridge after the bridges above
+        // it.
         order = bridges.keys.sorted { [bridges] left, right in
             (left.segment, bridges[left]?.description.secondary ?? 0, left)
                 < (right.segment, bridges[right]?.description.secondary ?? 0, right)
@@ -148,7 +149,7 @@ public struct BridgeTree: Sendable {
     }
 
     /// Returns the address of the function that software reaches by `address`, or nil if no bus has that number. The second
-    /// argument is the value of `busesBySoftwareNumber`.
+    /// argument is the present value of `busesBySoftwareNumber`.
     public func firmwareAddress(of address: FunctionAddress, _ present: [UInt16: UInt16]) -> FunctionAddress? {
         let bus = present[address.busNumber] ?? (above[address.busNumber] == nil ? address.busNumber : nil)
         return bus.map {

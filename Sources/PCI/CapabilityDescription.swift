@@ -7,7 +7,7 @@ public struct CapabilityDescription: Hashable, Sendable {
     public var offset: UInt64
     /// The version of an extended capability, 0 to 15, or nil for a capability of the PCI list.
     public var version: UInt8?
-    /// The bytes behind the header. The header has 2 bytes, or 4 in an extended capability.
+    /// The bytes after the header. The header has 2 bytes, or 4 in an extended capability.
     public var body: [UInt8]
     /// The bits of `body` that software may write. A byte of `body` that has no counterpart here is read-only.
     public var writable: [UInt8]

@@ -48,7 +48,7 @@ public struct ConfigTarget: Hashable, Sendable {
     }
 
     /// Creates the place at an offset in memory-mapped configuration space: bus << 20 | device << 15 | function << 12 | register
-    /// (PCIe, 7.2.2). The segments lie one behind the other, each with room for so many `buses`.
+    /// (PCIe, 7.2.2). The segments lie one after the other, each with room for as many buses as `buses` says.
     public init(ecamOffset offset: UInt64, buses: Int = 256) {
         let size = UInt64(buses) << 20
         function = FunctionAddress(

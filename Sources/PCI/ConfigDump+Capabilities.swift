@@ -15,7 +15,7 @@ extension ConfigDump {
     }
 
     /// Whether the function may have capabilities that are not among the bytes. Unprivileged users can read only 64 bytes, and
-    /// archives pad these with zeros.
+    /// archives of dumps pad these bytes with zeros.
     public var lacksCapabilities: Bool {
         self[register: ConfigOffset.commandAndStatus] == nil || capabilities.isCutShort
     }
@@ -93,7 +93,7 @@ extension ConfigDump {
             return nil
         }
         // The base and the largest offset have one doubleword each, or two if bit 1 of the first one says so. The upper halves
-        // follow behind both.
+        // follow after both lower halves.
         let baseHigh = base & 2 != 0 ? self[register: offset + 12] : nil
         let mostHigh = most & 2 != 0 ? self[register: offset + (baseHigh == nil ? 12 : 16)] : nil
         return Region(

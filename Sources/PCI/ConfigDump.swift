@@ -66,7 +66,7 @@ public struct ConfigDump: Hashable, Sendable {
     /// The class, subclass and programming interface, in 24 bits.
     public var classCode: UInt32? { self[register: ConfigOffset.classAndRevision].map { $0 >> 8 } }
 
-    /// Whether the function leads to another bus, as header types 1 and 2 do, or has the class of bridges.
+    /// Whether the function leads to another bus, as header types 1 and 2 do, or says by its class code that it is a bridge.
     public var isBridge: Bool? {
         guard let header = self[register: ConfigOffset.headerType], let classCode else { return nil }
         return [1, 2].contains(header >> 16 & 0x7f) || Self.isBridge(classCode: classCode)
@@ -89,8 +89,8 @@ public struct ConfigDump: Hashable, Sendable {
         classCode >> 16 == 6 && classCode >> 8 & 0xff != 0x80
     }
 
-    /// The BARs whose registers are not zero. An absent BAR reads as zero, and so does a BAR of the plainest kind without an
-    /// address. The sizes are unknown, because software has to write to the registers to find them (PCI 3.0, 6.2.5.1).
+    /// The BARs whose registers are not zero. An absent BAR reads as zero. So does a BAR of 32-bit memory that is not prefetchable
+    /// and has no address. The sizes are unknown, because software has to write to the registers to find them (PCI 3.0, 6.2.5.1).
     public var bars: [Region] { regions(from: BaseAddressRegister.bar(0).offset) { .register(.bar($0)) } }
 
     /// Returns the regions of the six BAR registers from an offset on.

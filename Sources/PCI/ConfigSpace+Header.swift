@@ -22,7 +22,8 @@ public struct MSIForm: Hashable, Sendable {
     /// Creates the form that has all registers.
     public init() {}
 
-    /// Creates the form that message control tells. It is the upper half of `control`, the capability's first register.
+    /// Creates the form that message control describes. Message control is the upper half of `control`, the capability's first
+    /// register.
     init(control: UInt32) {
         hasUpperAddress = control & 1 << 23 != 0
         hasMasks = control & 1 << 24 != 0
@@ -81,7 +82,7 @@ extension ConfigShape {
             registers[offset] = ((registers[offset]?.value ?? 0) & kept | value, writable)
         }
         let writable = CommandBits.ports | CommandBits.memory | CommandBits.busMaster | CommandBits.interruptDisable
-        // Software keeps notes of its own in cache line size and interrupt line, so their bits are writable.
+        // Software uses the registers for cache line size and interrupt line for notes of its own, so their bits are writable.
         if let recording {
             // The recorded status register stays, except for its interrupt bit and its error bits.
             define(0, writable: writable, at: ConfigOffset.commandAndStatus, keeping: 0x06f7 << 16)
@@ -215,8 +216,8 @@ extension FunctionDescription {
     private static func capabilityMSI(
         _ vectors: Int, _ form: MSIForm, at offset: UInt64
     ) -> CapabilityDescription {
-        // The registers behind message control: the address, whose low two bits are zero (6.8.1.4), the upper address, the data,
-        // the masks, and the pending bits.
+        // The registers after message control: the address, whose low two bits are zero (6.8.1.4), the upper address, the data, the
+        // masks, and the pending bits.
         let masks: UInt32 = .max >> UInt32(truncatingIfNeeded: 32 - vectors)
         let writable: [UInt32] =
             [MSIControlBits.allocated | MSIControlBits.enable, ~3] + (form.hasUpperAddress ? [.max] : []) + [0xffff]

@@ -31,8 +31,8 @@ public struct ConfigSpace: Sendable {
         return written == values[index] ? nil : written
     }
 
-    /// Writes those of the low `width` bytes of `value` that are writable. Drops a write if a read of the same place would give all
-    /// ones because of its alignment, width or offset.
+    /// Writes the low `width` bytes of `value`. Only bits that software may write change. Drops a write that is not naturally
+    /// aligned, wider than a register, or outside.
     mutating func write(_ value: UInt64, at offset: UInt64, width: AccessWidth) {
         if let written = written(value, at: offset, width: width) { set(written, at: offset) }
     }
@@ -63,7 +63,7 @@ final class ConfigShape: Sendable {
     /// Registers while they are collected, by the offset of their first byte.
     typealias Registers = [UInt64: (value: UInt32, writable: UInt32)]
 
-    /// For each doubleword the index of its register, or `none`. The array ends behind the last register, so it is short if all
+    /// For each doubleword the index of its register, or `none`. The array ends after the last register, so it is short if all
     /// registers lie at low offsets.
     private let indices: [UInt16]
     /// The values after reset, by the index of the register.

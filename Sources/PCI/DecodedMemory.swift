@@ -59,7 +59,7 @@ public struct DecodedMemory: Sendable {
     private var functions: [FunctionAddress: Function] = [:]
     /// The regions that are shown, by address.
     private var index = RangeIndex<DecodedRegion>()
-    /// The regions that are decoded and hidden by a region that is shown, in no order.
+    /// The regions that are decoded but hidden by regions that are shown, in no order.
     private var hidden: [DecodedRegion] = []
 
     /// Creates memory in which nothing is decoded.
@@ -76,7 +76,8 @@ public struct DecodedMemory: Sendable {
         index.elements
     }
 
-    /// The number of hidden regions. Each update searches them once, and once more for each region that takes the place of others.
+    /// The number of hidden regions. Each update searches all hidden regions once, and once more for each region that takes the
+    /// place of regions shown so far.
     public var hiddenCount: Int {
         hidden.count
     }
@@ -141,8 +142,8 @@ public struct DecodedMemory: Sendable {
         functions.filter { bridges.isBehind(bridge, $0.key) }.map { ($0.key, $0.value.named) }
     }
 
-    /// Returns those of a function's regions to which bridges lead and which no reserved range overlaps. The registers in the
-    /// result are those that count as decoded.
+    /// Returns the part of what a function's registers decode that guests can reach: the regions to which bridges lead and that
+    /// overlap no reserved range. The registers in the result are those that count as decoded.
     private func reached(_ address: FunctionAddress, _ named: Named) -> Named {
         var reached = named
         if bridges.bridge(above: address) != nil {
@@ -222,14 +223,14 @@ public struct DecodedMemory: Sendable {
         proposal.change.added = proposal.change.added.sortedByAddress()
     }
 
-    /// Removes the regions for which a condition holds from the hidden ones, and returns them.
+    /// Removes from the hidden regions those for which a condition holds, and returns them.
     private mutating func takeHidden(where isTaken: (DecodedRegion) -> Bool) -> [DecodedRegion] {
         let taken = hidden.partition(by: isTaken)
         defer { hidden.removeSubrange(taken...) }
         return Array(hidden[taken...])
     }
 
-    /// Removes the regions that overlap some of `regions` from the hidden ones, and returns them. `regions` must be disjoint and in
+    /// Removes from the hidden regions those that overlap one of `regions`, and returns them. `regions` must be disjoint and in
     /// address order.
     private mutating func takeHidden(on regions: [DecodedRegion]) -> [DecodedRegion] {
         takeHidden { region in
@@ -243,7 +244,7 @@ public struct DecodedMemory: Sendable {
         functions[region.owner.function]?.standing.contains(region) ?? false
     }
 
-    /// Hides a region that is shown. A standing region is gone for good, because it is not decoded.
+    /// Hides a region that is shown. If the region is standing, it does not become hidden but goes away, because it is not decoded.
     private mutating func hide(_ region: DecodedRegion) {
         index.remove(region)
         if stands(region) {

@@ -3,7 +3,7 @@ public import Devices
 /// The I/O BARs that all functions together decode.
 ///
 /// An I/O BAR has nothing behind it but registers of the function, so every access exits to the monitor. If two BARs claim the same
-/// port, the lower bus, device, function and BAR has it.
+/// port, the one with the lower segment, bus, device, function and BAR number has it.
 public struct DecodedPorts: Sendable {
     /// An I/O BAR that is decoded.
     public struct Region: Sendable {
@@ -15,7 +15,7 @@ public struct DecodedPorts: Sendable {
 
     /// The I/O BARs that functions decode, whether or not bridges lead to them.
     private var decoded: [Region] = []
-    /// The decoded I/O BARs to which bridges lead, in order of precedence. There are none where no function has an I/O BAR.
+    /// The decoded I/O BARs to which bridges lead, in order of precedence. The list is empty if no function decodes an I/O BAR.
     public private(set) var regions: [Region] = []
 
     /// Creates ports among which nothing is decoded.

@@ -1,6 +1,6 @@
 public import Memslots
 
-/// The reason why there can be no function as described.
+/// The reason why no function can be made from a description.
 public enum DescriptionError: Error, Hashable, Sendable {
     /// A structure of a function that lies in a BAR beside plain memory.
     public enum Part: String, Sendable {
@@ -18,9 +18,9 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case barNumber(Int)
     /// A size in bytes that is not a power of two.
     case sizeNotPowerOfTwo(BaseAddressRegister, size: UInt64)
-    /// A size in bytes that is below the least for this register.
+    /// A size in bytes that is below the smallest size for this register.
     case tooSmall(BaseAddressRegister, size: UInt64, minimum: UInt64)
-    /// A size in bytes that is above the most for this register.
+    /// A size in bytes that is above the largest size for this register.
     case tooLarge(BaseAddressRegister, size: UInt64, maximum: UInt64)
     /// A 64-bit BAR with a number that has no next one for the upper half.
     case noUpperHalf(bar: Int)
@@ -61,7 +61,7 @@ public enum DescriptionError: Error, Hashable, Sendable {
     case addressTaken(FunctionAddress)
     /// A bridge with other BARs than 0 and 1, a ROM, or virtual functions.
     case bridgeRegisters
-    /// A bridge with a slot that lacks the capability of a port for it, or that is recorded.
+    /// A bridge with a slot that is recorded, or that does not have the PCI Express capability of a port with a slot.
     case slotCapability
     /// A function that the slot of a port does not take.
     case slot(FunctionAddress, port: FunctionAddress)

@@ -1,4 +1,4 @@
-/// The things that a device gives to the program that drives it: regions, interrupts, reset, and configuration space.
+/// The interface that a device gives to the program that drives it: regions, interrupts, reset, and configuration space.
 ///
 /// The form and the numbers of regions and interrupts are those of VFIO (`linux/vfio.h`), which vfio-user has taken over.
 public struct DeviceRecord: Hashable, Sendable {
@@ -6,7 +6,7 @@ public struct DeviceRecord: Hashable, Sendable {
     public var regions: [RegionNumber: Region]
     /// The kinds of interrupts that the device has.
     public var interrupts: [InterruptKind: Interrupts]
-    /// Whether the device can be reset by itself.
+    /// Whether the device can be reset alone, without other devices.
     public var canReset: Bool
     /// The bytes of configuration space as they were read: 256, or 4,096 with the extended part.
     public var configuration: [UInt8]
@@ -25,13 +25,13 @@ public struct DeviceRecord: Hashable, Sendable {
     /// The offset of the register with the power state in configuration space, or nil if there is none.
     public var powerRegister: UInt64? { ConfigDump(configuration).capability(CapabilityID.power).map { $0.offset + 4 } }
 
-    /// A region by its number (`VFIO_PCI_BAR0_REGION_INDEX` and those behind it).
+    /// A region by its number (`VFIO_PCI_BAR0_REGION_INDEX` and the constants after it).
     public enum RegionNumber: UInt32, CaseIterable, Sendable {
         /// The BARs, the ROM, configuration space, and the ports and memory of VGA.
         case bar0, bar1, bar2, bar3, bar4, bar5, rom, configuration, vga
     }
 
-    /// A kind of interrupts by its number (`VFIO_PCI_INTX_IRQ_INDEX` and those behind it).
+    /// A kind of interrupts by its number (`VFIO_PCI_INTX_IRQ_INDEX` and the constants after it).
     public enum InterruptKind: UInt32, CaseIterable, Sendable {
         /// The interrupt line, MSI, and MSI-X.
         case intx, msi, msix
@@ -75,7 +75,7 @@ public struct DeviceRecord: Hashable, Sendable {
         }
     }
 
-    /// The behaviour of the interrupts of a kind (`VFIO_IRQ_INFO_EVENTFD` and the flags behind it).
+    /// The behaviour of the interrupts of a kind (`VFIO_IRQ_INFO_EVENTFD` and the flags after it).
     public struct InterruptTraits: OptionSet, Hashable, Sendable {
         /// The flags of VFIO.
         public let rawValue: UInt32

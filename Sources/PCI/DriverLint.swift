@@ -2,7 +2,8 @@ public import Board
 public import Devices
 internal import Memslots
 
-/// A check of what software does with PCI functions, by the accesses that trap. It reports a broken rule once for each register.
+/// A check of what software does with PCI functions, made from the accesses that trap. The check reports a broken rule once for
+/// each register.
 ///
 /// The check knows of nothing else that the guest does. Accesses to mapped memory behind BARs, for example, do not trap.
 public struct DriverLint: Sendable {
@@ -17,7 +18,7 @@ public struct DriverLint: Sendable {
         for function in functions { self.functions[function.address] = FunctionNotes(function) }
     }
 
-    /// Forgets a function because another one has its address now.
+    /// Forgets the function at an address, because another function has that address now.
     public mutating func forget(_ function: FunctionAddress) { functions[function] = nil }
 
     // MARK: What software does
@@ -113,7 +114,7 @@ public struct DriverLint: Sendable {
     /// Checks the place of a BAR that was moved while it was decoded. The check waits for an access to something other than this
     /// BAR's registers, because software may have written only one half of the BAR before.
     ///
-    /// - Parameter bar: The BAR whose register the access is to, if any.
+    /// - Parameter bar: The BAR whose register the access reads or writes, or nil if the access is to something else.
     private mutating func checkMoved(_ function: PCIFunction, unless bar: BaseAddressRegister?) -> [Broken] {
         guard let moved = functions[function.address]?.moved, moved != bar else { return [] }
         functions[function.address]?.moved = nil
@@ -137,7 +138,7 @@ public struct DriverLint: Sendable {
         return broken
     }
 
-    /// Returns the rule that a decoded BAR breaks by where it lies, or nil.
+    /// Returns the rule that a decoded BAR breaks because of its address, or nil if it breaks none.
     private func checkPlace(_ place: FunctionNotes.Place, of function: FunctionAddress) -> Broken? {
         let register = place.register.offset
         guard !place.isPort else {

@@ -30,7 +30,7 @@ struct FreeRanges {
         return isFree
     }
 
-    /// Takes a range out of the free ones.
+    /// Removes a range from the free ranges.
     mutating func drop(_ lost: ClosedRange<UInt64>) {
         ranges = ranges.flatMap { range -> [ClosedRange<UInt64>] in
             guard range.overlaps(lost) else { return [range] }

@@ -25,7 +25,7 @@ public struct FunctionAddress: Hashable, Comparable, Sendable {
 
     /// The number of the bus in the segment.
     public var bus: UInt8 { UInt8(requesterID >> 8) }
-    /// The number of the bus among those of all segments, with the segment in the upper half.
+    /// The number of the bus among the buses of all segments. The segment is in the upper half, and the bus in the lower half.
     public var busNumber: UInt16 { UInt16(segment) << 8 | UInt16(bus) }
     /// The number of the device on its bus, 0 to 31.
     public var device: UInt8 { UInt8(requesterID >> 3 & 31) }

@@ -6,7 +6,7 @@ extension FunctionDescription {
         bars.keys.sorted().map { .bar($0) } + (romSize == nil ? [] : [.rom])
     }
 
-    /// Returns the bytes behind `register`, or nil if there are none.
+    /// Returns the size in bytes of the BAR or ROM of `register`, or nil if there is none.
     public func size(of register: BaseAddressRegister) -> UInt64? {
         switch register {
         case .bar(let number): bars[number]?.size
@@ -14,19 +14,19 @@ extension FunctionDescription {
         case .window: nil
         case .virtual(let number):
             virtualBARs[number].map { bar in
-                // A product that no number can hold becomes the largest number.
+                // A product that is too large for the type becomes the largest number of the type.
                 let (size, overflow) = bar.size.multipliedReportingOverflow(by: UInt64(max(0, virtualCount)))
                 return overflow ? .max : size
             }
         }
     }
 
-    /// Returns the pieces behind `register`, in order and without a gap. The description must be valid.
+    /// Returns the pieces of the BAR or ROM of `register`, in order and without a gap. The description must be valid.
     ///
     /// A memory BAR is cut where its MSI-X table, its pending bits, its doorbell and its registers lie. The pages that hold a part
-    /// of one of these are trapped, and neighbouring ones form one piece. The other pages are mapped. A BAR or ROM smaller than a
-    /// page is trapped, because a slot has whole pages. Mapped memory with more pages than a slot can have is several pieces. An
-    /// I/O BAR has no pieces.
+    /// of one of these structures are trapped, and neighbouring trapped pages form one piece. The other pages are mapped. A BAR or
+    /// ROM smaller than a page is trapped, because a slot has whole pages. Mapped memory with more pages than a slot can have is
+    /// several pieces. An I/O BAR has no pieces.
     ///
     /// - Parameter pageSize: The size of a page of the host, a power of two, in bytes.
     public func pieces(of register: BaseAddressRegister, pageSize: UInt64 = Page.size) -> [BARPiece] {

@@ -1,5 +1,5 @@
 extension FunctionDescription {
-    /// Throws the first reason why there can be no such function.
+    /// Throws the first reason why no function can be made from the description.
     public func validate() throws(DescriptionError) {
         guard classCode >> 24 == 0 else { throw .classCode(classCode) }
         for number in bars.keys.sorted() {

@@ -1,4 +1,4 @@
-/// The things that a function is made of, before it has any state: identity, BARs, ROM, MSI, MSI-X, and other capabilities.
+/// The fixed part of a function, without state: identity, BARs, ROM, MSI, MSI-X, and other capabilities.
 public struct FunctionDescription: Hashable, Sendable {
     /// The vendor ID.
     public var vendorID: UInt16
@@ -16,11 +16,11 @@ public struct FunctionDescription: Hashable, Sendable {
     public var msiVectors: Int?
     /// The structures of MSI-X, or nil without MSI-X.
     public var msix: MSIXDescription?
-    /// The place to which the guest writes a vector's number in order to have the vector raised. A write four bytes farther on
-    /// takes the interrupt line back.
+    /// The place to which the guest writes a vector's number in order to have the vector raised. A write four bytes after this
+    /// place lowers the interrupt line again.
     public var doorbell: BARLocation?
-    /// The pin of the interrupt line: 1 for INTA# to 4 for INTD#, or 0 without one. If there is a recording, its pin counts
-    /// instead.
+    /// The pin of the interrupt line: 1 for INTA# to 4 for INTD#, or 0 without one. If there is a recording, the recorded pin
+    /// counts instead.
     public var interruptPin: UInt8 = 0
     /// The part that makes the function a bridge, or nil for other functions. A bridge has BARs 0 and 1 at most, and no ROM.
     public var bridge: BridgeDescription?
@@ -37,10 +37,10 @@ public struct FunctionDescription: Hashable, Sendable {
     /// The configuration space of the real function that is described, or nil if everything in configuration space follows from the
     /// description.
     public internal(set) var recording: RecordedConfiguration?
-    /// The capabilities other than MSI and MSI-X. If there is a recording, its capabilities count instead.
+    /// The capabilities other than MSI and MSI-X. If there is a recording, the recorded capabilities count instead.
     public var capabilities: [CapabilityDescription] = []
 
-    /// Creates the description of a function. Unless told otherwise the class code is that of a function that fits into no class.
+    /// Creates the description of a function. Without `classCode`, the class code is that of a function that fits into no class.
     public init(
         vendorID: UInt16, deviceID: UInt16, classCode: UInt32 = 0xff0000, revision: UInt8 = 0,
         bars: [Int: BARDescription] = [:], romSize: UInt64? = nil, msiVectors: Int? = nil,
@@ -59,7 +59,7 @@ public struct FunctionDescription: Hashable, Sendable {
     }
 }
 
-/// A BAR and what lies behind it.
+/// A BAR: the kind of its addresses, its size, and the parts of it that are registers.
 public struct BARDescription: Hashable, Sendable {
     /// The kind of addresses that a BAR holds.
     public enum Kind: String, CaseIterable, Codable, Sendable {

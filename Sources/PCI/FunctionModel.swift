@@ -33,8 +33,8 @@ public protocol FunctionModel: Sendable {
     /// The machine asks once for each piece, when the machine is made. The backing must have `piece.size` bytes from its offset on.
     func backing(of piece: BARPiece, in register: BaseAddressRegister) -> Backing?
 
-    /// The bytes with which the ROM begins, or nil for the bytes by which software recognises a ROM. The ROM must be at least as
-    /// large.
+    /// The bytes with which the ROM begins, or nil for a ROM with just the two bytes by which software recognises a ROM. The ROM
+    /// must be at least as large.
     var romImage: [UInt8]? { get }
 
     /// Reads `width` bytes at a trapped place, in a trapped piece of a memory BAR or in an I/O BAR.
@@ -68,7 +68,7 @@ public protocol FunctionModel: Sendable {
     /// Tells the model what software has written to the command register, for a device that has such a register of its own.
     ///
     /// If the write changes what is decoded, the model is told twice: before guest memory follows with the bits of both the old and
-    /// the new value, and after that with the new value. So the device answers as long as guests can reach its memory.
+    /// the new value, and after that with the new value. So the device answers at all times at which guests can reach its memory.
     mutating func setCommand(_ command: UInt16)
 
     /// Tells the model the power state, 0 for D0 to 3 for D3hot, for a device that has a power state of its own.
@@ -116,14 +116,14 @@ extension FunctionModel {
     public mutating func reset() {}
 }
 
-/// The things that a function asks of the machine after an access.
+/// The requests that a function makes to the machine after an access.
 public struct FunctionEffects: Hashable, Sendable {
     /// The vectors to raise, by MSI-X if software has enabled it, otherwise by MSI. While both are off, any vector raises the
     /// interrupt line.
     public var vectors: [UInt64]
     /// Whether `FunctionModel.events` may have changed.
     public var changesEvents: Bool
-    /// Whether the function takes its interrupt line back. It does so before it raises vectors.
+    /// Whether the function lowers its interrupt line. It does so before it raises vectors.
     public var lowersLine: Bool
 
     /// Creates effects. Without arguments there is nothing to do.
@@ -185,8 +185,8 @@ public struct DescribedFunction: FunctionModel {
         return doorbell.lowerBound - offset < UInt64(width.rawValue) ? width.allOnes : 0
     }
 
-    /// Raises the vector whose number is written to the doorbell. A write to the doorbell's upper half takes the interrupt line
-    /// back. All other writes are ignored.
+    /// Raises the vector whose number is written to the doorbell. A write to the doorbell's upper half lowers the interrupt line
+    /// again. All other writes are ignored.
     public func write(
         _ value: UInt64, _ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth
     ) -> FunctionEffects {

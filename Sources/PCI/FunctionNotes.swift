@@ -24,7 +24,7 @@ struct BARHalf: Hashable {
     }
 }
 
-/// The notes that `DriverLint` keeps of a function.
+/// The notes that `DriverLint` keeps about a function.
 struct FunctionNotes: Sendable {
     /// The place of a BAR or ROM.
     struct Place: Hashable {
@@ -47,8 +47,8 @@ struct FunctionNotes: Sendable {
     private var halvesOfAllOnes: Set<BARHalf> = []
     /// The halves that were sized since decode was last switched on.
     private var sized: Set<BARHalf> = []
-    /// The first offsets of accesses to each BAR, as long as all accesses have the BAR's flag bits as their low bits. It is nil for
-    /// a BAR that was used otherwise.
+    /// The first offsets of accesses to each BAR, as long as all accesses have the BAR's flag bits as their low bits. The set is
+    /// nil for a BAR that had another access.
     private var offsets: [BaseAddressRegister: Set<UInt64>?] = [:]
 
     init(_ function: PCIFunction) {
@@ -82,7 +82,7 @@ struct FunctionNotes: Sendable {
         return isDecoded ? [(half.bar.offset, .sizingWithDecodeOn)] : []
     }
 
-    /// Notes a write to a part of a register, which may restore what the BAR held before sizing.
+    /// Notes a write to a part of a BAR's register. Such a write may restore what the BAR held before sizing.
     mutating func notePart(of half: BARHalf) {
         halvesOfAllOnes.remove(half)
     }
@@ -96,8 +96,8 @@ struct FunctionNotes: Sendable {
         return sized.contains(lower) && !sized.contains(upper) ? .upperHalfNotSized : nil
     }
 
-    /// Notes an access, and returns whether software seems to have taken a BAR's flag bits for address bits: the access would be
-    /// aligned without them, or all of the first three offsets have them.
+    /// Notes an access. Returns whether software seems to have taken a BAR's flag bits for address bits. This is so if the access
+    /// is aligned only without these bits, or if the first three offsets all have them as low bits.
     mutating func takesForAddress(
         _ flags: UInt64, _ bar: BaseAddressRegister, _ offset: UInt64, _ width: AccessWidth
     ) -> Bool {
@@ -116,7 +116,7 @@ struct FunctionNotes: Sendable {
 }
 
 extension PCIFunction {
-    /// Returns the bits of a base address register that are no address bits: the kind of a BAR or the enable bit of the ROM, and
+    /// Returns the bits of a base address register that are not address bits: the kind of a BAR or the enable bit of the ROM, and
     /// what is reserved.
     func flagMask(of register: BaseAddressRegister) -> UInt32 {
         guard case .bar(let number) = register else { return 0x7ff }
@@ -135,7 +135,8 @@ extension PCIFunction {
         return UInt64(writable) >> (8 * (offset & 3)) & width.allOnes == 0
     }
 
-    /// Whether MSI is on with several vectors, and its data has bits set where the function puts the numbers of vectors.
+    /// Whether MSI is on with several vectors and its data register has bits set in the place where the function puts the numbers
+    /// of vectors.
     var hasMisalignedMSIData: Bool {
         guard isMSIEnabled else { return false }
         let data = config[register: description.msiOffset + description.msiForm.data]

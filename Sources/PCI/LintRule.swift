@@ -18,13 +18,13 @@ public enum LintRule: String, CaseIterable, Sendable {
     case accessWithDecodeOff
     /// MSI-X was switched on before anything was written to its table.
     case msixTableNotWritten
-    /// An access to the MSI-X table that is no aligned doubleword or quadword.
+    /// An access to the MSI-X table that is not an aligned doubleword or quadword.
     case msixTableWidth
     /// A vector of MSI-X was unmasked while the address of its message was 0.
     case msixAddressZero
     /// The data of MSI has low bits that the function uses for the numbers of its vectors.
     case msiDataMisaligned
-    /// Interrupts by message are on, but the function may not send any, because it is no bus master.
+    /// Interrupts by message are on, but the function may not send any, because bus master is off.
     case notBusMaster
     /// Another value was written to a register that software cannot change.
     case readOnlyRegister

@@ -19,7 +19,7 @@ struct MSIXTable: Sendable {
         pending = Array(repeating: 0, count: (vectors + 63) / 64)
     }
 
-    /// Raises `vector`. Returns the message to send now, or nil if the vector pends or does not exist.
+    /// Raises `vector`. Returns the message to send now, or nil if the vector becomes pending or does not exist.
     mutating func raise(_ vector: UInt64, isOpen: Bool) -> MSIMessage? {
         guard vector < UInt64(table.count / 4) else { return nil }
         let index = Int(vector)
@@ -30,7 +30,8 @@ struct MSIXTable: Sendable {
         return message(index)
     }
 
-    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors pend no longer.
+    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors are no longer
+    /// pending.
     mutating func takePending(isOpen: Bool) -> [MSIMessage] {
         guard isOpen else { return [] }
         var messages: [MSIMessage] = []
@@ -76,7 +77,7 @@ struct MSIXTable: Sendable {
         return takePending(isOpen: isOpen)
     }
 
-    /// Returns the message address of the entry that holds the byte at `offset`, or nil if `offset` is behind the table.
+    /// Returns the message address of the entry that holds the byte at `offset`, or nil if `offset` is past the end of the table.
     func address(ofEntryAt offset: UInt64) -> UInt64? {
         guard offset / 16 < UInt64(table.count / 4) else { return nil }
         return message(Int(offset / 16)).address

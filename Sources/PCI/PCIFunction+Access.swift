@@ -110,16 +110,17 @@ extension PCIFunction {
         return DecodeProposal(function: function, affectsMemory: true, change: nil)
     }
 
-    /// Returns whether a write of `value` to `register` keeps to the power states that the function has, which are D0 and D3hot at
-    /// least. Writes to other registers do so.
+    /// Returns whether the function has the power state that a write of `value` to `register` sets. Every function has D0 and
+    /// D3hot. For any register other than that of the power state the result is true.
     private func hasPowerState(_ value: UInt32, _ register: UInt64) -> Bool {
         guard register == shape.powerRegister, value & 3 == 1 || value & 3 == 2 else { return true }
         // The capability's first register has a bit for D1, and one for D2.
         return config[register: register - 4] >> (24 + value & 3) & 1 != 0
     }
 
-    /// Makes a proposed change. A reset puts the whole function into its state after reset. Any other proposal changes its register
-    /// only, and leaves what has happened since: a vector may have been raised, or the model asked.
+    /// Makes a proposed change. A reset puts the whole function into its state after reset. Any other proposal changes one register
+    /// only, and keeps everything that has happened since the proposal. A vector may have been raised, for example, or the model
+    /// asked.
     public mutating func commit(_ proposal: DecodeProposal) -> AccessOutcome {
         guard let (register, value) = proposal.change else {
             reset()
@@ -130,8 +131,8 @@ extension PCIFunction {
         return AccessOutcome(messages: takePendingMessages(), changesInterrupts: decidesInterrupts(register))
     }
 
-    /// Lets the model answer both where it does before a proposed change and where it does after that, until the change is
-    /// committed or withdrawn.
+    /// Lets the model answer both at the places where it answers before a proposed change and at those where it will answer after
+    /// it. This lasts until the change is committed or withdrawn.
     public mutating func prepare(_ proposal: DecodeProposal) {
         setModel(for: proposal, answersAsAfter: true)
     }
@@ -143,7 +144,7 @@ extension PCIFunction {
 
     /// Tells the model the command register or the power state if the proposal changes it.
     ///
-    /// - Parameter answersAsAfter: Whether the model is to answer also where it does after the change.
+    /// - Parameter answersAsAfter: Whether the model is to answer also at the places where it will answer after the change.
     private mutating func setModel(for proposal: DecodeProposal, answersAsAfter: Bool = false) {
         switch proposal.change?.register {
         case ConfigOffset.commandAndStatus:
@@ -160,9 +161,9 @@ extension PCIFunction {
         !shape.own.isEmpty && ConfigSpace.accepts(offset, width) && shape.own.contains { $0.contains(offset) }
     }
 
-    /// Returns half the width of an access if the model answers some of its bytes, but not all. Returns nil for other accesses. A
-    /// mixed access is made as two of that half, for example one to the header of a capability and one to the bytes behind the
-    /// header.
+    /// Returns half the width of an access if the model answers some of its bytes, but not all. Such a mixed access is made as two
+    /// accesses of half the width, for example one to the header of a capability and one to the bytes after the header. Returns nil
+    /// for other accesses.
     private func halfOfMixed(_ offset: UInt64, _ width: AccessWidth) -> AccessWidth? {
         guard width != .byte, !shape.own.isEmpty, ConfigSpace.accepts(offset, width) else { return nil }
         let bytes = offset..<offset + UInt64(width.rawValue)
@@ -184,7 +185,7 @@ extension PCIFunction {
         case ConfigOffset.busNumbers..<ConfigOffset.windowsEnd where description.bridge != nil: return true
         case ConfigOffset.bars..<ConfigOffset.bars + 24:
             let place = Int((register - ConfigOffset.bars) / 4)
-            // The upper half of a 64-bit BAR has no number of its own, so its kind is that of the BAR before.
+            // The upper half of a 64-bit BAR has no number of its own, so its kind is that of the BAR with the number before.
             let kind = description.bars[place]?.kind ?? description.bars[place - 1]?.kind
             return kind == .io ? (decodesPorts ? false : nil) : (decodesMemory ? true : nil)
         case ConfigOffset.rom:

@@ -18,7 +18,7 @@ extension PCIFunction {
     /// the function has a pin. A vector that does not exist or that software has not allocated is ignored.
     ///
     /// - Returns: The message to send now, or nil if there is none. A vector that cannot be sent now, for example because it is
-    ///   masked, pends.
+    ///   masked, becomes pending.
     public mutating func raise(vector: UInt64) -> MSIMessage? {
         guard hasPower else { return nil }
         if isMSIXEnabled {
@@ -59,8 +59,8 @@ extension PCIFunction {
     /// The pin of the interrupt line, from 1 for INTA# on, or 0 if there is none (PCI 3.0, 6.2.4).
     public var interruptPin: UInt8 { UInt8(truncatingIfNeeded: config[register: ConfigOffset.interrupt] >> 8) }
 
-    /// Whether the function asserts its interrupt line. It does so if it has raised an interrupt and not taken it back, and if
-    /// neither MSI nor MSI-X nor the command register forbids the line (PCI 3.0, 6.2.3).
+    /// Whether the function asserts its interrupt line. It does so if it has raised the line and not lowered it again, if MSI and
+    /// MSI-X are off, and if the command register does not forbid the line (PCI 3.0, 6.2.3).
     public var assertsLine: Bool {
         config[register: ConfigOffset.commandAndStatus] & StatusBits.interrupt != 0 && interruptState == .line
     }
@@ -83,7 +83,8 @@ extension PCIFunction {
             && offset & ~3 == description.msiOffset + description.msiForm.pending
     }
 
-    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors pend no longer.
+    /// Returns the messages of the pending vectors that can be sent now, the lowest vector first. These vectors are no longer
+    /// pending.
     mutating func takePendingMessages() -> [MSIMessage] {
         let isOpen = sendsByMSIX
         return (msix?.takePending(isOpen: isOpen) ?? []) + takePendingMSI()

@@ -24,8 +24,8 @@ enum SlotBits {
     /// Data link layer link active, in the register that holds link status.
     static let linkActive: UInt32 = 1 << 29
 
-    /// Returns whether an event has occurred for which software has enabled the interrupt. Each event has its enable bit in the
-    /// lower half, at the same place as the event in the upper half, except for that of the link's event, which is bit 12.
+    /// Returns whether an event has occurred for which software has enabled the interrupt. The enable bits are in the lower half.
+    /// Each is at the same place as its event in the upper half, except for the enable bit of the link's event, which is bit 12.
     static func raisesInterrupt(_ register: UInt32) -> Bool {
         let enabled = (register & 0xff) << 16 | (register >> 12 & 1) << 24
         return register & interruptEnable != 0 && register & enabled & events != 0

@@ -72,7 +72,7 @@ public struct PCIFunction: Sendable {
         config.write(UInt64(number), at: ConfigOffset.interrupt, width: .byte)
     }
 
-    /// Lets go of the model, and puts one into its place that has the description only. No access may reach the function any more.
+    /// Releases the model, and replaces it by one that has the description only. No access may reach the function any more.
     public mutating func forgetModel() { model = DescribedFunction(description) }
 
     // MARK: Decode
@@ -130,7 +130,7 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// Writes `base` into `register` as software does. Address bits below the size behind the register are dropped.
+    /// Writes `base` into `register` as software does. Address bits below the size of the BAR or ROM are dropped.
     public mutating func setBase(of register: BaseAddressRegister, to base: UInt64) {
         guard description.size(of: register) != nil else { return }
         let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigShape.romEnable) : 0
@@ -140,7 +140,8 @@ public struct PCIFunction: Sendable {
         }
     }
 
-    /// Writes an assigned address into its register, and switches on what lets the function answer there.
+    /// Writes an assigned address into its register. Sets the bits with which the function then answers at the address: those of
+    /// the command register, and the enable bit of a ROM.
     public mutating func place(_ assignment: AddressAssignment) {
         let register = assignment.owner.register
         var decode = CommandBits.memory
@@ -216,7 +217,7 @@ public final class FunctionShape: Sendable {
     /// The offset of the capability that has the registers of a port's slot, or nil without a slot.
     let slot: UInt64?
 
-    /// Creates the shape of a description, or throws why there can be no such function.
+    /// Creates the shape of a description, or throws the reason why no function can be made from the description.
     public init(_ description: FunctionDescription) throws(DescriptionError) {
         try description.validate()
         self.description = description

@@ -4,7 +4,7 @@ public import Devices
 ///
 /// A memory BAR and an I/O BAR show the same header. The guest chooses one of the BAR's tests by its number. Then the guest writes
 /// the data that the header names at the offset that the header names, in the same BAR. The header counts such writes. The tests
-/// differ in who takes the write: the monitor, or KVM itself, by ioeventfd, for any data or only for the right one.
+/// differ in who takes the write: the monitor, or KVM itself by ioeventfd. KVM takes writes of any data, or only of the right data.
 public struct PCITestDevice: FunctionModel {
     /// The way in which the writes of a test are counted.
     enum Notification: String, CaseIterable {
@@ -79,7 +79,8 @@ public struct PCITestDevice: FunctionModel {
         self = PCITestDevice()
     }
 
-    /// Reads the header of the present test, through either BAR. Without a test and behind the header, all bytes are zero.
+    /// Reads the header of the present test, through either BAR. Without a test all bytes are zero, and so are the bytes after the
+    /// header.
     public func read(_ register: BaseAddressRegister, at offset: UInt64, width: AccessWidth) -> UInt64 {
         guard let test else { return 0 }
         var value: UInt64 = 0

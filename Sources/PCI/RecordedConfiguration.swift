@@ -13,8 +13,8 @@ public struct RecordedConfiguration: Hashable, Sendable {
     public private(set) var hidden: [HiddenCapability] = []
     /// The parts of configuration space that the function's model answers for.
     private(set) var own: [Range<UInt64>] = []
-    /// The bits that software may write, by their registers, beside those of the header and of messages. All but the power state
-    /// have no effect.
+    /// The bits that software may write, by their registers, without those of the header and of MSI and MSI-X. Apart from the power
+    /// state, these bits have no effect.
     private(set) var writable: [UInt64: UInt32] = [:]
     /// The offset of the register with the power state (PMCSR), or nil if there is none.
     private(set) var powerRegister: UInt64?

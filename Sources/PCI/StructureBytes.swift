@@ -10,7 +10,7 @@ package struct StructureBytes: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// Returns the integer at `offset`, or nil if a part of it lies behind the end.
+    /// Returns the integer at `offset`, or nil if a part of it lies past the end.
     package func integer<Value: FixedWidthInteger & UnsignedInteger>(at offset: Int, as type: Value.Type) -> Value? {
         number(at: offset, size: MemoryLayout<Value>.size).map { Value(truncatingIfNeeded: $0) }
     }

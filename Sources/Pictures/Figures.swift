@@ -1,4 +1,4 @@
-/// Texts of numbers for people.
+/// Functions that write numbers for people.
 public enum Figures {
     /// Returns a number of things, such as `1 slot` or `32,764 slots`.
     public static func count(_ count: Int, _ noun: String) -> String {
@@ -32,8 +32,8 @@ public enum Figures {
         return parts.joined()
     }
 
-    /// Returns the value in the first unit in which it is below `limit`, or in the last unit. The result of `parts` for this value
-    /// says to which part of a whole the value is rounded.
+    /// Returns the value in the first unit in which it is below `limit`, or in the last unit. The value is rounded to one part of a
+    /// whole: `parts` returns how many such parts a whole has, for example 10 for one decimal.
     private static func scaled(
         _ value: Double, by factor: Double, from limit: Double, _ units: [String], parts: (Double) -> Int
     ) -> String {
@@ -42,7 +42,8 @@ public enum Figures {
         return "\(decimal(value, parts: parts(value))) \(units[unit])"
     }
 
-    /// Returns a value that is rounded to a part of a whole. `parts` is a power of ten: 10 for one decimal.
+    /// Returns the text of a value that is rounded to one part of a whole. `parts` is the number of parts in a whole, a power of
+    /// ten: 10 for one decimal.
     private static func decimal(_ value: Double, parts: Int) -> String {
         let rounded = Int((value * Double(parts)).rounded())
         var fraction = "\(parts + rounded % parts)".dropFirst()

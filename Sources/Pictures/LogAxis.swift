@@ -15,7 +15,8 @@ public struct LogTick: Equatable {
     /// The tick as a number of things, such as `1`, `200` or `5,000`, or nil below 1.
     public var count: String? { (0...17).contains(exponent) ? Figures.grouped(Int(value)) : nil }
 
-    /// The tick as a time in microseconds, such as `20 ns`, `5 us`, `100 ms` or `1 s`, or nil below what a clock can tell.
+    /// The tick as a time in microseconds, such as `20 ns`, `5 us`, `100 ms` or `1 s`, or nil for a time that is shorter than a
+    /// clock can tell.
     public var time: String? { (-3...14).contains(exponent) ? Figures.time(value) : nil }
 }
 
@@ -25,7 +26,7 @@ struct LogAxis {
     private let shown: ClosedRange<Double>
     let first: LogTick
     let last: LogTick
-    /// The logarithms of both ends, and the pixels of both ends, in either direction.
+    /// The logarithms of both ends, and the pixels of both ends. The pixels may rise or fall.
     private let (low, high, start, end): (Double, Double, Double, Double)
 
     /// Creates an axis that shows numbers, and at least one decade.
@@ -39,13 +40,14 @@ struct LogAxis {
         let free = (max(decades / (1 - 2 * margin), 1) - decades) / 2
         let (from, to) = (lowest - free, lowest + decades + free)
         let ticks = (3 * Int(from.rounded(.down))...3 * Int(to.rounded(.up))).map(LogTick.init(index:))
-        // Logarithms are rounded. The tolerance keeps that of 1000 from counting as less than itself.
+        // Logarithms are rounded. The tolerance keeps 1000, for example, from counting as less than the tick of 1000.
         first = ticks.last { log10($0.value) <= from + 1e-9 } ?? ticks[0]
         last = ticks.first { log10($0.value) >= to - 1e-9 } ?? ticks[ticks.count - 1]
         (low, high, self.start, self.end) = (log10(first.value), log10(last.value), Double(start), Double(end))
     }
 
-    /// Returns the pixel of a number. A number outside of those that the axis was made to show is drawn at the nearest of them.
+    /// Returns the pixel of a number. A number below or above all those that the axis was made to show is drawn at the nearest of
+    /// them.
     func position(of value: Double) -> Double {
         position(ofLogarithm: min(max(log10(value), shown.lowerBound), shown.upperBound))
     }
@@ -57,7 +59,7 @@ struct LogAxis {
     /// Returns the lines at all ticks, as pixels and words. All lines have words if there is room. Otherwise only those at powers
     /// of ten have words, or those at every second power of ten, and so on.
     ///
-    /// - Parameter room: The pixels that words take, with those that separate the words from the next ones.
+    /// - Parameter room: The number of pixels that words take, the space between them and the next words included.
     func lines(words: (LogTick) -> String?, room: (String) -> Int) -> [(position: Double, words: String?)] {
         var step = 0
         while true {

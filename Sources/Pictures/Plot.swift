@@ -2,7 +2,7 @@
 public struct Plot {
     /// A row of the legend, with the traces that its entries explain.
     public typealias Series = (name: String, traces: [Trace])
-    /// Points that are drawn in one way, with their words in the legend, or nil if the trace has no entry there.
+    /// Points that are drawn in one way, and the words of their entry in the legend. The words are nil if the trace has no entry.
     public typealias Trace = (shape: Shape, legend: String?, points: [Point])
     /// The way in which points are drawn. A trace of the shape `words` is an entry of the legend without a sample.
     public enum Shape: Sendable {
@@ -106,7 +106,8 @@ public struct Plot {
             title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles, dark: Self.darkStyles)
     }
 
-    /// Draws the words beside points. Among labels of points at the same height, only the last one is on the right.
+    /// Draws the words beside points. If several points with labels have the same height, only the label of the last one is on the
+    /// right.
     private func drawLabels(of points: [Point], _ place: (Point) -> Place, on canvas: inout SVGCanvas) {
         let labelled = points.filter { $0.label != nil }.sorted { ($0.y, $0.x) < ($1.y, $1.x) }
         for (index, point) in labelled.enumerated() {

@@ -1,5 +1,5 @@
-/// An SVG document that is being drawn, in pixels. Classes give shapes their colours. A text has a size, and is cut to fit into a
-/// width.
+/// An SVG document that is being drawn, in pixels. Classes give shapes their colours. Each text has a size, and is cut short if it
+/// does not fit into a width.
 public struct SVGCanvas {
     /// The width of every document.
     public static let width = 1280
@@ -50,8 +50,8 @@ public struct SVGCanvas {
         (string.count * size * 6 + 9) / 10
     }
 
-    /// Returns a text with the characters escaped that XML does not take. Control characters become spaces, except for those that
-    /// XML can name.
+    /// Returns a text in which the characters that XML does not take are escaped. Control characters become spaces, except for
+    /// those that XML can name.
     public static func escaped(_ text: some StringProtocol) -> String {
         let entities: [Unicode.Scalar: String] = ["<": "&lt;", ">": "&gt;", "&": "&amp;", "\"": "&quot;", "\n": "\n"]
         return text.unicodeScalars.map { scalar in

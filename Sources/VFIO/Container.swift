@@ -22,7 +22,7 @@ public struct Container: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Throws the first rule that would be broken if these ranges were mapped. The container must have a group.
+    /// Throws an error for the first rule that would be broken if these ranges were mapped. The container must have a group.
     public borrowing func checkRules(for ranges: [GuestRange]) throws(VFIOError) {
         let bytes = try vfio(try descriptor.information(CVFIO_IOMMU, least: 24, "VFIO_IOMMU_GET_INFO"))
         do throws(DMAViolation) {
@@ -44,10 +44,10 @@ public struct Group: ~Copyable, Sendable {
     public let number: Int
     let descriptor: Descriptor
 
-    /// Opens the group of a function and puts it into a container. No other process can have the group meanwhile.
+    /// Opens the group of a function and puts it into a container. No other process can have the group while it is open here.
     ///
     /// - Parameters:
-    ///   - all: The functions of the host, among which are the others of the group.
+    ///   - all: The functions of the host, the other functions of the group included.
     ///   - isFirst: Whether the container has no other group yet, so that the container gets its IOMMU now.
     public init(
         of function: HostFunction, among all: HostFunctions, in container: borrowing Container, isFirst: Bool

@@ -24,12 +24,12 @@ public struct DMAViolation: Error, Hashable, Sendable {
     public var range: GuestRange?
     /// The size, address or number that was asked for.
     public var asked: UInt64
-    /// The limit that is passed, in the same unit.
+    /// The limit that the rule sets, in the same unit.
     public var limit: UInt64
 }
 
 extension DMAViolation: CustomStringConvertible {
-    /// The range, and the limit that it passes.
+    /// The range that was asked for, if there is one, and the limit that the rule sets.
     public var description: String {
         let place = range.map { "DMA at \($0)" } ?? "DMA"
         return switch rule {
@@ -86,7 +86,7 @@ public struct DMALimits: Hashable, Sendable {
         }
     }
 
-    /// Throws the first rule that would be broken if all these ranges were mapped.
+    /// Throws an error for the first rule that would be broken if all these ranges were mapped.
     ///
     /// - Parameter lockedMemory: The bytes that the process may pin, or nil without a limit.
     public func check(_ asked: [GuestRange], lockedMemory: UInt64?) throws(DMAViolation) {

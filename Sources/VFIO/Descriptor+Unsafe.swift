@@ -20,8 +20,9 @@ extension Descriptor {
     /// Returns a structure that begins with its own size, together with all of its capabilities.
     ///
     /// - Parameters:
-    ///   - least: The bytes of the structure without capabilities.
-    ///   - index: The number of the region or kind of interrupts, which the kernel reads behind size and flags.
+    ///   - least: The size in bytes of the structure without capabilities.
+    ///   - index: The number of the region or kind of interrupts. The kernel reads it from the structure, after the size and the
+    ///     flags.
     borrowing func information(
         _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
     ) throws(HostError) -> [UInt8] {
@@ -71,7 +72,7 @@ extension Descriptor {
         return set == 0 ? events.count : Int(set)
     }
 
-    /// Takes all interrupts of a kind down.
+    /// Takes all interrupts of a kind down: none of them has an eventfd any more.
     borrowing func endInterrupts(kind: UInt32) throws(HostError) {
         let result = cvfio_set_interrupts(number, UInt32(CVFIO_TRIGGER), kind, 0, 0, nil)
         try check(result, "VFIO_DEVICE_SET_IRQS", "none of kind \(kind)")
@@ -83,8 +84,9 @@ extension Container {
     ///
     /// - Parameters:
     ///   - range: The addresses at which devices find the memory.
-    ///   - hostAddress: The address of its first byte in this process. The memory must stay mapped as long as the range is.
-    /// - Returns: 0, or the kernel's errno. It is no thrown error, because some callers expect refusals.
+    ///   - hostAddress: The address of the memory's first byte in this process. The memory must stay mapped in this process as long
+    ///     as the range is mapped for DMA.
+    /// - Returns: 0, or the kernel's errno. The errno is returned, not thrown, because some callers expect refusals.
     @unsafe
     public borrowing func map(_ range: GuestRange, at hostAddress: UInt64, isWritable: Bool) -> Int32 {
         // SAFETY: the caller keeps the memory mapped.

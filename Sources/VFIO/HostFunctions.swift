@@ -40,7 +40,7 @@ public struct HostFunctions: Sendable {
     public let deviceDirectory: String
     private let sysfs: String
 
-    /// Reads the functions of the host, or those of copies of its directories.
+    /// Reads the functions of the host, or those that copies of its directories `/sys` and `/dev` describe.
     public init(sysfs: String = "/sys", devices: String = "/dev") {
         let root = "\(sysfs)/bus/pci/devices"
         functions = (HostDirectory.names(in: root) ?? []).map { name in
@@ -74,7 +74,7 @@ public struct HostFunctions: Sendable {
         return function
     }
 
-    /// Returns the functions of a group whose drivers keep VFIO from having the group, by their names, and these drivers.
+    /// Returns the drivers that keep VFIO from having a group, by the names of the functions that have these drivers.
     func foreignDrivers(in group: Int) -> [String: String] {
         let drivers = functions.filter { $0.group == group && !$0.isBridge }.compactMap { function in
             function.driver.flatMap { Self.drivers.contains($0) ? nil : (function.name, $0) }

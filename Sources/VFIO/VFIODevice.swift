@@ -112,20 +112,21 @@ public struct VFIODevice: ~Copyable, Sendable {
         throw HostError(call: "pwrite", subject: "the power state of \(name), which does not wake", errno: .ioError)
     }
 
-    /// Resets the function. The kernel wakes it first, and restores its configuration space and interrupts afterwards.
+    /// Resets the function. The kernel first wakes the function if it sleeps, and restores its configuration space and interrupts
+    /// after the reset.
     public func reset() throws(HostError) {
         try check(cvfio_reset(descriptor.number), "VFIO_DEVICE_RESET", name)
     }
 
     // MARK: Interrupts
 
-    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none. If there
-    /// are no events at all, the whole kind is taken down.
+    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none. If the
+    /// list of events is empty, the whole kind is taken down: none of its interrupts has an eventfd any more.
     ///
-    /// Only one of INTx, MSI and MSI-X can be up at a time.
+    /// Only one of INTx, MSI and MSI-X can have eventfds at a time.
     ///
-    /// - Returns: The number of the events. If the host grants fewer interrupts, none of them has been set, and the result is the
-    ///   number that there could be.
+    /// - Returns: The number of the events. If the host grants fewer interrupts, none of them has got its eventfd, and the result
+    ///   is the number of interrupts that the host can grant.
     @discardableResult
     public func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, from first: Int = 0, _ events: [SharedDescriptor?]
@@ -145,8 +146,8 @@ public struct VFIODevice: ~Copyable, Sendable {
 }
 
 extension Descriptor {
-    /// Returns the structure that describes a region or a kind of interrupts, or nil if the device does not have it, which the
-    /// kernel says by EINVAL.
+    /// Returns the structure that describes a region or a kind of interrupts, or nil if the device does not have that region or
+    /// kind (EINVAL).
     fileprivate borrowing func informationIfAny(
         _ request: cvfio_information, least: Int, index: UInt32, _ name: String
     ) throws(HostError) -> [UInt8]? {

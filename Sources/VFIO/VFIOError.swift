@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// The reason why a function of the host cannot be assigned. The text says what was asked, and which rule or limit was met.
 public struct VFIOError: Error, Hashable, Sendable {
-    /// The function as the kernel names it, such as `0000:01:00.0`, or nil if no function is concerned more than another.
+    /// The function as the kernel names it, such as `0000:01:00.0`, or nil if the error is not about one function.
     public var function: String?
     /// The number of the function's IOMMU group, if it is known.
     public var group: Int?
@@ -19,8 +19,8 @@ public struct VFIOError: Error, Hashable, Sendable {
         case bridge
         /// The function is in no IOMMU group.
         case noGroup
-        /// Other functions of the group have drivers that are not VFIO's, by the functions' names. There are none in the list if
-        /// only the kernel knows them.
+        /// Other functions of the group have drivers that are not VFIO's, by the functions' names. The list is empty if only the
+        /// kernel knows which drivers these are.
         case notViable(drivers: [String: String])
         /// The kernel has VFIO, but not in the form that is needed. The text says why.
         case api(String)

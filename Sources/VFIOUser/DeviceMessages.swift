@@ -33,7 +33,7 @@ public struct DeviceInfo: Hashable, Sendable {
 /// A question about a region, or the beginning of a question about the region's events: `argsz`, flags, index, and zeros or a
 /// count.
 public struct RegionQuery: Hashable, Sendable {
-    /// The bytes that the answer may have (`argsz`).
+    /// The number of bytes that the answer may have (`argsz`).
     public var room: UInt32
     /// The number of the region.
     public var region: UInt32
@@ -89,8 +89,9 @@ public struct InterruptChange: Hashable, Sendable {
         case mask = 8
         /// Unmasks the vectors.
         case unmask = 16
-        /// Sets up the eventfds that the device signals. If no descriptors are passed, takes those of the vectors down, and with
-        /// `none` and no vectors those of the whole kind. Otherwise `none` and `flags` signal the eventfds.
+        /// With `eventfds`, sets up the eventfds that the device signals, or takes those of the vectors down if no descriptors are
+        /// passed. With `none` and no vectors, takes the eventfds of the whole kind down. With `none` and some vectors, or with
+        /// `flags`, signals the eventfds.
         case trigger = 32
     }
 
@@ -98,7 +99,7 @@ public struct InterruptChange: Hashable, Sendable {
     public enum Content: UInt32, Sendable {
         /// No data.
         case none = 1
-        /// A byte for each vector, behind the structure.
+        /// A byte for each vector, after the structure.
         case flags = 2
         /// A descriptor for each vector, passed with the message.
         case eventfds = 4

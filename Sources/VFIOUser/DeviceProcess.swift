@@ -25,7 +25,7 @@ public final class DeviceProcess: Sendable {
     private let connection: ServerConnection
     /// The regions that have areas, each with its description and its file.
     private let files: [DeviceRecord.RegionNumber: (info: RegionInfo, file: SharedDescriptor)]
-    /// The most bytes of region data in one message.
+    /// The largest number of bytes of region data in one message.
     private let mostData: UInt64
     /// The eventfds that the server has, by kind and vector.
     private let attached = Lock<[DeviceRecord.InterruptKind: [SharedDescriptor?]]>([:])
@@ -87,7 +87,7 @@ public final class DeviceProcess: Sendable {
 
     deinit { release() }
 
-    /// Ends the connection. All threads that wait for an answer come back.
+    /// Ends the connection. The calls of all threads that wait for an answer return.
     public func release() { connection.fail(.released) }
 
     // MARK: Loss
@@ -99,7 +99,8 @@ public final class DeviceProcess: Sendable {
     /// not always called.
     public func onLoss(_ handler: LossHandler) -> DeviceProcessError? { connection.onLoss(handler) }
 
-    /// Gives the device up if one of its files no longer holds all of its region. Returns the reason if the device is lost.
+    /// Gives the device up as lost if a file of one of its regions has become too short for the areas of that region. Returns the
+    /// reason if the device is lost.
     public func checkFiles() -> DeviceProcessError? {
         let isWhole = files.values.allSatisfy { info, file in
             let end = info.offset &+ (info.region.areas.last?.upperBound ?? 0)
@@ -145,7 +146,7 @@ public final class DeviceProcess: Sendable {
         }
     }
 
-    /// Opens the memory of a part of a region. The part must lie in areas that can be mapped.
+    /// Opens a part of a region as memory. The part must lie in areas that can be mapped.
     public func openMemory(
         of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>
     ) throws(HostError) -> ForeignMemory {
@@ -180,10 +181,11 @@ public final class DeviceProcess: Sendable {
 
     private static let inputOutputError: UInt32 = 5
 
-    /// Makes the device signal these eventfds from now on, by vector, and no others of their kind.
+    /// Makes the device signal these eventfds from now on, by vector. A vector whose event is nil stays as it is. If the list of
+    /// events is empty, the device signals no interrupts of this kind any more.
     ///
     /// - Parameter resample: The eventfd that is signalled when the guest has handled the interrupt line.
-    /// - Returns: nil, because a process can signal all its vectors.
+    /// - Returns: Always nil, because a process can signal all vectors that its device has.
     @discardableResult
     public func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, _ events: [SharedDescriptor?], resample: SharedDescriptor?

@@ -6,7 +6,7 @@ public enum DeviceProcessError: Error, Equatable, Sendable {
     case host(HostError)
     /// The connection to the device process ended.
     case connection(ConnectionError)
-    /// The device process sent something that is no message, or an answer to something else.
+    /// The device process sent something that is not a message, or an answer to something else.
     case message(MessageError)
     /// The device process sent a reply, but no command with this number is under way.
     case unexpectedReply(id: UInt16)
@@ -14,7 +14,7 @@ public enum DeviceProcessError: Error, Equatable, Sendable {
     case silent(Command)
     /// The device process refused, with this errno, a command that every device process carries out.
     case refused(Command, errno: UInt32)
-    /// A file behind the device's regions is shorter than before.
+    /// A file of one of the device's regions is shorter than before.
     case cutFile
     /// The client has ended the connection.
     case released

@@ -17,7 +17,7 @@ public struct Header: Hashable, Sendable {
 
     /// The bytes of a header.
     public static let byteCount = 16
-    /// The most bytes of a message that either side sends or takes: the data of one transfer, and room for the fields.
+    /// The largest number of bytes of a message that either side sends or takes: the data of one transfer, and room for the fields.
     public static let largestMessage = UInt32(Version.transferSize) + 4096
 
     private enum Flags {
@@ -84,7 +84,7 @@ public enum Command: UInt16, CaseIterable, Sendable {
     case reset
 }
 
-/// The reason why bytes from a peer are no message, or not the message that is due.
+/// The reason why bytes from a peer are not a message, or not the message that is due.
 public enum MessageError: Error, Hashable, Sendable {
     /// A part of the message has fewer bytes than its fields need.
     case short(String, bytes: Int, needed: Int)

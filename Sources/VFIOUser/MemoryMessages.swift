@@ -105,7 +105,7 @@ public struct RegionAccess: Hashable, Sendable {
 
 /// A server's access to the client's memory: the payload of `Command.readMemory` or `Command.writeMemory`.
 public struct MemoryAccess: Hashable, Sendable {
-    /// The address at which the memory was mapped for DMA.
+    /// The first address of the access, counted as in mappings for DMA (`DMAMapping.address`).
     public var address: UInt64
     /// The number of bytes that the access reads or writes.
     public var count: UInt64
@@ -138,7 +138,7 @@ public struct MemoryAccess: Hashable, Sendable {
 
 /// The eventfds that a device offers for parts of a region: the reply to `Command.regionIOEvents`.
 public struct RegionEvents: Hashable, Sendable {
-    /// Writes to one place in a region that an eventfd can take.
+    /// The writes to one place in a region that an eventfd can take.
     public struct Event: Hashable, Sendable {
         /// The bytes from the beginning of the region.
         public var offset: UInt64

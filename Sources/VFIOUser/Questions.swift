@@ -7,7 +7,7 @@ struct Questions {
     /// The time by which all answers have to be there.
     let deadline: SuspendingClock.Instant
 
-    /// The most bytes that a description may have.
+    /// The largest number of bytes that a description may have.
     private static let mostRoom: UInt32 = 1 << 16
 
     private func request(_ command: Command, _ payload: [UInt8]) throws(DeviceProcessError) -> ServerConnection.Reply {
@@ -48,7 +48,7 @@ struct Questions {
     }
 
     /// Returns the writes to a region for which the server has eventfds. Leaves out writes that no eventfd can take, or that
-    /// collide with writes of another eventfd. The device hears of these by messages.
+    /// collide with writes of another eventfd. The device gets the writes that are left out by messages.
     func events(
         of number: DeviceRecord.RegionNumber, size: UInt64
     ) throws(DeviceProcessError) -> [DeviceProcess.WriteEvent] {
@@ -70,7 +70,7 @@ struct Questions {
         return taken
     }
 
-    /// Returns the interrupts of a kind. A larger number than PCI allows is cut.
+    /// Returns the interrupts of a kind. A number that is larger than PCI allows is replaced by the largest that PCI allows.
     func interrupts(_ kind: DeviceRecord.InterruptKind) throws(DeviceProcessError) -> DeviceRecord.Interrupts {
         let info = try ask(.interruptInfo, InterruptInfo(kind.rawValue).bytes, InterruptInfo.init)
         guard info.kind == kind.rawValue else {

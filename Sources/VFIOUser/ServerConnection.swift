@@ -1,7 +1,8 @@
 internal import Host
 internal import PCI
 
-/// The client's end of the socket. All threads that ask the server use it, and so does a thread of its own.
+/// The client's end of the socket. All threads that ask the server share the connection. The connection also has a thread of its
+/// own.
 ///
 /// A thread that waits for a reply receives messages itself if no other thread does, so that a reply wakes the thread that asked.
 /// The connection's own thread receives while no other thread waits. The thread that receives also carries out the server's
@@ -19,7 +20,7 @@ final class ServerConnection: Sendable {
         var lastID: UInt16 = 0
         /// The commands that are under way, by id.
         var waiting: [UInt16: Command] = [:]
-        /// The replies that the threads that wait for them have not fetched yet, by id.
+        /// The replies that have come, but that the waiting threads have not fetched yet, by id.
         var replies: [UInt16: Reply] = [:]
         /// Whether a thread is receiving.
         var isReceiving = false
@@ -46,7 +47,7 @@ final class ServerConnection: Sendable {
     private let connection: Connection
     /// The eventfd that wakes the connection's own thread.
     private let wake: SharedDescriptor
-    /// The lock that keeps messages apart that threads send at the same time.
+    /// The lock that lets one thread at a time send a message.
     private let sending = Lock(false)
     private let state = Monitor(State())
 
@@ -143,7 +144,7 @@ final class ServerConnection: Sendable {
                 }
                 guard hasInput else { return }
             }
-            // Without a time limit the call that receives also waits, which saves the call that only waits.
+            // Without a time limit the system call that receives also waits. This saves a system call that only waits.
             let (bytes, descriptors) = try connected { () throws(ConnectionError) in
                 try connection.receive(
                     exactly: Header.byteCount, mostDescriptors: Version.descriptorCount,
@@ -208,14 +209,14 @@ final class ServerConnection: Sendable {
     // MARK: The connection's thread
 
     /// The time for which the connection's own thread leaves the socket to other threads. Without the pause each reply would wake
-    /// this thread beside the thread that asked.
+    /// this thread as well as the thread that asked.
     private static let pause = Duration.milliseconds(1)
 
     /// Receives while no other thread waits for a reply, until the connection ends.
     func run() {
         var unmask: InterruptChange { InterruptChange(.unmask, .none, .intx, count: 1) }
-        // The id of the last command when this thread looked before. If it has changed, others ask without a pause, and this thread
-        // leaves the socket to them.
+        // The id of the last command when this thread looked before. If the id has changed, other threads are sending commands
+        // without a pause, and this thread leaves the socket to them.
         var lastID: UInt16?
         while true {
             let (loss, resample, isReceiving, id) = state.withLock { ($0.loss, $0.resample, $0.isReceiving, $0.lastID) }

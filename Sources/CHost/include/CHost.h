@@ -12,11 +12,11 @@
 
 // --- the start of a process ---
 
-/// Returns an argument of the process, by its index from 0 on, or NULL behind the last one. Needs no /proc.
+/// Returns an argument of the process, by its index from 0 on, or NULL after the last one. Needs no /proc.
 const char *chost_argument(int index);
-/// Opens those of the descriptors 0 to 2 that are closed, so that no other file gets their numbers. Reading and writing them still
-/// fails. Ignores SIGXFSZ, so that growing a file beyond a limit is an error of the call. From then on SIGHUP, SIGINT, SIGQUIT,
-/// SIGPIPE and SIGTERM end the process with status 130, except for those that were ignored.
+/// Opens those of the descriptors 0 to 2 that are closed, so that no other file gets their numbers. Reading and writing these
+/// descriptors still fails. Ignores SIGXFSZ, so that growing a file beyond a limit is an error of the call. From then on SIGHUP,
+/// SIGINT, SIGQUIT, SIGPIPE and SIGTERM end the process with status 130, except for those that were ignored.
 int chost_prepare_process(void);
 /// Ends the process with `status` after this time, whatever its threads wait for. Says so on standard error, if that can be written
 /// at once. A later call replaces an earlier one.
@@ -37,9 +37,8 @@ void chost_remove_temporaries(void);
 // --- processes that run this program once more ---
 
 /// Starts this program again, in a directory and in a process group of its own. Its standard input is empty. Returns the id of the
-/// process, which is killed when the calling thread ends.
-/// `arguments` holds `count` strings one behind the other, each with its NUL. `pipes` gets the reading ends of three pipes: the new
-/// process's standard output, standard error and descriptor 3.
+/// process, which is killed when the calling thread ends. `arguments` holds `count` strings one after the other, each with its NUL.
+/// `pipes` gets the reading ends of three pipes: the new process's standard output, standard error and descriptor 3.
 int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
 /// Sends a signal to a process that `chost_start` started.
 void chost_signal_process(int process, int signal);
@@ -73,8 +72,8 @@ int chost_duplicate(int fd);
 int chost_reserve(size_t size, void **address);
 /// Maps a part of a file over reserved address space. The mapping is shared. Its memory is not accounted for until it is touched.
 int chost_map_file(void *address, size_t size, int fd, uint64_t offset);
-/// Puts private memory over reserved address space. It is zero, and takes memory once it is touched. It has huge pages if `huge`
-/// asks for them and the host has them, and small pages otherwise.
+/// Maps private memory over reserved address space. The memory reads as zero, and takes up memory of the host once it is touched.
+/// It has huge pages if `huge` asks for them and the host has them, and small pages otherwise.
 int chost_map_memory(void *address, size_t size, bool huge);
 /// Unmaps a part of reserved address space. The part stays reserved.
 int chost_unmap_file(void *address, size_t size);
@@ -120,7 +119,7 @@ int chost_signal_descriptor(bool catches);
 /// Unblocks the signals again, and drops those that came before.
 void chost_unblock_signals(int fd);
 /// Sends SIGPIPE to the whole process, if the process ends by signals and the calling thread blocks SIGPIPE. A thread calls this
-/// after it wrote to a broken pipe, because it would keep the signal for itself.
+/// after it wrote to a broken pipe, because the signal would stay blocked in that thread.
 void chost_pass_on_broken_pipe(void);
 /// Returns the number of the signal that came, or -EAGAIN if none came.
 int chost_take_signal(int fd);

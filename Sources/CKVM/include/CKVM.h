@@ -44,7 +44,7 @@ static inline int ckvm_check_extension(int fd, long capability) {
     return ckvm_result(ioctl(fd, KVM_CHECK_EXTENSION, capability));
 }
 
-// Allocates a kvm_cpuid2 with room for `count` entries. KVM takes and returns CPUID entries behind this header.
+// Allocates a kvm_cpuid2 with room for `count` entries. KVM takes and returns CPUID entries after this header.
 static inline struct kvm_cpuid2 *ckvm_cpuid_block(uint32_t count) {
     return calloc(1, sizeof(struct kvm_cpuid2) + count * sizeof(struct kvm_cpuid_entry2));
 }
@@ -84,7 +84,7 @@ static inline int ckvm_start_pics(int vm) {
     return 0;
 }
 
-/// KVM_CREATE_PIT2, with as much of port 0x61 as the timer needs.
+/// KVM_CREATE_PIT2. KVM then also answers at port 0x61, as far as the timer needs that port.
 static inline int ckvm_create_pit(int vm) {
     struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
     return ckvm_result(ioctl(vm, KVM_CREATE_PIT2, &config));
@@ -208,7 +208,7 @@ static inline int ckvm_create_vfio(int vm) {
     return status < 0 ? status : (int)device.fd;
 }
 
-/// Adds a group to the device, or removes it. The kernel's headers of 2023 call these numbers KVM_DEV_VFIO_FILE,
+/// Adds a group to the device, or removes it. Newer headers of the kernel (from 2023 on) call these numbers KVM_DEV_VFIO_FILE,
 /// KVM_DEV_VFIO_FILE_ADD and KVM_DEV_VFIO_FILE_DEL.
 static inline int ckvm_set_group(int vfio, int group, bool is_known) {
     struct kvm_device_attr attribute = {
@@ -228,8 +228,8 @@ static inline uint64_t ckvm_take_events(int eventfd) {
     return read(eventfd, &count, sizeof count) == sizeof count ? count : 0;
 }
 
-/// KVM_IOEVENTFD. If `assigned`, guest writes of `size` bytes to `address` signal the eventfd and do not exit. Otherwise they exit
-/// again.
+/// KVM_IOEVENTFD. If `assigned`, guest writes of `size` bytes to `address` signal the eventfd and do not exit. Otherwise the writes
+/// exit again.
 static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint32_t size, bool is_port, bool has_match,
                                      uint64_t match, bool assigned) {
     struct kvm_ioeventfd request = {
@@ -243,8 +243,8 @@ static inline int ckvm_set_ioeventfd(int vm, int eventfd, uint64_t address, uint
     return ckvm_result(ioctl(vm, KVM_IOEVENTFD, &request));
 }
 
-/// The number of interrupt lines, and of the routes that lead from them. Each line has a route to the I/O APIC, and the first 16
-/// have one to the PICs as well.
+/// The number of interrupt lines, and the number of routes that lead from them. Each line has a route to the I/O APIC, and the
+/// first 16 have one to the PICs as well.
 enum { CKVM_LINES = KVM_IOAPIC_NUM_PINS, CKVM_LINE_ROUTES = CKVM_LINES + 16 };
 
 /// KVM_IRQFD. If `assigned`, signals of the eventfd raise an interrupt by the routes of `gsi`. Otherwise they no longer do. If
@@ -267,8 +267,8 @@ struct ckvm_message_route {
     uint32_t gsi;
 };
 
-/// KVM_SET_GSI_ROUTING. The request replaces all routes. So the table begins with the routes to the PICs and the I/O APIC that KVM
-/// starts with.
+/// KVM_SET_GSI_ROUTING. The request replaces all routes. So the table begins with the routes that KVM itself sets up at first, to
+/// the PICs and the I/O APIC.
 static inline int ckvm_set_routes(int vm, const struct ckvm_message_route *messages, size_t count) {
     struct kvm_irq_routing *table = calloc(1, sizeof *table + (CKVM_LINE_ROUTES + count) * sizeof *table->entries);
     if (!table)

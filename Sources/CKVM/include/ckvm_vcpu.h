@@ -14,7 +14,7 @@
 
 // --- a virtual CPU ---
 
-/// Maps the kvm_run structure of `size` bytes, which KVM shares, and stores its address in `run`.
+/// Maps the kvm_run structure of a vCPU, which KVM shares with user space and which has `size` bytes. Stores its address in `run`.
 static inline int ckvm_map_run(int vcpu, size_t size, struct kvm_run **run) {
     *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
     return *run == MAP_FAILED ? -errno : 0;
@@ -24,7 +24,8 @@ static inline void ckvm_unmap_run(struct kvm_run *run, size_t size) { munmap(run
 
 static inline int ckvm_run(int vcpu) { return ckvm_result(ioctl(vcpu, KVM_RUN, 0)); }
 
-/// The registers are a struct kvm_regs or, below, a struct kvm_sregs. Swift passes its own structures, which have the same layout.
+/// The registers are a struct kvm_regs or, in the functions for system registers below, a struct kvm_sregs. Swift passes its own
+/// structures, which have the same layout.
 static inline int ckvm_get_regs(int vcpu, void *regs) { return ckvm_result(ioctl(vcpu, KVM_GET_REGS, regs)); }
 
 static inline int ckvm_set_regs(int vcpu, const void *regs) { return ckvm_result(ioctl(vcpu, KVM_SET_REGS, regs)); }
@@ -149,8 +150,8 @@ static inline struct ckvm_port_access ckvm_port_access(const struct kvm_run *run
     };
 }
 
-/// Returns the unit at `index` of a port access. A string instruction moves several units in one exit. Returns 0 after another
-/// exit, when other members of the union lie in this place, and behind the last unit.
+/// Returns the unit at `index` of a port access. A string instruction moves several units in one exit. Returns 0 for an index past
+/// the last unit. Also returns 0 after an exit of another kind, when the union holds another member.
 static inline uint32_t ckvm_port_load(const struct kvm_run *run, uint32_t index) {
     if (run->exit_reason != KVM_EXIT_IO || index >= run->io.count)
         return 0;

@@ -29,8 +29,8 @@ enum cvfio_information {
     CVFIO_IOMMU = VFIO_IOMMU_GET_INFO,
 };
 
-/// Fills in a structure. Before the call the first 32 bits of `bytes` say how many bytes there are. After the call they say how many the
-/// whole structure has.
+/// Fills in a structure. Before the call the first 32 bits of `bytes` say how many bytes there are. After the call these bits say
+/// how many bytes the whole structure has.
 static inline int cvfio_get(int fd, enum cvfio_information request, void *bytes) {
     return cvfio_result(ioctl(fd, request, bytes));
 }
