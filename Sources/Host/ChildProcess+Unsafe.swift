@@ -61,7 +61,7 @@ public struct ChildProcess: ~Copyable {
                     isKilled = true
                 }
             } else if isCancelled() || SuspendingClock.now - start >= limit {
-                // It removes its sockets first.
+                // SIGTERM lets the process remove its sockets.
                 chost_signal_process(number, SIGTERM)
                 ending = .now
             }
@@ -82,7 +82,7 @@ public struct ChildProcess: ~Copyable {
 /// The bytes of a stream. Of a long stream only the beginning and the end are kept.
 public struct BoundedBytes: Sendable {
     private static let (mostAtStart, mostAtEnd) = (1 << 20, 1 << 16)
-    /// The number of bytes of which all are kept.
+    /// The length up to which a stream is kept whole.
     public static let most = mostAtStart + mostAtEnd
 
     private var head: [UInt8] = []

@@ -92,7 +92,7 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
 
 private func openForReading(_ path: String, options: FileDescriptor.OpenOptions) throws -> FileDescriptor {
     do { return try FileDescriptor.open(FilePath(path), .readOnly, options: options) } catch {
-        // A socket cannot be opened a second time. ssh gives one to the commands that it runs.
+        // A socket cannot be opened by its name. ssh gives the commands that it runs a socket as standard input.
         guard path == "/dev/stdin" else { throw error }
         return try FileDescriptor.standardInput.duplicate()
     }

@@ -12,7 +12,7 @@ public enum FuzzRecordLine: Sendable {
     case operation(FuzzOperation, answer: String)
     /// The last line of a record that had reached its largest size.
     case cut
-    /// The last line of any other record, without which somebody has cut it.
+    /// The last line of a record that is whole. A record without `cut` or `end` was cut afterwards.
     case end
 }
 

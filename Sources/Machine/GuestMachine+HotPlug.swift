@@ -56,7 +56,7 @@ extension GuestMachine {
     ) throws(MachineError) {
         guard layout.hasFunctions else { throw .hotPlug(address, .noConfigurationSpace) }
         do { try layout.board.checkBuses([address.busNumber]) } catch { throw .board(error) }
-        guard layout.hasBus(of: address) else { throw .hotPlug(address, .noBus) }
+        guard state.withLock({ $0.hasBus(of: address) }) else { throw .hotPlug(address, .noBus) }
         let port = portWithSlot(for: address)
         guard port?.slot?.address ?? address == address else { throw .hotPlug(address, .notInSlot) }
         try additions.withLock { _ throws(MachineError) in

@@ -84,7 +84,7 @@ extension HotPlugError: CustomStringConvertible {
         switch self {
         case .taken: "another function has this address; it must be removed first"
         case .bridge: "a bridge stays as long as its machine"
-        case .noBus: "no bridge leads to this bus, and none of the functions that were there at the start is on it"
+        case .noBus: "no bridge leads to this bus, and no other function is on it"
         case .notInSlot: "the slot of the port above takes one device: function 0 of device 0 on the bus behind it"
         case .noSlot: "the function is in no slot (hotPlug of a bridge), so there is no button that asks the guest"
         case .noConfigurationSpace: "the machine was made without PCI functions, so it has no configuration space"

@@ -106,15 +106,6 @@ extension MachineLayout {
         function.connect(toLine: BoardInterrupts.line(ofDevice: devices, pin: Int(function.interruptPin) - 1))
     }
 
-    /// Whether a guest can find functions on a bus. Without bridges each bus is a root bus. With bridges a root bus is one with functions from the
-    /// start, or bus 0 of a segment.
-    func hasBus(of address: FunctionAddress) -> Bool {
-        let functions = configuration.functions
-        guard address.bus > 0, functions.values.contains(where: { $0.description.bridge != nil }) else { return true }
-        return (try? makeBridges().bridge(above: address)) != nil
-            || functions.keys.contains { $0.busNumber == address.busNumber }
-    }
-
     /// Returns the tree of the functions that are bridges.
     private func makeBridges() throws(MachineError) -> BridgeTree {
         do throws(DescriptionError) { return try BridgeTree(configuration.functions.mapValues(\.description)) } catch {

@@ -5,6 +5,14 @@ internal import Synchronization
 
 // Functions are added and removed while the machine is there.
 extension MachineState {
+    /// Returns whether a guest can find functions on the bus of an address. Without bridges each bus is a root bus. With bridges a
+    /// root bus is bus 0, or a bus with functions to which no bridge leads.
+    func hasBus(of address: FunctionAddress) -> Bool {
+        let bridges = decoded.bridges
+        return address.bus == 0 || bridges.isEmpty || bridges.bridge(above: address) != nil
+            || functions.keys.contains { $0.busNumber == address.busNumber }
+    }
+
     /// Adds a function. Its memory, ports, events and observer come in one transaction. If one of them cannot come, everything
     /// is as before.
     mutating func add(

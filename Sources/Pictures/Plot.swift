@@ -186,7 +186,7 @@ public struct Plot {
         text.w{paint-order:stroke;stroke:#ffffff;stroke-width:4px}
         """
 
-    /// What differs in a viewer that asks for dark drawings.
+    /// The style rules that differ in a viewer that asks for dark drawings.
     private static let darkStyles = """
         .g{stroke:#3e4c59} .i{stroke:#262f39} text.w{stroke:#14191f}
         .line0,.dashes0,.marks0{stroke:#6cb2ff} .line1,.dashes1,.marks1{stroke:#ff9447} .marks0{fill:#6cb2ff}

@@ -39,7 +39,7 @@ struct ControlResult: Codable {
     var function: String?
     /// Whether all vCPUs are held already. A device may still keep a vCPU, which is held later.
     var held: Bool?
-    /// Whether a `pause` is still to be ended by `resume`.
+    /// Whether `pause` holds the guest at present.
     var paused: Bool?
     var functionList: [FunctionState]?
     var lostFunctionList: [[String: String]]?

@@ -14,7 +14,7 @@ extension GuestRun {
         var machine: MachineConfiguration
         var image: Image
         var bytes: [UInt8]
-        /// What a dump calls functions of the layout, by their addresses.
+        /// The names that a dump gives to the functions of the layout, by their addresses.
         var names: [String: String] = [:]
 
         /// Whether the image lies where the text screen is. In that case, the bytes there may be the image's, and need not have

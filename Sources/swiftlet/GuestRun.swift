@@ -73,7 +73,7 @@ struct GuestRun: Equatable {
         let map = try files.open(self.map, for: "--map", endings: MapOptions.endings)
         let report = try files.open(self.report, for: "--report")
         let console = Console()
-        // What the guest is read from has nothing left for its console. It finds the end of its input.
+        // If the guest itself comes from standard input, nothing of it is left for the console, which finds the end of its input.
         let input = guest == Self.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
         let machine = try GuestMachine(
             requested.machine, image: requested.image, bytes: requested.bytes, trace: trace?.descriptor,

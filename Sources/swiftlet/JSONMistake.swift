@@ -1,4 +1,4 @@
-/// Finds the place where a text stops being JSON (RFC 8259). The decoder tells none.
+/// A reader that finds the line in which a text stops being JSON (RFC 8259). The decoder does not give the line.
 struct JSONMistake {
     private enum Expected { case value, firstValue, key, firstKey, colon, separator, end }
 
@@ -14,7 +14,7 @@ struct JSONMistake {
         return isWhole ? nil : 1 + bytes[..<reader.rest.startIndex].count { $0 == UInt8(ascii: "\n") }
     }
 
-    /// Takes a token that may come here. Returns whether there was one.
+    /// Reads the next token. Returns false at the end of the text, and if the token cannot stand there.
     private mutating func takeToken() -> Bool {
         rest = rest.drop { " \t\r\n".utf8.contains($0) }
         guard let byte = rest.first.map({ Character(Unicode.Scalar($0)) }) else { return false }
@@ -63,7 +63,7 @@ struct JSONMistake {
         return false
     }
 
-    /// Takes a number, or one of the three words.
+    /// Reads a number or `true`, `false` or `null`. Returns false for anything else.
     private mutating func takeWord() -> Bool {
         let word = rest.prefix { $0 > 0x20 && !",]}:\"".utf8.contains($0) }
         let text = String(decoding: word, as: UTF8.self)

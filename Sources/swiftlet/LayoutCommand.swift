@@ -179,7 +179,7 @@ struct LayoutCommand: ParsableCommand {
     }
 }
 
-/// What `layout --list` prints as JSON.
+/// The presets as `layout --list --json` prints them.
 private struct PresetList: Encodable {
     let layoutList = Layout.presets.map { Row(layout: $0.name, functions: $0.make().functions.count, shows: $0.shows) }
 

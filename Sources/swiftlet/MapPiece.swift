@@ -32,7 +32,7 @@ struct MapPiece: Hashable, Sendable {
     var slot: Int?
     /// The host memory behind the piece. Nil if there is none.
     var backing: Backing?
-    /// What a dump calls the function; empty where none does.
+    /// The name that a dump gives to the function. Empty without one.
     var name = ""
 
     /// The function that the piece belongs to, which also chooses its hue. Nil if the piece is not of a BAR or ROM.

@@ -11,7 +11,7 @@ struct MemoryMap {
     var pieces: [MapPiece] = []
     var windows: [MapPiece] = []
     private let memory: MemoryDescription
-    /// What a dump calls functions, by their addresses.
+    /// The names that a dump gives to functions, by their addresses.
     fileprivate let names: [String: String]
 
     /// Takes over a machine's memory, or the memory of a plan. In a plan, no host memory is behind it.
@@ -130,7 +130,7 @@ private struct MemoryMapPage: Encodable {
 }
 
 extension Layout {
-    /// What a dump calls the functions, by the addresses that guests find them at.
+    /// The names that a dump gives to the functions, by the addresses at which guests find the functions.
     var functionNames: [String: String] {
         let named = functions.filter { !$0.name.isEmpty }
         return Dictionary(uniqueKeysWithValues: named.map { ("\($0.address)", $0.name) })

@@ -122,7 +122,7 @@ struct MemoryMapSVG {
         }
     }
 
-    /// The place of the function of a piece among all.
+    /// Returns the place of a piece's function among all functions, or nil if the piece belongs to none.
     func number(of piece: MapPiece) -> Int? { piece.function.flatMap { functions[$0] } }
 
     /// Draws a sample of a style. A slot is a line, and addresses that are left out are two strokes.
@@ -216,10 +216,10 @@ extension MemoryMapSVG {
         .extra{fill:#7b8794} .cut{fill:#14191f;stroke:#14191f}
         """
 
-    /// How often the hues can come without two functions that look alike: without a pattern, and with each of those that follow.
+    /// The number of times that each hue is used for functions that look different: once without a pattern, and once with each pattern.
     private static let turns = 4
 
-    /// What is cut out of the shapes of functions: discs, upright lines, and lines across those of trapped pieces.
+    /// The patterns that are cut out of the shapes of functions: discs, vertical lines, and diagonals across those of trapped pieces.
     private static let turnPatterns = """
         <pattern id="turn1" width="5" height="5" patternUnits="userSpaceOnUse"><circle cx="2.5" cy="2.5" r="1.3" class="cut"/></pattern>
         <pattern id="turn2" width="4" height="4" patternUnits="userSpaceOnUse"><path d="M2 0v4" stroke-width="1.6" class="cut"/></pattern>

@@ -78,9 +78,9 @@ struct BoardOptions: ParsableArguments {
     }
 }
 
-/// The drawing of guest memory.
+/// The options that draw guest memory.
 struct MapOptions: ParsableArguments {
-    /// The endings of the files that it can be written into.
+    /// The endings of the files into which the map can be written.
     static let endings = ["svg", "html"]
 
     @Option(
@@ -97,7 +97,7 @@ struct MapOptions: ParsableArguments {
     }
 }
 
-/// The plot of a result.
+/// The options that plot a result.
 struct PlotOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Draw the result into this file.", valueName: "file.svg"))
     var plot: String?

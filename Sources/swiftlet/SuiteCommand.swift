@@ -61,7 +61,7 @@ struct SuiteCommand: ParsableCommand {
         }
         let limit = timeout ?? .seconds(90)
         if list { return try emit(Self.table(tests, limit)) }
-        // Without KVM each guest would say the same.
+        // Without KVM each guest would fail for this same reason.
         if tests.contains(where: { $0.skipped == nil }) { _ = try reachable(try KVMSystem()) }
         var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
         let junit = try files.open(self.junit, for: "--junit")
@@ -92,7 +92,7 @@ struct SuiteCommand: ParsableCommand {
         ).text
     }
 
-    /// A word as one would type it in a shell.
+    /// Returns a word with the quotes that it needs in a shell.
     private static func quoted(_ word: String) -> String {
         let isPlain =
             !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_=+,./:@%".contains($0)) }

@@ -45,7 +45,7 @@ struct SuiteFile: StrictDecodable {
         }
     }
 
-    /// An exit status of a process.
+    /// The exit status of a process, from 0 to 255.
     struct Status: Decodable {
         let value: Int32
 
@@ -54,7 +54,7 @@ struct SuiteFile: StrictDecodable {
         }
     }
 
-    /// The name of a way in which a run ends.
+    /// The name of an outcome, as the report of a run has it.
     struct OutcomeName: Decodable {
         let value: String
 
@@ -71,7 +71,7 @@ struct SuiteFile: StrictDecodable {
 }
 
 extension Decoder {
-    /// Reads a value and makes something of it, or tells its place and what was expected there.
+    /// Reads a value and converts it. If it cannot be converted, the error has its place and what was expected there.
     fileprivate func value<Text: Decodable, Value>(as expected: String, _ make: (Text) -> Value?) throws -> Value {
         let text = try singleValueContainer().decode(Text.self)
         guard let value = make(text) else {
