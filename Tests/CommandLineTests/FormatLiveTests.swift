@@ -152,15 +152,14 @@ struct FormatLiveTests {
         let told = Set(page.words(inTables: "line").map(Self.shape))
         let directory = try TemporaryDirectory()
         var found: Set<String> = []
-        // mov dx, 0x3f8; mov ecx, 3; mov edi, 0x20000; rep insb
-        let string: [UInt8] = [0x66, 0xba, 0xf8, 0x03, 0xb9, 3, 0, 0, 0, 0xbf, 0, 0, 2, 0, 0xf3, 0x6c]
-        let flat: [UInt8] =
-            string + [
-                0xe4, 0x99, 0xe6, 0x99,  // in al, 0x99; out 0x99, al
-                0xa0, 0, 0x10, 0, 0xd0, 0, 0, 0, 0,  // mov al, [0xd0001000]
-                0xa2, 0, 0x10, 0, 0xd0, 0, 0, 0, 0,  // mov [0xd0001000], al
-                0xf4,  // hlt
-            ]
+        let flat: [UInt8] = [
+            // mov dx, 0x3f8; mov ecx, 3; mov edi, 0x20000; rep insb
+            0x66, 0xba, 0xf8, 0x03, 0xb9, 3, 0, 0, 0, 0xbf, 0, 0, 2, 0, 0xf3, 0x6c,
+            0xe4, 0x99, 0xe6, 0x99,  // in al, 0x99; out 0x99, al
+            0xa0, 0, 0x10, 0, 0xd0, 0, 0, 0, 0,  // mov al, [0xd0001000]
+            0xa2, 0, 0x10, 0, 0xd0, 0, 0, 0, 0,  // mov [0xd0001000], al
+            0xf4,  // hlt
+        ]
         for (name, code) in ["flat": flat, "loop": [0xeb, 0xfe]] {
             try Data(code).write(to: URL(fileURLWithPath: directory.file(name)))
         }
