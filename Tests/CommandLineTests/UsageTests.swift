@@ -67,7 +67,7 @@ struct UsageTests {
                     == Data(contentsOf: template.appending(path: name)))
         }
         let again = try Command("guests", "--new", directory.path).run()
-        #expect(again.status == 64 && again.errors.contains("there is a file Makefile already"))
+        #expect(again.status == 64 && again.errors.contains("the file Makefile exists already"))
         let impossible = try Command("guests", "--new", "/proc/nothing/here").run()
         #expect(impossible.status == 70 && impossible.errors.contains("/proc/nothing/here"))
     }
