@@ -123,9 +123,11 @@ struct SuiteLiveTests {
 
     @Test("a guest's output that is too long to be compared is told so")
     func longOutput() throws {
-        // mov ecx, 1300000; mov al, 'a'; out 0xe9, al; loop back to it; mov al, 0; out 0xf4, al
+        // mov esi, 0x10000; mov ecx, 1300000; mov dx, 0xe9; rep outsb; mov al, 0; out 0xf4, al
         let code: [UInt8] = [
-            0xb9, 0x20, 0xd6, 0x13, 0x00, 0xb0, 0x61, 0xe6, 0xe9, 0xe2, 0xfc, 0xb0, 0x00, 0xe6, 0xf4,
+            0xbe, 0x00, 0x00, 0x01, 0x00, 0xb9, 0x20, 0xd6, 0x13, 0x00, 0x66, 0xba, 0xe9, 0x00, 0xf3, 0x6e, 0xb0, 0x00,
+            0xe6,
+            0xf4,
         ]
         let directory = try directory(["a.bin": code, "a.expect": Array("aaa".utf8)])
         let run = try Command("suite", directory.path, "--json").run()
