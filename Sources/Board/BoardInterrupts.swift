@@ -4,8 +4,6 @@ public enum BoardInterrupts {
     public static let localAPIC: UInt32 = 0xfee0_0000
     /// The address of the I/O APIC. Its pins are the interrupt lines.
     public static let ioAPIC: UInt32 = 0xfec0_0000
-    /// The number of interrupt lines.
-    public static let lineCount = 24
     /// The interrupt line of COM1.
     public static let serial: UInt16 = 4
     /// The interrupt line of ACPI's system control interrupt (SCI).

@@ -1,4 +1,3 @@
-internal import Board
 internal import Host
 internal import KVM
 internal import PCI
@@ -62,8 +61,8 @@ final class RouteTable: Sendable {
 /// The interrupt lines that functions share. A line is up as long as at least one function asserts it.
 final class InterruptLines: Sendable {
     private let owned: OwnedVM
-    /// The number of functions that assert each line.
-    private let counts = Lock([Int](repeating: 0, count: BoardInterrupts.lineCount))
+    /// The number of functions that assert each line. The numbers of messages begin behind those of the lines.
+    private let counts = Lock([Int](repeating: 0, count: Int(InterruptRoutes.numbers.lowerBound)))
 
     init(_ owned: OwnedVM) { self.owned = owned }
 

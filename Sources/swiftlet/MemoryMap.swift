@@ -133,6 +133,6 @@ extension Layout {
     /// The names that a dump gives to the functions, by the addresses at which guests find the functions.
     var functionNames: [String: String] {
         let named = functions.filter { !$0.name.isEmpty }
-        return Dictionary(uniqueKeysWithValues: named.map { ("\($0.address)", $0.name) })
+        return Dictionary(named.map { ("\($0.address)", $0.name) }) { first, _ in first }
     }
 }
