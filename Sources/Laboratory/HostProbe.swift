@@ -29,7 +29,7 @@ public struct ProbeResult: Codable, Sendable {
     public let highestSlotAddress: String
     /// The values of capabilities by their names in the KVM API. The value is 0 if KVM does not have the capability.
     public let capabilities: [String: Int]
-    /// The way in which a guest's instructions are carried out, found by measurement.
+    /// The way in which a guest's instructions are carried out, found by an instruction that the emulator does not know.
     public let execution: Execution
     /// The time of a `loop` instruction in the guest.
     public let nanosecondsPerInstruction: Double
@@ -43,10 +43,6 @@ public struct ProbeResult: Codable, Sendable {
 
 /// The queries and measurements of a host's KVM.
 public enum HostProbe {
-    /// The time of an instruction from which on it counts as emulated. The processor takes a few nanoseconds, the emulator some
-    /// hundred.
-    private static let emulatedFromNanoseconds = 200.0
-
     /// Asks KVM for its properties, and measures the others.
     public static func run() throws(MachineError) -> ProbeResult {
         let system = try reachable(try KVMSystem())
@@ -59,31 +55,25 @@ public enum HostProbe {
             cpus: HostThread.processorCount,
             physicalAddressBits: try kvm(try system.supportedCPUID()).physicalAddressBits,
             highestSlotAddress: hexadecimal(try highestGuestAddress(of: system)), capabilities: capabilities,
-            execution: execution(instruction),
+            execution: try execution(),
             nanosecondsPerInstruction: instruction,
             microsecondsPerExit: try seconds(each: exit, rounds: 2000) / 2000 * 1e6, slotCosts: try .measured(),
             mmu: .ofHost)
     }
 
-    /// Finds out whether the processor or an emulator carries out a guest's instructions. This is almost immediate on hardware,
-    /// and takes less than a second with the emulator.
+    /// Finds out whether the processor or KVM's emulator carries out a guest's instructions.
+    ///
+    /// The answer does not depend on time, which other processes stretch: the guest executes an x87 instruction. Each x86-64
+    /// processor has it, and KVM's emulator does not, so the emulator ends the run with `KVM_INTERNAL_ERROR_EMULATION`.
     public static func execution() throws(MachineError) -> ProbeResult.Execution {
-        // The emulator takes 130 ms for this loop. On hardware the loop ends at once, unless other processes take the processor
-        // away in each attempt.
-        let rounds: UInt32 = 100_000
-        for _ in 0..<5 {
-            let nanoseconds = try seconds(running: loop, count: rounds) * 1e9
-            if execution(nanoseconds / Double(rounds)) == .hardware { return .hardware }
-        }
-        return .emulated
+        let code: [UInt8] = [0xd9, 0xeb, 0x30, 0xc0, 0xe6, 0xf4]  // fldpi; xor al, al; out 0xf4, al
+        let outcome = try GuestMachine(MachineConfiguration(mode: .long), flat: code).run().outcome
+        if case .internalError = outcome { return .emulated }
+        return .hardware
     }
 
     /// An instruction that jumps to itself and counts ecx down.
     private static let loop: [UInt8] = [0x67, 0xe2, 0xfd]
-
-    private static func execution(_ nanoseconds: Double) -> ProbeResult.Execution {
-        nanoseconds < emulatedFromNanoseconds ? .hardware : .emulated
-    }
 
     /// Measures the time of one instruction by a loop. The loop is long enough not to be disturbed: thousands of rounds in the
     /// emulator, millions on hardware.
