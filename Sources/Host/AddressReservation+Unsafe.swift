@@ -48,7 +48,7 @@ public struct AddressReservation: ~Copyable, Sendable {
         try map(file.descriptor, file.name, from: file.offset + fileOffset, size: size, at: offset)
     }
 
-    private func map(
+    func map(
         _ file: borrowing Descriptor, _ name: String, from fileOffset: UInt64, size: UInt64, at offset: UInt64
     ) throws(HostError) {
         let part = range(of: size, at: offset)

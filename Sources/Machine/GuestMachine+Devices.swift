@@ -47,7 +47,7 @@ extension GuestMachine {
     func attachDevices(_ devices: [FunctionAddress: any AssignedDevice]) throws(MachineError) {
         for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
             guard let cell = state.withLock({ $0.functions[address] }) else { continue }
-            _ = try addObserver(device.makeObserver(of: try sharedRAM()), of: address)
+            _ = try addObserver(device.makeObserver(of: sharedRAM), of: address)
             _ = try cell.withFunction { (function) throws(MachineError) in
                 let parts = makeParts(of: device, function)
                 cell.assigned.withLock { $0 = parts }
@@ -57,10 +57,8 @@ extension GuestMachine {
         }
     }
 
-    /// Returns the RAM in the form in which devices get it.
-    func sharedRAM() throws(MachineError) -> SharedRAM {
-        try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM() }
-    }
+    /// The RAM in the form in which devices get it.
+    var sharedRAM: SharedRAM { state.withLock { $0.memory.installer.store.sharedRAM } }
 
     /// Watches for the loss of a device. Throws if the device is lost already.
     func watch(_ device: any AssignedDevice, of cell: FunctionCell) throws(MachineError) {

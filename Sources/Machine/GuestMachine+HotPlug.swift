@@ -71,9 +71,7 @@ extension GuestMachine {
                 try parts?.interrupts?.follow(function.interruptState)
                 let cell = FunctionCell(function, shape: shape, backings: backings, resources: resources.taken)
                 cell.assigned.withLock { [parts] in $0 = parts }
-                let observer = try device.map { (device) throws(MachineError) in
-                    device.makeObserver(of: try sharedRAM())
-                }
+                let observer = device.map { $0.makeObserver(of: sharedRAM) }
                 try changeState { [function] state throws(MachineError) in try state.add(cell, function, observer) }
                 isThere = true
                 if let device { try watch(device, of: cell) }
