@@ -44,8 +44,10 @@ public final class LineServer: Sendable {
         end = try SharedDescriptor(eventFor: "the end of a server")
         listening = try ListeningThread(at: .local(path: path))
         try listening.start(name: "control") { (listener: borrowing ListeningSocket) in
-            while let ready = try? self.listening.events.wait(for: listener), !ready.isPosted {
-                if ready.hasClient, let connection = listener.accept(), listener.isOwners(connection) {
+            while let ready = try? Connection.Ready(waitingFor: self.listening.posts, listener.descriptor),
+                !ready.isFirstPosted
+            {
+                if ready.isSecondPosted, let connection = listener.accept(), listener.isOwners(connection) {
                     self.admit(connection)
                 }
             }
