@@ -1,32 +1,6 @@
 internal import Host
 internal import KVM
 internal import PCI
-internal import SystemPackage
-
-/// Counts the calls to KVM for interrupts. A test can have one of them refused in KVM's place.
-final class InterruptFaults: Sendable {
-    private let state = Lock((next: 0, refused: Int?.none))
-
-    /// Restarts the count of calls at 0. Returns the count before.
-    ///
-    /// - Parameter call: The number, in the new count, of the call to refuse. Nil to refuse no call.
-    @discardableResult
-    func refuse(_ call: Int?) -> Int {
-        state.withLock { state in
-            defer { state = (0, call) }
-            return state.next
-        }
-    }
-
-    /// Counts a call, and throws ENOMEM if this is the call to refuse.
-    func next(_ request: String) throws(KVMError) {
-        let isRefused = state.withLock { state in
-            defer { state.next += 1 }
-            return state.next == state.refused
-        }
-        if isRefused { throw KVMError(request: request, errno: .noMemory) }
-    }
-}
 
 /// The routes of all messages that devices send by eventfds.
 final class RouteTable: Sendable {
@@ -168,7 +142,7 @@ final class AssignedInterrupts: Sendable {
         let vectors = state.vectors
         let numbers = try routes.change { routes -> [UInt32?] in
             changed.map { vector, message in
-                let number = vectors[vector]?.number ?? routes.free
+                let number = vectors[vector]?.number ?? routes.freeNumber
                 if let number { routes.set(address: message.address, data: message.data, of: number) }
                 return number
             }

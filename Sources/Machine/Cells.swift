@@ -48,7 +48,7 @@ final class FunctionCell: Sendable {
     let isLost = Atomic(false)
     private let hasEvents = Atomic(false)
     /// The events of the function that KVM takes, with their counters. Only the holder of the machine lock changes them.
-    private let events = Lock<[FunctionEvent: CountedEvent]>([:])
+    private let events = Lock<[FunctionEvent: SharedDescriptor]>([:])
     /// The counts of events that KVM takes no longer, until the function is told of them.
     private let untoldCounts = Lock<[FunctionEvent: UInt64]>([:])
 
@@ -80,8 +80,8 @@ final class FunctionCell: Sendable {
 
     /// Tells the function of the events that KVM has counted.
     private func collectEvents(into function: inout PCIFunction) {
-        for (event, counted) in events.withLock({ $0 }) {
-            let count = counted.counter.take()
+        for (event, counter) in events.withLock({ $0 }) {
+            let count = counter.take()
             if count > 0 { function.add(count: count, of: event) }
         }
         var counts: [FunctionEvent: UInt64] = [:]
@@ -90,10 +90,10 @@ final class FunctionCell: Sendable {
     }
 
     /// Sets the events that KVM takes from now on. The caller holds the machine lock.
-    func setEvents(_ new: [FunctionEvent: CountedEvent]) {
+    func setEvents(_ new: [FunctionEvent: SharedDescriptor]) {
         events.withLock { events in
-            for (event, counted) in events where new[event] !== counted {
-                let count = counted.counter.take()
+            for (event, counter) in events where new[event] !== counter {
+                let count = counter.take()
                 if count > 0 { untoldCounts.withLock { $0[event, default: 0] &+= count } }
             }
             events = new

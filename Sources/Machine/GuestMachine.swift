@@ -88,9 +88,9 @@ public final class GuestMachine: Sendable {
         var functions = try layout.makeFunctions()
         let start = try layout.makeStartState(for: image, cpuid, functions)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
-        let parking = Parking()
         let store = try layout.makeStore(for: functions)
-        var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
+        var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows())
+        let parking = installer.parking
         installer.vcpus = vcpus
         for event in configuration.givenEvents { _ = installer.add(event) }
         let limits = SlotLimits(

@@ -1,3 +1,4 @@
+import Host
 import LiveSupport
 import SystemPackage
 import Testing
@@ -10,10 +11,11 @@ struct IOEventLiveTests {
     func addAndRemove() throws {
         let system = try KVMSystem()
         let vm = try system.makeVirtualMachine()
-        let counter = try EventCounter()
+        let counter = try SharedDescriptor(eventFor: "a test")
         func set(isPort: Bool = true, isTaken: Bool) -> Int32 {
-            vm.setIOEvent(
-                address: 0xc080, isPort: isPort, size: 1, match: 0xfa, counter: counter, isTaken: isTaken)
+            // SAFETY: the eventfd is open as long as its value lives.
+            unsafe vm.setIOEvent(
+                address: 0xc080, isPort: isPort, size: 1, match: 0xfa, event: counter.number, isTaken: isTaken)
         }
         #expect(set(isTaken: true) == 0)
         #expect(set(isTaken: true) == Errno.fileExists.rawValue)
