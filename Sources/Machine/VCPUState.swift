@@ -82,7 +82,7 @@ extension GuestMachine {
         let stack = (try? read(count: VCPUState.stackWords * size, atLinear: top, on: id)) ?? []
         return VCPUState(
             id: vcpu.cpu.id, registers: registers, system: system, activity: vcpu.cpu.activity(),
-            hasFaulted: hasFaulted, isKept: control.phase == .running, instruction: instruction,
+            hasFaulted: hasFaulted, isKept: control.threadState == .running, instruction: instruction,
             unemulated: control.unemulated,
             stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
             isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
