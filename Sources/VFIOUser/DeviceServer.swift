@@ -24,7 +24,8 @@ public final class DeviceServer: Sendable {
     }
 
     private func serve(_ function: inout ServedFunction, at listener: borrowing ListeningSocket) {
-        while let ready = try? Connection.Ready(waitingFor: listening.posts, listener.descriptor), !ready.isFirstPosted {
+        while let ready = try? Connection.Ready(waitingFor: listening.posts, listener.descriptor), !ready.isFirstPosted
+        {
             guard ready.isSecondPosted, let client = listener.accept() else { continue }
             converse(with: client, &function)
             function.release()

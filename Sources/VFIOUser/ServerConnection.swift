@@ -69,10 +69,10 @@ final class ServerConnection: Sendable {
     }
 
     /// Has the connection's own thread call `handler` when the connection ends. If the connection has ended already, returns the
-    /// reason, and the handler is not always called.
+    /// reason, and never calls the handler.
     func onLoss(_ handler: LossHandler) -> DeviceProcessError? {
         state.withLock { state in
-            state.handler = handler
+            if state.loss == nil { state.handler = handler }
             return state.loss
         }
     }
