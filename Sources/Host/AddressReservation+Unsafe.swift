@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// A range of reserved host address space, into which memory can be mapped. The reservation itself takes no memory.
 @safe
-public struct AddressReservation: ~Copyable, Sendable {
+public final class AddressReservation: Sendable {
     // SAFETY: the address space is reserved from init to deinit and is `size` bytes long.
     nonisolated(unsafe) let base: UnsafeMutableRawPointer
     /// The number of reserved bytes.

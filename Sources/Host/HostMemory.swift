@@ -48,7 +48,7 @@ public final class HostMemory: Sendable {
     /// Maps `size` bytes of the file, from `fileOffset` on, a second time: at `offset` in reserved address space. The memory must
     /// be in a file.
     public func map(
-        from fileOffset: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+        from fileOffset: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         guard let file else { preconditionFailure("memory that is mapped a second time is in a file") }
         try reservation.map(file.descriptor, "a memory file", from: fileOffset, size: size, at: offset)

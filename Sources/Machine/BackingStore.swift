@@ -129,7 +129,7 @@ package struct BackingStore: ~Copyable {
 
     /// Maps a part of a backing into reserved address space.
     func map(
-        _ place: Backing, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+        _ place: Backing, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         if let memory = ownMemory(place.id) {
             try memory.map(from: place.offset, size: size, into: reservation, at: offset)
@@ -163,7 +163,7 @@ public final class SharedRAM: Sendable {
 public final class ForeignBacking: Sendable {
     /// The memory, or nil once it has been given back.
     let memory: Lock<ForeignMemory?>
-    let size: UInt64
+    var size: UInt64 { reservation.size }
     /// The address space of the stable mapping.
     let reservation: AddressReservation
 
@@ -172,12 +172,11 @@ public final class ForeignBacking: Sendable {
         let reservation = try AddressReservation(size: memory.size)
         try reservation.map(memory, from: 0, size: memory.size, at: 0)
         self.reservation = reservation
-        size = memory.size
         self.memory = Lock(consume memory)
     }
 
     func map(
-        from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+        from start: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         try memory.withLock { (memory: inout ForeignMemory?) throws(HostError) in
             switch memory {

@@ -100,7 +100,9 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
         if let known = events[event] {
             counter = known
         } else {
-            do { counter = try SharedDescriptor(eventFor: "writes") } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+            do { counter = try SharedDescriptor(eventFor: "writes") } catch {
+                throw SlotErrno(rawValue: error.errno.rawValue)
+            }
         }
         try Self.check(owned.setIOEvent(event, descriptor: counter, isTaken: isTaken))
         // A counter stays until the end of the transaction, because the transaction may set its event again.
@@ -132,36 +134,28 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
 package struct HostWindows: Sendable {
     /// The apertures with the host addresses that mirror them, for the placement of mappings.
     package let windows: [HostWindow]
-    private let reservations: [Reservation]
-
-    private final class Reservation: Sendable {
-        let space: AddressReservation
-
-        /// Reserves a page more than the aperture has, so that no piece of one window is the neighbour of a piece in another.
-        init(_ aperture: GuestRange) throws(HostError) {
-            space = try AddressReservation(size: aperture.size + Page.size)
-        }
-    }
+    private let reservations: [AddressReservation]
 
     /// Reserves windows for apertures. Without any, nothing is coalesced.
     package init(_ apertures: [GuestRange] = []) throws(HostError) {
-        var reservations: [Reservation] = []
-        for aperture in apertures { reservations.append(try Reservation(aperture)) }
+        var reservations: [AddressReservation] = []
+        // A page more than the aperture has is reserved, so that no piece of one window is the neighbour of a piece in another.
+        for aperture in apertures { reservations.append(try AddressReservation(size: aperture.size + Page.size)) }
         self.reservations = reservations
-        windows = zip(apertures, reservations).map { HostWindow(aperture: $0, host: $1.space.address) }
+        windows = zip(apertures, reservations).map { HostWindow(aperture: $0, host: $1.address) }
     }
 
     func place(_ piece: WindowPiece, of store: borrowing BackingStore) throws(HostError) {
         for reservation in reservations {
-            guard let offset = reservation.space.offset(of: piece.host) else { continue }
-            return try store.map(piece.backing, size: piece.size, into: reservation.space, at: offset)
+            guard let offset = reservation.offset(of: piece.host) else { continue }
+            return try store.map(piece.backing, size: piece.size, into: reservation, at: offset)
         }
     }
 
     func clear(_ piece: WindowPiece) throws(HostError) {
         for reservation in reservations {
-            guard let offset = reservation.space.offset(of: piece.host) else { continue }
-            return try reservation.space.unmap(size: piece.size, at: offset)
+            guard let offset = reservation.offset(of: piece.host) else { continue }
+            return try reservation.unmap(size: piece.size, at: offset)
         }
     }
 }

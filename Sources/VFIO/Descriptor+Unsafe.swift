@@ -55,7 +55,8 @@ extension Descriptor {
             unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
     }
 
-    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none.
+    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none. Without
+    /// any events, takes all interrupts of the kind down: none of them has an eventfd any more.
     ///
     /// - Returns: The number of the events. If the kernel grants fewer interrupts, it has not set any, and the result is the number
     ///   that it could grant.
@@ -67,15 +68,9 @@ extension Descriptor {
         // call. The call reads as many numbers as the array has.
         let numbers = events.map { unsafe $0?.number ?? -1 }
         let result = unsafe cvfio_set_interrupts(
-            number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers)
+            number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers.isEmpty ? nil : numbers)
         let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
         return set == 0 ? events.count : Int(set)
-    }
-
-    /// Takes all interrupts of a kind down: none of them has an eventfd any more.
-    borrowing func endInterrupts(kind: UInt32) throws(HostError) {
-        let result = cvfio_set_interrupts(number, UInt32(CVFIO_TRIGGER), kind, 0, 0, nil)
-        try check(result, "VFIO_DEVICE_SET_IRQS", "none of kind \(kind)")
     }
 }
 
