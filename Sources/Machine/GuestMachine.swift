@@ -102,9 +102,8 @@ public final class GuestMachine: Sendable {
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
         try container?.prepare(state.memory.installer.store.hostAddresses, ram: layout.board.ram.ranges)
-        self.lint = lint.map { [board = layout.board] descriptor in
-            let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
-            return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
+        self.lint = lint.map { [board = layout.board, functions] descriptor in
+            LintLog(DriverLint(board: board, functions: functions.functions), descriptor: descriptor)
         }
         (self.container, routes) = (container, RouteTable(owned))
         let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
@@ -139,14 +138,10 @@ public final class GuestMachine: Sendable {
         _ configuration: MachineConfiguration, flat code: [UInt8], catchesSignals: Bool = false,
         consoleOutput: @escaping ConsoleOutput = { _, _ in }
     ) throws(MachineError) {
-        let image: Image
-        do {
-            image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
-        } catch {
-            throw .image(error)
-        }
+        let guest = try GuestImage(code, as: .flat)
         try self.init(
-            configuration, image: image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
+            configuration, image: guest.image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput
+        )
     }
 
     private static func makeVM(
