@@ -36,11 +36,11 @@ extension MachineConfiguration {
 extension GuestMachine {
     /// Makes the interrupts of a device, if the machine has interrupt controllers.
     func makeParts(of device: any AssignedDevice, _ function: PCIFunction) -> AssignedParts {
-        guard layout.configuration.interruptController == .kernel else {
-            return AssignedParts(device: device, interrupts: nil)
-        }
-        let interrupts = AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes)
-        return AssignedParts(device: device, interrupts: interrupts)
+        let hasControllers = layout.configuration.interruptController == .kernel
+        return AssignedParts(
+            device: device,
+            interrupts: hasControllers
+                ? AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes) : nil)
     }
 
     /// Gives devices the guest's RAM and their interrupts, and watches for their loss.

@@ -86,7 +86,7 @@ extension GuestMachine {
             unemulated: control.unemulated,
             stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
             isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
-            lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exitCounts)
+            lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exits.counts)
     }
 
     private func words(_ bytes: [UInt8], of size: Int) -> [UInt64] {

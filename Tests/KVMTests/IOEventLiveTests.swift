@@ -13,9 +13,8 @@ struct IOEventLiveTests {
         let vm = try system.makeVirtualMachine()
         let counter = try SharedDescriptor(eventFor: "a test")
         func set(isPort: Bool = true, isTaken: Bool) -> Int32 {
-            // SAFETY: the eventfd is open as long as its value lives.
-            unsafe vm.setIOEvent(
-                address: 0xc080, isPort: isPort, size: 1, match: 0xfa, event: counter.number, isTaken: isTaken)
+            vm.setIOEvent(
+                address: 0xc080, isPort: isPort, size: 1, match: 0xfa, counter: counter, isTaken: isTaken)
         }
         #expect(set(isTaken: true) == 0)
         #expect(set(isTaken: true) == Errno.fileExists.rawValue)
