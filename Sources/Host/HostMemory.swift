@@ -29,13 +29,11 @@ public final class HostMemory: Sendable {
         file = nil
     }
 
-    /// Creates a file, and maps it. Its size is sealed, so that no process that gets the file can cut it.
+    /// Creates a file with a sealed size, and maps it.
     public init(file name: String, size: UInt64) throws(HostError) {
         let reservation = try AddressReservation(size: size)
-        var file = try MemoryFile(name: name)
-        try reservation.map(file, from: 0, size: size, at: 0)
-        try file.resize(to: size)
-        try file.sealSize()
+        let file = try MemoryFile.sealed(name: name, size: size)
+        try reservation.map(file.descriptor, name, from: 0, size: size, at: 0)
         self.reservation = reservation
         start = 0
         self.size = size

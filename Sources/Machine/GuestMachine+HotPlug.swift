@@ -134,9 +134,7 @@ extension GuestMachine {
         if !layout.configuration.mayExhaustHost {
             try Footprint.checkHostMemory { Footprint.kernelBytes(pages: size >> Page.shift, mmu: $0) }
         }
-        var file = try host(try MemoryFile(name: "swiftlet-added"))
-        try host(try file.resize(to: size))
-        try host(try file.sealSize())
+        let file = try host(try MemoryFile.sealed(name: "swiftlet-added", size: size))
         let part = try host(try ForeignMemory(file, offset: 0, size: size))
         let backing: ForeignBacking
         do { backing = try ForeignBacking(part) } catch { throw .host(error) }

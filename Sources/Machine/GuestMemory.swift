@@ -67,7 +67,7 @@ struct GuestMemory: ~Copyable {
     }
 
     /// Returns the parts of backings that a range of guest memory shows, or nil if a part of it is not mapped.
-    private func parts(of count: UInt64, at address: GuestAddress) -> [(place: Backing, count: Int)]? {
+    func parts(of count: UInt64, at address: GuestAddress) -> [(place: Backing, count: Int)]? {
         guard let range = GuestRange(first: address, size: count) else { return nil }
         var parts: [(place: Backing, count: Int)] = []
         var next = range.first

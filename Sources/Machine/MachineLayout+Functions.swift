@@ -5,15 +5,9 @@ internal import PCI
 
 /// The functions of a machine while the machine is being made.
 struct FunctionsAtBoot {
-    /// A memory register of a function, some of whose mapped pieces show memory of the machine's own.
-    struct Register {
-        /// The index of the function.
-        let function: Int
-        /// The index of the register among the memory registers of the function's shape.
-        let register: Int
-        let size: UInt64
-        let address: UInt64
-    }
+    /// A memory register of a function, some of whose mapped pieces show memory of the machine's own: the index of the function, and
+    /// the index of the register among the memory registers of the function's shape.
+    typealias Register = (function: Int, register: Int, size: UInt64, address: UInt64)
 
     var functions: [PCIFunction] = []
     fileprivate(set) var memory: [FunctionMemory] = []
@@ -34,10 +28,7 @@ struct FunctionsAtBoot {
         var registers: [Register] = []
         for (number, memory) in memory.enumerated() {
             for (index, register) in memory.shape.memory.enumerated() where memory.needsMemory(index) {
-                registers.append(
-                    Register(
-                        function: number, register: index, size: register.size,
-                        address: functions[number].base(of: register.register)))
+                registers.append((number, index, register.size, functions[number].base(of: register.register)))
             }
         }
         return registers.sorted { ($0.address, $0.function, $0.register) < ($1.address, $1.function, $1.register) }

@@ -23,6 +23,7 @@ extension Descriptor {
     ///   - least: The size in bytes of the structure without capabilities.
     ///   - index: The number of the region or kind of interrupts. The kernel reads it from the structure, after the size and the
     ///     flags.
+    /// - Returns: The bytes of the structure. They are empty if the device does not have that region or kind (EINVAL).
     borrowing func information(
         _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
     ) throws(HostError) -> [UInt8] {
@@ -32,7 +33,9 @@ extension Descriptor {
             for shift in 0..<2 { bytes[shift] = UInt8(truncatingIfNeeded: size >> (8 * shift)) }
             if let index { bytes[8] = UInt8(truncatingIfNeeded: index) }
             // SAFETY: the kernel writes no more than the size that the first bytes say, which is that of the array.
-            try check(unsafe cvfio_get(number, request, &bytes), name, index.map { "\($0)" } ?? "")
+            let result = unsafe cvfio_get(number, request, &bytes)
+            if index != nil, result == -Errno.invalidArgument.rawValue { return [] }
+            try check(result, name, index.map { "\($0)" } ?? "")
             let whole = bytes[..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
             // The structure may have grown between two calls, but no description takes 64 KiB.
             guard whole > size, whole < 1 << 16 else { return bytes }

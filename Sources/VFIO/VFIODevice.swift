@@ -26,11 +26,11 @@ public final class VFIODevice: Sendable {
         var record = DeviceRecord(canReset: flags & 1 != 0)
         var offsets: [DeviceRecord.RegionNumber: UInt64] = [:]
         for region in DeviceRecord.RegionNumber.allCases where region != .vga {
-            let asked = try vfio(
-                try descriptor.informationIfAny(
+            let bytes = try vfio(
+                try descriptor.information(
                     CVFIO_REGION, least: RegionInfo.size, index: region.rawValue, "VFIO_DEVICE_GET_REGION_INFO"),
                 of: name, group: number)
-            guard let bytes = asked else { continue }
+            guard !bytes.isEmpty else { continue }
             do throws(DeviceInfoError) {
                 let info = try RegionInfo(bytes, of: region)
                 guard info.region.size > 0 else { continue }
@@ -42,12 +42,11 @@ public final class VFIODevice: Sendable {
         }
         for kind in DeviceRecord.InterruptKind.allCases {
             let bytes = try vfio(
-                try descriptor.informationIfAny(
+                try descriptor.information(
                     CVFIO_INTERRUPTS, least: 16, index: kind.rawValue, "VFIO_DEVICE_GET_IRQ_INFO"),
                 of: name, group: number)
-            let structure = StructureBytes(bytes ?? [])
-            guard let count = structure.integer(at: 12, as: UInt32.self), count > 0
-            else { continue }
+            let structure = StructureBytes(bytes)
+            guard let count = structure.integer(at: 12, as: UInt32.self), count > 0 else { continue }
             record.interrupts[kind] = DeviceRecord.Interrupts(
                 count: count, traits: .init(rawValue: structure.integer(at: 4, as: UInt32.self) ?? 0))
         }
@@ -140,20 +139,5 @@ public final class VFIODevice: Sendable {
     public func setUnmasking(_ event: SharedDescriptor) throws(HostError) {
         try descriptor.setInterrupts(
             CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event])
-    }
-}
-
-extension Descriptor {
-    /// Returns the structure that describes a region or a kind of interrupts, or nil if the device does not have that region or
-    /// kind (EINVAL).
-    fileprivate borrowing func informationIfAny(
-        _ request: cvfio_information, least: Int, index: UInt32, _ name: String
-    ) throws(HostError) -> [UInt8]? {
-        do throws(HostError) {
-            return try information(request, least: least, index: index, name)
-        } catch {
-            guard error.errno == .invalidArgument else { throw error }
-            return nil
-        }
     }
 }
