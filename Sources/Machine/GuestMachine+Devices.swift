@@ -40,7 +40,7 @@ extension GuestMachine {
         return AssignedParts(
             device: device,
             interrupts: hasControllers
-                ? AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes) : nil)
+                ? AssignedInterrupts(device, line: function.lineNumber ?? 0, owned) : nil)
     }
 
     /// Gives devices the guest's RAM and their interrupts, and watches for their loss.
@@ -94,7 +94,7 @@ extension GuestMachine {
     func endGoneFunctions() {
         let cells = state.withLock { $0.takeGone() }
         for cell in cells {
-            if let line = cell.end() { try? lines.change(line, isRaised: false) }
+            if let line = cell.end() { try? owned.changeLine(line, isRaised: false) }
         }
         state.withLock { state in for cell in cells { state.release(cell.resources) } }
     }

@@ -48,10 +48,7 @@ public final class GuestMachine: Sendable {
     let hasRun = Atomic(false)
     let tracer: Tracer?
     let lint: LintLog?
-    let lines: InterruptLines
     let container: VFIOContainer?
-    /// The routes of the messages of assigned devices.
-    let routes: RouteTable
     /// The lock under which one thread at a time adds a function. The thread holds it from the search for free addresses on.
     let additions = Lock(())
     let layout: MachineLayout
@@ -105,13 +102,12 @@ public final class GuestMachine: Sendable {
         self.lint = lint.map { [board = layout.board, functions] descriptor in
             LintLog(DriverLint(board: board, functions: functions.functions), descriptor: descriptor)
         }
-        (self.container, routes) = (container, RouteTable(owned))
+        self.container = container
         let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
         view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
         self.state = Lock(state)
         self.owned = owned
-        lines = InterruptLines(owned)
         self.serial = serial
         self.vcpus = vcpus
         self.parking = parking

@@ -8,6 +8,10 @@ package final class OwnedVM: Sendable {
     /// The virtual machine.
     package let vm: VirtualMachine
 
+    /// The routes of all messages that devices send by eventfds.
+    let routes = Lock(InterruptRoutes())
+    /// The number of functions that assert each interrupt line. The numbers of messages begin behind those of the lines.
+    let lineCounts = Lock([Int](repeating: 0, count: Int(InterruptRoutes.numbers.lowerBound)))
     /// Lets tests refuse a call in KVM's place. It is nil everywhere else.
     let refusal = Lock<CallRefusal?>(nil)
 
