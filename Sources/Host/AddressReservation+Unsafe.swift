@@ -33,13 +33,6 @@ public final class AddressReservation: Sendable {
         UInt64(UInt(bitPattern: unsafe base))
     }
 
-    /// Maps `size` bytes of a foreign part of a file, from `fileOffset` in that part on, at `offset` in the reservation.
-    public func map(
-        _ file: borrowing ForeignMemory, from fileOffset: UInt64, size: UInt64, at offset: UInt64
-    ) throws(HostError) {
-        try map(file.descriptor, file.name, from: file.offset + fileOffset, size: size, at: offset)
-    }
-
     /// Maps `size` bytes of a file, from `fileOffset` on, at `offset` in the reservation. All three numbers are multiples of the page
     /// size.
     func map(

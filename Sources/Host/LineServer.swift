@@ -103,13 +103,10 @@ public final class LineServer: Sendable {
     private func converse(_ connection: consuming Connection, _ client: SharedDescriptor) {
         var lines = LineConnection(connection, longest: Self.longestLine)
         while true {
-            let line: Result<LineConnection.Line, LineError>
-            do throws(LineError) {
-                line = .success(try lines.next(within: nil, whole: lineTime, unless: end, client))
-            } catch {
-                guard error != .closed else { return }
-                line = .failure(error)
+            let line = Result { () throws(LineError) in
+                try lines.next(within: nil, whole: lineTime, unless: end, client)
             }
+            if case .failure(.closed) = line { return }
             let isThere = state.withLock { state in
                 guard let place = state.silent.firstIndex(where: { $0 === client }) else { return false }
                 state.silent.remove(at: place)

@@ -46,7 +46,7 @@ package struct BackingStore: ~Copyable {
     /// The RAM in the form in which devices get it. The RAM must be in a file.
     var sharedRAM: SharedRAM {
         guard let file = ram.file else { preconditionFailure("RAM that is given to devices is in a file") }
-        return SharedRAM(ram, file)
+        return SharedRAM(ram: ram, file: file)
     }
 
     /// Adds a foreign backing. Returns its id, the lowest free one.
@@ -140,14 +140,10 @@ package struct BackingStore: ~Copyable {
 }
 
 /// The RAM of a machine, for a device that reads and writes it. Its size is sealed.
-public final class SharedRAM: Sendable {
-    private let ram: HostMemory
+public struct SharedRAM: Sendable {
+    fileprivate let ram: HostMemory
     /// The file that holds the RAM.
     public let file: SharedDescriptor
-
-    fileprivate init(_ ram: HostMemory, _ file: SharedDescriptor) {
-        (self.ram, self.file) = (ram, file)
-    }
 
     /// The host address of the first byte.
     package var address: UInt64 { ram.address }
@@ -170,7 +166,7 @@ public final class ForeignBacking: Sendable {
     /// Makes the stable mapping of foreign memory.
     public init(_ memory: consuming ForeignMemory) throws(HostError) {
         let reservation = try AddressReservation(size: memory.size)
-        try reservation.map(memory, from: 0, size: memory.size, at: 0)
+        try memory.map(from: 0, size: memory.size, into: reservation, at: 0)
         self.reservation = reservation
         self.memory = Lock(consume memory)
     }
@@ -179,10 +175,7 @@ public final class ForeignBacking: Sendable {
         from start: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         try memory.withLock { (memory: inout ForeignMemory?) throws(HostError) in
-            switch memory {
-            case .some(let memory): try reservation.map(memory, from: start, size: size, at: offset)
-            case nil: break
-            }
+            try memory?.map(from: start, size: size, into: reservation, at: offset)
         }
     }
 
