@@ -11,6 +11,9 @@ public final class HostMemory: Sendable {
     /// The file, whose size is sealed, or nil for memory of this process alone.
     public let file: SharedDescriptor?
 
+    /// The name of the file in error messages.
+    private let name: String
+
     /// The size of a huge page in bytes. Memory of this process alone begins at a multiple of this size.
     public static let hugePage: UInt64 = 2 << 20
 
@@ -26,7 +29,7 @@ public final class HostMemory: Sendable {
         try reservation.mapMemory(size: size, at: start, inHugePages: inHugePages)
         self.reservation = reservation
         self.size = size
-        file = nil
+        (file, name) = (nil, "")
     }
 
     /// Creates a file with a sealed size, and maps it.
@@ -37,7 +40,7 @@ public final class HostMemory: Sendable {
         self.reservation = reservation
         start = 0
         self.size = size
-        self.file = SharedDescriptor(file.descriptor)
+        (self.file, self.name) = (SharedDescriptor(file.descriptor), name)
     }
 
     /// The host address of the first byte.
@@ -49,7 +52,7 @@ public final class HostMemory: Sendable {
         from fileOffset: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         guard let file else { preconditionFailure("memory that is mapped a second time is in a file") }
-        try reservation.map(file.descriptor, "a memory file", from: fileOffset, size: size, at: offset)
+        try reservation.map(file.descriptor, name, from: fileOffset, size: size, at: offset)
     }
 
     /// Copies bytes into the memory at `offset`. They must fit.
