@@ -123,7 +123,7 @@ static void end(struct program *program, unsigned action) {
 }
 
 // Makes the filter skip the next `count` instructions unless the loaded value is `value`.
-static void when(struct program *program, unsigned value, unsigned char count) {
+static void skip_unless(struct program *program, unsigned value, unsigned char count) {
     add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, count));
 }
 
@@ -132,7 +132,7 @@ static size_t argument(int index) { return offsetof(struct seccomp_data, args) +
 // Allows the call if the loaded value is one of `values`. Otherwise the filter goes on.
 static void allow_any(struct program *program, const unsigned *values, size_t count) {
     for (size_t index = 0; index < count; index++) {
-        when(program, values[index], 1);
+        skip_unless(program, values[index], 1);
         end(program, SECCOMP_RET_ALLOW);
     }
 }
@@ -150,7 +150,7 @@ static void check(struct program *program, int index, unsigned value, bool is_ma
 // four of `check` or a single one, and goes on with the number still loaded.
 static void allow(struct program *program, struct rule rule) {
     const unsigned allowed = SECCOMP_RET_ALLOW, trapped = SECCOMP_RET_TRAP;
-    when(program, (unsigned)rule.call, rule.check == ANY || rule.check == REFUSED ? 1 : 4);
+    skip_unless(program, (unsigned)rule.call, rule.check == ANY || rule.check == REFUSED ? 1 : 4);
     switch (rule.check) {
     case ANY: return end(program, allowed);
     case NO_EXEC: return check(program, 2, PROT_EXEC, true, trapped, allowed);
@@ -168,13 +168,13 @@ static struct program program(bool is_vcpu, enum chost_jail purpose) {
     bool makes_machines = purpose == CHOST_JAIL_MAKING;
     struct program program = {.count = 0};
     load(&program, offsetof(struct seccomp_data, arch));
-    when(&program, AUDIT_ARCH_X86_64, 1);
+    skip_unless(&program, AUDIT_ARCH_X86_64, 1);
     load(&program, offsetof(struct seccomp_data, nr));
     // A call of another architecture skips this load, so the loaded value is still the architecture's number. No allowed call has
     // that number, so the filter ends in the trap.
     size_t requests = COUNT(vcpu_requests) + (is_vcpu ? 0 : COUNT(process_requests))
                       + (makes_machines ? COUNT(making_requests) : 0);
-    when(&program, SYS_ioctl, (unsigned char)(2 * requests + 2));
+    skip_unless(&program, SYS_ioctl, (unsigned char)(2 * requests + 2));
     load(&program, argument(1));
     allow_any(&program, vcpu_requests, COUNT(vcpu_requests));
     if (!is_vcpu)

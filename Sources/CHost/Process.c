@@ -156,8 +156,6 @@ int chost_prepare_process(void) {
     return 0;
 }
 
-void chost_end_by_broken_pipe(void) { raise(SIGPIPE); }
-
 void chost_pass_on_broken_pipe(void) {
     sigset_t blocked;
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
@@ -243,8 +241,6 @@ int chost_start(const char *arguments, size_t count, const char *directory, int 
     }
     return status;
 }
-
-void chost_signal_process(int process, int signal) { kill(process, signal); }
 
 int chost_await(int process) {
     int status;

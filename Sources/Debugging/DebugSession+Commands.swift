@@ -88,7 +88,7 @@ extension DebugSession {
 
     /// Answers `Z` and `z`: inserts or removes a breakpoint or watchpoint. It takes effect when threads are resumed.
     private mutating func changeStop(_ text: inout Scanner, isInserted: Bool) {
-        guard let number = text.number(), let kind = DebugStop.Kind(rawValue: UInt8(clamping: number)), text.skip(","),
+        guard let number = text.number(), let kind = StopPoint.Kind(rawValue: UInt8(clamping: number)), text.skip(","),
             let address = text.number(), text.skip(","), let size = text.number()
         else { return sendUnknown() }
         let isWatch = number >= 2
@@ -96,7 +96,7 @@ extension DebugSession {
         guard !isWatch || target.canWatch && kind != .readWatch else { return sendUnknown() }
         guard !isWatch || [1, 2, 4, 8].contains(size) && address % size == 0 else { return send(isDone: false) }
         var changed = stops
-        let stop = DebugStop(kind: kind, address: address, size: isWatch ? size : 1)
+        let stop = StopPoint(kind: kind, address: address, size: isWatch ? size : 1)
         if isInserted { changed.insert(stop) } else { changed.remove(stop) }
         guard changed.count <= 1000, let plan = StopPlan(changed, canBreak: target.canBreak) else {
             return send(isDone: false)

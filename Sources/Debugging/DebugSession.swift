@@ -14,7 +14,7 @@ public struct DebugSession<Target: DebugTarget> {
     /// The thread to which commands refer. The client chooses it by `H`, and each stop sets it.
     var generalThread = 0
     /// The breakpoints and watchpoints that the client has inserted.
-    var stops: Set<DebugStop> = []
+    var stops: Set<StopPoint> = []
     /// The thread that stopped last, and the reason why.
     var lastStop: (thread: Int, reason: ThreadStop) = (0, .interrupt)
     /// Whether threads run and the client waits for one of them to stop.
@@ -123,7 +123,7 @@ public struct DebugSession<Target: DebugTarget> {
             ? "swbreak:;" : kinds.contains(.hardwareBreakpoint) ? "hwbreak:;" : ""
     }
 
-    private static func name(of kind: DebugStop.Kind) -> String {
+    private static func name(of kind: StopPoint.Kind) -> String {
         switch kind {
         case .writeWatch: "watch"
         case .readWatch: "rwatch"

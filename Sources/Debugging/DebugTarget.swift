@@ -41,7 +41,7 @@ public enum ThreadAction: Equatable, Sendable {
 }
 
 /// A breakpoint or watchpoint of the client.
-public struct DebugStop: Hashable, Sendable {
+public struct StopPoint: Hashable, Sendable {
     /// The kind of a breakpoint or watchpoint, by its number in the protocol's `Z` packet.
     public enum Kind: UInt8, Sendable {
         /// A breakpoint, by an instruction in memory or by a debug register.
@@ -70,7 +70,7 @@ public struct DebugStop: Hashable, Sendable {
 /// debug registers cannot stop at instructions, threads are stepped until they reach a breakpoint.
 public struct StopPlan: Equatable, Sendable {
     /// The breakpoints and watchpoints in debug registers, at most four.
-    public private(set) var registers: [DebugStop] = []
+    public private(set) var registers: [StopPoint] = []
     /// The addresses at which memory gets a breakpoint instruction.
     public private(set) var instructions: [UInt64] = []
     /// The addresses of breakpoints before which a thread stops while it is stepped.
@@ -83,7 +83,7 @@ public struct StopPlan: Equatable, Sendable {
     public init() {}
 
     /// Plans breakpoints and watchpoints. Returns nil if more than four of them need a debug register.
-    init?(_ stops: some Sequence<DebugStop>, canBreak: Bool) {
+    init?(_ stops: some Sequence<StopPoint>, canBreak: Bool) {
         var addresses: [UInt64] = []
         for stop in stops.sorted(by: { ($0.address, $0.kind.rawValue) < ($1.address, $1.kind.rawValue) }) {
             switch stop.kind {
@@ -98,7 +98,7 @@ public struct StopPlan: Equatable, Sendable {
             stepsUntil = addresses
             return
         }
-        registers += addresses.prefix(free).map { DebugStop(kind: .hardwareBreakpoint, address: $0, size: 1) }
+        registers += addresses.prefix(free).map { StopPoint(kind: .hardwareBreakpoint, address: $0, size: 1) }
         instructions = Array(addresses.dropFirst(free))
     }
 }
@@ -110,7 +110,7 @@ public enum ThreadStop: Equatable, Sendable {
     /// The thread has made a step, or met a breakpoint.
     case step, breakpoint
     /// The thread accessed memory that a watchpoint watches.
-    case watch(DebugStop)
+    case watch(StopPoint)
     /// The guest cannot go on. The number is a signal as GDB numbers them.
     case fault(signal: UInt8)
 

@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// A range of reserved host address space, into which memory can be mapped. The reservation itself takes no memory.
 @safe
-public struct AddressReservation: ~Copyable, Sendable {
+public final class AddressReservation: Sendable {
     // SAFETY: the address space is reserved from init to deinit and is `size` bytes long.
     nonisolated(unsafe) let base: UnsafeMutableRawPointer
     /// The number of reserved bytes.
@@ -33,22 +33,9 @@ public struct AddressReservation: ~Copyable, Sendable {
         UInt64(UInt(bitPattern: unsafe base))
     }
 
-    /// Maps `size` bytes of `file`, from `fileOffset` on, at `offset` in the reservation. All three numbers are multiples of the
-    /// page size.
-    public func map(
-        _ file: borrowing MemoryFile, from fileOffset: UInt64, size: UInt64, at offset: UInt64
-    ) throws(HostError) {
-        try map(file.descriptor, file.name, from: fileOffset, size: size, at: offset)
-    }
-
-    /// Maps `size` bytes of a foreign part of a file, from `fileOffset` in that part on, at `offset` in the reservation.
-    public func map(
-        _ file: borrowing ForeignMemory, from fileOffset: UInt64, size: UInt64, at offset: UInt64
-    ) throws(HostError) {
-        try map(file.descriptor, file.name, from: file.offset + fileOffset, size: size, at: offset)
-    }
-
-    private func map(
+    /// Maps `size` bytes of a file, from `fileOffset` on, at `offset` in the reservation. All three numbers are multiples of the page
+    /// size.
+    func map(
         _ file: borrowing Descriptor, _ name: String, from fileOffset: UInt64, size: UInt64, at offset: UInt64
     ) throws(HostError) {
         let part = range(of: size, at: offset)

@@ -57,12 +57,12 @@ public struct ChildProcess: ~Copyable {
         while !open.isEmpty {
             if let since = ending {
                 if !isKilled, SuspendingClock.now - since >= Self.patience {
-                    chost_signal_process(number, SIGKILL)
+                    kill(number, SIGKILL)
                     isKilled = true
                 }
             } else if isCancelled() || SuspendingClock.now - start >= limit {
                 // SIGTERM lets the process remove its sockets.
-                chost_signal_process(number, SIGTERM)
+                kill(number, SIGTERM)
                 ending = .now
             }
             let asked = descriptors.indices.map { open.contains($0) ? descriptors[$0] : -1 }

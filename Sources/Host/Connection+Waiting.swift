@@ -10,6 +10,22 @@ extension Connection {
         public let isFirstPosted: Bool
         /// Whether the second eventfd was posted.
         public let isSecondPosted: Bool
+
+        /// Waits until one of two descriptors has input: an eventfd that is posted, or a socket at which a client waits
+        /// (`ListeningSocket.descriptor`). A signal can end the wait too, and then nothing is ready.
+        public init(waitingFor first: SharedDescriptor, _ second: SharedDescriptor) throws(ConnectionError) {
+            try self.init(-1, first, second, within: nil)
+        }
+
+        fileprivate init(
+            _ input: Int32, _ first: SharedDescriptor?, _ second: SharedDescriptor?, within time: Duration?
+        ) throws(ConnectionError) {
+            let ready = chost_wait_for_input(
+                input, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
+                time.map { max(.zero, $0).nanoseconds } ?? -1)
+            guard ready >= 0 else { throw .failed(-ready) }
+            (hasInput, isFirstPosted, isSecondPosted) = (ready & 1 != 0, ready & 2 != 0, ready & 4 != 0)
+        }
     }
 
     /// Waits until input comes, one of two eventfds is posted, or the time is over. A signal can end the wait too, and then nothing
@@ -24,11 +40,7 @@ extension Connection {
         or first: SharedDescriptor? = nil, _ second: SharedDescriptor? = nil, forInput: Bool = true,
         within time: Duration? = nil
     ) throws(ConnectionError) -> Ready {
-        let ready = chost_wait_for_input(
-            forInput ? number : -1, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
-            time.map { max(.zero, $0).nanoseconds } ?? -1)
-        guard ready >= 0 else { throw .failed(-ready) }
-        return Ready(hasInput: ready & 1 != 0, isFirstPosted: ready & 2 != 0, isSecondPosted: ready & 4 != 0)
+        try Ready(forInput ? number : -1, first, second, within: time)
     }
 
     /// Ends the connection in both directions. The calls of all threads that wait for the connection return.

@@ -59,6 +59,14 @@ public struct ForeignMemory: ~Copyable, Sendable {
         try self.init(file.descriptor, name: file.name, offset: offset, size: size)
     }
 
+    /// Maps `size` bytes, from `position` in the part on, at `offset` in reserved address space. All three numbers are multiples of
+    /// the page size.
+    public func map(
+        from position: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
+    ) throws(HostError) {
+        try reservation.map(descriptor, name, from: self.offset + position, size: size, at: offset)
+    }
+
     /// Returns `count` bytes at `position` in the part, or nil if not all of them can be read.
     public func read(count: Int, at position: UInt64) -> [UInt8]? {
         guard contains(count, at: position) else { return nil }

@@ -47,11 +47,13 @@ public struct KernelFigures: Sendable {
 
     /// Returns a figure in bytes, or nil if the kernel does not give it.
     public func bytes(_ name: String) -> UInt64? {
-        for line in lines where line.hasPrefix("\(name):") {
-            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-            return words.count == 3 ? UInt64(words[1]).map { $0 * 1024 } : nil
-        }
-        return nil
+        guard let words = words(name), words.count == 2 else { return nil }
+        return words.first.flatMap { UInt64($0) }.map { $0 * 1024 }
+    }
+
+    /// Returns the words behind a name, or nil if there is no line with this name.
+    func words(_ name: String) -> ArraySlice<Substring>? {
+        lines.first { $0.hasPrefix("\(name):") }?.split { $0 == " " || $0 == "\t" }.dropFirst()
     }
 }
 

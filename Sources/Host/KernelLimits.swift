@@ -11,11 +11,7 @@ public enum KernelLimits {
     /// The number of bytes that the process may pin. It is also nil if there is no limit, such as with the capability CAP_IPC_LOCK.
     public static var lockedMemory: UInt64? {
         let ipcLock: UInt64 = 1 << 14
-        let name = "CapEff:"
-        let lines = (try? readTextFile("/proc/self/status"))?.split(separator: "\n") ?? []
-        let capabilities = lines.first { $0.hasPrefix(name) }.flatMap {
-            UInt64($0.dropFirst(name.count).drop { $0 == "\t" || $0 == " " }, radix: 16)
-        }
+        let capabilities = (try? KernelFigures.ofProcess())?.words("CapEff")?.first.flatMap { UInt64($0, radix: 16) }
         guard (capabilities ?? 0) & ipcLock == 0 else { return nil }
         return soft("Max locked memory").flatMap { $0 == .max ? nil : $0 }
     }

@@ -6,12 +6,7 @@ internal import SystemPackage
 /// The first machine that needs the signal takes it, and the last one gives it back. A thread that was started before the signal
 /// was taken may block it.
 public enum KickSignal {
-    private struct State: Sendable {
-        var signal: Int32 = 0
-        var users = 0
-    }
-
-    private static let state = Lock(State())
+    private static let state = Lock((signal: Int32(0), users: 0))
 
     /// The signal that machines take unless their user chooses another: the first real-time signal that the C library leaves to
     /// programs.

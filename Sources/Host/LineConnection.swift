@@ -40,12 +40,13 @@ public struct LineConnection: ~Copyable, Sendable {
     /// - Parameters:
     ///   - time: The time within which the line must begin, or nil to wait for ever.
     ///   - lineTime: The time for the whole line, from its first byte on.
-    ///   - events: At most two eventfds. When one of them is posted, the method throws `closed`.
+    ///   - first: An eventfd, or nil. When it is posted, the method throws `closed`.
+    ///   - second: Another such eventfd, or nil.
     public mutating func next(
-        within time: Duration?, whole lineTime: Duration, unless events: SharedDescriptor?...
+        within time: Duration?, whole lineTime: Duration, unless first: SharedDescriptor? = nil,
+        _ second: SharedDescriptor? = nil
     ) throws(LineError) -> Line {
         var deadline = (bytes.isEmpty ? time : lineTime).map { SuspendingClock.now + $0 }
-        let (first, second) = (events.first ?? nil, events.dropFirst().first ?? nil)
         while true {
             if let line = takeLine() { return line }
             guard bytes.count <= longest else { throw .tooLong(longest) }

@@ -44,8 +44,10 @@ public final class LineServer: Sendable {
         end = try SharedDescriptor(eventFor: "the end of a server")
         listening = try ListeningThread(at: .local(path: path))
         try listening.start(name: "control") { (listener: borrowing ListeningSocket) in
-            while let ready = try? self.listening.events.wait(for: listener), !ready.isPosted {
-                if ready.hasClient, let connection = listener.accept(), listener.isOwners(connection) {
+            while let ready = try? Connection.Ready(waitingFor: self.listening.posts, listener.descriptor),
+                !ready.isFirstPosted
+            {
+                if ready.isSecondPosted, let connection = listener.accept(), listener.isOwners(connection) {
                     self.admit(connection)
                 }
             }
@@ -101,13 +103,10 @@ public final class LineServer: Sendable {
     private func converse(_ connection: consuming Connection, _ client: SharedDescriptor) {
         var lines = LineConnection(connection, longest: Self.longestLine)
         while true {
-            let line: Result<LineConnection.Line, LineError>
-            do throws(LineError) {
-                line = .success(try lines.next(within: nil, whole: lineTime, unless: end, client))
-            } catch {
-                guard error != .closed else { return }
-                line = .failure(error)
+            let line = Result { () throws(LineError) in
+                try lines.next(within: nil, whole: lineTime, unless: end, client)
             }
+            if case .failure(.closed) = line { return }
             let isThere = state.withLock { state in
                 guard let place = state.silent.firstIndex(where: { $0 === client }) else { return false }
                 state.silent.remove(at: place)

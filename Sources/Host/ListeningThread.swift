@@ -1,13 +1,13 @@
 /// A listening socket, and the thread that serves the socket's clients.
 public final class ListeningThread: Sendable {
-    /// The events for which the thread waits.
-    public let events: ServerEvents
+    /// The eventfd that is posted at the end of the server, and by threads that want to wake the server.
+    public let posts: SharedDescriptor
     private let listener: Lock<ListeningSocket?>
     private let thread = Lock<HostThread?>(nil)
 
     /// Starts to listen.
     public init(at address: SocketAddress) throws(HostError) {
-        events = try ServerEvents()
+        posts = try SharedDescriptor(eventFor: "a server")
         listener = Lock(try ListeningSocket(address))
     }
 
@@ -23,7 +23,7 @@ public final class ListeningThread: Sendable {
 
     /// Wakes the thread and waits for its end. If the thread has not ended after `time`, detaches it.
     public func end(within time: Duration) {
-        events.post()
+        posts.post()
         guard let thread = thread.withLock({ $0.take() }), !thread.join(within: time) else { return }
         thread.detach()
     }

@@ -16,6 +16,14 @@ public struct MemoryFile: ~Copyable, Sendable {
         self.name = name
     }
 
+    /// Creates a file whose size is sealed, so that no process that gets the file can cut it.
+    public static func sealed(name: String, size: UInt64) throws(HostError) -> MemoryFile {
+        var file = try MemoryFile(name: name)
+        try file.resize(to: size)
+        try file.sealSize()
+        return file
+    }
+
     /// Grows or shrinks the file.
     ///
     /// - Throws: EINVAL or EFBIG if a file cannot have that size.

@@ -1,4 +1,5 @@
 internal import CHost
+internal import Glibc
 
 /// What a program does before anything else.
 public enum ProcessStart {
@@ -31,6 +32,6 @@ public enum ProcessStart {
 
     /// Ends the process as SIGPIPE does. Does nothing if SIGPIPE is ignored.
     public static func endByBrokenPipe() {
-        chost_end_by_broken_pipe()
+        raise(SIGPIPE)
     }
 }

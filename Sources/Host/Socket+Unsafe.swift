@@ -23,7 +23,8 @@ extension SocketAddress: CustomStringConvertible {
 public struct ListeningSocket: ~Copyable, Sendable {
     /// The address at which the socket listens.
     public let address: SocketAddress
-    private let descriptor: Descriptor
+    /// The descriptor, which has input when a client waits to be accepted (`Connection.Ready`).
+    public let descriptor: SharedDescriptor
     /// The identity of a local socket's file.
     private let file: FileIdentity?
     /// The user of this process. It is stored here, because the jail forbids the system call that asks for it.
@@ -40,7 +41,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
             }
         let descriptor = try Descriptor(owning: result, "bind", "\(address)")
         file = if case .local(let path) = address { FileIdentity(socketAt: path) } else { nil }
-        self.descriptor = descriptor
+        self.descriptor = SharedDescriptor(descriptor)
         self.address = address
     }
 
@@ -54,7 +55,8 @@ public struct ListeningSocket: ~Copyable, Sendable {
 
     /// Accepts the next connection. Returns nil if the connection is gone already, or cannot be accepted.
     public borrowing func accept() -> Connection? {
-        guard let descriptor = try? Descriptor(owning: chost_accept(descriptor.number), "accept", "a client") else {
+        let client = chost_accept(descriptor.descriptor.number)
+        guard let descriptor = try? Descriptor(owning: client, "accept", "a client") else {
             // The process may have no descriptor left while the client still waits.
             HostThread.sleep(for: .milliseconds(10))
             return nil
@@ -66,8 +68,6 @@ public struct ListeningSocket: ~Copyable, Sendable {
     public borrowing func isOwners(_ connection: borrowing Connection) -> Bool {
         chost_is_from(connection.number, owner)
     }
-
-    var number: Int32 { descriptor.number }
 }
 
 /// A connection through a stream socket.
@@ -84,57 +84,4 @@ public struct Connection: ~Copyable, Sendable {
     }
 
     var number: Int32 { descriptor.number }
-}
-
-/// The events for which a server waits: posts from other threads, new clients, and input from a client.
-public struct ServerEvents: ~Copyable, Sendable {
-    /// What was ready when a wait ended.
-    public struct Ready: Sendable {
-        /// Whether another thread called `post`.
-        public let isPosted: Bool
-        /// Whether a client waits to be accepted.
-        public let hasClient: Bool
-        /// Whether the connection has input, or the other side is gone.
-        public let hasInput: Bool
-        /// Whether the eventfd was posted.
-        public var hasEvent = false
-    }
-
-    private let posts: Descriptor
-
-    /// Creates events of which none has come.
-    public init() throws(HostError) {
-        posts = try Descriptor(owning: chost_event_descriptor(), "eventfd", "a server")
-    }
-
-    /// Wakes the thread that waits, now or at its next wait.
-    public borrowing func post() {
-        _ = chost_post_event(posts.number)
-    }
-
-    /// Waits for a post or a new client.
-    public borrowing func wait(for listener: borrowing ListeningSocket) throws(HostError) -> Ready {
-        try wait(listener.number, -1)
-    }
-
-    /// Waits for a post, a new client, or input from a connection.
-    public borrowing func wait(
-        for listener: borrowing ListeningSocket, and connection: borrowing Connection
-    ) throws(HostError) -> Ready {
-        try wait(listener.number, connection.number)
-    }
-
-    /// Waits for a post, input from a connection, or a posted eventfd.
-    public borrowing func wait(
-        for connection: borrowing Connection, and event: SharedDescriptor?
-    ) throws(HostError) -> Ready {
-        let ready = try wait(event?.descriptor.number ?? -1, connection.number)
-        return Ready(isPosted: ready.isPosted, hasClient: false, hasInput: ready.hasInput, hasEvent: ready.hasClient)
-    }
-
-    private borrowing func wait(_ listener: Int32, _ connection: Int32) throws(HostError) -> Ready {
-        let ready = try check(chost_wait_for_input(posts.number, listener, connection, -1), "ppoll", "a server")
-        if ready & 1 != 0 { _ = chost_take_count(posts.number) }
-        return Ready(isPosted: ready & 1 != 0, hasClient: ready & 2 != 0, hasInput: ready & 4 != 0)
-    }
 }

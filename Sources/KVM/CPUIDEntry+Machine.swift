@@ -76,27 +76,17 @@ extension [CPUIDEntry] {
         }
         let index = place ?? count - 1
         let mask = UInt32(1) << feature.bit
-        self[index][feature.register] = self[index][feature.register] & ~mask | (isOn ? mask : 0)
+        self[index].change(feature.register) { $0 = $0 & ~mask | (isOn ? mask : 0) }
     }
 }
 
 extension CPUIDEntry {
-    fileprivate subscript(register: CPUFeature.Register) -> UInt32 {
-        get {
-            switch register {
-            case .eax: eax
-            case .ebx: ebx
-            case .ecx: ecx
-            case .edx: edx
-            }
-        }
-        set {
-            switch register {
-            case .eax: eax = newValue
-            case .ebx: ebx = newValue
-            case .ecx: ecx = newValue
-            case .edx: edx = newValue
-            }
+    fileprivate mutating func change(_ register: CPUFeature.Register, by change: (inout UInt32) -> Void) {
+        switch register {
+        case .eax: change(&eax)
+        case .ebx: change(&ebx)
+        case .ecx: change(&ecx)
+        case .edx: change(&edx)
         }
     }
 }

@@ -18,7 +18,7 @@ public struct InterruptRoutes: Sendable {
     public var count: Int { messages.count }
 
     /// The lowest number without a message, or nil if every number has one.
-    public var free: UInt32? { Self.numbers.first { messages[$0] == nil } }
+    public var freeNumber: UInt32? { Self.numbers.first { messages[$0] == nil } }
 
     /// Sets the message that an interrupt number sends.
     public mutating func set(address: UInt64, data: UInt32, of number: UInt32) {
@@ -58,10 +58,16 @@ extension VirtualMachine {
             "interrupt \(number)")
     }
 
-    /// Lets KVM take guest writes and signal an eventfd that belongs to somebody else, or lets these writes exit again. In all else
-    /// the method is like `setIOEvent` with a counter.
+    /// Lets KVM take guest writes to an address and signal an eventfd, or lets these writes exit again (`KVM_IOEVENTFD`).
     ///
-    /// - Parameter event: The number of an open eventfd.
+    /// KVM refuses an event that it holds already (EEXIST). It counts events at ports and events in memory separately, and refuses
+    /// those beyond the thousandth (ENOSPC).
+    ///
+    /// - Parameters:
+    ///   - address: A port or a guest-physical address.
+    ///   - size: The width of the writes in bytes: 1, 2, 4 or 8. Writes of another width still exit.
+    ///   - match: The only written value that KVM takes, or nil if KVM takes any value.
+    ///   - event: The number of an open eventfd.
     /// - Returns: 0, or KVM's errno.
     @unsafe
     public func setIOEvent(

@@ -21,45 +21,32 @@ public struct GeneralRegisters: Equatable, Sendable {
 
 extension GeneralRegisters {
     /// The name of a general register, without the letter that stands for its width.
-    public enum Name: String, CaseIterable, Sendable {
+    public enum Name: Int, CaseIterable, Sendable {
         /// A register that code of every width has.
-        case ax, bx, cx, dx, si, di, sp, bp
+        case ax, bx, cx, dx, si, di, bp, sp
         /// A register that only 64-bit code has.
         case r8, r9, r10, r11, r12, r13, r14, r15
 
         /// Finds a register by its name for 16, 32 or 64 bits: `ax`, `eax` and `rax` are one register.
         public init?(anyWidth name: String) {
             let short = ["e", "r"].contains { name.hasPrefix($0) } ? String(name.dropFirst()) : name
-            guard let register = Name(rawValue: name) ?? Name(rawValue: short) else { return nil }
+            guard let register = Self.allCases.first(where: { [name, short].contains("\($0)") }) else { return nil }
             self = register
         }
 
-        var path: WritableKeyPath<GeneralRegisters, UInt64> {
-            switch self {
-            case .ax: \.rax
-            case .bx: \.rbx
-            case .cx: \.rcx
-            case .dx: \.rdx
-            case .si: \.rsi
-            case .di: \.rdi
-            case .sp: \.rsp
-            case .bp: \.rbp
-            case .r8: \.r8
-            case .r9: \.r9
-            case .r10: \.r10
-            case .r11: \.r11
-            case .r12: \.r12
-            case .r13: \.r13
-            case .r14: \.r14
-            case .r15: \.r15
-            }
-        }
+        /// The name of the whole register, such as `rax`.
+        public var wholeName: String { rawValue < Self.r8.rawValue ? "r\(self)" : "\(self)" }
     }
+
+    /// The registers in the order of their names.
+    private static let paths: [any (WritableKeyPath<GeneralRegisters, UInt64> & Sendable)] = [
+        \.rax, \.rbx, \.rcx, \.rdx, \.rsi, \.rdi, \.rbp, \.rsp, \.r8, \.r9, \.r10, \.r11, \.r12, \.r13, \.r14, \.r15,
+    ]
 
     /// The register with a name.
     public subscript(name: Name) -> UInt64 {
-        get { self[keyPath: name.path] }
-        set { self[keyPath: name.path] = newValue }
+        get { self[keyPath: Self.paths[name.rawValue]] }
+        set { self[keyPath: Self.paths[name.rawValue]] = newValue }
     }
 }
 

@@ -165,25 +165,22 @@ extension VirtualCPU {
 
     /// Sets the conditions under which the vCPU exits for a debugger (`KVM_SET_GUEST_DEBUG`).
     public borrowing func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
-        var addresses: [UInt64] = debug.watches.prefix(GuestDebug.registerCount).map(\.address)
-        addresses += [UInt64](repeating: 0, count: GuestDebug.registerCount - addresses.count)
+        if debug.holdsInterrupts, set(debug, debug.control | UInt32(KVM_GUESTDBG_BLOCKIRQ)) >= 0 { return }
+        try check(set(debug, debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
+    }
+
+    private borrowing func set(_ debug: GuestDebug, _ control: UInt32) -> Int32 {
+        let watched = debug.watches.prefix(GuestDebug.registerCount).map(\.address)
+        let addresses = watched + [UInt64](repeating: 0, count: GuestDebug.registerCount - watched.count)
         // SAFETY: the call reads four addresses, and the array has four.
-        func set(_ control: UInt32) -> Int32 {
-            unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7)
-        }
-        if debug.holdsInterrupts, set(debug.control | UInt32(KVM_GUESTDBG_BLOCKIRQ)) >= 0 { return }
-        try check(set(debug.control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
+        return unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7)
     }
 
     /// Raises #BP in the guest (`KVM_GUESTDBG_INJECT_BP`). This is for an exit that was caused by a breakpoint instruction of the
     /// guest itself. The conditions `debug` stay in force.
     public borrowing func raiseBreakpointException(_ debug: GuestDebug) throws(KVMError) {
         let control = debug.control | UInt32(KVM_GUESTDBG_ENABLE) | UInt32(KVM_GUESTDBG_INJECT_BP)
-        let addresses = [UInt64](repeating: 0, count: GuestDebug.registerCount)
-        // SAFETY: the call reads four addresses, and the array has four.
-        try check(
-            unsafe ckvm_set_guest_debug(descriptor.number, control, addresses, debug.dr7), "KVM_SET_GUEST_DEBUG",
-            "vCPU \(id)")
+        try check(set(debug, control), "KVM_SET_GUEST_DEBUG", "vCPU \(id)")
     }
 
     /// Returns what the vCPU does in KVM_RUN (`KVM_GET_MP_STATE`). While the vCPU is in KVM_RUN, the call waits. Returns nil if the

@@ -113,7 +113,7 @@ public enum HostProbe {
     /// it is the 52 bits that x86-64 can have.
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
-        let page = try host(try MappedFile(name: "probe", capacity: Page.size))
+        let page = try host(try HostMemory(size: Page.size, inHugePages: false))
         var refusal: Int32 = 0
         for bits in stride(from: UInt64(52), through: 32, by: -1) {
             let last = (1 << bits) - Page.size

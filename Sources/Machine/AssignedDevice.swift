@@ -95,10 +95,7 @@ struct AssignedFunction: FunctionModel {
             let register = BaseAddressRegister.bar(number)
             guard let region = DeviceRecord.RegionNumber(register) else { continue }
             for piece in description.pieces(of: register) where piece.kind == .mapped {
-                let shown: ForeignBacking
-                do { shown = try ForeignBacking(device.openMemory(of: region, piece.offsets)) } catch {
-                    throw .host(error)
-                }
+                let shown = try host(try ForeignBacking(device.openMemory(of: region, piece.offsets)))
                 let backing = try machine.add(shown)
                 backings[BAROffset(register: register, offset: piece.offsets.lowerBound)] = backing
                 resources.memory[backing] = piece.size

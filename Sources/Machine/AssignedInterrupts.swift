@@ -1,78 +1,32 @@
 internal import Host
 internal import KVM
 internal import PCI
-internal import SystemPackage
 
-/// Counts the calls to KVM for interrupts. A test can have one of them refused in KVM's place.
-final class InterruptFaults: Sendable {
-    private let state = Lock((next: 0, refused: Int?.none))
-
-    /// Restarts the count of calls at 0. Returns the count before.
-    ///
-    /// - Parameter call: The number, in the new count, of the call to refuse. Nil to refuse no call.
-    @discardableResult
-    func refuse(_ call: Int?) -> Int {
-        state.withLock { state in
-            defer { state = (0, call) }
-            return state.next
-        }
-    }
-
-    /// Counts a call, and throws ENOMEM if this is the call to refuse.
-    func next(_ request: String) throws(KVMError) {
-        let isRefused = state.withLock { state in
-            defer { state.next += 1 }
-            return state.next == state.refused
-        }
-        if isRefused { throw KVMError(request: request, errno: .noMemory) }
-    }
-}
-
-/// The routes of all messages that devices send by eventfds.
-final class RouteTable: Sendable {
-    private let owned: OwnedVM
-    private let routes = Lock(InterruptRoutes())
-
-    init(_ owned: OwnedVM) { self.owned = owned }
-
+extension OwnedVM {
     /// Changes the routes, and tells KVM. If it throws, nothing has changed.
-    func change<Result>(_ body: (inout InterruptRoutes) -> Result) throws(MachineError) -> Result {
+    func changeRoutes<Result>(_ body: (inout InterruptRoutes) -> Result) throws(MachineError) -> Result {
         try routes.withLock { (routes) throws(MachineError) in
             var changed = routes
             let result = body(&changed)
-            try kvm(try owned.setRoutes(changed))
+            try kvm(try setRoutes(changed))
             routes = changed
             return result
         }
     }
 
     /// Removes the routes of messages that no eventfd sends any more. If KVM refuses, it keeps these routes until the next change.
-    func remove(_ numbers: [UInt32]) {
+    func removeRoutes(_ numbers: [UInt32]) {
         routes.withLock { routes in
             numbers.forEach { routes.remove($0) }
-            try? owned.setRoutes(routes)
+            try? setRoutes(routes)
         }
     }
 
-    /// The number of messages that have routes.
-    var count: Int { routes.withLock { $0.count } }
-}
-
-/// The interrupt lines that functions share. A line is up as long as at least one function asserts it.
-final class InterruptLines: Sendable {
-    private let owned: OwnedVM
-    /// The number of functions that assert each line. The numbers of messages begin behind those of the lines.
-    private let counts = Lock([Int](repeating: 0, count: Int(InterruptRoutes.numbers.lowerBound)))
-
-    init(_ owned: OwnedVM) { self.owned = owned }
-
-    /// Adds a function to those that assert a line, or removes it from them.
-    func change(_ line: UInt32, isRaised: Bool) throws(MachineError) {
-        try counts.withLock { (counts) throws(MachineError) in
+    /// Adds a function to those that assert a line, or removes it from them. A line is up as long as at least one function asserts it.
+    func changeLine(_ line: UInt32, isRaised: Bool) throws(MachineError) {
+        try lineCounts.withLock { (counts) throws(MachineError) in
             counts[Int(line)] += isRaised ? 1 : -1
-            if counts[Int(line)] == (isRaised ? 1 : 0) {
-                try kvm(try owned.vm.setInterruptLine(line, isRaised: isRaised))
-            }
+            if counts[Int(line)] == (isRaised ? 1 : 0) { try kvm(try vm.setInterruptLine(line, isRaised: isRaised)) }
         }
     }
 }
@@ -99,14 +53,13 @@ final class AssignedInterrupts: Sendable {
     }
 
     private let owned: OwnedVM
-    private let routes: RouteTable
     private let device: any AssignedDevice
     /// The number of the interrupt line (GSI) of the function.
     private let lineNumber: UInt32
     private let state = Lock(State())
 
-    init(_ device: any AssignedDevice, line: UInt32, _ owned: OwnedVM, _ routes: RouteTable) {
-        (self.device, self.owned, self.routes, lineNumber) = (device, owned, routes, line)
+    init(_ device: any AssignedDevice, line: UInt32, _ owned: OwnedVM) {
+        (self.device, self.owned, lineNumber) = (device, owned, line)
     }
 
     /// Changes the device's interrupts to those that the function wants. The caller holds the function's lock.
@@ -158,7 +111,7 @@ final class AssignedInterrupts: Sendable {
             guard let number = known.number else { continue }
             try kvm(try owned.setInterruptEvent(known.event, number: number, isTaken: false))
             state.vectors[vector] = Vector(event: known.event)
-            routes.remove([number])
+            owned.removeRoutes([number])
         }
         let changed = open.filter { state.vectors[$0.key]?.message != $0.value }.sorted { $0.key < $1.key }
         guard !closed.isEmpty || !changed.isEmpty else { return }
@@ -166,9 +119,9 @@ final class AssignedInterrupts: Sendable {
             state.vectors[vector] = Vector(event: try newEvent("vector \(vector)"))
         }
         let vectors = state.vectors
-        let numbers = try routes.change { routes -> [UInt32?] in
+        let numbers = try owned.changeRoutes { routes -> [UInt32?] in
             changed.map { vector, message in
-                let number = vectors[vector]?.number ?? routes.free
+                let number = vectors[vector]?.number ?? routes.freeNumber
                 if let number { routes.set(address: message.address, data: message.data, of: number) }
                 return number
             }
@@ -180,7 +133,7 @@ final class AssignedInterrupts: Sendable {
                 if known.number == nil { try owned.setInterruptEvent(known.event, number: number, isTaken: true) }
                 state.vectors[vector] = Vector(event: known.event, number: number, message: message)
             } catch {
-                routes.remove([number])
+                owned.removeRoutes([number])
                 refusal = .kvm(error)
             }
         }
@@ -199,7 +152,7 @@ final class AssignedInterrupts: Sendable {
         }
         let taken = state.vectors.values.compactMap { vector in vector.number.map { (vector.event, $0) } }
         for (event, number) in taken { try? owned.setInterruptEvent(event, number: number, isTaken: false) }
-        if !taken.isEmpty { routes.remove(taken.map(\.1)) }
+        if !taken.isEmpty { owned.removeRoutes(taken.map(\.1)) }
     }
 
     /// Returns the closed vectors that the device has signalled since the last call.

@@ -12,8 +12,8 @@ package struct BackingStore: ~Copyable {
     /// The id of the file with BARs, ROMs and other memory of the machine's own.
     static let machine = 1
 
-    private let ram: HostRAM
-    private let machineFile: SealedFile?
+    private let ram: HostMemory
+    private let machineFile: HostMemory?
     private var foreign: [ForeignBacking?] = []
     /// The bytes of the machine's own file that have been allocated.
     private var allocated: UInt64 = 0
@@ -26,20 +26,27 @@ package struct BackingStore: ~Copyable {
     ///   - isShared: Whether the RAM is in a file, because another process gets it or because it is mapped a second time.
     ///   - machine: The size in bytes of the file with other memory.
     package init(ram ramSize: UInt64, isShared: Bool, machine: UInt64 = 0) throws(HostError) {
-        let ram = try HostRAM(size: ramSize, isShared: isShared)
-        machineFile = machine > 0 ? try SealedFile(name: "swiftlet-bars", size: machine) : nil
+        let ram =
+            isShared
+            ? try HostMemory(file: "swiftlet-ram", size: ramSize)
+            : try HostMemory(size: ramSize, inHugePages: ramSize >= Self.hugeFrom)
+        machineFile = machine > 0 ? try HostMemory(file: "swiftlet-bars", size: machine) : nil
         self.ram = ram
     }
 
+    /// The size in bytes from which on RAM has huge pages. A smaller guest touches few pages. As huge pages, each would take
+    /// 512 times the memory of the host, and 512 times the time to clear it.
+    private static let hugeFrom: UInt64 = 64 << 20
+
     /// Returns whether the RAM is in a file, and what the host has given for it until now.
     func ramUse() throws(HostError) -> (isFile: Bool, use: MemoryUse) {
-        (ram.isFile, try MemoryUse(from: ram.address, size: ram.size))
+        (ram.file != nil, try MemoryUse(from: ram.address, size: ram.size))
     }
 
-    /// Returns the RAM in the form in which devices get it. The RAM must be in a file.
-    func sharedRAM() throws(MachineError) -> SharedRAM {
-        guard case .file(let file) = ram else { preconditionFailure("RAM that is given to devices is in a file") }
-        return SharedRAM(file, try host(try SharedDescriptor(file.file.file)))
+    /// The RAM in the form in which devices get it. The RAM must be in a file.
+    var sharedRAM: SharedRAM {
+        guard let file = ram.file else { preconditionFailure("RAM that is given to devices is in a file") }
+        return SharedRAM(ram: ram, file: file)
     }
 
     /// Adds a foreign backing. Returns its id, the lowest free one.
@@ -57,14 +64,14 @@ package struct BackingStore: ~Copyable {
             foreign[index]?.giveBack()
             foreign[index] = nil
         }
-        if place.id == Self.machine { machineFile?.file.discard(size: size, at: place.offset) }
+        if place.id == Self.machine { machineFile?.discard(size: size, at: place.offset) }
     }
 
     /// Allocates zeroed memory of the machine's own, in whole pages. It lasts as long as the machine.
     ///
     /// - Throws: `MachineError.outOfSpareMemory` if the file has less left.
     mutating func allocate(_ size: UInt64) throws(MachineError) -> Backing {
-        let left = (machineFile?.file.capacity ?? 0) - allocated
+        let left = (machineFile?.size ?? 0) - allocated
         guard size <= left else { throw .outOfSpareMemory(asked: size, left: left) }
         // The next allocation begins at a page boundary, or at the end of the file.
         defer { allocated = min((allocated + size + Page.size - 1) / Page.size * Page.size, allocated + left) }
@@ -73,7 +80,7 @@ package struct BackingStore: ~Copyable {
 
     /// The host address of each backing's first byte, by id, or 0 where there is no backing.
     package var hostAddresses: [UInt64] {
-        [ram.address, machineFile?.file.address ?? 0] + foreign.map { $0?.reservation.address ?? 0 }
+        [ram.address, machineFile?.address ?? 0] + foreign.map { $0?.reservation.address ?? 0 }
     }
 
     /// Returns the number of bytes that mappings may show of a backing, or nil if there is no backing with this id.
@@ -93,6 +100,11 @@ package struct BackingStore: ~Copyable {
         }
     }
 
+    /// Returns the machine's own memory with this id, or nil for a foreign backing.
+    private func ownMemory(_ id: Int) -> HostMemory? {
+        id == Self.ram ? ram : id == Self.machine ? machineFile : nil
+    }
+
     private func foreignBacking(_ id: Int) -> ForeignBacking? {
         let index = id - Self.machine - 1
         return foreign.indices.contains(index) ? foreign[index] : nil
@@ -102,157 +114,68 @@ package struct BackingStore: ~Copyable {
 
     /// Copies bytes into a backing. Returns whether all of them were copied. Foreign memory is written by its descriptor.
     package func write(_ bytes: Span<UInt8>, at place: Backing) -> Bool {
-        switch place.id {
-        case Self.ram: ram.write(bytes, at: place.offset)
-        case Self.machine: machineFile?.file.write(bytes, at: place.offset)
-        default: return foreignBacking(place.id)?.memory.withLock { $0?.write(bytes, at: place.offset) } ?? false
+        guard let memory = ownMemory(place.id) else {
+            return foreignBacking(place.id)?.memory.withLock { $0?.write(bytes, at: place.offset) } ?? false
         }
+        memory.write(bytes, at: place.offset)
         return true
     }
 
     /// Returns bytes of a backing, or nil if they cannot be read.
     func read(count: Int, at place: Backing) -> [UInt8]? {
-        switch place.id {
-        case Self.ram: ram.read(count: count, at: place.offset)
-        case Self.machine: machineFile?.file.read(count: count, at: place.offset)
-        default: foreignBacking(place.id)?.memory.withLock { $0?.read(count: count, at: place.offset) }
-        }
+        ownMemory(place.id)?.read(count: count, at: place.offset)
+            ?? foreignBacking(place.id)?.memory.withLock { $0?.read(count: count, at: place.offset) }
     }
 
     /// Maps a part of a backing into reserved address space.
     func map(
-        _ place: Backing, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+        _ place: Backing, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
-        switch place.id {
-        case Self.ram: try ram.map(from: place.offset, size: size, into: reservation, at: offset)
-        case Self.machine: try machineFile?.file.map(from: place.offset, size: size, into: reservation, at: offset)
-        default:
+        if let memory = ownMemory(place.id) {
+            try memory.map(from: place.offset, size: size, into: reservation, at: offset)
+        } else {
             try foreignBacking(place.id)?.map(from: place.offset, size: size, into: reservation, at: offset)
         }
     }
 }
 
-/// The host memory of the RAM.
-private enum HostRAM: Sendable {
-    case file(SealedFile)
-    case anonymous(PrivateRAM)
-
-    /// The size in bytes from which on RAM has huge pages. A smaller guest touches few pages. As huge pages, each would take
-    /// 512 times the memory of the host, and 512 times the time to clear it.
-    private static let hugeFrom: UInt64 = 64 << 20
-
-    init(size: UInt64, isShared: Bool) throws(HostError) {
-        self =
-            isShared
-            ? .file(try SealedFile(name: "swiftlet-ram", size: size))
-            : .anonymous(PrivateRAM(try PrivateMemory(size: size, inHugePages: size >= Self.hugeFrom)))
-    }
-
-    var isFile: Bool {
-        if case .file = self { true } else { false }
-    }
-
-    var size: UInt64 {
-        switch self {
-        case .file(let ram): ram.file.capacity
-        case .anonymous(let ram): ram.memory.size
-        }
-    }
-
-    var address: UInt64 {
-        switch self {
-        case .file(let ram): ram.file.address
-        case .anonymous(let ram): ram.memory.address
-        }
-    }
-
-    func write(_ bytes: Span<UInt8>, at offset: UInt64) {
-        switch self {
-        case .file(let ram): ram.file.write(bytes, at: offset)
-        case .anonymous(let ram): ram.memory.write(bytes, at: offset)
-        }
-    }
-
-    func read(count: Int, at offset: UInt64) -> [UInt8] {
-        switch self {
-        case .file(let ram): ram.file.read(count: count, at: offset)
-        case .anonymous(let ram): ram.memory.read(count: count, at: offset)
-        }
-    }
-
-    /// Maps a part of the RAM a second time. The RAM must be in a file.
-    func map(
-        from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
-    ) throws(HostError) {
-        guard case .file(let ram) = self else { preconditionFailure("RAM that is mapped a second time is in a file") }
-        try ram.file.map(from: start, size: size, into: reservation, at: offset)
-    }
-}
-
-/// A class that holds private memory, because an enumeration of noncopyable values could not be borrowed.
-private final class PrivateRAM: Sendable {
-    let memory: PrivateMemory
-
-    init(_ memory: consuming PrivateMemory) { self.memory = memory }
-}
-
-/// A memory file of the machine's own, with a sealed size.
-private final class SealedFile: Sendable {
-    let file: MappedFile
-
-    init(name: String, size: UInt64) throws(HostError) {
-        var file = try MappedFile(name: name, capacity: size)
-        try file.resize(to: size)
-        try file.sealSize()
-        self.file = file
-    }
-}
-
 /// The RAM of a machine, for a device that reads and writes it. Its size is sealed.
-public final class SharedRAM: Sendable {
-    private let ram: SealedFile
+public struct SharedRAM: Sendable {
+    fileprivate let ram: HostMemory
     /// The file that holds the RAM.
     public let file: SharedDescriptor
 
-    fileprivate init(_ ram: SealedFile, _ file: SharedDescriptor) {
-        (self.ram, self.file) = (ram, file)
-    }
-
     /// The host address of the first byte.
-    package var address: UInt64 { ram.file.address }
+    package var address: UInt64 { ram.address }
 
     /// Returns the bytes at an offset in the file. They must lie in the file.
-    public func read(count: Int, at offset: UInt64) -> [UInt8] { ram.file.read(count: count, at: offset) }
+    public func read(count: Int, at offset: UInt64) -> [UInt8] { ram.read(count: count, at: offset) }
 
     /// Writes bytes at an offset in the file. They must lie in the file.
-    public func write(_ bytes: Span<UInt8>, at offset: UInt64) { ram.file.write(bytes, at: offset) }
+    public func write(_ bytes: Span<UInt8>, at offset: UInt64) { ram.write(bytes, at: offset) }
 }
 
 /// A foreign backing with its stable mapping. `MachineConfiguration.add` gives it to a machine.
 public final class ForeignBacking: Sendable {
     /// The memory, or nil once it has been given back.
     let memory: Lock<ForeignMemory?>
-    let size: UInt64
+    var size: UInt64 { reservation.size }
     /// The address space of the stable mapping.
     let reservation: AddressReservation
 
     /// Makes the stable mapping of foreign memory.
     public init(_ memory: consuming ForeignMemory) throws(HostError) {
         let reservation = try AddressReservation(size: memory.size)
-        try reservation.map(memory, from: 0, size: memory.size, at: 0)
+        try memory.map(from: 0, size: memory.size, into: reservation, at: 0)
         self.reservation = reservation
-        size = memory.size
         self.memory = Lock(consume memory)
     }
 
     func map(
-        from start: UInt64, size: UInt64, into reservation: borrowing AddressReservation, at offset: UInt64
+        from start: UInt64, size: UInt64, into reservation: AddressReservation, at offset: UInt64
     ) throws(HostError) {
         try memory.withLock { (memory: inout ForeignMemory?) throws(HostError) in
-            switch memory {
-            case .some(let memory): try reservation.map(memory, from: start, size: size, at: offset)
-            case nil: break
-            }
+            try memory?.map(from: start, size: size, into: reservation, at: offset)
         }
     }
 

@@ -42,7 +42,9 @@ public struct BootArguments: Hashable, Sendable {
             let sizes = modules.map { MultibootInfo.Module(string: Array($0.string.utf8), size: $0.bytes.count) }
             let version: MultibootInfo.Version = image.format == .multiboot ? .one : .two
             let info = try firmware(try MultibootInfo(version, in: memory, commandLine: line, modules: sizes))
-            return StartState(multiboot: info, entry: image.entry, data: bootData(info))
+            return StartState(
+                entry: image.entry, info: info.address, bootData(info), magic: info.version.bootMagic,
+                stackTop: info.stackTop)
         case .linux(let header):
             let info = try firmware(
                 try KernelInfo(
@@ -52,7 +54,7 @@ public struct BootArguments: Hashable, Sendable {
             return try StartState(linux: info, entry: image.entry)
         case .pvh:
             let info = try firmware(try KernelInfo(pvh: memory, commandLine: line, modules: modules.map(\.bytes)))
-            return StartState(pvh: info, entry: image.entry)
+            return StartState(entry: image.entry, info: info.address, info.data)
         case .flat, .elf32, .elf64: return nil
         }
     }

@@ -29,12 +29,50 @@ struct FunctionResources: Sendable {
     var events: [Int] = []
 }
 
+/// The memory that the mapped pieces of a function show.
+struct FunctionMemory: Sendable {
+    let shape: FunctionShape
+    /// The memory of each piece, by memory register in the order of the shape, and by piece. It is nil for a trapped piece, and
+    /// for a mapped one before its memory is allocated.
+    private(set) var backings: [[Backing?]]
+
+    /// Takes over the memory that a model gives to its mapped pieces.
+    init(of model: any FunctionModel, _ shape: FunctionShape) {
+        self.shape = shape
+        backings = shape.memory.map { memory in
+            memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
+        }
+    }
+
+    /// Returns whether mapped pieces of a register have no memory yet.
+    func needsMemory(_ register: Int) -> Bool {
+        zip(shape.memory[register].pieces, backings[register]).contains { $0.kind == .mapped && $1 == nil }
+    }
+
+    /// Gives memory to those mapped pieces of a register that have none yet.
+    mutating func show(_ memory: Backing, in register: Int) {
+        for (index, piece) in shape.memory[register].pieces.enumerated()
+        where piece.kind == .mapped && backings[register][index] == nil {
+            backings[register][index] = Backing(id: memory.id, offset: memory.offset + piece.offsets.lowerBound)
+        }
+    }
+
+    /// Returns the mapping of a region, or nil if the region is trapped.
+    func mapping(of region: DecodedRegion) -> Mapping? {
+        guard region.kind == .mapped,
+            let register = shape.memory.firstIndex(where: { $0.register == region.owner.register }),
+            let backing = backings[register][region.piece]
+        else { return nil }
+        return Mapping(
+            range: region.range, backing: backing, access: region.access, owner: region.owner.mappingOwner)
+    }
+}
+
 /// A PCI function behind a lock of its own.
 final class FunctionCell: Sendable {
     let address: FunctionAddress
-    let shape: FunctionShape
-    /// The memory of each piece, by memory register in the order of the shape, and by piece. It is nil for a trapped piece.
-    let backings: [[Backing?]]
+    let memory: FunctionMemory
+    var shape: FunctionShape { memory.shape }
     /// The memory and the eventfds that the machine has for this function alone.
     let resources: FunctionResources
     /// The slot behind this function, if the function is a port that takes functions while the guest runs.
@@ -48,15 +86,14 @@ final class FunctionCell: Sendable {
     let isLost = Atomic(false)
     private let hasEvents = Atomic(false)
     /// The events of the function that KVM takes, with their counters. Only the holder of the machine lock changes them.
-    private let events = Lock<[FunctionEvent: CountedEvent]>([:])
+    private let events = Lock<[FunctionEvent: SharedDescriptor]>([:])
     /// The counts of events that KVM takes no longer, until the function is told of them.
     private let untoldCounts = Lock<[FunctionEvent: UInt64]>([:])
 
-    init(_ function: PCIFunction, shape: FunctionShape, backings: [[Backing?]], resources: FunctionResources) {
+    init(_ function: PCIFunction, _ memory: FunctionMemory, _ resources: FunctionResources) {
         address = function.address
         self.resources = resources
-        self.shape = shape
-        self.backings = backings
+        self.memory = memory
         slot = function.description.bridge.flatMap { bridge in
             bridge.hasSlot ? PortSlot(bridge.slot(segment: function.address.segment)) : nil
         }
@@ -80,8 +117,8 @@ final class FunctionCell: Sendable {
 
     /// Tells the function of the events that KVM has counted.
     private func collectEvents(into function: inout PCIFunction) {
-        for (event, counted) in events.withLock({ $0 }) {
-            let count = counted.counter.take()
+        for (event, counter) in events.withLock({ $0 }) {
+            let count = counter.take()
             if count > 0 { function.add(count: count, of: event) }
         }
         var counts: [FunctionEvent: UInt64] = [:]
@@ -90,10 +127,10 @@ final class FunctionCell: Sendable {
     }
 
     /// Sets the events that KVM takes from now on. The caller holds the machine lock.
-    func setEvents(_ new: [FunctionEvent: CountedEvent]) {
+    func setEvents(_ new: [FunctionEvent: SharedDescriptor]) {
         events.withLock { events in
-            for (event, counted) in events where new[event] !== counted {
-                let count = counted.counter.take()
+            for (event, counter) in events where new[event] !== counter {
+                let count = counter.take()
                 if count > 0 { untoldCounts.withLock { $0[event, default: 0] &+= count } }
             }
             events = new
@@ -121,20 +158,5 @@ final class FunctionCell: Sendable {
             function.forgetModel()
             return function.isLineRaised ? function.lineNumber : nil
         }
-    }
-
-    /// Returns the mapping of a region, or nil if the region is trapped.
-    func mapping(of region: DecodedRegion) -> Mapping? {
-        Self.mapping(of: region, shape: shape, backings: backings)
-    }
-
-    /// Returns the mapping of a region of a function with this shape and memory, or nil if the region is trapped.
-    static func mapping(of region: DecodedRegion, shape: FunctionShape, backings: [[Backing?]]) -> Mapping? {
-        guard region.kind == .mapped,
-            let register = shape.memory.firstIndex(where: { $0.register == region.owner.register }),
-            let backing = backings[register][region.piece]
-        else { return nil }
-        return Mapping(
-            range: region.range, backing: backing, access: region.access, owner: region.owner.mappingOwner)
     }
 }

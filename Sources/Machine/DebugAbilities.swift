@@ -20,8 +20,7 @@ struct DebugAbilities {
     static func probe() throws(MachineError) -> DebugAbilities {
         let kvm = try reachable(try KVMSystem())
         let vm = try Machine.kvm(try kvm.makeVirtualMachine())
-        var memory = try host(try MappedFile(name: "debug-abilities", capacity: Page.size))
-        try host(try memory.resize(to: Page.size))
+        let memory = try host(try HostMemory(size: Page.size, inHugePages: false))
         memory.write(code.span, at: 0)
         _ = vm.setMemoryRegion(slot: 0, flags: 0, guestAddress: 0, size: Page.size, hostAddress: memory.address)
         return try Machine.kvm(try watched(try vm.makeVirtualCPU(id: 0)))

@@ -43,13 +43,14 @@ public final class DebugServer: Sendable {
     private func serve(_ listener: borrowing ListeningSocket) {
         var client: Client?
         while true {
-            let ready: ServerEvents.Ready
-            do throws(HostError) {
+            let ready: Connection.Ready
+            do throws(ConnectionError) {
                 switch client {
-                case .some(let client): ready = try listening.events.wait(for: listener, and: client.connection)
-                case .none: ready = try listening.events.wait(for: listener)
+                case .some(let client): ready = try client.connection.wait(or: listening.posts, listener.descriptor)
+                case .none: ready = try Connection.Ready(waitingFor: listening.posts, listener.descriptor)
                 }
             } catch { break }
+            if ready.isFirstPosted { _ = listening.posts.take() }
             if let status = end.withLock({ $0 }) {
                 if let bytes = client?.session?.reportEnd(status: status) {
                     _ = client?.connection.send(bytes, within: Self.patience)
@@ -60,7 +61,7 @@ public final class DebugServer: Sendable {
             if client != nil, !(ready.hasInput ? takeInput(&client) : true) || !reportStops(&client) {
                 release(&client)
             }
-            if ready.hasClient { accept(from: listener, &client) }
+            if ready.isSecondPosted { accept(from: listener, &client) }
         }
         release(&client)
     }
@@ -84,7 +85,7 @@ public final class DebugServer: Sendable {
         guard let bytes = client?.connection.receive(upTo: 4096).bytes else { return true }
         guard !bytes.isEmpty, let target = client?.target else { return false }
         if client?.session == nil {
-            machine.onStop { self.listening.events.post() }
+            machine.onStop { self.listening.posts.post() }
             target.pause()
             client?.session = DebugSession(target: target)
         }

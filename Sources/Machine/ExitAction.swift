@@ -1,5 +1,6 @@
 internal import Devices
 internal import KVM
+internal import Memslots
 internal import SystemPackage
 
 /// The action of a vCPU's thread after an exit. It depends on the exit alone, so that every kind of exit can be tested without a guest.
@@ -26,19 +27,16 @@ enum ExitAction: Equatable {
         case .interrupted, .interruptWindow: self = .resume
         case .systemEvent(let type): self = .end(.internalError("system event \(type)"))
         case .entryFailure(let reason):
-            self = .end(.internalError("the processor refused the guest's state, hardware reason 0x\(hex(reason))"))
+            self = .end(
+                .internalError("the processor refused the guest's state, hardware reason \(hexadecimal(reason))"))
         case .internalError(Exit.emulationFailure):
             self = .end(.internalError("KVM's emulator does not know an instruction"))
         case .internalError(let suberror): self = .end(.internalError("KVM internal error \(suberror)"))
         case .debug(let exit): self = .debug(exit)
         case .unknown(let reason):
-            self = .end(.internalError("an exit that KVM does not know, hardware reason 0x\(hex(reason))"))
+            self = .end(.internalError("an exit that KVM does not know, hardware reason \(hexadecimal(reason))"))
         case .failure(let errno): self = .end(.kvmFailure(Errno(rawValue: errno)))
         case .unsupported(let reason): self = .end(.internalError("KVM exit \(reason) is not handled here"))
         }
     }
-}
-
-private func hex(_ value: UInt64) -> String {
-    String(value, radix: 16)
 }

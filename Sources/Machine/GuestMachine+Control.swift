@@ -67,8 +67,8 @@ extension GuestMachine {
     public func step(vcpu id: Int) throws(MachineError) {
         let vcpu = try vcpu(id)
         try vcpu.control.update { control throws(MachineError) in
-            guard control.isReadable, control.phase != .ended else {
-                throw .vcpu(control.phase == .ended ? .ended(id) : .notHeld(id))
+            guard control.isReadable, control.threadState != .ended else {
+                throw .vcpu(control.threadState == .ended ? .ended(id) : .notHeld(id))
             }
             var step = control
             step.isStepWanted = true
@@ -84,7 +84,7 @@ extension GuestMachine {
     public func waitForStop(of id: Int, within time: Duration) throws(MachineError) -> VCPUStop? {
         let result: VCPUStop?? = try vcpu(id).control.wait(for: time) { control in
             if let stop = control.stop { return .some(stop) }
-            return control.phase == .ended ? .some(nil) : nil
+            return control.threadState == .ended ? .some(nil) : nil
         }
         return result ?? nil
     }
@@ -115,7 +115,7 @@ extension GuestMachine {
         precondition(watches.count <= GuestDebug.registerCount, "there are four debug registers")
         for vcpu in vcpus {
             try vcpu.control.withLock { control throws(MachineError) in
-                guard control.phase != .ended else { return }
+                guard control.threadState != .ended else { return }
                 guard control.isReadable else { throw .vcpu(.notHeld(Int(vcpu.cpu.id))) }
                 control.debug.watches = watches
                 control.debug.takesBreakpointInstructions = !breakpointInstructions.isEmpty
@@ -130,10 +130,8 @@ extension GuestMachine {
 
     /// Returns the registers of a vCPU that is held, kept by a device, not started yet, or at its end.
     public func registers(of id: Int) throws(MachineError) -> VCPURegisters {
-        let vcpu = try vcpu(id)
-        return try vcpu.control.withLock { control throws(MachineError) in
-            guard control.isReadable else { throw .vcpu(.notHeld(id)) }
-            return VCPURegisters(
+        try withReadable(id) { vcpu throws(MachineError) in
+            VCPURegisters(
                 general: try kvm(try vcpu.cpu.generalRegisters()), system: try kvm(try vcpu.cpu.systemRegisters()),
                 floatingPoint: try kvm(try vcpu.cpu.floatingPointRegisters()))
         }
@@ -156,18 +154,25 @@ extension GuestMachine {
     /// Returns the guest-physical address to which a vCPU translates a linear address, or nil if nothing is mapped there
     /// (`KVM_TRANSLATE`).
     public func physicalAddress(ofLinear address: UInt64, on id: Int) throws(MachineError) -> GuestAddress? {
+        try withReadable(id) { $0.cpu.physicalAddress(ofLinear: address).map { GuestAddress($0) } }
+    }
+
+    /// Calls `body` with a vCPU whose registers can be read.
+    private func withReadable<Result>(
+        _ id: Int, _ body: (VCPU) throws(MachineError) -> Result
+    ) throws(MachineError) -> Result {
         let vcpu = try vcpu(id)
         return try vcpu.control.withLock { control throws(MachineError) in
             guard control.isReadable else { throw .vcpu(.notHeld(id)) }
-            return vcpu.cpu.physicalAddress(ofLinear: address).map { GuestAddress($0) }
+            return try body(vcpu)
         }
     }
 
     /// Returns the bytes at a linear address of a vCPU, up to the first byte that is not mapped.
     public func read(count: Int, atLinear address: UInt64, on id: Int) throws(MachineError) -> [UInt8] {
         var bytes: [UInt8] = []
-        for part in LinearParts(address: address, count: count) {
-            guard let physical = try physicalAddress(ofLinear: part.address, on: id),
+        for part in Self.pages(of: count, at: address) {
+            guard let physical = try physicalAddress(ofLinear: address &+ UInt64(part.lowerBound), on: id),
                 let read = read(count: part.count, at: physical)
             else { break }
             bytes += read
@@ -175,21 +180,31 @@ extension GuestMachine {
         return bytes
     }
 
+    /// Returns the parts of a range that lie in one page each, counted from the beginning of the range.
+    static func pages(of count: Int, at address: UInt64) -> [Range<Int>] {
+        var parts: [Range<Int>] = []
+        var done = 0
+        while done < count {
+            let left = Page.size - (address &+ UInt64(done)) % Page.size
+            let end = min(count, done + Int(left))
+            parts.append(done..<end)
+            done = end
+        }
+        return parts
+    }
+
     /// Copies bytes to a linear address of a vCPU, also into memory that the guest cannot write.
     ///
     /// - Returns: Whether all bytes were written. If a page is not mapped, no byte is written.
     public func write(_ bytes: [UInt8], atLinear address: UInt64, on id: Int) throws(MachineError) -> Bool {
-        var places: [(part: LinearParts.Part, physical: GuestAddress)] = []
-        for part in LinearParts(address: address, count: bytes.count) {
-            guard let physical = try physicalAddress(ofLinear: part.address, on: id),
+        var places: [(part: Range<Int>, physical: GuestAddress)] = []
+        for part in Self.pages(of: bytes.count, at: address) {
+            guard let physical = try physicalAddress(ofLinear: address &+ UInt64(part.lowerBound), on: id),
                 read(count: part.count, at: physical) != nil
             else { return false }
             places.append((part, physical))
         }
-        return places.reduce(true) { hasWritten, place in
-            write(Array(bytes[place.part.offset..<place.part.offset + place.part.count]), at: place.physical)
-                && hasWritten
-        }
+        return places.reduce(true) { write(Array(bytes[$1.part]), at: $1.physical) && $0 }
     }
 
     private func vcpu(_ id: Int) throws(MachineError) -> VCPU {
@@ -200,41 +215,14 @@ extension GuestMachine {
 
 extension VCPUControl {
     /// Whether the vCPU is outside KVM_RUN, or will be at once. In the second case KVM's calls that read registers wait.
-    var isReadable: Bool { phase != .running || isHoldWanted }
+    var isReadable: Bool { threadState != .running || isHoldWanted }
 
     /// Throws unless the vCPU is held, or its thread has not started.
     func requireHeld(_ id: Int) throws(MachineError) {
-        switch phase {
+        switch threadState {
         case .held, .notStarted: break
         case .running: throw .vcpu(isHoldWanted ? .kept(id) : .notHeld(id))
         case .ended: throw .vcpu(.ended(id))
         }
-    }
-}
-
-/// A range of linear addresses, cut at page boundaries.
-struct LinearParts: Sequence, IteratorProtocol {
-    struct Part {
-        let address: UInt64
-        /// The beginning of the part, in bytes from the beginning of the range.
-        let offset: Int
-        let count: Int
-    }
-
-    private let address: UInt64
-    private let count: Int
-    private var done = 0
-
-    init(address: UInt64, count: Int) {
-        self.address = address
-        self.count = count
-    }
-
-    mutating func next() -> Part? {
-        guard done < count else { return nil }
-        let next = address &+ UInt64(done)
-        let part = Part(address: next, offset: done, count: Swift.min(count - done, Int(Page.size - next % Page.size)))
-        done += part.count
-        return part
     }
 }

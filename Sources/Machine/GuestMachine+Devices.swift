@@ -36,18 +36,18 @@ extension MachineConfiguration {
 extension GuestMachine {
     /// Makes the interrupts of a device, if the machine has interrupt controllers.
     func makeParts(of device: any AssignedDevice, _ function: PCIFunction) -> AssignedParts {
-        guard layout.configuration.interruptController == .kernel else {
-            return AssignedParts(device: device, interrupts: nil)
-        }
-        let interrupts = AssignedInterrupts(device, line: function.lineNumber ?? 0, owned, routes)
-        return AssignedParts(device: device, interrupts: interrupts)
+        let hasControllers = layout.configuration.interruptController == .kernel
+        return AssignedParts(
+            device: device,
+            interrupts: hasControllers
+                ? AssignedInterrupts(device, line: function.lineNumber ?? 0, owned) : nil)
     }
 
     /// Gives devices the guest's RAM and their interrupts, and watches for their loss.
     func attachDevices(_ devices: [FunctionAddress: any AssignedDevice]) throws(MachineError) {
         for (address, device) in devices.sorted(by: { $0.key < $1.key }) {
             guard let cell = state.withLock({ $0.functions[address] }) else { continue }
-            _ = try addObserver(device.makeObserver(of: try sharedRAM()), of: address)
+            _ = try addObserver(device.makeObserver(of: sharedRAM), of: address)
             _ = try cell.withFunction { (function) throws(MachineError) in
                 let parts = makeParts(of: device, function)
                 cell.assigned.withLock { $0 = parts }
@@ -57,10 +57,8 @@ extension GuestMachine {
         }
     }
 
-    /// Returns the RAM in the form in which devices get it.
-    func sharedRAM() throws(MachineError) -> SharedRAM {
-        try state.withLock { (state) throws(MachineError) in try state.memory.installer.store.sharedRAM() }
-    }
+    /// The RAM in the form in which devices get it.
+    var sharedRAM: SharedRAM { state.withLock { $0.memory.installer.store.sharedRAM } }
 
     /// Watches for the loss of a device. Throws if the device is lost already.
     func watch(_ device: any AssignedDevice, of cell: FunctionCell) throws(MachineError) {
@@ -96,7 +94,7 @@ extension GuestMachine {
     func endGoneFunctions() {
         let cells = state.withLock { $0.takeGone() }
         for cell in cells {
-            if let line = cell.end() { try? lines.change(line, isRaised: false) }
+            if let line = cell.end() { try? owned.changeLine(line, isRaised: false) }
         }
         state.withLock { state in for cell in cells { state.release(cell.resources) } }
     }

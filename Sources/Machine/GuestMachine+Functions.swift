@@ -134,7 +134,7 @@ extension GuestMachine {
         guard layout.configuration.interruptController == .kernel else { return }
         if let line = function.lineNumber, function.assertsLine != function.isLineRaised {
             function.isLineRaised.toggle()
-            try lines.change(line, isRaised: function.isLineRaised)
+            try owned.changeLine(line, isRaised: function.isLineRaised)
         }
         for message in outcome.messages {
             try kvm(try owned.vm.signalMSI(address: message.address, data: message.data))

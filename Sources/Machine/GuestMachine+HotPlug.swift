@@ -65,15 +65,13 @@ extension GuestMachine {
             var parts: AssignedParts?
             var isThere = false
             do throws(MachineError) {
-                let (function, shape, backings) = try make(
+                let (function, memory) = try make(
                     makeModel(&resources), at: address, isInSlot: port != nil, &resources)
                 parts = device.map { [function] in makeParts(of: $0, function) }
                 try parts?.interrupts?.follow(function.interruptState)
-                let cell = FunctionCell(function, shape: shape, backings: backings, resources: resources.taken)
+                let cell = FunctionCell(function, memory, resources.taken)
                 cell.assigned.withLock { [parts] in $0 = parts }
-                let observer = try device.map { (device) throws(MachineError) in
-                    device.makeObserver(of: try sharedRAM())
-                }
+                let observer = device.map { $0.makeObserver(of: sharedRAM) }
                 try changeState { [function] state throws(MachineError) in try state.add(cell, function, observer) }
                 isThere = true
                 if let device { try watch(device, of: cell) }
@@ -96,13 +94,13 @@ extension GuestMachine {
     private func make(
         _ model: any FunctionModel, at address: FunctionAddress, isInSlot: Bool,
         _ resources: inout AddedResources
-    ) throws(MachineError) -> (PCIFunction, FunctionShape, [[Backing?]]) {
+    ) throws(MachineError) -> (PCIFunction, FunctionMemory) {
         var kinds: [FunctionShape] = []
         let shape = try MachineLayout.shape(of: model, at: address, among: &kinds)
         guard shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
         var function = PCIFunction(model, at: address, shape: shape)
-        var backings = MachineLayout.backings(of: model, shape)
-        try giveMemory(to: model, shape, &backings, &resources)
+        var memory = FunctionMemory(of: model, shape)
+        try giveMemory(to: model, &memory, &resources)
         function.isMultifunction = address.function != 0
         function.hasPower = !isInSlot
         let (cells, mapped, bridges) = state.withLock { state in
@@ -112,7 +110,7 @@ extension GuestMachine {
             )
         }
         layout.connectLine(of: &function, behind: bridges)
-        guard layout.configuration.assignsAddresses, !isInSlot else { return (function, shape, backings) }
+        guard layout.configuration.assignsAddresses, !isInSlot else { return (function, memory) }
         let others = cells.compactMap { $0.withFunction { $0 } }
         do throws(AssignmentError) {
             let assigner = AddressAssigner(layout.board.apertures)
@@ -122,40 +120,32 @@ extension GuestMachine {
         } catch {
             throw .assignment(error)
         }
-        return (function, shape, backings)
+        return (function, memory)
     }
 
     /// Makes a memory file for those BARs and the ROM of a function for which the model has no memory.
     private func giveMemory(
-        to model: any FunctionModel, _ shape: FunctionShape, _ backings: inout [[Backing?]],
-        _ resources: inout AddedResources
+        to model: any FunctionModel, _ memory: inout FunctionMemory, _ resources: inout AddedResources
     ) throws(MachineError) {
-        let needy = shape.memory.indices.filter { index in
-            zip(shape.memory[index].pieces, backings[index]).contains { $0.kind == .mapped && $1 == nil }
-        }
-        let size = needy.reduce(UInt64(0)) { $0 &+ shape.memory[$1].size }
+        let registers = memory.shape.memory
+        let needy = registers.indices.filter(memory.needsMemory)
+        let size = needy.reduce(UInt64(0)) { $0 &+ registers[$1].size }
         guard size > 0 else { return }
         if !layout.configuration.mayExhaustHost {
             try Footprint.checkHostMemory { Footprint.kernelBytes(pages: size >> Page.shift, mmu: $0) }
         }
-        var file = try host(try MemoryFile(name: "swiftlet-added"))
-        try host(try file.resize(to: size))
-        try host(try file.sealSize())
-        let memory = try host(try ForeignMemory(file, offset: 0, size: size))
-        var offset: UInt64 = 0
-        for index in needy {
-            if shape.memory[index].register == .rom {
-                let image = model.romImage ?? MachineLayout.romSignature
-                _ = memory.write(image.span, at: offset)
-            }
-            offset += shape.memory[index].size
-        }
+        let file = try host(try MemoryFile.sealed(name: "swiftlet-added", size: size))
+        let part = try host(try ForeignMemory(file, offset: 0, size: size))
         let backing: ForeignBacking
-        do { backing = try ForeignBacking(memory) } catch { throw .host(error) }
+        do { backing = try ForeignBacking(part) } catch { throw .host(error) }
         var place = resources.add(backing)
         for index in needy {
-            MachineLayout.show(place, in: shape.memory[index].pieces, &backings[index])
-            place.offset += shape.memory[index].size
+            memory.show(place, in: index)
+            if registers[index].register == .rom {
+                let image = model.romImage ?? MachineLayout.romSignature
+                _ = backing.memory.withLock { $0?.write(image.span, at: place.offset) }
+            }
+            place.offset += registers[index].size
         }
     }
 

@@ -86,7 +86,7 @@ extension GuestMachine {
     /// Waits until all vCPUs of a run are in the guest, for at most a second.
     package func awaitEntry() {
         let deadline = SuspendingClock.now + .seconds(1)
-        let isRunning = vcpus.contains { $0.control.withLock { $0.phase == .running } }
+        let isRunning = vcpus.contains { $0.control.withLock { $0.threadState == .running } }
         while isRunning, !vcpus.allSatisfy({ $0.isInGuest.load(ordering: .relaxed) }), .now < deadline {
             HostThread.sleep(for: .microseconds(10))
         }

@@ -43,18 +43,14 @@ extension GuestMachine {
         note(.ended(run.outcome ?? .halted))
         tellEvents()
         let table = slots
-        var exits = ExitCounts()
-        var unclaimed: UInt64 = 0
-        for vcpu in vcpus { vcpu.exits.add(to: &exits, unclaimed: &unclaimed) }
-        let exitsByVCPU = vcpus.map(\.exitCounts)
         return RunReport(
-            outcome: run.outcome ?? .halted, exits: exits, unclaimedAccesses: unclaimed,
+            outcome: run.outcome ?? .halted, unclaimedAccesses: vcpus.reduce(0) { $0 + $1.exits.unclaimedCount },
             slotCount: table.count, slotCapacity: table.capacity, slotLimit: table.limit, refusals: run.refusals,
             losses: run.losses,
             leftBehind: leftBehind, lossOfTrace: tracer?.lossOfLines, lossOfLint: lint?.loss, phases: run.phases,
             firstRun: firstRun,
             duration: end - firstRun,
-            vcpus: states(endedBy: run.endedBy), exitsByVCPU: exitsByVCPU)
+            vcpus: states(endedBy: run.endedBy), exitsByVCPU: vcpus.map { $0.exits.counts })
     }
 
     /// Writes the last lines of the trace.

@@ -32,7 +32,7 @@ extension GuestMachine {
             if case .interrupted = exit { attend(vcpu) }
         }
         vcpu.control.update { control in
-            control.phase = .ended
+            control.threadState = .ended
             control.lastAccess = context.lastAccess
             control.unemulated = context.unemulated
         }

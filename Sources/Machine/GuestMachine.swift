@@ -48,10 +48,7 @@ public final class GuestMachine: Sendable {
     let hasRun = Atomic(false)
     let tracer: Tracer?
     let lint: LintLog?
-    let lines: InterruptLines
     let container: VFIOContainer?
-    /// The routes of the messages of assigned devices.
-    let routes: RouteTable
     /// The lock under which one thread at a time adds a function. The thread holds it from the search for free addresses on.
     let additions = Lock(())
     let layout: MachineLayout
@@ -88,9 +85,9 @@ public final class GuestMachine: Sendable {
         var functions = try layout.makeFunctions()
         let start = try layout.makeStartState(for: image, cpuid, functions)
         let vcpus = try Self.makeVCPUs(configuration.vcpus, of: owned.vm, cpuid: cpuid, start: start)
-        let parking = Parking()
         let store = try layout.makeStore(for: functions)
-        var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows(), parking: parking)
+        var installer = KVMSlotInstaller(vm: owned, store: store, windows: try layout.makeWindows())
+        let parking = installer.parking
         installer.vcpus = vcpus
         for event in configuration.givenEvents { _ = installer.add(event) }
         let limits = SlotLimits(
@@ -102,17 +99,15 @@ public final class GuestMachine: Sendable {
         var state = MachineState(memory: memory, decoded: functions.decoded, functions: functions.cells)
         try state.takeFirstEvents()
         try container?.prepare(state.memory.installer.store.hostAddresses, ram: layout.board.ram.ranges)
-        self.lint = lint.map { [board = layout.board] descriptor in
-            let all = functions.cells.values.compactMap { $0.withFunction { $0 } }
-            return LintLog(DriverLint(board: board, functions: all), descriptor: descriptor)
+        self.lint = lint.map { [board = layout.board, functions] descriptor in
+            LintLog(DriverLint(board: board, functions: functions.functions), descriptor: descriptor)
         }
-        (self.container, routes) = (container, RouteTable(owned))
+        self.container = container
         let serial = DeviceCell(SerialConsole(Serial16550(isForLinux: image.format.isLinux)))
         view = try layout.makeView(serial: serial, for: image)
         routing = Atomic(state.routing)
         self.state = Lock(state)
         self.owned = owned
-        lines = InterruptLines(owned)
         self.serial = serial
         self.vcpus = vcpus
         self.parking = parking
@@ -139,14 +134,10 @@ public final class GuestMachine: Sendable {
         _ configuration: MachineConfiguration, flat code: [UInt8], catchesSignals: Bool = false,
         consoleOutput: @escaping ConsoleOutput = { _, _ in }
     ) throws(MachineError) {
-        let image: Image
-        do {
-            image = try Image.flat(byteCount: code.count, at: MachineConfiguration.defaultLoadAddress)
-        } catch {
-            throw .image(error)
-        }
+        let guest = try GuestImage(code, as: .flat)
         try self.init(
-            configuration, image: image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput)
+            configuration, image: guest.image, bytes: code, catchesSignals: catchesSignals, consoleOutput: consoleOutput
+        )
     }
 
     private static func makeVM(

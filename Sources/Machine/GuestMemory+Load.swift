@@ -33,12 +33,7 @@ extension GuestMemory {
 
     /// Returns whether a whole range is RAM or extra memory, even where no byte of the image is copied to.
     private func isRAM(_ range: GuestRange) -> Bool {
-        var next = range.first
-        for mapping in space.mappings(in: range) {
-            guard mapping.range.contains(next), [.ram, .extra].contains(mapping.owner) else { return false }
-            guard mapping.range.last < range.last, let behind = mapping.range.last.advanced(by: 1) else { return true }
-            next = behind
-        }
-        return false
+        parts(of: range.size, at: range.first) != nil
+            && space.mappings(in: range).allSatisfy { [.ram, .extra].contains($0.owner) }
     }
 }

@@ -21,11 +21,7 @@ struct GuestMemory: ~Copyable {
         _ change: MemoryChange, leaving: [ObserverID] = [], joining: (any MemoryObserver)? = nil
     ) throws(MachineError) -> ObserverID? {
         for mapping in change.added { try installer.store.check(mapping) }
-        do throws(AddressSpaceError) {
-            return try space.change(change, leaving: leaving, joining: joining, through: &installer)
-        } catch {
-            throw .memory(error)
-        }
+        return try wrapped(try space.change(change, leaving: leaving, joining: joining, through: &installer))
     }
 
     /// Adds a backing that no mapping shows yet. Returns its id, which is the lowest free one.
@@ -36,19 +32,11 @@ struct GuestMemory: ~Copyable {
     }
 
     mutating func setDirtyLogging(_ logs: Bool, in range: GuestRange) throws(MachineError) {
-        do throws(AddressSpaceError) {
-            try space.setDirtyLogging(logs, in: range, through: &installer)
-        } catch {
-            throw .memory(error)
-        }
+        try wrapped(try space.setDirtyLogging(logs, in: range, through: &installer))
     }
 
     mutating func takeDirtyPages(in range: GuestRange) throws(MachineError) -> DirtyBitmap {
-        do throws(AddressSpaceError) {
-            return try space.takeDirtyPages(in: range, through: &installer)
-        } catch {
-            throw .memory(error)
-        }
+        try wrapped(try space.takeDirtyPages(in: range, through: &installer))
     }
 
     /// Copies bytes into guest memory, also into read-only mappings. Returns false if not all bytes can be written. If a part
@@ -79,7 +67,7 @@ struct GuestMemory: ~Copyable {
     }
 
     /// Returns the parts of backings that a range of guest memory shows, or nil if a part of it is not mapped.
-    private func parts(of count: UInt64, at address: GuestAddress) -> [(place: Backing, count: Int)]? {
+    func parts(of count: UInt64, at address: GuestAddress) -> [(place: Backing, count: Int)]? {
         guard let range = GuestRange(first: address, size: count) else { return nil }
         var parts: [(place: Backing, count: Int)] = []
         var next = range.first
@@ -93,4 +81,10 @@ struct GuestMemory: ~Copyable {
         }
         return nil
     }
+}
+
+/// Returns the result of a change of guest memory, and throws a refusal as a machine error.
+private func wrapped<Result>(_ call: @autoclosure () throws(AddressSpaceError) -> Result) throws(MachineError) -> Result
+{
+    do { return try call() } catch { throw .memory(error) }
 }

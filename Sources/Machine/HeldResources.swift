@@ -1,4 +1,5 @@
 internal import Host
+internal import KVM
 internal import Memslots
 internal import PCI
 
@@ -32,7 +33,8 @@ extension GuestMachine {
             return HeldResources(
                 slots: table.count, highestSlot: table.all.reduce(0) { max($0, Int($1.id)) },
                 mappings: state.memory.space.mappings(in: .everything).count,
-                backings: state.memory.installer.store.hostAddresses.count { $0 != 0 }, routes: routes.count,
+                backings: state.memory.installer.store.hostAddresses.count { $0 != 0 },
+                routes: owned.routes.withLock { $0.count },
                 interruptEvents: interruptEvents, writeEvents: state.takenEventCount,
                 deviceEvents: state.memory.installer.givenEvents.count)
         }

@@ -8,22 +8,32 @@ package final class OwnedVM: Sendable {
     /// The virtual machine.
     package let vm: VirtualMachine
 
-    /// Lets tests refuse calls for interrupts.
-    let interruptFaults = InterruptFaults()
+    /// The routes of all messages that devices send by eventfds.
+    let routes = Lock(InterruptRoutes())
+    /// The number of functions that assert each interrupt line. The numbers of messages begin behind those of the lines.
+    let lineCounts = Lock([Int](repeating: 0, count: Int(InterruptRoutes.numbers.lowerBound)))
+    /// Lets tests refuse a call in KVM's place. It is nil everywhere else.
+    let refusal = Lock<CallRefusal?>(nil)
 
     /// Takes over a virtual machine.
     package init(_ vm: consuming VirtualMachine) {
         self.vm = vm
     }
+
+    /// Throws if a test refuses a call.
+    func ask(_ call: RefusableCall) throws(SlotErrno) {
+        if let errno = refusal.withLock({ $0 })?.errno(call) { throw errno }
+    }
 }
 
-/// An eventfd in which KVM counts the writes of an event.
-final class CountedEvent: Sendable {
-    let counter: EventCounter
+/// A call to KVM or to the host that a test can have refused in its place.
+enum RefusableCall {
+    case slot, window, event, interrupt
+}
 
-    init() throws(KVMError) {
-        counter = try EventCounter()
-    }
+/// A test's answer to a call: the errno with which it is refused, or nil.
+struct CallRefusal: Sendable {
+    let errno: @Sendable (RefusableCall) -> SlotErrno?
 }
 
 /// The installer that puts slots and events into KVM, and window pieces into windows.
@@ -35,37 +45,19 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     package let windows: HostWindows
     /// The vCPUs that must be out of the guest while slots change, once they run.
     var vcpus: [VCPU] = []
-    let parking: Parking
+    let parking = Parking()
     /// Whether the vCPUs are parked at all.
     var parksVCPUs = true
     /// The counters of the events that KVM takes, and of those that it took before the present transaction.
-    private(set) var events: [IOEvent: CountedEvent] = [:]
+    private(set) var events: [IOEvent: SharedDescriptor] = [:]
     /// The eventfds that the machine was given, by their numbers in `IOEvent.descriptor`.
     private(set) var givenEvents: [Int: SharedDescriptor] = [:]
-    /// Lets tests refuse a call in KVM's place. It is nil everywhere else.
-    var refusal: (@Sendable (RefusableCall) -> SlotErrno?)?
-
-    enum RefusableCall {
-        case slot
-        case window
-        case event
-    }
-
-    /// Throws if a test refuses a call.
-    private func ask(_ call: RefusableCall) throws(SlotErrno) {
-        if let errno = refusal?(call) { throw errno }
-    }
-
-    init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows, parking: Parking) {
-        owned = vm
-        self.store = store
-        self.windows = windows
-        self.parking = parking
-    }
 
     /// Creates an installer for a machine whose vCPUs, if it has any, are outside the guest whenever slots change.
     package init(vm: OwnedVM, store: consuming BackingStore, windows: HostWindows) {
-        self.init(vm: vm, store: store, windows: windows, parking: Parking())
+        owned = vm
+        self.store = store
+        self.windows = windows
     }
 
     package func park() {
@@ -77,7 +69,7 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func set(_ request: SlotRequest) throws(SlotErrno) {
-        try ask(.slot)
+        try owned.ask(.slot)
         try Self.check(
             owned.vm.setMemoryRegion(
                 slot: request.slot, flags: request.flags, guestAddress: request.guestAddress, size: request.size,
@@ -85,12 +77,12 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package func place(_ piece: WindowPiece) throws(SlotErrno) {
-        try ask(.window)
+        try owned.ask(.window)
         do { try windows.place(piece, of: store) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
     package func clear(_ piece: WindowPiece) throws(SlotErrno) {
-        try ask(.window)
+        try owned.ask(.window)
         do { try windows.clear(piece) } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
     }
 
@@ -101,25 +93,24 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
     }
 
     package mutating func setEvent(_ event: IOEvent, isTaken: Bool) throws(SlotErrno) {
-        try ask(.event)
+        try owned.ask(.event)
         if let number = event.descriptor {
             guard let descriptor = givenEvents[number] else {
                 throw SlotErrno(rawValue: Errno.badFileDescriptor.rawValue)
             }
             return try Self.check(owned.setIOEvent(event, descriptor: descriptor, isTaken: isTaken))
         }
-        let counted: CountedEvent
+        let counter: SharedDescriptor
         if let known = events[event] {
-            counted = known
+            counter = known
         } else {
-            do { counted = try CountedEvent() } catch { throw SlotErrno(rawValue: error.errno.rawValue) }
+            do { counter = try SharedDescriptor(eventFor: "writes") } catch {
+                throw SlotErrno(rawValue: error.errno.rawValue)
+            }
         }
-        try Self.check(
-            owned.vm.setIOEvent(
-                address: event.address, isPort: event.isPort, size: event.size, match: event.match,
-                counter: counted.counter, isTaken: isTaken))
+        try Self.check(owned.setIOEvent(event, descriptor: counter, isTaken: isTaken))
         // A counter stays until the end of the transaction, because the transaction may set its event again.
-        events[event] = counted
+        events[event] = counter
     }
 
     /// Adds an eventfd of a device's. Returns its number, the lowest free one.
@@ -147,36 +138,28 @@ package struct KVMSlotInstaller: SlotInstaller, ~Copyable {
 package struct HostWindows: Sendable {
     /// The apertures with the host addresses that mirror them, for the placement of mappings.
     package let windows: [HostWindow]
-    private let reservations: [Reservation]
-
-    private final class Reservation: Sendable {
-        let space: AddressReservation
-
-        /// Reserves a page more than the aperture has, so that no piece of one window is the neighbour of a piece in another.
-        init(_ aperture: GuestRange) throws(HostError) {
-            space = try AddressReservation(size: aperture.size + Page.size)
-        }
-    }
+    private let reservations: [AddressReservation]
 
     /// Reserves windows for apertures. Without any, nothing is coalesced.
     package init(_ apertures: [GuestRange] = []) throws(HostError) {
-        var reservations: [Reservation] = []
-        for aperture in apertures { reservations.append(try Reservation(aperture)) }
+        var reservations: [AddressReservation] = []
+        // A page more than the aperture has is reserved, so that no piece of one window is the neighbour of a piece in another.
+        for aperture in apertures { reservations.append(try AddressReservation(size: aperture.size + Page.size)) }
         self.reservations = reservations
-        windows = zip(apertures, reservations).map { HostWindow(aperture: $0, host: $1.space.address) }
+        windows = zip(apertures, reservations).map { HostWindow(aperture: $0, host: $1.address) }
     }
 
     func place(_ piece: WindowPiece, of store: borrowing BackingStore) throws(HostError) {
         for reservation in reservations {
-            guard let offset = reservation.space.offset(of: piece.host) else { continue }
-            return try store.map(piece.backing, size: piece.size, into: reservation.space, at: offset)
+            guard let offset = reservation.offset(of: piece.host) else { continue }
+            return try store.map(piece.backing, size: piece.size, into: reservation, at: offset)
         }
     }
 
     func clear(_ piece: WindowPiece) throws(HostError) {
         for reservation in reservations {
-            guard let offset = reservation.space.offset(of: piece.host) else { continue }
-            return try reservation.space.unmap(size: piece.size, at: offset)
+            guard let offset = reservation.offset(of: piece.host) else { continue }
+            return try reservation.unmap(size: piece.size, at: offset)
         }
     }
 }

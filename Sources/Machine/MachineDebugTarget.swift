@@ -157,7 +157,7 @@ final class MachineDebugTarget: DebugTarget {
         case .breakpoint: .breakpoint
         case .watchpoint(let watch):
             .watch(
-                DebugStop(
+                StopPoint(
                     kind: watch.access == .write ? .writeWatch : .accessWatch, address: watch.address, size: watch.size)
             )
         case .fault(.shutdown): .segmentation

@@ -5,23 +5,12 @@ internal import PCI
 
 /// The functions of a machine while the machine is being made.
 struct FunctionsAtBoot {
-    /// A memory register of a function.
-    struct Register {
-        /// The index of the function.
-        let function: Int
-        /// The index of the register among the memory registers of the function's shape.
-        let register: Int
-        let size: UInt64
-        let address: UInt64
-        /// Whether some of its mapped pieces show memory of the machine's own, which is still to be allocated.
-        let needsMemory: Bool
-    }
+    /// A memory register of a function, some of whose mapped pieces show memory of the machine's own: the index of the function, and
+    /// the index of the register among the memory registers of the function's shape.
+    typealias Register = (function: Int, register: Int, size: UInt64, address: UInt64)
 
     var functions: [PCIFunction] = []
-    fileprivate(set) var shapes: [FunctionShape] = []
-    /// The memory of each piece, by function, memory register and piece. It is nil for a trapped piece, and for a mapped one
-    /// before its memory is allocated.
-    fileprivate(set) var backings: [[[Backing?]]] = []
+    fileprivate(set) var memory: [FunctionMemory] = []
     fileprivate(set) var resources: [FunctionResources] = []
     var decoded: DecodedMemory
 
@@ -29,25 +18,17 @@ struct FunctionsAtBoot {
     var cells: [FunctionAddress: FunctionCell] {
         Dictionary(
             uniqueKeysWithValues: functions.indices.map { index in
-                let function = functions[index]
-                let cell = FunctionCell(
-                    function, shape: shapes[index], backings: backings[index], resources: resources[index])
-                return (function.address, cell)
+                (functions[index].address, FunctionCell(functions[index], memory[index], resources[index]))
             })
     }
 
-    /// The memory registers in the order of their addresses, so that neighbours in the guest become neighbours in the backing.
-    var registers: [Register] {
+    /// The memory registers whose memory is still to be allocated, in the order of their addresses, so that neighbours in the
+    /// guest become neighbours in the backing.
+    var registersWithoutMemory: [Register] {
         var registers: [Register] = []
-        for (number, shape) in shapes.enumerated() {
-            for (index, memory) in shape.memory.enumerated() {
-                let needsMemory = zip(memory.pieces, backings[number][index]).contains {
-                    $0.kind == .mapped && $1 == nil
-                }
-                registers.append(
-                    Register(
-                        function: number, register: index, size: memory.size,
-                        address: functions[number].base(of: memory.register), needsMemory: needsMemory))
+        for (number, memory) in memory.enumerated() {
+            for (index, register) in memory.shape.memory.enumerated() where memory.needsMemory(index) {
+                registers.append((number, index, register.size, functions[number].base(of: register.register)))
             }
         }
         return registers.sorted { ($0.address, $0.function, $0.register) < ($1.address, $1.function, $1.register) }
@@ -70,8 +51,7 @@ extension MachineLayout {
         for (address, model) in ordered {
             let shape = try Self.shape(of: model, at: address, among: &kinds)
             boot.functions.append(PCIFunction(model, at: address, shape: shape))
-            boot.shapes.append(shape)
-            boot.backings.append(Self.backings(of: model, shape))
+            boot.memory.append(FunctionMemory(of: model, shape))
             boot.resources.append((model as? AssignedFunction)?.resources ?? FunctionResources())
         }
         setMultifunction(&boot.functions)
@@ -83,7 +63,7 @@ extension MachineLayout {
         guard configuration.assignsAddresses else { return boot }
         do throws(AssignmentError) {
             let descriptions = Dictionary(
-                uniqueKeysWithValues: zip(ordered.map(\.key), boot.shapes.map(\.description)))
+                uniqueKeysWithValues: boot.functions.map { ($0.address, $0.description) })
             var index = 0
             // Functions and assignments are both in the order of addresses.
             var assigner = AddressAssigner(board.apertures)
@@ -129,20 +109,6 @@ extension MachineLayout {
         }
     }
 
-    /// Returns the memory that a model gives to its mapped pieces, by memory register and piece.
-    static func backings(of model: any FunctionModel, _ shape: FunctionShape) -> [[Backing?]] {
-        shape.memory.map { memory in
-            memory.pieces.map { $0.kind == .mapped ? model.backing(of: $0, in: memory.register) : nil }
-        }
-    }
-
-    /// Gives memory to those mapped pieces of a register that have none yet.
-    static func show(_ memory: Backing, in pieces: [BARPiece], _ backings: inout [Backing?]) {
-        for (index, piece) in pieces.enumerated() where piece.kind == .mapped && backings[index] == nil {
-            backings[index] = Backing(id: memory.id, offset: memory.offset + piece.offsets.lowerBound)
-        }
-    }
-
     /// Marks the functions of each device that has other functions than function 0 as multifunction (PCI 3.0, 6.2.1).
     private func setMultifunction(_ functions: inout [PCIFunction]) {
         let devices = Set(functions.filter { $0.address.function != 0 }.map(\.address.deviceAddress))
@@ -155,7 +121,7 @@ extension MachineLayout {
     func makeStore(for functions: FunctionsAtBoot) throws(MachineError) -> BackingStore {
         let parts =
             [configuration.spareMemory] + configuration.extraSlots.map(\.range.size)
-            + functions.registers.filter(\.needsMemory).map(\.size)
+            + functions.registersWithoutMemory.map(\.size)
         var sum: UInt64 = 0
         for part in parts {
             let (next, overflow) = sum.addingReportingOverflow(part)
@@ -178,18 +144,17 @@ extension MachineLayout {
             let backing = try memory.installer.store.allocate(slot.range.size)
             mappings.append(Mapping(range: slot.range, backing: backing, access: slot.access, owner: .extra))
         }
-        try allocate(in: &memory.installer.store, for: &functions)
+        let own = functions.registersWithoutMemory
+        try allocate(own, in: &memory.installer.store, for: &functions)
         for (index, function) in functions.functions.enumerated() {
             // Assigned addresses do not overlap, so each function brings only regions of its own.
             for region in functions.decoded.update(function).added where region.owner.function == function.address {
-                let mapping = FunctionCell.mapping(
-                    of: region, shape: functions.shapes[index], backings: functions.backings[index])
-                if let mapping { mappings.append(mapping) }
+                if let mapping = functions.memory[index].mapping(of: region) { mappings.append(mapping) }
             }
         }
         if !configuration.mayExhaustHost {
             // BARs to which the guest will assign addresses have no mappings yet. They count too.
-            let later = configuration.assignsAddresses ? [] : functions.registers.filter(\.needsMemory).map(\.size)
+            let later = configuration.assignsAddresses ? [] : own.map(\.size)
             try Footprint.checkHostMemory { mmu in
                 (mappings.map(\.range.size) + later).reduce(0) {
                     $0 + Footprint.kernelBytes(pages: $1 >> Page.shift, mmu: mmu)
@@ -205,14 +170,13 @@ extension MachineLayout {
 
     /// Allocates the memory of those BARs and ROMs that show memory of the machine's own, in the order of their addresses.
     private func allocate(
-        in store: inout BackingStore, for boot: inout FunctionsAtBoot
+        _ registers: [FunctionsAtBoot.Register], in store: inout BackingStore, for boot: inout FunctionsAtBoot
     ) throws(MachineError) {
-        for register in boot.registers where register.needsMemory {
+        for register in registers {
             let backing = try store.allocate(register.size)
-            let memory = boot.shapes[register.function].memory[register.register]
-            Self.show(backing, in: memory.pieces, &boot.backings[register.function][register.register])
+            boot.memory[register.function].show(backing, in: register.register)
             boot.resources[register.function].memory[backing] = register.size
-            if memory.register == .rom {
+            if boot.memory[register.function].shape.memory[register.register].register == .rom {
                 let image = boot.functions[register.function].model.romImage ?? Self.romSignature
                 _ = store.write(image.span, at: backing)
             }
@@ -222,13 +186,12 @@ extension MachineLayout {
 
     /// Throws if a model gives a piece memory that is smaller than the piece.
     private func checkBackings(of boot: FunctionsAtBoot, in store: borrowing BackingStore) throws(MachineError) {
-        for (number, function) in boot.functions.enumerated() {
-            for (index, memory) in boot.shapes[number].memory.enumerated() {
-                for (piece, backing) in zip(memory.pieces, boot.backings[number][index]) {
-                    guard let backing else { continue }
+        for (function, memory) in zip(boot.functions, boot.memory) {
+            for (register, backings) in zip(memory.shape.memory, memory.backings) {
+                for case (let piece, let backing?) in zip(register.pieces, backings) {
                     let size = store.size(of: backing.id) ?? 0
                     guard backing.offset > size || piece.size > size - backing.offset else { continue }
-                    let owner = BAROwner(function: function.address, register: memory.register)
+                    let owner = BAROwner(function: function.address, register: register.register)
                     throw .description(
                         function.address, .backingTooSmall(owner, piece: piece, backing, size: size))
                 }

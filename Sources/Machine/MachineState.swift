@@ -110,7 +110,7 @@ extension MachineState {
                     change.removed.append(region.range)
                 }
             }
-            change.added += decodedChange.added.compactMap { functions[$0.owner.function]?.mapping(of: $0) }
+            change.added += decodedChange.added.compactMap { functions[$0.owner.function]?.memory.mapping(of: $0) }
         }
         let mappings = change
         let targets = eventTargets

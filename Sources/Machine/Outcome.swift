@@ -108,6 +108,12 @@ public struct ExitCounts: Codable, Equatable, Sendable {
     public var irqWindow = 0
     /// All other exits, those by signals included.
     public var other = 0
+
+    static func + (one: ExitCounts, two: ExitCounts) -> ExitCounts {
+        ExitCounts(
+            pio: one.pio + two.pio, mmio: one.mmio + two.mmio, hlt: one.hlt + two.hlt,
+            irqWindow: one.irqWindow + two.irqWindow, other: one.other + two.other)
+    }
 }
 
 /// The beginning of a phase of the guest's work.
@@ -125,7 +131,7 @@ public struct RunReport: Sendable {
     /// The way in which the run ended.
     public let outcome: Outcome
     /// The exits of all vCPUs by kind.
-    public let exits: ExitCounts
+    public var exits: ExitCounts { exitsByVCPU.reduce(ExitCounts(), +) }
     /// The number of reads and writes that no device and no function answered.
     public let unclaimedAccesses: UInt64
     /// The number of slots that KVM held at the end.

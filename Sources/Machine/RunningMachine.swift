@@ -31,12 +31,7 @@ public final class RunningMachine: Sendable {
         self.end = end
         thread = try host(
             try HostThread(name: "machine") {
-                let result: Result<RunReport, MachineError>
-                do throws(MachineError) {
-                    result = .success(try machine.run(timeout: timeout))
-                } catch {
-                    result = .failure(error)
-                }
+                let result = Result { () throws(MachineError) in try machine.run(timeout: timeout) }
                 end.result.update { $0 = result }
             })
     }

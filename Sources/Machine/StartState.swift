@@ -57,28 +57,24 @@ package struct StartState {
         }
     }
 
-    /// Makes the state in which a multiboot kernel starts (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0,
-    /// 3.5): 32-bit protected mode, and no table in memory for the segments.
-    init(multiboot info: MultibootInfo, entry: GuestAddress, data: [BootData]) {
+    /// Makes the state in which a multiboot kernel (Multiboot Specification 0.6.96, 3.2; Multiboot2 Specification 2.0, 3.5) or a PVH
+    /// kernel (start_info.h of Xen) starts: 32-bit protected mode, and no table in memory for the segments.
+    ///
+    /// - Parameters:
+    ///   - info: The address of the boot information.
+    ///   - magic: The value by which the kernel recognises its boot loader, or 0.
+    ///   - stackTop: The end of the stack, or nil if the kernel gets none.
+    init(
+        entry: GuestAddress, info: GuestAddress, _ data: [BootData], magic: UInt32 = 0, stackTop: GuestAddress? = nil
+    ) {
         mode = .protected
         self.entry = entry.rawValue
         hasGDT = false
         bootData = data
         registers.rip = entry.rawValue
-        registers.rax = UInt64(info.version.bootMagic)
-        registers.rbx = info.address.rawValue
-        registers.rsp = info.stackTop?.rawValue ?? 0
-    }
-
-    /// Makes the state in which a PVH kernel starts (start_info.h of Xen): 32-bit protected mode, and no table in memory for
-    /// the segments.
-    init(pvh info: KernelInfo, entry: GuestAddress) {
-        mode = .protected
-        self.entry = entry.rawValue
-        hasGDT = false
-        bootData = info.data
-        registers.rip = entry.rawValue
-        registers.rbx = info.address.rawValue
+        registers.rax = UInt64(magic)
+        registers.rbx = info.rawValue
+        registers.rsp = stackTop?.rawValue ?? 0
     }
 
     /// Makes the state in which Linux starts at its 64-bit entry (Documentation/arch/x86/boot.rst): long mode, and a table in
@@ -200,15 +196,16 @@ func littleEndian(_ numbers: [UInt64]) -> [UInt8] {
 }
 
 extension SegmentRegister {
+    /// Creates a segment of code or data, for 16 bits and with a limit in bytes.
+    private init(selector: UInt16, type: UInt8, base: UInt64 = 0, limit: UInt32) {
+        self.init()
+        (self.selector, self.type, self.base, self.limit) = (selector, type, base, limit)
+        isPresent = true
+        isCodeOrData = true
+    }
+
     fileprivate static func realMode(selector: UInt16, type: UInt8) -> SegmentRegister {
-        var segment = SegmentRegister()
-        segment.base = UInt64(selector) * 16
-        segment.limit = 0xffff
-        segment.selector = selector
-        segment.type = type
-        segment.isPresent = true
-        segment.isCodeOrData = true
-        return segment
+        SegmentRegister(selector: selector, type: type, base: UInt64(selector) * 16, limit: 0xffff)
     }
 
     fileprivate static func flatCode(selector: UInt16, is64Bit: Bool) -> SegmentRegister {
@@ -220,12 +217,7 @@ extension SegmentRegister {
     }
 
     fileprivate static func flatData(selector: UInt16) -> SegmentRegister {
-        var segment = SegmentRegister()
-        segment.limit = .max
-        segment.selector = selector
-        segment.type = 0x3
-        segment.isPresent = true
-        segment.isCodeOrData = true
+        var segment = SegmentRegister(selector: selector, type: 0x3, limit: .max)
         segment.is32Bit = true
         segment.hasPageGranularity = true
         return segment
@@ -233,10 +225,8 @@ extension SegmentRegister {
 
     /// A busy task-state segment, because processors enter a guest in protected mode only if the task register holds one.
     fileprivate static var busyTSS: SegmentRegister {
-        var segment = SegmentRegister()
-        segment.limit = 0x67
-        segment.type = 0xb
-        segment.isPresent = true
+        var segment = SegmentRegister(selector: 0, type: 0xb, limit: 0x67)
+        segment.isCodeOrData = false
         return segment
     }
 }

@@ -30,16 +30,6 @@ final class VCPU: Sendable {
     }
 }
 
-extension VCPU {
-    /// The exits until now.
-    var exitCounts: ExitCounts {
-        var counts = ExitCounts()
-        var unclaimed: UInt64 = 0
-        exits.add(to: &counts, unclaimed: &unclaimed)
-        return counts
-    }
-}
-
 /// The counts of one vCPU's exits by kind. Only its thread writes them. Other threads may read them at any time.
 struct ExitCounters: ~Copyable, Sendable {
     private let pio = Atomic(0)
@@ -73,13 +63,13 @@ struct ExitCounters: ~Copyable, Sendable {
         pio.load(ordering: .relaxed) &+ mmio.load(ordering: .relaxed) &+ hlt.load(ordering: .relaxed)
     }
 
-    /// Adds the counts until now to sums.
-    func add(to counts: inout ExitCounts, unclaimed sum: inout UInt64) {
-        counts.pio += pio.load(ordering: .relaxed)
-        counts.mmio += mmio.load(ordering: .relaxed)
-        counts.hlt += hlt.load(ordering: .relaxed)
-        counts.irqWindow += irqWindow.load(ordering: .relaxed)
-        counts.other += other.load(ordering: .relaxed)
-        sum += UInt64(unclaimed.load(ordering: .relaxed))
+    /// The exits until now.
+    var counts: ExitCounts {
+        ExitCounts(
+            pio: pio.load(ordering: .relaxed), mmio: mmio.load(ordering: .relaxed), hlt: hlt.load(ordering: .relaxed),
+            irqWindow: irqWindow.load(ordering: .relaxed), other: other.load(ordering: .relaxed))
     }
+
+    /// The accesses until now that nobody has answered.
+    var unclaimedCount: UInt64 { UInt64(unclaimed.load(ordering: .relaxed)) }
 }

@@ -51,11 +51,11 @@ public struct VCPUHolders: OptionSet, Sendable {
 /// A vCPU is *held* when its thread waits outside KVM_RUN and its last access is complete. A thread that was asked to hold its
 /// vCPU goes through KVM_RUN once more. KVM_RUN completes the access, and returns because immediate_exit is set.
 struct VCPUControl: Sendable {
-    enum Phase {
+    enum ThreadState {
         case notStarted, running, held, ended
     }
 
-    var phase = Phase.notStarted
+    var threadState = ThreadState.notStarted
     /// The holders that want the vCPU to be held.
     var holders: VCPUHolders = []
     var isHoldWanted: Bool { !holders.isEmpty }
@@ -106,7 +106,7 @@ extension VCPU {
     ///   is let go meanwhile.
     func waitUntilHeld(for time: Duration) -> Bool {
         control.wait(for: time) { control in
-            control.phase != .running ? true : control.isHoldWanted ? nil : false
+            control.threadState != .running ? true : control.isHoldWanted ? nil : false
         } ?? false
     }
 
@@ -131,7 +131,7 @@ extension VCPU {
             hasRequest.store(true, ordering: .sequentiallyConsistent)
             control.stop = stop
             control.hasNewRegisters = false
-            control.phase = .held
+            control.threadState = .held
         }
     }
 
@@ -139,11 +139,11 @@ extension VCPU {
     /// have been written meanwhile.
     func hold(parking: Parking) -> Bool {
         control.update { control in
-            if control.isHoldWanted { control.phase = .held }
+            if control.isHoldWanted { control.threadState = .held }
         }
         return control.wait { control in
             guard !control.isHoldWanted || parking.hasStopped else { return nil }
-            control.phase = .running
+            control.threadState = .running
             return control.hasNewRegisters
         } ?? false
     }

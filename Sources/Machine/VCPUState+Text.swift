@@ -37,14 +37,9 @@ extension VCPUState {
 
     /// The general and the control registers with their names.
     public var namedRegisters: [(name: String, value: UInt64)] {
-        let r = registers
-        return [
-            ("rax", r.rax), ("rbx", r.rbx), ("rcx", r.rcx), ("rdx", r.rdx),
-            ("rsi", r.rsi), ("rdi", r.rdi), ("rbp", r.rbp), ("rsp", r.rsp),
-            ("r8", r.r8), ("r9", r.r9), ("r10", r.r10), ("r11", r.r11),
-            ("r12", r.r12), ("r13", r.r13), ("r14", r.r14), ("r15", r.r15),
+        GeneralRegisters.Name.allCases.map { ($0.wholeName, registers[$0]) } + [
             ("cr0", system.cr0), ("cr2", system.cr2), ("cr3", system.cr3), ("cr4", system.cr4), ("efer", system.efer),
-            ("rflags", r.rflags),
+            ("rflags", registers.rflags),
         ]
     }
 

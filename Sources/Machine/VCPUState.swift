@@ -82,11 +82,11 @@ extension GuestMachine {
         let stack = (try? read(count: VCPUState.stackWords * size, atLinear: top, on: id)) ?? []
         return VCPUState(
             id: vcpu.cpu.id, registers: registers, system: system, activity: vcpu.cpu.activity(),
-            hasFaulted: hasFaulted, isKept: control.phase == .running, instruction: instruction,
+            hasFaulted: hasFaulted, isKept: control.threadState == .running, instruction: instruction,
             unemulated: control.unemulated,
             stack: words(stack, of: size), pendingException: vcpu.cpu.pendingEvents().exception,
             isFaultAddressMapped: vcpu.cpu.physicalAddress(ofLinear: system.cr2) != nil,
-            lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exitCounts)
+            lastAccess: control.lastAccess.map { "\($0)" }, exits: vcpu.exits.counts)
     }
 
     private func words(_ bytes: [UInt8], of size: Int) -> [UInt64] {

@@ -10,7 +10,7 @@ internal import VFIO
 final class VFIOContainer: Sendable {
     let container: Container
     /// The group of each function in use. A group is there once for each of its functions.
-    private let groups: Lock<[OwnedGroup]>
+    private let groups: Lock<[Group]>
     /// The groups that KVM has been told of.
     private let groupsOfKVM: AssignedGroups
     /// The addresses of the functions in the machine.
@@ -26,12 +26,6 @@ final class VFIOContainer: Sendable {
         var refused: Set<GuestRange> = []
     }
 
-    private final class OwnedGroup: Sendable {
-        let group: Group
-
-        init(_ group: consuming Group) { self.group = group }
-    }
-
     /// Opens the groups of functions. KVM hears of each group before a function of the group is opened.
     ///
     /// - Parameter functions: The functions by their addresses in the machine.
@@ -40,15 +34,15 @@ final class VFIOContainer: Sendable {
     ) throws(MachineError) {
         let groupsOfKVM = try kvm(try AssignedGroups(of: vm))
         let container = try vfio(try Container())
-        var groups: [OwnedGroup] = []
+        var groups: [Group] = []
         for function in functions.values.sorted(by: { $0.name < $1.name }) {
-            if let owned = groups.first(where: { $0.group.number == function.group }) {
-                groups.append(owned)
+            if let known = groups.first(where: { $0.number == function.group }) {
+                groups.append(known)
                 continue
             }
             let group = try vfio(try Group(of: function, among: host, in: container, isFirst: groups.isEmpty))
             try kvm(try groupsOfKVM.set(group.file, isKnown: true))
-            groups.append(OwnedGroup(group))
+            groups.append(group)
         }
         addresses = Set(functions.keys)
         self.groups = Lock(groups)
@@ -67,9 +61,9 @@ final class VFIOContainer: Sendable {
         let container = try VFIOContainer(functions, among: host, for: vm)
         for (address, function) in functions.sorted(by: { $0.key < $1.key }) {
             let groups = container.groups.withLock { $0 }
-            guard let owned = groups.first(where: { $0.group.number == function.group }) else { continue }
+            guard let group = groups.first(where: { $0.number == function.group }) else { continue }
             let device = try VFIOFunction(
-                function.name, of: owned.group, in: container, keepsDecode: configuration.decode == .lazy)
+                function.name, of: group, in: container, keepsDecode: configuration.decode == .lazy)
             try configuration.add(device, at: address)
         }
         return container
@@ -80,10 +74,10 @@ final class VFIOContainer: Sendable {
     /// - Parameter number: The number of the group.
     func releaseFunction(of number: Int) {
         groups.withLock { groups in
-            guard let index = groups.firstIndex(where: { $0.group.number == number }) else { return }
-            let owned = groups.remove(at: index)
-            guard !groups.contains(where: { $0 === owned }) else { return }
-            try? groupsOfKVM.set(owned.group.file, isKnown: false)
+            guard let index = groups.firstIndex(where: { $0.number == number }) else { return }
+            let group = groups.remove(at: index)
+            guard !groups.contains(where: { $0 === group }) else { return }
+            try? groupsOfKVM.set(group.file, isKnown: false)
         }
     }
 

@@ -7,7 +7,7 @@ internal import VFIO
 /// A function of the host that is assigned to the guest.
 final class VFIOFunction: AssignedDevice {
     /// The open function, or nil once it has been given back. A thread that still uses it keeps it open.
-    private let device: Lock<OpenDevice?>
+    private let device: Lock<VFIODevice?>
     let record: DeviceRecord
     private let group: Int
     private let container: VFIOContainer
@@ -20,7 +20,7 @@ final class VFIOFunction: AssignedDevice {
     private let watch: LossWatch
 
     init(
-        _ name: String, of group: borrowing Group, in container: VFIOContainer, keepsDecode: Bool
+        _ name: String, of group: Group, in container: VFIOContainer, keepsDecode: Bool
     ) throws(MachineError) {
         let device = try vfio(try VFIODevice(name, of: group))
         let kinds: [(DeviceRecord.InterruptKind, String)] = [
@@ -38,32 +38,26 @@ final class VFIOFunction: AssignedDevice {
         self.keepsDecode = keepsDecode
         record = device.record
         self.group = group.number
-        self.device = Lock(OpenDevice(device))
+        self.device = Lock(device)
     }
 
     deinit { watch.stop.post() }
 
-    private final class OpenDevice: Sendable {
-        let device: VFIODevice
-
-        init(_ device: consuming VFIODevice) { self.device = device }
-    }
-
-    private var open: OpenDevice? { device.withLock { $0 } }
+    private var open: VFIODevice? { device.withLock { $0 } }
 
     var writeEvents: [(event: FunctionEvent, descriptor: SharedDescriptor)] { [] }
 
     func read(_ region: DeviceRecord.RegionNumber, at offset: UInt64, count: Int) -> [UInt8]? {
-        try? open?.device.read(region, at: offset, count: count)
+        try? open?.read(region, at: offset, count: count)
     }
 
     func write(_ bytes: [UInt8], _ region: DeviceRecord.RegionNumber, at offset: UInt64) {
-        try? open?.device.write(bytes, region, at: offset)
+        try? open?.write(bytes, region, at: offset)
     }
 
     func openMemory(of region: DeviceRecord.RegionNumber, _ part: Range<UInt64>) throws(HostError) -> ForeignMemory {
         guard let open else { throw HostError(call: "mmap", subject: "region \(region)", errno: .badFileDescriptor) }
-        return try open.device.memory(region, part)
+        return try open.memory(region, part)
     }
 
     func makeObserver(of ram: SharedRAM) -> any MemoryObserver { VFIOMemory(container) }
@@ -91,8 +85,8 @@ final class VFIOFunction: AssignedDevice {
     }
 
     /// Makes a call to the kernel. If it fails, the function is lost, because it cannot go on without the call.
-    private func ask(_ body: (borrowing VFIODevice) throws(HostError) -> Void) {
-        do { if let open { try body(open.device) } } catch { watch.lose("\(error)") }
+    private func ask(_ body: (VFIODevice) throws(HostError) -> Void) {
+        do { if let open { try body(open) } } catch { watch.lose("\(error)") }
     }
 
     func release() {

@@ -130,7 +130,8 @@ extension DeviceInfoError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .short(let what, let bytes, let needed): "\(what) is described in \(bytes) bytes, and needs \(needed)"
-        case .otherIndex(let asked, let answered): "number \(asked) was asked for, and number \(answered) answered"
+        case .otherIndex(let asked, let answered):
+            "the description of region \(asked) was asked for, but that of region \(answered) came"
         case .endless(let number, let size, let offset):
             "region \(number): \(size) bytes at offset \(offset) pass the end of any file"
         case .capability(let number, let offset): "region \(number): the capability at offset \(offset) is not whole"

@@ -71,8 +71,6 @@ extension RunningMachine {
     }
 
     private func result() -> Result<RunReport, MachineError> {
-        do throws(MachineError) { return .success(try report(within: .seconds(1 << 40))) } catch {
-            return .failure(error)
-        }
+        Result { () throws(MachineError) in try report(within: .seconds(1 << 40)) }
     }
 }

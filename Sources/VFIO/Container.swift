@@ -39,7 +39,7 @@ public struct Container: ~Copyable, Sendable {
 }
 
 /// An IOMMU group in a container: functions that the IOMMU cannot tell apart, or cannot protect from each other.
-public struct Group: ~Copyable, Sendable {
+public final class Group: Sendable {
     /// The number that the kernel gives the group.
     public let number: Int
     let descriptor: Descriptor

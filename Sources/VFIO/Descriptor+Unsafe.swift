@@ -23,6 +23,7 @@ extension Descriptor {
     ///   - least: The size in bytes of the structure without capabilities.
     ///   - index: The number of the region or kind of interrupts. The kernel reads it from the structure, after the size and the
     ///     flags.
+    /// - Returns: The bytes of the structure. They are empty if the device does not have that region or kind (EINVAL).
     borrowing func information(
         _ request: cvfio_information, least: Int, index: UInt32? = nil, _ name: String
     ) throws(HostError) -> [UInt8] {
@@ -32,7 +33,9 @@ extension Descriptor {
             for shift in 0..<2 { bytes[shift] = UInt8(truncatingIfNeeded: size >> (8 * shift)) }
             if let index { bytes[8] = UInt8(truncatingIfNeeded: index) }
             // SAFETY: the kernel writes no more than the size that the first bytes say, which is that of the array.
-            try check(unsafe cvfio_get(number, request, &bytes), name, index.map { "\($0)" } ?? "")
+            let result = unsafe cvfio_get(number, request, &bytes)
+            if index != nil, result == -Errno.invalidArgument.rawValue { return [] }
+            try check(result, name, index.map { "\($0)" } ?? "")
             let whole = bytes[..<4].reversed().reduce(0) { $0 << 8 | Int($1) }
             // The structure may have grown between two calls, but no description takes 64 KiB.
             guard whole > size, whole < 1 << 16 else { return bytes }
@@ -55,7 +58,8 @@ extension Descriptor {
             unsafe cvfio_write(number, offset, bytes, bytes.count), "write", "\(bytes.count) bytes at \(offset)")
     }
 
-    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none.
+    /// Gives eventfds to the interrupts of a kind, from the number `first` on. An interrupt whose event is nil gets none. Without
+    /// any events, takes all interrupts of the kind down: none of them has an eventfd any more.
     ///
     /// - Returns: The number of the events. If the kernel grants fewer interrupts, it has not set any, and the result is the number
     ///   that it could grant.
@@ -67,15 +71,9 @@ extension Descriptor {
         // call. The call reads as many numbers as the array has.
         let numbers = events.map { unsafe $0?.number ?? -1 }
         let result = unsafe cvfio_set_interrupts(
-            number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers)
+            number, UInt32(action), kind, UInt32(first), UInt32(numbers.count), numbers.isEmpty ? nil : numbers)
         let set = try check(result, "VFIO_DEVICE_SET_IRQS", "\(events.count) of kind \(kind)")
         return set == 0 ? events.count : Int(set)
-    }
-
-    /// Takes all interrupts of a kind down: none of them has an eventfd any more.
-    borrowing func endInterrupts(kind: UInt32) throws(HostError) {
-        let result = cvfio_set_interrupts(number, UInt32(CVFIO_TRIGGER), kind, 0, 0, nil)
-        try check(result, "VFIO_DEVICE_SET_IRQS", "none of kind \(kind)")
     }
 }
 

@@ -4,7 +4,7 @@ public import PCI
 internal import SystemPackage
 
 /// A function of the host that this process has for itself. Closing the device resets the function if it can be reset.
-public struct VFIODevice: ~Copyable, Sendable {
+public final class VFIODevice: Sendable {
     /// The function as the kernel names it, such as `0000:01:00.0`.
     public let name: String
     /// The regions, interrupts, reset and configuration space that the function gives.
@@ -14,21 +14,23 @@ public struct VFIODevice: ~Copyable, Sendable {
     private let offsets: [DeviceRecord.RegionNumber: UInt64]
 
     /// Opens a function of a group.
-    public init(_ name: String, of group: borrowing Group) throws(VFIOError) {
+    public init(_ name: String, of group: Group) throws(VFIOError) {
         let number = group.number
         let descriptor = try vfio(try group.descriptor.openDevice(name), of: name, group: number)
         let information = try vfio(
             try descriptor.information(CVFIO_DEVICE, least: 16, "VFIO_DEVICE_GET_INFO"), of: name, group: number)
         let flags = StructureBytes(information).integer(at: 4, as: UInt32.self) ?? 0
-        guard flags & 2 != 0 else { throw VFIOError(.api("it is no PCI function"), of: name, group: number) }
+        guard flags & 2 != 0 else {
+            throw VFIOError(.api("the kernel describes the device, but not as a PCI function"), of: name, group: number)
+        }
         var record = DeviceRecord(canReset: flags & 1 != 0)
         var offsets: [DeviceRecord.RegionNumber: UInt64] = [:]
         for region in DeviceRecord.RegionNumber.allCases where region != .vga {
-            let asked = try vfio(
-                try descriptor.informationIfAny(
+            let bytes = try vfio(
+                try descriptor.information(
                     CVFIO_REGION, least: RegionInfo.size, index: region.rawValue, "VFIO_DEVICE_GET_REGION_INFO"),
                 of: name, group: number)
-            guard let bytes = asked else { continue }
+            guard !bytes.isEmpty else { continue }
             do throws(DeviceInfoError) {
                 let info = try RegionInfo(bytes, of: region)
                 guard info.region.size > 0 else { continue }
@@ -40,12 +42,11 @@ public struct VFIODevice: ~Copyable, Sendable {
         }
         for kind in DeviceRecord.InterruptKind.allCases {
             let bytes = try vfio(
-                try descriptor.informationIfAny(
+                try descriptor.information(
                     CVFIO_INTERRUPTS, least: 16, index: kind.rawValue, "VFIO_DEVICE_GET_IRQ_INFO"),
                 of: name, group: number)
-            let structure = StructureBytes(bytes ?? [])
-            guard let count = structure.integer(at: 12, as: UInt32.self), count > 0
-            else { continue }
+            let structure = StructureBytes(bytes)
+            guard let count = structure.integer(at: 12, as: UInt32.self), count > 0 else { continue }
             record.interrupts[kind] = DeviceRecord.Interrupts(
                 count: count, traits: .init(rawValue: structure.integer(at: 4, as: UInt32.self) ?? 0))
         }
@@ -131,31 +132,12 @@ public struct VFIODevice: ~Copyable, Sendable {
     public func setInterrupts(
         _ kind: DeviceRecord.InterruptKind, from first: Int = 0, _ events: [SharedDescriptor?]
     ) throws(HostError) -> Int {
-        guard events.isEmpty else {
-            return try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, from: first, events: events)
-        }
-        try descriptor.endInterrupts(kind: kind.rawValue)
-        return 0
+        try descriptor.setInterrupts(CVFIO_TRIGGER, kind: kind.rawValue, from: first, events: events)
     }
 
     /// Lets an eventfd unmask INTx, which masks itself whenever it occurs.
     public func setUnmasking(_ event: SharedDescriptor) throws(HostError) {
         try descriptor.setInterrupts(
             CVFIO_UNMASK, kind: DeviceRecord.InterruptKind.intx.rawValue, events: [event])
-    }
-}
-
-extension Descriptor {
-    /// Returns the structure that describes a region or a kind of interrupts, or nil if the device does not have that region or
-    /// kind (EINVAL).
-    fileprivate borrowing func informationIfAny(
-        _ request: cvfio_information, least: Int, index: UInt32, _ name: String
-    ) throws(HostError) -> [UInt8]? {
-        do throws(HostError) {
-            return try information(request, least: least, index: index, name)
-        } catch {
-            guard error.errno == .invalidArgument else { throw error }
-            return nil
-        }
     }
 }

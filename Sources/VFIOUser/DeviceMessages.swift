@@ -19,7 +19,7 @@ public struct DeviceInfo: Hashable, Sendable {
 
     /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the device's description", size: 16)
+        let fields = try PayloadFields(payload, "the device's description", size: 16)
         canReset = fields[4] & Self.reset != 0
         (regionCount, interruptCount) = (fields[8], fields[12])
     }
@@ -45,7 +45,7 @@ public struct RegionQuery: Hashable, Sendable {
 
     /// Decodes the payload of either question.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the question about a region", size: 16)
+        let fields = try PayloadFields(payload, "the question about a region", size: 16)
         (room, region) = (fields[0], fields[8])
     }
 
@@ -70,7 +70,7 @@ public struct InterruptInfo: Hashable, Sendable {
 
     /// Decodes the payload of a question or an answer.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the description of interrupts", size: 16)
+        let fields = try PayloadFields(payload, "the description of interrupts", size: 16)
         kind = fields[8]
         interrupts = DeviceRecord.Interrupts(
             count: fields[12], traits: DeviceRecord.InterruptTraits(rawValue: fields[4] & 0xf))
@@ -129,7 +129,7 @@ public struct InterruptChange: Hashable, Sendable {
 
     /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the change of interrupts", size: 20)
+        let fields = try PayloadFields(payload, "the change of interrupts", size: 20)
         guard let action = Action(rawValue: fields[4] & 0x38), let content = Content(rawValue: fields[4] & 7) else {
             throw .flags(fields[4])
         }
@@ -149,10 +149,10 @@ public struct InterruptChange: Hashable, Sendable {
 }
 
 /// The fields of a payload that is known to be long enough for them.
-struct Fields {
+struct PayloadFields {
     private let structure: StructureBytes
 
-    /// Throws if the payload has fewer than `size` bytes.
+    /// Throws if the payload has fewer than `size` bytes. `name` is for that error.
     init(_ payload: [UInt8], _ name: String, size: Int) throws(MessageError) {
         guard payload.count >= size else { throw .short(name, bytes: payload.count, needed: size) }
         structure = StructureBytes(payload)

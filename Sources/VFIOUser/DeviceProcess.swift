@@ -95,8 +95,8 @@ public final class DeviceProcess: Sendable {
     /// The reason why the device is lost, or nil if it is not lost.
     public var loss: DeviceProcessError? { connection.loss }
 
-    /// Has a thread call `handler` when the device is lost. If the device is lost already, returns the reason, and the handler is
-    /// not always called.
+    /// Has a thread call `handler` when the device is lost. If the device is lost already, returns the reason, and never calls the
+    /// handler.
     public func onLoss(_ handler: LossHandler) -> DeviceProcessError? { connection.onLoss(handler) }
 
     /// Gives the device up as lost if a file of one of its regions has become too short for the areas of that region. Returns the

@@ -1,12 +1,10 @@
 public import Host
 internal import PCI
-internal import Synchronization
 
 /// A server at a local socket that offers a function to clients of vfio-user. It serves one client after the other, in a thread of
 /// its own.
 public final class DeviceServer: Sendable {
     private let listening: ListeningThread
-    private let isStopped = Atomic(false)
 
     /// The time in which a client has to send the rest of a message, or to take an answer.
     private static let patience = Duration.seconds(1)
@@ -22,14 +20,13 @@ public final class DeviceServer: Sendable {
 
     /// Ends the server. A present client sees that the connection ends.
     public func stop() {
-        isStopped.store(true, ordering: .releasing)
         listening.end(within: Self.patience * 4)
     }
 
     private func serve(_ function: inout ServedFunction, at listener: borrowing ListeningSocket) {
-        while !isStopped.load(ordering: .acquiring) {
-            guard let ready = try? listening.events.wait(for: listener) else { return }
-            guard ready.hasClient, let client = listener.accept() else { continue }
+        while let ready = try? Connection.Ready(waitingFor: listening.posts, listener.descriptor), !ready.isFirstPosted
+        {
+            guard ready.isSecondPosted, let client = listener.accept() else { continue }
             converse(with: client, &function)
             function.release()
         }
@@ -38,9 +35,8 @@ public final class DeviceServer: Sendable {
     /// Answers a client until the client leaves or breaks the protocol, or the server is stopped.
     private func converse(with client: borrowing Connection, _ function: inout ServedFunction) {
         var hasVersion = false
-        while let ready = try? listening.events.wait(for: client, and: function.doorbell) {
-            if ready.isPosted, isStopped.load(ordering: .acquiring) { return }
-            if ready.hasEvent, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
+        while let ready = try? client.wait(or: listening.posts, function.doorbell), !ready.isFirstPosted {
+            if ready.isSecondPosted, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
             guard ready.hasInput else { continue }
             do {
                 let (bytes, descriptors) = try client.receive(

@@ -41,19 +41,14 @@ public struct Header: Hashable, Sendable {
 
     /// Decodes a header.
     public init(_ bytes: [UInt8]) throws(MessageError) {
-        let structure = StructureBytes(bytes)
-        guard let id = structure.integer(at: 0, as: UInt16.self),
-            let command = structure.integer(at: 2, as: UInt16.self),
-            let size = structure.integer(at: 4, as: UInt32.self),
-            let flags = structure.integer(at: 8, as: UInt32.self),
-            let error = structure.integer(at: 12, as: UInt32.self)
-        else { throw .short("the header", bytes: bytes.count, needed: Self.byteCount) }
+        let fields = try PayloadFields(bytes, "the header", size: Self.byteCount)
+        (id, command, size) = (fields[0], fields[2], fields[4])
+        let flags: UInt32 = fields[8]
         guard size >= Self.byteCount, size <= Self.largestMessage else { throw .size(size) }
         guard flags & Flags.kind <= Flags.reply else { throw .flags(flags) }
-        (self.id, self.command, self.size) = (id, command, size)
         isReply = flags & Flags.kind == Flags.reply
         wantsNoReply = flags & Flags.noReply != 0
-        self.error = flags & Flags.error != 0 ? error : nil
+        self.error = flags & Flags.error != 0 ? fields[12] : nil
     }
 
     /// The bytes that follow the header.
@@ -110,9 +105,10 @@ extension MessageError: CustomStringConvertible {
         switch self {
         case .short(let what, let bytes, let needed): "\(what) has \(bytes) bytes, and needs \(needed)"
         case .size(let size):
-            "a message of \(size) bytes: it has from \(Header.byteCount) to \(Header.largestMessage)"
+            "a message of \(size) bytes, but a message has \(Header.byteCount) to \(Header.largestMessage) bytes"
         case .flags(let flags): "a message or a change of interrupts with unknown flags (\(flags))"
-        case .version(let major, let minor): "version \(major).\(minor) of the protocol: it is 0.1 here"
+        case .version(let major, let minor):
+            "version \(major).\(minor) of the protocol, but this side speaks version 0.1"
         case .capabilities: "the capabilities in the version message are not JSON that ends with a zero"
         case .mismatch(let what, let asked, let answered):
             "a reply has \(what) \(answered) where \(asked) was asked for"

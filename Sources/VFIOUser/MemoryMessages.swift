@@ -22,7 +22,7 @@ public struct DMAMapping: Hashable, Sendable {
 
     /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the mapping", size: 32)
+        let fields = try PayloadFields(payload, "the mapping", size: 32)
         let flags: UInt32 = fields[4]
         self.init(
             offset: fields[8], address: fields[16], size: fields[24], isReadable: flags & 1 != 0,
@@ -51,7 +51,7 @@ public struct DMAUnmapping: Hashable, Sendable {
 
     /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the end of a mapping", size: 24)
+        let fields = try PayloadFields(payload, "the end of a mapping", size: 24)
         let flags: UInt32 = fields[4]
         self.init(address: fields[8], size: fields[16], isAll: flags & 2 != 0)
     }
@@ -80,7 +80,7 @@ public struct RegionAccess: Hashable, Sendable {
     ///
     /// - Parameter hasData: Whether the payload has data, which must be `count` bytes.
     public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
-        let fields = try Fields(payload, "the access to a region", size: 16)
+        let fields = try PayloadFields(payload, "the access to a region", size: 16)
         (offset, region, count) = (fields[0], fields[8], fields[12])
         data = hasData ? Array(payload.dropFirst(16)) : []
         guard !hasData || data.count == Int(count) else {
@@ -91,15 +91,16 @@ public struct RegionAccess: Hashable, Sendable {
     /// The encoded payload.
     public var bytes: [UInt8] { StructureBytes().with(wide: offset).with(region, count).with(bytes: data).bytes }
 
-    /// Throws unless this is the answer to the access `asked`.
-    public func check(answers asked: RegionAccess) throws(MessageError) {
-        guard region == asked.region else {
-            throw .mismatch("region", asked: UInt64(asked.region), answered: UInt64(region))
+    /// Decodes the answer to this access, and throws if it answers another one.
+    public func answer(_ payload: [UInt8], hasData: Bool) throws(MessageError) -> RegionAccess {
+        let answer = try RegionAccess(payload, hasData: hasData)
+        for (name, asked, answered) in [
+            ("region", UInt64(region), UInt64(answer.region)), ("offset", offset, answer.offset),
+            ("count", UInt64(count), UInt64(answer.count)),
+        ] where asked != answered {
+            throw .mismatch(name, asked: asked, answered: answered)
         }
-        guard offset == asked.offset else { throw .mismatch("offset", asked: asked.offset, answered: offset) }
-        guard count == asked.count else {
-            throw .mismatch("count", asked: UInt64(asked.count), answered: UInt64(count))
-        }
+        return answer
     }
 }
 
@@ -121,7 +122,7 @@ public struct MemoryAccess: Hashable, Sendable {
     ///
     /// - Parameter hasData: Whether the payload has data, which must be `count` bytes.
     public init(_ payload: [UInt8], hasData: Bool) throws(MessageError) {
-        let fields = try Fields(payload, "the access to memory", size: 16)
+        let fields = try PayloadFields(payload, "the access to memory", size: 16)
         (address, count) = (fields[0], fields[8])
         data = hasData ? Array(payload.dropFirst(16)) : []
         guard count <= Version.transferSize else {
@@ -176,7 +177,7 @@ public struct RegionEvents: Hashable, Sendable {
 
     /// Decodes a payload.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let fields = try Fields(payload, "the region's events", size: 16)
+        let fields = try PayloadFields(payload, "the region's events", size: 16)
         region = fields[8]
         let count: UInt32 = fields[12]
         guard Int(count) <= payload.count / Self.eventSize, 16 + Int(count) * Self.eventSize <= payload.count else {

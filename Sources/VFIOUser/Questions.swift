@@ -96,12 +96,3 @@ struct Questions {
         return bytes
     }
 }
-
-extension RegionAccess {
-    /// Decodes the answer to this access, and throws if it answers another one.
-    func answer(_ payload: [UInt8], hasData: Bool) throws(MessageError) -> RegionAccess {
-        let answer = try RegionAccess(payload, hasData: hasData)
-        try answer.check(answers: self)
-        return answer
-    }
-}

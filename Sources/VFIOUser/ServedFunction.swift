@@ -46,9 +46,7 @@ public struct ServedFunction: ~Copyable, Sendable {
             // This does not overflow: the regions have valid sizes of BARs, and there are eight of them.
             end &+= (region.size &+ 4095) & ~4095
         }
-        var file = try MemoryFile(name: "swiftlet-served")
-        try file.resize(to: end)
-        try file.sealSize()
+        let file = try MemoryFile.sealed(name: "swiftlet-served", size: end)
         let shared = try SharedDescriptor(file)
         let doorbell =
             function.description.doorbell == nil ? nil : try SharedDescriptor(eventFor: "the doorbell")

@@ -69,10 +69,10 @@ final class ServerConnection: Sendable {
     }
 
     /// Has the connection's own thread call `handler` when the connection ends. If the connection has ended already, returns the
-    /// reason, and the handler is not always called.
+    /// reason, and never calls the handler.
     func onLoss(_ handler: LossHandler) -> DeviceProcessError? {
         state.withLock { state in
-            state.handler = handler
+            if state.loss == nil { state.handler = handler }
             return state.loss
         }
     }
@@ -140,21 +140,17 @@ final class ServerConnection: Sendable {
         defer { state.update { $0.isReceiving = false } }
         do throws(DeviceProcessError) {
             if let time {
-                let hasInput = try connected { () throws(ConnectionError) in try connection.wait(within: time).hasInput
-                }
-                guard hasInput else { return }
+                guard try connected(try connection.wait(within: time).hasInput) else { return }
             }
             // Without a time limit the system call that receives also waits. This saves a system call that only waits.
-            let (bytes, descriptors) = try connected { () throws(ConnectionError) in
+            let (bytes, descriptors) = try connected(
                 try connection.receive(
                     exactly: Header.byteCount, mostDescriptors: Version.descriptorCount,
-                    within: time == nil ? nil : Self.messageTime)
-            }
+                    within: time == nil ? nil : Self.messageTime))
             let header: Header
             do { header = try Header(bytes) } catch { throw .message(error) }
-            let payload = try connected { () throws(ConnectionError) in
-                try connection.receive(exactly: header.payloadSize, within: Self.messageTime).bytes
-            }
+            let payload = try connected(
+                try connection.receive(exactly: header.payloadSize, within: Self.messageTime).bytes)
             guard header.isReply else { return serve(header, payload) }
             let isExpected = state.update { state in
                 guard state.waiting[header.id]?.rawValue == header.command else { return false }
@@ -168,11 +164,11 @@ final class ServerConnection: Sendable {
         }
     }
 
-    /// Calls `body`, and throws its error as the loss of the connection.
+    /// Returns the result of a call, and throws its error as the loss of the connection.
     private func connected<Result>(
-        _ body: () throws(ConnectionError) -> Result
+        _ call: @autoclosure () throws(ConnectionError) -> Result
     ) throws(DeviceProcessError) -> Result {
-        do { return try body() } catch { throw .connection(error) }
+        do { return try call() } catch { throw .connection(error) }
     }
 
     /// Carries out a command of the server, and replies.

@@ -35,10 +35,8 @@ public struct Version: Hashable, Sendable {
 
     /// Decodes a version message. A limit that the message leaves out has the specification's usual value.
     public init(_ payload: [UInt8]) throws(MessageError) {
-        let structure = StructureBytes(payload)
-        guard let major = structure.integer(at: 0, as: UInt16.self),
-            let minor = structure.integer(at: 2, as: UInt16.self)
-        else { throw .short("the version message", bytes: payload.count, needed: 4) }
+        let fields = try PayloadFields(payload, "the version message", size: 4)
+        let (major, minor): (UInt16, UInt16) = (fields[0], fields[2])
         guard major == 0 else { throw .version(major: major, minor: minor) }
         self.init(maximumDescriptors: 1)
         guard payload.count > 4 else { return }

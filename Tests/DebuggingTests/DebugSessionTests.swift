@@ -104,7 +104,7 @@ struct DebugSessionTests {
         _ = client.send("c")
         #expect(client.target.plan.registers.map(\.address) == [0x1020, 0x1021, 0x1001, 0x1002])
         #expect(client.target.plan.instructions == [0x1003, 0x1004, 0x1005])
-        let watch = DebugStop(kind: .writeWatch, address: 0x1010, size: 8)
+        let watch = StopPoint(kind: .writeWatch, address: 0x1010, size: 8)
         #expect(Client.packets(client.session.report(.watch(watch), of: 2)) == ["T05thread:3;watch:1010;"])
         client.target.canBreak = false
         _ = client.send("Z2,1010,8")

@@ -28,8 +28,7 @@ struct AddressReservationTests {
 
     @Test("what is written through the stable mapping is read back, and pages not touched are zero")
     func mappedFile() throws {
-        var file = try MappedFile(name: "test", capacity: 1 << 30)
-        try file.resize(to: 1 << 20)
+        let file = try HostMemory(file: "test", size: 1 << 20)
         file.write([1, 2, 3].span, at: 4094)
         #expect(file.read(count: 5, at: 4093) == [0, 1, 2, 3, 0])
         #expect(file.read(count: 0, at: 1 << 20) == [])
@@ -37,11 +36,10 @@ struct AddressReservationTests {
 
     @Test("a window shows the part of the file that is mapped there, and nothing once it is unmapped")
     func window() throws {
-        var file = try MappedFile(name: "test", capacity: 1 << 20)
-        try file.resize(to: 1 << 20)
+        let file = try HostMemory(file: "test", size: 1 << 20)
         let reservation = try AddressReservation(size: 1 << 20)
         let before = try mappings(at: reservation.address)
-        try reservation.map(file.file, from: 0x3000, size: 0x2000, at: 0x8000)
+        try file.map(from: 0x3000, size: 0x2000, into: reservation, at: 0x8000)
         #expect(try mappings(at: reservation.address + 0x8000) == "rw-s 00003000")
         try reservation.unmap(size: 0x2000, at: 0x8000)
         #expect(try mappings(at: reservation.address) == before)

@@ -57,7 +57,7 @@ enum JailProbe {
         case "socket": _ = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         case "works":
             guard let figures = try? KernelFigures.ofProcess(), figures.bytes("VmHWM") ?? 0 > 1 << 20,
-                let memory = try? PrivateMemory(size: 1 << 20, inHugePages: false)
+                let memory = try? HostMemory(size: 1 << 20, inHugePages: false)
             else { exit(1) }
             memory.write(([1] as [UInt8]).span, at: 0)
             guard let use = try? MemoryUse(from: memory.address, size: memory.size), use.resident > 0,

@@ -1,3 +1,4 @@
+import Host
 import LiveSupport
 import SystemPackage
 import Testing
@@ -10,7 +11,7 @@ struct IOEventLiveTests {
     func addAndRemove() throws {
         let system = try KVMSystem()
         let vm = try system.makeVirtualMachine()
-        let counter = try EventCounter()
+        let counter = try SharedDescriptor(eventFor: "a test")
         func set(isPort: Bool = true, isTaken: Bool) -> Int32 {
             vm.setIOEvent(
                 address: 0xc080, isPort: isPort, size: 1, match: 0xfa, counter: counter, isTaken: isTaken)

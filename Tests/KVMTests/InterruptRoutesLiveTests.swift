@@ -11,13 +11,13 @@ struct InterruptRoutesLiveTests {
         let vm = try KVMSystem().makeVirtualMachine()
         try vm.makeInterruptControllers()
         var routes = InterruptRoutes()
-        while let number = routes.free {
+        while let number = routes.freeNumber {
             routes.set(address: 0xfee0_0000, data: number & 0xff, of: number)
         }
         #expect(routes.count == 4096 - 40)
         try vm.setRoutes(routes)
         routes.remove(1000)
-        #expect(routes.free == 1000)
+        #expect(routes.freeNumber == 1000)
         try vm.setRoutes(routes)
         // One more than KVM allows.
         routes.set(address: 0xfee0_0000, data: 0, of: 1000)

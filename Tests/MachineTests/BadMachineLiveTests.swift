@@ -1,7 +1,9 @@
+import Host
 import Images
 import LiveSupport
 import Machine
 import Memslots
+import PCI
 import Testing
 
 @Suite("Machines that cannot be", .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
@@ -61,6 +63,21 @@ struct BadMachineLiveTests {
             $0.extraSlots = [ExtraSlot(range: GuestRange(at: 0x1000, size: 0x1000), access: .readOnly)]
         }
         #expect(text.contains("RAM") && text.contains("extra slot"))
+    }
+
+    @Test("BARs that the kernel cannot keep account of are refused, also if the guest is to assign their addresses")
+    func largeBARs() throws {
+        let size: UInt64 = 1 << 46
+        let available = try #require(try KernelFigures.ofHost().bytes("MemAvailable"))
+        guard Footprint.kernelBytes(pages: size >> Page.shift, mmu: .ofHost) > available / 2 else { return }
+        let text = try refusal {
+            $0.functions[FunctionAddress(requesterID: 1 << 3)] = DescribedFunction(
+                FunctionDescription(
+                    vendorID: 0x1af4, deviceID: 0x10f1,
+                    bars: [0: BARDescription(kind: .memory64, size: size, isPrefetchable: true)]))
+            $0.assignsAddresses = false
+        }
+        #expect(text.contains("the kernel needs"))
     }
 
     private func refusal(_ change: (inout MachineConfiguration) -> Void) throws -> String {

@@ -53,7 +53,9 @@ struct ControlLiveTests {
         let machine = try machine(TinyGuest.spin + TinyGuest.exit(7))
         var registers = try machine.registers(of: 0)
         let running = try machine.start()
-        while machine.vcpus[0].control.withLock({ $0.phase == .notStarted }) { HostThread.sleep(for: .milliseconds(1)) }
+        while machine.vcpus[0].control.withLock({ $0.threadState == .notStarted }) {
+            HostThread.sleep(for: .milliseconds(1))
+        }
         #expect(throws: MachineError.self) { try machine.registers(of: 0) }
         #expect(throws: MachineError.self) { try machine.setRegisters(registers, of: 0) }
         #expect(throws: MachineError.self) { try machine.setStops(at: []) }

@@ -147,7 +147,7 @@ struct DebugServerLiveTests {
             machine, monitor: DebugMonitor(commands: "") { _ in nil }, abilities: DebugAbilities())
         target.pause()
         let stops = [0x20_0000, 0x1_0100, 0x1_0200, 0x1_0300, 0x1_0400].map {
-            DebugStop(kind: .softwareBreakpoint, address: UInt64($0), size: 1)
+            StopPoint(kind: .softwareBreakpoint, address: UInt64($0), size: 1)
         }
         let plan = try #require(StopPlan(stops, canBreak: true))
         #expect(plan.instructions == [0x20_0000])

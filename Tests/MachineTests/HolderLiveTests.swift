@@ -52,14 +52,16 @@ struct HolderLiveTests {
         #expect(client.exchange("?")?.hasPrefix("T") == true)
         client.send(Array("$vCont;c#a8".utf8))
         HostThread.sleep(for: .milliseconds(100))
-        #expect(machine.vcpus[0].control.withLock { $0.phase == .held && $0.holders == .user })
+        #expect(machine.vcpus[0].control.withLock { $0.threadState == .held && $0.holders == .user })
         // Ctrl-C of the debugger: it is told of a stop although the guest has not run.
         client.send([3])
         #expect(client.packet()?.hasPrefix("T") == true)
         #expect(client.exchange("D") == "OK")
         while machine.vcpus[0].control.withLock({ $0.holders != .user }) { HostThread.sleep(for: .milliseconds(1)) }
         machine.resume(by: .user)
-        while machine.vcpus[0].control.withLock({ $0.phase != .running }) { HostThread.sleep(for: .milliseconds(1)) }
+        while machine.vcpus[0].control.withLock({ $0.threadState != .running }) {
+            HostThread.sleep(for: .milliseconds(1))
+        }
         machine.stop()
         #expect(try running.report().outcome == .stopped)
         server.finish(status: 0)

@@ -1,4 +1,5 @@
 import Devices
+import Host
 import LiveSupport
 import Memslots
 import PCI
@@ -8,6 +9,34 @@ import VFIOUserSupport
 
 @testable import Machine
 
+/// Counts the calls to KVM for interrupts, and has one of them refused in KVM's place.
+private final class InterruptFaults: Sendable {
+    private let state = Lock((next: 0, refused: Int?.none))
+
+    init(in machine: GuestMachine) {
+        machine.owned.refusal.withLock { refusal in
+            refusal = CallRefusal { call in
+                guard call == .interrupt else { return nil }
+                return self.state.withLock { state in
+                    defer { state.next += 1 }
+                    return state.next == state.refused ? .outOfMemory : nil
+                }
+            }
+        }
+    }
+
+    /// Restarts the count of calls at 0. Returns the count before.
+    ///
+    /// - Parameter call: The number, in the new count, of the call to refuse. Nil to refuse no call.
+    @discardableResult
+    func refuse(_ call: Int?) -> Int {
+        state.withLock { state in
+            defer { state = (0, call) }
+            return state.next
+        }
+    }
+}
+
 /// What KVM can refuse of the interrupts of a device that comes, is used and goes.
 @Suite("Refused interrupts", .serialized, .enabled(if: LiveKVM.runsLiveTests, "needs a usable /dev/kvm"))
 struct RefusedInterruptsLiveTests {
@@ -15,7 +44,7 @@ struct RefusedInterruptsLiveTests {
     func refusedInterrupts() throws {
         let (comes, counts) = (HotPlugLiveTests.comes, HotPlugLiveTests.counts)
         let machine = try HotPlugLiveTests.machine(.separate)
-        let (faults, before) = (machine.owned.interruptFaults, try counts(machine))
+        let (faults, before) = (InterruptFaults(in: machine), try counts(machine))
         var servers: [ScriptedServer] = []
         /// Adds a device with a line, and lets it have four messages in its stead. Each call is refused once. Returns the number of calls.
         func add() throws -> (adding: Int, opening: Int) {

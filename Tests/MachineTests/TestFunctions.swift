@@ -136,7 +136,7 @@ final class Faults: Sendable {
 
     /// Lets the machine's calls fail.
     func install(in machine: GuestMachine) {
-        machine.state.withLock { $0.memory.installer.refusal = { _ in self.next() } }
+        machine.owned.refusal.withLock { $0 = CallRefusal { $0 == .interrupt ? nil : self.next() } }
     }
 }
 

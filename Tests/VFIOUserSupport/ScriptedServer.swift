@@ -112,10 +112,9 @@ public final class ScriptedServer: Sendable {
     private struct Stop: Error {}
 
     private func serve(_ listener: borrowing ListeningSocket) {
-        guard let events = try? ServerEvents() else { return }
         var client: Connection?
         while client == nil {
-            guard (try? events.wait(for: listener)) != nil else { return }
+            _ = SharedDescriptor.waitForFirst(of: [listener.descriptor])
             client = listener.accept()
         }
         guard let client else { return }

@@ -21,8 +21,6 @@ int chost_prepare_process(void);
 /// Ends the process with `status` after this time, whatever its threads wait for. Says so on standard error, if that can be written
 /// at once. A later call replaces an earlier one.
 void chost_end_after(int64_t nanoseconds, int status);
-/// Raises SIGPIPE. This ends the process, or does nothing if SIGPIPE is ignored.
-void chost_end_by_broken_pipe(void);
 
 /// Remembers a file, if there is room for its name. If a signal ends the process, the file is removed.
 void chost_remember(const char *temporary);
@@ -40,8 +38,6 @@ void chost_remove_temporaries(void);
 /// process, which is killed when the calling thread ends. `arguments` holds `count` strings one after the other, each with its NUL.
 /// `pipes` gets the reading ends of three pipes: the new process's standard output, standard error and descriptor 3.
 int chost_start(const char *arguments, size_t count, const char *directory, int pipes[3]);
-/// Sends a signal to a process that `chost_start` started.
-void chost_signal_process(int process, int signal);
 /// Waits for the end of a process. Returns its exit status, or 128 plus the number of the signal that ended it.
 int chost_await(int process);
 

@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -217,15 +216,6 @@ static inline int ckvm_set_group(int vfio, int group, bool is_known) {
         .addr = (uint64_t)(uintptr_t)&group,
     };
     return ckvm_result(ioctl(vfio, KVM_SET_DEVICE_ATTR, &attribute));
-}
-
-/// Creates an eventfd whose reads do not block.
-static inline int ckvm_eventfd(void) { return ckvm_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
-
-/// Returns how often the eventfd was signalled since the last call.
-static inline uint64_t ckvm_take_events(int eventfd) {
-    uint64_t count;
-    return read(eventfd, &count, sizeof count) == sizeof count ? count : 0;
 }
 
 /// KVM_IOEVENTFD. If `assigned`, guest writes of `size` bytes to `address` signal the eventfd and do not exit. Otherwise the writes

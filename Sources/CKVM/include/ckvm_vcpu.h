@@ -1,16 +1,6 @@
-// The part of CKVM.h for virtual CPUs: their registers, and the structure in which KVM describes exits. CKVM.h includes this file.
+// The part of CKVM.h for virtual CPUs: their registers, and the structure in which KVM describes exits. CKVM.h includes this file, after the headers that both need.
 #ifndef CKVM_VCPU_H
 #define CKVM_VCPU_H
-
-#include <errno.h>
-#include <linux/kvm.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 
 // --- a virtual CPU ---
 
