@@ -1,7 +1,6 @@
 internal import Host
 public import Layouts
 public import Machine
-internal import Memslots
 
 /// An experiment that adds and removes functions of a layout at random, while vCPUs run the guest `hotplug` and use the
 /// functions that are there.

@@ -1,5 +1,3 @@
-internal import Host
-
 /// The result of a `PriceRun`.
 public struct PriceResult: ExperimentResult {
     /// A cell without a price, and the reason.
