@@ -66,10 +66,7 @@ public struct BareMachine: ~Copyable {
         let installer = KVMSlotInstaller(vm: owned, store: store, windows: windows)
         if let codeSlot {
             do { try installer.set(codeSlot) } catch {
-                throw .kvm(
-                    KVMError(
-                        request: "KVM_SET_USER_MEMORY_REGION", subject: "a page at \(Self.codeAddress)",
-                        errno: Errno(rawValue: error.rawValue)))
+                throw .kvmRequest("KVM_SET_USER_MEMORY_REGION", "a page at \(Self.codeAddress)", errno: error.rawValue)
             }
         }
         self.owned = owned
@@ -136,7 +133,7 @@ extension BareMachine {
                 reader.cpu.setMemoryValue(.max)
             case .interrupted: continue
             case .failure(SlotErrno.badAddress.rawValue): return .fault
-            case .failure(let errno): throw .kvm(KVMError(request: "KVM_RUN", errno: Errno(rawValue: errno)))
+            case .failure(let errno): throw .kvmRequest("KVM_RUN", errno: errno)
             case let exit:
                 throw .experiment("the guest that reads \(address) came back with: \(exit)")
             }
@@ -169,5 +166,12 @@ extension BareMachine.ReadResult: CustomStringConvertible {
         case .hole: "no memory"
         case .fault: "memory that the host cannot reach"
         }
+    }
+}
+
+extension MachineError {
+    /// The error that KVM refuses a request.
+    static func kvmRequest(_ request: String, _ subject: String = "", errno: Int32) -> MachineError {
+        .kvm(KVMError(request: request, subject: subject, errno: Errno(rawValue: errno)))
     }
 }

@@ -12,10 +12,12 @@ public enum ChurnRun {
         _ observer: inout Observer, slots: Int, vcpus: Int, seed: UInt64, operations: Int? = nil,
         limit: Duration? = nil, mayExhaustHost: Bool = false
     ) throws(MachineError) -> ChurnResult {
-        try check(slots: slots, vcpus: vcpus)
-        var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
+        // The number is checked before anything is computed with it.
+        guard (2...1 << 15).contains(slots) else {
+            throw .experiment("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
+        }
+        var (image, configuration) = try WatchedPlaces.configuration(vcpus: vcpus, mayExhaustHost: mayExhaustHost)
         configuration.spareMemory = UInt64(slots) * Page.size
-        configuration.mayExhaustHost = mayExhaustHost
         var world = try ChurnedMemory(slots: slots, GuestMachine(configuration, flat: image), vcpus: vcpus, seed: seed)
         // The latencies by the kind of the change, then by whether the vCPUs were parked.
         var latencies: [ChurnResult.Kind: [Bool: Latencies]] = [:]
@@ -41,16 +43,6 @@ public enum ChurnRun {
             firstError: run.findings.firstError, parked: all(true), unparked: all(false),
             kinds: Dictionary(uniqueKeysWithValues: kinds), seed: seed, interrupted: observer.hasInterrupted,
             ok: run.isOK && run.findings.checks > 0, ending: run.report.ending())
-    }
-
-    /// Checks the numbers before anything is computed with them.
-    private static func check(slots: Int, vcpus: Int) throws(MachineError) {
-        guard (2...1 << 15).contains(slots) else {
-            throw .experiment("\(slots) slots: it takes at least 2, and at most what KVM has beside the guest's RAM")
-        }
-        guard (1...255).contains(vcpus) else {
-            throw .experiment("\(vcpus) vCPUs: the guest starts 1 to 255, which APIC numbers of 8 bits tell apart")
-        }
     }
 }
 

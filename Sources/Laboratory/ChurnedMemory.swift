@@ -28,7 +28,7 @@ struct ChurnedMemory {
     /// The largest number of places that the guest watches. With more, the guest would take too long to come back to a place.
     private static let mostWatched = 256
 
-    /// Maps `slots` pages, each in a slot of its own, with a free place after every fourth.
+    /// Maps `slots` pages, each in a slot of its own, with a free place after every fourth and after the last.
     init(slots: Int, _ machine: GuestMachine, vcpus: Int, seed: UInt64) throws(MachineError) {
         let limit = machine.slots.limit - machine.slots.count
         guard (2...limit).contains(slots) else {
@@ -37,10 +37,8 @@ struct ChurnedMemory {
         self.machine = machine
         random = SplitMix64(seed: seed)
         backings = try (0..<slots).map { _ throws(MachineError) in try machine.allocate(Page.size) }
-        contents = (0..<Self.place(ofPage: slots - 1) + 2).map { place in
-            place % 5 == 4 || place / 5 * 4 + place % 5 >= slots
-                ? nil : Content(page: place / 5 * 4 + place % 5)
-        }
+        contents =
+            (0..<slots).flatMap { $0 > 0 && $0 % 4 == 0 ? [nil, Content(page: $0)] : [Content(page: $0)] } + [nil]
         watched = WatchedPlaces(machine, vcpus: vcpus)
         try machine.changeMemory(
             adding: contents.enumerated().compactMap { place, content in content.map { mapping(of: $0, at: place) } })
@@ -117,9 +115,6 @@ struct ChurnedMemory {
     }
 
     // MARK: Places and pages
-
-    /// Returns the place at which a page is mapped at the start.
-    private static func place(ofPage page: Int) -> Int { page + page / 4 }
 
     private static func range(_ place: Int) -> GuestRange {
         .page(at: AddressMap.standard.apertures.low.first.rawValue + UInt64(place) << Page.shift)

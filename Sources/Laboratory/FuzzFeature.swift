@@ -1,5 +1,4 @@
 internal import KVM
-internal import Machine
 
 /// A feature of KVM that only newer kernels have. The fuzzer's machines use it if KVM offers it.
 public enum FuzzFeature: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {

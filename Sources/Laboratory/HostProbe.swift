@@ -3,7 +3,6 @@ internal import Images
 internal import KVM
 public import Machine
 public import Memslots
-internal import SystemPackage
 
 /// The properties of a host's KVM. KVM reports some of them. The others are measured.
 public struct ProbeResult: Codable, Sendable {
@@ -122,9 +121,7 @@ public enum HostProbe {
             if errno == 0 { return (1 << bits) - 1 }
             refusal = errno
         }
-        throw .kvm(
-            KVMError(
-                request: "KVM_SET_USER_MEMORY_REGION",
-                subject: "the end of every address space from 52 bits down to 32", errno: Errno(rawValue: refusal)))
+        throw .kvmRequest(
+            "KVM_SET_USER_MEMORY_REGION", "the end of every address space from 52 bits down to 32", errno: refusal)
     }
 }

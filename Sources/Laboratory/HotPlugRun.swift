@@ -1,7 +1,6 @@
 internal import Host
 public import Layouts
 public import Machine
-internal import Memslots
 
 /// An experiment that adds and removes functions of a layout at random, while vCPUs run the guest `hotplug` and use the
 /// functions that are there.
@@ -13,16 +12,11 @@ public enum HotPlugRun {
     public static func run(
         _ observer: inout Observer, layout: Layout, cycles: Int, vcpus: Int, seed: UInt64, mayExhaustHost: Bool = false
     ) throws(MachineError) -> HotPlugResult {
-        guard cycles > 0, (1...255).contains(vcpus) else {
-            throw .experiment(
-                "\(cycles) cycles with \(vcpus) vCPUs: the test needs at least one cycle, and takes 1 to 255 vCPUs")
-        }
-        guard let guest = BuiltInGuest.named("hotplug") else { preconditionFailure("`hotplug` is built in") }
-        var configuration = guest.configuration
-        configuration.vcpus = vcpus
-        configuration.mayExhaustHost = mayExhaustHost
+        guard cycles > 0 else { throw .experiment("\(cycles) cycles: the test needs at least one") }
+        var (image, configuration) = try WatchedPlaces.configuration(
+            of: "hotplug", vcpus: vcpus, mayExhaustHost: mayExhaustHost)
         configuration.add(layout)
-        let machine = try GuestMachine(configuration, flat: guest.image)
+        let machine = try GuestMachine(configuration, flat: image)
         var world = try PluggedFunctions(layout, machine, vcpus: vcpus, seed: seed)
         observer.begin("cycling functions", total: cycles)
         var (before, after): (HotPlugResult.Counts?, HotPlugResult.Counts?)

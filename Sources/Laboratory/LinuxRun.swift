@@ -1,5 +1,4 @@
 internal import Devices
-internal import Host
 public import Images
 public import Layouts
 public import Machine

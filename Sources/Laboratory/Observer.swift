@@ -31,11 +31,6 @@ public struct Observer {
         self.tell = tell
     }
 
-    /// An observer that never ends an experiment.
-    public static var none: Observer {
-        Observer { _ in true }
-    }
-
     /// Begins a phase, and forgets the progress of the phase before.
     public mutating func begin(_ phase: String, total: Int? = nil, limit: Duration? = nil) {
         progress = Progress(phase: phase, total: total, limit: limit)

@@ -144,7 +144,7 @@ struct PluggedFunctions {
         if let port = place.portAddress, hasNoticed(port), random.next() % 2 == 0 {
             let start = SuspendingClock.now
             try machine.requestRemoval(of: address)
-            wait("\(address) is not given back") { !$0.machine.has(address) }
+            wait("\(address) is not given back") { !$0.machine.functions.contains(address) }
             returning.append(SuspendingClock.now - start)
         } else if let number = place.watched {
             removing.append(
@@ -152,7 +152,7 @@ struct PluggedFunctions {
         } else {
             removing.append(try measure { () throws(MachineError) in try machine.remove(at: address) })
         }
-        plugged[index].isThere = machine.has(address)
+        plugged[index].isThere = machine.functions.contains(address)
         guard !plugged[index].isThere else { return }
         let rest = machine.readConfiguration(of: address, at: 0, width: .doubleword)
         if rest != 0xffff_ffff { note("\(address) is gone and reads as \(hexadecimal(rest))") }
@@ -250,9 +250,4 @@ private struct PluggedDevice: FunctionModel {
     ) -> FunctionEffects {
         DescribedFunction(description).write(value, register, at: offset, width: width)
     }
-}
-
-extension GuestMachine {
-    /// Whether the machine has a function at the address.
-    fileprivate func has(_ address: FunctionAddress) -> Bool { functions.contains(address) }
 }

@@ -57,12 +57,6 @@ public enum PriceOperation: String, CaseIterable, Codable, Sendable {
 
     /// Whether the operation is undone by the same operation.
     var isBothWays: Bool { [.readOnly, .move, .replace, .routes1, .routes64, .routes4096].contains(self) }
-
-    /// The operations that concern only the measured slot.
-    fileprivate static let slotOperations: [PriceOperation] = [
-        .noop, .flagsOn, .flagsOff, .dirtyLog, .readOnly, .create, .delete, .move, .replace,
-    ]
-    fileprivate static let eventOperations: [PriceOperation] = [.ioeventfdOn, .ioeventfdOff, .irqfdOn, .irqfdOff]
 }
 
 /// The activity of the vCPUs while a price is measured.
@@ -73,13 +67,6 @@ public enum VCPUActivity: String, Codable, Sendable {
     case halt
     /// The vCPUs write to pages that the host has to fault in.
     case fault
-}
-
-/// The properties of a machine in which prices are measured.
-struct PriceSetup: Hashable {
-    let slots: Int
-    let vcpus: Int
-    let activity: VCPUActivity?
 }
 
 /// A cell of the price list: an operation, and the circumstances in which it is measured.
@@ -110,7 +97,11 @@ public struct PriceCell: Codable, Hashable, Sendable {
                     PriceCell(operation: $0, slotBytes: bytes, slots: slots, vcpus: count, activity: activity)
                 }
             }
-            let (slot, event) = (PriceOperation.slotOperations, PriceOperation.eventOperations)
+            // The operations that concern only the measured slot, and those that concern events.
+            let slot: [PriceOperation] = [
+                .noop, .flagsOn, .flagsOff, .dirtyLog, .readOnly, .create, .delete, .move, .replace,
+            ]
+            let event: [PriceOperation] = [.ioeventfdOn, .ioeventfdOff, .irqfdOn, .irqfdOff]
             if count == 0 {
                 return [page, large, huge].flatMap { cells(slot, of: $0) }
                     + cells([.batch8, .batch64] + event + [.routes1, .routes64, .routes4096])
@@ -125,7 +116,10 @@ public struct PriceCell: Codable, Hashable, Sendable {
         }
     }
 
-    var setup: PriceSetup { PriceSetup(slots: slots, vcpus: vcpus, activity: activity) }
+    /// Whether the two cells can be measured in one machine.
+    func sharesMachine(with other: PriceCell) -> Bool {
+        (slots, vcpus, activity) == (other.slots, other.vcpus, other.activity)
+    }
 }
 
 extension PriceCell: CustomStringConvertible {

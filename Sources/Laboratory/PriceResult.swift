@@ -1,5 +1,3 @@
-internal import Host
-
 /// The result of a `PriceRun`.
 public struct PriceResult: ExperimentResult {
     /// A cell without a price, and the reason.
@@ -55,13 +53,13 @@ public struct PriceRow: Codable, Sendable {
         func times(_ times: PriceSamples.Times) -> Latencies {
             cell.operation.isBothWays ? times.there + times.back : isBack ? times.back : times.there
         }
-        let (own, plain) = (turns.map { times($0.own) }, turns.map { times($0.plain) })
-        guard let summary = own.flatMap({ $0 }).countedSummary else { return nil }
+        let (bySwiftlet, alone) = (turns.map { times($0.bySwiftlet) }, turns.map { times($0.systemCalls) })
+        guard let summary = bySwiftlet.flatMap({ $0 }).countedSummary else { return nil }
         self.cell = cell
         microseconds = summary
-        systemCalls = plain.flatMap { $0 }.countedSummary
-        medians = own.compactMap { $0.summary?.p50 }
-        systemCallMedians = systemCalls.map { _ in plain.compactMap { $0.summary?.p50 } }
+        systemCalls = alone.flatMap { $0 }.countedSummary
+        medians = bySwiftlet.compactMap { $0.summary?.p50 }
+        systemCallMedians = systemCalls.map { _ in alone.compactMap { $0.summary?.p50 } }
         referenceMedians = turns.compactMap { $0.work.summary?.p50 }
         let waits = turns.compactMap(\.waitShare)
         waitShare = waits.isEmpty ? nil : waits.reduce(0, +) / Double(waits.count)

@@ -34,9 +34,9 @@ public enum PriceRun {
         var done = 0
         for _ in 0..<rounds {
             for setup in book.setups where observer.goesOn(done) {
-                let pairs = book.pairs.filter { $0.setup == setup }
+                let pairs = book.pairs.filter { $0.sharesMachine(with: setup) }
                 do throws(MachineError) {
-                    let machine = try PricedMachine(setup, mayExhaustHost: mayExhaustHost)
+                    let machine = try PricedMachine(for: setup, mayExhaustHost: mayExhaustHost)
                     defer { try? machine.end() }
                     for pair in pairs where observer.goesOn(done) && book.skipped[pair] == nil {
                         do throws(MachineError) { try takeTurn(pair, on: machine, for: turn, &book) } catch {
@@ -69,16 +69,16 @@ public enum PriceRun {
         repeat {
             machine.forgetWalkedPages()
             let (before, start) = (machine.progress, SuspendingClock.now)
-            let count = try block(pair.there, pair.back, on: machine, into: &samples.own)
+            let count = try block(pair.there, pair.back, on: machine, into: &samples.bySwiftlet)
             samples.disturbed.add(from: before, to: machine.progress, since: start)
             samples.pairs += count
             samples.addReference()
-            if let plain = pair.plain {
+            if let calls = pair.systemCalls {
                 machine.forgetWalkedPages()
-                _ = try block(plain.there, plain.back, on: machine, into: &samples.plain)
+                _ = try block(calls.there, calls.back, on: machine, into: &samples.systemCalls)
                 samples.addReference()
             }
-        } while SuspendingClock.now - begin < time && samples.own.there.count < mostSamples
+        } while SuspendingClock.now - begin < time && samples.bySwiftlet.there.count < mostSamples
         if let waited, let now = ProcessClock.waitForProcessor() {
             samples.waitShare = (now - waited) / (SuspendingClock.now - begin)
         }
@@ -97,7 +97,8 @@ public enum PriceRun {
         let start = SuspendingClock.now
         var count = 0
         repeat {
-            machine.awaitEntry()
+            // A vCPU that is still outside of the guest would not make a change wait.
+            machine.machine.awaitEntry()
             times.there.append(try there())
             if let back { times.back.append(try back()) }
             count += 1
@@ -130,9 +131,9 @@ struct PriceSamples {
     }
 
     /// The latencies of Swiftlet's operations.
-    var own = Times()
+    var bySwiftlet = Times()
     /// The latencies of the system calls alone.
-    var plain = Times()
+    var systemCalls = Times()
     /// The latencies of the reference work.
     var work = Latencies()
     var undisturbed = Progress()
@@ -153,20 +154,18 @@ struct PriceSamples {
 struct PriceBook {
     private let cells: [PriceCell]
     /// The cells whose operation comes first in a pair of an operation and its undoing, in the order of measuring.
-    let pairs: [PriceCell]
-    /// The machines of these cells, each once.
-    let setups: [PriceSetup]
+    private(set) var pairs: [PriceCell] = []
+    /// The first of these cells for each machine.
+    private(set) var setups: [PriceCell] = []
     var samples: [PriceCell: [PriceSamples]] = [:]
     var skipped: [PriceCell: String] = [:]
 
     init(_ cells: [PriceCell]) {
         self.cells = cells
-        var (pairs, setups): ([PriceCell], [PriceSetup]) = ([], [])
         for first in cells.map(\.first) where !pairs.contains(first) {
             pairs.append(first)
-            if !setups.contains(first.setup) { setups.append(first.setup) }
+            if !setups.contains(where: first.sharesMachine) { setups.append(first) }
         }
-        (self.pairs, self.setups) = (pairs, setups)
     }
 
     func result(interrupted: Bool) -> PriceResult {

@@ -52,7 +52,7 @@ extension PricedMachine {
         let unmap = change(before, [])
         return Pair(
             there: change(before, after, parked: parks.there), back: change(after, before, parked: parks.back),
-            plain: (
+            systemCalls: (
                 alone(first.delete, second.hold, parks: parks.there),
                 alone(second.delete, first.hold, parks: parks.back)
             ),
@@ -109,8 +109,8 @@ extension PricedMachine {
             return request
         }
         let clear = requests(hold)
-        let plainOff: Step = { () throws(MachineError) in try take() + clear() }
-        return Pair(there: on, back: off, plain: (requests(logs), plainOff), finish: unmap)
+        let takeAndClear: Step = { () throws(MachineError) in try take() + clear() }
+        return Pair(there: on, back: off, systemCalls: (requests(logs), takeAndClear), finish: unmap)
     }
 
     private func callOut() -> Pair {

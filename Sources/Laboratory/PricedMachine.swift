@@ -3,7 +3,6 @@ internal import Host
 internal import KVM
 internal import Machine
 internal import Memslots
-internal import SystemPackage
 
 /// A machine in which prices are measured. It has one-page slots, and vCPUs that do work of their own.
 final class PricedMachine {
@@ -16,12 +15,12 @@ final class PricedMachine {
         var back: Step?
         /// The system calls that `there` and `back` make, without the rest of Swiftlet's work. Nil if `there` and `back` are
         /// only system calls.
-        var plain: (there: Step, back: Step?)?
+        var systemCalls: (there: Step, back: Step?)?
         /// Removes what the operation needed.
         var finish: () throws(MachineError) -> Void = {}
     }
 
-    private let setup: PriceSetup
+    private let activity: VCPUActivity?
     let machine: GuestMachine
     private let watched: WatchedPlaces
     private let running: RunningMachine?
@@ -37,29 +36,29 @@ final class PricedMachine {
     /// A guest-physical address where nothing is mapped, for an ioeventfd.
     static let doorbell: UInt64 = 0xd000_0000
 
-    /// Makes the machine, and waits until its vCPUs have begun their work.
-    init(_ setup: PriceSetup, mayExhaustHost: Bool) throws(MachineError) {
+    /// Makes the machine for a cell, and waits until its vCPUs have begun their work.
+    init(for cell: PriceCell, mayExhaustHost: Bool) throws(MachineError) {
         if !mayExhaustHost {
             try Footprint.checkHostMemory { mmu in
-                UInt64(setup.slots + 64) * Footprint.kernelBytes(pages: 1, mmu: mmu)
+                UInt64(cell.slots + 64) * Footprint.kernelBytes(pages: 1, mmu: mmu)
                     + Footprint.kernelBytes(pages: Self.largest / Page.size, mmu: mmu)
             }
         }
-        var (image, configuration) = WatchedPlaces.configuration(vcpus: max(1, setup.vcpus))
+        var (image, configuration) = try WatchedPlaces.configuration(
+            vcpus: max(1, cell.vcpus), mayExhaustHost: mayExhaustHost)
         configuration.interruptController = .kernel
-        let pages = UInt64(setup.slots) * Page.size
+        let pages = UInt64(cell.slots) * Page.size
         configuration.spareMemory = pages + 2 * Self.largest + Self.walkedBytes
-        configuration.mayExhaustHost = mayExhaustHost
         let machine = try GuestMachine(configuration, flat: image)
         let (memory, walked) = (try machine.allocate(pages), try machine.allocate(Self.walkedBytes))
         backings = [try machine.allocate(Self.largest), try machine.allocate(Self.largest)]
         try machine.changeMemory(
-            adding: (0..<setup.slots).map { number in
+            adding: (0..<cell.slots).map { number in
                 let backing = Backing(id: memory.id, offset: memory.offset + UInt64(number) * Page.size)
                 return Self.mapping(backing, at: Self.others + UInt64(number) << 13)
             })
-        let watched = WatchedPlaces(machine, vcpus: max(1, setup.vcpus))
-        switch setup.activity {
+        let watched = WatchedPlaces(machine, vcpus: max(1, cell.vcpus))
+        switch cell.activity {
         case .halt: watched.halt()
         case .fault:
             let mapping = Self.mapping(
@@ -68,11 +67,11 @@ final class PricedMachine {
             watched.walk(mapping.range)
         case .spin, nil: break
         }
-        (self.setup, self.machine, self.watched, self.walked) = (setup, machine, watched, walked)
-        running = setup.vcpus > 0 ? try machine.start() : nil
+        (activity, self.machine, self.watched, self.walked) = (cell.activity, machine, watched, walked)
+        running = cell.vcpus > 0 ? try machine.start() : nil
         guard running != nil else { return }
         let deadline = SuspendingClock.now + .seconds(10)
-        while watched.slowestChecks == 0 {
+        while watched.findings.slowestChecks == 0 {
             guard SuspendingClock.now < deadline else {
                 try end()
                 throw .experiment("a vCPU did not begin its work in 10 s")
@@ -94,15 +93,12 @@ final class PricedMachine {
 
     /// The work that the vCPUs together have done so far. Nil if they do none.
     var progress: UInt64? {
-        running == nil || setup.activity == .halt ? nil : watched.findings.checks
+        running == nil || activity == .halt ? nil : watched.findings.checks
     }
-
-    /// Waits until all vCPUs are in the guest. A vCPU that is still outside would not make a change wait.
-    func awaitEntry() { machine.awaitEntry() }
 
     /// Gives the host the pages back that the vCPUs have faulted in, so that they fault them in again.
     func forgetWalkedPages() {
-        if setup.activity == .fault { machine.discard(walked, size: Self.walkedBytes) }
+        if activity == .fault { machine.discard(walked, size: Self.walkedBytes) }
     }
 
     // MARK: Steps
@@ -146,7 +142,7 @@ final class PricedMachine {
 
     static func check(_ errno: Int32, _ request: String, _ subject: String) throws(MachineError) {
         guard errno != 0 else { return }
-        throw .kvm(KVMError(request: request, subject: subject, errno: Errno(rawValue: errno)))
+        throw .kvmRequest(request, subject, errno: errno)
     }
 
     /// Returns the requests that create the slots of these mappings as Swiftlet creates them, and the requests that delete

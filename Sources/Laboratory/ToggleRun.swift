@@ -22,9 +22,8 @@ public enum ToggleRun {
         _ observer: inout Observer, layout: Layout, operations: Int? = nil, limit: Duration? = nil,
         mayExhaustHost: Bool = false
     ) throws(MachineError) -> ToggleResult {
-        var (image, configuration) = WatchedPlaces.configuration(vcpus: 1)
+        var (image, configuration) = try WatchedPlaces.configuration(vcpus: 1, mayExhaustHost: mayExhaustHost)
         configuration.add(layout)
-        configuration.mayExhaustHost = mayExhaustHost
         var parts: [ToggleResult.Part] = []
         let (start, ways) = (SuspendingClock.now, SlotPolicy.allCases.count * DecodePolicy.allCases.count)
         for policy in SlotPolicy.allCases {

@@ -34,12 +34,18 @@ struct WatchedPlaces {
     /// Pages of the guest's own RAM, which the guest watches as well.
     private static let ownPages = stride(from: UInt64(0x38_0000), to: 0x38_8000, by: 0x1000)
 
-    /// Returns the image of the guest, and the configuration that the guest needs. The experiment adds its own needs.
-    static func configuration(vcpus: Int) -> (image: [UInt8], configuration: MachineConfiguration) {
-        guard let guest = BuiltInGuest.named("watch") else { preconditionFailure("the guest `watch` is built in") }
+    /// Returns the image of a guest that watches places, and the configuration that the guest needs. The experiment adds its own
+    /// needs.
+    static func configuration(
+        of name: String = "watch", vcpus: Int, mayExhaustHost: Bool = false
+    ) throws(MachineError) -> (image: [UInt8], configuration: MachineConfiguration) {
+        guard (1...255).contains(vcpus) else {
+            throw .experiment("\(vcpus) vCPUs: the guest starts 1 to 255, which APIC numbers of 8 bits tell apart")
+        }
+        guard let guest = BuiltInGuest.named(name) else { preconditionFailure("the guest `\(name)` is built in") }
         var configuration = guest.configuration
-        configuration.vcpus = vcpus
-        configuration.interruptController = vcpus > 1 ? .kernel : .none
+        (configuration.vcpus, configuration.mayExhaustHost) = (vcpus, mayExhaustHost)
+        if vcpus > 1 { configuration.interruptController = .kernel }
         return (guest.image, configuration)
     }
 
@@ -161,13 +167,6 @@ struct WatchedPlaces {
         }
     }
 
-    /// The number of checks so far of the processor that has made the fewest.
-    var slowestChecks: UInt64 {
-        (0..<vcpus).map { vcpu in
-            number(machine.read(count: 8, at: GuestAddress(Self.results + UInt64(vcpu) * Self.resultSize)))
-        }.min() ?? 0
-    }
-
     private func write(_ value: UInt32, _ number: Int, at offset: UInt64) {
         _ = machine.write(
             littleEndian(value), at: GuestAddress(Self.entries + UInt64(number) * Self.entrySize + offset))
@@ -190,6 +189,8 @@ struct GuestFindings {
     /// The number of checks of places that did not change meanwhile.
     private(set) var checks: UInt64 = 0
     private(set) var errors: UInt64 = 0
+    /// The number of checks of the processor that has made the fewest.
+    private(set) var slowestChecks: UInt64 = .max
     /// The number of rounds through all places that the slowest processor has finished.
     private(set) var rounds: UInt64 = .max
     /// The first error of a processor, in words.
@@ -199,7 +200,7 @@ struct GuestFindings {
     mutating func add(vcpu: Int, _ results: [UInt64]) {
         checks += results[0]
         errors += results[1]
-        rounds = min(rounds, results[2])
+        (slowestChecks, rounds) = (min(slowestChecks, results[0]), min(rounds, results[2]))
         guard results[1] > 0, firstError == nil else { return }
         let (words, more) = (results[4], results[5])
         firstError =

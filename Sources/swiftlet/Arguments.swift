@@ -135,11 +135,7 @@ enum StatusArgument: String, CaseIterable, ExpressibleByArgument {
 enum DeviceArgument: String, CaseIterable, ExpressibleByArgument {
     case testDevice = "pci-testdev"
 
-    var model: any FunctionModel {
-        switch self {
-        case .testDevice: PCITestDevice()
-        }
-    }
+    var model: any FunctionModel { PCITestDevice() }
 }
 
 /// A function of the host that is assigned, and the address at which guests find it: `0000:01:00.0,at=00:05.0`.
@@ -149,11 +145,9 @@ struct AssignedArgument: Equatable, ExpressibleByArgument {
     let address: FunctionAddress?
 
     init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count <= 2, let domain = DomainAddress(text: parts[0]) else { return nil }
-        name = hexadecimal(domain.domain, digits: 4) + ":\(domain.function)"
-        address = parts.dropFirst().first.flatMap { FunctionAddress(text: String($0.dropFirst(3))) }
-        guard parts.count == 1 || parts[1].hasPrefix("at=") && address != nil else { return nil }
+        guard let parts = DeviceProcessArgument(argument: argument), let domain = DomainAddress(text: parts.path)
+        else { return nil }
+        (name, address) = (hexadecimal(domain.domain, digits: 4) + ":\(domain.function)", parts.address)
     }
 }
 

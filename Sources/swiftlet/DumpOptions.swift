@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Layouts
-import PCI
+public import PCI
 
 /// The options that say what to take from a dump, for all commands that read one.
 struct DumpOptions: ParsableArguments {
@@ -24,7 +24,7 @@ struct DumpOptions: ParsableArguments {
         help: ArgumentHelp(
             "Let guests find a capability that promises what is not there, such as SR-IOV or ATS; repeat for more.",
             valueName: "name"))
-    var shown: [ShownCapability] = []
+    var shown: [CapabilityKind] = []
 
     @Option(
         help: ArgumentHelp(
@@ -71,7 +71,7 @@ struct DumpOptions: ParsableArguments {
         }
         selection.virtualFunctions = vfs
         (selection.isFlat, selection.isComplete) = (flat, complete)
-        selection.shown = Set(shown.map(\.kind))
+        selection.shown = Set(shown)
         for entry in rebar { selection.resized[entry.place] = entry.bytes }
         for entry in fix { selection.fixed[entry.place] = entry.bytes }
         return selection
@@ -79,16 +79,14 @@ struct DumpOptions: ParsableArguments {
 }
 
 /// The name of a capability, such as `SR-IOV`, in small or capital letters.
-struct ShownCapability: ExpressibleByArgument {
-    let kind: CapabilityKind
-
-    init?(argument: String) {
-        let named = CapabilityKind.names.first { $0.value.lowercased() == argument.lowercased() }
-        guard let kind = named?.key else { return nil }
-        self.kind = kind
+extension CapabilityKind: ExpressibleByArgument {
+    public init?(argument: String) {
+        let named = Self.names.first { $0.value.lowercased() == argument.lowercased() }
+        guard let named else { return nil }
+        self = named.key
     }
 
-    static var allValueStrings: [String] { CapabilityKind.names.values.sorted() }
+    public static var allValueStrings: [String] { names.values.sorted() }
 }
 
 /// A list of addresses, such as `01:00.0,0001:02:00.1`.

@@ -1,5 +1,5 @@
 import Board
-import FoundationEssentials
+import Host
 import Images
 import Laboratory
 import Layouts
@@ -111,8 +111,7 @@ extension GuestRun {
 
     private var unknownGuest: String {
         if guest.isEmpty { return "the guest's name is empty: `swiftlet guests` lists those that are built in" }
-        var isDirectory = false
-        return FileManager.default.fileExists(atPath: guest, isDirectory: &isDirectory) && !isDirectory
+        return ![.none, .directory].contains(FileKind(of: guest))
             ? "`\(guest)` is not a built-in guest; to run the file, name it with a slash: ./\(guest)"
             : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }

@@ -20,21 +20,21 @@ struct InputFile {
     }
 
     func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
+        if let line = JSONMistake.line(in: bytes) {
+            throw failure("\(path): not valid JSON: see line \(line)", .badInput)
+        }
         do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
-            throw failure("\(path): \(Self.describe(error, in: bytes))", .badInput)
+            throw failure("\(path): \(Self.describe(error))", .badInput)
         }
     }
 
     /// Describes an error in a JSON file, and its place in the file.
-    ///
-    /// - Parameter bytes: The file, in which the line of a syntax error is found.
-    static func describe(_ error: any Error, in bytes: [UInt8] = []) -> String {
+    static func describe(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
         case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
             "\(place(context)) is not \(kind(of: type))"
-        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
-            "not valid JSON" + (JSONMistake.line(in: bytes).map { ": see line \($0)" } ?? "")
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"
         }
@@ -71,16 +71,10 @@ func encodeJSON(_ value: some Encodable) throws -> [UInt8] {
 
 /// Escapes the control characters U+007F to U+009F. JSON allows them unescaped in strings, and they can be nowhere else.
 private func escapingControls(_ json: Data) -> [UInt8] {
-    var (bytes, rest) = ([UInt8](), json[...])
-    while let byte = rest.popFirst() {
-        if byte == 0x7f {
-            bytes += Array("\\u007f".utf8)
-        } else if byte == 0xc2, let next = rest.first, next < 0xa0 {
-            rest.removeFirst()
-            bytes += Array("\\u00\(String(next, radix: 16))".utf8)
-        } else {
-            bytes.append(byte)
-        }
+    json.reduce(into: []) { bytes, byte in
+        let isSecond = bytes.last == 0xc2 && byte < 0xa0
+        if isSecond { bytes.removeLast() }
+        guard isSecond || byte == 0x7f else { return bytes.append(byte) }
+        bytes += Array("\\u00\(String(byte, radix: 16))".utf8)
     }
-    return bytes
 }

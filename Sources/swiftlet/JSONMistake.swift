@@ -1,61 +1,56 @@
-/// A reader that finds the line in which a text stops being JSON (RFC 8259). The decoder does not give the line.
+/// A reader that finds the line in which a text stops being JSON (RFC 8259). The decoder does not give the line, and it accepts a
+/// comma behind the last element.
 struct JSONMistake {
-    private enum Expected { case value, firstValue, key, firstKey, colon, separator, end }
-
     private var rest: ArraySlice<UInt8>
-    private var open: [UInt8] = []
-    private var expected = Expected.value
+    private var depth = 0
+
+    /// The largest depth of lists and objects in each other, which is the decoder's.
+    private static let deepest = 512
 
     /// Returns the line of the first mistake, counted from 1, or nil if none is found.
     static func line(in bytes: [UInt8]) -> Int? {
         var reader = JSONMistake(rest: bytes[...])
-        while reader.takeToken() {}
-        let isWhole = reader.rest.isEmpty && reader.expected == .end
+        reader.rest.trimPrefix([0xef, 0xbb, 0xbf])
+        reader.skipSpace()
+        let isWhole = reader.takeValue() && reader.rest.isEmpty
         return isWhole ? nil : 1 + bytes[..<reader.rest.startIndex].count { $0 == UInt8(ascii: "\n") }
     }
 
-    /// Reads the next token. Returns false at the end of the text, and if the token cannot stand there.
-    private mutating func takeToken() -> Bool {
+    private mutating func skipSpace() {
         rest = rest.drop { " \t\r\n".utf8.contains($0) }
-        guard let byte = rest.first.map({ Character(Unicode.Scalar($0)) }) else { return false }
-        switch (expected, byte) {
-        case (.firstValue, "]"), (.firstKey, "}"): return close()
-        case (.separator, "]"), (.separator, "}"): return open.last == rest.first && close()
-        case (.separator, ","): expected = open.last == UInt8(ascii: "}") ? .key : .value
-        case (.colon, ":"): expected = .value
-        case (.key, "\""), (.firstKey, "\""):
-            expected = .colon
-            return takeString()
-        case (.value, "{"), (.firstValue, "{"):
-            open.append(UInt8(ascii: "}"))
-            expected = .firstKey
-        case (.value, "["), (.firstValue, "["):
-            open.append(UInt8(ascii: "]"))
-            expected = .firstValue
-        case (.value, "\""), (.firstValue, "\""): return takeString() && endValue()
-        case (.value, _), (.firstValue, _): return takeWord() && endValue()
-        default: return false
-        }
+    }
+
+    /// Reads a character and the white space behind it. Returns false if another character comes next.
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard rest.first == UInt8(ascii: character) else { return false }
         rest.removeFirst()
+        skipSpace()
         return true
     }
 
-    private mutating func close() -> Bool {
-        open.removeLast()
-        rest.removeFirst()
-        return endValue()
+    private mutating func takeValue() -> Bool {
+        if take("{") { return takeElements(until: "}") { $0.takeString() && $0.take(":") && $0.takeValue() } }
+        if take("[") { return takeElements(until: "]") { $0.takeValue() } }
+        return takeString() || takeWord()
     }
 
-    private mutating func endValue() -> Bool {
-        expected = open.isEmpty ? .end : .separator
-        return true
+    private mutating func takeElements(until end: Unicode.Scalar, _ takeElement: (inout Self) -> Bool) -> Bool {
+        if take(end) { return true }
+        depth += 1
+        repeat {
+            guard depth <= Self.deepest, takeElement(&self) else { return false }
+        } while take(",")
+        depth -= 1
+        return take(end)
     }
 
     private mutating func takeString() -> Bool {
+        guard rest.first == UInt8(ascii: "\"") else { return false }
         var place = rest.startIndex + 1
         while place < rest.endIndex, rest[place] >= 0x20 {
             if rest[place] == UInt8(ascii: "\"") {
                 rest = rest[(place + 1)...]
+                skipSpace()
                 return true
             }
             place += rest[place] == UInt8(ascii: "\\") ? 2 : 1
@@ -70,6 +65,7 @@ struct JSONMistake {
         let isNumber = text.allSatisfy { "0123456789+-.eE".contains($0) } && Double(text) != nil
         guard isNumber || ["true", "false", "null"].contains(text) else { return false }
         rest = rest[word.endIndex...]
+        skipSpace()
         return true
     }
 }

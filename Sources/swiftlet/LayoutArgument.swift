@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Host
 import Layouts
 import PCI
@@ -58,7 +57,7 @@ struct LayoutArgument {
     }
 
     private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
-        if name != "-", let entries = try? FileManager.default.contentsOfDirectory(atPath: name).sorted() {
+        if name != "-", let entries = HostDirectory.names(in: name) {
             return try read(readDirectory(entries), selection)
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)

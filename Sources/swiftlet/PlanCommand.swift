@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import Host
 import Laboratory
 import Layouts
@@ -139,7 +138,7 @@ enum KernelChoice: ExpressibleByArgument {
             host.lockedMemory = KernelLimits.lockedMemory
             host.controlGroupMemory = KernelLimits.controlGroup()?.limit
             host.mmu = .ofHost
-            let iommus = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/iommu")) ?? []
+            let iommus = HostDirectory.names(in: "/sys/class/iommu") ?? []
             host.iommu = iommus.contains { $0.hasPrefix("ivhd") } ? .amd : iommus.isEmpty ? .none : .intel
         }
         return host

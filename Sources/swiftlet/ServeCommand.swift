@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import Host
 import Layouts
 import PCI
@@ -38,8 +37,7 @@ struct ServeCommand: ParsableCommand {
             throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
         }
         let layout = try LayoutArgument(name: layout).load(dump.selection).layout
-        var isDirectory = false
-        isDirectory = FileManager.default.fileExists(atPath: socket, isDirectory: &isDirectory) && isDirectory
+        let isDirectory = HostDirectory.names(in: socket) != nil
         // Clients bring their own bridges, so bridges are left out.
         let functions = layout.functions.filter { $0.description.bridge == nil }
         guard functions.count == 1 || isDirectory else {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Host
+import Layouts
 import Machine
 
 /// A suite that people write by hand: `{"tests": [{"guest": "./seven.bin", "status": 7}]}`. docs/suite.md lists the keys.
@@ -95,16 +96,8 @@ protocol StrictDecodable: Decodable {
 struct Strict<Value: StrictDecodable>: Decodable {
     let value: Value
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: Key.self)
+        let values = try decoder.container(keyedBy: LayoutObject.Key.self)
         if let key = values.allKeys.first(where: { Value.CodingKeys(stringValue: $0.stringValue) == nil }) {
             let names = Value.CodingKeys.allCases.map(\.stringValue).joined(separator: ", ")
             throw DecodingError.dataCorruptedError(

@@ -90,26 +90,19 @@ struct SuiteTest {
 extension SuiteTest {
     /// Whether the name or a group matches one of the patterns. In a pattern, `*` stands for any characters.
     func matches(_ patterns: [String]) -> Bool {
-        patterns.contains { pattern in ([name] + groups).contains { Self.matches(Array($0), Array(pattern)) } }
+        patterns.contains { pattern in ([name] + groups).contains { Self.matches($0, pattern) } }
     }
 
-    private static func matches(_ text: [Character], _ pattern: [Character]) -> Bool {
-        // `again` is where to go back to if the rest does not match: the last asterisk of the pattern, and the place in the text
-        // up to which it stands for characters. It then stands for one character more.
-        var (place, position, again) = (0, 0, nil as (place: Int, position: Int)?)
-        while place < text.count {
-            if position < pattern.count, pattern[position] == "*" {
-                again = (place, position)
-                position += 1
-            } else if position < pattern.count, pattern[position] == text[place] {
-                (place, position) = (place + 1, position + 1)
-            } else if let last = again {
-                again = (last.place + 1, last.position)
-                (place, position) = (last.place + 1, last.position + 1)
-            } else {
-                return false
-            }
+    private static func matches(_ text: String, _ pattern: String) -> Bool {
+        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+        guard let first = parts.first, let last = parts.dropFirst().last else { return text == pattern }
+        guard text.hasPrefix(first), text.hasSuffix(last), text.count >= first.count + last.count else { return false }
+        // The parts between asterisks follow each other in what is left.
+        var rest = text.dropFirst(first.count).dropLast(last.count)
+        return parts.dropFirst().dropLast().allSatisfy { part in
+            guard let place = rest.firstRange(of: part) else { return false }
+            rest = rest[place.upperBound...]
+            return true
         }
-        return pattern[position...].allSatisfy { $0 == "*" }
     }
 }

@@ -33,4 +33,46 @@ struct JSONMistakeTests {
             #expect(isJSON || JSONMistake.line(in: Array(text.utf8)) != nil, "seed \(seed): \(text)")
         }
     }
+
+    @Test("is in no text that an encoder writes", arguments: propertySeeds)
+    func isStrict(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        func value(_ depth: Int) -> Any {
+            switch Int.random(in: 0..<(depth > 0 ? 8 : 6), using: &random) {
+            case 0: NSNull()
+            case 1: Bool.random(using: &random)
+            case 2: Int.random(in: .min ... .max, using: &random)
+            case 3: Double.random(in: -1e300...1e300, using: &random) / 1e290
+            case 4: "\u{1}\"\\ü/\u{1f600}\n"
+            case 5: [String: Any]()
+            case 6: (0..<Int.random(in: 0...3, using: &random)).map { _ in value(depth - 1) }
+            default: ["a, b": value(depth - 1), "}": value(depth - 1)]
+            }
+        }
+        for _ in 0..<200 {
+            let (object, isPretty) = (value(4), Bool.random(using: &random))
+            let bytes = try JSONSerialization.data(
+                withJSONObject: object, options: isPretty ? [.fragmentsAllowed, .prettyPrinted] : .fragmentsAllowed)
+            #expect(
+                JSONMistake.line(in: Array(bytes)) == nil, "seed \(seed): \(String(decoding: bytes, as: UTF8.self))")
+        }
+    }
+
+    @Test(
+        "refuses a file, though the decoder may accept it",
+        arguments: [("[1,]", false), ("[1,\n]", false), ("\u{feff}[1, 2]", true), ("[1] ", true), ("[1]]", false)])
+    func files(text: String, isRead: Bool) throws {
+        let file = try TemporaryFile(Array(text.utf8))
+        let read = try? InputFile(file.path, kind: "list", limit: 100).decoded(as: [Int].self)
+        #expect((read != nil) == isRead)
+    }
+
+    @Test("is found however deep lists lie in each other")
+    func depth() {
+        for count in [100, 512] {
+            let text = String(repeating: "[", count: count) + String(repeating: "]", count: count)
+            #expect(JSONMistake.line(in: Array(text.utf8)) == nil)
+        }
+        #expect(JSONMistake.line(in: [UInt8](repeating: UInt8(ascii: "["), count: 1 << 20)) == 1)
+    }
 }

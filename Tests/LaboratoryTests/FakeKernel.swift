@@ -101,3 +101,8 @@ struct FakeKernel: FuzzTarget {
         table.all.contains { $0.range.isFollowed(by: slot.range) || slot.range.isFollowed(by: $0.range) }
     }
 }
+
+extension Observer {
+    /// An observer that never ends an experiment.
+    static var none: Observer { Observer { _ in true } }
+}

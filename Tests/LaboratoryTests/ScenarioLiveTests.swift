@@ -94,7 +94,7 @@ struct ScenarioLiveTests {
     private func findings(
         mapping access: Access?, telling state: WatchedPlaces.State, vcpus: Int
     ) throws -> GuestFindings {
-        var (image, configuration) = WatchedPlaces.configuration(vcpus: vcpus)
+        var (image, configuration) = try WatchedPlaces.configuration(vcpus: vcpus)
         configuration.spareMemory = 4096
         let machine = try GuestMachine(configuration, flat: image)
         let page = try #require(GuestRange(first: AddressMap.standard.apertures.low.first, size: 4096))
