@@ -131,8 +131,8 @@ import Testing
         }
         #expect(
             error.map { "\($0)" }
-                == "00:02.0 BAR 0: no room for 0x20000000 bytes in the low aperture, which has 0x3e000000 bytes "
-                + "for 0x40002000: use fewer or smaller BARs")
+                == "00:02.0 BAR 0: no room for 512M in the low aperture, which has 992M for all BARs "
+                + "that need 1048584K: use fewer or smaller BARs")
     }
 
     @Test func placingEnablesWhatIsThere() throws {
