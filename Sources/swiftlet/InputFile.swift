@@ -27,9 +27,14 @@ struct InputFile {
 
     /// Describes an error in a JSON file, and its place in the file.
     ///
-    /// - Parameter bytes: The file, in which the line of a syntax error is found.
+    /// - Parameter bytes: The file, in which the line is found. If it is empty, the description has no line.
     static func describe(_ error: any Error, in bytes: [UInt8] = []) -> String {
-        switch error {
+        func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+            let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
+            let line = path.isEmpty ? nil : JSONMistake.line(of: path, in: bytes)
+            return Self.place(context, last) + (line.map { " (line \($0))" } ?? "")
+        }
+        return switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
         case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
             "\(place(context)) is not \(kind(of: type))"
