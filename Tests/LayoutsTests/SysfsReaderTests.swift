@@ -29,7 +29,8 @@ struct SysfsReaderTests {
         }
         let (layout, warnings) = try Layout.read(dump, name: "hex", selection: selection)
         let virtual = "no addresses are kept for its virtual functions: the dump does not tell their BARs"
-        #expect(warnings.map(\.reason.text) == [virtual, Self.hidden])
+        let texts = warnings.map(\.reason.text)
+        #expect(texts.filter { !$0.contains("how many ports") } == [virtual, Self.hidden] && texts.count == 3)
         #expect(layout.functions[0].description.bars[3]?.size == 256)
         try check(layout)
     }
