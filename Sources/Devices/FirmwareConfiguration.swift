@@ -1,3 +1,5 @@
+internal import Memslots
+
 /// QEMU's firmware configuration device (fw_cfg) with its two ports. It has only the items that test kernels ask for, such as the
 /// size of the RAM and the number of processors.
 ///
@@ -26,10 +28,10 @@ public struct FirmwareConfiguration: Device {
         switch number {
         case 0x00: Self.signature
         // The features. Bit 0 stands for access by ports. Bit 1 would stand for access by DMA.
-        case 0x01: Self.littleEndian(UInt32(1))
-        case 0x03: Self.littleEndian(ramSize)
+        case 0x01: littleEndian(UInt32(1))
+        case 0x03: littleEndian(ramSize)
         // The number of processors that exist, and the most that can exist.
-        case 0x05, 0x0f: Self.littleEndian(processors)
+        case 0x05, 0x0f: littleEndian(processors)
         // The directory of files. It begins with the number of files, most significant byte first.
         case 0x19: [0, 0, 0, 0]
         default: []
@@ -49,9 +51,5 @@ public struct FirmwareConfiguration: Device {
             position = 0
         }
         return .none
-    }
-
-    private static func littleEndian<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
-        (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> (8 * Value($0))) }
     }
 }

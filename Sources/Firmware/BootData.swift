@@ -51,8 +51,3 @@ extension FirmwareError: CustomStringConvertible {
         }
     }
 }
-
-/// Returns the low `size` bytes of a number, the least significant one first.
-func littleEndian(_ value: some FixedWidthInteger, _ size: Int) -> [UInt8] {
-    (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-}

@@ -1,4 +1,5 @@
 internal import Board
+internal import Memslots
 
 /// The boot information of a multiboot kernel: the information structure, and behind it the list of modules, the memory map and
 /// the strings.

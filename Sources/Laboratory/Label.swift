@@ -11,11 +11,6 @@ struct Label {
     var bytes: [UInt8] { littleEndian(word) }
 }
 
-/// Returns the bytes of a number in the order in which they lie in memory.
-func littleEndian<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
-    (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
-}
-
 /// Returns the number that lies in memory as these bytes. It is 0 if there are no bytes.
 func number(_ bytes: [UInt8]?) -> UInt64 {
     bytes?.reversed().reduce(0) { $0 << 8 | UInt64($1) } ?? 0

@@ -77,7 +77,7 @@ public struct DumpSelection: Hashable, Sendable {
             guard let size = sizes[place] else { continue }
             let possible = place.region == .register(.rom) ? 2048...16 << 20 : region.kind.sizes
             if let told = region.size, told.nonzeroBitCount == 1, possible.contains(told), told != size {
-                throw .badSize(place, size: size, reason: "the dump tells its size, \(hexadecimal(told))")
+                throw .badSize(place, size: size, reason: "the dump tells its size, \(sizeText(told))")
             }
             // The address of a region is a multiple of its size.
             let most = region.base == 0 ? .max : max(possible.lowerBound, region.base & (0 &- region.base))
@@ -90,7 +90,7 @@ extension DumpSelection.Place {
     /// Throws if a size is not a power of two in the range of possible sizes.
     func check(_ size: UInt64, in possible: ClosedRange<UInt64>) throws(LayoutError) {
         guard size.nonzeroBitCount == 1, possible.contains(size) else {
-            let (least, most) = (hexadecimal(possible.lowerBound), hexadecimal(possible.upperBound))
+            let (least, most) = (sizeText(possible.lowerBound), sizeText(possible.upperBound))
             throw .badSize(self, size: size, reason: "its size must be a power of two from \(least) to \(most)")
         }
     }

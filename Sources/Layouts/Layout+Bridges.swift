@@ -65,7 +65,7 @@ extension Layout {
             let sizes = layout.functions[index].resizable[number] ?? []
             guard sizes.isEmpty || sizes.contains(size) else {
                 throw .badSize(
-                    place, size: size, reason: "it supports \(sizes.map(hexadecimal).joined(separator: ", "))")
+                    place, size: size, reason: "it supports \(sizes.map(sizeText).joined(separator: ", "))")
             }
             try place.check(size, in: kind.sizes)
             layout.functions[index].description.bars[number]?.size = size

@@ -27,7 +27,10 @@ extension Layout {
         var layout = try place(chosen, name: name, isFlat: selection.isFlat)
         layout.bridges = bridges - layout.functions.count { $0.description.bridge != nil }
         layout = try layout.adjusted(selection)
-        return (layout, builder.warnings + layout.warnings)
+        let ports =
+            "the dump does not tell how many ports its I/O BARs have: each counts with the most that fit its address, up to 256"
+        let notes = [DumpWarning(reason: DumpWarning.Reason(line: nil, text: ports), function: nil)]
+        return (layout, builder.warnings + (builder.assumesPorts ? notes : []) + layout.warnings)
     }
 
     /// Returns a layout of the selected functions alone. Each keeps its address if a guest would find it there.
@@ -98,6 +101,8 @@ private struct DumpBuilder {
     var placed = Set<DomainAddress>()
     var warnings: [DumpWarning]
     var found: [Layout.Function] = []
+    /// Whether the dump does not tell how many ports a BAR has.
+    private(set) var assumesPorts = false
 
     mutating func add(_ function: DumpedFunction) {
         if let problem = function.problem {
@@ -108,6 +113,7 @@ private struct DumpBuilder {
         let sized = SizedRegions(function, selection, areVirtual: false)
         if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, unsized: sized.unsized) }
         sized.warnings.forEach { warn($0, of: function) }
+        assumesPorts = assumesPorts || sized.assumesPorts
         if let lack = sized.romLack { warn(lack, of: function, unsized: sized.unsized, isUnsure: true) }
         var description = FunctionDescription(
             vendorID: function.vendorID ?? 0x1af4, deviceID: function.deviceID ?? 1,
@@ -139,7 +145,7 @@ private struct DumpBuilder {
         let isWanted = selection.virtualFunctions != nil
         let first = source(Int(function.address.function.requesterID) + max(1, virtual.firstOffset), function)
         warn(
-            "virtual functions of \(function.address) \(isWanted ? "are not counted" : "have no room kept"): \(lack)",
+            "\(isWanted ? "virtual functions of \(function.address) are not counted" : "no addresses are kept for its virtual functions"): \(lack)",
             of: function, at: isWanted ? first : nil, isSkipped: isWanted, unsized: sized.unsized, isUnsure: !isWanted)
         return nil
     }

@@ -133,7 +133,7 @@ extension LayoutError: CustomStringConvertible {
         case .unknownRegion(let place):
             "\(place): the function has no \(place.region.name), as far as is known"
         case .badSize(let place, let size, let reason):
-            "\(place): it cannot have \(hexadecimal(size)) bytes: \(reason)"
+            "\(place): it cannot have \(sizeText(size)): \(reason)"
         case .nobodyHas(let what): "no function has \(what), as far as configuration space is known"
         case .bridges(let error): "\(error)"
         case .notADump(let name): "\(name) is no dump: sizes of regions and virtual functions have no meaning for it"

@@ -103,7 +103,7 @@ package struct LayoutObject {
         let (base, size) = (try range.number("base"), try range.number("size"))
         guard let found = GuestRange(first: GuestAddress(base), size: size) else {
             throw badValue(
-                key, "\(hexadecimal(size)) bytes at \(hexadecimal(base))",
+                key, "\(sizeText(size)) at \(hexadecimal(base))",
                 expected: "a range that has bytes and ends below 2^64")
         }
         return found

@@ -17,6 +17,8 @@ struct SizedRegions {
     /// Details that are left out, in words.
     private(set) var warnings: [String] = []
     private var missing: [String] = []
+    /// Whether a BAR counts with the largest number of ports that it can have, because the dump does not tell the number.
+    private(set) var assumesPorts = false
 
     init(_ function: DumpedFunction, _ selection: DumpSelection, areVirtual: Bool) {
         let regions = function.regions.filter { $0.key.isVirtual == areVirtual }
@@ -29,6 +31,7 @@ struct SizedRegions {
                 continue
             }
             guard !region.isFixedPorts(size) else { continue }
+            assumesPorts = assumesPorts || size == nil && region.mostPorts != nil
             guard let size = size ?? region.mostPorts else {
                 missing.append(region.named(named))
                 unsized.append(named)
@@ -52,7 +55,7 @@ struct SizedRegions {
         if let size, (2048...16 << 20).contains(size), size.nonzeroBitCount == 1 {
             romSize = size
         } else if let size {
-            warnings.append("its expansion ROM has \(hexadecimal(size)) bytes, which none can have: not counted")
+            warnings.append("its expansion ROM has \(sizeText(size)), which none can have: not counted")
         } else {
             unsized.append(place)
             guard missing.isEmpty else { return missing.append(region.named(place)) }
@@ -65,7 +68,7 @@ extension ConfigDump.Region {
     /// Returns the place in words for people, with what is known of its size.
     fileprivate func named(_ named: DumpSelection.Place) -> String {
         // BARs are naturally aligned, so the address bounds the size.
-        let most = base == 0 ? "" : "at most \(hexadecimal(base & (0 &- base))) bytes, "
+        let most = base == 0 ? "" : "at most \(sizeText(base & (0 &- base))), "
         return "\(place.name) (\(most)\(named))"
     }
 

@@ -150,8 +150,7 @@ struct AssignedFunction: FunctionModel {
         _ value: UInt64, _ region: DeviceRecord.RegionNumber, at offset: UInt64, _ width: AccessWidth
     ) {
         guard contains(region, offset, width), device.record.regions[region]?.isWritable == true else { return }
-        let bytes = (0..<UInt64(width.rawValue)).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-        device.write(bytes, region, at: offset)
+        device.write(littleEndian(value, Int(width.rawValue)), region, at: offset)
     }
 
     /// Returns whether an access lies in a region. Where a region has a size that no register can have, the BAR is larger than

@@ -97,9 +97,10 @@ extension VCPUState {
     /// Otherwise the instruction and CR2 tell. It is nil if nothing tells, for example because KVM has reset the vCPU.
     public var exception: String? {
         guard hasFaulted, !isReset else { return nil }
-        if let pendingException { return Self.name(ofException: pendingException) }
+        let reason = lacksSSE ? ": SSE is off (CR4.OSFXSR)" : ""
+        if let pendingException { return Self.name(ofException: pendingException) + reason }
         if let vector = vectorOfInstruction, unemulated == nil || vector == Self.invalidOpcode {
-            return Self.name(ofException: vector) + ", by the instruction"
+            return Self.name(ofException: vector) + ", by the instruction" + reason
         }
         guard system.cr0 & 1 << 31 != 0, system.cr2 != 0, !isFaultAddressMapped else { return nil }
         return "perhaps " + Self.name(ofException: 14) + ": the address in cr2 is not mapped"
@@ -114,8 +115,19 @@ extension VCPUState {
         case (0xcc, _): 3  // INT3
         case (0xf1, _): 1  // INT1
         case (0xcd, let vector?): vector  // INT n
-        default: dividesByZero ? 0 : nil
+        default: lacksSSE ? Self.invalidOpcode : dividesByZero ? 0 : nil
         }
+    }
+
+    /// Whether the instruction is one of SSE, which is off (SDM volume 3A, section 2.5).
+    private var lacksSSE: Bool {
+        let prefixes = instruction.prefix { [0x66, 0xf2, 0xf3].contains($0) }
+        let rest = instruction.dropFirst(prefixes.count)
+        let code = rest.dropFirst(system.is64Bit && rest.first.map { $0 & 0xf0 == 0x40 } == true ? 1 : 0)
+        guard system.cr4 & 1 << 9 == 0, code.first == 0x0f, let opcode = code.dropFirst().first else { return false }
+        // Without a prefix, the others are instructions of MMX.
+        return [0x10...0x17, 0x28...0x2f, 0x50...0x5f, 0xc2...0xc2, 0xc6...0xc6].contains { $0.contains(opcode) }
+            || !prefixes.isEmpty && [0x60...0x7f, 0xd0...0xfe].contains { $0.contains(opcode) }
     }
 
     /// Whether the instruction is a DIV or IDIV by a register that is 0, of 32 or 64 bits.

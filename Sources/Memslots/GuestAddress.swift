@@ -61,8 +61,23 @@ public func hexadecimal(_ value: UInt64) -> String {
     "0x" + String(value, radix: 16)
 }
 
+/// Returns a number of bytes exactly, as people write sizes: `4K`, `1.5G`, or `100 bytes` if no unit has a quarter that divides it.
+public func sizeText(_ size: UInt64) -> String {
+    for (unit, shift) in zip("EPTGMK", [60, 50, 40, 30, 20, 10] as [UInt64]) where size >> shift > 0 {
+        let quarters = size >> (shift - 2)
+        guard quarters << (shift - 2) == size else { continue }
+        return "\(quarters / 4)\(["", ".25", ".5", ".75"][Int(quarters % 4)])\(unit)"
+    }
+    return "\(size) bytes"
+}
+
 /// Returns a number in hexadecimal without a prefix, padded with zeros to at least `digits` digits.
 public func hexadecimal(_ value: some BinaryInteger, digits: Int) -> String {
     let text = String(value, radix: 16)
     return String(repeating: "0", count: max(0, digits - text.count)) + text
+}
+
+/// Returns the low `size` bytes of a number as they lie in memory, the least significant one first.
+package func littleEndian<Number: FixedWidthInteger>(_ number: Number, _ size: Int = Number.bitWidth / 8) -> [UInt8] {
+    (0..<size).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
 }

@@ -18,18 +18,18 @@ extension AssignmentError: CustomStringConvertible {
         switch self {
         case .bridges(let error): "\(error)"
         case .fixed(let owner, let base, let size, let aperture):
-            "\(owner): \(hexadecimal(size)) bytes cannot be at \(hexadecimal(base)): "
+            "\(owner): \(sizeText(size)) cannot be at \(hexadecimal(base)): "
                 + (owner.register <= .rom && !base.isMultiple(of: size)
-                    ? "it begins at a multiple of \(hexadecimal(size))"
+                    ? "it begins at a multiple of \(sizeText(size))"
                     : !aperture.contains(base) || aperture.upperBound - base < size - 1
                         ? "its aperture is \(hexadecimal(aperture.lowerBound)) to \(hexadecimal(aperture.upperBound))"
                         : "the range overlaps another BAR or window, or a range that an IOMMU reserves")
         case .noSpace(let owner, let size, let aperture, let asked, let available):
-            "\(owner): no room for \(hexadecimal(size)) bytes in the \(aperture) aperture, which has "
-                + "\(hexadecimal(available)) bytes for \(hexadecimal(asked))"
+            "\(owner): no room for \(sizeText(size)) in the \(aperture) aperture, which has "
+                + "\(sizeText(available)) for all BARs that need \(sizeText(asked))"
                 + (asked > available
                     ? ""
-                    : ", but no free block of that size at a multiple of \(hexadecimal(size)), where such a BAR must begin")
+                    : ", but no free block of that size at a multiple of \(sizeText(size)), where such a BAR must begin")
                 + (aperture == "high"
                     ? ": choose a larger high aperture (by default it ends at the highest guest-physical address, at most 16T above its start)"
                     : ": use fewer or smaller BARs")

@@ -1,3 +1,5 @@
+internal import Memslots
+
 /// The offsets of registers in a header of type 0 (PCI 3.0, 6.1). A field of less than four bytes has the offset of the register
 /// that holds it.
 enum ConfigOffset {
@@ -236,8 +238,7 @@ extension CapabilityDescription {
     /// does not have.
     fileprivate init(id: UInt16, offset: UInt64, registers: [UInt32], writable: [UInt32]) {
         func body(_ registers: [UInt32]) -> [UInt8] {
-            registers.flatMap { register in (0..<4).map { UInt8(truncatingIfNeeded: register >> ($0 * 8)) } }
-                .dropFirst(2).map(\.self)
+            Array(registers.flatMap { littleEndian($0) }.dropFirst(2))
         }
         self.init(id: id, offset: offset, body: body(registers), writable: body(writable))
     }

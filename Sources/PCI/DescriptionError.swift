@@ -79,15 +79,15 @@ extension DescriptionError: CustomStringConvertible {
         switch self {
         case .classCode(let code): "class code \(hexadecimal(UInt64(code))): it has 24 bits"
         case .barNumber(let number): "BAR \(number): a function has BARs 0 to 5"
-        case .sizeNotPowerOfTwo(let register, let size): "\(register): \(bytes(size)) is not a power of two"
+        case .sizeNotPowerOfTwo(let register, let size): "\(register): \(sizeText(size)) is not a power of two"
         case .tooSmall(let register, let size, let minimum):
-            "\(register): \(bytes(size)), the least is \(bytes(minimum))"
+            "\(register): \(sizeText(size)), the least is \(sizeText(minimum))"
         case .tooLarge(let register, let size, let maximum):
-            "\(register): \(bytes(size)), the most is \(bytes(maximum))"
+            "\(register): \(sizeText(size)), the most is \(sizeText(maximum))"
         case .noUpperHalf(let bar): "BAR \(bar): a 64-bit BAR takes two places, and there is no BAR \(bar + 1)"
         case .upperHalfTaken(let bar): "BAR \(bar + 1): the upper half of the 64-bit BAR \(bar) is there"
         case .registersOutside(let bar, let range, let size):
-            "BAR \(bar): registers at \(offsets(range)) are empty or outside its \(bytes(size))"
+            "BAR \(bar): registers at \(offsets(range)) are empty or outside its \(sizeText(size))"
         case .interruptPin(let pin): "interrupt pin \(pin): it is 1 (INTA#) to 4 (INTD#), or 0 without one"
         case .msiVectors(let count): "MSI: \(count) vectors, a function has 1, 2, 4, 8, 16 or 32"
         case .vectors(let count): "MSI-X: \(count) vectors, a function has 1 to 2048"
@@ -95,7 +95,7 @@ extension DescriptionError: CustomStringConvertible {
         case .notMemory(let part, let bar): "\(part.rawValue): BAR \(bar) is not memory"
         case .misaligned(let part, let place): "\(part.rawValue): \(text(place)) is not a multiple of 8"
         case .outside(let part, let place, let length, let size):
-            "\(part.rawValue): \(bytes(length)) at \(text(place)) end beyond the BAR, which has \(bytes(size))"
+            "\(part.rawValue): \(sizeText(length)) at \(text(place)) end beyond the BAR, which has \(sizeText(size))"
         case .above4GiB(let part, let place): "\(part.rawValue): \(text(place)), the register for it has 32 bits"
         case .overlap(let part, let other, let bar): "BAR \(bar): \(part.rawValue) and \(other.rawValue) overlap"
         case .capabilityHeader(let id, nil):
@@ -108,8 +108,8 @@ extension DescriptionError: CustomStringConvertible {
         case .capabilityOverlap(let id, let offset):
             "capability \(hexadecimal(UInt64(id))): there is another one at \(hexadecimal(offset))"
         case .backingTooSmall(let owner, let piece, let backing, let size):
-            "\(owner): its piece at \(offsets(piece.offsets)) needs \(bytes(piece.size)) from \(hexadecimal(backing.offset)) on in "
-                + "backing \(backing.id), which has \(bytes(size))"
+            "\(owner): its piece at \(offsets(piece.offsets)) needs \(sizeText(piece.size)) from \(hexadecimal(backing.offset)) on in "
+                + "backing \(backing.id), which has \(sizeText(size))"
         case .recordedBytes(let count): "\(count) bytes of configuration space: a function has 256 or 4096"
         case .recordedHeader(let type):
             "header type \(hexadecimal(UInt64(type))): only functions of type 0 that answer can be given to guests"
@@ -126,8 +126,6 @@ extension DescriptionError: CustomStringConvertible {
                 + "and be among the buses of the bridge above it"
         }
     }
-
-    private func bytes(_ size: UInt64) -> String { "\(hexadecimal(size)) bytes" }
 
     private func offsets(_ range: Range<UInt64>) -> String {
         "\(hexadecimal(range.lowerBound))..<\(hexadecimal(range.upperBound))"

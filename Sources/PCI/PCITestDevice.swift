@@ -1,4 +1,5 @@
 public import Devices
+internal import Memslots
 
 /// The PCI test device (QEMU, docs/specs/pci-testdev), which lets a guest compare ways to write to a device.
 ///
@@ -40,9 +41,9 @@ public struct PCITestDevice: FunctionModel {
             offset = (isPort ? PCITestDevice.portSize : PCITestDevice.memorySize) / 2 + UInt64(number)
             data = notification == .wildcard ? 0xce : 0xfa
             let name = (isPort ? "portio-" : "mmio-") + notification.rawValue
-            let offsetBytes = (0..<4).map { [offset] in UInt8(truncatingIfNeeded: offset >> ($0 * 8)) }
             header =
-                [number, Self.width, 0, 0] + offsetBytes + [data, 0, 0, 0] + [0, 0, 0, 0] + Array(name.utf8) + [0]
+                [number, Self.width, 0, 0] + littleEndian(offset, 4) + [data, 0, 0, 0] + [0, 0, 0, 0] + Array(name.utf8)
+                + [0]
         }
     }
 

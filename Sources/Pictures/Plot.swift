@@ -103,7 +103,8 @@ public struct Plot {
         canvas.text(words, x: center, y: middle, size: 16, style: "q", anchor: .middle, within: width)
         drawLabels(of: points, place, on: &canvas)
         return canvas.document(
-            title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles, dark: Self.darkStyles)
+            title: title, height: Self.bottom + (origin.isEmpty ? 64 : 84), styles: Self.styles, dark: Self.darkStyles,
+            isScaled: true)
     }
 
     /// Draws the words beside points. If several points with labels have the same height, only the label of the last one is on the
@@ -136,9 +137,12 @@ public struct Plot {
     }
 
     private func drawLegend(_ series: Series, _ number: Int, on canvas: inout SVGCanvas) {
+        // A trace without points has nothing to explain.
+        let traces = series.traces.filter { $0.legend != nil && (!$0.points.isEmpty || $0.shape == .words) }
+        guard !traces.isEmpty else { return }
         let y = 90 + 24 * number
         canvas.text(series.name, x: Self.margin, y: y, size: 13, style: "h", within: 220)
-        for (column, trace) in series.traces.filter({ $0.legend != nil }).enumerated() {
+        for (column, trace) in traces.enumerated() {
             let x = 256 + 196 * column
             let sample = trace.shape == .marks ? [26] : trace.shape == .words ? [] : [0, 34]
             let places = sample.map { (x: Double(x + $0), y: Double(y - 4)) }

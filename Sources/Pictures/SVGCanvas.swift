@@ -67,11 +67,13 @@ public struct SVGCanvas {
     ///   - styles: The style rules, in addition to those that all drawings have.
     ///   - dark: The style rules that are added if the reader prefers dark colours.
     ///   - definitions: The elements that the rules refer to.
-    public func document(title: String, height: Int, styles: String, dark: String = "", definitions: String = "")
-        -> String
-    {
+    ///   - isScaled: Whether the drawing is as wide as what shows it, and not `width` pixels.
+    public func document(
+        title: String, height: Int, styles: String, dark: String = "", definitions: String = "", isScaled: Bool = false
+    ) -> String {
         """
-        <svg xmlns="http://www.w3.org/2000/svg" width="\(Self.width)" height="\(height)" \
+        <svg xmlns="http://www.w3.org/2000/svg" \
+        \(isScaled ? "width=\"100%\"" : "width=\"\(Self.width)\" height=\"\(height)\"") \
         viewBox="0 0 \(Self.width) \(height)">
         <title>\(Self.escaped(title))</title>
         <style>

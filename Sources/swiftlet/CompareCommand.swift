@@ -81,8 +81,12 @@ struct CompareCommand: ParsableCommand {
         ]
         func names(_ names: [String]) -> String? { names.isEmpty ? nil : names.joined(separator: ", ") }
         let counts = PriceComparison.Verdict.allCases.map { "\(result.count($0)) \($0.rawValue)" }
+        let explanation = """
+            A and B are medians. The ratio is B by A after the correction; `rounds` is the least and the largest of single rounds,
+            and `calls alone` the ratio of the system calls without Swiftlet. `noisy` is a difference that not every round has.
+            """
         return [
-            TextTable(result.rowList, columns),
+            TextTable(result.rowList, columns).text, explanation,
             TextTable(
                 "compared",
                 facts: [
@@ -94,7 +98,8 @@ struct CompareCommand: ParsableCommand {
                     "neighbours": result.hasOtherNeighbours ? "not the same: no difference counts" : nil,
                     "cells": counts.joined(separator: ", "), "only in A": names(result.onlyInA),
                     "only in B": names(result.onlyInB),
-                ]),
-        ].map(\.text).joined(separator: "\n\n")
+                ]
+            ).text,
+        ].joined(separator: "\n\n")
     }
 }

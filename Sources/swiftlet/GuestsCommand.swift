@@ -23,19 +23,30 @@ struct GuestsCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        if let new { return try GuestTemplate.write(to: new) }
+        if let new {
+            try GuestTemplate.write(to: new)
+            let words = "\(new) has a guest in C and one in assembly; `make -C \(new) run` builds and boots the first"
+            return try output.show(NewGuest(directory: new), words)
+        }
         let columns: [TextTable.Column<BuiltInGuest>] = [
             .left("guest", \.name), .left("mode", \.configuration.mode.rawValue), .right("bytes", \.image.count),
             .left("shows", \.shows),
         ]
-        let list = GuestList(guestList: BuiltInGuest.all.map(GuestList.Row.init))
-        try output.show(list, TextTable(BuiltInGuest.all, columns).text)
+        try output.show(GuestList(), TextTable(BuiltInGuest.all, columns).text)
     }
+}
+
+/// What `guests --new` prints as JSON.
+private struct NewGuest: Encodable {
+    private let schema = 1
+    let directory: String
+    let fileList = GuestTemplate.files.map(\.name)
 }
 
 /// The list of guests that `guests` prints as JSON.
 private struct GuestList: Encodable {
-    let guestList: [Row]
+    private let schema = 1
+    let guestList = BuiltInGuest.all.map(Row.init)
 
     struct Row: Encodable {
         let guest, mode, shows: String
@@ -69,6 +80,5 @@ enum GuestTemplate {
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         var outputs = OutputFiles()
         for (name, bytes) in files { try outputs.open("\(path)/\(name)", for: "--new")?.write(bytes) }
-        try emit("\(path) has a guest in C and one in assembly; `make -C \(path) run` builds and boots the first")
     }
 }

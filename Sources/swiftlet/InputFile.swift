@@ -20,21 +20,28 @@ struct InputFile {
     }
 
     func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
-        if let line = JSONMistake.line(in: bytes) {
-            throw failure("\(path): not valid JSON: see line \(line)", .badInput)
-        }
+        if let mistake = JSONMistake.description(of: bytes) { throw failure("\(path): \(mistake)", .badInput) }
         do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
-            throw failure("\(path): \(Self.describe(error))", .badInput)
+            throw failure("\(path): \(Self.describe(error, in: bytes))", .badInput)
         }
     }
 
     /// Describes an error in a JSON file, and its place in the file.
-    static func describe(_ error: any Error) -> String {
-        switch error {
+    ///
+    /// - Parameter bytes: The file, which is JSON, and in which the line is found. Nil for a text that has one line.
+    static func describe(_ error: any Error, in bytes: [UInt8]? = nil) -> String {
+        func place(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+            let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
+            let line = path.isEmpty ? nil : bytes.flatMap { JSONMistake.line(of: path, in: $0) }
+            return Self.place(context, last) + (line.map { " (line \($0))" } ?? "")
+        }
+        return switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
         case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
             "\(place(context)) is not \(kind(of: type))"
-        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty: "not valid JSON"
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
+            bytes == nil
+                ? "not valid JSON" : "a number in it is not whole, or is too large, where it may not be"
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"
         }

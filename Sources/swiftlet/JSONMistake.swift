@@ -1,20 +1,41 @@
-/// A reader that finds the line in which a text stops being JSON (RFC 8259). The decoder does not give the line, and it accepts a
-/// comma behind the last element.
-struct JSONMistake {
-    private var rest: ArraySlice<UInt8>
-    private var depth = 0
+import FoundationEssentials
 
-    /// The largest depth of lists and objects in each other, which is the decoder's.
+/// A reader that finds where a text stops being JSON (RFC 8259) or repeats a key of an object, and the line in which a value
+/// stands. The decoder gives no lines, accepts a comma behind the last element, and takes one of the values of a repeated key.
+struct JSONMistake {
+    private let bytes: [UInt8]
+    private var rest: ArraySlice<UInt8>
+    /// The keys and the numbers of elements that lead to the present place.
+    private var path: [String] = []
+    /// The path of the value at which to stop.
+    private var wanted: [String]?
+    /// The mistake in words, if more can be said than that the text is no JSON.
+    private var words: String?
+
+    /// The most lists and objects in each other that the decoder reads.
     private static let deepest = 512
 
-    /// Returns the line of the first mistake, counted from 1, or nil if none is found.
-    static func line(in bytes: [UInt8]) -> Int? {
-        var reader = JSONMistake(rest: bytes[...])
-        reader.rest.trimPrefix([0xef, 0xbb, 0xbf])
-        reader.skipSpace()
-        let isWhole = reader.takeValue() && reader.rest.isEmpty
-        return isWhole ? nil : 1 + bytes[..<reader.rest.startIndex].count { $0 == UInt8(ascii: "\n") }
+    private init(_ bytes: [UInt8], wanted: [String]? = nil) {
+        (self.bytes, self.wanted) = (bytes, wanted)
+        rest = bytes[...]
+        rest.trimPrefix([0xef, 0xbb, 0xbf])
+        skipSpace()
     }
+
+    /// Returns what is wrong with a text, and in which line, or nil if it is JSON and repeats no key.
+    static func description(of bytes: [UInt8]) -> String? {
+        var reader = JSONMistake(bytes)
+        if reader.takeValue(), reader.rest.isEmpty { return nil }
+        return reader.words.map { "line \(reader.line): \($0)" } ?? "not valid JSON: see line \(reader.line)"
+    }
+
+    /// Returns the line of the value to which keys and numbers of elements lead, counted from 1, or nil if there is none.
+    static func line(of path: [String], in bytes: [UInt8]) -> Int? {
+        var reader = JSONMistake(bytes, wanted: path)
+        return !reader.takeValue() && reader.path == path ? reader.line : nil
+    }
+
+    private var line: Int { 1 + bytes[..<rest.startIndex].count { $0 == UInt8(ascii: "\n") } }
 
     private mutating func skipSpace() {
         rest = rest.drop { " \t\r\n".utf8.contains($0) }
@@ -29,43 +50,92 @@ struct JSONMistake {
     }
 
     private mutating func takeValue() -> Bool {
-        if take("{") { return takeElements(until: "}") { $0.takeString() && $0.take(":") && $0.takeValue() } }
-        if take("[") { return takeElements(until: "]") { $0.takeValue() } }
-        return takeString() || takeWord()
+        if path == wanted { return false }
+        if take("{") {
+            var keys: Set<ArraySlice<UInt8>> = []
+            return takeElements(until: "}") { $0.takeKey(notIn: &keys) && $0.take(":") && $0.takeValue() }
+        }
+        if take("[") {
+            var number = 0
+            return takeElements(until: "]") { reader in
+                reader.path[reader.path.count - 1] = "\(number)"
+                number += 1
+                return reader.takeValue()
+            }
+        }
+        return takeString() != nil || takeWord()
     }
 
     private mutating func takeElements(until end: Unicode.Scalar, _ takeElement: (inout Self) -> Bool) -> Bool {
+        guard path.count < Self.deepest else {
+            words = "more than \(Self.deepest) lists and objects in each other"
+            return false
+        }
         if take(end) { return true }
-        depth += 1
+        path.append("")
         repeat {
-            guard depth <= Self.deepest, takeElement(&self) else { return false }
+            guard takeElement(&self) else { return false }
         } while take(",")
-        depth -= 1
+        path.removeLast()
         return take(end)
     }
 
-    private mutating func takeString() -> Bool {
-        guard rest.first == UInt8(ascii: "\"") else { return false }
+    private mutating func takeKey(notIn keys: inout Set<ArraySlice<UInt8>>) -> Bool {
+        let place = rest
+        guard let key = takeString() else { return false }
+        let text = String(decoding: key, as: UTF8.self)
+        path[path.count - 1] = text
+        guard keys.insert(key).inserted else {
+            (rest, words) = (place, "the key \"\(text)\" is there twice in one object")
+            return false
+        }
+        return true
+    }
+
+    /// Reads a string, and returns what lies between its quotation marks.
+    private mutating func takeString() -> ArraySlice<UInt8>? {
+        guard rest.first == UInt8(ascii: "\"") else { return nil }
         var place = rest.startIndex + 1
         while place < rest.endIndex, rest[place] >= 0x20 {
-            if rest[place] == UInt8(ascii: "\"") {
-                rest = rest[(place + 1)...]
-                skipSpace()
-                return true
-            }
+            if rest[place] == UInt8(ascii: "\"") { return takeString(upTo: place) }
             place += rest[place] == UInt8(ascii: "\\") ? 2 : 1
         }
-        return false
+        return nil
+    }
+
+    private mutating func takeString(upTo end: Int) -> ArraySlice<UInt8>? {
+        let text = rest[...end]
+        // The decoder knows what an escape and a character may be.
+        let isPlain = text.allSatisfy { $0 < 0x80 && $0 != UInt8(ascii: "\\") }
+        guard isPlain || (try? JSONDecoder().decode(String.self, from: Data(text))) != nil else {
+            words = "a string has an escape or bytes that mean no character"
+            return nil
+        }
+        rest = rest[(end + 1)...]
+        skipSpace()
+        return text.dropFirst().dropLast()
     }
 
     /// Reads a number or `true`, `false` or `null`. Returns false for anything else.
     private mutating func takeWord() -> Bool {
         let word = rest.prefix { $0 > 0x20 && !",]}:\"".utf8.contains($0) }
         let text = String(decoding: word, as: UTF8.self)
-        let isNumber = text.allSatisfy { "0123456789+-.eE".contains($0) } && Double(text) != nil
-        guard isNumber || ["true", "false", "null"].contains(text) else { return false }
+        guard Self.isNumber(text) || ["true", "false", "null"].contains(text) else {
+            let looksLikeNumber = text.first.map { "0123456789+-.".contains($0) } == true
+            if looksLikeNumber { words = "`\(text.prefix(40))` is no number of JSON, or none that can be read" }
+            return false
+        }
         rest = rest[word.endIndex...]
         skipSpace()
         return true
+    }
+
+    private static func isNumber(_ text: String) -> Bool {
+        guard text.allSatisfy({ "0123456789+-.eE".contains($0) }), Double(text)?.isFinite == true else { return false }
+        func isDigit(_ character: Character?) -> Bool { character.map { "0123456789".contains($0) } == true }
+        let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
+        let fraction = digits.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first
+        return isDigit(digits.first) && !(digits.hasPrefix("0") && isDigit(digits.dropFirst().first))
+            && (fraction == nil || isDigit(fraction?.first))
     }
 }

@@ -58,7 +58,13 @@ struct LayoutArgument {
 
     private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
         if name != "-", let entries = HostDirectory.names(in: name) {
-            return try read(readDirectory(entries), selection)
+            let dump = readDirectory(entries)
+            guard !dump.functions.isEmpty else {
+                throw failure(
+                    "\(name): a directory has an entry for each function, such as 0000:01:00.0, as /sys/bus/pci/devices has; "
+                        + "this one has none: name a dump or a layout file in it", .badInput)
+            }
+            return try read(dump, selection)
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)
         let first = file.bytes.first { !" \t\r\n\u{feff}".utf8.contains($0) }

@@ -64,6 +64,9 @@ struct LayoutCommand: ParsableCommand {
         guard list || layout != nil else {
             throw ValidationError("Name a layout: `swiftlet layout --list` shows the presets.")
         }
+        guard !list || layout == nil && options.drawing.map == nil else {
+            throw ValidationError("--list shows the presets and builds nothing: leave out the layout and --map.")
+        }
         guard linux != nil || (initrd == nil && append == nil) else {
             throw ValidationError("--initrd and --append are for Linux: add --linux.")
         }
@@ -181,6 +184,7 @@ struct LayoutCommand: ParsableCommand {
 
 /// The presets as `layout --list --json` prints them.
 private struct PresetList: Encodable {
+    private let schema = 1
     let layoutList = Layout.presets.map { Row(layout: $0.name, functions: $0.make().functions.count, shows: $0.shows) }
 
     struct Row: Encodable {

@@ -71,6 +71,8 @@ private struct MemoryMapPage: Encodable {
     private let names: [String: String]
     private let areaList, windowList, pieceList: [Item]
     private let policyList: [Policy]
+    /// The addresses that the page shows first.
+    private let used: Item?
 
     private struct Policy: Encodable {
         let policy: SlotPolicy
@@ -107,6 +109,7 @@ private struct MemoryMapPage: Encodable {
         let functions = Set(pieces.compactMap(\.function)).count
         facts = MemoryMapSVG.figures(of: pieces, behind: [Figures.count(functions, "function")])
         pieceList = pieces.map(Item.init)
+        used = Self.used(by: pieces).map(Item.init)
         areaList = map.areas.sorted { $0.range.first < $1.range.first }.map { area in
             var item = Item(area.range)
             item.name = area.name
@@ -114,6 +117,15 @@ private struct MemoryMapPage: Encodable {
         }
         windowList = map.windows.outermostFirst.map(Item.init)
         policyList = SlotPolicy.allCases.map { Policy(policy: $0, slotList: map.slots($0).slots.map(Item.init)) }
+    }
+
+    /// Returns the range from the first piece to the last. If 64-bit BARs lie so far above that the rest could hardly be seen,
+    /// the range ends with the RAM, or with the addresses of 32 bits.
+    private static func used(by pieces: [MapPiece]) -> GuestRange? {
+        guard let first = pieces.first?.range.first, let last = pieces.last?.range.last else { return nil }
+        let (limit, most) = (GuestAddress(UInt64(UInt32.max)), 16 as UInt64)
+        let near = pieces.last { $0.kind == .ram || $0.range.first <= limit }.map { max($0.range.last, limit) } ?? last
+        return GuestRange(first: first, last: last.rawValue / most > near.rawValue ? near : last)
     }
 
     var text: String {

@@ -18,7 +18,7 @@ struct PlanCommand: ParsableCommand {
             Examples:
               swiftlet plan full-bus --kernel 4.0
               sudo lspci -vvv | swiftlet plan - --exclude 00:02.0 --memory 64G --iommu amd
-              sudo swiftlet plan /sys/bus/pci/devices --only 01:00.0,01:00.1 --vfs 8 --kernel host
+              sudo swiftlet plan /sys/bus/pci/devices --only 01:00.0 --kernel host
             """
     )
 
@@ -29,7 +29,7 @@ struct PlanCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Plan for this version of Linux instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
+            "Plan for this version of Linux, 3.0 or later, instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
             valueName: "version|host"))
     var kernel: KernelChoice?
 
@@ -57,6 +57,9 @@ struct PlanCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        if case .version(let version) = kernel, version < KernelVersion(3, 0) {
+            throw ValidationError("--kernel \(version): how many slots KVM had is known for Linux 3.0 and later.")
+        }
         if let addressBits, !PlanningHost.addressBits.contains(addressBits) {
             throw ValidationError("--address-bits \(addressBits): there are 36 to 52 of them.")
         }

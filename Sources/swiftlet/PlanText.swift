@@ -25,10 +25,10 @@ struct PlanText {
     private var answer: String {
         let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.reason.isUnsure))
         let lacks = [
-            skipped > 0 ? "\(Figures.count(skipped, "function")) that could not be counted" : nil,
-            unsure > 0 ? "what is not known of \(Figures.count(unsure, "function"))" : nil,
+            skipped > 0 ? "\(Figures.count(skipped, "function")) not counted" : nil,
+            unsure > 0 ? "\(Figures.count(unsure, "function")) counted only in part" : nil,
         ].compactMap(\.self)
-        let rest = lacks.isEmpty ? "" : " without \(lacks.joined(separator: " and ")) (see below)"
+        let rest = lacks.isEmpty ? "" : ", with \(lacks.joined(separator: " and ")) (see below)"
         if let obstacle = plan.obstacleText {
             let advice = plan.obstacle.flatMap { MachineError.assignment($0).advice }
             return "\(plan.layout.name) does not fit: \(obstacle)" + (advice.map { ". \($0)" } ?? "")
@@ -60,10 +60,15 @@ struct PlanText {
         let facts: [(String, String?)] = [
             (
                 "functions",
-                "\(plan.functions.count - ports)" + (ports > 0 ? " and \(Figures.count(ports, "bridge"))" : "")
-                    + (bridges > 0 ? ", and \(Figures.count(bridges, "bridge")) not assigned" : "")
+                "\(plan.functions.count - ports)"
+                    + (ports > 0 ? ", and \(Figures.count(ports, "bridge")) above them" : "")
+                    + (bridges > 0
+                        ? "; the guest does not get \(Figures.count(bridges, "other bridge")) of the dump" : "")
             ),
-            ("pieces", "\(plan.mapped) mapped for the guest, \(plan.trapped) trapped, where each access exits"),
+            (
+                "pieces",
+                "\(plan.mapped) that the guest reaches directly (mapped), \(plan.trapped) where each access exits (trapped)"
+            ),
             (
                 "slots",
                 "\(plan.separate.count) separate or \(plan.coalesced.count) coalesced, and those of the RAM; counted here: "
@@ -81,7 +86,8 @@ struct PlanText {
             ),
             ("kernels", Self.kernels(plan)),
         ]
-        return TextTable("total", facts: facts + windows + skipped)
+        return TextTable(
+            "total", facts: facts + windows + lacks("not counted", \.isSkipped) + lacks("in part", \.reason.isUnsure))
     }
 
     /// The windows that firmware has to find, with and without bridges, and whether it usually finds them.
@@ -106,16 +112,16 @@ struct PlanText {
         ] + remedy
     }
 
-    /// A line for each function that is not counted, or not completely, up to a limit.
-    private var skipped: [(String, String?)] {
-        let all = warnings.filter(\.isLack)
+    /// Returns a line for each function of which the plan lacks something, up to a limit. The first one has the title.
+    private func lacks(_ title: String, _ isConcerned: (DumpWarning) -> Bool) -> [(String, String?)] {
+        let all = warnings.filter(isConcerned)
         let shown = isVerbose ? all.count : 12
         let lines = all.prefix(shown).map { warning in
             "\(warning.function.map { "\($0): " } ?? "")\(warning.reason.text)"
                 + (warning.reason.advice.map { "; \($0)" } ?? "")
         }
         let more = all.count > shown ? ["and \(all.count - shown) more (--verbose)"] : []
-        return (lines + more).enumerated().map { ($0.offset == 0 ? "skipped" : "", $0.element) }
+        return (lines + more).enumerated().map { ($0.offset == 0 ? title : "", $0.element) }
     }
 
     private static func kernels(_ plan: Plan) -> String {

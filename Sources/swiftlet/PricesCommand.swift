@@ -35,12 +35,15 @@ struct PricesCommand: ParsableCommand {
         guard vcpus.values.allSatisfy((0...255).contains) else {
             throw ValidationError("--vcpus takes numbers up to 255.")
         }
+        guard !list || only == nil && drawing.plot == nil else {
+            throw ValidationError("--list measures nothing: leave out --only and --plot.")
+        }
     }
 
     func run() throws {
         guard !list else {
             let columns: [TextTable.Column<PriceOperation>] = [.left("name", \.rawValue), .left("operation", \.words)]
-            return try emit(TextTable(PriceOperation.allCases, columns).text)
+            return try output.show(OperationList(), TextTable(PriceOperation.allCases, columns).text)
         }
         let cells = PriceCell.all(vcpus: vcpus.values).filter { only?.values.contains($0.operation) ?? true }
         guard (1...PriceCell.most).contains(cells.count) else {
@@ -72,6 +75,14 @@ struct PricesCommand: ParsableCommand {
         return [TextTable(result.rowList, columns)].map(\.text).joined()
             + (unmeasured.isEmpty ? "" : "\n\n" + TextTable("not measured", facts: unmeasured).text)
     }
+}
+
+/// The operations as `prices --list --json` prints them.
+private struct OperationList: Encodable {
+    private let schema = 1
+    let operationList = PriceOperation.allCases.map { Row(name: $0.rawValue, operation: $0.words) }
+
+    struct Row: Encodable { let name, operation: String }
 }
 
 /// Values with commas between them, each at most once: `0,1,4`.

@@ -37,7 +37,7 @@ struct RunCommand: ParsableCommand {
               swiftlet run --mode real --timeout 1s ./boot.bin
               make -s image | swiftlet run -
               swiftlet run ./vmlinuz --initrd ./initrd --layout server.lspci
-              swiftlet run ./vmexit.flat --append "cpuid inl_from_qemu" --vcpus 2 --device pci-testdev
+              swiftlet run ./vmexit.flat --append cpuid --device pci-testdev
             """
     )
 

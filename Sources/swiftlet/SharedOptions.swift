@@ -78,6 +78,16 @@ struct BoardOptions: ParsableArguments {
     }
 }
 
+/// The title of a drawing, which needs the option that names the drawing.
+struct TitleOption: ParsableArguments {
+    @Option(help: ArgumentHelp("The title of the drawing.", valueName: "text"))
+    var title: String?
+
+    func check(_ drawing: String?, of option: String) throws {
+        if title != nil, drawing == nil { throw ValidationError("--title is the title of a drawing: add \(option).") }
+    }
+}
+
 /// The options that draw guest memory.
 struct MapOptions: ParsableArguments {
     /// The endings of the files into which the map can be written.
@@ -89,12 +99,10 @@ struct MapOptions: ParsableArguments {
             valueName: "file.svg"))
     var map: String?
 
-    @Option(help: ArgumentHelp("The title of the drawing.", valueName: "text"))
-    var title: String?
+    @OptionGroup var heading: TitleOption
+    var title: String? { heading.title }
 
-    func validate() throws {
-        if title != nil, map == nil { throw ValidationError("--title is the title of a drawing: add --map.") }
-    }
+    func validate() throws { try heading.check(map, of: "--map") }
 }
 
 /// The options that plot a result.
@@ -102,12 +110,10 @@ struct PlotOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Draw the result into this file.", valueName: "file.svg"))
     var plot: String?
 
-    @Option(help: ArgumentHelp("The title of the drawing.", valueName: "text"))
-    var title: String?
+    @OptionGroup var heading: TitleOption
+    var title: String? { heading.title }
 
-    func validate() throws {
-        if title != nil, plot == nil { throw ValidationError("--title is the title of a drawing: add --plot.") }
-    }
+    func validate() throws { try heading.check(plot, of: "--plot") }
 
     /// Opens the file for the plot. It must be none of the input files.
     func file(beside inputs: [(path: String, kind: String)] = []) throws -> OutputFile? {

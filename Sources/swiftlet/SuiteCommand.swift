@@ -29,7 +29,8 @@ struct SuiteCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Run only guests of this name or group; * stands for anything. Repeat for more.", valueName: "pattern"))
+            "Run only guests of this name, group or file name; * stands for anything. Repeat for more.",
+            valueName: "pattern"))
     var only: [String] = []
 
     @Option(help: ArgumentHelp("The limit of guests that have none of their own. (default: 90s)", valueName: "time"))
@@ -48,6 +49,7 @@ struct SuiteCommand: ParsableCommand {
 
     func validate() throws {
         if let jobs, !(1...4096).contains(jobs) { throw ValidationError("--jobs counts from 1 to 4096.") }
+        if list, tap || junit != nil { throw ValidationError("--list has no results: leave out --tap and --junit.") }
         if tap && output.json { throw ValidationError("--tap and --json both print to standard output: take one.") }
     }
 
@@ -60,7 +62,7 @@ struct SuiteCommand: ParsableCommand {
             throw failure("none of \(Figures.count(all.count, "guest")) is asked for: see --list and --only", .usage)
         }
         let limit = timeout ?? .seconds(90)
-        if list { return try emit(Self.table(tests, limit)) }
+        if list { return try output.show(TestList(tests, limit), Self.table(tests, limit)) }
         // Without KVM each guest would fail for this same reason.
         if tests.contains(where: { $0.skipped == nil }) { _ = try reachable(try KVMSystem()) }
         var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
@@ -97,5 +99,26 @@ struct SuiteCommand: ParsableCommand {
         let isPlain =
             !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_=+,./:@%".contains($0)) }
         return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
+    }
+}
+
+/// The guests of a suite as `suite --list --json` prints them.
+private struct TestList: Encodable {
+    private let schema = 1
+    let guestList: [Row]
+
+    struct Row: Encodable {
+        let name, guest: String
+        let limitSeconds: Double
+        let groups, options: [String]
+        let skipped: String?
+    }
+
+    init(_ tests: [SuiteTest], _ limit: Duration) {
+        guestList = tests.map {
+            Row(
+                name: $0.name, guest: $0.guest, limitSeconds: ($0.timeout ?? limit).inSeconds, groups: $0.groups,
+                options: $0.options, skipped: $0.skipped)
+        }
     }
 }

@@ -37,13 +37,14 @@ extension SuiteResult {
             """
     }
 
-    /// A summary that fits on a screen: the first failures with the last lines of their consoles, the names of the others, and
-    /// the counts.
+    /// A summary that fits on a screen: the first failures with their reasons, and the first of these with the last lines of
+    /// their consoles, the names of the others, and the counts.
     var summary: String {
-        let (mostShown, mostReasons) = (3, 4)
+        let (mostExcerpts, mostShown, mostReasons) = (2, 9, 4)
         let failures = guestList.filter { $0.verdict == .failed }
-        var lines = failures.prefix(mostShown).flatMap { guest in
-            ["failed: \(guest.name): \(guest.shownReason)"] + guest.excerpt(lines: 2).map { "  \($0)" }
+        var lines = failures.prefix(mostShown).enumerated().flatMap { number, guest in
+            ["failed: \(guest.name): \(guest.shownReason)"]
+                + (number < mostExcerpts ? guest.excerpt(lines: 2).map { "  \($0)" } : [])
         }
         lines += Self.named("failed as well", failures.dropFirst(mostShown).map(\.name))
         let skips = Dictionary(grouping: guestList.filter { $0.verdict == .skipped }, by: \.shownReason)

@@ -88,9 +88,13 @@ struct SuiteTest {
 }
 
 extension SuiteTest {
-    /// Whether the name or a group matches one of the patterns. In a pattern, `*` stands for any characters.
+    /// Whether one of the patterns matches the name, a group, or the name of the guest's file, with or without its ending. In a
+    /// pattern, `*` stands for any characters.
     func matches(_ patterns: [String]) -> Bool {
-        patterns.contains { pattern in ([name] + groups).contains { Self.matches($0, pattern) } }
+        let file = guest.split(separator: "/").last ?? ""
+        let names =
+            [name] + groups + [file, file.prefix(upTo: file.lastIndex(of: ".") ?? file.endIndex)].map(String.init)
+        return patterns.contains { pattern in names.contains { Self.matches($0, pattern) } }
     }
 
     private static func matches(_ text: String, _ pattern: String) -> Bool {

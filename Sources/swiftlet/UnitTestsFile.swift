@@ -57,7 +57,7 @@ struct UnitTestsFile {
     private struct Skip: Error { let reason: String }
 
     private static func checkHost(_ values: [String: String], _ directory: String) throws(Skip) {
-        guard let file = values["file"] else { throw Skip(reason: "it has no file") }
+        guard let file = values["file"] else { throw Skip(reason: "no file is named") }
         if let arch = values["arch"], arch != "x86_64" { throw Skip(reason: "\(arch) only") }
         if let accel = values["accel"], accel != "kvm" { throw Skip(reason: "\(accel) only") }
         for check in words(values["check"] ?? "") ?? [] {
@@ -79,10 +79,10 @@ struct UnitTestsFile {
             "file", "smp", "arch", "timeout", "groups", "check", "accel", "test_args", "qemu_params", "extra_params",
         ]
         if let key = values.keys.sorted().first(where: { !known.contains($0) }) {
-            throw Skip(reason: "it has `\(key)`")
+            throw Skip(reason: "the key `\(key)` is not supported")
         }
         for group in ["migration", "panic"] where words(values["groups"] ?? "")?.contains(group) == true {
-            throw Skip(reason: "it is in the group \(group)")
+            throw Skip(reason: "guests of the group \(group) are not supported")
         }
         var options = ["--device", "pci-testdev"]
         if let smp = values["smp"] {
@@ -94,7 +94,7 @@ struct UnitTestsFile {
         let parameters = values["qemu_params"] ?? values["extra_params"] ?? ""
         guard !isShell(arguments), !isShell(parameters), let words = words(arguments),
             let parameters = Self.words(parameters)
-        else { throw Skip(reason: "a shell would have to read its arguments") }
+        else { throw Skip(reason: "only a shell could read the arguments") }
         var append = words.isEmpty ? [] : [words.joined(separator: " ")]
         var (hasTimer, rest) = (true, parameters[...])
         while let option = rest.popFirst() {

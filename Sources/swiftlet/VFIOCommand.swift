@@ -63,6 +63,7 @@ struct VFIOCommand: ParsableCommand {
 
 /// The result as `vfio` prints it in JSON.
 private struct FunctionReport: Encodable {
+    private let schema = 1
     let functionList: [FunctionRow]
     let lockedMemoryLimit: UInt64?
 }

@@ -119,8 +119,12 @@ struct FormatLiveTests {
         Format(
             testDescription: "probe", heading: "Probe", namesIn: ["capabilities"], elsewhere: ["environment"]
         ) { _ in [try output("probe")] },
-        Format(testDescription: "lists", heading: "Lists", title: nil) { _ in
-            [try output("guests"), try output("layout", "--list"), try output("vfio")]
+        Format(testDescription: "lists", heading: "Lists", title: nil, rare: ["skipped"]) { directory in
+            try Data("{\"tests\": [{\"guest\": \"hello\"}]}".utf8).write(to: URL(filePath: directory.file("s.json")))
+            return try [
+                output("guests"), output("guests", "--new", directory.file("new")), output("layout", "--list"),
+                output("vfio"), output("prices", "--list"), output("suite", directory.file("s.json"), "--list"),
+            ]
         },
     ]
 

@@ -17,6 +17,24 @@ struct JSONMistakeTests {
         #expect(JSONMistake.line(in: Array(text.utf8)) == line)
     }
 
+    @Test(
+        "is that of a value, by the keys that lead to it",
+        arguments: [
+            (["tests", "1", "status"], 5), (["tests", "0", "status"], 2), (["tests", "1"], 3), (["tests"], 1),
+            (["x", "1", "0"], 6), (["tests", "2"], nil), (["none"], nil), (["x", "0", "y\\\""], 6),
+        ])
+    func line(path: [String], line: Int?) {
+        let text = """
+            {"tests": [{"guest": ["]", {}, []],
+               "status": 1},
+              {"a": {"status": 0},
+               "status":
+                  2}],
+             "x": [{"y\\\"": 1}, [3]]}
+            """
+        #expect(JSONMistake.line(of: path, in: Array(text.utf8)) == line)
+    }
+
     @Test("is found in each text that the decoder refuses", arguments: propertySeeds)
     func agrees(seed: UInt64) {
         struct Anything: Decodable { init(from decoder: any Decoder) {} }

@@ -9,6 +9,7 @@ struct MemoryMapPageTests {
         let names: [String: String]
         let areaList, windowList, pieceList: [Item]
         let policyList: [Policy]
+        let used: Item?
     }
 
     struct Item: Decodable {
@@ -54,6 +55,17 @@ struct MemoryMapPageTests {
         }
         // It asks nothing of a network.
         #expect(!text.contains("http") && !text.contains("src=") && !text.contains("import "))
+    }
+
+    @Test(
+        "opens at what is used, and without 64-bit BARs far above",
+        arguments: [
+            ("one", "0xd0000000", "0xd0000fff"), ("typical-16", "0xd0000000", "0x10003ffff"),
+            ("hgx-8", "0x100000000", "0x23fffffffff"), ("server-8-gpus", "0xd0000000", "0xffffffff"),
+        ])
+    func used(layout: String, first: String, last: String) throws {
+        let used = try #require(try page("plan", layout).map.used)
+        #expect(used.first == first && used.last == last)
     }
 
     @Test("has the title that it is given") func title() throws {

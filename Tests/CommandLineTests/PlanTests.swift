@@ -75,8 +75,8 @@ struct PlanTests {
         #expect(registers.map { $0["size"] as? Int } == [16 << 20, 256 << 20, 32 << 20, 128, 512 << 10])
         let words = try Command("plan", "-", input: text).run().output
         #expect(
-            words.hasPrefix("standard input fits without 1 function that could not be counted")
-                && words.contains("skipped "))
+            words.hasPrefix("standard input fits, with 1 function not counted (see below)")
+                && words.contains("\nnot counted "))
         #expect(try Command("plan", "-", "--complete", input: text).run().status == 65)
         #expect(try Command("plan", "-", "--complete", input: LspciText.gpu("01:00.0")).run().status == 0)
     }
@@ -194,6 +194,14 @@ struct PlanTests {
         #expect(svg.components(separatedBy: "<title>").count - 1 == 81)
     }
 
+    @Test("a directory of text files is refused, and says what a directory of functions has")
+    func directory() throws {
+        let directory = try TemporaryDirectory()
+        try Data(LspciText.gpu("01:00.0").utf8).write(to: URL(filePath: directory.file("a.txt")))
+        let result = try Command("plan", directory.path).run()
+        #expect(result.status == 65 && result.errors.contains("such as 0000:01:00.0"), "\(result.errors)")
+    }
+
     @Test("the map has the windows of bridges")
     func windows() throws {
         let file = try TemporaryFile([])
@@ -206,8 +214,8 @@ struct PlanTests {
     func unsure() throws {
         let file = try TemporaryFile(Array(LspciText.network("21:00.0").utf8))
         for (options, words) in [
-            ([], "fits without what is not known of 1 function (see below)"),
-            (["--vfs", "2"], "fits without 1 function that could not be counted (see below)"),
+            ([], "fits, with 1 function counted only in part (see below)"),
+            (["--vfs", "2"], "fits, with 1 function not counted (see below)"),
         ] {
             var command = Command("plan", file.path)
             command.arguments += options

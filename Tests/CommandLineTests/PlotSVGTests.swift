@@ -11,7 +11,7 @@ struct PlotSVGTests {
         for drawing in sample.drawings {
             let elements = try SVGElement.all(in: drawing)
             let canvas = try #require(elements.first.flatMap { Box(shape: $0) })
-            #expect(elements.first?.name == "svg")
+            #expect(elements.first?.name == "svg" && elements.first?.attributes["width"] == "100%")
             #expect(elements.contains { $0.name == "text" && $0.text == sample.name })
             #expect(drawing.utf8.count < 60_000)
             #expect(!drawing.contains("nan") && !drawing.contains("inf"))
@@ -108,6 +108,19 @@ struct PlotSVGTests {
             let box = try #require(Box(text: text))
             #expect(!box.overlaps(line), "\(text)")
         }
+    }
+
+    @Test("have no entry in the legend for what has no points")
+    func legend() throws {
+        let traces: [Plot.Trace] = [
+            (.marks, "0 cells", []), (.line, "equal", [Plot.Point(1, 1)]), (.words, "words", []),
+        ]
+        let plot = Plot(
+            title: "", detail: "", x: Plot.Axis("", words: \.count), y: Plot.Axis("", words: \.time),
+            series: [("first", traces), ("second", [(.marks, "0 cells", [])])])
+        let texts = try SVGElement.all(in: plot.text).filter { $0.name == "text" }.map(\.text)
+        #expect(texts.contains("equal") && texts.contains("words") && texts.contains("first"))
+        #expect(!texts.contains("0 cells") && !texts.contains("second"))
     }
 
     @Test("say that there is nothing to show")

@@ -14,6 +14,12 @@ struct Box {
     }
 
     init?(shape element: SVGElement) {
+        if let canvas = element.attributes["viewBox"]?.split(separator: " ").compactMap({ Double($0) }),
+            canvas.count == 4
+        {
+            (left, top, right, bottom) = (canvas[0], canvas[1], canvas[0] + canvas[2], canvas[1] + canvas[3])
+            return
+        }
         guard let width = element.number("width"), let height = element.number("height") else { return nil }
         (left, top) = (element.number("x") ?? 0, element.number("y") ?? 0)
         (right, bottom) = (left + width, top + height)

@@ -41,6 +41,11 @@ import Testing
         #expect {
             try JSONDecoder().decode(Strict<SuiteFile>.self, from: Data(text.utf8))
         } throws: { InputFile.describe($0).contains(words) }
+        #expect {
+            try JSONDecoder().decode(Strict<SuiteFile>.self, from: Data("\n\(text)".utf8))
+        } throws: {
+            InputFile.describe($0, in: Array("\n\(text)".utf8)).contains(words.replacing(": ", with: " (line 2): "))
+        }
     }
 
     @Test(
@@ -123,13 +128,13 @@ import Testing
         "what has no counterpart is skipped, with the reason",
         arguments: [
             ("arch = i386", "i386 only"), ("accel = tcg", "tcg only"), ("smp = $MAX_SMP", "smp = $MAX_SMP"),
-            ("smp = 1,maxcpus=256", "smp = 1,maxcpus=256"), ("test_args = \"`date`\"", "a shell would"),
+            ("smp = 1,maxcpus=256", "smp = 1,maxcpus=256"), ("test_args = \"`date`\"", "only a shell"),
             ("qemu_params = -device intel-iommu", "-device intel-iommu of QEMU"),
             ("qemu_params = -cpu Skylake", "-cpu Skylake"),
             ("qemu_params = -cpu host,hv_passthrough", "-cpu host,hv_passthrough"),
-            ("machine = q35", "it has `machine`"),
+            ("machine = q35", "the key `machine` is not supported"),
             ("check = /dev/null/x=1", "/dev/null/x is not 1"), ("groups = migration", "the group migration"),
-            ("file = other.flat", "other.flat is not built"), ("qemu_params = -append 'open", "a shell would"),
+            ("file = other.flat", "other.flat is not built"), ("qemu_params = -append 'open", "only a shell"),
             ("qemu_params = -overcommit cpu-pm=on", "-overcommit cpu-pm=on"),
         ])
     func skipped(line: String, reason: String) throws {
@@ -173,10 +178,11 @@ import Testing
         arguments: [
             ("vmexit_ipi", true), ("vmexit*", true), ("*ipi", true), ("v*t*pi", true), ("*", true), ("slow", true),
             ("s*w", true),
+            ("g1.elf", true), ("g1", true), ("../g1.elf", false),
             ("vmexit", false), ("ipi", false), ("vmexit_ipi*x", false), ("", false), ("*a*b*c*d*e*f*g*", false),
         ])
     func pattern(pattern: String, isMatch: Bool) {
-        let test = SuiteTest(name: "vmexit_ipi", directory: ".", guest: "hello", groups: ["slow"])
+        let test = SuiteTest(name: "vmexit_ipi", directory: ".", guest: "../g1.elf", groups: ["slow"])
         #expect(test.matches([pattern]) == isMatch)
         #expect(test.matches(["nothing", pattern]) == isMatch)
     }
@@ -208,6 +214,12 @@ import Testing
         #expect(elements[0].attributes["tests"] == "4" && elements[0].attributes["failures"] == "2")
         let failure = try #require(elements.first { $0.name == "failure" })
         #expect(failure.text == "| one & two\n! three" && failure.attributes["message"] == "it \"ended\"")
+    }
+
+    @Test("a summary has the reason of each of a few failures")
+    func reasons() {
+        let lines = Self.result(failures: 5).summary.split(separator: "\n")
+        #expect(lines.count { $0.hasPrefix("failed: a <b> # ") && $0.hasSuffix("it \"ended\"") } == 5)
     }
 
     @Test("a summary fits on a screen, however many fail")

@@ -26,7 +26,10 @@ struct UsageTests {
     @Test(
         "wrong usage ends with 64 and a message",
         arguments: [
-            ["frobnicate"], ["run", "--memory", "12X"], ["run", "--memory", "5ß"], ["run", "--vcpus", "0"],
+            ["frobnicate"], ["plan", "one", "--kernel", "2.6.1"], ["layout", "one", "--list"],
+            ["prices", "--list", "--plot", "p.svg"], ["suite", "s.json", "--list", "--tap"],
+            ["prices", "--title", "T"], ["plan", "one", "--title", "T"],
+            ["run", "--memory", "12X"], ["run", "--memory", "5ß"], ["run", "--vcpus", "0"],
             ["run", "--vcpus", "x"],
             ["run", "--timeout", "-1s"], ["run", "--timeout", "never"], ["run", "--mode", "virtual"],
             ["run", "--irqchip", "split"], ["run", "nobody"], ["run", "hello", "--mode", "real"],

@@ -23,7 +23,8 @@ func read(
     return (
         layout,
         warnings.filter { warning in
-            !["have no room kept", "no bridge leads"].contains(where: warning.reason.text.contains)
+            !["no addresses are kept", "no bridge leads", "how many ports"].contains(
+                where: warning.reason.text.contains)
         }
     )
 }

@@ -20,7 +20,7 @@ struct SysfsReaderTests {
         let dump = TextDumpReader.read(Array(text.utf8))
         let error = #expect(throws: LayoutError.self) { try Layout.read(dump, name: "hex") }
         let words = error.map { "\($0)" } ?? ""
-        for part in ["BAR 0", "03:00.0/0)", "BAR 2 (at most 0x2000000 bytes", "03:00.0/rom)"] {
+        for part in ["BAR 0", "03:00.0/0)", "BAR 2 (at most 32M", "03:00.0/rom)"] {
             #expect(words.contains(part), "\(words)")
         }
         var selection = DumpSelection()
@@ -28,8 +28,9 @@ struct SysfsReaderTests {
             selection.sizes[try #require(DumpSelection.Place(text: "03:00.0/\(place)"))] = size
         }
         let (layout, warnings) = try Layout.read(dump, name: "hex", selection: selection)
-        let virtual = "virtual functions of 03:00.0 have no room kept: the dump does not tell their BARs"
-        #expect(warnings.map(\.reason.text) == [virtual, Self.hidden])
+        let virtual = "no addresses are kept for its virtual functions: the dump does not tell their BARs"
+        let texts = warnings.map(\.reason.text)
+        #expect(texts.filter { !$0.contains("how many ports") } == [virtual, Self.hidden] && texts.count == 3)
         #expect(layout.functions[0].description.bars[3]?.size == 256)
         try check(layout)
     }

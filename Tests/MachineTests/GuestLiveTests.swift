@@ -15,6 +15,18 @@ struct GuestLiveTests {
     }
 
     @Test(
+        "an instruction of SSE while SSE is off is told so",
+        arguments: [
+            ([0x0f, 0x28, 0xc1], true), ([0xf3, 0x0f, 0x6f, 0xc1], true), ([0x66, 0x0f, 0xef, 0xc0], true),
+            ([0x0f, 0x0b], false),
+        ] as [([UInt8], Bool)])
+    func sse(code: [UInt8], isSSE: Bool) throws {
+        let report = try TinyGuest(code: code, configuration: MachineConfiguration(mode: .protected)).run().report
+        let state = try #require(report.vcpus.first)
+        #expect(state.isReset || state.text().contains("SSE is off (CR4.OSFXSR)") == isSSE, "\(state)")
+    }
+
+    @Test(
         "every mode greets", arguments: [("hello", "64-bit"), ("hello-protected", "32-bit"), ("hello-real", "16-bit")])
     func greetings(name: String, words: String) throws {
         let (report, output) = try run(builtIn: name)

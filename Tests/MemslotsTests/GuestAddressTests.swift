@@ -2,6 +2,15 @@ import Memslots
 import Testing
 
 @Suite struct GuestAddressTests {
+    @Test(
+        arguments: [
+            (0, "0 bytes"), (1000, "1000 bytes"), (1024, "1K"), (0x400_0000, "64M"), (0x6000_0000, "1.5G"),
+            (0x140_0000_0000, "1.25T"), (5120, "5K"), (0x4000_2000, "1048584K"), (0x4000_0000_0000_0000, "4E"),
+        ] as [(UInt64, String)])
+    func sizesAreExact(size: UInt64, text: String) {
+        #expect(sizeText(size) == text)
+    }
+
     @Test(arguments: [
         (UInt64(0), UInt64(0), UInt64?.some(0)),
         (0, .max, .max),

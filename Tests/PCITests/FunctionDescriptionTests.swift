@@ -121,10 +121,10 @@ import Testing
     @Test func errorsNameTheBARAndTheLimit() {
         #expect(
             "\(DescriptionError.tooLarge(.bar(3), size: 1 << 32, maximum: 1 << 31))"
-                == "BAR 3: 0x100000000 bytes, the most is 0x80000000 bytes")
+                == "BAR 3: 4G, the most is 2G")
         #expect(
             "\(DescriptionError.outside(.table, BARLocation(bar: 5, offset: 16), length: 32, size: 16))"
-                == "MSI-X table: 0x20 bytes at BAR 5, offset 0x10 end beyond the BAR, which has 0x10 bytes")
+                == "MSI-X table: 32 bytes at BAR 5, offset 0x10 end beyond the BAR, which has 16 bytes")
     }
 
     private static func error(of description: FunctionDescription) -> DescriptionError? {
