@@ -20,21 +20,24 @@ struct InputFile {
     }
 
     func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
-        do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
+        let value: Value
+        do { value = try JSONDecoder().decode(type, from: Data(bytes)) } catch {
             throw failure("\(path): \(Self.describe(error, in: bytes))", .badInput)
         }
+        if let twice = JSONMistake.repeatedKey(in: bytes) { throw failure("\(path): \(twice)", .badInput) }
+        return value
     }
 
     /// Describes an error in a JSON file, and its place in the file.
     ///
-    /// - Parameter bytes: The file, in which the line of a syntax error is found.
-    static func describe(_ error: any Error, in bytes: [UInt8] = []) -> String {
+    /// - Parameter bytes: The file, in which the line of a syntax error is found. Nil for a single line of a file.
+    static func describe(_ error: any Error, in bytes: [UInt8]? = nil) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, let context): "\(place(context, key)) is missing"
         case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
             "\(place(context)) is not \(kind(of: type))"
         case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
-            "not valid JSON" + (JSONMistake.line(in: bytes).map { ": see line \($0)" } ?? "")
+            bytes.map(JSONMistake.description) ?? "not valid JSON"
         case DecodingError.dataCorrupted(let context): "\(place(context)): \(context.debugDescription)"
         default: "\(error)"
         }

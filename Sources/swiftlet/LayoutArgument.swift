@@ -59,6 +59,12 @@ struct LayoutArgument {
 
     private func loadFile(_ selection: DumpSelection) throws -> (layout: Layout, warnings: [DumpWarning]) {
         if name != "-", let entries = try? FileManager.default.contentsOfDirectory(atPath: name).sorted() {
+            let names = entries + name.split(separator: "/").suffix(1).map(String.init)
+            guard names.contains(where: { DomainAddress(text: $0) != nil }) else {
+                throw failure(
+                    "\(name): a directory with functions has entries such as 0000:01:00.0, as /sys/bus/pci/devices has, and this one "
+                        + "has none: name such a directory, or a file", .badInput)
+            }
             return try read(readDirectory(entries), selection)
         }
         let file = try InputFile(name, kind: "layout", limit: Self.largestFile)

@@ -30,7 +30,7 @@ struct PlanCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Plan for this version of Linux instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
+            "Plan for this version of Linux, from 2.6.32 on, instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
             valueName: "version|host"))
     var kernel: KernelChoice?
 
@@ -75,6 +75,11 @@ struct PlanCommand: ParsableCommand {
         let map = try options.mapFile(beside: layout)
         let (layout, warnings) = try LayoutArgument(name: layout).load(
             options.dump.selection, isShown: { !csv && !output.json && $0.isLack })
+        if case .version(let version) = kernel, !version.isKnown {
+            complain(
+                "--kernel \(version): no such version is known, and the last one is \(KernelVersion.newestKnown): planned with the "
+                    + "slots of Linux \(SlotEra.of(version).name)")
+        }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         if let iommu { host.iommu = iommu }

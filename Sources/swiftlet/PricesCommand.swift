@@ -40,7 +40,7 @@ struct PricesCommand: ParsableCommand {
     func run() throws {
         guard !list else {
             let columns: [TextTable.Column<PriceOperation>] = [.left("name", \.rawValue), .left("operation", \.words)]
-            return try emit(TextTable(PriceOperation.allCases, columns).text)
+            return try output.show(OperationList(), TextTable(PriceOperation.allCases, columns).text)
         }
         let cells = PriceCell.all(vcpus: vcpus.values).filter { only?.values.contains($0.operation) ?? true }
         guard (1...PriceCell.most).contains(cells.count) else {
@@ -72,6 +72,11 @@ struct PricesCommand: ParsableCommand {
         return [TextTable(result.rowList, columns)].map(\.text).joined()
             + (unmeasured.isEmpty ? "" : "\n\n" + TextTable("not measured", facts: unmeasured).text)
     }
+}
+
+/// The operations as `prices --list --json` prints them.
+private struct OperationList: Encodable {
+    let operationList = PriceOperation.allCases.map { ["name": $0.rawValue, "operation": $0.words] }
 }
 
 /// Values with commas between them, each at most once: `0,1,4`.

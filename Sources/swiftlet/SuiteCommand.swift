@@ -60,15 +60,14 @@ struct SuiteCommand: ParsableCommand {
             throw failure("none of \(Figures.count(all.count, "guest")) is asked for: see --list and --only", .usage)
         }
         let limit = timeout ?? .seconds(90)
-        if list { return try emit(Self.table(tests, limit)) }
+        if list { return try output.show(TestList(tests, limit), Self.table(tests, limit)) }
         // Without KVM each guest would fail for this same reason.
         if tests.contains(where: { $0.skipped == nil }) { _ = try reachable(try KVMSystem()) }
         var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
         let junit = try files.open(self.junit, for: "--junit")
-        let watch = try TerminalWatch()
-        var observer = Observer(watch.goesOn)
-        let result = try SuiteRun.run(&observer, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
-        watch.clear()
+        let result = try watched(nil) {
+            try SuiteRun.run(&$0, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
+        }
         // If one of the two outputs cannot be written, the other one still is.
         do { try output.show(result, tap ? result.tap : result.summary) } catch {
             try junit?.write(result.junit)
@@ -97,5 +96,25 @@ struct SuiteCommand: ParsableCommand {
         let isPlain =
             !word.isEmpty && word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_=+,./:@%".contains($0)) }
         return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
+    }
+}
+
+/// The tests as `suite --list --json` prints them.
+private struct TestList: Encodable {
+    let testList: [Row]
+
+    struct Row: Encodable {
+        let name, guest: String
+        let options, groups: [String]
+        let skipped: String?
+        let limitSeconds: Double
+    }
+
+    init(_ tests: [SuiteTest], _ limit: Duration) {
+        testList = tests.map {
+            Row(
+                name: $0.name, guest: $0.guest, options: $0.options, groups: $0.groups, skipped: $0.skipped,
+                limitSeconds: ($0.timeout ?? limit).inSeconds)
+        }
     }
 }
