@@ -131,7 +131,7 @@ import Testing
             ("qemu_params = -cpu host,hv_passthrough", "-cpu host,hv_passthrough"),
             ("machine = q35", "it has `machine`"),
             ("check = /dev/null/x=1", "/dev/null/x is not 1"), ("groups = migration", "the group migration"),
-            ("file = other.flat", "other.flat is not built"), ("qemu_params = -append 'open", "a shell would"),
+            ("file = other.flat", "it has `file, twice`"), ("qemu_params = -append 'open", "a shell would"),
             ("qemu_params = -overcommit cpu-pm=on", "-overcommit cpu-pm=on"),
             ("timeout = -1", "timeout = -1"), ("timeout = soon", "timeout = soon"), ("smp = 0", "smp = 0"),
             ("smp = -5", "smp = -5"), ("qemu_params = -m", "-m  of QEMU"), ("groups = \"slow", "groups = \"slow"),
@@ -176,10 +176,12 @@ import Testing
         #expect(try tests(["unittests.cfg": list, "k.flat": ""])[0].skipped?.hasSuffix("fifo is not 1") == true)
     }
 
-    @Test("a timeout of 0 in a list is none")
+    @Test("a timeout of 0 in a list is none, and a file that is not there is not built")
     func noTimeout() throws {
         let tests = try tests(["unittests.cfg": "[x]\nfile = k.flat\ntimeout = 0\n", "k.flat": ""])
         #expect(tests[0].skipped == nil && tests[0].timeout == nil)
+        let unbuilt = try self.tests(["unittests.cfg": "[x]\nfile = other.flat\n"])
+        #expect(unbuilt[0].skipped == "other.flat is not built")
     }
 
     @Test("the name of a guest is all before the last dot of its file")

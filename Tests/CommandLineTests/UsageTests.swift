@@ -93,7 +93,8 @@ struct UsageTests {
 
     /// Runs `swiftlet plan -` by a shell, whose script has the program in `$0` and a file in `$1`.
     private func plan(_ script: String, of text: String) throws -> Command.Result {
-        try StartLiveTests.shell(script, try TemporaryFile(Array(text.utf8)).path)
+        let file = try TemporaryFile(Array(text.utf8))
+        return try withExtendedLifetime(file) { try StartLiveTests.shell(script, file.path) }
     }
 
     @Test("a file at standard input is read from its present place on, as a pipe is")
