@@ -112,7 +112,7 @@ static sigset_t ending_signals(void) {
 static volatile sig_atomic_t late_status;
 
 static void end_process(int signal) {
-    static const char words[] = "swiftlet: the time limit has passed while the process waits for an output or a device process\n";
+    static const char words[] = "swiftlet: the time limit has passed while the process waits for an input, an output or a device process\n";
     struct pollfd errors = {.fd = STDERR_FILENO, .events = POLLOUT};
     chost_remove_temporaries();
     if (signal == SIGALRM && poll(&errors, 1, 0) == 1 && write(STDERR_FILENO, words, sizeof words - 1) < 0)
@@ -189,13 +189,14 @@ void chost_unblock_signals(int fd) {
 
 // Runs this program again, in a new process that was just forked. It makes only calls that are allowed between fork and exec in a
 // process with several threads.
-static void run_again(char *const *words, const char *directory, const int ends[3]) {
+static void run_again(pid_t parent, char *const *words, const char *directory, const int ends[3]) {
     sigset_t none;
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     // The new process has a group of its own. So Ctrl-C reaches only its parent, which then kills it.
     setpgid(0, 0);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || chdir(directory) < 0)
+    // A parent that was killed before this call sends no signal any more.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || chdir(directory) < 0)
         return;
     int input = open("/dev/null", O_RDONLY);
     if (input < 0 || dup2(input, 0) < 0)
@@ -227,9 +228,10 @@ int chost_start(const char *arguments, size_t count, const char *directory, int 
         status = ends[index] < 0 ? ends[index] : 0;
     }
     if (status == 0) {
+        pid_t parent = getpid();
         status = result(fork());
         if (status == 0) {
-            run_again(words, directory, ends);
+            run_again(parent, words, directory, ends);
             _exit(127);
         }
     }

@@ -1,5 +1,6 @@
 internal import CHost
 internal import Glibc
+internal import SystemPackage
 
 /// A process that runs this program again, with other arguments.
 public struct ChildProcess: ~Copyable {
@@ -31,8 +32,11 @@ public struct ChildProcess: ~Copyable {
     /// Starts the process in a directory. Its standard input is empty. The process is killed if the thread that called this
     /// initialiser ends first.
     public init(arguments: [String], directory: String) throws(HostError) {
-        // An argument ends at its first NUL, like an argument in a shell.
-        let words = arguments.flatMap { $0.utf8.prefix { $0 != 0 }.map(CChar.init(bitPattern:)) + [0] }
+        // The kernel would end an argument at its first NUL, and another program would run than was asked for.
+        if arguments.contains(where: { $0.utf8.contains(0) }) {
+            throw HostError(call: "execv", subject: "an argument with a NUL in it", errno: .invalidArgument)
+        }
+        let words: [CChar] = arguments.flatMap { $0.utf8.map(CChar.init(bitPattern:)) + [0] }
         var pipes: [Int32] = [-1, -1, -1]
         // SAFETY: the arrays and the string outlive the call, which reads as many arguments as it is told and writes three
         // descriptors.

@@ -1,3 +1,4 @@
+internal import CHost
 internal import SystemPackage
 
 /// The figures in a file under /proc, which the kernel gives as lines such as `Name:  123 kB`.
@@ -62,7 +63,7 @@ func readTextFile(_ path: String) throws(HostError) -> String {
     String(decoding: try readFile(path), as: UTF8.self)
 }
 
-/// Reads a file.
+/// Reads a file. `/dev/stdin` is the standard input from its present place on.
 ///
 /// - Parameters:
 ///   - limit: The most bytes that the file may have. A larger file throws EFBIG, and is not read to its end.
@@ -81,7 +82,13 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
         do {
             var bytes: [UInt8] = []
             while true {
-                let chunk = try FileBytes.readOrThrow(upTo: 1 << 16, from: file)
+                let chunk: [UInt8]
+                do { chunk = try FileBytes.readOrThrow(upTo: 1 << 16, from: file) } catch Errno
+                    .resourceTemporarilyUnavailable where waits
+                {
+                    _ = chost_wait_until_ready(file.rawValue, false, -1)
+                    continue
+                }
                 if chunk.isEmpty { return bytes }
                 bytes += chunk
                 guard bytes.count <= limit else { throw Errno.fileTooLarge }
@@ -93,9 +100,8 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
 }
 
 private func openForReading(_ path: String, options: FileDescriptor.OpenOptions) throws -> FileDescriptor {
-    do { return try FileDescriptor.open(FilePath(path), .readOnly, options: options) } catch {
-        // A socket cannot be opened by its name. ssh gives the commands that it runs a socket as standard input.
-        guard path == "/dev/stdin" else { throw error }
-        return try FileDescriptor.standardInput.duplicate()
-    }
+    // If the standard input were opened by its name, a file would be read from its beginning, and a socket or a file of another user
+    // could not be read at all.
+    try path == "/dev/stdin"
+        ? FileDescriptor.standardInput.duplicate() : FileDescriptor.open(FilePath(path), .readOnly, options: options)
 }

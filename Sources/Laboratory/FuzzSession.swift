@@ -52,13 +52,18 @@ struct FuzzSession<Target: FuzzTarget & ~Copyable>: ~Copyable {
     /// - Returns: The predicted and the real answer, in words. Nil if they agree.
     mutating func divergence(at operation: FuzzOperation) throws(MachineError) -> String? {
         switch operation {
-        case .request(let request): divergence(at: request)
+        case .request(let request): try divergence(at: request)
         case .read(let address): try divergence(reading: address)
         }
     }
 
-    private mutating func divergence(at request: FuzzRequest) -> String? {
+    private mutating func divergence(at request: FuzzRequest) throws(MachineError) -> String? {
         let asked = request.request(base: base)
+        // A file of somebody else could give the guest other code, and memory of this process to it.
+        guard asked.slot != target.codeSlot?.slot else {
+            throw .experiment(
+                "slot \(asked.slot) holds the code of the guest that reads, and no operation may change it")
+        }
         var errno: SlotErrno?
         do throws(SlotErrno) {
             if let place = request.guestMemory { try target.set(asked, place) } else { try target.set(asked) }

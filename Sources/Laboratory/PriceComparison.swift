@@ -66,8 +66,11 @@ public struct PriceComparison: Codable, Sendable {
         a.flatMap { a in b.map { abs($0 - a) } } ?? 0 > 0.1
     }
 
-    /// Whether every time in a price list is one that a run can have written, so that the list can be compared.
-    public static func canCompare(_ list: PriceResult) -> Bool { list.rowList.allSatisfy(\.isPlausible) }
+    /// Whether every time in a price list is one that a run can have written, and no cell is there twice, so that the list can be
+    /// compared.
+    public static func canCompare(_ list: PriceResult) -> Bool {
+        list.rowList.allSatisfy(\.isPlausible) && Set(list.rowList.map(\.cell)).count == list.rowList.count
+    }
 
     /// Compares run `b` with run `a`. A ratio above `threshold` or below its inverse counts as a difference.
     public init(_ a: PriceResult, _ b: PriceResult, threshold: Double) {

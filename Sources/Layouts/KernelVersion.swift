@@ -13,11 +13,22 @@ public struct KernelVersion: Hashable, Comparable, Sendable {
         self.minor = minor
     }
 
-    /// Reads the first two numbers of a version. Fails for versions before 2.0.
+    /// The last version of each series whose limits are known.
+    private static let lastKnown = [2: 6, 3: 19, 4: 20, 5: 19, 6: 18]
+
+    /// The last version whose limits are known.
+    public static let newestKnown = KernelVersion(6, 18)
+
+    /// Whether the limits of this version are known. The limits of others can only be supposed.
+    public var isKnown: Bool { Self.lastKnown[major].map { (0...$0).contains(minor) } ?? false }
+
+    /// Reads the first two numbers of a version. Fails for versions before 2.6.32, whose limits are not known.
     public init?(text: String) {
-        let numbers = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false)
-        guard numbers.count >= 2, let major = Int(numbers[0]), major >= 2,
-            let minor = Int(numbers[1].prefix { $0.isASCII && $0.isNumber }), minor >= 0
+        let numbers = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false).map { part in
+            Int(part.prefix { $0.isASCII && $0.isNumber })
+        }
+        guard numbers.count >= 2, let major = numbers[0], let minor = numbers[1],
+            major > 2 || (major, minor) == (2, 6) && numbers.count > 2 && numbers[2] ?? 0 >= 32
         else { return nil }
         self.init(major, minor)
     }

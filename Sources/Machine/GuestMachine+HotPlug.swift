@@ -16,17 +16,23 @@ extension GuestMachine {
     /// A function with a BAR of plain memory gets a memory file of its own, which goes with the function. To find free
     /// addresses, the machine looks at all other functions, and waits for those that are in the middle of an access.
     ///
+    /// - Returns: The reason why a function in a slot finds no room in the windows of its port, as they are now. The guest can still
+    ///   widen them. Nil for a function that finds room, or is in no slot.
     /// - Throws: The reason why there cannot be such a function. Nothing has changed then.
-    public func add(_ model: any FunctionModel, at address: FunctionAddress) throws(MachineError) {
+    @discardableResult
+    public func add(_ model: any FunctionModel, at address: FunctionAddress) throws(MachineError) -> AssignmentError? {
         try add(at: address, nil) { _ throws(MachineError) in model }
     }
 
     /// Adds a device that somebody else drives. The machine must have been made with such a device, or with shared RAM.
     ///
+    /// - Returns: The reason why the function finds no room, as `add` of a model returns it.
     /// - Throws: The reason why there cannot be such a function. Nothing has changed then, but the device may not be used again.
-    public func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) {
+    @discardableResult
+    public func add(_ device: any AssignedDevice, at address: FunctionAddress) throws(MachineError) -> AssignmentError?
+    {
         guard layout.configuration.sharesMemory else { throw .hotPlug(address, .privateRAM) }
-        try add(at: address, device) { resources throws(MachineError) in
+        return try add(at: address, device) { resources throws(MachineError) in
             try AssignedFunction(device, at: address, in: &resources)
         }
     }
@@ -53,19 +59,19 @@ extension GuestMachine {
     private func add(
         at address: FunctionAddress, _ device: (any AssignedDevice)?,
         _ makeModel: (inout AddedResources) throws(MachineError) -> any FunctionModel
-    ) throws(MachineError) {
+    ) throws(MachineError) -> AssignmentError? {
         guard layout.hasFunctions else { throw .hotPlug(address, .noConfigurationSpace) }
         do { try layout.board.checkBuses([address.busNumber]) } catch { throw .board(error) }
         guard state.withLock({ $0.hasBus(of: address) }) else { throw .hotPlug(address, .noBus) }
         let port = portWithSlot(for: address)
         guard port?.slot?.address ?? address == address else { throw .hotPlug(address, .notInSlot) }
-        try additions.withLock { _ throws(MachineError) in
+        let lack = try additions.withLock { _ throws(MachineError) in
             guard state.withLock({ $0.functions[address] == nil }) else { throw .hotPlug(address, .taken) }
             var resources = AddedResources(machine: self)
             var parts: AssignedParts?
             var isThere = false
             do throws(MachineError) {
-                let (function, memory) = try make(
+                let (function, memory, lack) = try make(
                     makeModel(&resources), at: address, isInSlot: port != nil, &resources)
                 parts = device.map { [function] in makeParts(of: $0, function) }
                 try parts?.interrupts?.follow(function.interruptState)
@@ -76,6 +82,7 @@ extension GuestMachine {
                 isThere = true
                 if let device { try watch(device, of: cell) }
                 if let port { try settle(port, isButtonPressed: true) }
+                return lack
             } catch {
                 if isThere {
                     try? remove(at: address)
@@ -88,13 +95,15 @@ extension GuestMachine {
         }
         updateMultifunction(ofDeviceAt: address)
         lint?.forget(address)
+        return lack
     }
 
-    /// Makes a function with its memory and addresses. It is not in the machine yet.
+    /// Makes a function with its memory and addresses. It is not in the machine yet. For a function in a slot, returns why it finds
+    /// no room behind its port.
     private func make(
         _ model: any FunctionModel, at address: FunctionAddress, isInSlot: Bool,
         _ resources: inout AddedResources
-    ) throws(MachineError) -> (PCIFunction, FunctionMemory) {
+    ) throws(MachineError) -> (PCIFunction, FunctionMemory, AssignmentError?) {
         var kinds: [FunctionShape] = []
         let shape = try MachineLayout.shape(of: model, at: address, among: &kinds)
         guard shape.description.bridge == nil else { throw .hotPlug(address, .bridge) }
@@ -110,17 +119,17 @@ extension GuestMachine {
             )
         }
         layout.connectLine(of: &function, behind: bridges)
-        guard layout.configuration.assignsAddresses, !isInSlot else { return (function, memory) }
+        guard layout.configuration.assignsAddresses || isInSlot else { return (function, memory, nil) }
         let others = cells.compactMap { $0.withFunction { $0 } }
         do throws(AssignmentError) {
             let assigner = AddressAssigner(layout.board.apertures)
-            for place in try assigner.assign(shape.description, at: address, beside: others, avoiding: mapped) {
-                function.place(place)
-            }
+            let places = try assigner.assign(shape.description, at: address, beside: others, avoiding: mapped)
+            if !isInSlot { places.forEach { function.place($0) } }
         } catch {
-            throw .assignment(error)
+            guard isInSlot else { throw .assignment(error) }
+            return (function, memory, error)
         }
-        return (function, memory)
+        return (function, memory, nil)
     }
 
     /// Makes a memory file for those BARs and the ROM of a function for which the model has no memory.

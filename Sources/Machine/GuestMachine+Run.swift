@@ -18,8 +18,15 @@ extension GuestMachine {
     /// - Parameter input: A descriptor with input for the guest's serial port, or nil. It is read once the guest looks for input.
     package func run(timeout: Duration?, input: Int32?) throws(MachineError) -> RunReport {
         guard !hasRun.exchange(true, ordering: .acquiringAndReleasing) else { throw .hasRun }
-        try host(try KickSignal.take(layout.configuration.kickSignal ?? KickSignal.usual))
-        let threads = try startThreads()
+        let threads: [HostThread]
+        do throws(MachineError) {
+            try host(try KickSignal.take(layout.configuration.kickSignal ?? KickSignal.usual))
+            threads = try startThreads()
+        } catch {
+            note(.ended(.internalError("\(error)")))
+            tellEvents()
+            throw error
+        }
         let start = SuspendingClock.now
         let deadline = timeout.map { start + $0 }
         waitForEnd(until: deadline, input: input)

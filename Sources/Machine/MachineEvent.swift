@@ -27,16 +27,30 @@ struct EventQueue: Sendable {
     private(set) var handlers: [Handler] = []
     private var events: [MachineEvent] = []
     private var dropped = 0
+    /// The last event, once the run has ended.
+    private var end: MachineEvent?
 
     /// The largest number of events that are kept, because a guest can cause them faster than a handler takes them.
     private static let limit = 4096
 
-    mutating func add(_ handler: Handler) { handlers.append(handler) }
+    /// Adds a handler. If the run has ended, and nobody will be told of that any more, returns that event instead.
+    mutating func add(_ handler: Handler) -> MachineEvent? {
+        if let end, events.isEmpty { return end }
+        handlers.append(handler)
+        return nil
+    }
 
-    /// Adds an event if there is a handler. Returns whether the thread that tells the handlers must be woken.
+    /// Adds an event if there is a handler. Returns whether the thread that tells the handlers must be woken. Nothing comes after
+    /// the end of the run, and the end itself is never dropped.
     mutating func append(_ event: MachineEvent) -> Bool {
+        guard end == nil else { return false }
+        if case .ended = event { end = event }
         guard !handlers.isEmpty else { return false }
-        if events.count < Self.limit { events.append(event) } else { dropped += 1 }
+        if end != nil, dropped > 0 {
+            events.append(.dropped(dropped))
+            dropped = 0
+        }
+        if events.count < Self.limit || end != nil { events.append(event) } else { dropped += 1 }
         return events.count == 1
     }
 
@@ -49,12 +63,13 @@ struct EventQueue: Sendable {
 }
 
 extension GuestMachine {
-    /// Adds a handler that is told of what happens to the machine from now on. Several handlers are told one after the other.
+    /// Adds a handler that is told of what happens to the machine from now on. Several handlers are told one after the other. If the
+    /// run has ended already, the handler is told of that at once.
     ///
     /// The thread that is in `run` calls the handler. It holds no lock, so the handler may call the machine's methods. As long
     /// as a handler does not return, nobody looks at the time limit of the run and at signals.
     public func onEvent(_ handler: @escaping @Sendable (MachineEvent) -> Void) {
-        news.withLock { $0.add(EventQueue.Handler(call: handler)) }
+        if let end = news.withLock({ $0.add(EventQueue.Handler(call: handler)) }) { handler(end) }
     }
 
     /// Adds an event for the handlers. It can be called under any lock but a leaf lock.

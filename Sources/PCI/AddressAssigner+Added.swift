@@ -51,7 +51,8 @@ extension AddressAssigner {
             throw .noSpace(
                 owner: first.owner, size: first.size, aperture: bridge == nil ? "low" : BridgeWindow.memory.name,
                 asked: first.size,
-                available: bridge?.range(of: .memory).map { $0.upperBound - $0.lowerBound + 1 } ?? low.size)
+                available: bridge.map { $0.range(of: .memory).map { $0.upperBound - $0.lowerBound + 1 } ?? 0 }
+                    ?? low.size)
         }
         placed = placed.sorted { $0.owner < $1.owner }
         let memoryPlaced = placed

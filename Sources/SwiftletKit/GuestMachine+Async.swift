@@ -1,7 +1,8 @@
 internal import Host
 public import Machine
 
-/// What a guest prints, as an asynchronous sequence of arrays with at least one byte each.
+/// What a guest prints, as an asynchronous sequence of arrays with at least one byte each. It ends with the guest's run, or with a
+/// machine that is not run.
 ///
 ///     let console = GuestConsole()
 ///     let machine = try GuestMachine(GuestImage(contentsOf: "hello.elf"), console: console)
@@ -36,21 +37,32 @@ extension GuestMachine {
     public convenience init(
         _ guest: GuestImage, _ configuration: MachineConfiguration? = nil, console: GuestConsole
     ) throws(MachineError) {
-        try self.init(guest, configuration) { bytes, _ in console.continuation.yield(bytes) }
+        let end = StreamEnd(console.continuation)
+        try self.init(guest, configuration) { bytes, _ in end.continuation.yield(bytes) }
         onEvent { event in
-            if case .ended = event { console.continuation.finish() }
+            if case .ended = event { end.continuation.finish() }
         }
     }
 
     /// The events of the machine from now on, until the end of its run. Each access makes a stream of its own.
     public var eventStream: AsyncStream<MachineEvent> {
         let (stream, continuation) = AsyncStream.makeStream(of: MachineEvent.self)
+        let end = StreamEnd(continuation)
         onEvent { event in
-            continuation.yield(event)
-            if case .ended = event { continuation.finish() }
+            end.continuation.yield(event)
+            if case .ended = event { end.continuation.finish() }
         }
         return stream
     }
+}
+
+/// The writing end of a stream. It finishes the stream when the machine that holds it is gone, or could not be made.
+private final class StreamEnd<Element: Sendable>: Sendable {
+    let continuation: AsyncStream<Element>.Continuation
+
+    init(_ continuation: AsyncStream<Element>.Continuation) { self.continuation = continuation }
+
+    deinit { continuation.finish() }
 }
 
 extension RunningMachine {

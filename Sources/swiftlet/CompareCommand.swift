@@ -31,6 +31,9 @@ struct CompareCommand: ParsableCommand {
 
     func validate() throws {
         guard threshold >= 1, threshold.isFinite else { throw ValidationError("--threshold is a ratio of at least 1.") }
+        guard a != "-" || b != "-" else {
+            throw ValidationError("Two files are to be read from standard input: name a file for one of them.")
+        }
     }
 
     func run() throws {
@@ -62,7 +65,8 @@ struct CompareCommand: ParsableCommand {
         let list = try file.decoded(as: Measured<PriceResult>.self)
         guard PriceComparison.canCompare(list.result) else {
             throw failure(
-                "\(path) has times that no run writes: use the output of `swiftlet prices` as it is", .badInput)
+                "\(path) has times or cells that no run writes: use the output of `swiftlet prices` as it is", .badInput
+            )
         }
         return list
     }

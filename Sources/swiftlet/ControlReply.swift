@@ -37,6 +37,8 @@ struct ControlRefusal: Codable {
 struct ControlResult: Codable {
     /// The function that was added or removed.
     var function: String?
+    /// The reason why the guest may find no addresses for the function that was added.
+    var warning: String?
     /// Whether all vCPUs are held already. A device may still keep a vCPU, which is held later.
     var held: Bool?
     /// Whether `pause` holds the guest at present.
@@ -97,7 +99,7 @@ extension ControlResult {
 
     /// The result for people. Each line ends with a newline. Empty if there is nothing to say.
     var text: String {
-        var lines = [function].compactMap { $0 }
+        var lines = [function, warning].compactMap { $0 }
         if held == false { lines.append("A device keeps a vCPU, which is held when it comes back.") }
         if held == true || paused == true { lines.append("The guest is paused until `resume`.") }
         if let functionList, functionList.isEmpty { lines.append("There are no PCI functions.") }

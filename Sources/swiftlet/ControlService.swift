@@ -40,7 +40,9 @@ struct ControlService: Sendable {
     private func carryOut(_ request: ControlRequest, _ descriptor: SharedDescriptor?) throws -> ControlResult {
         var result = ControlResult()
         switch request.command {
-        case .add: result.function = try request.function.map { "\(try add($0, at: request.address, descriptor))" }
+        case .add:
+            let added = try request.function.map { try add($0, at: request.address, descriptor) }
+            (result.function, result.warning) = (added.map { "\($0.address)" }, added?.warning)
         case .remove, .eject:
             try request.address.map { (address) throws(MachineError) in
                 try request.command == .remove ? machine.remove(at: address) : machine.requestRemoval(of: address)
@@ -58,10 +60,10 @@ struct ControlService: Sendable {
 
     /// Adds a function at the given address, or at the first free one.
     ///
-    /// - Returns: The address of the function.
+    /// - Returns: The address of the function, and why the guest may find no room for it.
     private func add(
         _ entry: LayoutEntry, at wanted: FunctionAddress?, _ descriptor: SharedDescriptor?
-    ) throws -> FunctionAddress {
+    ) throws -> (address: FunctionAddress, warning: String?) {
         var device: DeviceProcess?
         switch entry.content {
         case .described: break
@@ -73,11 +75,15 @@ struct ControlService: Sendable {
         while true {
             guard let address = wanted ?? .firstFree(beside: machine.functions) else { throw ControlError.noPlace }
             do throws(MachineError) {
-                if let device { try machine.add(device, at: address) }
+                var lack =
+                    try device.map { (device) throws(MachineError) in try machine.add(device, at: address) } ?? nil
                 if case .described(let description) = entry.content {
-                    try machine.add(DescribedFunction(description), at: address)
+                    lack = try machine.add(DescribedFunction(description), at: address)
                 }
-                return address
+                return (
+                    address,
+                    lack.map { "\($0); the guest has to widen the window, or the function stays without addresses" }
+                )
             } catch {
                 // Another client may have taken the address meanwhile.
                 guard wanted == nil, case .hotPlug(_, .taken) = error else { throw error }

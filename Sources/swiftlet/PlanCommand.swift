@@ -29,7 +29,7 @@ struct PlanCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Plan for this version of Linux, 3.0 or later, instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
+            "Plan for this version of Linux, from 2.6.32 on, instead of a new one, or for this host (`host`), whose KVM is then asked and measured.",
             valueName: "version|host"))
     var kernel: KernelChoice?
 
@@ -57,9 +57,6 @@ struct PlanCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        if case .version(let version) = kernel, version < KernelVersion(3, 0) {
-            throw ValidationError("--kernel \(version): how many slots KVM had is known for Linux 3.0 and later.")
-        }
         if let addressBits, !PlanningHost.addressBits.contains(addressBits) {
             throw ValidationError("--address-bits \(addressBits): there are 36 to 52 of them.")
         }
@@ -77,6 +74,11 @@ struct PlanCommand: ParsableCommand {
         let map = try options.mapFile(beside: layout)
         let (layout, warnings) = try LayoutArgument(name: layout).load(
             options.dump.selection, isShown: { !csv && !output.json && $0.isLack })
+        if case .version(let version) = kernel, !version.isKnown {
+            complain(
+                "--kernel \(version): no such version is known, and the last one is \(KernelVersion.newestKnown): planned with the "
+                    + "slots of Linux \(SlotEra.of(version).name)")
+        }
         var host = try kernel?.host() ?? PlanningHost()
         if let addressBits { host.physicalAddressBits = addressBits }
         if let iommu { host.iommu = iommu }

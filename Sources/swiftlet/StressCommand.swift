@@ -22,10 +22,10 @@ struct StressCommand: ParsableCommand {
         ])
 }
 
-/// Carries out an experiment in the jail. The terminal shows its progress, and the user can end it.
-func watched<Result>(_ jail: JailOption, _ experiment: (inout Observer) throws -> Result) throws -> Result {
+/// Carries out an experiment, in the jail if there is one. The terminal shows its progress, and the user can end it.
+func watched<Result>(_ jail: JailOption?, _ experiment: (inout Observer) throws -> Result) throws -> Result {
     let watch = try TerminalWatch()
-    try jail.enter(for: .makesMachines)
+    try jail?.enter(for: .makesMachines)
     var observer = Observer(watch.goesOn)
     defer { watch.clear() }
     return try experiment(&observer)

@@ -57,7 +57,8 @@ struct StressFuzzCommand: ParsableCommand {
             let file = try InputFile(replay, kind: "trace", limit: Self.largestFile)
             if let lines = try file.recordLines() { return try compare(lines) }
             environment = HostEnvironment(of: "stress fuzz")
-            result = try FuzzRun.replay(file.decoded(as: FuzzTrace.self))
+            let trace = try file.decoded(as: FuzzTrace.self)
+            result = try watched(jail) { _ in try FuzzRun.replay(trace) }
         } else {
             let seed = random.value
             environment = HostEnvironment(of: "stress fuzz", seed: seed)

@@ -67,10 +67,9 @@ struct SuiteCommand: ParsableCommand {
         if tests.contains(where: { $0.skipped == nil }) { _ = try reachable(try KVMSystem()) }
         var files = OutputFiles(inputs: suites.map { ($0, "a suite") })
         let junit = try files.open(self.junit, for: "--junit")
-        let watch = try TerminalWatch()
-        var observer = Observer(watch.goesOn)
-        let result = try SuiteRun.run(&observer, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
-        watch.clear()
+        let result = try watched(nil) {
+            try SuiteRun.run(&$0, tests, jobs: jobs ?? HostThread.processorCount, timeout: limit)
+        }
         // If one of the two outputs cannot be written, the other one still is.
         do { try output.show(result, tap ? result.tap : result.summary) } catch {
             try junit?.write(result.junit)

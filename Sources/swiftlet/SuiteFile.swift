@@ -126,8 +126,7 @@ extension SuiteTest {
                     return try UnitTestsFile(String(decoding: file.bytes, as: UTF8.self)).tests(in: place)
                 } catch {
                     throw failure(
-                        "\(path), line \(error.number): `\(error.text.prefix(60))` is neither `[name]`, nor `key = value` below one",
-                        .badInput)
+                        "\(path), line \(error.number): `\(error.text.prefix(60))` \(error.mistake)", .badInput)
                 }
             }
             return try file.decoded(as: Strict<SuiteFile>.self).value.tests.map(\.value).enumerated().map {
@@ -150,7 +149,7 @@ extension SuiteTest {
 
     /// Makes the test of a guest in a directory. `NAME.json` and `NAME.expect` may say more about it.
     private static func test(of guest: String, in directory: String, beside names: Set<String>) throws -> SuiteTest {
-        let stem = guest.split(separator: ".").dropLast().joined(separator: ".")
+        let stem = String(guest[..<(guest.lastIndex(of: ".") ?? guest.endIndex)])
         func read(_ ending: String) throws -> InputFile? {
             guard names.contains(stem + ending) else { return nil }
             return try InputFile("\(directory)/\(stem)\(ending)", kind: "expectation", limit: largestFile)

@@ -77,7 +77,7 @@ enum SuiteRun {
             let limit = test.timeout ?? timeout
             let arguments =
                 ["run"] + test.options
-                + ["--timeout", "\(limit.nanoseconds / 1000)us", "--report", "/dev/fd/3", "--", test.guest]
+                + ["--timeout", "\(max(1, limit.nanoseconds / 1000))us", "--report", "/dev/fd/3", "--", test.guest]
             do {
                 let process = try ChildProcess(arguments: arguments, directory: test.directory)
                 let end = process.finish(within: limit + Self.patience) { state.withLock { $0.isCancelled } }

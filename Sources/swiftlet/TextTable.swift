@@ -47,13 +47,14 @@ struct TextTable {
 }
 
 extension String {
-    /// Returns the text with its control characters written out, such as `\\u{1b}`. Text from a file or a guest must not
-    /// command a terminal.
+    /// Returns the text with its control characters written out, such as `\\u{1b}`, also those that turn the direction of text.
+    /// Text from a file or a guest must not command a terminal.
     ///
     /// - Parameter keepsLines: Whether newlines and tabs remain.
     func printable(keepingLines keepsLines: Bool = false) -> String {
         let isControl = { (scalar: Unicode.Scalar) in
-            scalar.properties.generalCategory == .control && !(keepsLines && (scalar == "\n" || scalar == "\t"))
+            (scalar.properties.generalCategory == .control && !(keepsLines && (scalar == "\n" || scalar == "\t")))
+                || scalar.properties.isBidiControl
         }
         guard unicodeScalars.contains(where: isControl) else { return self }
         return unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }.joined()

@@ -5,19 +5,21 @@ import KVM
 struct UnitTestsFile {
     private var sections: [(name: String, values: [String: String])] = []
 
-    /// The error for a line that is neither the header of a section, nor `key = value` in a section, nor a comment.
+    /// The error for a line that cannot be read.
     struct BadLine: Error {
         /// The number of the line, counted from 1.
         let number: Int
+        /// The mistake, in words that follow the text of the line.
+        var mistake = "is neither `[name]`, nor `key = value` below one"
         let text: String
     }
 
     init(_ text: String) throws(BadLine) {
-        // The key whose value continues until the next `"""`. Nil outside such a value.
-        var open: String?
+        // The key whose value continues until the next `"""`, and the line with which it begins. Nil outside such a value.
+        var open: (key: String, line: BadLine)?
         let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { $0.trimmed }
         for (number, line) in lines.enumerated() where !line.isEmpty && (open != nil || !line.hasPrefix("#")) {
-            if let key = open, let last = sections.indices.last {
+            if let (key, _) = open, let last = sections.indices.last {
                 sections[last].values[key, default: ""] += " " + line.replacing("\"\"\"", with: "")
                 if line.contains("\"\"\"") { open = nil }
                 continue
@@ -25,14 +27,19 @@ struct UnitTestsFile {
             if line.hasPrefix("["), let end = line.firstIndex(of: "]"), line.dropFirst().first != "]" {
                 sections.append((String(line[..<end].dropFirst()), [:]))
             } else if !line.hasPrefix("["), let equals = line.firstIndex(of: "="), let last = sections.indices.last {
-                let key = String(line[..<equals]).trimmed
+                var key = String(line[..<equals]).trimmed
+                // It is not known which of two values counts. Nothing knows this key, so the test is skipped for it.
+                if sections[last].values[key] != nil { key += ", twice" }
                 let quotes = line.ranges(of: "\"\"\"").count
-                if quotes == 1 { open = key }
+                if quotes == 1 {
+                    open = (key, BadLine(number: number + 1, mistake: "has a `\"\"\"` without an end", text: line))
+                }
                 sections[last].values[key] = String(line[equals...].dropFirst()).replacing("\"\"\"", with: "").trimmed
             } else {
                 throw BadLine(number: number + 1, text: line)
             }
         }
+        if let open { throw open.line }
     }
 
     /// Returns the tests. Their kernels lie in `directory`.
@@ -44,6 +51,14 @@ struct UnitTestsFile {
                 groups: Self.words(values["groups"] ?? "") ?? [],
                 expectation: .unitTest)
             do throws(Skip) {
+                for (key, isRight) in [
+                    // A timeout of 0 is none.
+                    ("timeout", test.timeout != nil || values["timeout"].flatMap(Double.init) == 0),
+                    ("groups", Self.words(values["groups"] ?? "") != nil),
+                    ("check", Self.words(values["check"] ?? "") != nil),
+                ] {
+                    if let value = values[key], !isRight { throw Skip(reason: "\(key) = \(value)") }
+                }
                 test.options = try Self.options(values)
                 try Self.checkHost(values, directory)
             } catch {
@@ -61,9 +76,9 @@ struct UnitTestsFile {
         if let arch = values["arch"], arch != "x86_64" { throw Skip(reason: "\(arch) only") }
         if let accel = values["accel"], accel != "kvm" { throw Skip(reason: "\(accel) only") }
         for check in words(values["check"] ?? "") ?? [] {
-            let sides = check.split(separator: "=", maxSplits: 1).map(String.init)
-            let found = try? readFile(sides[0], limit: 4096)
-            guard sides.count == 2, String(decoding: found ?? [], as: UTF8.self).trimmed == sides[1] else {
+            let sides = check.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let found = try? readFile(sides[0], limit: 4096, waits: false)
+            guard sides.count == 2, let found, String(decoding: found, as: UTF8.self).trimmed == sides[1] else {
                 throw Skip(reason: "\(sides[0]) is not \(sides.dropFirst().first ?? "there")")
             }
         }
@@ -86,7 +101,7 @@ struct UnitTestsFile {
         }
         var options = ["--device", "pci-testdev"]
         if let smp = values["smp"] {
-            guard let count = Int(smp) else { throw Skip(reason: "smp = \(smp)") }
+            guard let count = Int(smp), count > 0 else { throw Skip(reason: "smp = \(smp)") }
             options += ["--vcpus", "\(count)"]
         }
         let isShell = { (text: String) in text.contains { "`$".contains($0) } }
@@ -103,7 +118,7 @@ struct UnitTestsFile {
             let value = rest.popFirst() ?? ""
             switch (option, value) {
             case ("-append", _): append.append(value)
-            case ("-m", _):
+            case ("-m", _) where !value.isEmpty:
                 // QEMU counts in MiB unless the value has a unit.
                 options += ["--memory", value.allSatisfy(\.isNumber) ? "\(value)M" : value.uppercased()]
             case ("-cpu", _): options += try features(value)

@@ -18,6 +18,7 @@ struct ControlCharacterTests {
         let table = TextTable([Self.name, "x\ny"], [.left("name") { $0 }]).text
         #expect(isTerminalSafe(table) && table.split(separator: "\n").count == 3)
         #expect(table.contains("\\u{001B}") || table.contains("\\u{1B}") || table.contains("\\u{1b}"), "\(table)")
+        #expect("a\u{202e}b\u{2066}c\u{200f}".printable() == "a\\u{202E}b\\u{2066}c\\u{200F}")
         #expect("a\nb\tc".printable(keepingLines: true) == "a\nb\tc" && "plain ß 中".printable() == "plain ß 中")
     }
 

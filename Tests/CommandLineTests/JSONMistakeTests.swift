@@ -5,7 +5,7 @@ import Testing
 
 @testable import swiftlet
 
-@Suite("The line in which a text stops being JSON")
+@Suite("The line of a mistake in JSON")
 struct JSONMistakeTests {
     @Test(
         "is that of the first mistake",
@@ -14,25 +14,51 @@ struct JSONMistakeTests {
             ("{\n\"a: 1,\n\"b\": 2}", 2), ("[tru]", 1), ("[1]\n\n]", 3), ("[\n{]", 2), ("{\n1: 2}", 2), ("[0x1]", 1),
         ])
     func line(text: String, line: Int) {
-        #expect(JSONMistake.line(in: Array(text.utf8)) == line)
+        #expect(JSONMistake.description(of: Array(text.utf8))?.contains("line \(line)") == true)
     }
 
     @Test(
-        "is that of a value, by the keys that lead to it",
+        "is told with what is wrong there",
         arguments: [
-            (["tests", "1", "status"], 5), (["tests", "0", "status"], 2), (["tests", "1"], 3), (["tests"], 1),
-            (["x", "1", "0"], 6), (["tests", "2"], nil), (["none"], nil), (["x", "0", "y\\\""], 6),
+            ("[\n\"\\q\"]", "line 2: a string has"), ("[\"a\",\n\"\\ud800\"]", "line 2: a string has"),
+            ("[1,\n01]", "line 2: `01` is no number"), ("[\n1.]", "line 2: `1.` is no number"),
+            ("[\n+1]", "line 2: `+1` is no number"), ("[\n-]", "line 2: `-` is no number"), ("[\n.5]", "line 2: `.5` is no number"),
+            ("[\n-01]", "line 2: `-01` is no number"), ("[\n1.e5]", "line 2: `1.e5` is no number"), ("[1,]", "not valid JSON: see line 1"), ("[\n\n1e999]", "line 3: `1e999` is no number"),
+            ("[\n{]", "not valid JSON: see line 2"),
+            ("\u{feff}[\n]]", "not valid JSON: see line 2"),
         ])
-    func line(path: [String], line: Int?) {
-        let text = """
-            {"tests": [{"guest": ["]", {}, []],
-               "status": 1},
-              {"a": {"status": 0},
-               "status":
-                  2}],
-             "x": [{"y\\\"": 1}, [3]]}
-            """
-        #expect(JSONMistake.line(of: path, in: Array(text.utf8)) == line)
+    func words(text: String, words: String) {
+        let found = JSONMistake.description(of: Array(text.utf8))
+        #expect(found?.hasPrefix(words) == true, "\(found ?? "none")")
+    }
+
+    @Test("is that of a string that is no UTF-8")
+    func badBytes() {
+        let found = JSONMistake.description(of: Array("[\n\"a".utf8) + [0xff] + Array("\"]".utf8))
+        #expect(found?.hasPrefix("line 2: a string") == true)
+    }
+
+    @Test("is that of a list that lies deeper than the decoder reads")
+    func depth() {
+        struct Anything: Decodable { init(from decoder: any Decoder) {} }
+        for depth in [1, 511, 512, 513, 514, 100_000] {
+            let text = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            let isRead = (try? JSONDecoder().decode(Anything.self, from: Data(text.utf8))) != nil
+            let found = JSONMistake.description(of: Array(text.utf8))
+            #expect(isRead == (found == nil) && found?.contains("in each other") != false, "\(depth)")
+        }
+    }
+
+    @Test(
+        "is that of a key that its object already has",
+        arguments: [
+            ("{\"a\": 1,\n\"a\": 2}", "line 2: the key \"a\""), ("\u{feff}{\"a\": 1, \"a\": 2}", "line 1:"),
+            ("{\"b\": [{\"a\": 1},\n{\"a\": 1,\n\"b\": 1,\n\"a\": {}}]}", "line 4: the key \"a\""),
+            ("{\"a\": {\"a\": {\"a\": [{\"a\": 1}, {\"a\": 1}]}, \"b\": 1}, \"b\": 1}", nil), ("[]", nil), ("1", nil),
+        ] as [(String, String?)])
+    func repeated(text: String, words: String?) {
+        let found = JSONMistake.description(of: Array(text.utf8))
+        #expect(words.map { found?.hasPrefix($0) == true } ?? (found == nil), "\(found ?? "none")")
     }
 
     @Test("is found in each text that the decoder refuses", arguments: propertySeeds)
@@ -48,7 +74,7 @@ struct JSONMistakeTests {
             }
             let text = "[\(middle.joined())" + (parts.prefix(4).randomElement(using: &random) ?? "")
             let isJSON = (try? JSONDecoder().decode(Anything.self, from: Data(text.utf8))) != nil
-            #expect(isJSON || JSONMistake.line(in: Array(text.utf8)) != nil, "seed \(seed): \(text)")
+            #expect(isJSON || JSONMistake.description(of: Array(text.utf8)) != nil, "seed \(seed): \(text)")
         }
     }
 
@@ -72,25 +98,35 @@ struct JSONMistakeTests {
             let bytes = try JSONSerialization.data(
                 withJSONObject: object, options: isPretty ? [.fragmentsAllowed, .prettyPrinted] : .fragmentsAllowed)
             #expect(
-                JSONMistake.line(in: Array(bytes)) == nil, "seed \(seed): \(String(decoding: bytes, as: UTF8.self))")
+                JSONMistake.description(of: Array(bytes)) == nil,
+                "seed \(seed): \(String(decoding: bytes, as: UTF8.self))")
         }
     }
 
     @Test(
         "refuses a file, though the decoder may accept it",
-        arguments: [("[1,]", false), ("[1,\n]", false), ("\u{feff}[1, 2]", true), ("[1] ", true), ("[1]]", false)])
+        arguments: [("[1,]", false), ("[1,\n]", false), ("\u{feff}[1, 2]", true), ("[1] ", true), ("[1]]", false), ("[1.5]", false)])
     func files(text: String, isRead: Bool) throws {
         let file = try TemporaryFile(Array(text.utf8))
         let read = try? InputFile(file.path, kind: "list", limit: 100).decoded(as: [Int].self)
         #expect((read != nil) == isRead)
     }
 
-    @Test("is found however deep lists lie in each other")
-    func depth() {
-        for count in [100, 512] {
-            let text = String(repeating: "[", count: count) + String(repeating: "]", count: count)
-            #expect(JSONMistake.line(in: Array(text.utf8)) == nil)
-        }
-        #expect(JSONMistake.line(in: [UInt8](repeating: UInt8(ascii: "["), count: 1 << 20)) == 1)
+    @Test(
+        "is that of a value, by the keys that lead to it",
+        arguments: [
+            (["tests", "1", "status"], 5), (["tests", "0", "status"], 2), (["tests", "1"], 3), (["tests"], 1),
+            (["x", "1", "0"], 6), (["tests", "2"], nil), (["none"], nil), (["x", "0", "y\\\""], 6),
+        ])
+    func line(path: [String], line: Int?) {
+        let text = """
+            {"tests": [{"guest": ["]", {}, []],
+               "status": 1},
+              {"a": {"status": 0},
+               "status":
+                  2}],
+             "x": [{"y\\\"": 1}, [3]]}
+            """
+        #expect(JSONMistake.line(of: path, in: Array(text.utf8)) == line)
     }
 }

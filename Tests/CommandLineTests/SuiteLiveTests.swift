@@ -22,6 +22,32 @@ struct SuiteLiveTests {
         try JSONDecoder().decode(SuiteResult.self, from: Data(text.utf8))
     }
 
+    @Test("a NUL in an argument is an error, and does not run what stands before it")
+    func nul() throws {
+        let suite = #"{"tests": [{"guest": "hello\u0000x"}, {"guest": "hello", "options": ["--pit\u0000x"]}]}"#
+        let directory = try directory(["s.json": Array(suite.utf8)])
+        let run = try Command("suite", directory.file("s.json"), "--json").run()
+        let result = try result(run.output)
+        #expect(run.status == 1 && result.failed == 2, "\(run.output)")
+        #expect(result.guestList.allSatisfy { $0.reason?.contains("an argument with a NUL in it") == true })
+    }
+
+    @Test("the shortest limit is one, and no wrong usage")
+    func shortLimit() throws {
+        let suite = #"{"tests": [{"guest": "./loop.bin", "timeout": "0.1us", "outcome": "timeout"}]}"#
+        let directory = try directory(["s.json": Array(suite.utf8), "loop.bin": Self.loop])
+        let run = try Command("suite", directory.file("s.json")).run()
+        #expect(run.status == 0, "\(run.output)")
+    }
+
+    @Test("a reader that goes away ends a suite with the status that it gives other commands", .timeLimit(.minutes(1)))
+    func brokenPipe() throws {
+        let directory = try directory(["s.json": Array(#"{"tests": [{"guest": "hello"}]}"#.utf8)])
+        let line = "{ \"$0\" suite \"$1/s.json\" --json; echo $? > \"$1/status\"; } | :"
+        _ = try StartLiveTests.shell(line, directory.path)
+        #expect(try String(contentsOfFile: directory.file("status"), encoding: .utf8) == "130\n")
+    }
+
     @Test("each guest is judged by what is expected of it")
     func verdicts() throws {
         let suite = """

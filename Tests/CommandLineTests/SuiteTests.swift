@@ -54,6 +54,8 @@ import Testing
             "[]", "{}", #"{"tests": [{}]}"#, #"{"tests": [{"guest": "hello", "staus": 1}]}"#,
             #"{"tests": [], "guests": []}"#,
             #"{"tests": [{"guest": "hello", "timeout": "soon"}]}"#, #"{"tests": [{"guest": "hello", "status": "1"}]}"#,
+            #"{"tests": [{"guest": "./a"}], "tests": [{"guest": "hello"}]}"#,
+            #"{"tests": [{"guest": "hello", "status": 1, "status": 0}]}"#,
         ])
     func badFile(text: String) {
         #expect(throws: (any Error).self) { try tests(["s.json": text], at: "s.json") }
@@ -134,8 +136,13 @@ import Testing
             ("qemu_params = -cpu host,hv_passthrough", "-cpu host,hv_passthrough"),
             ("machine = q35", "the key `machine` is not supported"),
             ("check = /dev/null/x=1", "/dev/null/x is not 1"), ("groups = migration", "the group migration"),
-            ("file = other.flat", "other.flat is not built"), ("qemu_params = -append 'open", "only a shell"),
+            ("file = other.flat", "the key `file, twice`"), ("qemu_params = -append 'open", "only a shell"),
             ("qemu_params = -overcommit cpu-pm=on", "-overcommit cpu-pm=on"),
+            ("timeout = -1", "timeout = -1"), ("timeout = soon", "timeout = soon"), ("smp = 0", "smp = 0"),
+            ("smp = -5", "smp = -5"), ("qemu_params = -m", "-m  of QEMU"), ("groups = \"slow", "groups = \"slow"),
+            ("check = \"\"", " is not there"), ("check = =", " is not "), ("check = =1", " is not 1"),
+            ("check = 'x", "check = 'x"), ("check = /proc/cpuinfo", "/proc/cpuinfo is not there"),
+            ("file = k.flat", "the key `file, twice`"), ("smp = 2\nsmp = 2\nsmp = 2", "the key `smp, twice"),
         ])
     func skipped(line: String, reason: String) throws {
         let tests = try tests(["unittests.cfg": "[x]\nfile = k.flat\n\(line)\n", "k.flat": ""])
@@ -159,12 +166,40 @@ import Testing
         #expect(throws: UnitTestsFile.BadLine.self) { try UnitTestsFile("file = a.flat\n[a]\n") }
     }
 
+    @Test("a text without its end is an error with the line where it begins, so that no section is lost in it")
+    func openText() {
+        #expect {
+            try UnitTestsFile("[a]\nfile = a.flat\nqemu_params = \"\"\"\n-m 1\n[b]\nfile = b.flat\n")
+        } throws: { ($0 as? UnitTestsFile.BadLine)?.number == 3 }
+    }
+
+    @Test("a file of the host that nobody writes does not delay a list", .timeLimit(.minutes(1)))
+    func silentFile() throws {
+        let directory = try TemporaryDirectory()
+        #expect(try StartLiveTests.shell("mkfifo \"$1\"", directory.file("fifo")).status == 0)
+        let list = "[x]\nfile = k.flat\ncheck = \(directory.file("fifo"))=1"
+        #expect(try tests(["unittests.cfg": list, "k.flat": ""])[0].skipped?.hasSuffix("fifo is not 1") == true)
+    }
+
+    @Test("a timeout of 0 in a list is none, and a file that is not there is not built")
+    func noTimeout() throws {
+        let tests = try tests(["unittests.cfg": "[x]\nfile = k.flat\ntimeout = 0\n", "k.flat": ""])
+        #expect(tests[0].skipped == nil && tests[0].timeout == nil)
+        let unbuilt = try self.tests(["unittests.cfg": "[x]\nfile = other.flat\n"])
+        #expect(unbuilt[0].skipped == "other.flat is not built")
+    }
+
+    @Test("the name of a guest is all before the last dot of its file")
+    func dots() throws {
+        #expect(try tests(["a..bin": "", "b.c.elf": ""]).map(\.name) == ["a.", "b.c"])
+    }
+
     @Test("any bytes are a list without a trap")
     func anyBytes() {
         for _ in 0..<300 {
             let parts = [
                 "[", "]", "=", "\"\"\"", "'", "\n", "file", "qemu_params", "-m", "-cpu", ",", "k", " ", "check",
-                "-append",
+                "-append", "\"", "timeout", "smp", "groups",
             ]
             let text = (0..<40).map { _ in parts.randomElement() ?? "" }.joined()
             _ = try? UnitTestsFile(text).tests(in: "/nonexistent")

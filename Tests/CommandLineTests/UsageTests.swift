@@ -26,7 +26,9 @@ struct UsageTests {
     @Test(
         "wrong usage ends with 64 and a message",
         arguments: [
-            ["frobnicate"], ["plan", "one", "--kernel", "2.6.1"], ["layout", "one", "--list"],
+            ["compare", "-", "-"], ["plan", "one", "--kernel", "2.6.1"], ["plan", "one", "--kernel", "2.6.31"],
+            ["plan", "one", "--kernel", "+5.4"], 
+            ["frobnicate"], ["layout", "one", "--list"],
             ["prices", "--list", "--plot", "p.svg"], ["suite", "s.json", "--list", "--tap"],
             ["prices", "--title", "T"], ["plan", "one", "--title", "T"],
             ["run", "--memory", "12X"], ["run", "--memory", "5ß"], ["run", "--vcpus", "0"],
@@ -54,6 +56,82 @@ struct UsageTests {
         #expect(result.status == 64)
         #expect(!result.errors.isEmpty)
         #expect(result.output.isEmpty)
+    }
+
+    @Test(
+        "a list is one JSON object if that is asked for",
+        arguments: [
+            (["layout", "--list", "--json"], "layoutList"), (["guests", "--json"], "guestList"),
+            (["prices", "--list", "--json"], "operationList"), (["suite", "FILE", "--list", "--json"], "guestList"),
+        ])
+    func lists(arguments: [String], key: String) throws {
+        let suite = try TemporaryFile(Array(#"{"tests": [{"guest": "hello", "groups": ["x"]}]}"#.utf8))
+        var command = Command()
+        command.arguments = arguments.map { $0 == "FILE" ? suite.path : $0 }
+        let result = try command.run()
+        #expect(result.status == 0)
+        let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+        #expect((object?[key] as? [[String: Any]])?.isEmpty == false, "\(result.output)")
+    }
+
+    @Test(
+        "a version of Linux whose limits are not known is said to be so",
+        arguments: [("5.19", false), ("3.0", false), ("6.18", false), ("5.20", true), ("99.0", true)])
+    func unknownKernel(version: String, isTold: Bool) throws {
+        let result = try Command("plan", "one", "--kernel", version).run()
+        #expect(result.status == 0 && result.errors.contains("no such version is known") == isTold, "\(result.errors)")
+    }
+
+    @Test("a directory without functions is told from one with functions that cannot be used")
+    func otherDirectory() throws {
+        let directory = try TemporaryDirectory()
+        for name in ["", "a.txt", "b"] {
+            if !name.isEmpty { try Data("x".utf8).write(to: URL(fileURLWithPath: directory.file(name))) }
+            let result = try Command("plan", directory.path).run()
+            #expect(result.status == 65 && result.errors.contains("such as 0000:01:00.0"), "\(result.errors)")
+        }
+    }
+
+    // MARK: Standard input
+
+    /// Runs `swiftlet plan -` by a shell, whose script has the program in `$0` and a file in `$1`.
+    private func plan(_ script: String, of text: String) throws -> Command.Result {
+        let file = try TemporaryFile(Array(text.utf8))
+        return try withExtendedLifetime(file) { try StartLiveTests.shell(script, file.path) }
+    }
+
+    @Test("a file at standard input is read from its present place on, as a pipe is")
+    func place() throws {
+        let layout = "not JSON\n" + #"{"name": "here", "functions": []}"#
+        for script in ["{ read line; exec \"$0\" plan -; } < \"$1\"", "{ read line; cat; } < \"$1\" | \"$0\" plan -"] {
+            let result = try plan(script, of: layout)
+            #expect(result.status == 0 && result.output.hasPrefix("here fits"), "\(script): \(result.errors)")
+        }
+    }
+
+    @Test("standard input that is closed is an error, and not empty")
+    func closed() throws {
+        let result = try plan("exec \"$0\" plan - <&-", of: "")
+        #expect(result.status == 65 && result.errors.contains("Bad file descriptor"), "\(result.errors)")
+    }
+
+    @Test("standard input that does not block is waited for", .timeLimit(.minutes(1)))
+    func nonBlocking() throws {
+        let process = Process()
+        let (input, output) = (Pipe(), Pipe())
+        #expect(fcntl(input.fileHandleForReading.fileDescriptor, F_SETFL, O_NONBLOCK) == 0)
+        process.executableURL = Command.executable
+        process.arguments = ["plan", "-"]
+        (process.standardInput, process.standardOutput) = (input, output)
+        try process.run()
+        for part in [#"{"name": "here", "#, #""functions": []}"#] {
+            Thread.sleep(forTimeInterval: 0.3)
+            input.fileHandleForWriting.write(Data(part.utf8))
+        }
+        try input.fileHandleForWriting.close()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0 && text.hasPrefix("here fits"))
     }
 
     @Test("--new writes all files of the template, and none over another")

@@ -44,6 +44,21 @@ struct FuzzLiveTests {
         #expect(try FuzzRun.replay(trace).ok, "the rules as they are explain it")
     }
 
+    @Test("a file may not change the slot that holds the guest's code", arguments: [0, Page.size])
+    func codeSlot(size: UInt64) throws {
+        let code = try #require(try BareMachine.forFuzzing([]).codeSlot).slot
+        let request = FuzzRequest(
+            slot: code, flags: 0, guestAddress: BareMachine.codeAddress.rawValue, size: size, host: .memory(0))
+        let trace = FuzzTrace(
+            seed: 1, divergence: "", operations: [.request(request), .read(GuestAddress(0))], features: [])
+        #expect { try FuzzRun.replay(trace) } throws: { "\($0)".contains("slot \(code) holds the code") }
+        let lines: [FuzzRecordLine] = [
+            .header(seed: 1, kernel: ""), .machine([]), .operation(.request(request), answer: "accepted"), .end,
+        ]
+        var observer = Observer.none
+        #expect { try FuzzComparison.run(&observer, lines) } throws: { "\($0)".contains("slot \(code) holds the code") }
+    }
+
     /// What the rules could wrongly refuse.
     enum Excess: CaseIterable {
         case touching, moveOverItself, flags, sameAgain, lastPage, anyDirtyLogging

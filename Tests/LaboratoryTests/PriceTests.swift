@@ -167,5 +167,7 @@ struct PriceComparisonTests {
             #expect(!rows.contains(where: canCompare), "\(time)")
         }
         #expect(!canCompare(try row(Self.quiet, waits: 1e300)))
+        let twice = [try row(Self.quiet), try row(Self.quiet)]
+        #expect(!PriceComparison.canCompare(PriceResult(rowList: twice, unmeasured: [], interrupted: false, ok: true)))
     }
 }

@@ -70,13 +70,35 @@ struct ProgramLiveTests {
     @Test("events that nobody takes in time are counted instead of kept")
     func dropsEvents() {
         var queue = EventQueue()
-        #expect(queue.append(.ended(.halted)) == false && queue.take() == nil)
-        queue.add(EventQueue.Handler { _ in })
-        for _ in 0..<5000 { _ = queue.append(.ended(.halted)) }
+        let phase = MachineEvent.phase(PhaseMark(phase: 1, edits: EditCounts(), time: .zero))
+        #expect(queue.append(phase) == false && queue.take() == nil)
+        #expect(queue.add(EventQueue.Handler { _ in }) == nil)
+        for _ in 0..<5000 { _ = queue.append(phase) }
         let events = queue.take()?.events ?? []
         #expect(events.count == 4097)
         if case .dropped(let count) = events.last { #expect(count == 904) } else { Issue.record("no word of the rest") }
         #expect(queue.take() == nil)
+        // The end of the run is not dropped, and nothing comes after it.
+        for _ in 0..<5000 { _ = queue.append(phase) }
+        for event in [.ended(.halted), phase, .ended(.reset)] as [MachineEvent] { _ = queue.append(event) }
+        let last = (queue.take()?.events ?? []).suffix(2)
+        if case .dropped(904) = last.first, case .ended(.halted) = last.last {} else { Issue.record("\(last)") }
+    }
+
+    @Test("whoever asks after the end, or of a machine that could not run, is told of the end")
+    func endIsTold() throws {
+        let machine = try GuestMachine(GuestImage(TinyGuest.exit(9)))
+        #expect(try machine.run(timeout: .seconds(60)).outcome == .exited(9))
+        let told = Mutex(0)
+        machine.onEvent { event in if case .ended(.exited(9)) = event { told.withLock { $0 += 1 } } }
+        #expect(told.withLock { $0 } == 1)
+
+        var configuration = MachineConfiguration()
+        configuration.kickSignal = 0
+        let broken = try GuestMachine(GuestImage(TinyGuest.exit(9)), configuration)
+        broken.onEvent { event in if case .ended(.internalError) = event { told.withLock { $0 += 1 } } }
+        #expect(throws: MachineError.self) { try broken.run() }
+        #expect(told.withLock { $0 } == 2)
     }
 
     @Test("machines run side by side, each with its own guest")

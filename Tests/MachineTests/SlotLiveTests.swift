@@ -53,6 +53,27 @@ struct SlotLiveTests {
         try machine.writeConfiguration(6, of: Self.slot, at: 4, width: .word)
     }
 
+    @Test("a function that finds no room in the windows of its port comes, and the reason is told")
+    func noRoom() throws {
+        let machine = try Self.machine()
+        let sizes: [(UInt64, String?)] = [
+            (4096, nil), (4 << 20, nil), (8 << 20, "0x800000 bytes in the memory window"),
+            (1 << 30, "0x40000000 bytes"),
+        ]
+        for (size, words) in sizes {
+            let lack = try machine.add(plainFunction(size: size), at: Self.slot)
+            #expect(
+                words.map { "\(lack.map { "\($0)" } ?? "")".contains($0) } ?? (lack == nil),
+                "\(size): \(String(describing: lack))")
+            #expect(machine.functionStates.contains { $0.function == "\(Self.slot)" })
+            try machine.remove(at: Self.slot)
+        }
+        // Windows that the guest has closed have no room at all.
+        try machine.writeConfiguration(0x0000_fff0, of: Self.port, at: 0x20, width: .doubleword)
+        let lack = try #require(try machine.add(plainFunction(), at: Self.slot))
+        #expect("\(lack)".contains("which has 0x0 bytes"))
+    }
+
     @Test(
         "a function comes without power and addresses, and goes when the guest lets it", arguments: SlotPolicy.allCases)
     func polite(policy: SlotPolicy) throws {

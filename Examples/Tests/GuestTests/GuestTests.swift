@@ -35,4 +35,29 @@ import Testing
         #expect(report.outcome == .shutdown)
         #expect(report.vcpus.first?.registers.rip == MachineConfiguration.defaultLoadAddress.rawValue + 1)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `streams of a machine that does not run come to their end`() async throws {
+        let refused = GuestConsole()
+        var configuration = MachineConfiguration()
+        configuration.vcpus = 0
+        #expect(throws: MachineError.self) {
+            try GuestMachine(GuestImage([0xf4]), configuration, console: refused)
+        }
+        #expect(await refused.text() == "")
+
+        let unused = GuestConsole()
+        var machine: GuestMachine? = try GuestMachine(GuestImage([0xf4]), console: unused)
+        let events = try #require(machine?.eventStream)
+        machine = nil
+        #expect(await unused.text() == "")
+        for await event in events { Issue.record("\(event)") }
+
+        let ended = try GuestMachine(GuestImage([0xf4]))
+        _ = try ended.run()
+        for await event in ended.eventStream {
+            if case .ended = event { continue }
+            Issue.record("\(event)")
+        }
+    }
 }
