@@ -69,13 +69,6 @@ struct AddressIndex: Sendable {
         return Position(chunk: chunk, offset: offset)
     }
 
-    /// Returns the position of the first entry whose frame is `frame` or higher, or nil if there is none.
-    func position(atOrAbove frame: UInt64) -> Position? {
-        guard frame > 0 else { return first }
-        guard let below = position(atOrBelow: frame - 1) else { return first }
-        return position(after: below)
-    }
-
     var first: Position? {
         count == 0 ? nil : Position(chunk: 0, offset: 0)
     }
@@ -97,9 +90,7 @@ struct AddressIndex: Sendable {
     mutating func insert(_ entry: Entry) {
         // The count grows last: while there is only one chunk, searches use the count as the number of its entries.
         defer { count += 1 }
-        guard !firsts.isEmpty else {
-            return appendChunk(at: 0, holding: entry)
-        }
+        guard !firsts.isEmpty else { return appendChunk(at: 0, holding: entry) }
         // An entry below all others goes into the first chunk.
         let below = position(atOrBelow: entry.frame) ?? Position(chunk: 0, offset: -1)
         var chunk = below.chunk

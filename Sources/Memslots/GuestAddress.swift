@@ -1,15 +1,9 @@
 /// A guest-physical address.
 ///
 /// Guests choose such addresses, so all arithmetic on them is checked and none of it traps on overflow.
-public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
+public struct GuestAddress: Hashable, Comparable, Sendable {
     /// The address in bytes.
     public var rawValue: UInt64
-
-    /// Creates the address `rawValue`.
-    @inlinable
-    public init(rawValue: UInt64) {
-        self.rawValue = rawValue
-    }
 
     /// Creates the address `rawValue`.
     @inlinable
@@ -57,9 +51,7 @@ public enum Page {
 }
 
 /// Returns a number as people write addresses: `0xfee00000`.
-public func hexadecimal(_ value: UInt64) -> String {
-    "0x" + String(value, radix: 16)
-}
+public func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
 /// Returns a number in hexadecimal without a prefix, padded with zeros to at least `digits` digits.
 public func hexadecimal(_ value: some BinaryInteger, digits: Int) -> String {
