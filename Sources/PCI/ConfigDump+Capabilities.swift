@@ -81,10 +81,10 @@ extension ConfigDump {
     }
 
     private func enhancedRegion(_ entry: UInt32, at offset: UInt64) -> Region? {
-        let place: Region.Place
+        let place: BaseAddressRegister
         switch Int(entry >> 4 & 0xf) {
-        case let number where number < 6: place = .register(.bar(number))
-        case 8: place = .register(.rom)
+        case let number where number < 6: place = .bar(number)
+        case 8: place = .rom
         case let number where (9...14).contains(number): place = .virtual(number - 9)
         default: return nil
         }
