@@ -33,15 +33,7 @@ extension AddressAssigner {
             guard let range else { return requests }
             var space = FreeRanges(range)
             for claim in taken + placed.map({ $0.base...$0.base + ($0.size - 1) }) { space.drop(claim) }
-            var left: [Request] = []
-            for request in Request.inOrder(requests) {
-                if let base = try request.take(from: &space) {
-                    request.place(at: base, into: &placed)
-                } else {
-                    left.append(request)
-                }
-            }
-            return left
+            return try Request.place(requests, in: &space, into: &placed)
         }
         let (low, high) = (apertures.low, apertures.high.map { $0.first.rawValue...$0.last.rawValue })
         let rest = try place(requests.memory64, .prefetchable, high, memory)
@@ -53,7 +45,6 @@ extension AddressAssigner {
                 asked: first.size,
                 available: bridge?.range(of: .memory).map { $0.upperBound - $0.lowerBound + 1 } ?? low.size)
         }
-        placed = placed.sorted { $0.owner < $1.owner }
         let memoryPlaced = placed
         placed = []
         let ports = UInt64(apertures.ports.lowerBound)...UInt64(apertures.ports.upperBound)
