@@ -98,7 +98,7 @@ struct FunctionNotes: Sendable {
 
     /// Notes an access. Returns whether software seems to have taken a BAR's flag bits for address bits. This is so if the access
     /// is aligned only without these bits, or if the first three offsets all have them as low bits.
-    mutating func takesForAddress(
+    mutating func takesFlagsForAddress(
         _ flags: UInt64, _ bar: BaseAddressRegister, _ offset: UInt64, _ width: AccessWidth
     ) -> Bool {
         guard flags != 0 else { return false }

@@ -14,6 +14,9 @@ extension PCIFunction {
         description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.functionMask != 0
     }
 
+    /// Whether MSI-X is enabled and not all of its vectors are masked at once.
+    var isMSIXOpen: Bool { isMSIXEnabled && !isMSIXFunctionMasked }
+
     /// Raises a vector by MSI-X if that is enabled, otherwise by MSI. While both are off, any vector raises the interrupt line, if
     /// the function has a pin. A vector that does not exist or that software has not allocated is ignored.
     ///
@@ -92,9 +95,7 @@ extension PCIFunction {
 
     /// Whether the function can send messages by MSI-X. A message is a write that the function makes itself, so bus master has to
     /// be on (PCI 3.0, 6.2.2).
-    var sendsByMSIX: Bool {
-        isMSIXEnabled && !isMSIXFunctionMasked && isBusMaster
-    }
+    var sendsByMSIX: Bool { isMSIXOpen && isBusMaster }
 
     // MARK: MSI, whose state is all in configuration space
 
