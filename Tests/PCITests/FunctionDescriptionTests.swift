@@ -121,7 +121,7 @@ import Testing
     @Test func errorsNameTheBARAndTheLimit() {
         #expect(
             "\(DescriptionError.tooLarge(.bar(3), size: 1 << 32, maximum: 1 << 31))"
-                == "BAR 3: 0x100000000 bytes, the most is 0x80000000 bytes")
+                == "BAR 3: a size of 0x100000000 bytes is above the most, 0x80000000 bytes")
         #expect(
             "\(DescriptionError.outside(.table, BARLocation(bar: 5, offset: 16), length: 32, size: 16))"
                 == "MSI-X table: 0x20 bytes at BAR 5, offset 0x10 end beyond the BAR, which has 0x10 bytes")
