@@ -147,7 +147,10 @@ struct AddressIndex: Sendable {
 
 extension AddressIndex {
     private mutating func insert(_ bits: UInt64, into chunk: Int, at offset: Int) {
-        growFirstSlab(toHold: Int(counts[chunk]) + 1)
+        if Int(counts[chunk]) == entries.count {
+            // The slab of a single chunk doubles from 8 entries up to a full chunk.
+            resizeEntries(to: min(Self.chunkCapacity, max(Self.smallestSlab, entries.count * 2)))
+        }
         let start = Int(slabs[chunk]) * Self.chunkCapacity
         entries.moveElements(from: start + offset, to: start + offset + 1, count: Int(counts[chunk]) - offset)
         entries[start + offset] = bits
@@ -155,12 +158,6 @@ extension AddressIndex {
         if offset == 0 {
             firsts[chunk] = bits
         }
-    }
-
-    /// Makes room in the slab of a single chunk. The slab doubles from 8 entries up to a full chunk.
-    private mutating func growFirstSlab(toHold needed: Int) {
-        guard needed > entries.count else { return }
-        resizeEntries(to: min(Self.chunkCapacity, max(Self.smallestSlab, entries.count * 2)))
     }
 
     private mutating func appendChunk(at chunk: Int, holding entry: Entry) {
@@ -237,9 +234,7 @@ extension AddressIndex {
 
     /// Halves the slab of a single chunk if it is at most three eighths full.
     private mutating func shrinkFirstSlab() {
-        guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
-            return
-        }
+        guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else { return }
         resizeEntries(to: entries.count / 2)
     }
 
