@@ -221,9 +221,7 @@ struct FunctionPieces {
                 trapped: pieces.count - mapped)
         }
         let rows = registers.map { register, pieces in
-            var bar: BARDescription?
-            if case .bar(let number) = register { bar = description.bars[number] }
-            return row(register, bar, description.size(of: register), pieces)
+            row(register, description.bar(register), description.size(of: register), pieces)
         }
         // Only memory BARs can be small or split.
         func numbers(where isOne: (Int, [BARPiece]) -> Bool) -> [Int] {

@@ -65,8 +65,7 @@ extension PCIFunction {
         let windows = BridgeWindow.allCases.filter { ($0 == .ports) == ports }.compactMap { range(of: $0) }
         return windows
             + description.registers.compactMap { register in
-                var isPort = false
-                if case .bar(let number) = register { isPort = description.bars[number]?.kind == .io }
+                let isPort = description.bar(register)?.kind == .io
                 let (base, size) = (base(of: register), description.size(of: register) ?? 0)
                 let (last, overflow) = base.addingReportingOverflow(size &- 1)
                 return isPort == ports && base > 0 && size > 0 && !overflow ? base...last : nil

@@ -38,8 +38,7 @@ public struct ConfigDump: Hashable, Sendable {
 
     /// The doubleword at `offset`, or nil if not all of it is among the bytes.
     subscript(register offset: UInt64) -> UInt32? {
-        let word = bytes.dropFirst(Int(clamping: offset)).prefix(4)
-        return word.count == 4 ? word.reversed().reduce(0) { $0 << 8 | UInt32($1) } : nil
+        StructureBytes(bytes).integer(at: Int(clamping: offset), as: UInt32.self)
     }
 
     // MARK: Header (PCI 3.0, 6.1)

@@ -82,11 +82,6 @@ public struct DecodedMemory: Sendable {
         hidden.count
     }
 
-    /// Returns the region that is shown at an address.
-    public func region(at address: GuestAddress) -> DecodedRegion? {
-        index.element(at: address)
-    }
-
     /// Returns the place that an access to trapped memory reaches, or nil if the bytes of the access are not all in one trapped
     /// region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {

@@ -58,12 +58,10 @@ struct FunctionNotes: Sendable {
     /// Notes the places of a function's BARs and ROM as they are now.
     mutating func update(_ function: PCIFunction) {
         places = function.description.registers.map { register in
-            let isPort =
-                if case .bar(let number) = register { function.description.bars[number]?.kind == .io } else { false }
-            return Place(
+            Place(
                 register: register, base: function.base(of: register),
                 size: function.description.size(of: register) ?? 0,
-                isPort: isPort, isDecoded: function.isDecoded(register))
+                isPort: function.description.bar(register)?.kind == .io, isDecoded: function.isDecoded(register))
         }
     }
 
@@ -92,7 +90,7 @@ struct FunctionNotes: Sendable {
         let (lower, upper) = (BARHalf(bar, isUpper: false), BARHalf(bar, isUpper: true))
         defer { sized.subtract([lower, upper]) }
         if halvesOfAllOnes.contains(lower) || halvesOfAllOnes.contains(upper) { return .barNotRestored }
-        guard case .bar(let number) = bar, description.bars[number]?.kind == .memory64 else { return nil }
+        guard description.bar(bar)?.kind == .memory64 else { return nil }
         return sized.contains(lower) && !sized.contains(upper) ? .upperHalfNotSized : nil
     }
 

@@ -65,13 +65,13 @@ extension PCIFunction {
     /// Whether the function asserts its interrupt line. It does so if it has raised the line and not lowered it again, if MSI and
     /// MSI-X are off, and if the command register does not forbid the line (PCI 3.0, 6.2.3).
     public var assertsLine: Bool {
-        config[register: ConfigOffset.commandAndStatus] & StatusBits.interrupt != 0 && interruptState == .line
+        config[register: ConfigOffset.commandAndStatus] & CommandBits.interrupt != 0 && interruptState == .line
     }
 
     /// Sets or clears the interrupt bit of the status register.
     mutating func setInterruptStatus(_ isPending: Bool) {
-        let register = config[register: ConfigOffset.commandAndStatus] & ~StatusBits.interrupt
-        config.set(isPending ? register | StatusBits.interrupt : register, at: ConfigOffset.commandAndStatus)
+        let register = config[register: ConfigOffset.commandAndStatus] & ~CommandBits.interrupt
+        config.set(isPending ? register | CommandBits.interrupt : register, at: ConfigOffset.commandAndStatus)
     }
 
     /// Returns whether a register in configuration space decides which interrupts the function sends.
