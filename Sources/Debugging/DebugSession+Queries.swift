@@ -4,7 +4,7 @@ extension DebugSession {
         var text = Scanner(data[...])
         if text.skip("qSupported") {
             send(
-                "PacketSize=\(hex(UInt64(Packet.maximumSize)));QStartNoAckMode+;qXfer:features:read+;vContSupported+;swbreak+;hwbreak+"
+                "PacketSize=\(String(Packet.maximumSize, radix: 16));QStartNoAckMode+;qXfer:features:read+;vContSupported+;swbreak+;hwbreak+"
             )
         } else if text.skip("QStartNoAckMode") {
             stopAcknowledging()
@@ -15,9 +15,9 @@ extension DebugSession {
             // ends, and does not kill it.
             send("1")
         } else if text.skip("qC"), text.rest.isEmpty {
-            send("QC" + hex(UInt64(generalThread + 1)))
+            send("QC" + String(generalThread + 1, radix: 16))
         } else if text.skip("qfThreadInfo") {
-            send("m" + (1...target.threadCount).map { hex(UInt64($0)) }.joined(separator: ","))
+            send("m" + (1...target.threadCount).map { String($0, radix: 16) }.joined(separator: ","))
         } else if text.skip("qsThreadInfo") {
             send("l")
         } else if text.skip("qThreadExtraInfo,") {

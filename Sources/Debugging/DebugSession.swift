@@ -60,7 +60,7 @@ public struct DebugSession<Target: DebugTarget> {
 
     /// Tells the client that the run has ended with a status. Returns the bytes to send.
     public mutating func reportEnd(status: UInt8) -> [UInt8] {
-        if isRunning { send("W" + hex(UInt64(status), 2)) }
+        if isRunning { send(Array("W".utf8) + [status].hexadecimal) }
         hasEnded = true
         return takeOutput()
     }
@@ -104,10 +104,11 @@ public struct DebugSession<Target: DebugTarget> {
             case .interrupt: (2, "")
             case .step: (5, "")
             case .breakpoint: (5, nameOfBreakpoint(at: lastStop.thread))
-            case .watch(let stop): (5, "\(Self.name(of: stop.kind)):\(hex(stop.address));")
+            case .watch(let stop): (5, "\(Self.name(of: stop.kind)):\(String(stop.address, radix: 16));")
             case .fault(let signal): (signal, "")
             }
-        send("T\(hex(UInt64(signal), 2))thread:\(hex(UInt64(lastStop.thread + 1)));\(detail)")
+        let thread = String(lastStop.thread + 1, radix: 16)
+        send(Array("T".utf8) + [signal].hexadecimal + Array("thread:\(thread);\(detail)".utf8))
     }
 
     /// Returns the name of the client's breakpoint at the instruction pointer, or an empty text if the client knows no breakpoint
@@ -137,10 +138,4 @@ public struct DebugSession<Target: DebugTarget> {
         send("OK")
         acknowledges = false
     }
-}
-
-/// Returns a number in hexadecimal, padded with zeros to at least `digits` digits.
-func hex(_ value: UInt64, _ digits: Int = 1) -> String {
-    let text = String(value, radix: 16)
-    return String(repeating: "0", count: max(0, digits - text.count)) + text
 }

@@ -96,11 +96,8 @@ enum Packet {
 extension Sequence<UInt8> {
     /// The bytes as two hexadecimal digits each.
     var hexadecimal: [UInt8] {
-        flatMap { [Self.digit($0 >> 4), Self.digit($0 & 0xf)] }
-    }
-
-    private static func digit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+        let digits = Array("0123456789abcdef".utf8)
+        return flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 0xf)]] }
     }
 }
 
@@ -108,13 +105,8 @@ extension Collection<UInt8> {
     /// The number that hexadecimal digits stand for. It is nil if there are no digits, other characters, or too many digits for 64
     /// bits.
     var hexadecimalValue: UInt64? {
-        guard !isEmpty, count <= 16 else { return nil }
-        var value: UInt64 = 0
-        for byte in self {
-            guard let digit = Character(UnicodeScalar(byte)).hexDigitValue, byte < 0x80 else { return nil }
-            value = value << 4 | UInt64(digit)
-        }
-        return value
+        guard allSatisfy({ $0 < 0x80 && Character(UnicodeScalar($0)).isHexDigit }) else { return nil }
+        return UInt64(String(decoding: self, as: UTF8.self), radix: 16)
     }
 
     /// The bytes that pairs of hexadecimal digits stand for, or nil if there is anything but such pairs.

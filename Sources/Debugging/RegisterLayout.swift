@@ -22,22 +22,15 @@ public enum RegisterLayout {
         }
     }
 
-    private struct Feature {
-        let name: String
-        let registers: [Register]
-    }
-
     /// GDB knows the features whose names begin with `org.gnu.gdb`, and expects all registers of such a feature.
-    private static let features: [Feature] = [
-        Feature(name: "org.gnu.gdb.i386.core", registers: core),
-        Feature(
-            name: "org.gnu.gdb.i386.sse",
-            registers: (0..<16).map { Register("xmm\($0)", 128, "vec128") } + [Register("mxcsr", 32, "mxcsr")]),
-        Feature(
-            name: "org.gnu.gdb.i386.segments", registers: [Register("fs_base", 64), Register("gs_base", 64)]),
-        Feature(
-            name: "org.swiftlet.x86.system",
-            registers: ["cr0", "cr2", "cr3", "cr4", "cr8", "efer"].map { Register($0, 64) }),
+    private static let features: [(name: String, registers: [Register])] = [
+        ("org.gnu.gdb.i386.core", core),
+        (
+            "org.gnu.gdb.i386.sse",
+            (0..<16).map { Register("xmm\($0)", 128, "vec128") } + [Register("mxcsr", 32, "mxcsr")]
+        ),
+        ("org.gnu.gdb.i386.segments", ["fs_base", "gs_base"].map { Register($0, 64) }),
+        ("org.swiftlet.x86.system", ["cr0", "cr2", "cr3", "cr4", "cr8", "efer"].map { Register($0, 64) }),
     ]
 
     private static let core: [Register] =

@@ -104,14 +104,18 @@ extension ACPITables {
         ]
     }
 
+    /// Returns the name of a host bridge, which has four characters: `P000`, `P001` and so on to `PZZZ`, in digits of base 36.
+    static func name(ofBridge number: Int) -> String {
+        String(25 * 36 * 36 * 36 + number, radix: 36, uppercase: true)
+    }
+
     private static func device(_ bridge: HostBridge, segment: UInt16, number: Int) -> AML {
-        let digits = String(number, radix: 16, uppercase: true)
         let configuration = segment == 0 && bridge.buses.lowerBound == 0
         var resources: [AMLResource] = [.buses(bridge.buses)]
         if configuration { resources.append(.ports(UInt16(BoardPorts.configuration.lowerBound), count: 8)) }
         resources += bridge.ports.map { .portWindow($0) } + bridge.memory.map { .memoryWindow($0) }
         return .device(
-            "P" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits,
+            name(ofBridge: number),
             [
                 .name("_HID", .eisaID("PNP0A08")), .name("_CID", .eisaID("PNP0A03")),
                 .name("_UID", .integer(UInt64(number))), .name("_SEG", .integer(UInt64(segment))),

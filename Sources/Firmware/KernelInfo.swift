@@ -43,9 +43,7 @@ public struct KernelInfo: Equatable, Sendable {
         put(modules.first?.count ?? 0, 4, at: 0x21c)
         put(address + 4096, 4, at: 0x228)
         for (index, entry) in map.enumerated() {
-            let bytes =
-                littleEndian(entry.base, 8) + littleEndian(entry.length, 8) + littleEndian(entry.isFree ? 1 : 2, 4)
-            page.replaceSubrange(0x2d0 + 20 * index..<0x2d0 + 20 * (index + 1), with: bytes)
+            page.replaceSubrange(0x2d0 + 20 * index..<0x2d0 + 20 * (index + 1), with: entry.bytes(typeSize: 4))
         }
         self.init(address, page + commandLine + [0], places, modules)
     }
@@ -70,9 +68,7 @@ public struct KernelInfo: Equatable, Sendable {
         for place in places {
             info += littleEndian(place.lowerBound, 8) + littleEndian(place.count, 8) + littleEndian(0, 16)
         }
-        for entry in map {
-            info += littleEndian(entry.base, 8) + littleEndian(entry.length, 8) + littleEndian(entry.isFree ? 1 : 2, 8)
-        }
+        info += map.flatMap { $0.bytes(typeSize: 8) }
         self.init(address, info + commandLine + [0], places, modules)
     }
 

@@ -2,7 +2,16 @@ public import Board
 public import Memslots
 
 /// An entry of the memory map: RAM that the kernel may use (type 1) if it is free, otherwise a reserved range (type 2).
-typealias MemoryMapEntry = (base: UInt64, length: UInt64, isFree: Bool)
+struct MemoryMapEntry {
+    let base: UInt64
+    let length: UInt64
+    let isFree: Bool
+
+    /// Returns the entry in the form in which all boot protocols have it: base, length, and a type of `typeSize` bytes.
+    func bytes(typeSize: Int) -> [UInt8] {
+        littleEndian(base, 8) + littleEndian(length, 8) + littleEndian(isFree ? 1 : 2, typeSize)
+    }
+}
 
 /// The memory in which a kernel starts, and the ranges of it that are taken.
 public struct KernelMemory: Sendable {
@@ -34,7 +43,7 @@ public struct KernelMemory: Sendable {
     /// The memory map that the kernel gets.
     var map: [MemoryMapEntry] {
         let extended = BootMemory.extended
-        var map: [MemoryMapEntry] = [(0, min(ram.low, conventionalEnd), true)]
+        var map: [(UInt64, UInt64, Bool)] = [(0, min(ram.low, conventionalEnd), true)]
         if ram.low > conventionalEnd {
             // This range is RAM too, but kernels expect a PC's firmware data, screen and ROMs there.
             map.append((conventionalEnd, min(ram.low, extended) - conventionalEnd, false))
@@ -42,7 +51,7 @@ public struct KernelMemory: Sendable {
         if ram.low > extended { map.append((extended, ram.low - extended, true)) }
         map += reserved.map { ($0.first.rawValue, $0.size, false) }
         if ram.high > 0 { map.append((RAMLayout.highStart, ram.high, true)) }
-        return map
+        return map.map(MemoryMapEntry.init)
     }
 
     /// Finds a place for each module.

@@ -54,25 +54,17 @@ struct MultibootBlock {
         for (module, string) in zip(modules, pointers.dropFirst(2)) {
             words += [module.lowerBound, module.upperBound].map { UInt32(truncatingIfNeeded: $0) } + [string, 0]
         }
-        for entry in map {
-            // An entry has its size without this field, then its base and its length with 64 bits each, and its type.
-            words.append(UInt32(Self.mapEntrySize - 4))
-            for value in [entry.base, entry.length] {
-                words += [UInt32(truncatingIfNeeded: value), UInt32(truncatingIfNeeded: value >> 32)]
-            }
-            words.append(entry.isFree ? 1 : 2)
-        }
-        return words.flatMap { littleEndian($0, 4) } + strings.flatMap { $0 + [0] }
+        // An entry begins with its size without this field.
+        let entries = map.flatMap { littleEndian(Self.mapEntrySize - 4, 4) + $0.bytes(typeSize: 4) }
+        return words.flatMap { littleEndian($0, 4) } + entries + strings.flatMap { $0 + [0] }
     }
 
     // MARK: Multiboot 2
 
     private var secondVersion: [UInt8] {
-        let mapBody = map.reduce(littleEndian(Self.mapEntrySize, 8)) { body, entry in
-            // The first field is the size of an entry, with the version of entries (0) in its upper half. Each entry ends with
-            // a field without a meaning.
-            body + littleEndian(entry.base, 8) + littleEndian(entry.length, 8) + littleEndian(entry.isFree ? 1 : 2, 8)
-        }
+        // The first field is the size of an entry, with the version of entries (0) in its upper half. Each entry ends with a field
+        // without a meaning.
+        let mapBody = littleEndian(Self.mapEntrySize, 8) + map.flatMap { $0.bytes(typeSize: 8) }
         var tags = Self.tag(1, strings[0] + [0]) + Self.tag(2, strings[1] + [0])
         for (module, string) in zip(modules, strings.dropFirst(2)) {
             tags += Self.tag(

@@ -7,17 +7,13 @@ public import Memslots
 /// All these places are in RAM below 3 GiB. They overlap neither the image nor each other.
 public struct MultibootInfo: Equatable, Sendable {
     /// A version of the specification.
-    public enum Version: Sendable {
+    public enum Version: UInt32, Sendable {
         /// Multiboot 1 or 2.
-        case one, two
+        case one = 0x2bad_b002
+        case two = 0x36d7_6289
 
         /// The number that EAX holds when the kernel starts.
-        public var bootMagic: UInt32 {
-            switch self {
-            case .one: 0x2bad_b002
-            case .two: 0x36d7_6289
-            }
-        }
+        public var bootMagic: UInt32 { rawValue }
     }
 
     /// A file that the kernel gets in addition to its image.

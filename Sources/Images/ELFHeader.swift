@@ -87,26 +87,48 @@ extension ELFHeader {
     /// begins there, or if the section headers are missing or wrong.
     func firstSection(of segment: ELFProgramHeader, _ bytes: [UInt8]) -> String? {
         var first: (address: UInt64, name: UInt32)?
-        for index in 0..<shnum {
-            guard let section = section(index, bytes) else { return nil }
-            let address = section.address(at: is64 ? 16 : 12, is64: is64)
-            // SHF_ALLOC: the section takes memory when the program runs.
-            let isAllocated = section.address(at: 8, is64: is64) & 2 != 0
-            guard isAllocated, address >= segment.vaddr, address - segment.vaddr < segment.memsz,
-                address < first?.address ?? .max
-            else { continue }
-            first = (address, section[0])
+        func section(_ index: UInt16) -> ELFSection? {
+            try? ELFSection(bytes, table: shoff, index: Int(index), is64: is64)
         }
-        guard let first, let names = section(shstrndx, bytes) else { return nil }
-        let (start, wraps) = names.address(at: is64 ? 24 : 16, is64: is64).addingReportingOverflow(UInt64(first.name))
+        for index in 0..<shnum {
+            guard let section = section(index) else { return nil }
+            guard section.isAllocated, section.address >= segment.vaddr,
+                section.address - segment.vaddr < segment.memsz, section.address < first?.address ?? .max
+            else { continue }
+            first = (section.address, section.name)
+        }
+        guard let first, let names = section(shstrndx) else { return nil }
+        let (start, wraps) = names.offset.addingReportingOverflow(UInt64(first.name))
         guard !wraps, start < UInt64(bytes.count) else { return nil }
         let name = bytes[Int(start)...].prefix(64).prefix { $0 > 0x20 && $0 < 0x7f }
         return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
     }
+}
 
-    private func section(_ index: UInt16, _ bytes: [UInt8]) -> FilePart? {
+/// The fields of a section header (`Elf32_Shdr`, `Elf64_Shdr`) that are needed here.
+struct ELFSection {
+    /// The offset of the section's name among the names of sections.
+    let name: UInt32
+    let type: UInt32
+    /// Whether the section takes memory when the program runs (SHF_ALLOC).
+    let isAllocated: Bool
+    /// Whether the section holds code (SHF_EXECINSTR).
+    let isCode: Bool
+    let address: UInt64
+    let offset: UInt64
+    let size: Int
+    let link: Int
+
+    init(_ bytes: [UInt8], table: UInt64, index: Int, is64: Bool) throws(ImageError) {
         let size = is64 ? 64 : 40
-        let (start, wraps) = shoff.addingReportingOverflow(UInt64(index) * UInt64(size))
-        return wraps ? nil : try? FilePart(bytes, "a section header", at: start, count: size)
+        let (start, overflow) = table.addingReportingOverflow(UInt64(index * size))
+        let part = try FilePart(bytes, "section header \(index)", at: overflow ? .max : start, count: size)
+        (name, type) = (part[0], part[4])
+        let flags = part.address(at: 8, is64: is64)
+        (isAllocated, isCode) = (flags & 2 != 0, flags & 4 != 0)
+        address = part.address(at: is64 ? 16 : 12, is64: is64)
+        offset = part.address(at: is64 ? 24 : 16, is64: is64)
+        self.size = Int(clamping: part.address(at: is64 ? 32 : 20, is64: is64))
+        link = Int(part[is64 ? 40 : 24] as UInt32)
     }
 }

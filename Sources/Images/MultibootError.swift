@@ -51,30 +51,31 @@ extension MultibootError: CustomStringConvertible {
     private var text: String {
         switch self {
         case .noHeader(let magic):
-            "no magic number \(hex(magic.rawValue)) at a multiple of \(magic.alignment) in the first \(magic.searched) bytes: it is "
+            "no magic number \(hexadecimal(UInt64(magic.rawValue))) at a multiple of \(magic.alignment) in the first \(magic.searched) bytes: it is "
                 + "no multiboot \(magic == .one ? 1 : 2) kernel"
         case .headerTooFar(let magic, let offset):
             "the one at offset \(offset) does not end within the first \(magic.searched) bytes: link its section first"
         case .wrongChecksum(let offset, let checksum, let expected):
-            "the one at offset \(offset) has checksum \(hex(checksum)), but its other fields need \(hex(expected)) (or these bytes "
+            "the one at offset \(offset) has checksum \(hexadecimal(UInt64(checksum))), but its other fields need \(hexadecimal(UInt64(expected))) (or these bytes "
                 + "are no header)"
         case .unknownRequirements(let flags, let bits):
-            "flags \(hex(flags)) require bits \(hex(bits)), of which multiboot 1 knows nothing: clear bits 3 to 15"
+            "flags \(hexadecimal(UInt64(flags))) require bits \(hexadecimal(UInt64(bits))), of which multiboot 1 knows nothing: clear bits 3 to 15"
         case .noAddresses: "flags bit 16 is 0 and the file is not ELF: set it and fill in the address fields"
         case .loadAboveHeader(let load, let header):
-            "load_addr \(hex(load)) is above header_addr \(hex(header)): the header must be loaded, too"
+            "load_addr \(hexadecimal(UInt64(load))) is above header_addr \(hexadecimal(UInt64(header))): the header must be loaded, too"
         case .loadBeforeFile(let load, let header, let offset):
-            "load_addr \(hex(load)) is \(header - load) bytes below header_addr \(hex(header)), but the header is only \(offset) "
+            "load_addr \(hexadecimal(UInt64(load))) is \(header - load) bytes below header_addr \(hexadecimal(UInt64(header))), but the header is only \(offset) "
                 + "bytes from the start of the file"
         case .loadEndNotAboveLoad(let end, let load):
-            "load_end_addr \(hex(end)) is not above load_addr \(hex(load)): nothing would be loaded"
+            "load_end_addr \(hexadecimal(UInt64(end))) is not above load_addr \(hexadecimal(UInt64(load))): nothing would be loaded"
         case .loadEndPastFile(let end, let needed, let fileSize):
-            "load_end_addr \(hex(end)) needs \(needed) bytes of the file, which has \(fileSize): it was cut"
+            "load_end_addr \(hexadecimal(UInt64(end))) needs \(needed) bytes of the file, which has \(fileSize): it was cut"
         case .bssEndBelowLoadEnd(let end, let loadEnd):
-            "bss_end_addr \(hex(end)) is below \(hexadecimal(loadEnd)), where the loaded bytes end: raise it, or say 0"
+            "bss_end_addr \(hexadecimal(UInt64(end))) is below \(hexadecimal(loadEnd)), where the loaded bytes end: raise it, or say 0"
         case .loadPast4GiB(let load, let end):
-            "load_addr \(hex(load)): what is loaded ends at \(hexadecimal(end)), past 4G: link it lower"
-        case .entryOutside(let entry, let range): "entry_addr \(hex(entry)) is not in \(range), which is loaded"
+            "load_addr \(hexadecimal(UInt64(load))): what is loaded ends at \(hexadecimal(end)), past 4G: link it lower"
+        case .entryOutside(let entry, let range):
+            "entry_addr \(hexadecimal(UInt64(entry))) is not in \(range), which is loaded"
         case .entryAbove4GiB(let entry):
             "the entry \(hexadecimal(entry)) is above 4G, where 32-bit code cannot start: link it lower"
         case .architecture(let number): "architecture is \(number): only 0 (i386) can be started here"
@@ -87,9 +88,5 @@ extension MultibootError: CustomStringConvertible {
                 + "optional (flags bit 0)"
         case .noEntryTag: "the address tag (type 2) needs an entry address tag (type 3)"
         }
-    }
-
-    private func hex(_ value: UInt32) -> String {
-        hexadecimal(UInt64(value))
     }
 }

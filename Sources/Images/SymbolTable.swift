@@ -1,3 +1,5 @@
+internal import Memslots
+
 /// The symbols of the code in an ELF file, for people who want to know where a guest was. Names are those of the file, not demangled.
 public struct SymbolTable: Sendable {
     private struct Symbol {
@@ -32,19 +34,15 @@ public struct SymbolTable: Sendable {
     /// Returns the symbol that holds an address, with the offset in it, such as `main+0x12`. Returns nil if there is none. A
     /// symbol without a size reaches to the next symbol.
     public func name(at address: UInt64) -> String? {
-        var (low, high) = (0, symbols.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if symbols[middle].address <= address { low = middle + 1 } else { high = middle }
-        }
+        let next = symbols.partitioningIndex { $0.address > address }
         // Symbols with the same address are neighbours.
-        let start = low > 0 ? symbols[low - 1].address : 0
-        let symbol = symbols[..<low].reversed().prefix { $0.address == start }.first {
-            $0.size == 0 ? low < symbols.count : address - $0.address < $0.size
+        let start = next > 0 ? symbols[next - 1].address : 0
+        let symbol = symbols[..<next].reversed().prefix { $0.address == start }.first {
+            $0.size == 0 ? next < symbols.count : address - $0.address < $0.size
         }
         guard let symbol else { return nil }
         let offset = address - symbol.address
-        return name(of: symbol) + (offset == 0 ? "" : "+0x" + String(offset, radix: 16))
+        return name(of: symbol) + (offset == 0 ? "" : "+" + hexadecimal(offset))
     }
 
     /// Returns the name of a symbol: at most 1000 bytes, with a question mark for each byte that is not printable ASCII. The
@@ -65,9 +63,9 @@ public struct SymbolTable: Sendable {
         let header = try FilePart(bytes, "the ELF header", at: 0, count: is64 ? 64 : 52)
         let start = header.address(at: is64 ? 40 : 32, is64: is64)
         let count: UInt16 = header[is64 ? 60 : 48]
-        var sections: [Section] = []
+        var sections: [ELFSection] = []
         for index in 0..<Int(count) {
-            sections.append(try Section(bytes, table: start, index: index, is64: is64))
+            sections.append(try ELFSection(bytes, table: start, index: index, is64: is64))
         }
         guard let table = sections.first(where: { $0.type == symbolTable }), sections.indices.contains(table.link)
         else {
@@ -92,26 +90,5 @@ public struct SymbolTable: Sendable {
                 size: part.address(at: at + (is64 ? 16 : 8), is64: is64), name: Int(name))
         }
         return Content(symbols: symbols, names: Array(names.tail(from: 0)))
-    }
-
-    /// The fields of a section header (`Elf32_Shdr`, `Elf64_Shdr`) that are needed here.
-    private struct Section {
-        let type: UInt32
-        /// Whether the section holds code (SHF_EXECINSTR).
-        let isCode: Bool
-        let offset: UInt64
-        let size: Int
-        let link: Int
-
-        init(_ bytes: [UInt8], table: UInt64, index: Int, is64: Bool) throws(ImageError) {
-            let size = is64 ? 64 : 40
-            let (start, overflow) = table.addingReportingOverflow(UInt64(index * size))
-            let part = try FilePart(bytes, "section header \(index)", at: overflow ? .max : start, count: size)
-            type = part[4]
-            isCode = part.address(at: 8, is64: is64) & 4 != 0
-            offset = part.address(at: is64 ? 24 : 16, is64: is64)
-            self.size = Int(clamping: part.address(at: is64 ? 32 : 20, is64: is64))
-            link = Int(part[is64 ? 40 : 24] as UInt32)
-        }
     }
 }

@@ -104,7 +104,7 @@ public struct LinuxResult: Codable, Sendable {
 extension Layout.Function {
     /// Compares the function with what Linux shows of it, and returns the differences in words.
     fileprivate func differences(
-        from shown: DumpedFunction, regions: [ConfigDump.Region.Place: ConfigDump.Region]
+        from shown: DumpedFunction, regions: [BaseAddressRegister: ConfigDump.Region]
     ) -> [String] {
         let isKnown =
             (shown.vendorID, shown.deviceID, shown.classCode)
@@ -113,7 +113,7 @@ extension Layout.Function {
         return identity
             + Set(regions.keys).union(shown.regions.keys).sorted().compactMap { place in
                 var (here, there) = (regions[place], shown.regions[place])
-                if place == .register(.rom) {
+                if place == .rom {
                     // For a display that may be the one in use, Linux shows the firmware's copy of the ROM instead of the ROM.
                     if there?.base == Self.displayROM, description.classCode >> 8 == 0x300 { return nil }
                     // Linux calls all ROMs prefetchable.
@@ -127,9 +127,10 @@ extension Layout.Function {
     private static let displayROM: UInt64 = 0xc0000
 
     private func text(_ region: ConfigDump.Region?) -> String {
-        guard let region, case .register(let register) = region.place else { return "nothing" }
+        guard let region else { return "nothing" }
         let prefetchable = region.isPrefetchable ? ", prefetchable" : ""
-        return "\(register): \(region.kind)\(prefetchable), \(region.size ?? 0) bytes at \(hexadecimal(region.base))"
+        return
+            "\(region.place): \(region.kind)\(prefetchable), \(region.size ?? 0) bytes at \(hexadecimal(region.base))"
     }
 }
 
@@ -141,17 +142,16 @@ extension GuestMachine {
     }
 
     /// Returns the BARs and the ROM of a function with their present addresses.
-    fileprivate func regions(of function: Layout.Function) -> [ConfigDump.Region.Place: ConfigDump.Region] {
+    fileprivate func regions(of function: Layout.Function) -> [BaseAddressRegister: ConfigDump.Region] {
         let config = ConfigDump(configuration(of: function.address, bytes: 64))
         // A bridge has its windows where other functions have BARs 2 to 5 and the ROM.
         let isBridge = function.description.bridge != nil
-        var regions = config.bars.filter { !isBridge || $0.place <= .register(.bar(1)) }
+        var regions = config.bars.filter { !isBridge || $0.place <= .bar(1) }
         if !isBridge, let base = config.romBase {
-            regions.append(ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base))
+            regions.append(ConfigDump.Region(place: .rom, kind: .memory32, base: base))
         }
         for index in regions.indices {
-            guard case .register(let register) = regions[index].place else { continue }
-            regions[index].size = function.description.size(of: register)
+            regions[index].size = function.description.size(of: regions[index].place)
         }
         return Dictionary(uniqueKeysWithValues: regions.map { ($0.place, $0) })
     }

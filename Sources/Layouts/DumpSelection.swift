@@ -8,7 +8,7 @@ public struct DumpSelection: Hashable, Sendable {
         /// The function.
         public let function: DomainAddress
         /// The region's place in the function.
-        public let region: ConfigDump.Region.Place
+        public let region: BaseAddressRegister
     }
 
     /// The functions to take. All are taken if the list is empty.
@@ -75,7 +75,7 @@ public struct DumpSelection: Hashable, Sendable {
         for place in places {
             guard let region = functions[place.function]?.regions[place.region] else { throw .unknownRegion(place) }
             guard let size = sizes[place] else { continue }
-            let possible = place.region == .register(.rom) ? 2048...16 << 20 : region.kind.sizes
+            let possible = place.region == .rom ? 2048...16 << 20 : region.kind.sizes
             if let told = region.size, told.nonzeroBitCount == 1, possible.contains(told), told != size {
                 throw .badSize(place, size: size, reason: "the dump tells its size, \(sizeText(told))")
             }
@@ -100,9 +100,9 @@ extension DumpSelection.Place: CustomStringConvertible {
     /// `01:00.0/2`, `01:00.0/rom`, and `01:00.0/vf2` for a BAR of its virtual functions.
     public var description: String {
         switch region {
-        case .register(.bar(let number)): "\(function)/\(number)"
-        case .virtual(let number), .register(.virtual(let number)): "\(function)/vf\(number)"
-        case .register: "\(function)/rom"
+        case .bar(let number): "\(function)/\(number)"
+        case .virtual(let number): "\(function)/vf\(number)"
+        case .rom, .window: "\(function)/rom"
         }
     }
 
@@ -110,7 +110,7 @@ extension DumpSelection.Place: CustomStringConvertible {
     public init?(text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let function = DomainAddress(text: String(parts[0])) else { return nil }
-        let places = ConfigDump.Region.Place.all.map { DumpSelection.Place(function: function, region: $0) }
+        let places = BaseAddressRegister.all.map { DumpSelection.Place(function: function, region: $0) }
         guard let place = places.first(where: { "\($0)".hasSuffix("/" + parts[1]) }) else { return nil }
         self = place
     }

@@ -23,7 +23,7 @@ public struct DumpedFunction: Hashable, Sendable {
     /// The class code, 24 bits. Nil if the dump does not tell.
     public var classCode: UInt32?
     /// The regions by their places.
-    public var regions: [ConfigDump.Region.Place: ConfigDump.Region] = [:]
+    public var regions: [BaseAddressRegister: ConfigDump.Region] = [:]
     /// The MSI-X capability. Nil if there is none, or the dump does not tell.
     public var msix: MSIXDescription?
     /// The number of vectors of the MSI capability. Nil if there is none, or the dump does not tell.
@@ -57,7 +57,7 @@ public struct DumpedFunction: Hashable, Sendable {
         guard !isBridge else { return }
         take(config.bars)
         if let base = config.romBase {
-            take([ConfigDump.Region(place: .register(.rom), kind: .memory32, base: base)])
+            take([ConfigDump.Region(place: .rom, kind: .memory32, base: base)])
         }
         hasRegisters = true
         if config.lacksCapabilities {
@@ -132,28 +132,20 @@ public struct DumpedFunction: Hashable, Sendable {
     }
 }
 
-extension ConfigDump.Region.Place {
+extension BaseAddressRegister {
     /// All places of a function's regions, in the order of the lines in the file `resource` of sysfs.
     static let all: [Self] =
-        (0..<6).map { .register(.bar($0)) } + [.register(.rom)] + (0..<6).map { .virtual($0) }
+        (0..<6).map { .bar($0) } + [.rom] + (0..<6).map { .virtual($0) }
 
     /// The number of the BAR. Nil for the ROM.
     var number: Int? {
         switch self {
-        case .register(.bar(let number)), .virtual(let number): number
-        case .register: nil
+        case .bar(let number), .virtual(let number): number
+        case .rom, .window: nil
         }
     }
 
     var isVirtual: Bool { if case .virtual = self { true } else { false } }
-
-    /// The name of the place in texts for people.
-    var name: String {
-        switch self {
-        case .register(let register): "\(register)"
-        case .virtual(let number): "VF BAR \(number)"
-        }
-    }
 }
 
 /// A problem that a reader of a dump has found, and whether the function was skipped for it.

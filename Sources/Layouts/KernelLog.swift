@@ -48,9 +48,7 @@ struct KernelLog {
         if found.updateValue(entry, forKey: address) == nil { order.append(address) }
         return true
     }
-}
 
-extension KernelLog {
     /// Notes that the dump leaves out lines here. The last function of the log may have more BARs.
     mutating func noteElision(line number: Int) {
         guard let last = order.last else { return }
@@ -134,25 +132,25 @@ extension LineScanner {
     }
 
     /// Reads the place of the region in the line, by the number that the kernel gives it.
-    fileprivate mutating func place() -> ConfigDump.Region.Place? {
-        if skip("ROM") { return .register(.rom) }
+    fileprivate mutating func place() -> BaseAddressRegister? {
+        if skip("ROM") { return .rom }
         if skip("VF BAR ") || skip("VF(n) BAR") { return number().flatMap { $0 < 6 ? .virtual(Int($0)) : nil } }
         if skip("BAR ") {
             // 6 is the ROM. Above it are windows of bridges, and ranges for all virtual functions together.
-            return number().flatMap { $0 < 6 ? .register(.bar(Int($0))) : $0 == 6 ? .register(.rom) : nil }
+            return number().flatMap { $0 < 6 ? .bar(Int($0)) : $0 == 6 ? .rom : nil }
         }
         guard skip("reg ") else { return nil }
         _ = skip("0x")
         switch number(radix: 16) {
-        case 0x30: return .register(.rom)
+        case 0x30: return .rom
         case let offset? where offset >= 0x10 && offset <= 0x24 && offset % 4 == 0:
-            return .register(.bar(Int(offset - 0x10) / 4))
+            return .bar(Int(offset - 0x10) / 4)
         default: return nil
         }
     }
 
     /// Reads a range such as `mem 0xf0000000-0xf0ffffff 64bit pref]` or `io  size 0x0080]`.
-    fileprivate mutating func logged(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
+    fileprivate mutating func logged(at place: BaseAddressRegister) -> ConfigDump.Region? {
         let isPort = skip("io ")
         guard isPort || skip("mem ") else { return nil }
         skipSpaces()

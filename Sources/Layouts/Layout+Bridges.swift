@@ -58,7 +58,7 @@ extension Layout {
         }
         for (place, size) in selection.resized {
             let index = try layout.index(of: place)
-            guard case .register(.bar(let number)) = place.region,
+            guard case .bar(let number) = place.region,
                 let kind = layout.functions[index].description.bars[number]?.kind
             else { throw .unknownRegion(place) }
             guard kind != .io else { throw .badSize(place, size: size, reason: "it has ports") }
@@ -76,10 +76,10 @@ extension Layout {
         }
         for (place, base) in selection.fixed {
             let function = layout.functions[try layout.index(of: place)]
-            guard case .register(let register) = place.region, function.description.size(of: register) != nil else {
+            guard place.region <= .rom, function.description.size(of: place.region) != nil else {
                 throw .unknownRegion(place)
             }
-            layout.fixed[BAROwner(function: function.address, register: register)] = base
+            layout.fixed[BAROwner(function: function.address, register: place.region)] = base
         }
         return layout
     }

@@ -131,7 +131,7 @@ extension LayoutError: CustomStringConvertible {
             "there is no function at \(Self.list(addresses))"
                 + (similar.isEmpty ? "" : "; there is \(Self.list(Array(similar.prefix(4))))")
         case .unknownRegion(let place):
-            "\(place): the function has no \(place.region.name), as far as is known"
+            "\(place): the function has no \(place.region), as far as is known"
         case .badSize(let place, let size, let reason):
             "\(place): it cannot have \(sizeText(size)): \(reason)"
         case .nobodyHas(let what): "no function has \(what), as far as configuration space is known"

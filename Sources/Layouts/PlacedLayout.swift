@@ -9,7 +9,7 @@ struct PlacedLayout {
     /// The apertures in which the layout is placed. If there is an obstacle, they do not end.
     let apertures: Apertures
     /// The apertures of the board.
-    var real: Apertures { board.apertures }
+    var boardApertures: Apertures { board.apertures }
     var ram: [GuestRange] { board.ram.ranges }
     /// The places of BARs and ROMs in memory, in order of their addresses.
     let assignments: [AddressAssignment]
@@ -27,15 +27,14 @@ struct PlacedLayout {
         _ layout: Layout, _ pieces: [FunctionPieces], board: AddressMap, avoiding avoided: [GuestRange]
     ) throws(AssignmentError) {
         self.board = board
-        let real = board.apertures
         let functions = layout.byAddress
-        var assigner = AddressAssigner(real, avoiding: avoided)
+        var assigner = AddressAssigner(board.apertures, avoiding: avoided)
         assigner.fixed = layout.fixed
         var obstacle: AssignmentError?
         var found: [AddressAssignment] = []
         do { found = try assigner.assign(functions) } catch { obstacle = error }
         if obstacle != nil {
-            assigner = AddressAssigner.beyondAllLimits(real)
+            assigner = AddressAssigner.beyondAllLimits(board.apertures)
             // Ports take no slots. Unlike memory, they cannot be placed beyond their end, because port numbers are limited.
             found = try assigner.assign(functions.mapValues(\.withoutPorts))
         }

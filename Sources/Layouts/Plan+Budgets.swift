@@ -118,7 +118,7 @@ extension Plan {
     private static func addressBudgets(
         _ placed: PlacedLayout, _ windows: Windows, _ host: PlanningHost
     ) -> [Budget] {
-        let (apertures, real) = (placed.apertures, placed.real)
+        let (apertures, limits) = (placed.apertures, placed.boardApertures)
         func last(_ isIn: (UInt64) -> Bool) -> AddressAssignment? {
             let ends = [placed.assignments.last { isIn($0.base) }] + placed.windows.filter { isIn($0.base) }
             return ends.compactMap(\.self).max { $0.base + $0.size < $1.base + $1.size }
@@ -134,19 +134,19 @@ extension Plan {
         }
         let (lowUsed, highUsed) = (used(low, apertures.low), used(high, apertures.high))
         // The beginning of the aperture in which the highest range lies, or would lie if there were room.
-        let start = highUsed > 0 ? real.high?.first.rawValue ?? 0 : real.low.first.rawValue
+        let start = highUsed > 0 ? limits.high?.first.rawValue ?? 0 : limits.low.first.rawValue
         let (end, overflow) = start.addingReportingOverflow(highUsed > 0 ? highUsed : lowUsed)
         return [
             Budget(
-                name: "32-bit aperture", need: lowUsed, limit: real.low.size, unit: .bytes,
+                name: "32-bit aperture", need: lowUsed, limit: limits.low.size, unit: .bytes,
                 sum: sum { $0 <= apertures.low.last.rawValue }),
             Budget(
-                name: "64-bit aperture", need: highUsed, limit: real.high?.size ?? 0, unit: .bytes,
+                name: "64-bit aperture", need: highUsed, limit: limits.high?.size ?? 0, unit: .bytes,
                 sum: sum { $0 > apertures.low.last.rawValue }),
             Budget(
                 name: "highest guest address", need: overflow ? .max : end == start ? 0 : end - 1,
                 limit: 1 << UInt64(host.physicalAddressBits) - 1, unit: .address),
-            Budget(name: "I/O ports", need: windows.need[2], limit: UInt64(real.ports.count)),
+            Budget(name: "I/O ports", need: windows.need[2], limit: UInt64(limits.ports.count)),
         ]
     }
 }

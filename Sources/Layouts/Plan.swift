@@ -208,15 +208,20 @@ struct FunctionPieces {
     /// Returns the part of a plan that is about the function. `bases` has the addresses of its BARs.
     func summary(_ bases: [BAROwner: AddressAssignment]) -> Plan.Function {
         let description = function.description
-        let rows = registers.map { register, pieces in
-            var bar: BARDescription?
-            if case .bar(let number) = register { bar = description.bars[number] }
+        func base(of register: BaseAddressRegister) -> AddressAssignment? {
+            bases[BAROwner(function: function.address, register: register)]
+        }
+        func row(
+            _ register: BaseAddressRegister, _ bar: BARDescription?, _ size: UInt64?, _ pieces: [BARPiece] = []
+        ) -> Plan.Register {
             let mapped = pieces.count { $0.kind == .mapped }
             return Plan.Register(
-                register: "\(register)",
-                address: bases[BAROwner(function: function.address, register: register)].map { hexadecimal($0.base) },
-                size: description.size(of: register) ?? 0, kind: bar?.kind ?? .memory32,
-                prefetchable: bar?.isPrefetchable ?? false, mapped: mapped, trapped: pieces.count - mapped)
+                register: "\(register)", address: base(of: register).map { hexadecimal($0.base) }, size: size ?? 0,
+                kind: bar?.kind ?? .memory32, prefetchable: bar?.isPrefetchable ?? false, mapped: mapped,
+                trapped: pieces.count - mapped)
+        }
+        let rows = registers.map { register, pieces in
+            row(register, description.bar(register), description.size(of: register), pieces)
         }
         // Only memory BARs can be small or split.
         func numbers(where isOne: (Int, [BARPiece]) -> Bool) -> [Int] {
@@ -230,13 +235,7 @@ struct FunctionPieces {
                 (.window(.ports), BARDescription(kind: .io, size: 0)), (.window(.memory), nil),
                 (.window(.prefetchable), BARDescription(kind: .memory64, size: 0, isPrefetchable: true)),
             ] + description.virtualBARs.sorted { $0.key < $1.key }.map { (.virtual($0), $1) }
-        let reserved = areas.compactMap { register, bar in
-            bases[BAROwner(function: function.address, register: register)].map { area in
-                Plan.Register(
-                    register: "\(register)", address: hexadecimal(area.base), size: area.size,
-                    kind: bar?.kind ?? .memory32, prefetchable: bar?.isPrefetchable ?? false, mapped: 0, trapped: 0)
-            }
-        }
+        let reserved = areas.compactMap { register, bar in base(of: register).map { row(register, bar, $0.size) } }
         return Plan.Function(
             address: "\(function.source)", guestAddress: "\(function.address)",
             name: function.name.isEmpty ? nil : function.name, device: function.hasIdentity ? description.ids : nil,

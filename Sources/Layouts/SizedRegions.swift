@@ -38,7 +38,7 @@ struct SizedRegions {
                 continue
             }
             guard region.kind != .io || BARDescription.Kind.io.sizes.contains(size) && size.nonzeroBitCount == 1 else {
-                warnings.append("\(place.name) has \(size) ports, which no BAR can have: not counted")
+                warnings.append("\(place) has \(size) ports, which no BAR can have: not counted")
                 continue
             }
             // A BAR above 4 GiB is a 64-bit BAR, even if Enhanced Allocation put it there and the register says otherwise.
@@ -69,7 +69,7 @@ extension ConfigDump.Region {
     fileprivate func named(_ named: DumpSelection.Place) -> String {
         // BARs are naturally aligned, so the address bounds the size.
         let most = base == 0 ? "" : "at most \(sizeText(base & (0 &- base))), "
-        return "\(place.name) (\(most)\(named))"
+        return "\(place) (\(most)\(named))"
     }
 
     /// The largest number of ports that a function can have at the address. It stands in for an unknown number: ports take no

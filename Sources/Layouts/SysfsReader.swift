@@ -90,7 +90,7 @@ public struct SysfsReader {
         let text = text.prefix { $0 != 0 }
         guard !text.isEmpty else { return function.problem("its file `resource` is empty") }
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        for (number, (line, place)) in zip(lines, ConfigDump.Region.Place.all).enumerated() {
+        for (number, (line, place)) in zip(lines, BaseAddressRegister.all).enumerated() {
             var scanner = LineScanner(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
             scanner.skipSpaces()
             if scanner.isAtEnd { continue }

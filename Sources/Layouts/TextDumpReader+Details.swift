@@ -42,7 +42,7 @@ extension TextDumpReader {
             // The secondary status of a bridge has a label of its own.
             if isHeader { state.saysCapabilities = rest.contains("Cap+") }
         case .region: takeRegion(rest, line)
-        case .rom: if isHeader { takeRegion(at: .register(.rom), rest) }
+        case .rom: if isHeader { takeRegion(at: .rom, rest) }
         case .unnumbered: if isHeader { problem("lspci -v leaves out which BAR this is: use -vvv") }
         case .capability: beginCapability(rest, line)
         case .table: state.table = location(rest)
@@ -135,8 +135,8 @@ extension TextDumpReader {
         let last = regions.keys.filter { !$0.isVirtual }.max()
         let isBehindRegions =
             switch last {
-            case .register(.rom), .register(.bar(5)): true
-            case .register(.bar(4)): regions[.register(.bar(4))]?.kind == .memory64
+            case .rom, .bar(5): true
+            case .bar(4): regions[.bar(4)]?.kind == .memory64
             default: false
             }
         if state.capability == nil, !isBehindRegions {
@@ -171,11 +171,11 @@ extension TextDumpReader {
             return problem("a region has a number from 0 to 5")
         }
         scanner.skipSpaces()
-        takeRegion(at: state.capability == nil ? .register(.bar(Int(bar))) : .virtual(Int(bar)), scanner)
+        takeRegion(at: state.capability == nil ? .bar(Int(bar)) : .virtual(Int(bar)), scanner)
     }
 
     /// Takes the region at `place`, which the rest of the line describes.
-    private mutating func takeRegion(at place: ConfigDump.Region.Place, _ line: LineScanner) {
+    private mutating func takeRegion(at place: BaseAddressRegister, _ line: LineScanner) {
         var scanner = line
         guard let region = scanner.region(at: place) else {
             // A region of virtual functions is a detail that a plan may never need.
@@ -184,9 +184,9 @@ extension TextDumpReader {
             return problem("\(name) cannot be read: \(line.excerpt)")
         }
         // No region can have been left out before BAR 0.
-        if place == .register(.bar(0)), function?.regions.isEmpty == true { state.regionGap = nil }
+        if place == .bar(0), function?.regions.isEmpty == true { state.regionGap = nil }
         if let other = function?.regions.updateValue(region, forKey: place), other != region, !place.isVirtual {
-            problem("\(place.name) is there twice")
+            problem("\(place) is there twice")
         }
     }
 
@@ -235,7 +235,7 @@ extension LineScanner {
 
     /// Reads `Memory at f0000000 (64-bit, prefetchable) [disabled] [size=16M]` or `I/O ports at 2000 [size=128]`. For the ROM,
     /// reads what follows `at`.
-    fileprivate mutating func region(at place: ConfigDump.Region.Place) -> ConfigDump.Region? {
+    fileprivate mutating func region(at place: BaseAddressRegister) -> ConfigDump.Region? {
         let isROM = place.number == nil
         if !isROM { skipLeadingTags() }
         let isPort = !isROM && skip("I/O ports at")

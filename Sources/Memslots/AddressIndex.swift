@@ -69,13 +69,6 @@ struct AddressIndex: Sendable {
         return Position(chunk: chunk, offset: offset)
     }
 
-    /// Returns the position of the first entry whose frame is `frame` or higher, or nil if there is none.
-    func position(atOrAbove frame: UInt64) -> Position? {
-        guard frame > 0 else { return first }
-        guard let below = position(atOrBelow: frame - 1) else { return first }
-        return position(after: below)
-    }
-
     var first: Position? {
         count == 0 ? nil : Position(chunk: 0, offset: 0)
     }
@@ -97,9 +90,7 @@ struct AddressIndex: Sendable {
     mutating func insert(_ entry: Entry) {
         // The count grows last: while there is only one chunk, searches use the count as the number of its entries.
         defer { count += 1 }
-        guard !firsts.isEmpty else {
-            return appendChunk(at: 0, holding: entry)
-        }
+        guard !firsts.isEmpty else { return appendChunk(at: 0, holding: entry) }
         // An entry below all others goes into the first chunk.
         let below = position(atOrBelow: entry.frame) ?? Position(chunk: 0, offset: -1)
         var chunk = below.chunk
@@ -156,7 +147,10 @@ struct AddressIndex: Sendable {
 
 extension AddressIndex {
     private mutating func insert(_ bits: UInt64, into chunk: Int, at offset: Int) {
-        growFirstSlab(toHold: Int(counts[chunk]) + 1)
+        if Int(counts[chunk]) == entries.count {
+            // The slab of a single chunk doubles from 8 entries up to a full chunk.
+            resizeEntries(to: min(Self.chunkCapacity, max(Self.smallestSlab, entries.count * 2)))
+        }
         let start = Int(slabs[chunk]) * Self.chunkCapacity
         entries.moveElements(from: start + offset, to: start + offset + 1, count: Int(counts[chunk]) - offset)
         entries[start + offset] = bits
@@ -164,12 +158,6 @@ extension AddressIndex {
         if offset == 0 {
             firsts[chunk] = bits
         }
-    }
-
-    /// Makes room in the slab of a single chunk. The slab doubles from 8 entries up to a full chunk.
-    private mutating func growFirstSlab(toHold needed: Int) {
-        guard needed > entries.count else { return }
-        resizeEntries(to: min(Self.chunkCapacity, max(Self.smallestSlab, entries.count * 2)))
     }
 
     private mutating func appendChunk(at chunk: Int, holding entry: Entry) {
@@ -246,9 +234,7 @@ extension AddressIndex {
 
     /// Halves the slab of a single chunk if it is at most three eighths full.
     private mutating func shrinkFirstSlab() {
-        guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else {
-            return
-        }
+        guard entries.count > Self.smallestSlab, Int(counts[0]) <= entries.count * 3 / 8 else { return }
         resizeEntries(to: entries.count / 2)
     }
 

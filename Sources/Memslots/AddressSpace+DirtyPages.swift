@@ -30,12 +30,16 @@ extension AddressSpace {
         do throws(AddressSpaceError) {
             try run(steps, through: &installer)
         } catch {
-            for slot in ended { dirty.insertAll(of: slot, in: mappings) }
+            for slot in ended {
+                let words = Int(slot.range.pages + 63) / 64
+                dirty.insert([UInt64](repeating: .max, count: words), of: slot, in: mappings)
+            }
             throw error
         }
         for var record in mappings.elements(in: range) {
+            mappings.remove(record)
             record.logsDirtyPages = logs
-            mappings.replace(record)
+            mappings.insert(record)
             if logs {
                 loggedBackings.insert(record.mapping.backing)
             } else {
@@ -71,14 +75,6 @@ extension AddressSpace {
     }
 }
 
-extension AddressSpace {
-    /// Ends the logging of a whole backing, and forgets its logged pages.
-    mutating func forgetDirtyPages(ofBacking id: Int) {
-        loggedBackings = loggedBackings.filter { $0.id != id }
-        dirty.forget(backing: id)
-    }
-}
-
 extension DirtyPages {
     /// Adds a slot's dirty log. The pages of each mapping that logs are filed under the mapping's backing, because a backing
     /// outlasts the slot.
@@ -101,14 +97,6 @@ extension DirtyPages {
                 }
             }
         }
-    }
-}
-
-extension DirtyPages {
-    /// Adds all pages of a slot's mappings that log.
-    fileprivate mutating func insertAll(of slot: Memslot, in mappings: RangeIndex<PlacedMapping>) {
-        let words = Int(slot.range.pages + 63) / 64
-        insert([UInt64](repeating: .max, count: words), of: slot, in: mappings)
     }
 
     /// Forgets all logged pages of a mapping.

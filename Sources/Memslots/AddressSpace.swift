@@ -61,9 +61,9 @@ public struct AddressSpace: Sendable {
         through installer: inout Installer
     ) throws(AddressSpaceError) -> ObserverID? {
         var lists = ChangeLists()
-        try check(wanted, into: &lists.change)
-        plan(lists.change, into: &lists)
-        lists.difference.find(from: lists.slots, to: lists.runs)
+        try check(wanted, into: &lists)
+        plan(&lists)
+        lists.difference = SlotDifference(from: lists.slots, to: lists.wanted)
         let needed = table.count + lists.difference.growth
         guard needed <= table.limit else {
             throw .tooManySlots(needed: needed, limit: table.limit)
@@ -77,7 +77,7 @@ public struct AddressSpace: Sendable {
             observers[id] = observer
             let removed = Set(wanted.removed)
             let kept = mappings(in: .everything).filter { !removed.contains($0.range) }
-            steps += observerSteps(id, kept + lists.change.added.map(\.mapping), isAdded: true)
+            steps += observerSteps(id, kept + lists.added.map(\.mapping), isAdded: true)
             return id
         }
         do throws(AddressSpaceError) {
@@ -86,8 +86,8 @@ public struct AddressSpace: Sendable {
             if let joined { observers[joined] = nil }
             throw error
         }
-        for mapping in lists.change.removed { mappings.remove(mapping) }
-        for mapping in lists.change.added { mappings.insert(mapping) }
+        for mapping in lists.removed { mappings.remove(mapping) }
+        for mapping in lists.added { mappings.insert(mapping) }
         for id in leaving { observers[id] = nil }
         isOutOfStep = false
         return joined
@@ -104,7 +104,9 @@ public struct AddressSpace: Sendable {
     public mutating func setBacking(_ id: Int, at address: UInt64) {
         placement.backings += Array(repeating: 0, count: max(0, id + 1 - placement.backings.count))
         placement.backings[id] = address
-        forgetDirtyPages(ofBacking: id)
+        // A new backing is not logged, and none of its pages is known to be written.
+        loggedBackings = loggedBackings.filter { $0.id != id }
+        dirty.forget(backing: id)
     }
 
     /// Runs a transaction. While it runs, `mappings` still holds the mappings from before the change.
@@ -129,7 +131,7 @@ public struct AddressSpace: Sendable {
 
 extension AddressSpace {
     /// Checks a change against the rules and against the mappings that stay. KVM is asked only afterwards.
-    private func check(_ wanted: MemoryChange, into change: inout ChangeLists.Change) throws(AddressSpaceError) {
+    private func check(_ wanted: MemoryChange, into change: inout ChangeLists) throws(AddressSpaceError) {
         change.removed.reserveCapacity(wanted.removed.count)
         for range in wanted.removed {
             guard let record = mappings.element(at: range.first), record.range == range else { throw .notMapped(range) }
@@ -186,22 +188,20 @@ extension AddressSpace {
         }
     }
 
-    /// Finds the present slots around a change, and the runs of mappings that should become slots there.
-    private func plan(_ change: ChangeLists.Change, into lists: inout ChangeLists) {
+    /// Finds the present slots around a change, and those that KVM should hold there.
+    private func plan(_ lists: inout ChangeLists) {
         if policy == .separate, !isOutOfStep {
             // Each mapping has a slot of its own, so the change affects no slot around it.
-            for record in change.removed {
+            for record in lists.removed {
                 if let slot = table.slotID(at: record.range.first).flatMap({ table[$0] }) { lists.slots.append(slot) }
             }
-            lists.runs.reserveCapacity(change.added.count)
-            for record in change.added {
-                lists.runs.append(SlotPlanner.Run(range: record.range, host: record.host, flags: record.flags))
-            }
+            lists.wanted.reserveCapacity(lists.added.count)
+            for record in lists.added { lists.wanted.append(record) }
             return
         }
-        var removed = change.removed[...]
-        var added = change.added[...]
-        let changed = (change.removed.map(\.range) + change.added.map(\.range)).sorted { $0.first < $1.first }
+        var removed = lists.removed[...]
+        var added = lists.added[...]
+        let changed = (removed.map(\.range) + added.map(\.range)).sorted { $0.first < $1.first }
         var rest = changed[...]
         while let first = rest.popFirst() {
             var region = extended(first)
@@ -213,17 +213,17 @@ extension AddressSpace {
             lists.slots.append(contentsOf: table.slots(in: region))
             mappings.forEach(in: region) { record in
                 while let new = added.first, new.range.first < record.range.first {
-                    SlotPlanner.append(new, to: &lists.runs)
+                    lists.wanted.append(new)
                     added.removeFirst()
                 }
                 if removed.first?.range == record.range {
                     removed.removeFirst()
                 } else {
-                    SlotPlanner.append(record, to: &lists.runs)
+                    lists.wanted.append(record)
                 }
             }
             while let new = added.first, new.range.first <= region.last {
-                SlotPlanner.append(new, to: &lists.runs)
+                lists.wanted.append(new)
                 added.removeFirst()
             }
         }

@@ -1,15 +1,9 @@
 /// A guest-physical address.
 ///
 /// Guests choose such addresses, so all arithmetic on them is checked and none of it traps on overflow.
-public struct GuestAddress: RawRepresentable, Hashable, Comparable, Sendable {
+public struct GuestAddress: Hashable, Comparable, Sendable {
     /// The address in bytes.
     public var rawValue: UInt64
-
-    /// Creates the address `rawValue`.
-    @inlinable
-    public init(rawValue: UInt64) {
-        self.rawValue = rawValue
-    }
 
     /// Creates the address `rawValue`.
     @inlinable
@@ -57,9 +51,7 @@ public enum Page {
 }
 
 /// Returns a number as people write addresses: `0xfee00000`.
-public func hexadecimal(_ value: UInt64) -> String {
-    "0x" + String(value, radix: 16)
-}
+public func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
 /// Returns a number of bytes exactly, as people write sizes: `4K`, `1.5G`, or `100 bytes` if no unit has a quarter that divides it.
 public func sizeText(_ size: UInt64) -> String {

@@ -44,24 +44,24 @@ extension MemslotTable {
             }
             return SlotRequest(holding: Memslot(id: id, range: range, host: host, flags: flags))
         case .delete(let id):
-            return SlotRequest(slot: UInt32(id), guestAddress: 0, size: 0, hostAddress: 0)
+            return SlotRequest(deleting: try used(id))
         case .move(let id, let target):
-            var request = try request(keeping: id)
+            var request = SlotRequest(holding: try used(id))
             request.guestAddress = target.rawValue
             return request
         case .setFlags(let id, let flags):
-            var request = try request(keeping: id)
+            var request = SlotRequest(holding: try used(id))
             request.flags = flags.rawValue
             return request
         }
     }
 
-    private func request(keeping id: SlotID) throws(SlotViolation) -> SlotRequest {
+    private func used(_ id: SlotID) throws(SlotViolation) -> Memslot {
         guard let slot = self[id] else {
             let request = SlotRequest(slot: UInt32(id), guestAddress: 0, size: 0, hostAddress: 0)
             throw SlotViolation(.deleteUsed, request)
         }
-        return SlotRequest(holding: slot)
+        return slot
     }
 
     /// Checks that a request leaves unchanged what KVM does not change in a slot in use: host address, size and read-only flag.
@@ -90,7 +90,6 @@ extension SlotLimits {
     func checkShape(of request: SlotRequest) throws(SlotViolation) {
         guard request.flags & ~SlotFlags.all.rawValue == 0 else { throw SlotViolation(.knownFlags, request) }
         // KVM cuts the id to 16 bits, and compares it with the limit before it looks at anything else.
-        let ids = userSlots + privateSlots
         guard request.slot & 0xffff < ids else { throw SlotViolation(.slotID, request, limit: UInt64(ids)) }
         guard request.size % Page.size == 0 else { throw SlotViolation(.alignedSize, request) }
         guard request.guestAddress % Page.size == 0 else { throw SlotViolation(.alignedGuestAddress, request) }

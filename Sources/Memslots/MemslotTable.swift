@@ -5,32 +5,21 @@
 public struct MemslotTable: Sendable {
     /// The limits that the rules depend on.
     public let limits: SlotLimits
-    /// The ordinary slots, by id. Their ids begin at 0.
+    /// The slots, by id.
     private var slots: [PackedSlot] = []
-    /// The private slots, by id less the number of ordinary ids.
-    private var privateSlots: [PackedSlot] = []
     private var ids = UsedIDs()
-    private var privateIDs = UsedIDs()
     private var index = AddressIndex()
 
     /// The number of slots in use, without the private ones.
     public private(set) var count = 0
-    /// The number of private slots in use.
-    public private(set) var privateCount = 0
     /// The number of changes so far, by kind.
     public private(set) var edits = EditCounts()
-
-    /// The number of all changes so far.
-    public var generation: UInt64 {
-        edits.total
-    }
 
     static let smallestCapacity = 8
 
     /// Creates an empty table.
     public init(limits: SlotLimits) {
         self.limits = limits
-        privateIDs.resize(to: limits.privateSlots)
     }
 
     /// The number of slots for which the table has room before it grows.
@@ -45,29 +34,18 @@ public struct MemslotTable: Sendable {
 
     /// The bytes that the table takes in user space, spare capacity included.
     public var byteSize: Int {
-        MemoryLayout<MemslotTable>.size + heapBytes(slots) + heapBytes(privateSlots) + ids.byteSize
-            + privateIDs.byteSize + index.byteSize
+        MemoryLayout<MemslotTable>.size + heapBytes(slots) + ids.byteSize + index.byteSize
     }
 
-    /// The lowest id that is free, or nil if all are in use.
+    /// The lowest id of an ordinary slot that is free, or nil if all are in use.
     public var lowestFreeID: SlotID? {
         ids.lowestFree < limit ? SlotID(ids.lowestFree) : nil
-    }
-
-    /// The lowest private id that is free, or nil if all are in use.
-    public var lowestFreePrivateID: SlotID? {
-        privateIDs.lowestFree < limits.privateSlots ? SlotID(limits.userSlots + privateIDs.lowestFree) : nil
     }
 
     /// The slot with an id, ordinary or private, or nil if the id is not in use.
     @inline(__always)
     public subscript(id: SlotID) -> Memslot? {
-        let id = Int(id)
-        if id < slots.count {
-            return slots[id].slot(id: SlotID(id))
-        }
-        let privateID = id - limits.userSlots
-        return privateSlots.indices.contains(privateID) ? privateSlots[privateID].slot(id: SlotID(id)) : nil
+        Int(id) < slots.count ? slots[Int(id)].slot(id: id) : nil
     }
 }
 
@@ -88,7 +66,7 @@ extension MemslotTable {
             return .hole(GuestRange(unchecked: GuestAddress(0), holeEnd(before: index.first)))
         }
         let id = SlotID(truncatingIfNeeded: index[below].payload)
-        let slot = packed(id)
+        let slot = slots[Int(id)]
         if slot.contains(frame: address.frame) { return .slot(slot.used(id: id)) }
         // This does not overflow, because slots lie below 2^52.
         let holeStart = GuestAddress((slot.frame &+ slot.pages) << Page.shift)
@@ -107,7 +85,7 @@ extension MemslotTable {
     public func slotID(at address: GuestAddress) -> SlotID? {
         guard let below = index.position(atOrBelow: address.frame) else { return nil }
         let id = SlotID(truncatingIfNeeded: index[below].payload)
-        return packed(id).contains(frame: address.frame) ? id : nil
+        return slots[Int(id)].contains(frame: address.frame) ? id : nil
     }
 
     /// Returns the lowest slot that overlaps `range`, other than the slot with the id `except`.
@@ -149,15 +127,8 @@ extension MemslotTable {
     /// Returns the position of the first slot that ends in `range` or above it.
     private func firstPosition(in range: GuestRange) -> AddressIndex.Position? {
         guard let below = index.position(atOrBelow: range.first.frame) else { return index.first }
-        let holds = packed(SlotID(truncatingIfNeeded: index[below].payload)).contains(frame: range.first.frame)
+        let holds = slots[index[below].payload].contains(frame: range.first.frame)
         return holds ? below : index.position(after: below)
-    }
-
-    /// Returns the entry for an id, ordinary or private. The table must have room for the id.
-    @inline(__always)
-    private func packed(_ id: SlotID) -> PackedSlot {
-        let id = Int(id)
-        return id < slots.count ? slots[id] : privateSlots[id - limits.userSlots]
     }
 
     private func slot(at position: AddressIndex.Position) -> Memslot? {
@@ -182,53 +153,29 @@ extension MemslotTable {
             edits.moved += 1
             index.remove(AddressIndex.Entry(frame: from.range.first.frame, payload: Int(from.id)))
             index.insert(AddressIndex.Entry(frame: to.range.first.frame, payload: Int(to.id)))
-            store(PackedSlot(to), at: to.id)
+            slots[Int(to.id)] = PackedSlot(to)
         case .setFlags(_, let to):
             edits.flagged += 1
-            store(PackedSlot(to), at: to.id)
+            slots[Int(to.id)] = PackedSlot(to)
         }
     }
 
     private mutating func add(_ slot: Memslot) {
         let id = Int(slot.id)
-        if id < limit {
-            if id >= capacity {
-                resize(toHold: id)
-            }
-            ids.insert(id)
-            count += 1
-        } else {
-            if privateSlots.isEmpty {
-                privateSlots = [PackedSlot](repeating: .unused, count: limits.privateSlots)
-            }
-            privateIDs.insert(id - limit)
-            privateCount += 1
-        }
-        store(PackedSlot(slot), at: slot.id)
+        if id >= capacity { resize(toHold: id) }
+        ids.insert(id)
+        if id < limit { count += 1 }
+        slots[id] = PackedSlot(slot)
         index.insert(AddressIndex.Entry(frame: slot.range.first.frame, payload: id))
     }
 
     private mutating func remove(_ slot: Memslot) {
         let id = Int(slot.id)
         index.remove(AddressIndex.Entry(frame: slot.range.first.frame, payload: id))
-        store(.unused, at: slot.id)
-        if id < limit {
-            ids.remove(id)
-            count -= 1
-            shrink()
-        } else {
-            privateIDs.remove(id - limit)
-            privateCount -= 1
-        }
-    }
-
-    private mutating func store(_ slot: PackedSlot, at id: SlotID) {
-        let id = Int(id)
-        if id < slots.count {
-            slots[id] = slot
-        } else {
-            privateSlots[id - limits.userSlots] = slot
-        }
+        slots[id] = .unused
+        ids.remove(id)
+        if id < limit { count -= 1 }
+        shrink()
     }
 
     /// Doubles the capacity until the table has room for `id`.
@@ -237,7 +184,7 @@ extension MemslotTable {
         while capacity <= id {
             capacity *= 2
         }
-        resize(to: min(capacity, limit))
+        resize(to: min(capacity, limits.ids))
     }
 
     /// Halves the capacity while the ids in use fill at most seven eighths of the half. The capacity becomes a power of two even if

@@ -24,19 +24,17 @@ public struct PlannedSlots: Sendable {
         let placement = Placement(backings: [0], windows: windows)
         var slots: [Slot] = []
         slots.reserveCapacity(mappings.count)
-        var run: [SlotPlanner.Run] = []
+        var wanted: [WantedSlot] = []
         var shared = 0
         for mapping in mappings {
-            SlotPlanner.append(placement.place(mapping, policy: policy), to: &run)
-            if run.count > 1 {
-                slots.append(Slot(range: run.removeFirst().range, mappings: shared))
+            wanted.append(placement.place(mapping, policy: policy))
+            if wanted.count > 1 {
+                slots.append(Slot(range: wanted.removeFirst().range, mappings: shared))
                 shared = 0
             }
             shared += 1
         }
-        if let last = run.first {
-            slots.append(Slot(range: last.range, mappings: shared))
-        }
+        if let last = wanted.first { slots.append(Slot(range: last.range, mappings: shared)) }
         self.slots = slots
     }
 

@@ -78,14 +78,6 @@ public struct RangeIndex<Element: GuestRanged>: Sendable {
         }
     }
 
-    /// Replaces the element that has exactly the range of the new one.
-    @inlinable
-    public mutating func replace(_ element: Element) {
-        guard let place = firstPlace(endingAtOrAbove: element.range.first) else { return }
-        precondition(chunks[place.chunk][place.index].range == element.range)
-        chunks[place.chunk][place.index] = element
-    }
-
     /// Returns the place of the first element that ends at or above `address`, or nil if all end below it.
     @inlinable
     func firstPlace(endingAtOrAbove address: GuestAddress) -> (chunk: Int, index: Int)? {

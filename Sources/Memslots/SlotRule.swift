@@ -91,19 +91,12 @@ public struct SlotErrno: RawRepresentable, Error, Hashable, Sendable {
 }
 
 extension SlotErrno: CustomStringConvertible {
-    public var description: String {
-        switch self {
-        case .interrupted: "EINTR"
-        case .badDescriptor: "EBADF"
-        case .again: "EAGAIN"
-        case .outOfMemory: "ENOMEM"
-        case .badAddress: "EFAULT"
-        case .exists: "EEXIST"
-        case .invalidArgument: "EINVAL"
-        case .noSpace: "ENOSPC"
-        default: "errno \(rawValue)"
-        }
-    }
+    private static let names: [Self: String] = [
+        .interrupted: "EINTR", .badDescriptor: "EBADF", .again: "EAGAIN", .outOfMemory: "ENOMEM",
+        .badAddress: "EFAULT", .exists: "EEXIST", .invalidArgument: "EINVAL", .noSpace: "ENOSPC",
+    ]
+
+    public var description: String { Self.names[self] ?? "errno \(rawValue)" }
 }
 
 /// The refusal of a request that breaks a rule.
@@ -174,6 +167,9 @@ public struct SlotLimits: Hashable, Sendable {
         self.highestGuestAddress = highestGuestAddress
         self.hostAddressLimit = hostAddressLimit
     }
+
+    /// The number of ids for slots of both kinds.
+    var ids: Int { userSlots + privateSlots }
 
     /// The most pages that a slot may have (`KVM_MEM_MAX_NR_PAGES`).
     public static let maximumPages: UInt64 = (1 << 31) - 1

@@ -33,15 +33,7 @@ extension AddressAssigner {
             guard let range else { return requests }
             var space = FreeRanges(range)
             for claim in taken + placed.map({ $0.base...$0.base + ($0.size - 1) }) { space.drop(claim) }
-            var left: [Request] = []
-            for request in Request.inOrder(requests) {
-                if let base = try request.take(from: &space) {
-                    request.place(at: base, into: &placed)
-                } else {
-                    left.append(request)
-                }
-            }
-            return left
+            return try Request.place(requests, in: &space, into: &placed)
         }
         let (low, high) = (apertures.low, apertures.high.map { $0.first.rawValue...$0.last.rawValue })
         let rest = try place(requests.memory64, .prefetchable, high, memory)
@@ -54,7 +46,6 @@ extension AddressAssigner {
                 available: bridge.map { $0.range(of: .memory).map { $0.upperBound - $0.lowerBound + 1 } ?? 0 }
                     ?? low.size)
         }
-        placed = placed.sorted { $0.owner < $1.owner }
         let memoryPlaced = placed
         placed = []
         let ports = UInt64(apertures.ports.lowerBound)...UInt64(apertures.ports.upperBound)
@@ -75,8 +66,7 @@ extension PCIFunction {
         let windows = BridgeWindow.allCases.filter { ($0 == .ports) == ports }.compactMap { range(of: $0) }
         return windows
             + description.registers.compactMap { register in
-                var isPort = false
-                if case .bar(let number) = register { isPort = description.bars[number]?.kind == .io }
+                let isPort = description.bar(register)?.kind == .io
                 let (base, size) = (base(of: register), description.size(of: register) ?? 0)
                 let (last, overflow) = base.addingReportingOverflow(size &- 1)
                 return isPort == ports && base > 0 && size > 0 && !overflow ? base...last : nil

@@ -73,17 +73,13 @@ public struct AddressAssigner: Sendable {
         if let high = apertures.high {
             var space = FreeRanges(high.first.rawValue...high.last.rawValue)
             for range in avoided { space.drop(range.first.rawValue...range.last.rawValue) }
-            for request in Request.inOrder(requests.memory64) {
-                if let base = try request.take(from: &space) {
-                    request.place(at: base, into: &placed)
-                } else if request.size <= apertures.low.size {
-                    low.append(request)
-                } else {
-                    throw .noSpace(
-                        owner: request.owner, size: request.size, aperture: "high",
-                        asked: Self.total(requests.memory64), available: high.size)
-                }
+            let left = try Request.place(requests.memory64, in: &space, into: &placed)
+            if let huge = left.first(where: { $0.size > apertures.low.size }) {
+                throw .noSpace(
+                    owner: huge.owner, size: huge.size, aperture: "high", asked: Self.total(requests.memory64),
+                    available: high.size)
             }
+            low += left
         } else {
             low += requests.memory64
         }
@@ -94,9 +90,7 @@ public struct AddressAssigner: Sendable {
         placed += try Self.place(
             requests.ports.filter { !isWindow($0) }, in: &space, named: "port", of: UInt64(apertures.ports.count),
             beside: 0)
-        for window in Request.inOrder(requests.ports.filter(isWindow)) {
-            if let base = try window.take(from: &space) { window.place(at: base, into: &placed) }
-        }
+        _ = try Request.place(requests.ports.filter(isWindow), in: &space, into: &placed)
         return placed.sorted { $0.owner < $1.owner }
     }
 
@@ -122,13 +116,10 @@ public struct AddressAssigner: Sendable {
         beside others: UInt64
     ) throws(AssignmentError) -> [AddressAssignment] {
         var placed: [AddressAssignment] = []
-        for request in Request.inOrder(requests) {
-            guard let base = try request.take(from: &space) else {
-                throw .noSpace(
-                    owner: request.owner, size: request.size, aperture: name, asked: total(requests) &+ others,
-                    available: available)
-            }
-            request.place(at: base, into: &placed)
+        if let first = try Request.place(requests, in: &space, into: &placed).first {
+            throw .noSpace(
+                owner: first.owner, size: first.size, aperture: name, asked: total(requests) &+ others,
+                available: available)
         }
         return placed
     }
@@ -164,6 +155,21 @@ struct Request {
             throw .fixed(owner: owner, base: base, size: size, aperture: space.whole)
         }
         return base
+    }
+
+    /// Places the blocks for which there is room, in the order of `inOrder`. Returns the other requests in that order.
+    static func place(
+        _ requests: [Request], in space: inout FreeRanges, into placed: inout [AddressAssignment]
+    ) throws(AssignmentError) -> [Request] {
+        var left: [Request] = []
+        for request in inOrder(requests) {
+            if let base = try request.take(from: &space) {
+                request.place(at: base, into: &placed)
+            } else {
+                left.append(request)
+            }
+        }
+        return left
     }
 
     /// Sorts requests in the order in which they are placed. Requests with a `base` come first, then those with the largest

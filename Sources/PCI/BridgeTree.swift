@@ -97,25 +97,15 @@ public struct BridgeTree: Sendable {
         }
     }
 
-    /// Takes over the bus numbers and windows of a function if the function is a bridge. Returns whether its windows differ from
-    /// before.
-    mutating func update(_ function: PCIFunction) -> Bool {
-        guard function.description.bridge != nil else { return false }
-        return change(function.address, function.busNumbers, BridgeWindow.allCases.map(function.range(of:)))
-    }
-
-    /// Makes a bridge pass nothing on any more. Returns whether it passed anything on before.
-    mutating func close(_ bridge: FunctionAddress) -> Bool {
-        change(bridge, (0, 0), [nil, nil, nil])
-    }
-
-    private mutating func change(
-        _ bridge: FunctionAddress, _ numbers: (UInt8, UInt8), _ windows: [ClosedRange<UInt64>?]
-    ) -> Bool {
-        guard let old = bridges[bridge] else { return false }
+    /// Takes over the bus numbers and windows of the function at an address if the function is a bridge. A bridge that is gone
+    /// (nil) passes nothing on any more. Returns whether the windows differ from before.
+    mutating func update(_ address: FunctionAddress, _ function: PCIFunction?) -> Bool {
+        guard let old = bridges[address] else { return false }
+        let numbers = function?.busNumbers ?? (0, 0)
+        let windows = BridgeWindow.allCases.map { function?.range(of: $0) }
         if old.numbers != numbers { numbering &+= 1 }
-        bridges[bridge]?.numbers = numbers
-        bridges[bridge]?.windows = windows
+        bridges[address]?.numbers = numbers
+        bridges[address]?.windows = windows
         return old.windows != windows
     }
 

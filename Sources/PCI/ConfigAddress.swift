@@ -56,9 +56,4 @@ public struct ConfigTarget: Hashable, Sendable {
             segment: UInt8(truncatingIfNeeded: offset / size))
         register = offset & 0xfff
     }
-
-    /// The offset of the place in its segment's part of memory-mapped configuration space.
-    public var ecamOffset: UInt64 {
-        UInt64(function.requesterID) << 12 | register & 0xfff
-    }
 }

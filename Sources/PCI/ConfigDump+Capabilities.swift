@@ -81,10 +81,10 @@ extension ConfigDump {
     }
 
     private func enhancedRegion(_ entry: UInt32, at offset: UInt64) -> Region? {
-        let place: Region.Place
+        let place: BaseAddressRegister
         switch Int(entry >> 4 & 0xf) {
-        case let number where number < 6: place = .register(.bar(number))
-        case 8: place = .register(.rom)
+        case let number where number < 6: place = .bar(number)
+        case 8: place = .rom
         case let number where (9...14).contains(number): place = .virtual(number - 9)
         default: return nil
         }
@@ -115,7 +115,7 @@ extension ConfigDump {
     /// The PCI list of capabilities (PCI 3.0, 6.7). `isCutShort` says whether the list leads beyond the bytes, or to a doubleword
     /// of all zeros or all ones. A list that runs in a circle ends where it meets itself.
     var capabilities: (found: [Capability], isCutShort: Bool) {
-        guard let status = self[register: ConfigOffset.commandAndStatus], status & 1 << 20 != 0,
+        guard let status = self[register: ConfigOffset.commandAndStatus], status & CommandBits.hasCapabilities != 0,
             let pointer = self[register: ConfigOffset.capabilities]
         else { return ([], false) }
         var found: [Capability] = []

@@ -7,16 +7,8 @@ public struct ConfigDump: Hashable, Sendable {
 
     /// A range of memory or ports that a function has, as a dump of a real machine shows it.
     public struct Region: Hashable, Sendable {
-        /// The register that a region belongs to.
-        public enum Place: Hashable, Comparable, Sendable {
-            /// A register of the function itself.
-            case register(BaseAddressRegister)
-            /// A BAR that each virtual function has, by its number.
-            case virtual(Int)
-        }
-
-        /// The register that the region belongs to.
-        public var place: Place
+        /// The register that the region belongs to. `virtual` is a BAR that each virtual function has.
+        public var place: BaseAddressRegister
         /// Whether the region is ports, or memory with addresses of 32 or 64 bits.
         public var kind: BARDescription.Kind
         /// Whether the register says that the memory is prefetchable.
@@ -28,7 +20,8 @@ public struct ConfigDump: Hashable, Sendable {
 
         /// Creates a region.
         public init(
-            place: Place, kind: BARDescription.Kind, isPrefetchable: Bool = false, size: UInt64? = nil, base: UInt64 = 0
+            place: BaseAddressRegister, kind: BARDescription.Kind, isPrefetchable: Bool = false, size: UInt64? = nil,
+            base: UInt64 = 0
         ) {
             self.place = place
             self.kind = kind
@@ -45,8 +38,7 @@ public struct ConfigDump: Hashable, Sendable {
 
     /// The doubleword at `offset`, or nil if not all of it is among the bytes.
     subscript(register offset: UInt64) -> UInt32? {
-        let word = bytes.dropFirst(Int(clamping: offset)).prefix(4)
-        return word.count == 4 ? word.reversed().reduce(0) { $0 << 8 | UInt32($1) } : nil
+        StructureBytes(bytes).integer(at: Int(clamping: offset), as: UInt32.self)
     }
 
     // MARK: Header (PCI 3.0, 6.1)
@@ -91,10 +83,10 @@ public struct ConfigDump: Hashable, Sendable {
 
     /// The BARs whose registers are not zero. An absent BAR reads as zero. So does a BAR of 32-bit memory that is not prefetchable
     /// and has no address. The sizes are unknown, because software has to write to the registers to find them (PCI 3.0, 6.2.5.1).
-    public var bars: [Region] { regions(from: BaseAddressRegister.bar(0).offset) { .register(.bar($0)) } }
+    public var bars: [Region] { regions(from: BaseAddressRegister.bar(0).offset) { .bar($0) } }
 
     /// Returns the regions of the six BAR registers from an offset on.
-    func regions(from offset: UInt64, at place: (Int) -> Region.Place) -> [Region] {
+    func regions(from offset: UInt64, at place: (Int) -> BaseAddressRegister) -> [Region] {
         var regions: [Region] = []
         var number = 0
         while number < 6, let low = self[register: offset + 4 * UInt64(number)] {

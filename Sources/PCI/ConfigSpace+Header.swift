@@ -40,17 +40,16 @@ public struct MSIForm: Hashable, Sendable {
     var controlBits: UInt32 { (hasUpperAddress ? 1 << 23 : 0) | (hasMasks ? 1 << 24 : 0) }
 }
 
-/// Bits of the command register (PCI 3.0, 6.2.2).
+/// Bits of the register that holds command and, as its upper half, status (PCI 3.0, 6.2.2 and 6.2.3).
 enum CommandBits {
     static let ports: UInt32 = 1 << 0
     static let memory: UInt32 = 1 << 1
     static let busMaster: UInt32 = 1 << 2
     static let interruptDisable: UInt32 = 1 << 10
-}
-
-/// Bits of the status register (PCI 3.0, 6.2.3), as the upper half of the doubleword that also holds the command register.
-enum StatusBits {
+    /// Interrupt status.
     static let interrupt: UInt32 = 1 << 19
+    /// Capabilities list.
+    static let hasCapabilities: UInt32 = 1 << 20
 }
 
 /// Bits of the MSI capability's first register, whose upper half is message control (PCI 3.0, 6.8.1.3).
@@ -73,7 +72,6 @@ enum MSIXControlBits {
 
 extension ConfigShape {
     static let romEnable: UInt32 = 1
-    private static let hasCapabilities: UInt32 = 1 << 20
 
     /// Creates the registers of a function: those of its header and of its capabilities.
     convenience init(_ description: FunctionDescription) {
@@ -88,7 +86,9 @@ extension ConfigShape {
         if let recording {
             // The recorded status register stays, except for its interrupt bit and its error bits.
             define(0, writable: writable, at: ConfigOffset.commandAndStatus, keeping: 0x06f7 << 16)
-            if !recording.hasCapabilities { registers[ConfigOffset.commandAndStatus]?.value &= ~Self.hasCapabilities }
+            if !recording.hasCapabilities {
+                registers[ConfigOffset.commandAndStatus]?.value &= ~CommandBits.hasCapabilities
+            }
             define(0, writable: 0xff, at: ConfigOffset.headerType, keeping: 0xff7f_ff00)
             define(0, writable: 0xff, at: ConfigOffset.interrupt, keeping: ~0xff)
             let bars: UInt64 = description.bridge == nil ? 6 : 2
@@ -103,7 +103,7 @@ extension ConfigShape {
             let first = description.capabilityChain.first { !$0.isExtended }?.offset ?? 0
             define(UInt32(description.deviceID) << 16 | UInt32(description.vendorID), at: ConfigOffset.identity)
             define(UInt32(first), at: ConfigOffset.capabilities)
-            define(first == 0 ? 0 : Self.hasCapabilities, writable: writable, at: ConfigOffset.commandAndStatus)
+            define(first == 0 ? 0 : CommandBits.hasCapabilities, writable: writable, at: ConfigOffset.commandAndStatus)
             define(description.classCode << 8 | UInt32(description.revision), at: ConfigOffset.classAndRevision)
             define(0, writable: 0xff, at: ConfigOffset.headerType)
             define(UInt32(description.interruptPin) << 8, writable: 0xff, at: ConfigOffset.interrupt)

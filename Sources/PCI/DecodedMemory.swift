@@ -39,11 +39,11 @@ public struct DecodedMemory: Sendable {
         /// The standing regions: they are shown, although their registers are not decoded.
         var standing: [DecodedRegion] = []
         /// For a function behind bridges, everything that its own registers decode, whether or not the bridges lead there.
-        var named = Named()
+        var own = OwnDecode()
     }
 
-    /// The regions that the registers of a function decode, and these registers, each by its `bit`.
-    fileprivate struct Named: Sendable {
+    /// The regions that the registers of a function decode by themselves, and these registers, each by its `bit`.
+    fileprivate struct OwnDecode: Sendable {
         var regions: [DecodedRegion] = []
         var registers: UInt8 = 0
     }
@@ -82,11 +82,6 @@ public struct DecodedMemory: Sendable {
         hidden.count
     }
 
-    /// Returns the region that is shown at an address.
-    public func region(at address: GuestAddress) -> DecodedRegion? {
-        index.element(at: address)
-    }
-
     /// Returns the place that an access to trapped memory reaches, or nil if the bytes of the access are not all in one trapped
     /// region.
     public func trapped(at address: GuestAddress, width: AccessWidth) -> TrappedPlace? {
@@ -116,12 +111,8 @@ public struct DecodedMemory: Sendable {
     ///
     /// - Parameter isReset: Whether none of the function's regions is to stand.
     public mutating func propose(_ function: PCIFunction, isReset: Bool = false) -> Proposal {
-        var proposal = Proposal(hidden: hidden, bridges: bridges)
         let bits = isReset ? .max : function.decodedRegisterBits
-        let named = Named(regions: function.decodedRegions, registers: bits)
-        let isMoved = bridges.update(function)
-        change([(function.address, named)] + (isMoved ? behind(function.address) : []), &proposal)
-        return proposal
+        return propose(function.address, function, OwnDecode(regions: function.decodedRegions, registers: bits))
     }
 
     /// Forgets a function and its standing regions. If the function is a bridge, nothing leads through it any more.
@@ -131,27 +122,34 @@ public struct DecodedMemory: Sendable {
 
     /// Forgets a function, as `remove` does. Returns what `withdraw` needs in order to put everything back.
     public mutating func proposeRemoval(of function: FunctionAddress) -> Proposal {
-        var proposal = Proposal(hidden: hidden, bridges: bridges)
-        let isMoved = bridges.close(function)
-        change([(function, Named(registers: .max))] + (isMoved ? behind(function) : []), &proposal)
-        return proposal
+        propose(function, nil, OwnDecode(registers: .max))
     }
 
-    /// Returns the functions behind a bridge, each with what its own registers decode.
-    private func behind(_ bridge: FunctionAddress) -> [(FunctionAddress, Named)] {
-        functions.filter { bridges.isBehind(bridge, $0.key) }.map { ($0.key, $0.value.named) }
+    /// Takes over what the function at an address decodes, and what it passes on if it is a bridge. The function is nil if it is
+    /// gone.
+    private mutating func propose(
+        _ address: FunctionAddress, _ function: PCIFunction?, _ own: OwnDecode
+    ) -> Proposal {
+        var proposal = Proposal(hidden: hidden, bridges: bridges)
+        var changed = [(address, own)]
+        if bridges.update(address, function) {
+            // What reaches the functions behind the bridge has changed as well.
+            changed += functions.filter { bridges.isBehind(address, $0.key) }.map { ($0.key, $0.value.own) }
+        }
+        change(changed, &proposal)
+        return proposal
     }
 
     /// Returns the part of what a function's registers decode that guests can reach: the regions to which bridges lead and that
     /// overlap no reserved range. The registers in the result are those that count as decoded.
-    private func reached(_ address: FunctionAddress, _ named: Named) -> Named {
-        var reached = named
+    private func reached(_ address: FunctionAddress, _ own: OwnDecode) -> OwnDecode {
+        var reached = own
         if bridges.bridge(above: address) != nil {
             reached.regions.removeAll { region in
                 let range = region.range.first.rawValue...region.range.last.rawValue
                 return !bridges.passes(range, through: [.memory, .prefetchable], to: address)
             }
-            let cutOff = named.regions.reduce(0) { $0 | $1.owner.register.bit }
+            let cutOff = own.regions.reduce(0) { $0 | $1.owner.register.bit }
             let left = reached.regions.reduce(0) { $0 | $1.owner.register.bit }
             reached.registers &= ~cutOff | left
         }
@@ -174,10 +172,10 @@ public struct DecodedMemory: Sendable {
     ///
     /// Candidates are the functions' new regions and the regions that their removed regions had hidden. A region that a candidate
     /// hides may have hidden others, which become candidates in turn.
-    private mutating func change(_ wanted: [(FunctionAddress, Named)], _ proposal: inout Proposal) {
+    private mutating func change(_ wanted: [(FunctionAddress, OwnDecode)], _ proposal: inout Proposal) {
         var (candidates, yielding): ([DecodedRegion], [DecodedRegion]) = ([], [])
-        for (address, named) in wanted {
-            let reached = reached(address, named)
+        for (address, own) in wanted {
+            let reached = reached(address, own)
             let decoded = reached.regions
             let hiddenBefore = takeHidden { $0.owner.function == address }
             let old = functions[address]
@@ -186,10 +184,10 @@ public struct DecodedMemory: Sendable {
                 policy == .lazy && $0.kind == .mapped && reached.registers & $0.owner.register.bit == 0
             }
             proposal.functions.append((address, old))
-            let isBehind = bridges.bridge(above: address) != nil && !named.regions.isEmpty
+            let isBehind = bridges.bridge(above: address) != nil && !own.regions.isEmpty
             functions[address] =
                 decoded.isEmpty && standing.isEmpty && !isBehind
-                ? nil : Function(decoded: decoded, standing: standing, named: isBehind ? named : Named())
+                ? nil : Function(decoded: decoded, standing: standing, own: isBehind ? own : OwnDecode())
 
             let gone = shown.filter { !decoded.contains($0) }
             for region in gone where !standing.contains(region) {

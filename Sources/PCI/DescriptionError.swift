@@ -81,9 +81,9 @@ extension DescriptionError: CustomStringConvertible {
         case .barNumber(let number): "BAR \(number): a function has BARs 0 to 5"
         case .sizeNotPowerOfTwo(let register, let size): "\(register): \(sizeText(size)) is not a power of two"
         case .tooSmall(let register, let size, let minimum):
-            "\(register): \(sizeText(size)), the least is \(sizeText(minimum))"
+            "\(register): a size of \(sizeText(size)) is below the least, \(sizeText(minimum))"
         case .tooLarge(let register, let size, let maximum):
-            "\(register): \(sizeText(size)), the most is \(sizeText(maximum))"
+            "\(register): a size of \(sizeText(size)) is above the most, \(sizeText(maximum))"
         case .noUpperHalf(let bar): "BAR \(bar): a 64-bit BAR takes two places, and there is no BAR \(bar + 1)"
         case .upperHalfTaken(let bar): "BAR \(bar + 1): the upper half of the 64-bit BAR \(bar) is there"
         case .registersOutside(let bar, let range, let size):
@@ -103,8 +103,8 @@ extension DescriptionError: CustomStringConvertible {
         case .capabilityHeader(let id, let version?):
             "capability \(hexadecimal(UInt64(id))): version \(version), which has 4 bits"
         case .capabilityOutside(let id, let offset):
-            "capability \(hexadecimal(UInt64(id))): \(hexadecimal(offset)) is no multiple of 4, or it leaves its part of "
-                + "configuration space (0x40 to 0xff, or 0x100 to 0xfff for extended ones)"
+            "capability \(hexadecimal(UInt64(id))) at \(hexadecimal(offset)): the offset must be a multiple of 4, and all of the "
+                + "capability must lie from 0x40 to 0xff, or from 0x100 to 0xfff if it is an extended one"
         case .capabilityOverlap(let id, let offset):
             "capability \(hexadecimal(UInt64(id))): there is another one at \(hexadecimal(offset))"
         case .backingTooSmall(let owner, let piece, let backing, let size):
@@ -112,13 +112,13 @@ extension DescriptionError: CustomStringConvertible {
                 + "backing \(backing.id), which has \(sizeText(size))"
         case .recordedBytes(let count): "\(count) bytes of configuration space: a function has 256 or 4096"
         case .recordedHeader(let type):
-            "header type \(hexadecimal(UInt64(type))): only functions of type 0 that answer can be given to guests"
+            "header type \(hexadecimal(UInt64(type))): guests can have only functions that answer and whose type is 0, or 1 for bridges"
         case .addressTaken(let address): "\(address): there is a function already"
         case .bridgeRegisters: "a bridge has BARs 0 and 1 and no others, no ROM and no virtual functions"
         case .slotCapability:
             "only a root port or the downstream port of a switch can have a slot for hot plug, and no recorded bridge can"
         case .slot(let address, let port):
-            "\(address): the slot of \(port) takes one device: function 0 of device 0 on its bus, which is no bridge"
+            "\(address): the slot of port \(port) takes only function 0 of device 0 on its bus, and no bridge"
         case .virtualCount(let count): "\(count) virtual functions: a function has fewer than 65536"
         case .busNumbers(let address, let bridge):
             "\(address): a bridge to buses \(hexadecimal(UInt64(bridge.secondary))) to "

@@ -45,16 +45,14 @@ public struct DriverLint: Sendable {
             }
         } else if register == ConfigOffset.commandAndStatus {
             broken += checkDecode(before, after, &notes)
-            let isSending = after.isMSIXEnabled && !after.isMSIXFunctionMasked || after.isMSIEnabled
+            let isSending = after.isMSIXOpen || after.isMSIEnabled
             if before.isBusMaster, !after.isBusMaster, isSending { broken.append((register, .notBusMaster)) }
         } else if after.isReadOnly(at: offset, width), before.config.read(at: offset, width: width) != width.mask(value)
         {
             broken.append((register, .readOnlyRegister))
         }
-        if let msix = after.description.msix.map({ _ in after.description.msixOffset }), register == msix {
-            let isOn = after.isMSIXEnabled && !after.isMSIXFunctionMasked
-            let wasOn = before.isMSIXEnabled && !before.isMSIXFunctionMasked
-            if isOn, !wasOn, !notes.hasWrittenTable { broken.append((register, .msixTableNotWritten)) }
+        if register == after.description.msixOffset, after.isMSIXOpen, !before.isMSIXOpen, !notes.hasWrittenTable {
+            broken.append((register, .msixTableNotWritten))
         }
         if after.hasMisalignedMSIData { broken.append((after.description.msiOffset, .msiDataMisaligned)) }
         notes.update(after)
@@ -89,9 +87,12 @@ public struct DriverLint: Sendable {
             let flags =
                 register == .rom
                 ? 0 : UInt64(function.config[register: register.offset] & function.flagMask(of: register))
-            if notes.takesForAddress(flags, register, offset, width) { broken.append((register.offset, .lowBitsOfBAR)) }
-            let isSending = function.isMSIXEnabled && !function.isMSIXFunctionMasked || function.isMSIEnabled
-            if isSending, !function.isBusMaster { broken.append((ConfigOffset.commandAndStatus, .notBusMaster)) }
+            if notes.takesFlagsForAddress(flags, register, offset, width) {
+                broken.append((register.offset, .lowBitsOfBAR))
+            }
+            if function.isMSIXOpen || function.isMSIEnabled, !function.isBusMaster {
+                broken.append((ConfigOffset.commandAndStatus, .notBusMaster))
+            }
         }
         functions[function.address] = notes
         return newFindings(function.address, broken)

@@ -6,10 +6,15 @@ extension FunctionDescription {
         bars.keys.sorted().map { .bar($0) } + (romSize == nil ? [] : [.rom])
     }
 
+    /// Returns the BAR of `register`, or nil if there is none.
+    public func bar(_ register: BaseAddressRegister) -> BARDescription? {
+        if case .bar(let number) = register { bars[number] } else { nil }
+    }
+
     /// Returns the size in bytes of the BAR or ROM of `register`, or nil if there is none.
     public func size(of register: BaseAddressRegister) -> UInt64? {
         switch register {
-        case .bar(let number): bars[number]?.size
+        case .bar: bar(register)?.size
         case .rom: romSize
         case .window: nil
         case .virtual(let number):

@@ -58,12 +58,10 @@ struct FunctionNotes: Sendable {
     /// Notes the places of a function's BARs and ROM as they are now.
     mutating func update(_ function: PCIFunction) {
         places = function.description.registers.map { register in
-            let isPort =
-                if case .bar(let number) = register { function.description.bars[number]?.kind == .io } else { false }
-            return Place(
+            Place(
                 register: register, base: function.base(of: register),
                 size: function.description.size(of: register) ?? 0,
-                isPort: isPort, isDecoded: function.isDecoded(register))
+                isPort: function.description.bar(register)?.kind == .io, isDecoded: function.isDecoded(register))
         }
     }
 
@@ -92,13 +90,13 @@ struct FunctionNotes: Sendable {
         let (lower, upper) = (BARHalf(bar, isUpper: false), BARHalf(bar, isUpper: true))
         defer { sized.subtract([lower, upper]) }
         if halvesOfAllOnes.contains(lower) || halvesOfAllOnes.contains(upper) { return .barNotRestored }
-        guard case .bar(let number) = bar, description.bars[number]?.kind == .memory64 else { return nil }
+        guard description.bar(bar)?.kind == .memory64 else { return nil }
         return sized.contains(lower) && !sized.contains(upper) ? .upperHalfNotSized : nil
     }
 
     /// Notes an access. Returns whether software seems to have taken a BAR's flag bits for address bits. This is so if the access
     /// is aligned only without these bits, or if the first three offsets all have them as low bits.
-    mutating func takesForAddress(
+    mutating func takesFlagsForAddress(
         _ flags: UInt64, _ bar: BaseAddressRegister, _ offset: UInt64, _ width: AccessWidth
     ) -> Bool {
         guard flags != 0 else { return false }

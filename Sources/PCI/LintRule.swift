@@ -1,3 +1,5 @@
+internal import Memslots
+
 /// A rule for software that uses PCI functions. Software that breaks the rule may work here, but not on other machines.
 public enum LintRule: String, CaseIterable, Sendable {
     /// A BAR was sized while the function decoded it. Meanwhile the BAR's memory or ports were decoded elsewhere.
@@ -36,7 +38,8 @@ public enum LintRule: String, CaseIterable, Sendable {
         case .upperHalfNotSized:
             "the lower half of a 64-bit BAR was sized and the upper half was not: write all ones to both"
         case .barNotRestored: "decode is on while the BAR holds all ones of sizing: write the address back first"
-        case .lowBitsOfBAR: "the low bits of the BAR were taken for address: clear them (4 of memory, 2 of ports)"
+        case .lowBitsOfBAR:
+            "the low bits of the BAR, which tell its kind, were used as address bits: clear 4 bits for memory, 2 for ports"
         case .outsideAperture: "decoded outside of the ranges for BARs"
         case .overRAM: "decoded where RAM is, which hides it"
         case .overlap: "decoded where another BAR is"
@@ -44,9 +47,10 @@ public enum LintRule: String, CaseIterable, Sendable {
             "access to the BAR while its decode is off: switch it on in the command register first"
         case .msixTableNotWritten:
             "MSI-X switched on before its table was written: write the entries first, or mask the function"
-        case .msixTableWidth: "access to the MSI-X table that is no aligned doubleword or quadword"
+        case .msixTableWidth: "access to the MSI-X table that is neither an aligned doubleword nor an aligned quadword"
         case .msixAddressZero: "vector unmasked with message address 0: write the address first"
-        case .msiDataMisaligned: "message data with low bits set that the numbers of several vectors take: leave them 0"
+        case .msiDataMisaligned:
+            "message data with low bits set where the function puts the number of the vector: leave these bits 0"
         case .notBusMaster: "interrupts by message are on and bus mastering is off: no message can be sent"
         case .readOnlyRegister: "write of another value to a read-only register"
         }
@@ -79,6 +83,6 @@ public struct LintFinding: Hashable, Sendable {
 extension LintFinding: CustomStringConvertible {
     /// The function, the register, and the rule with its words and section.
     public var description: String {
-        "\(function) register 0x\(String(register, radix: 16)): \(rule.rawValue): \(rule.words) (\(rule.section))"
+        "\(function) register \(hexadecimal(register)): \(rule.rawValue): \(rule.words) (\(rule.section))"
     }
 }

@@ -14,6 +14,9 @@ extension PCIFunction {
         description.msix != nil && config[register: description.msixOffset] & MSIXControlBits.functionMask != 0
     }
 
+    /// Whether MSI-X is enabled and not all of its vectors are masked at once.
+    var isMSIXOpen: Bool { isMSIXEnabled && !isMSIXFunctionMasked }
+
     /// Raises a vector by MSI-X if that is enabled, otherwise by MSI. While both are off, any vector raises the interrupt line, if
     /// the function has a pin. A vector that does not exist or that software has not allocated is ignored.
     ///
@@ -62,13 +65,13 @@ extension PCIFunction {
     /// Whether the function asserts its interrupt line. It does so if it has raised the line and not lowered it again, if MSI and
     /// MSI-X are off, and if the command register does not forbid the line (PCI 3.0, 6.2.3).
     public var assertsLine: Bool {
-        config[register: ConfigOffset.commandAndStatus] & StatusBits.interrupt != 0 && interruptState == .line
+        config[register: ConfigOffset.commandAndStatus] & CommandBits.interrupt != 0 && interruptState == .line
     }
 
     /// Sets or clears the interrupt bit of the status register.
     mutating func setInterruptStatus(_ isPending: Bool) {
-        let register = config[register: ConfigOffset.commandAndStatus] & ~StatusBits.interrupt
-        config.set(isPending ? register | StatusBits.interrupt : register, at: ConfigOffset.commandAndStatus)
+        let register = config[register: ConfigOffset.commandAndStatus] & ~CommandBits.interrupt
+        config.set(isPending ? register | CommandBits.interrupt : register, at: ConfigOffset.commandAndStatus)
     }
 
     /// Returns whether a register in configuration space decides which interrupts the function sends.
@@ -92,9 +95,7 @@ extension PCIFunction {
 
     /// Whether the function can send messages by MSI-X. A message is a write that the function makes itself, so bus master has to
     /// be on (PCI 3.0, 6.2.2).
-    var sendsByMSIX: Bool {
-        isMSIXEnabled && !isMSIXFunctionMasked && isBusMaster
-    }
+    var sendsByMSIX: Bool { isMSIXOpen && isBusMaster }
 
     // MARK: MSI, whose state is all in configuration space
 

@@ -111,7 +111,7 @@ public struct PCIFunction: Sendable {
     /// Returns whether the function answers at the address in `register`.
     public func isDecoded(_ register: BaseAddressRegister) -> Bool {
         switch register {
-        case .bar(let number): description.bars[number]?.kind == .io ? decodesPorts : decodesMemory
+        case .bar: description.bar(register)?.kind == .io ? decodesPorts : decodesMemory
         case .rom: decodesMemory && isROMEnabled
         case .window(let window): range(of: window) != nil
         case .virtual: false
@@ -121,8 +121,8 @@ public struct PCIFunction: Sendable {
     /// Returns the address in `register`, without its flag bits, or zero if there is no such register.
     public func base(of register: BaseAddressRegister) -> UInt64 {
         let low = UInt64(config[register: register.offset])
-        guard case .bar(let number) = register else { return low & ~0x7ff }
-        switch description.bars[number]?.kind {
+        guard case .bar = register else { return low & ~0x7ff }
+        switch description.bar(register)?.kind {
         case nil: return 0
         case .io: return low & ~3
         case .memory32: return low & ~0xf
@@ -135,7 +135,7 @@ public struct PCIFunction: Sendable {
         guard description.size(of: register) != nil else { return }
         let romEnable = register == .rom && isROMEnabled ? UInt64(ConfigShape.romEnable) : 0
         config.write(base & ~UInt64(ConfigShape.romEnable) | romEnable, at: register.offset, width: .doubleword)
-        if case .bar(let number) = register, description.bars[number]?.kind == .memory64 {
+        if description.bar(register)?.kind == .memory64 {
             config.write(base >> 32, at: register.offset + 4, width: .doubleword)
         }
     }
@@ -152,7 +152,7 @@ public struct PCIFunction: Sendable {
             setBase(of: register, to: assignment.base)
             guard description.size(of: register) != nil else { return }
         }
-        if case .bar(let number) = register, description.bars[number]?.kind == .io { decode = CommandBits.ports }
+        if description.bar(register)?.kind == .io { decode = CommandBits.ports }
         if register == .rom {
             let enabled = assignment.base | UInt64(ConfigShape.romEnable)
             config.write(enabled, at: ConfigOffset.rom, width: .doubleword)

@@ -27,7 +27,7 @@ struct DebugSessionTests {
         #expect(client.send("qThreadExtraInfo,4") == ["E01"])
         var text = ""
         while true {
-            let part = client.send("qXfer:features:read:target.xml:\(hex(UInt64(text.utf8.count))),100")[0]
+            let part = client.send("qXfer:features:read:target.xml:\(String(text.utf8.count, radix: 16)),100")[0]
             text += part.dropFirst()
             if part.first == "l" { break }
         }

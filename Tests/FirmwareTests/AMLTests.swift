@@ -52,6 +52,14 @@ import Testing
         return range
     }
 
+    /// A name of other than four characters would be read as a name and a part of what follows it.
+    @Test func eachHostBridgeHasANameOfFourCharacters() {
+        let names = (0...0x1_0000).map(ACPITables.name(ofBridge:))
+        #expect(names.allSatisfy { $0.utf8.count == 4 && $0.first?.isUppercase == true })
+        #expect(Set(names).count == names.count)
+        #expect(names[0] == "P000" && names[15] == "P00F")
+    }
+
     @Test(arguments: samples)
     func bytes(statement: AML, expected: String) {
         #expect(statement.bytes == expected.split(separator: " ").compactMap { UInt8($0, radix: 16) })

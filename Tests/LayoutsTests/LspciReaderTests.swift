@@ -66,10 +66,11 @@ struct LspciReaderTests {
         arguments: [
             ("\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=12K]", "not a power of two", nil),
             (
-                "\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=9223372036854775808]", "the most is",
+                "\tRegion 1: Memory at f0000000 (32-bit, non-prefetchable) [size=9223372036854775808]",
+                "is above the most",
                 nil
             ),
-            ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=8388608T]", "the most is", nil),
+            ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=8388608T]", "is above the most", nil),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=16777216T]", "cannot be read", 3),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=0]", "cannot be read", 3),
             ("\tRegion 1: Memory at f0000000 (64-bit, prefetchable) [size=4Q]", "cannot be read", 3),

@@ -93,10 +93,10 @@ import Testing
     func runHasAtMost2To31Minus1Pages(pages: UInt64, count: Int) {
         let huge = Mapping(range: .frames(0, (1 << 31) - 2), backing: Backing(offset: 0), owner: .other(0))
         let next = PlacedMapping(mapping: Self.mapping((1 << 31) - 2, pages), host: huge.range.size, isInWindow: true)
-        var runs: [SlotPlanner.Run] = []
-        SlotPlanner.append(PlacedMapping(mapping: huge, host: 0, isInWindow: true), to: &runs)
-        SlotPlanner.append(next, to: &runs)
-        #expect(runs.count == count)
+        var slots: [WantedSlot] = []
+        slots.append(PlacedMapping(mapping: huge, host: 0, isInWindow: true))
+        slots.append(next)
+        #expect(slots.count == count)
     }
 
     @Test func runIsSplitWhereAMappingGoes() throws {

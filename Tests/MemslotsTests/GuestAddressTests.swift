@@ -52,9 +52,4 @@ import Testing
         #expect("\(GuestAddress(0xfee0_0000))" == "0xfee00000")
         #expect("\(GuestAddress(.max))" == "0xffffffffffffffff")
     }
-
-    @Test func rawValueSurvives() {
-        #expect(GuestAddress(rawValue: 0x1234).rawValue == 0x1234)
-        #expect(GuestAddress(rawValue: 0x1234) == GuestAddress(0x1234))
-    }
 }

@@ -149,7 +149,7 @@ extension RootComplex {
 
     /// Where a register of a function lies in memory-mapped configuration space.
     public static func ecamOffset(of address: FunctionAddress, register: UInt64) -> UInt64 {
-        ConfigTarget(function: address, register: register).ecamOffset
+        UInt64(address.requesterID) << 12 | register & 0xfff
     }
 
     private mutating func read(_ target: ConfigTarget, _ width: AccessWidth) -> UInt64 {

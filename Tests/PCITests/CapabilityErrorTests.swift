@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func errorsNameTheCapability() {
-        #expect("\(DescriptionError.capabilityOutside(id: 0x10, offset: 0x42))".contains("capability 0x10: 0x42 "))
+        #expect("\(DescriptionError.capabilityOutside(id: 0x10, offset: 0x42))".contains("capability 0x10 at 0x42: "))
         #expect("\(DescriptionError.capabilityOverlap(id: 0x10, offset: 0x44))".contains("another one at 0x44"))
         #expect("\(DescriptionError.capabilityHeader(id: 0x100, version: nil))".contains("capability 0x100: the ID"))
         #expect("\(DescriptionError.capabilityHeader(id: 2, version: 16))".contains("capability 0x2: version 16"))

@@ -34,9 +34,9 @@ struct ConfigDumpTests {
         #expect(
             dump.bars == [
                 ConfigDump.Region(
-                    place: .register(.bar(0)), kind: .memory64, isPrefetchable: true, base: 0x12_3450_0000),
-                ConfigDump.Region(place: .register(.bar(3)), kind: .memory32, isPrefetchable: false, base: 0xfe00_4000),
-                ConfigDump.Region(place: .register(.bar(4)), kind: .io, isPrefetchable: false, base: 0xc020),
+                    place: .bar(0), kind: .memory64, isPrefetchable: true, base: 0x12_3450_0000),
+                ConfigDump.Region(place: .bar(3), kind: .memory32, isPrefetchable: false, base: 0xfe00_4000),
+                ConfigDump.Region(place: .bar(4), kind: .io, isPrefetchable: false, base: 0xc020),
             ])
     }
 
@@ -82,7 +82,7 @@ struct ConfigDumpTests {
         }
         let regions = ConfigDump(bytes).enhancedRegions
         #expect(regions.map(\.size) == [1 << 30, 1 << 16, 1 << 21])
-        #expect(regions.map(\.place) == [.register(.bar(0)), .register(.rom), .virtual(0)])
+        #expect(regions.map(\.place) == [.bar(0), .rom, .virtual(0)])
         #expect(regions.map(\.base) == [0x8430_0000_0000, 0xfc00_0000, 0x8430_a000_0000])
     }
 

@@ -121,7 +121,7 @@ import Testing
     @Test func errorsNameTheBARAndTheLimit() {
         #expect(
             "\(DescriptionError.tooLarge(.bar(3), size: 1 << 32, maximum: 1 << 31))"
-                == "BAR 3: 4G, the most is 2G")
+                == "BAR 3: a size of 4G is above the most, 2G")
         #expect(
             "\(DescriptionError.outside(.table, BARLocation(bar: 5, offset: 16), length: 32, size: 16))"
                 == "MSI-X table: 32 bytes at BAR 5, offset 0x10 end beyond the BAR, which has 16 bytes")

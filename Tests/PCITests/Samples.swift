@@ -77,3 +77,8 @@ extension PCIFunction {
         stride(from: 0, to: ConfigSpace.size, by: 4).map { peek(at: $0, width: .doubleword) }
     }
 }
+
+extension DecodedMemory {
+    /// Returns the region that is shown at an address.
+    func region(at address: GuestAddress) -> DecodedRegion? { regions.first { $0.range.contains(address) } }
+}
