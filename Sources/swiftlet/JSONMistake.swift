@@ -17,8 +17,8 @@ struct JSONMistake {
 
     private init(_ bytes: [UInt8], wanted: [String]? = nil) {
         (self.bytes, self.wanted) = (bytes, wanted)
-        rest = bytes[...]
-        rest.trimPrefix([0xef, 0xbb, 0xbf])
+        let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+        rest = bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0)
         skipSpace()
     }
 

@@ -22,8 +22,10 @@ struct JSONMistakeTests {
         arguments: [
             ("[\n\"\\q\"]", "line 2: a string has"), ("[\"a\",\n\"\\ud800\"]", "line 2: a string has"),
             ("[1,\n01]", "line 2: `01` is no number"), ("[\n1.]", "line 2: `1.` is no number"),
-            ("[\n+1]", "line 2: `+1` is no number"), ("[\n-]", "line 2: `-` is no number"), ("[\n.5]", "line 2: `.5` is no number"),
-            ("[\n-01]", "line 2: `-01` is no number"), ("[\n1.e5]", "line 2: `1.e5` is no number"), ("[1,]", "not valid JSON: see line 1"), ("[\n\n1e999]", "line 3: `1e999` is no number"),
+            ("[\n+1]", "line 2: `+1` is no number"), ("[\n-]", "line 2: `-` is no number"),
+            ("[\n.5]", "line 2: `.5` is no number"),
+            ("[\n-01]", "line 2: `-01` is no number"), ("[\n1.e5]", "line 2: `1.e5` is no number"),
+            ("[1,]", "not valid JSON: see line 1"), ("[\n\n1e999]", "line 3: `1e999` is no number"),
             ("[\n{]", "not valid JSON: see line 2"),
             ("\u{feff}[\n]]", "not valid JSON: see line 2"),
         ])
@@ -105,7 +107,10 @@ struct JSONMistakeTests {
 
     @Test(
         "refuses a file, though the decoder may accept it",
-        arguments: [("[1,]", false), ("[1,\n]", false), ("\u{feff}[1, 2]", true), ("[1] ", true), ("[1]]", false), ("[1.5]", false)])
+        arguments: [
+            ("[1,]", false), ("[1,\n]", false), ("\u{feff}[1, 2]", true), ("[1] ", true), ("[1]]", false),
+            ("[1.5]", false),
+        ])
     func files(text: String, isRead: Bool) throws {
         let file = try TemporaryFile(Array(text.utf8))
         let read = try? InputFile(file.path, kind: "list", limit: 100).decoded(as: [Int].self)

@@ -131,8 +131,9 @@ struct LayoutLiveTests {
         #expect(try Command("layout", "full-buss").run().status == 64)
         let list = try #require(
             JSONSerialization.jsonObject(with: Data(Command("layout", "--list", "--json").run().output.utf8))
-                as? [String: [[String: Any]]])
-        let bus = try #require(list["layoutList"]?.first { $0["layout"] as? String == "full-bus" })
+                as? [String: Any])
+        let layouts = try #require(list["layoutList"] as? [[String: Any]])
+        let bus = try #require(layouts.first { $0["layout"] as? String == "full-bus" })
         #expect(bus["functions"] as? Int == 256 && (bus["shows"] as? String)?.isEmpty == false)
         #expect(try Command("layout").run().status == 64)
     }

@@ -27,7 +27,7 @@ struct UsageTests {
         "wrong usage ends with 64 and a message",
         arguments: [
             ["compare", "-", "-"], ["plan", "one", "--kernel", "2.6.1"], ["plan", "one", "--kernel", "2.6.31"],
-            ["plan", "one", "--kernel", "+5.4"], 
+            ["plan", "one", "--kernel", "+5.4"],
             ["frobnicate"], ["layout", "one", "--list"],
             ["prices", "--list", "--plot", "p.svg"], ["suite", "s.json", "--list", "--tap"],
             ["prices", "--title", "T"], ["plan", "one", "--title", "T"],

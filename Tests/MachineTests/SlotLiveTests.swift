@@ -57,8 +57,8 @@ struct SlotLiveTests {
     func noRoom() throws {
         let machine = try Self.machine()
         let sizes: [(UInt64, String?)] = [
-            (4096, nil), (4 << 20, nil), (8 << 20, "0x800000 bytes in the memory window"),
-            (1 << 30, "0x40000000 bytes"),
+            (4096, nil), (4 << 20, nil), (8 << 20, "8M in the memory window"),
+            (1 << 30, "1G in the memory window"),
         ]
         for (size, words) in sizes {
             let lack = try machine.add(plainFunction(size: size), at: Self.slot)
@@ -71,7 +71,7 @@ struct SlotLiveTests {
         // Windows that the guest has closed have no room at all.
         try machine.writeConfiguration(0x0000_fff0, of: Self.port, at: 0x20, width: .doubleword)
         let lack = try #require(try machine.add(plainFunction(), at: Self.slot))
-        #expect("\(lack)".contains("which has 0x0 bytes"))
+        #expect("\(lack)".contains("which has 0 bytes"))
     }
 
     @Test(
