@@ -104,7 +104,7 @@ extension ACPITables {
         ]
     }
 
-    /// Returns the name of a host bridge, which has four characters: `P000`, `P001` and so on to `PZZZ`, in digits of base 36.
+    /// Returns the name of a host bridge, which has four characters: `P000`, `P001` and so on, in digits of base 36.
     static func name(ofBridge number: Int) -> String {
         String(25 * 36 * 36 * 36 + number, radix: 36, uppercase: true)
     }

@@ -8,8 +8,9 @@ public import Memslots
 public struct MultibootInfo: Equatable, Sendable {
     /// A version of the specification.
     public enum Version: UInt32, Sendable {
-        /// Multiboot 1 or 2.
+        /// Multiboot 1.
         case one = 0x2bad_b002
+        /// Multiboot 2.
         case two = 0x36d7_6289
 
         /// The number that EAX holds when the kernel starts.

@@ -24,7 +24,7 @@ public final class AddressReservation: Sendable {
     }
 
     deinit {
-        // SAFETY: nothing borrows the reservation any more. Its size fits into an Int, as init has checked.
+        // SAFETY: no reference to the reservation is left. Its size fits into an Int, as init has checked.
         unsafe munmap(base, Int(truncatingIfNeeded: size))
     }
 

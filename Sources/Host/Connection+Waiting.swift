@@ -6,10 +6,10 @@ extension Connection {
     public struct Ready: Sendable {
         /// Whether bytes came, or the other side is gone.
         public let hasInput: Bool
-        /// Whether the first eventfd was posted.
-        public let isFirstPosted: Bool
-        /// Whether the second eventfd was posted.
-        public let isSecondPosted: Bool
+        /// Whether the first eventfd was posted, or a client waits at the first socket.
+        public let isFirstReady: Bool
+        /// Whether the second eventfd was posted, or a client waits at the second socket.
+        public let isSecondReady: Bool
 
         /// Waits until one of two descriptors has input: an eventfd that is posted, or a socket at which a client waits
         /// (`ListeningSocket.descriptor`). A signal can end the wait too, and then nothing is ready.
@@ -24,7 +24,7 @@ extension Connection {
                 input, first?.descriptor.number ?? -1, second?.descriptor.number ?? -1,
                 time.map { max(.zero, $0).nanoseconds } ?? -1)
             guard ready >= 0 else { throw .failed(-ready) }
-            (hasInput, isFirstPosted, isSecondPosted) = (ready & 1 != 0, ready & 2 != 0, ready & 4 != 0)
+            (hasInput, isFirstReady, isSecondReady) = (ready & 1 != 0, ready & 2 != 0, ready & 4 != 0)
         }
     }
 

@@ -68,7 +68,10 @@ public final class HostMemory: Sendable {
     }
 
     /// Gives the pages of a part of the file back to the host. The part then reads as zeros.
-    public func discard(size: UInt64, at offset: UInt64) { reservation.discard(size: size, at: offset) }
+    public func discard(size: UInt64, at offset: UInt64) {
+        check(offset, count: Int(clamping: size))
+        reservation.discard(size: size, at: start + offset)
+    }
 
     private func check(_ offset: UInt64, count: Int) {
         precondition(

@@ -67,7 +67,8 @@ func readTextFile(_ path: String) throws(HostError) -> String {
 ///
 /// - Parameters:
 ///   - limit: The most bytes that the file may have. A larger file throws EFBIG, and is not read to its end.
-///   - waits: Whether to wait for a writer if the file is a FIFO without one. Otherwise such a FIFO counts as empty.
+///   - waits: Whether to wait for somebody to write to a FIFO or a pipe. Otherwise one without a writer counts as empty, and one
+///     without bytes throws EAGAIN.
 /// - Throws: An error that names the call that failed: `open` or `read`.
 public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) throws(HostError) -> [UInt8] {
     var call = "open"
@@ -102,6 +103,6 @@ public func readFile(_ path: String, limit: Int = .max, waits: Bool = true) thro
 private func openForReading(_ path: String, options: FileDescriptor.OpenOptions) throws -> FileDescriptor {
     // If the standard input were opened by its name, a file would be read from its beginning, and a socket or a file of another user
     // could not be read at all.
-    try path == "/dev/stdin"
+    try path == "/dev/stdin" && !options.contains(.nonBlocking)
         ? FileDescriptor.standardInput.duplicate() : FileDescriptor.open(FilePath(path), .readOnly, options: options)
 }

@@ -53,7 +53,7 @@ public struct LineConnection: ~Copyable, Sendable {
             let left = deadline.map { $0 - SuspendingClock.now }
             guard left.map({ $0 > .zero }) ?? true else { throw .late }
             guard let ready = try? connection.wait(or: first, second, within: left),
-                !ready.isFirstPosted, !ready.isSecondPosted
+                !ready.isFirstReady, !ready.isSecondReady
             else { throw .closed }
             guard ready.hasInput else { continue }
             let part = connection.receive(upTo: 1 << 16, mostDescriptors: Self.mostDescriptors - descriptors.count)

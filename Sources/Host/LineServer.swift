@@ -45,9 +45,9 @@ public final class LineServer: Sendable {
         listening = try ListeningThread(at: .local(path: path))
         try listening.start(name: "control") { (listener: borrowing ListeningSocket) in
             while let ready = try? Connection.Ready(waitingFor: self.listening.posts, listener.descriptor),
-                !ready.isFirstPosted
+                !ready.isFirstReady
             {
-                if ready.isSecondPosted, let connection = listener.accept(), listener.isOwners(connection) {
+                if ready.isSecondReady, let connection = listener.accept(), listener.isOwners(connection) {
                     self.admit(connection)
                 }
             }

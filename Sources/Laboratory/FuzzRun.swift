@@ -23,18 +23,19 @@ public enum FuzzRun {
     }
 
     /// Does the operations of a trace again.
-    public static func replay(_ trace: FuzzTrace) throws(MachineError) -> FuzzResult {
+    public static func replay(_ observer: inout Observer, _ trace: FuzzTrace) throws(MachineError) -> FuzzResult {
         var result = FuzzResult(seed: trace.seed)
         var session = FuzzSession(try BareMachine.forFuzzing(trace.features ?? []), predict: SlotVerdict.init)
         if let missing = trace.features?.subtracting(session.target.features).first {
             throw .experiment("the trace needs \(missing.words), which this host's KVM does not have")
         }
-        result.seconds = try measure { () throws(MachineError) in
-            for operation in trace.operations where result.divergence == nil {
-                result.divergence = try session.divergence(at: operation)
-                result.operations += 1
-            }
-        }.inSeconds
+        observer.begin("replaying", total: trace.operations.count)
+        let start = SuspendingClock.now
+        for operation in trace.operations where result.divergence == nil && observer.goesOn(result.operations) {
+            result.divergence = try session.divergence(at: operation)
+            result.operations += 1
+        }
+        (result.seconds, result.interrupted) = ((SuspendingClock.now - start).inSeconds, observer.hasInterrupted)
         result.count(session, operations: result.operations)
         if result.divergence != nil { result.operationList = trace.operations }
         return result

@@ -66,9 +66,12 @@ public enum HostProbe {
     /// processor has it, and KVM's emulator does not, so the emulator ends the run with `KVM_INTERNAL_ERROR_EMULATION`.
     public static func execution() throws(MachineError) -> ProbeResult.Execution {
         let code: [UInt8] = [0xd9, 0xeb, 0x30, 0xc0, 0xe6, 0xf4]  // fldpi; xor al, al; out 0xf4, al
-        let outcome = try GuestMachine(MachineConfiguration(mode: .long), flat: code).run().outcome
-        if case .internalError = outcome { return .emulated }
-        return .hardware
+        let report = try GuestMachine(MachineConfiguration(mode: .long), flat: code).run()
+        if report.outcome == .exited(0) { return .hardware }
+        guard report.vcpus.contains(where: { $0.unemulated != nil }) else {
+            throw .experiment("a guest that tries the emulator ended otherwise: \(report.outcome)")
+        }
+        return .emulated
     }
 
     /// An instruction that jumps to itself and counts ecx down.
@@ -113,6 +116,7 @@ public enum HostProbe {
     static func highestGuestAddress(of system: borrowing KVMSystem) throws(MachineError) -> UInt64 {
         let vm = try kvm(try system.makeVirtualMachine())
         let page = try host(try HostMemory(size: Page.size, inHugePages: false))
+        defer { withExtendedLifetime(page) {} }
         var refusal: Int32 = 0
         for bits in stride(from: UInt64(52), through: 32, by: -1) {
             let last = (1 << bits) - Page.size

@@ -24,11 +24,12 @@ public struct KernelVersion: Hashable, Comparable, Sendable {
 
     /// Reads the first two numbers of a version. Fails for versions before 2.6.32, whose limits are not known.
     public init?(text: String) {
-        let numbers = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false).map { part in
-            Int(part.prefix { $0.isASCII && $0.isNumber })
-        }
-        guard numbers.count >= 2, let major = numbers[0], let minor = numbers[1],
-            major > 2 || (major, minor) == (2, 6) && numbers.count > 2 && numbers[2] ?? 0 >= 32
+        let parts = text.drop { $0 == "v" }.split(separator: ".", omittingEmptySubsequences: false)
+        // Words may follow the last number, as in 6.1-rc1 and 2.6.32-5-amd64.
+        let numbers = parts.dropFirst().map { part in Int(part.prefix { $0.isASCII && $0.isNumber }) }
+        guard let first = parts.first, first.first?.isNumber == true, let major = Int(first),
+            let minor = numbers.first ?? nil,
+            major > 2 || (major, minor) == (2, 6) && (numbers.count > 1 ? numbers[1] ?? 0 : 0) >= 32
         else { return nil }
         self.init(major, minor)
     }

@@ -21,6 +21,7 @@ struct DebugAbilities {
         let kvm = try reachable(try KVMSystem())
         let vm = try Machine.kvm(try kvm.makeVirtualMachine())
         let memory = try host(try HostMemory(size: Page.size, inHugePages: false))
+        defer { withExtendedLifetime(memory) {} }
         memory.write(code.span, at: 0)
         _ = vm.setMemoryRegion(slot: 0, flags: 0, guestAddress: 0, size: Page.size, hostAddress: memory.address)
         return try Machine.kvm(try watched(try vm.makeVirtualCPU(id: 0)))

@@ -50,7 +50,7 @@ public final class DebugServer: Sendable {
                 case .none: ready = try Connection.Ready(waitingFor: listening.posts, listener.descriptor)
                 }
             } catch { break }
-            if ready.isFirstPosted { _ = listening.posts.take() }
+            if ready.isFirstReady { _ = listening.posts.take() }
             if let status = end.withLock({ $0 }) {
                 if let bytes = client?.session?.reportEnd(status: status) {
                     _ = client?.connection.send(bytes, within: Self.patience)
@@ -61,7 +61,7 @@ public final class DebugServer: Sendable {
             if client != nil, !(ready.hasInput ? takeInput(&client) : true) || !reportStops(&client) {
                 release(&client)
             }
-            if ready.isSecondPosted { accept(from: listener, &client) }
+            if ready.isSecondReady { accept(from: listener, &client) }
         }
         release(&client)
     }

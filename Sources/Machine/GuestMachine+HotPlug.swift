@@ -14,7 +14,8 @@ extension GuestMachine {
     /// hears of it, gives it power, and assigns addresses.
     ///
     /// A function with a BAR of plain memory gets a memory file of its own, which goes with the function. To find free
-    /// addresses, the machine looks at all other functions, and waits for those that are in the middle of an access.
+    /// addresses, the machine looks at all other functions, and waits for those that are in the middle of an access. For a function
+    /// in a slot it looks at bridges only.
     ///
     /// - Returns: The reason why a function in a slot finds no room in the windows of its port, as they are now. The guest can still
     ///   widen them. Nil for a function that finds room, or is in no slot.
@@ -120,7 +121,10 @@ extension GuestMachine {
         }
         layout.connectLine(of: &function, behind: bridges)
         guard layout.configuration.assignsAddresses || isInSlot else { return (function, memory, nil) }
-        let others = cells.compactMap { $0.withFunction { $0 } }
+        // The function of a slot is alone on its bus. So only the windows of bridges matter, and no device is waited for.
+        let others = cells.filter { !isInSlot || $0.shape.description.bridge != nil }.compactMap {
+            $0.withFunction { $0 }
+        }
         do throws(AssignmentError) {
             let assigner = AddressAssigner(layout.board.apertures)
             let places = try assigner.assign(shape.description, at: address, beside: others, avoiding: mapped)

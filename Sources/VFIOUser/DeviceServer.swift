@@ -24,9 +24,8 @@ public final class DeviceServer: Sendable {
     }
 
     private func serve(_ function: inout ServedFunction, at listener: borrowing ListeningSocket) {
-        while let ready = try? Connection.Ready(waitingFor: listening.posts, listener.descriptor), !ready.isFirstPosted
-        {
-            guard ready.isSecondPosted, let client = listener.accept() else { continue }
+        while let ready = try? Connection.Ready(waitingFor: listening.posts, listener.descriptor), !ready.isFirstReady {
+            guard ready.isSecondReady, let client = listener.accept() else { continue }
             converse(with: client, &function)
             function.release()
         }
@@ -35,8 +34,8 @@ public final class DeviceServer: Sendable {
     /// Answers a client until the client leaves or breaks the protocol, or the server is stopped.
     private func converse(with client: borrowing Connection, _ function: inout ServedFunction) {
         var hasVersion = false
-        while let ready = try? client.wait(or: listening.posts, function.doorbell), !ready.isFirstPosted {
-            if ready.isSecondPosted, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
+        while let ready = try? client.wait(or: listening.posts, function.doorbell), !ready.isFirstReady {
+            if ready.isSecondReady, let doorbell = function.doorbell, doorbell.take() > 0 { function.raise(0) }
             guard ready.hasInput else { continue }
             do {
                 let (bytes, descriptors) = try client.receive(

@@ -221,8 +221,8 @@ final class ServerConnection: Sendable {
             lastID = id
             let time = isFree ? nil : Self.pause
             guard let ready = try? connection.wait(or: resample, wake, forInput: isFree, within: time) else { continue }
-            if ready.isSecondPosted { _ = wake.take() }
-            if ready.isFirstPosted, let resample, resample.take() > 0 {
+            if ready.isSecondReady { _ = wake.take() }
+            if ready.isFirstReady, let resample, resample.take() > 0 {
                 _ = try? request(.setInterrupts, unmask.bytes, within: nil)
             }
             // Another thread may have begun to wait in the meantime, and have taken the message.

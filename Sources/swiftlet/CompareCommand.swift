@@ -31,7 +31,7 @@ struct CompareCommand: ParsableCommand {
 
     func validate() throws {
         guard threshold >= 1, threshold.isFinite else { throw ValidationError("--threshold is a ratio of at least 1.") }
-        guard a != "-" || b != "-" else {
+        guard ![a, b].allSatisfy({ ["-", "/dev/stdin"].contains($0) }) else {
             throw ValidationError("Two files are to be read from standard input: name a file for one of them.")
         }
     }

@@ -111,7 +111,7 @@ extension GuestRun {
 
     private var unknownGuest: String {
         if guest.isEmpty { return "the guest's name is empty: `swiftlet guests` lists those that are built in" }
-        return ![.none, .directory].contains(FileKind(of: guest))
+        return FileKind(of: guest) != .none && FileKind(of: guest + "/.") != .directory
             ? "`\(guest)` is not a built-in guest; to run the file, name it with a slash: ./\(guest)"
             : "there is no built-in guest `\(guest)`: `swiftlet guests` lists them, and a file is named with a slash (./\(guest))"
     }

@@ -52,7 +52,7 @@ struct JSONMistake {
     private mutating func takeValue() -> Bool {
         if path == wanted { return false }
         if take("{") {
-            var keys: Set<ArraySlice<UInt8>> = []
+            var keys: Set<String> = []
             return takeElements(until: "}") { $0.takeKey(notIn: &keys) && $0.take(":") && $0.takeValue() }
         }
         if take("[") {
@@ -80,20 +80,18 @@ struct JSONMistake {
         return take(end)
     }
 
-    private mutating func takeKey(notIn keys: inout Set<ArraySlice<UInt8>>) -> Bool {
+    private mutating func takeKey(notIn keys: inout Set<String>) -> Bool {
         let place = rest
         guard let key = takeString() else { return false }
-        let text = String(decoding: key, as: UTF8.self)
-        path[path.count - 1] = text
+        path[path.count - 1] = key
         guard keys.insert(key).inserted else {
-            (rest, words) = (place, "the key \"\(text)\" is there twice in one object")
+            (rest, words) = (place, "the key \"\(key.prefix(60))\" is there twice in one object")
             return false
         }
         return true
     }
 
-    /// Reads a string, and returns what lies between its quotation marks.
-    private mutating func takeString() -> ArraySlice<UInt8>? {
+    private mutating func takeString() -> String? {
         guard rest.first == UInt8(ascii: "\"") else { return nil }
         var place = rest.startIndex + 1
         while place < rest.endIndex, rest[place] >= 0x20 {
@@ -103,24 +101,29 @@ struct JSONMistake {
         return nil
     }
 
-    private mutating func takeString(upTo end: Int) -> ArraySlice<UInt8>? {
+    private mutating func takeString(upTo end: Int) -> String? {
         let text = rest[...end]
         // The decoder knows what an escape and a character may be.
         let isPlain = text.allSatisfy { $0 < 0x80 && $0 != UInt8(ascii: "\\") }
-        guard isPlain || (try? JSONDecoder().decode(String.self, from: Data(text))) != nil else {
-            words = "a string has an escape or bytes that mean no character"
-            return nil
-        }
+        let string =
+            isPlain
+            ? String(decoding: text.dropFirst().dropLast(), as: UTF8.self)
+            : try? JSONDecoder().decode(String.self, from: Data(text))
+        if string == nil { words = "a string has an escape or bytes that mean no character" }
+        guard let string else { return nil }
         rest = rest[(end + 1)...]
         skipSpace()
-        return text.dropFirst().dropLast()
+        return string
     }
 
     /// Reads a number or `true`, `false` or `null`. Returns false for anything else.
     private mutating func takeWord() -> Bool {
         let word = rest.prefix { $0 > 0x20 && !",]}:\"".utf8.contains($0) }
-        let text = String(decoding: word, as: UTF8.self)
-        guard Self.isNumber(text) || ["true", "false", "null"].contains(text) else {
+        // Most numbers are short and whole. They need no text.
+        let isShort = (1..<16).contains(word.count) && (word.count == 1 || word.first != UInt8(ascii: "0"))
+        let isWhole = isShort && word.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        let text = isWhole ? "" : String(decoding: word, as: UTF8.self)
+        guard isWhole || Self.isNumber(text) || ["true", "false", "null"].contains(text) else {
             let looksLikeNumber = text.first.map { "0123456789+-.".contains($0) } == true
             if looksLikeNumber { words = "`\(text.prefix(40))` is no number of JSON, or none that can be read" }
             return false

@@ -37,7 +37,7 @@ struct ServeCommand: ParsableCommand {
             throw failure("--fix: the guests of clients choose their addresses themselves, so leave it out", .usage)
         }
         let layout = try LayoutArgument(name: layout).load(dump.selection).layout
-        let isDirectory = HostDirectory.names(in: socket) != nil
+        let isDirectory = FileKind(of: socket + "/.") == .directory
         // Clients bring their own bridges, so bridges are left out.
         let functions = layout.functions.filter { $0.description.bridge == nil }
         guard functions.count == 1 || isDirectory else {

@@ -58,7 +58,7 @@ struct StressFuzzCommand: ParsableCommand {
             if let lines = try file.recordLines() { return try compare(lines) }
             environment = HostEnvironment(of: "stress fuzz")
             let trace = try file.decoded(as: FuzzTrace.self)
-            result = try watched(jail) { _ in try FuzzRun.replay(trace) }
+            result = try watched(jail) { try FuzzRun.replay(&$0, trace) }
         } else {
             let seed = random.value
             environment = HostEnvironment(of: "stress fuzz", seed: seed)

@@ -55,6 +55,7 @@ struct JSONMistakeTests {
         "is that of a key that its object already has",
         arguments: [
             ("{\"a\": 1,\n\"a\": 2}", "line 2: the key \"a\""), ("\u{feff}{\"a\": 1, \"a\": 2}", "line 1:"),
+            ("{\"a\": 1,\n\"\\u0061\": 2}", "line 2: the key \"a\""), ("{\"é\": 1,\n\"e\u{301}\": 2}", "line 2:"),
             ("{\"b\": [{\"a\": 1},\n{\"a\": 1,\n\"b\": 1,\n\"a\": {}}]}", "line 4: the key \"a\""),
             ("{\"a\": {\"a\": {\"a\": [{\"a\": 1}, {\"a\": 1}]}, \"b\": 1}, \"b\": 1}", nil), ("[]", nil), ("1", nil),
         ] as [(String, String?)])
@@ -121,7 +122,7 @@ struct JSONMistakeTests {
         "is that of a value, by the keys that lead to it",
         arguments: [
             (["tests", "1", "status"], 5), (["tests", "0", "status"], 2), (["tests", "1"], 3), (["tests"], 1),
-            (["x", "1", "0"], 6), (["tests", "2"], nil), (["none"], nil), (["x", "0", "y\\\""], 6),
+            (["x", "1", "0"], 6), (["tests", "2"], nil), (["none"], nil), (["x", "0", "y\""], 6),
         ])
     func line(path: [String], line: Int?) {
         let text = """

@@ -181,6 +181,18 @@ import Testing
         #expect(try tests(["unittests.cfg": list, "k.flat": ""])[0].skipped?.hasSuffix("fifo is not 1") == true)
     }
 
+    @Test("a condition on standard input waits for nobody")
+    func silentInput() throws {
+        let directory = try TemporaryDirectory()
+        let list = "[x]\nfile = k.flat\ncheck = /dev/stdin=1\n"
+        try Data(list.utf8).write(to: URL(fileURLWithPath: directory.file("unittests.cfg")))
+        let line = """
+            cd "$1" && : > k.flat && mkfifo fifo && { sleep 60 > fifo & }
+            timeout 30 "$0" suite --list unittests.cfg < fifo; status=$?; kill $!; exit $status
+            """
+        #expect(try StartLiveTests.shell(line, directory.path).status == 0)
+    }
+
     @Test("a timeout of 0 in a list is none, and a file that is not there is not built")
     func noTimeout() throws {
         let tests = try tests(["unittests.cfg": "[x]\nfile = k.flat\ntimeout = 0\n", "k.flat": ""])

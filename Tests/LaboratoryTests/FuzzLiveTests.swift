@@ -41,7 +41,17 @@ struct FuzzLiveTests {
         let trace = try #require(run.smallestTrace, "seed \(seed)")
         #expect(trace.operations.count <= 5, "seed \(seed): \(trace.operations)")
         #expect(trace.divergence?.contains("predicted: accepted") == true)
-        #expect(try FuzzRun.replay(trace).ok, "the rules as they are explain it")
+        var observer = Observer.none
+        #expect(try FuzzRun.replay(&observer, trace).ok, "the rules as they are explain it")
+    }
+
+    @Test("the replay of a long file can be ended")
+    func endedReplay() throws {
+        let trace = FuzzTrace(
+            seed: 1, divergence: "", operations: (0..<1000).map { _ in .read(GuestAddress(0)) }, features: [])
+        var observer = Observer { _ in false }
+        let result = try FuzzRun.replay(&observer, trace)
+        #expect(result.interrupted && result.operations < 1000)
     }
 
     @Test("a file may not change the slot that holds the guest's code", arguments: [0, Page.size])
@@ -51,11 +61,11 @@ struct FuzzLiveTests {
             slot: code, flags: 0, guestAddress: BareMachine.codeAddress.rawValue, size: size, host: .memory(0))
         let trace = FuzzTrace(
             seed: 1, divergence: "", operations: [.request(request), .read(GuestAddress(0))], features: [])
-        #expect { try FuzzRun.replay(trace) } throws: { "\($0)".contains("slot \(code) holds the code") }
+        var observer = Observer.none
+        #expect { try FuzzRun.replay(&observer, trace) } throws: { "\($0)".contains("slot \(code) holds the code") }
         let lines: [FuzzRecordLine] = [
             .header(seed: 1, kernel: ""), .machine([]), .operation(.request(request), answer: "accepted"), .end,
         ]
-        var observer = Observer.none
         #expect { try FuzzComparison.run(&observer, lines) } throws: { "\($0)".contains("slot \(code) holds the code") }
     }
 

@@ -1,4 +1,5 @@
 import Devices
+import Foundation
 import Host
 import Layouts
 import LiveSupport
@@ -72,6 +73,21 @@ struct SlotLiveTests {
         try machine.writeConfiguration(0x0000_fff0, of: Self.port, at: 0x20, width: .doubleword)
         let lack = try #require(try machine.add(plainFunction(), at: Self.slot))
         #expect("\(lack)".contains("which has 0 bytes"))
+    }
+
+    @Test("a function comes into a slot while another function keeps whoever accesses it")
+    func besideStuckFunction() throws {
+        let (machine, gate, isAdded) = (try Self.machine(), Gate(), DispatchSemaphore(value: 0))
+        defer { gate.open() }
+        let cell = try #require(machine.state.withLock { $0.functions[Self.beside] })
+        Thread { _ = cell.withFunction { _ in gate.pass() } }.start()
+        #expect(gate.waitForVisitor())
+        Thread {
+            _ = try? machine.add(plainFunction(), at: Self.slot)
+            isAdded.signal()
+        }.start()
+        #expect(isAdded.wait(timeout: .now() + 20) == .success)
+        #expect(machine.functions.contains(Self.slot))
     }
 
     @Test(

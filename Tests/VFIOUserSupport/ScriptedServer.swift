@@ -121,7 +121,7 @@ public final class ScriptedServer: Sendable {
         do {
             while true {
                 let ready = try client.wait(or: poke)
-                if ready.isFirstPosted {
+                if ready.isFirstReady {
                     _ = poke.take()
                     for task in tasks.withLock({ tasks in
                         defer { tasks = [] }
