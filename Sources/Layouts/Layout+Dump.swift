@@ -109,7 +109,7 @@ private struct DumpBuilder {
             warnings.append(DumpWarning(reason: problem, function: function.address, isSkipped: true))
             return
         }
-        if let gap = function.capabilityGap { warn(gap, of: function) }
+        if let gap = function.capabilityGap { warn(gap, of: function, isUnsure: true) }
         let sized = SizedRegions(function, selection, areVirtual: false)
         if let lack = sized.lack { return warn(lack, of: function, isSkipped: true, unsized: sized.unsized) }
         sized.warnings.forEach { warn($0, of: function) }

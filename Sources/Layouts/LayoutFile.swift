@@ -135,9 +135,9 @@ extension AddressMap.Choices {
 extension FunctionDescription {
     fileprivate init(_ object: LayoutObject) throws {
         self.init(
-            vendorID: UInt16(try object.number("vendor", below: 1 << 16, "an id of 16 bits") ?? 0x1af4),
-            deviceID: UInt16(try object.number("device", below: 1 << 16, "an id of 16 bits") ?? 1),
-            classCode: UInt32(try object.number("class", below: 1 << 24, "a class code of 24 bits") ?? 0xff0000))
+            vendorID: UInt16(try object.code("vendor", bits: 16) ?? 0x1af4),
+            deviceID: UInt16(try object.code("device", bits: 16) ?? 1),
+            classCode: UInt32(try object.code("class", bits: 24) ?? 0xff0000))
         let bars = object.has("bars") ? try object.list("bars", keys: BARDescription.keys) : []
         for (index, bar) in bars.enumerated() {
             let number: Int = try bar.value("bar")

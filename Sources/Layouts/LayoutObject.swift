@@ -91,6 +91,15 @@ package struct LayoutObject {
         return number
     }
 
+    /// Reads an ID or a class code. In a string it begins with `0x`, because lspci writes `8086` for 0x8086, and a string of digits
+    /// means a decimal number elsewhere. Nil if the key is missing.
+    func code(_ key: String, bits: Int) throws -> UInt64? {
+        let words = "a code of \(bits) bits such as \"0x1af4\""
+        let text = has(key) ? try? values.decode(String.self, forKey: Key(stringValue: key)) : nil
+        if let text, !text.lowercased().hasPrefix("0x") { throw badValue(key, text, expected: words) }
+        return try number(key, below: 1 << bits, words)
+    }
+
     func location(_ key: String) throws -> BARLocation {
         let place = try object(key, keys: ["bar", "offset"])
         return BARLocation(bar: try place.value("bar"), offset: try place.number("offset"))

@@ -13,12 +13,16 @@ struct MemoryMap {
     private let memory: MemoryDescription
     /// The names that a dump gives to functions, by their addresses.
     fileprivate let names: [String: String]
+    /// Whether a plan fits, in a few words. Nil for a machine.
+    fileprivate let verdict: String?
 
     /// Takes over a machine's memory, or the memory of a plan. In a plan, no host memory is behind it.
     ///
-    /// - Parameter names: The names that a dump gives to functions, by their addresses.
-    init(_ memory: MemoryDescription, title: String, names: [String: String], isPlanned: Bool = false) {
-        (self.title, self.memory, self.names) = (title, memory, names)
+    /// - Parameters:
+    ///   - names: The names that a dump gives to functions, by their addresses.
+    ///   - verdict: Whether a plan fits, in a few words.
+    init(_ memory: MemoryDescription, title: String, names: [String: String], verdict: String? = nil) {
+        (self.title, self.memory, self.names, self.verdict) = (title, memory, names, verdict)
         pieces = memory.rows.map { row in
             let kind: MapPiece.Kind =
                 switch row.mapping.owner {
@@ -29,7 +33,7 @@ struct MemoryMap {
                 }
             return MapPiece(
                 kind: kind, range: row.mapping.range, owner: "\(row.mapping.owner)", slot: row.slot,
-                backing: isPlanned ? nil : row.mapping.backing)
+                backing: verdict != nil ? nil : row.mapping.backing)
         }
         pieces += memory.trapped.map { MapPiece(kind: .trapped, range: $0.range, owner: "\($0.owner)") }
         areas = memory.areas.map { MapArea(name: $0.name, range: $0.range) }
@@ -61,7 +65,7 @@ struct MemoryMap {
     func document(for path: String?) throws -> String {
         path?.hasSuffix(".html") == true
             ? try MemoryMapPage(self).text
-            : MemoryMapSVG(title: title, areas: areas, pieces: pieces, windows: windows).text
+            : MemoryMapSVG(title: title, areas: areas, pieces: pieces, windows: windows, verdict: verdict).text
     }
 }
 
@@ -107,7 +111,8 @@ private struct MemoryMapPage: Encodable {
         (title, names) = (map.title, map.names)
         let pieces = map.pieces.byAddress
         let functions = Set(pieces.compactMap(\.function)).count
-        facts = MemoryMapSVG.figures(of: pieces, behind: [Figures.count(functions, "function")])
+        facts = MemoryMapSVG.figures(
+            of: pieces, behind: [map.verdict, Figures.count(functions, "function")].compactMap(\.self))
         pieceList = pieces.map(Item.init)
         used = Self.used(by: pieces).map(Item.init)
         areaList = map.areas.sorted { $0.range.first < $1.range.first }.map { area in

@@ -16,7 +16,7 @@ struct MemoryMapSVG {
     private let functions: [Substring: Int]
     let largest: UInt64
 
-    init(title: String, areas: [MapArea], pieces: [MapPiece], windows: [MapPiece] = []) {
+    init(title: String, areas: [MapArea], pieces: [MapPiece], windows: [MapPiece] = [], verdict: String? = nil) {
         let pieces = pieces.byAddress
         functions = Dictionary(uniqueKeysWithValues: zip(Set(pieces.compactMap(\.function)).sorted(), 0...))
         largest = (pieces + windows).map(\.range.size).max() ?? 0
@@ -30,7 +30,7 @@ struct MemoryMapSVG {
         let span = zip(outside.prefix(1), outside.suffix(1))
             .compactMap { GuestRange(first: $0.range.first, last: $1.range.last) }
         areas += span.map { MapArea(name: "outside of every area", range: $0, pieces: outside) }
-        drawTitle(title, pieces)
+        drawTitle(title, verdict, pieces)
         drawLegend(pieces + windows)
         for (before, area) in zip([nil] + areas, areas) {
             let first = area.range.first.rawValue
@@ -50,13 +50,13 @@ struct MemoryMapSVG {
 
     // MARK: - Title and legend
 
-    private mutating func drawTitle(_ title: String, _ pieces: [MapPiece]) {
+    private mutating func drawTitle(_ title: String, _ verdict: String?, _ pieces: [MapPiece]) {
         let width = Self.right - Self.left
         canvas.text(title, x: Self.left, y: y, size: 22, style: "h", within: width)
         let ram = pieces.filter { $0.kind == .ram }.totalSize
         var facts = [ram == 0 ? "no RAM" : "\(Figures.size(ram)) of RAM"]
         if !functions.isEmpty { facts.append(Figures.count(functions.count, "function")) }
-        let line = Self.figures(of: pieces, behind: facts)
+        let line = Self.figures(of: pieces, behind: [verdict].compactMap(\.self) + facts)
         canvas.text(line, x: Self.left, y: y + 24, size: 13, style: "q", within: width)
         y += 44
     }

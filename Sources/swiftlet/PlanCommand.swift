@@ -98,13 +98,13 @@ struct PlanCommand: ParsableCommand {
                     .badInput)
             }
         }
+        let width = FileBytes.columns(of: FileBytes.standardOutput)
+        let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
         try map?.write(
             MemoryMap(
                 plan.memory, title: options.drawing.title ?? "\(layout.name), \(plan.policy.rawValue), planned",
-                names: layout.functionNames, isPlanned: true
+                names: layout.functionNames, verdict: text.verdict
             ).document(for: options.drawing.map))
-        let width = FileBytes.columns(of: FileBytes.standardOutput)
-        let text = PlanText(plan: plan, warnings: warnings, isVerbose: verbose, width: width)
         try output.show(PlanReport(plan, warnings: warnings), csv ? PlanTable.csv(of: plan) : text.text)
         if !plan.fits {
             throw ExitCode(ExitStatus.checkFailed.rawValue)

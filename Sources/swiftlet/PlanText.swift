@@ -21,14 +21,24 @@ struct PlanText {
 
     // MARK: The answer
 
-    /// The answer, such as `typical-16 fits; open files come next, at 12 %`.
-    private var answer: String {
+    /// The answer in a few words, for a map.
+    var verdict: String {
+        if plan.obstacleText != nil { return "does not fit: addresses as if the apertures had no end" }
+        return (plan.fits ? "fits" : "does not fit") + (lacks.isEmpty ? "" : ", with \(lacks)")
+    }
+
+    /// The numbers of functions that are not counted, or only in part. Empty if there are none.
+    private var lacks: String {
         let (skipped, unsure) = (warnings.count(where: \.isSkipped), warnings.count(where: \.reason.isUnsure))
-        let lacks = [
+        return [
             skipped > 0 ? "\(Figures.count(skipped, "function")) not counted" : nil,
             unsure > 0 ? "\(Figures.count(unsure, "function")) counted only in part" : nil,
-        ].compactMap(\.self)
-        let rest = lacks.isEmpty ? "" : ", with \(lacks.joined(separator: " and ")) (see below)"
+        ].compactMap(\.self).joined(separator: " and ")
+    }
+
+    /// The answer, such as `typical-16 fits; open files come next, at 12 %`.
+    private var answer: String {
+        let rest = lacks.isEmpty ? "" : ", with \(lacks) (see below)"
         if let obstacle = plan.obstacleText {
             let advice = plan.obstacle.flatMap { MachineError.assignment($0).advice }
             return "\(plan.layout.name) does not fit: \(obstacle)" + (advice.map { ". \($0)" } ?? "")

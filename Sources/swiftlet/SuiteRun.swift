@@ -74,6 +74,10 @@ enum SuiteRun {
 
         private func result(of test: SuiteTest) -> SuiteResult.Guest {
             if let reason = test.skipped { return SuiteResult.Guest(test, .skipped, reason) }
+            for taken in ["--report", "--timeout"]
+            where test.options.contains(where: { $0 == taken || $0.hasPrefix(taken + "=") }) {
+                return SuiteResult.Guest(test, .failed, "\(taken) is the suite's own option of each run: leave it out")
+            }
             let limit = test.timeout ?? timeout
             let arguments =
                 ["run"] + test.options

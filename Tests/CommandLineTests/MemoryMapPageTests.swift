@@ -5,7 +5,7 @@ import Testing
 @Suite("The page with the map")
 struct MemoryMapPageTests {
     struct Map: Decodable {
-        let title: String
+        let title, facts: String
         let names: [String: String]
         let areaList, windowList, pieceList: [Item]
         let policyList: [Policy]
@@ -25,7 +25,7 @@ struct MemoryMapPageTests {
     }
 
     /// The page that a command draws, and the data in it.
-    private func page(_ arguments: String...) throws -> (text: String, map: Map) {
+    private func page(_ arguments: String..., status: Int32 = 0) throws -> (text: String, map: Map) {
         let directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
@@ -33,17 +33,28 @@ struct MemoryMapPageTests {
         var command = Command()
         command.arguments = arguments + ["--map", file.path]
         let result = try command.run()
-        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.status == status, "\(result.errors)")
         let text = try String(contentsOf: file, encoding: .utf8)
         let data = try #require(text.components(separatedBy: "type=\"application/json\">").last)
         let json = try #require(data.components(separatedBy: "</script>").first)
         return (text, try JSONDecoder().decode(Map.self, from: Data(json.utf8)))
     }
 
+    @Test(
+        "says that a plan does not fit",
+        arguments: [
+            (["hgx-8", "--address-bits", "39"], "does not fit: addresses as if the apertures had no end  ·"),
+            (["full-bus", "--kernel", "2.6.32"], "does not fit  ·"),
+        ])
+    func verdict(arguments: [String], words: String) throws {
+        let map = try page("plan", arguments[0], arguments[1], arguments[2], status: 1).map
+        #expect(map.facts.hasPrefix(words), "\(map.facts)")
+    }
+
     @Test("has every piece, and the slots of both policies", arguments: [("typical-16", 80), ("full-bus", 2304)])
     func pieces(layout: String, count: Int) throws {
         let (text, map) = try page("plan", layout)
-        #expect(map.title == "\(layout), separate, planned")
+        #expect(map.title == "\(layout), separate, planned" && map.facts.hasPrefix("fits  ·"))
         #expect(map.pieceList.count == count && map.pieceList.allSatisfy { $0.backing == nil })
         let plan = try Command("plan", layout, "--json").run()
         let slots = try #require(

@@ -48,6 +48,16 @@ struct SuiteLiveTests {
         #expect(try String(contentsOfFile: directory.file("status"), encoding: .utf8) == "130\n")
     }
 
+    @Test("options that the suite gives itself are refused, and not silently replaced")
+    func ownOptions() throws {
+        let suite =
+            #"{"tests": [{"guest": "hello", "options": ["--report", "r"]}, {"guest": "hello", "options": ["--timeout=1s"]}]}"#
+        let directory = try directory(["s.json": Array(suite.utf8)])
+        let run = try Command("suite", directory.file("s.json")).run()
+        #expect(run.status == 1 && run.output.contains("--report is the suite's own"), "\(run.output)")
+        #expect(run.output.contains("--timeout is the suite's own"), "\(run.output)")
+    }
+
     @Test("each guest is judged by what is expected of it")
     func verdicts() throws {
         let suite = """

@@ -74,6 +74,9 @@ struct LayoutTests {
             (#"{"at": "00:01.0", "repeat": 0}"#, "repeat"), (#"{"at": "ff:1f.7", "repeat": 2}"#, "ff:1f.7"),
             (#"{"at": "00:01.0", "repeat": 9223372036854775807}"#, "9223372036854775807"),
             (#"{"at": "00:01.0", "vendor": 65536}"#, "functions[0].vendor"),
+            (#"{"at": "00:01.0", "vendor": "8086"}"#, "functions[0].vendor"),
+            (#"{"at": "00:01.0", "device": "1572"}"#, "functions[0].device"),
+            (#"{"at": "00:01.0", "class": "20000"}"#, "functions[0].class"),
             (#"{"at": "00:01.0", "class": "0x1000000"}"#, "functions[0].class"),
             (
                 #"{"at": "00:01.0", "bars": [{"bar": 0, "kind": "io", "size": 4}, {"bar": 0, "kind": "io", "size": 4}]}"#,
