@@ -13,14 +13,16 @@ public struct KernelVersion: Hashable, Comparable, Sendable {
         self.minor = minor
     }
 
-    /// The last version of each series whose limits are known.
-    private static let lastKnown = [2: 6, 3: 19, 4: 20, 5: 19, 6: 18]
-
     /// The last version whose limits are known.
     public static let newestKnown = KernelVersion(6, 18)
 
+    /// The last version of each series whose limits are known.
+    private static let lastKnown = [
+        KernelVersion(2, 6), KernelVersion(3, 19), KernelVersion(4, 20), KernelVersion(5, 19), newestKnown,
+    ]
+
     /// Whether the limits of this version are known. The limits of others can only be supposed.
-    public var isKnown: Bool { Self.lastKnown[major].map { (0...$0).contains(minor) } ?? false }
+    public var isKnown: Bool { Self.lastKnown.contains { $0.major == major && (0...$0.minor).contains(minor) } }
 
     /// Reads the first two numbers of a version. Fails for versions before 2.6.32, whose limits are not known.
     public init?(text: String) {

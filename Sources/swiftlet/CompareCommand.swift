@@ -31,12 +31,10 @@ struct CompareCommand: ParsableCommand {
 
     func validate() throws {
         guard threshold >= 1, threshold.isFinite else { throw ValidationError("--threshold is a ratio of at least 1.") }
-        guard ![a, b].allSatisfy({ ["-", "/dev/stdin"].contains($0) }) else {
-            throw ValidationError("Two files are to be read from standard input: name a file for one of them.")
-        }
     }
 
     func run() throws {
+        try InputFile.checkStandardInput([a, b])
         let (first, second) = (try Self.list(a), try Self.list(b))
         let plot = try drawing.file(beside: [(a, "the first list"), (b, "the second list")])
         let result = PriceComparison(first.result, second.result, threshold: threshold)

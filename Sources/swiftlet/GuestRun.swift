@@ -55,16 +55,12 @@ struct GuestRun: Equatable {
     var needsLinux = false
 
     static let defaultGuest = "hello"
-    /// The file that the guest `-` stands for.
-    static let standardInput = "/dev/stdin"
     /// The time that a run may take beyond its own limit, for making the machine and for ending it.
     static let patience = Duration.seconds(5)
 
     func run() throws {
         if let timeout { ProcessStart.end(after: timeout + Self.patience, status: Outcome.timeout.exitCode) }
-        guard inputs.count(where: { ["-", Self.standardInput].contains($0.path) }) < 2 else {
-            throw failure("two files are to be read from standard input: name a file for one of them", .usage)
-        }
+        try InputFile.checkStandardInput(inputs.map { $0.path })
         let requested = try guestAndMachine()
         var files = OutputFiles(inputs: inputs)
         if traceLimit != nil, self.trace == nil { throw failure("--trace-limit bounds a trace: add --trace", .usage) }
@@ -74,7 +70,7 @@ struct GuestRun: Equatable {
         let report = try files.open(self.report, for: "--report")
         let console = Console()
         // If the guest itself comes from standard input, nothing of it is left for the console, which finds the end of its input.
-        let input = guest == Self.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
+        let input = guest == InputFile.standardInput ? try FileBytes.open("/dev/null") : FileBytes.standardInput
         let machine = try GuestMachine(
             requested.machine, image: requested.image, bytes: requested.bytes, trace: trace?.descriptor,
             lint: lint?.descriptor,

@@ -6,6 +6,16 @@ struct InputFile {
     let path: String
     let bytes: [UInt8]
 
+    /// The name of standard input, which `-` stands for.
+    static let standardInput = "/dev/stdin"
+
+    /// Throws an error if more than one of the paths is standard input, of which the first would leave nothing to the others.
+    static func checkStandardInput(_ paths: [String]) throws {
+        if paths.count(where: { ["-", standardInput].contains($0) }) > 1 {
+            throw failure("two files are to be read from standard input: name a file for one of them", .usage)
+        }
+    }
+
     /// Reads a file of at most `limit` bytes. `-` is standard input.
     ///
     /// - Parameters:
@@ -13,7 +23,7 @@ struct InputFile {
     ///   - remedy: The limit in words, and what to do about it, for the error that the file is larger.
     init(_ path: String, kind: String, limit: Int, remedy: String? = nil) throws {
         self.path = path
-        do { bytes = try readFile(path == "-" ? "/dev/stdin" : path, limit: limit) } catch {
+        do { bytes = try readFile(path == "-" ? Self.standardInput : path, limit: limit) } catch {
             if error.isFileTooLarge, let remedy { throw failure("\(path) is larger than \(remedy)", .badInput) }
             throw failure("cannot read the \(kind): \(error)", .badInput)
         }

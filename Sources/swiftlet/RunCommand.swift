@@ -205,7 +205,7 @@ struct RunCommand: ParsableCommand {
     /// The run that the options ask for.
     var guestRun: GuestRun {
         GuestRun(
-            guest: guest == "-" ? GuestRun.standardInput : guest ?? GuestRun.defaultGuest, format: format,
+            guest: guest == "-" ? InputFile.standardInput : guest ?? GuestRun.defaultGuest, format: format,
             append: append, modules: modules, initrd: initrd,
             memory: memory, mode: mode, loadAddress: loadAddress, registers: registers, vcpus: vcpus, cpu: cpu,
             irqchip: irqchip, acpi: acpi, pit: pit, devices: devices, vfio: vfio, deviceProcesses: deviceProcesses,
